@@ -1,0 +1,120 @@
+using Octavo.Cpu.Kernels;
+using Octavo.Cpu.Threading;
+using Octavo.Engine;
+using Octavo.Formats;
+using Octavo.Models;
+
+namespace Octavo.Cpu;
+
+/// <summary>
+/// Runs a decoder on this processor. It interprets the <see cref="DecoderSpec"/>; every family takes the same path.
+/// </summary>
+/// <remarks>
+/// A step is one piece of work for the team: each member runs <see cref="Forward.Run"/> and they meet at a barrier after
+/// every phase. Rows (tokens) are split where work is by row, panels where it is by output feature, tiles in attention.
+/// </remarks>
+public sealed unsafe class CpuModelRunner : IModelRunner
+{
+    private readonly DecoderWeights _weights;
+    private readonly KvCache _cache;
+    private readonly ThreadTeam _team;
+    private readonly PagedAttention _attention;
+    private readonly Forward _forward;
+
+    /// <summary>Packs the weights and reserves the cache.</summary>
+    /// <param name="spec">The decoder.</param>
+    /// <param name="checkpoint">Its weights; stays open as long as the runner lives, and is not owned by it.</param>
+    /// <param name="options">Layout and limits.</param>
+    /// <param name="progress">Hears how far packing is.</param>
+    /// <param name="cancellation">Stops packing.</param>
+    /// <exception cref="EngineConfigurationException">The options do not fit the model or this machine.</exception>
+    public CpuModelRunner(
+        DecoderSpec spec,
+        Checkpoint checkpoint,
+        CpuRunnerOptions options,
+        IProgress<LoadProgress>? progress = null,
+        CancellationToken cancellation = default)
+    {
+        Validate(spec, options);
+        (VocabSize, Options) = (spec.VocabSize, options);
+        InstructionSet = options.InstructionSet ?? ProcessorFeatures.Selected;
+        _weights = new DecoderWeights(spec, checkpoint, options.Weights, InstructionSet, progress, cancellation);
+        _cache = new KvCache(spec, options.KvCache, options.NumBlocks, options.BlockSize);
+        _team = new ThreadTeam(options.Threads ?? Environment.ProcessorCount);
+        _attention = new PagedAttention(
+            spec, _cache, InstructionSet, _team.Count, options.MaxModelLen, options.MaxNumBatchedTokens);
+        _forward = new Forward(spec, _weights, _cache, _attention, _team, options);
+    }
+
+    /// <summary>The options it was made with.</summary>
+    public CpuRunnerOptions Options { get; }
+
+    /// <summary>The kernels it takes.</summary>
+    public InstructionSet InstructionSet { get; }
+
+    /// <summary>Threads that share the work.</summary>
+    public int Threads => _team.Count;
+
+    /// <summary>Bytes of the packed weights.</summary>
+    public long WeightBytes => _weights.Bytes;
+
+    /// <inheritdoc/>
+    public int VocabSize { get; }
+
+    /// <inheritdoc/>
+    public int NumBlocks => _cache.NumBlocks;
+
+    /// <inheritdoc/>
+    public int BlockSize => _cache.BlockSize;
+
+    /// <inheritdoc/>
+    public int MaxNumBatchedTokens => Options.MaxNumBatchedTokens;
+
+    /// <summary>Bytes that one block of the cache takes over all layers.</summary>
+    public static long BytesPerBlock(DecoderSpec spec, KvCacheFormat format, int blockSize) =>
+        KvCache.BytesPerBlock(spec, format, blockSize);
+
+    /// <inheritdoc/>
+    public void Run(StepBatch batch, Span<float> logits)
+    {
+        if (batch.NumTokens > Options.MaxNumBatchedTokens)
+        {
+            throw new ArgumentException($"{batch.NumTokens} tokens in a batch made for {Options.MaxNumBatchedTokens}", nameof(batch));
+        }
+
+        _attention.Prepare(batch);
+        fixed (float* output = logits)
+        {
+            _forward.Begin(batch, output);
+            _team.Run(_forward);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _team.Dispose();
+        _forward.Dispose();
+        _attention.Dispose();
+        _cache.Dispose();
+        _weights.Dispose();
+    }
+
+    private static void Validate(DecoderSpec spec, CpuRunnerOptions options)
+    {
+        Check(options.BlockSize >= KvCache.Lanes && options.BlockSize % KvCache.Lanes == 0 && options.BlockSize <= 1024, $"block size must be a multiple of {KvCache.Lanes} up to 1024; it is {options.BlockSize}");
+        Check(options.NumBlocks >= 1, $"the key-value cache must hold at least one block; it holds {options.NumBlocks}");
+        Check(options.Threads is null or (>= 1 and <= 1024), $"threads must be between 1 and 1024; it is {options.Threads}");
+        Check(
+            options.MaxModelLen <= spec.MaxPositionEmbeddings || spec.Positions is not LearnedPositions,
+            $"max_model_len {options.MaxModelLen} is more than the model's {spec.MaxPositionEmbeddings} learned positions");
+    }
+
+    private static void Check(bool holds, string message)
+    {
+        if (!holds)
+        {
+            throw new EngineConfigurationException(message);
+        }
+    }
+}

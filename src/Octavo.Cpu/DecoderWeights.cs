@@ -1,0 +1,150 @@
+using Octavo.Cpu.Kernels;
+using Octavo.Formats;
+using Octavo.Models;
+
+namespace Octavo.Cpu;
+
+/// <summary>A norm's parameters as float32.</summary>
+internal sealed unsafe class NormWeights : IDisposable
+{
+    private readonly NativeBuffer _weight;
+    private readonly NativeBuffer? _bias;
+
+    public NormWeights(Checkpoint checkpoint, NormTensors names)
+    {
+        _weight = Load(checkpoint.Get(names.Weight));
+        _bias = names.Bias is null ? null : Load(checkpoint.Get(names.Bias));
+    }
+
+    public float* Weight => _weight.Floats;
+
+    public float* Bias => _bias is null ? null : _bias.Floats;
+
+    public void Dispose()
+    {
+        _weight.Dispose();
+        _bias?.Dispose();
+    }
+
+    private static NativeBuffer Load(Tensor tensor)
+    {
+        var buffer = NativeBuffer.OfFloats(tensor.ElementCount);
+        ElementConversion.ToFloat32(
+            tensor.Type, tensor.Bytes(0, (int)tensor.ByteLength), new Span<float>(buffer.Floats, (int)tensor.ElementCount));
+        return buffer;
+    }
+}
+
+/// <summary>One layer, ready to run: projections that share an input are stacked into one matrix.</summary>
+internal sealed record LayerWeights(
+    NormWeights AttentionNorm, Linear QueryKeyValue, Linear Output, NormWeights MlpNorm, Linear GateUp, Linear Down) : IDisposable
+{
+    public void Dispose()
+    {
+        AttentionNorm.Dispose();
+        QueryKeyValue.Dispose();
+        Output.Dispose();
+        MlpNorm.Dispose();
+        GateUp.Dispose();
+        Down.Dispose();
+    }
+}
+
+/// <summary>
+/// All weights of a decoder in the forms that this processor reads. Embedding rows are read from the mapped checkpoint,
+/// which therefore stays open as long as the weights live.
+/// </summary>
+internal sealed class DecoderWeights : IDisposable
+{
+    private readonly List<IDisposable> _owned = [];
+    private readonly Checkpoint _checkpoint;
+    private readonly WeightFormat _format;
+    private readonly InstructionSet _isa;
+    private readonly IProgress<LoadProgress>? _progress;
+    private readonly CancellationToken _cancellation;
+    private readonly long _total;
+    private long _done;
+
+    public DecoderWeights(
+        DecoderSpec spec,
+        Checkpoint checkpoint,
+        WeightFormat format,
+        InstructionSet isa,
+        IProgress<LoadProgress>? progress,
+        CancellationToken cancellation)
+    {
+        (_checkpoint, _format, _isa, _progress, _cancellation) = (checkpoint, format, isa, progress, cancellation);
+        _total = checkpoint.TotalBytes;
+        try
+        {
+            DecoderTensors t = spec.Tensors;
+            TokenEmbedding = checkpoint.Get(t.TokenEmbedding);
+            PositionEmbedding = t.PositionEmbedding is null ? null : checkpoint.Get(t.PositionEmbedding);
+            ProjectIn = t.ProjectIn is null ? null : Pack(t.ProjectIn);
+            Layers = [.. t.Layers.Select(LoadLayer)];
+            FinalNorm = t.FinalNorm is null ? null : Norm(t.FinalNorm);
+            ProjectOut = t.ProjectOut is null ? null : Pack(t.ProjectOut);
+            OutputHead = Pack(t.OutputHead ?? new LinearTensors(t.TokenEmbedding, null));
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+
+        _progress?.Report(new LoadProgress(_total, _total));
+    }
+
+    public Tensor TokenEmbedding { get; }
+
+    public Tensor? PositionEmbedding { get; }
+
+    public Linear? ProjectIn { get; }
+
+    public LayerWeights[] Layers { get; }
+
+    public NormWeights? FinalNorm { get; }
+
+    public Linear? ProjectOut { get; }
+
+    public Linear OutputHead { get; }
+
+    /// <summary>Bytes of the packed matrices.</summary>
+    public long Bytes { get; private set; }
+
+    public void Dispose()
+    {
+        foreach (IDisposable owned in _owned)
+        {
+            owned.Dispose();
+        }
+    }
+
+    private LayerWeights LoadLayer(LayerTensors layer) => new(
+        Norm(layer.AttentionNorm),
+        Pack(layer.Query, layer.Key, layer.Value),
+        Pack(layer.Output),
+        Norm(layer.MlpNorm),
+        layer.Gate is null ? Pack(layer.Up) : Pack(layer.Gate, layer.Up),
+        Pack(layer.Down));
+
+    private NormWeights Norm(NormTensors names)
+    {
+        var norm = new NormWeights(_checkpoint, names);
+        _owned.Add(norm);
+        return norm;
+    }
+
+    private Linear Pack(params IReadOnlyList<LinearTensors> names)
+    {
+        _cancellation.ThrowIfCancellationRequested();
+        MatrixSource[] sources =
+            [.. names.Select(n => new MatrixSource(_checkpoint.Get(n.Weight), n.Bias is null ? null : _checkpoint.Get(n.Bias)))];
+        var linear = new Linear(sources, _format, _isa);
+        _owned.Add(linear);
+        Bytes += linear.Bytes;
+        _done += sources.Sum(s => s.Weight.ByteLength);
+        _progress?.Report(new LoadProgress(Math.Min(_done, _total), _total));
+        return linear;
+    }
+}

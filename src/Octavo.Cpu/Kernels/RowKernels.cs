@@ -1,0 +1,138 @@
+using System.Runtime.Intrinsics;
+using Octavo.Models;
+
+namespace Octavo.Cpu.Kernels;
+
+/// <summary>
+/// What happens to one row at a time between the matrices: norms, activations, rotations, residuals. Sums run in sixteen
+/// lanes from the row's beginning; element-wise work has no order.
+/// </summary>
+internal static unsafe class RowKernels
+{
+    private const int Lanes = 16;
+
+    /// <summary><c>y = x / sqrt(mean(x²) + ε) · w</c></summary>
+    public static void RmsNorm(float* x, float* weight, float epsilon, float* y, int width)
+    {
+        float factor = 1f / MathF.Sqrt((SumOfSquares(x, 0f, width) / width) + epsilon);
+        for (int i = 0; i < width; i++)
+        {
+            y[i] = x[i] * factor * weight[i];
+        }
+    }
+
+    /// <summary><c>y = (x − mean) / sqrt(var + ε) · w + b</c></summary>
+    public static void LayerNorm(float* x, float* weight, float* bias, float epsilon, float* y, int width)
+    {
+        float mean = Sum(x, width) / width;
+        float factor = 1f / MathF.Sqrt((SumOfSquares(x, mean, width) / width) + epsilon);
+        for (int i = 0; i < width; i++)
+        {
+            y[i] = MathF.FusedMultiplyAdd((x[i] - mean) * factor, weight[i], bias == null ? 0f : bias[i]);
+        }
+    }
+
+    /// <summary><c>y += x</c></summary>
+    public static void Add(float* x, float* y, int width)
+    {
+        for (int i = 0; i < width; i++)
+        {
+            y[i] += x[i];
+        }
+    }
+
+    /// <summary><c>y = act(gate) · up</c>, or <c>act(up)</c> where <paramref name="gate"/> is null.</summary>
+    public static void Activate(Activation activation, float* gate, float* up, float* y, int width)
+    {
+        float* x = gate == null ? up : gate;
+        if (activation == Activation.Relu)
+        {
+            for (int i = 0; i < width; i++)
+            {
+                y[i] = Math.Max(x[i], 0f) * (gate == null ? 1f : up[i]);
+            }
+
+            return;
+        }
+
+        int column = 0;
+        for (; column <= width - Lanes; column += Lanes)
+        {
+            Vector512<float> v = Vector512.Load(x + column);
+            Vector512<float> silu = v / (Vector512<float>.One + Vector512.Exp(-v));
+            (gate == null ? silu : silu * Vector512.Load(up + column)).Store(y + column);
+        }
+
+        for (; column < width; column++)
+        {
+            float v = x[column];
+            y[column] = v / (1f + MathF.Exp(-v)) * (gate == null ? 1f : up[column]);
+        }
+    }
+
+    /// <summary>Rotates the pairs (i, i + headDim/2) of each head by the position's angles.</summary>
+    public static void Rotate(float* heads, int numHeads, int headDim, float* cos, float* sin)
+    {
+        int half = headDim / 2;
+        for (int head = 0; head < numHeads; head++, heads += headDim)
+        {
+            for (int i = 0; i < half; i++)
+            {
+                float a = heads[i];
+                float b = heads[i + half];
+                heads[i] = (a * cos[i]) - (b * sin[i]);
+                heads[i + half] = (b * cos[i]) + (a * sin[i]);
+            }
+        }
+    }
+
+    private static float Sum(float* x, int width)
+    {
+        Vector512<float> lanes = default;
+        int i = 0;
+        for (; i <= width - Lanes; i += Lanes)
+        {
+            lanes += Vector512.Load(x + i);
+        }
+
+        float sum = AddLanes(lanes);
+        for (; i < width; i++)
+        {
+            sum += x[i];
+        }
+
+        return sum;
+    }
+
+    private static float SumOfSquares(float* x, float mean, int width)
+    {
+        Vector512<float> lanes = default;
+        var offset = Vector512.Create(mean);
+        int i = 0;
+        for (; i <= width - Lanes; i += Lanes)
+        {
+            Vector512<float> v = Vector512.Load(x + i) - offset;
+            lanes += v * v;
+        }
+
+        float sum = AddLanes(lanes);
+        for (; i < width; i++)
+        {
+            float v = x[i] - mean;
+            sum += v * v;
+        }
+
+        return sum;
+    }
+
+    private static float AddLanes(Vector512<float> lanes)
+    {
+        float sum = 0;
+        for (int lane = 0; lane < Lanes; lane++)
+        {
+            sum += lanes[lane];
+        }
+
+        return sum;
+    }
+}

@@ -1,0 +1,37 @@
+using Octavo.Models;
+
+namespace Octavo.Cpu;
+
+/// <summary>Cosines and sines of every position's angles, <c>[positions][headDim / 2]</c>, computed in double precision.</summary>
+internal sealed unsafe class RotaryTable : IDisposable
+{
+    private readonly NativeBuffer _cos;
+    private readonly NativeBuffer _sin;
+    private readonly int _half;
+
+    public RotaryTable(RotaryPositions positions, int headDim, int maxModelLen)
+    {
+        double[] frequencies = positions.InverseFrequencies(headDim);
+        _half = frequencies.Length;
+        (_cos, _sin) = (NativeBuffer.OfFloats((long)maxModelLen * _half), NativeBuffer.OfFloats((long)maxModelLen * _half));
+        for (int position = 0; position < maxModelLen; position++)
+        {
+            for (int i = 0; i < _half; i++)
+            {
+                (double sin, double cos) = Math.SinCos(position * frequencies[i]);
+                Cos(position)[i] = (float)cos;
+                Sin(position)[i] = (float)sin;
+            }
+        }
+    }
+
+    public float* Cos(int position) => _cos.Floats + ((long)position * _half);
+
+    public float* Sin(int position) => _sin.Floats + ((long)position * _half);
+
+    public void Dispose()
+    {
+        _cos.Dispose();
+        _sin.Dispose();
+    }
+}

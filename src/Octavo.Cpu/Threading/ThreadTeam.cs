@@ -1,0 +1,201 @@
+using System.Runtime.ExceptionServices;
+
+namespace Octavo.Cpu.Threading;
+
+/// <summary>Work that every member of a team runs at once, each with its own number.</summary>
+internal interface ITeamWork
+{
+    void Run(int worker);
+}
+
+/// <summary>
+/// A fixed team of threads: the caller is worker 0, the others wait for work. Members meet at barriers that spin briefly
+/// and then yield; between two pieces of work they spin briefly and then sleep, so an idle team uses no processor time.
+/// </summary>
+internal sealed class ThreadTeam : IDisposable
+{
+    // About 20 µs of pause instructions: longer than the gap between two steps of a busy engine.
+    private const int SpinsBeforeSleep = 400;
+    private const int SpinsBeforeYield = 200;
+
+    private readonly Thread[] _threads;
+    private readonly SemaphoreSlim[] _wake;
+    private readonly int[] _asleep;
+    private ITeamWork? _work;
+    private int _generation;                 // a change starts the work
+    private readonly Barrier _middle;        // between two phases of the work; a failure opens it
+    private readonly Barrier _end;           // behind the work; everybody comes, failed or not
+    private volatile ExceptionDispatchInfo? _failure;
+    private volatile bool _disposed;
+
+    public ThreadTeam(int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(count);
+        Count = count;
+        (_middle, _end) = (new Barrier(count), new Barrier(count));
+        _threads = new Thread[count - 1];
+        _wake = new SemaphoreSlim[count];
+        _asleep = new int[count];
+        for (int worker = 1; worker < count; worker++)
+        {
+            int number = worker;
+            _wake[worker] = new SemaphoreSlim(0);
+            _threads[worker - 1] = new Thread(() => Loop(number)) { IsBackground = true, Name = $"octavo-{number}" };
+            _threads[worker - 1].Start();
+        }
+    }
+
+    /// <summary>Members, the caller included.</summary>
+    public int Count { get; }
+
+    /// <summary>Runs the work on every member and returns when all are done; rethrows the first failure.</summary>
+    public void Run(ITeamWork work)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        _work = work;
+        Start();
+        RunGuarded(work, 0);
+        _end.Wait(this, opensOnFailure: false);
+        if (_failure is { } failure)
+        {
+            _failure = null;
+            _middle.Reset();
+            failure.Throw();
+        }
+    }
+
+    /// <summary>Waits until every member is here. A member that failed is not waited for: the work is over for all.</summary>
+    public void Wait()
+    {
+        if (!_middle.Wait(this, opensOnFailure: true))
+        {
+            throw new TeamFailedException();
+        }
+    }
+
+    public void Dispose()
+    {
+        if (_disposed)
+        {
+            return;
+        }
+
+        _disposed = true;
+        Start();
+        foreach (Thread thread in _threads)
+        {
+            thread.Join();
+        }
+
+        foreach (SemaphoreSlim semaphore in _wake.Skip(1))
+        {
+            semaphore.Dispose();
+        }
+    }
+
+    private void Start()
+    {
+        Interlocked.Increment(ref _generation);
+        for (int worker = 1; worker < Count; worker++)
+        {
+            if (Interlocked.Exchange(ref _asleep[worker], 0) == 1)
+            {
+                _wake[worker].Release();
+            }
+        }
+    }
+
+    private void Loop(int worker)
+    {
+        int seen = 0;
+        while (true)
+        {
+            WaitForWork(worker, seen);
+            seen = Volatile.Read(ref _generation);
+            if (_disposed)
+            {
+                return;
+            }
+
+            RunGuarded(_work!, worker);
+            _end.Wait(this, opensOnFailure: false);
+        }
+    }
+
+    private void WaitForWork(int worker, int seen)
+    {
+        for (int i = 0; i < SpinsBeforeSleep; i++)
+        {
+            if (Volatile.Read(ref _generation) != seen)
+            {
+                return;
+            }
+
+            Thread.SpinWait(1);
+        }
+
+        // Whoever resets the flag decides: the starter will release the semaphore, or this worker need not wait for it.
+        Interlocked.Exchange(ref _asleep[worker], 1);
+        if (Volatile.Read(ref _generation) == seen || Interlocked.Exchange(ref _asleep[worker], 0) == 0)
+        {
+            _wake[worker].Wait();
+        }
+    }
+
+    private void RunGuarded(ITeamWork work, int worker)
+    {
+        try
+        {
+            work.Run(worker);
+        }
+        catch (TeamFailedException)
+        {
+            // Another member failed and has left its reason; this one stopped at the barrier for it.
+        }
+        catch (Exception e)
+        {
+            _failure ??= ExceptionDispatchInfo.Capture(e);
+        }
+    }
+
+    private sealed class Barrier(int count)
+    {
+        private int _arrived;
+        private int _generation;             // a change lets them go
+
+        public void Reset() => Volatile.Write(ref _arrived, 0);
+
+        /// <summary>Returns when all are here; false where a failure opened the barrier before.</summary>
+        public bool Wait(ThreadTeam team, bool opensOnFailure)
+        {
+            int generation = Volatile.Read(ref _generation);
+            if (Interlocked.Increment(ref _arrived) == count)
+            {
+                Volatile.Write(ref _arrived, 0);
+                Volatile.Write(ref _generation, generation + 1);
+                return true;
+            }
+
+            for (int spins = 0; Volatile.Read(ref _generation) == generation; spins++)
+            {
+                if (opensOnFailure && team._failure is not null)
+                {
+                    return false;
+                }
+
+                if (spins < SpinsBeforeYield)
+                {
+                    Thread.SpinWait(1);
+                }
+                else
+                {
+                    Thread.Yield();
+                }
+            }
+
+            return true;
+        }
+    }
+
+    private sealed class TeamFailedException : Exception;
+}

@@ -1,0 +1,126 @@
+using Octavo.Engine.Scheduling;
+
+namespace Octavo.Engine.Blocks;
+
+/// <summary>
+/// Gives requests their blocks. It hides the pool from the scheduler, which knows only whether there is room.
+/// </summary>
+internal sealed class KvCacheManager(BlockPool pool, bool enablePrefixCaching, double watermark = 0)
+{
+    private readonly int _watermarkBlocks = (int)(watermark * pool.Count);
+
+    public BlockPool Pool => pool;
+
+    /// <summary>Tokens looked up in the prefix cache, and found there, since the start.</summary>
+    public long PrefixQueries { get; private set; }
+
+    public long PrefixHits { get; private set; }
+
+    /// <summary>
+    /// Admits a waiting request: it takes over the cached blocks of its prefix and room for the tokens that
+    /// <paramref name="chunk"/> names after them. Nothing changes unless its whole sequence would fit now; where other
+    /// requests run in this step, some blocks are kept for their growth.
+    /// </summary>
+    /// <param name="request">A request without blocks.</param>
+    /// <param name="chunk">From the number of uncomputed tokens to how many of them this step takes.</param>
+    /// <param name="keepWatermark">Keep the watermark's blocks free.</param>
+    /// <returns>False where there is no room.</returns>
+    public bool TryAdmit(Request request, Func<int, int> chunk, bool keepWatermark)
+    {
+        int hitBlocks = CountCachedBlocks(request, out int hitsInFreeQueue);
+        int needed = BlocksFor(request.NumTokens) - hitBlocks;
+        int reserve = keepWatermark ? _watermarkBlocks : 0;
+        if (needed + hitsInFreeQueue + reserve > pool.FreeCount)
+        {
+            return false;
+        }
+
+        for (int i = 0; i < hitBlocks; i++)
+        {
+            pool.TryFind(request.Hashes[i], out int block);
+            pool.Hold(block);
+            request.Blocks.Add(block);
+        }
+
+        request.NumComputedTokens = hitBlocks * pool.BlockSize;
+        if (request.NumPreemptions == 0)
+        {
+            request.NumCachedTokens = request.NumComputedTokens;
+            PrefixQueries += request.NumTokens;
+            PrefixHits += request.NumComputedTokens;
+        }
+
+        Grow(request, chunk(request.NumTokens - request.NumComputedTokens));
+        return true;
+    }
+
+    /// <summary>Makes room for a running request's next tokens; false where there is none, and nothing has changed.</summary>
+    public bool TryGrow(Request request, int numTokens)
+    {
+        if (BlocksFor(request.NumComputedTokens + numTokens) - request.Blocks.Count > pool.FreeCount)
+        {
+            return false;
+        }
+
+        Grow(request, numTokens);
+        return true;
+    }
+
+    /// <summary>Takes all blocks from a request; their content stays findable until it is overwritten.</summary>
+    public void Release(Request request)
+    {
+        pool.Release(request.Blocks);
+        request.NumPublishedBlocks = 0;
+    }
+
+    private void Grow(Request request, int numTokens)
+    {
+        int total = request.NumComputedTokens + numTokens;
+        for (int missing = BlocksFor(total) - request.Blocks.Count; missing > 0; missing--)
+        {
+            request.Blocks.Add(pool.Take());
+        }
+
+        // Blocks that this step fills are findable at once: in every layer a runner writes the keys and values of all
+        // tokens of a step before it reads any, so a request admitted later in the same step may already share them.
+        // That is safe only because nothing scheduled is ever taken out of its step again.
+        int full = total / pool.BlockSize;
+        request.HashBlocks(full, pool.BlockSize);
+        for (int i = request.NumPublishedBlocks; i < full; i++)
+        {
+            if (enablePrefixCaching || request.SharesPromptWithSiblings)
+            {
+                pool.Publish(request.Blocks[i], request.Hashes[i]);
+            }
+        }
+
+        request.NumPublishedBlocks = full;
+    }
+
+    private int CountCachedBlocks(Request request, out int inFreeQueue)
+    {
+        inFreeQueue = 0;
+        bool caching = enablePrefixCaching || request.SharesPromptWithSiblings;
+        if (!caching || request.SkipReadingPrefixCache)
+        {
+            return 0;
+        }
+
+        // The last token is always computed, for its logits.
+        int most = (request.NumTokens - 1) / pool.BlockSize;
+        request.HashBlocks(most, pool.BlockSize);
+        for (int i = 0; i < most; i++)
+        {
+            if (!pool.TryFind(request.Hashes[i], out int block))
+            {
+                return i;
+            }
+
+            inFreeQueue += pool.References(block) == 0 ? 1 : 0;
+        }
+
+        return most;
+    }
+
+    private int BlocksFor(int tokens) => (tokens + pool.BlockSize - 1) / pool.BlockSize;
+}

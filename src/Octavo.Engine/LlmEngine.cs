@@ -1,0 +1,287 @@
+using System.Diagnostics;
+using Octavo.Engine.Blocks;
+using Octavo.Engine.Output;
+using Octavo.Engine.Sampling;
+using Octavo.Engine.Scheduling;
+using Octavo.Text;
+
+namespace Octavo.Engine;
+
+/// <summary>
+/// The engine's core: requests go in, <see cref="Step"/> brings each of them closer to its end, outputs come out through
+/// each request's own sink. It has no thread of its own and no lock: one caller at a time.
+/// </summary>
+public sealed class LlmEngine : IDisposable
+{
+    // Prompt log-probabilities need a row of logits for every token of a chunk; the chunk is cut so that the rows of one
+    // request stay within this many bytes.
+    private const int PromptLogitsBytes = 64 << 20;
+
+    private readonly IModelRunner _runner;
+    private readonly LlmEngineOptions _options;
+    private readonly Tokenizer? _tokenizer;
+    private readonly TimeProvider _time;
+    private readonly Scheduler _scheduler;
+    private readonly KvCacheManager _cache;
+    private readonly Sampler _sampler;
+    private readonly StepBatch _batch;
+    private readonly EngineMetrics _metrics;
+    private readonly StepLimits _limits;
+    private readonly Dictionary<string, RequestGroup> _groups = new(StringComparer.Ordinal);
+    private readonly List<RequestGroup> _changed = [];
+    private readonly List<int> _firstRows = [];            // plan's request -> its first row of logits
+    private float[] _logits = [];
+    private long _arrivals;
+
+    /// <summary>Makes an engine over a runner, which it owns from then on.</summary>
+    /// <param name="runner">Runs the model.</param>
+    /// <param name="tokenizer">Turns tokens into text; null for token ids in and out.</param>
+    /// <param name="options">Limits and habits.</param>
+    /// <param name="time">The clock of metrics and timings.</param>
+    /// <exception cref="EngineConfigurationException">The options do not fit the runner.</exception>
+    public LlmEngine(IModelRunner runner, Tokenizer? tokenizer, LlmEngineOptions options, TimeProvider? time = null)
+    {
+        options.Validate(runner);
+        (_runner, _tokenizer, _options, _time) = (runner, tokenizer, options, time ?? TimeProvider.System);
+        _cache = new KvCacheManager(
+            new BlockPool(runner.NumBlocks, runner.BlockSize), options.EnablePrefixCaching, options.KvCacheWatermark);
+        _scheduler = new Scheduler(_cache);
+        _sampler = new Sampler(runner.VocabSize);
+        _batch = new StepBatch(runner.BlockSize);
+        _limits = new StepLimits(options.MaxNumSeqs, options.MaxNumBatchedTokens);
+        _metrics = new EngineMetrics(options, _cache.Pool, _time);
+    }
+
+    /// <summary>True while a request is in flight.</summary>
+    public bool HasWork => _scheduler.HasWork;
+
+    /// <summary>Requests that the last step ran, and those that wait.</summary>
+    public (int Running, int Waiting) QueueLengths => (_scheduler.Running.Count, _scheduler.NumWaiting);
+
+    /// <summary>The meter that carries the engine's metrics, under vLLM's names.</summary>
+    public System.Diagnostics.Metrics.Meter Meter => _metrics.Meter;
+
+    /// <summary>Takes a request in. Its outputs go to <paramref name="sink"/>, called from within <see cref="Step"/>.</summary>
+    /// <exception cref="InvalidRequestException">It cannot be run; nothing has changed.</exception>
+    public void Add(EngineRequest request, Action<RequestOutput> sink)
+    {
+        int maxOutput = RequestValidation.Check(request, _options, _runner.VocabSize, _tokenizer);
+        SamplingParams p = request.Parameters;
+        SamplingParams.Check(!_groups.ContainsKey(request.Id), "request_id", "is in flight already", request.Id);
+        var group = new RequestGroup
+        {
+            Id = request.Id,
+            Prompt = request.Prompt,
+            PromptTokenIds = [.. request.PromptTokenIds],
+            Parameters = p,
+            MaxOutputTokens = maxOutput,
+            Priority = request.Priority,
+            CacheSalt = _options.EnablePrefixCaching ? request.CacheSalt : request.Id,
+            Sink = sink,
+            ArrivalTimestamp = _time.GetTimestamp(),
+        };
+        long seed = p.Seed ?? NextSeed(_arrivals);
+        group.Completions = [.. Enumerable.Range(0, p.N).Select(i => MakeCompletion(group, i, seed))];
+        group.BeginPromptLogprobs();
+        _groups.Add(group.Id, group);
+        foreach (Completion completion in group.Completions)
+        {
+            _scheduler.Add(completion);
+        }
+
+        UpdateQueueMetrics();
+    }
+
+    /// <summary>Calls a request off: its blocks return at once. Unknown ids are ignored, since it may just have ended.</summary>
+    public void Abort(string requestId)
+    {
+        if (!_groups.TryGetValue(requestId, out RequestGroup? group))
+        {
+            return;
+        }
+
+        foreach (Completion completion in group.Completions.Where(c => !c.IsFinished))
+        {
+            completion.End(FinishReason.Abort, null);
+            _scheduler.Finish(completion);
+        }
+
+        EmitAndForget(group);
+        UpdateQueueMetrics();
+    }
+
+    /// <summary>Plans, runs, samples and emits one step; false where nothing was to be done.</summary>
+    public bool Step()
+    {
+        StepPlan plan = _scheduler.Schedule(_limits);
+        if (plan.IsEmpty)
+        {
+            return false;
+        }
+
+        FillBatch(plan);
+        _runner.Run(_batch, _logits.AsSpan(0, _batch.LogitsRows.Length * _runner.VocabSize));
+        SampleTokens(plan);
+        EmitOutputs();
+        _metrics.RecordStep(plan, _cache);
+        UpdateQueueMetrics();
+        CheckIntegrityWhenIdle();
+        return true;
+    }
+
+    /// <summary>Throws unless blocks, queues and requests agree with each other.</summary>
+    public void CheckIntegrity()
+    {
+        _scheduler.CheckIntegrity();
+        int unfinished = _groups.Values.Sum(g => g.Completions.Count(c => !c.IsFinished));
+        if (unfinished != _scheduler.Running.Count + _scheduler.NumWaiting)
+        {
+            throw new InvalidOperationException($"engine: {unfinished} unfinished completions, but the scheduler has others");
+        }
+    }
+
+    /// <summary>Forgets all cached prefixes; possible only while nothing runs.</summary>
+    public bool TryResetPrefixCache() => _cache.Pool.TryReset();
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _metrics.Dispose();
+        _runner.Dispose();
+    }
+
+    private Completion MakeCompletion(RequestGroup group, int index, long seed)
+    {
+        SamplingParams p = group.Parameters;
+        var sampling = new SamplingState(
+            p, seed, index, group.PromptTokenIds, _options.EosTokenIds, _tokenizer, _options.LogitsProcessors);
+        bool scoresPrompt = p.WantsPromptLogprobs && index == 0;
+        return new Completion(
+            group,
+            index,
+            _arrivals++,
+            sampling,
+            p.Detokenize ? _tokenizer?.CreateDetokenizer(group.PromptTokenIds, p.SkipSpecialTokens) : null)
+        {
+            SharesPromptWithSiblings = p.N > 1,
+            SkipReadingPrefixCache = scoresPrompt || p.SkipReadingPrefixCache == true,
+            MaxTokensPerStep = scoresPrompt ? Math.Max(16, PromptLogitsBytes / (sizeof(float) * _runner.VocabSize)) : int.MaxValue,
+        };
+    }
+
+    private long NextSeed(long ordinal)
+    {
+        (uint a, uint b, _, _) = Philox.Block(
+            ((uint)ordinal, (uint)((ulong)ordinal >> 32), 1u, 0u), ((uint)_options.Seed, (uint)((ulong)_options.Seed >> 32)));
+        return (long)(((ulong)a << 32) | b);
+    }
+
+    private void FillBatch(StepPlan plan)
+    {
+        _batch.Clear();
+        _firstRows.Clear();
+        foreach (ScheduledRequest scheduled in plan.Requests)
+        {
+            var completion = (Completion)scheduled.Request;
+            ReadOnlySpan<int> tokens = completion.Tokens.Slice(scheduled.Start, scheduled.NumTokens);
+            int rows = Math.Max(CountPromptRows(completion, scheduled), scheduled.ReachesEnd ? 1 : 0);
+            _firstRows.Add(_batch.AddSequence(
+                tokens, scheduled.Start, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(completion.Blocks), rows));
+        }
+
+        int needed = _batch.LogitsRows.Length * _runner.VocabSize;
+        if (_logits.Length < needed)
+        {
+            _logits = GC.AllocateUninitializedArray<float>(Math.Max(needed, _logits.Length * 2), pinned: true);
+        }
+    }
+
+    /// <summary>How many rows, counted back from the chunk's last token, hold prompt positions still to be scored.</summary>
+    private static int CountPromptRows(Completion completion, ScheduledRequest scheduled)
+    {
+        RequestGroup group = completion.Group;
+        int end = scheduled.Start + scheduled.NumTokens;
+        bool scores = completion.Index == 0 && group.NextPromptRow < Math.Min(group.EndPromptRow, end);
+        return scores ? end - group.NextPromptRow : 0;
+    }
+
+    private void SampleTokens(StepPlan plan)
+    {
+        long now = _time.GetTimestamp();
+        for (int i = 0; i < plan.Requests.Count; i++)
+        {
+            ScheduledRequest scheduled = plan.Requests[i];
+            var completion = (Completion)scheduled.Request;
+            _metrics.RecordScheduled(completion, now);
+            int row = _firstRows[i];
+            for (int rows = CountPromptRows(completion, scheduled); rows > 0 && completion.Group.NextPromptRow < completion.Group.EndPromptRow; rows--)
+            {
+                completion.Group.AcceptPromptRow(Row(row++));
+            }
+
+            if (scheduled.ReachesEnd)
+            {
+                SampleOne(completion, RowOf(i, plan), now);
+            }
+        }
+    }
+
+    private void SampleOne(Completion completion, Span<float> logits, long now)
+    {
+        int token = _sampler.Sample(completion.Sampling, completion.OutputTokens, logits, out PositionLogprobs? logprobs);
+        completion.Accept(token, logprobs, _options.MaxModelLen, _options.EosTokenIds);
+        _metrics.RecordToken(completion, now);
+        if (completion.IsFinished)
+        {
+            _scheduler.Finish(completion);
+            _metrics.RecordFinished(completion, now);
+        }
+
+        if (_changed.Count == 0 || _changed[^1] != completion.Group)
+        {
+            _changed.Add(completion.Group);
+        }
+    }
+
+    private void EmitOutputs()
+    {
+        foreach (RequestGroup group in _changed)
+        {
+            if (_groups.ContainsKey(group.Id))
+            {
+                EmitAndForget(group);
+            }
+        }
+
+        _changed.Clear();
+    }
+
+    private void EmitAndForget(RequestGroup group)
+    {
+        group.Emit(_time);
+        if (group.IsFinished)
+        {
+            _groups.Remove(group.Id);
+        }
+    }
+
+    private Span<float> Row(int row) => _logits.AsSpan(row * _runner.VocabSize, _runner.VocabSize);
+
+    /// <summary>The last row of a planned request: that of its last token.</summary>
+    private Span<float> RowOf(int index, StepPlan plan)
+    {
+        int next = index + 1 < plan.Requests.Count ? _firstRows[index + 1] : _batch.LogitsRows.Length;
+        return Row(next - 1);
+    }
+
+    private void UpdateQueueMetrics() => _metrics.SetQueues(_scheduler.Running.Count, _scheduler.NumWaiting);
+
+    [Conditional("DEBUG")]
+    private void CheckIntegrityWhenIdle()
+    {
+        if (!HasWork)
+        {
+            CheckIntegrity();
+        }
+    }
+}

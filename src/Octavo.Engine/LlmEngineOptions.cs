@@ -1,0 +1,90 @@
+using Octavo.Engine.Sampling;
+
+namespace Octavo.Engine;
+
+/// <summary>The engine's limits and habits. Names and defaults are vLLM's for a CPU server.</summary>
+public sealed record LlmEngineOptions
+{
+    /// <summary>The name that metrics carry.</summary>
+    public string ModelName { get; init; } = "model";
+
+    /// <summary>The longest sequence, prompt and output together, in tokens.</summary>
+    public required int MaxModelLen { get; init; }
+
+    /// <summary>The most requests that run in one step.</summary>
+    public int MaxNumSeqs { get; init; } = 128;
+
+    /// <summary>The most tokens that one step computes.</summary>
+    public int MaxNumBatchedTokens { get; init; } = 2048;
+
+    /// <summary>Let requests share the blocks of common prefixes.</summary>
+    public bool EnablePrefixCaching { get; init; } = true;
+
+    /// <summary>
+    /// The fraction of blocks kept free for running requests when another is admitted beside them; it trades a little
+    /// waiting for far fewer preemptions.
+    /// </summary>
+    public double KvCacheWatermark { get; init; } = 0.01;
+
+    /// <summary>Seeds the requests that name no seed.</summary>
+    public long Seed { get; init; }
+
+    /// <summary>The most log-probabilities a request may ask for at a position; −1 = any number.</summary>
+    public int MaxLogprobs { get; init; } = 20;
+
+    /// <summary>The tokens that end a sequence.</summary>
+    public IReadOnlyList<int> EosTokenIds { get; init; } = [];
+
+    /// <summary>Hooks over each request's logits.</summary>
+    public IReadOnlyList<LogitsProcessorFactory> LogitsProcessors { get; init; } = [];
+
+    /// <summary>Checks the limits against each other and against the runner.</summary>
+    /// <exception cref="EngineConfigurationException">They cannot work together; the message says what would.</exception>
+    internal void Validate(IModelRunner runner)
+    {
+        Check(MaxModelLen >= 2, $"max_model_len must be at least 2; it is {MaxModelLen}");
+        Check(MaxNumSeqs >= 1, $"max_num_seqs must be at least 1; it is {MaxNumSeqs}");
+        Check(KvCacheWatermark is >= 0 and < 1, $"the cache watermark must be at least 0 and below 1; it is {KvCacheWatermark}");
+        Check(
+            MaxNumBatchedTokens >= MaxNumSeqs,
+            $"max_num_batched_tokens ({MaxNumBatchedTokens}) must be at least max_num_seqs ({MaxNumSeqs}), so that every running request gets a token a step");
+        Check(
+            MaxNumBatchedTokens <= runner.MaxNumBatchedTokens,
+            $"max_num_batched_tokens ({MaxNumBatchedTokens}) is more than the runner was made for ({runner.MaxNumBatchedTokens})");
+        long capacity = (long)runner.NumBlocks * runner.BlockSize;
+        Check(
+            capacity >= MaxModelLen,
+            $"the key-value cache holds {capacity} tokens, less than one request of max_model_len {MaxModelLen}: "
+            + $"give it more memory, or set max_model_len to {capacity} or less");
+    }
+
+    private static void Check(bool holds, string message)
+    {
+        if (!holds)
+        {
+            throw new EngineConfigurationException(message);
+        }
+    }
+}
+
+/// <summary>A request as it comes in.</summary>
+public sealed record EngineRequest
+{
+    /// <summary>Unique among the requests in flight.</summary>
+    public required string Id { get; init; }
+
+    /// <summary>The prompt's text, where it was given as text; it is handed back, not read.</summary>
+    public string? Prompt { get; init; }
+
+    /// <summary>The prompt.</summary>
+    public required IReadOnlyList<int> PromptTokenIds { get; init; }
+
+    /// <summary>How to answer it.</summary>
+    public SamplingParams Parameters { get; init; } = new();
+
+    /// <summary>Lower goes first.</summary>
+    public int Priority { get; init; }
+
+    /// <summary>Requests with different salts share no cached blocks.</summary>
+    public string? CacheSalt { get; init; }
+}

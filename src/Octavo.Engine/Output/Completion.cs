@@ -1,0 +1,146 @@
+using System.Text;
+using Octavo.Engine.Sampling;
+using Octavo.Engine.Scheduling;
+using Octavo.Text;
+
+namespace Octavo.Engine.Output;
+
+/// <summary>A request together with what it has said: one of the n completions of a <see cref="RequestGroup"/>.</summary>
+internal sealed class Completion : Request
+{
+    private readonly StopStrings _stops;
+    private readonly IncrementalDetokenizer? _detokenizer;
+    private readonly StringBuilder _text = new();
+    private readonly List<PositionLogprobs> _logprobs = [];
+    private double _cumulativeLogprob;
+    private int _emittedChars;
+    private int _emittedTokens;
+    private bool _endEmitted;
+
+    public Completion(RequestGroup group, int index, long arrival, SamplingState sampling, IncrementalDetokenizer? detokenizer)
+        : base(group.Id, group.PromptTokenIds, group.MaxOutputTokens, group.Priority, arrival, group.CacheSalt)
+    {
+        (Group, Index, Sampling, _detokenizer) = (group, index, sampling, detokenizer);
+        _stops = new StopStrings(group.Parameters.Stop);
+    }
+
+    public RequestGroup Group { get; }
+
+    public int Index { get; }
+
+    public SamplingState Sampling { get; }
+
+    public long LastTokenTimestamp { get; set; }
+
+    public FinishReason? FinishReason { get; private set; }
+
+    public StopReason? StopReason { get; private set; }
+
+    public bool IsFinished => FinishReason is not null;
+
+    /// <summary>True where it has said or done something that no output has told yet.</summary>
+    public bool HasNews => NumOutputTokens > _emittedTokens || (IsFinished && !_endEmitted);
+
+    /// <summary>True where the stream interval lets the newest tokens out.</summary>
+    public bool IsDue =>
+        IsFinished || _emittedTokens == 0 || NumOutputTokens - _emittedTokens >= (Group.Parameters.StreamInterval ?? 1);
+
+    /// <summary>Takes the next token, extends the text, and ends the completion where a stop condition holds.</summary>
+    public void Accept(int token, PositionLogprobs? logprobs, int maxModelLen, IReadOnlyList<int> eosTokenIds)
+    {
+        SamplingParams p = Group.Parameters;
+        Append(token);
+        if (logprobs is not null)
+        {
+            _logprobs.Add(logprobs);
+            _cumulativeLogprob += logprobs.Token.Logprob;
+        }
+
+        bool pastMinimum = NumOutputTokens >= p.MinTokens;
+        bool isEos = !p.IgnoreEos && eosTokenIds.Contains(token);
+        bool isStopToken = p.StopTokenIds.Contains(token);
+        int searched = _text.Length;
+
+        // The token that ends the output is not part of its text, unless the caller wants it there.
+        if (!(pastMinimum && (isEos || isStopToken)) || p.IncludeStopStrInOutput)
+        {
+            _text.Append(_detokenizer?.Append(token));
+        }
+
+        if (pastMinimum && isEos)
+        {
+            End(Octavo.FinishReason.Stop, null);
+        }
+        else if (pastMinimum && isStopToken)
+        {
+            End(Octavo.FinishReason.Stop, new StopReason { TokenId = token });
+        }
+        else if (pastMinimum && _stops.TryFind(_text, searched, out int index, out string stop))
+        {
+            _text.Length = index + (p.IncludeStopStrInOutput ? stop.Length : 0);
+            FinishReason = Octavo.FinishReason.Stop;
+            StopReason = new StopReason { Text = stop };
+        }
+        else if (NumTokens >= maxModelLen || NumOutputTokens >= Group.MaxOutputTokens)
+        {
+            End(Octavo.FinishReason.Length, null);
+        }
+        else if (p.RepetitionDetection is { } detection && Repeats(OutputTokens, detection))
+        {
+            End(Octavo.FinishReason.Repetition, null);
+        }
+    }
+
+    /// <summary>Ends the completion; text that was withheld comes out.</summary>
+    public void End(FinishReason reason, StopReason? stop)
+    {
+        _text.Append(_detokenizer?.Flush());
+        (FinishReason, StopReason) = (reason, stop);
+    }
+
+    /// <summary>A picture of the completion: whole, or what is new since the last delta.</summary>
+    public CompletionOutput TakeOutput(bool delta)
+    {
+        int withheld = IsFinished || Group.Parameters.IncludeStopStrInOutput ? 0 : _stops.CountWithheld(_text);
+        int end = _text.Length - withheld;
+        int firstChar = delta ? Math.Min(_emittedChars, end) : 0;
+        int firstToken = delta ? _emittedTokens : 0;
+        (_emittedChars, _emittedTokens) = (Math.Max(end, _emittedChars), NumOutputTokens);
+        _endEmitted = IsFinished;
+        IReadOnlyList<PositionLogprobs>? logprobs =
+            Group.Parameters.WantsLogprobs ? _logprobs.GetRange(firstToken, _logprobs.Count - firstToken) : null;
+        bool flat = Group.Parameters.FlatLogprobs && logprobs is not null;
+        return new CompletionOutput
+        {
+            Index = Index,
+            Text = _text.ToString(firstChar, end - firstChar),
+            TokenIds = OutputTokens[firstToken..].ToArray(),
+            CumulativeLogprob = Group.Parameters.WantsLogprobs ? _cumulativeLogprob : null,
+            Logprobs = flat ? null : logprobs,
+            FlatLogprobs = flat ? new FlatLogprobs(logprobs!) : null,
+            FinishReason = FinishReason,
+            StopReason = StopReason,
+        };
+    }
+
+    private static bool Repeats(ReadOnlySpan<int> output, RepetitionDetection detection)
+    {
+        for (int size = detection.MinPatternSize; size <= detection.MaxPatternSize; size++)
+        {
+            int length = size * detection.MinCount;
+            if (length > output.Length)
+            {
+                return false;
+            }
+
+            // A run of equal patterns equals itself shifted by one pattern.
+            ReadOnlySpan<int> end = output[^length..];
+            if (end[size..].SequenceEqual(end[..^size]))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+}

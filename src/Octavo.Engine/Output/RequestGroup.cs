@@ -1,0 +1,117 @@
+using Octavo.Engine.Sampling;
+
+namespace Octavo.Engine.Output;
+
+/// <summary>What a caller asked for: one prompt, its parameters, and the n completions that answer it.</summary>
+internal sealed class RequestGroup
+{
+    private List<PositionLogprobs?>? _promptLogprobs;
+    private List<float[]>? _candidateLogprobs;
+    private bool _promptLogprobsEmitted;
+
+    public required string Id { get; init; }
+
+    public required string? Prompt { get; init; }
+
+    public required int[] PromptTokenIds { get; init; }
+
+    public required SamplingParams Parameters { get; init; }
+
+    public required int MaxOutputTokens { get; init; }
+
+    public required int Priority { get; init; }
+
+    public required string? CacheSalt { get; init; }
+
+    /// <summary>Receives the group's outputs, on the engine's thread.</summary>
+    public required Action<RequestOutput> Sink { get; init; }
+
+    public required long ArrivalTimestamp { get; init; }
+
+    public long FirstScheduledTimestamp { get; set; }
+
+    public long FirstTokenTimestamp { get; set; }
+
+    public long LastTokenTimestamp { get; set; }
+
+    public Completion[] Completions { get; set; } = [];
+
+    public bool IsFinished => Array.TrueForAll(Completions, c => c.IsFinished);
+
+    /// <summary>The first prompt position whose next token is still to be scored; at or past the last means none.</summary>
+    public int NextPromptRow { get; private set; }
+
+    /// <summary>How many positions have a prompt token behind them to be scored.</summary>
+    public int EndPromptRow => Parameters.WantsPromptLogprobs ? PromptTokenIds.Length - 1 : 0;
+
+    public void BeginPromptLogprobs()
+    {
+        if (!Parameters.WantsPromptLogprobs)
+        {
+            return;
+        }
+
+        NextPromptRow = Parameters.PromptLogprobStart ?? 0;
+        _promptLogprobs = Parameters.PromptLogprobs is null ? null : [.. Enumerable.Repeat<PositionLogprobs?>(null, Math.Min(NextPromptRow + 1, PromptTokenIds.Length))];
+        _candidateLogprobs = Parameters.PromptLogprobTokenIds is null ? null : [];
+    }
+
+    /// <summary>Scores the prompt token behind position <see cref="NextPromptRow"/>.</summary>
+    public void AcceptPromptRow(ReadOnlySpan<float> logits)
+    {
+        int token = PromptTokenIds[NextPromptRow + 1];
+        _promptLogprobs?.Add(Logprobs.At(logits, token, Parameters.PromptLogprobs!.Value, null));
+        if (_candidateLogprobs is not null)
+        {
+            IReadOnlyList<IReadOnlyList<int>> candidates = Parameters.PromptLogprobTokenIds!;
+            int row = candidates.Count == 1 ? 0 : _candidateLogprobs.Count;
+            _candidateLogprobs.Add(Logprobs.Of(logits, candidates[row]));
+        }
+
+        NextPromptRow++;
+    }
+
+    /// <summary>Hands the caller what it wants to hear now, if anything.</summary>
+    public void Emit(TimeProvider time)
+    {
+        bool finished = IsFinished;
+        if (Parameters.OutputKind == OutputKind.FinalOnly && !finished)
+        {
+            return;
+        }
+
+        bool delta = Parameters.OutputKind == OutputKind.Delta;
+        IEnumerable<Completion> told = delta ? Completions.Where(c => c.HasNews) : Completions;
+        var outputs = new List<CompletionOutput>(Completions.Length);
+        bool due = finished || Array.Exists(Completions, c => c.HasNews && c.IsDue);
+        if (!due)
+        {
+            return;
+        }
+
+        foreach (Completion completion in told)
+        {
+            if (!delta || completion.IsDue)
+            {
+                outputs.Add(completion.TakeOutput(delta));
+            }
+        }
+
+        bool withPrompt = !delta || !_promptLogprobsEmitted;
+        _promptLogprobsEmitted = true;
+        Sink(new RequestOutput
+        {
+            RequestId = Id,
+            Prompt = Prompt,
+            PromptTokenIds = PromptTokenIds,
+            PromptLogprobs = withPrompt ? _promptLogprobs?.ToArray() : null,
+            PromptTokenIdLogprobs = withPrompt ? _candidateLogprobs?.ToArray() : null,
+            Outputs = outputs,
+            Finished = finished,
+            NumCachedTokens = Completions[0].NumCachedTokens,
+            Timings = new RequestTimings(Since(FirstScheduledTimestamp), Since(FirstTokenTimestamp), Since(LastTokenTimestamp)),
+        });
+
+        TimeSpan Since(long timestamp) => timestamp == 0 ? TimeSpan.Zero : time.GetElapsedTime(ArrivalTimestamp, timestamp);
+    }
+}

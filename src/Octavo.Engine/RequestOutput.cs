@@ -1,0 +1,146 @@
+namespace Octavo;
+
+/// <summary>What a request has produced; <see cref="SamplingParams.OutputKind"/> says whether so far or since the last one.</summary>
+public sealed record RequestOutput
+{
+    /// <summary>The request's id.</summary>
+    public required string RequestId { get; init; }
+
+    /// <summary>The prompt's text, where it was given as text.</summary>
+    public string? Prompt { get; init; }
+
+    /// <summary>The prompt as the model read it.</summary>
+    public required IReadOnlyList<int> PromptTokenIds { get; init; }
+
+    /// <summary>Log-probabilities of the prompt's tokens, null for the first; null where not asked for.</summary>
+    public IReadOnlyList<PositionLogprobs?>? PromptLogprobs { get; init; }
+
+    /// <summary>
+    /// Scores of <see cref="SamplingParams.PromptLogprobTokenIds"/>, <c>[rows, candidates]</c>; null where not asked for.
+    /// </summary>
+    public IReadOnlyList<float[]>? PromptTokenIdLogprobs { get; init; }
+
+    /// <summary>The completions: all of them, or in a delta those with news.</summary>
+    public required IReadOnlyList<CompletionOutput> Outputs { get; init; }
+
+    /// <summary>True once every completion has ended.</summary>
+    public required bool Finished { get; init; }
+
+    /// <summary>How many of the prompt's tokens the prefix cache already held.</summary>
+    public int NumCachedTokens { get; init; }
+
+    /// <summary>When things happened to the request.</summary>
+    public RequestTimings Timings { get; init; }
+}
+
+/// <summary>When things happened to a request, as durations from its arrival.</summary>
+/// <param name="Queued">Until a step first took it up; zero while it waits.</param>
+/// <param name="FirstToken">Until its first token; zero before.</param>
+/// <param name="LastToken">Until its newest token.</param>
+public readonly record struct RequestTimings(TimeSpan Queued, TimeSpan FirstToken, TimeSpan LastToken);
+
+/// <summary>One completion of a request.</summary>
+public sealed record CompletionOutput
+{
+    /// <summary>Which of the <see cref="SamplingParams.N"/> completions this is.</summary>
+    public required int Index { get; init; }
+
+    /// <summary>The text; empty where detokenizing is off.</summary>
+    public required string Text { get; init; }
+
+    /// <summary>The tokens, the one that ended the output included.</summary>
+    public required IReadOnlyList<int> TokenIds { get; init; }
+
+    /// <summary>Sum of the chosen tokens' log-probabilities since the beginning; null unless log-probabilities are on.</summary>
+    public double? CumulativeLogprob { get; init; }
+
+    /// <summary>One entry a token; null unless asked for, or asked for flat.</summary>
+    public IReadOnlyList<PositionLogprobs>? Logprobs { get; init; }
+
+    /// <summary>The same in flat arrays; null unless <see cref="SamplingParams.FlatLogprobs"/>.</summary>
+    public FlatLogprobs? FlatLogprobs { get; init; }
+
+    /// <summary>Why it ended; null while it runs.</summary>
+    public FinishReason? FinishReason { get; init; }
+
+    /// <summary>The stop text or token that ended it; null where end-of-sequence or length did.</summary>
+    public StopReason? StopReason { get; init; }
+}
+
+/// <summary>Why a completion ended.</summary>
+public enum FinishReason
+{
+    /// <summary>End of sequence, a stop token or a stop text.</summary>
+    Stop,
+
+    /// <summary><see cref="SamplingParams.MaxTokens"/> or the model's length.</summary>
+    Length,
+
+    /// <summary>Its client went away or called it off.</summary>
+    Abort,
+
+    /// <summary>It only repeated itself (<see cref="SamplingParams.RepetitionDetection"/>).</summary>
+    Repetition,
+}
+
+/// <summary>What stopped a completion: a token or a text.</summary>
+public readonly record struct StopReason
+{
+    /// <summary>The stop token's id.</summary>
+    public int? TokenId { get; init; }
+
+    /// <summary>The stop text.</summary>
+    public string? Text { get; init; }
+}
+
+/// <summary>A token's natural-log probability under the model (before temperature and penalties) and its rank from 1.</summary>
+public readonly record struct TokenLogprob(int TokenId, float Logprob, int Rank);
+
+/// <summary>The log-probabilities at one position.</summary>
+/// <param name="Token">The token that stands there.</param>
+/// <param name="Top">The most likely tokens, most likely first, then any that were asked for by id.</param>
+public sealed record PositionLogprobs(TokenLogprob Token, IReadOnlyList<TokenLogprob> Top);
+
+/// <summary>
+/// Log-probabilities of many positions in four arrays: the entries of position <c>i</c> are
+/// <c>StartIndices[i] … EndIndices[i] − 1</c>, the token that stands there first.
+/// </summary>
+public sealed class FlatLogprobs
+{
+    internal FlatLogprobs(IReadOnlyList<PositionLogprobs> positions)
+    {
+        int total = positions.Sum(p => 1 + p.Top.Count);
+        (StartIndices, EndIndices) = (new int[positions.Count], new int[positions.Count]);
+        (TokenIds, Logprobs, Ranks) = (new int[total], new float[total], new int[total]);
+        int next = 0;
+        for (int i = 0; i < positions.Count; i++)
+        {
+            StartIndices[i] = next;
+            Put(positions[i].Token);
+            foreach (TokenLogprob entry in positions[i].Top)
+            {
+                Put(entry);
+            }
+
+            EndIndices[i] = next;
+        }
+
+        void Put(TokenLogprob entry) =>
+            (TokenIds[next], Logprobs[next], Ranks[next++]) = (entry.TokenId, entry.Logprob, entry.Rank);
+    }
+
+    /// <summary>Where each position's entries begin.</summary>
+    public int[] StartIndices { get; }
+
+    /// <summary>Where each position's entries end (exclusive).</summary>
+    public int[] EndIndices { get; }
+
+    /// <summary>The tokens.</summary>
+    public int[] TokenIds { get; }
+
+    /// <summary>Their log-probabilities.</summary>
+    public float[] Logprobs { get; }
+
+    /// <summary>Their ranks, from 1.</summary>
+    public int[] Ranks { get; }
+}

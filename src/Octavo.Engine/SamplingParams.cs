@@ -1,0 +1,199 @@
+using Octavo.Engine;
+
+namespace Octavo;
+
+/// <summary>
+/// How the tokens of one request are chosen and when it ends. Names, defaults and meaning are those of vLLM's
+/// <c>SamplingParams</c>.
+/// </summary>
+public sealed record SamplingParams
+{
+    /// <summary>Temperatures below this mean greedy decoding.</summary>
+    public const float GreedyTemperature = 1e-5f;
+
+    /// <summary>The most ids <see cref="LogprobTokenIds"/> may name.</summary>
+    public const int MaxLogprobTokenIds = 128;
+
+    /// <summary>How many completions of the prompt to make; they share the prompt's cache blocks.</summary>
+    public int N { get; init; } = 1;
+
+    /// <summary>Subtracted from the logit of every token that the output holds already; −2 to 2.</summary>
+    public float PresencePenalty { get; init; }
+
+    /// <summary>Subtracted from a token's logit once for each time that the output holds it; −2 to 2.</summary>
+    public float FrequencyPenalty { get; init; }
+
+    /// <summary>Divides positive and multiplies negative logits of tokens seen in prompt or output; above 0, 1 = none.</summary>
+    public float RepetitionPenalty { get; init; } = 1f;
+
+    /// <summary>Divides the logits; 0 is greedy, and anything between 0 and 0.01 counts as 0.01.</summary>
+    public float Temperature { get; init; } = 1f;
+
+    /// <summary>Keep the smallest set of most likely tokens whose probabilities reach this sum; above 0, at most 1.</summary>
+    public float TopP { get; init; } = 1f;
+
+    /// <summary>Keep only so many most likely tokens; 0 or −1 keeps all.</summary>
+    public int TopK { get; init; }
+
+    /// <summary>Drop tokens less likely than this fraction of the most likely one; 0 to 1.</summary>
+    public float MinP { get; init; }
+
+    /// <summary>Makes this request's draws repeatable; null takes the next seed of the engine's own sequence.</summary>
+    public long? Seed { get; init; }
+
+    /// <summary>Texts that end the output; the output does not hold them unless <see cref="IncludeStopStrInOutput"/>.</summary>
+    public IReadOnlyList<string> Stop { get; init; } = [];
+
+    /// <summary>Tokens that end the output.</summary>
+    public IReadOnlyList<int> StopTokenIds { get; init; } = [];
+
+    /// <summary>Go on after the end-of-sequence token.</summary>
+    public bool IgnoreEos { get; init; }
+
+    /// <summary>The most tokens to make; null means as many as the model's length allows.</summary>
+    public int? MaxTokens { get; init; } = 16;
+
+    /// <summary>Before so many tokens neither end-of-sequence nor stop tokens are drawn, nor stop texts looked for.</summary>
+    public int MinTokens { get; init; }
+
+    /// <summary>Log-probabilities of the chosen and so many most likely tokens; −1 = the whole vocabulary, null = none.</summary>
+    public int? Logprobs { get; init; }
+
+    /// <summary>The same for the prompt's tokens, which are then all computed, past the prefix cache.</summary>
+    public int? PromptLogprobs { get; init; }
+
+    /// <summary>
+    /// Score exactly these candidates at the prompt's positions: one list for all rows, or one list a row. Row <c>i</c>
+    /// scores prompt token <c>PromptLogprobStart + i + 1</c>.
+    /// </summary>
+    public IReadOnlyList<IReadOnlyList<int>>? PromptLogprobTokenIds { get; init; }
+
+    /// <summary>The first prompt position whose next token is scored; null is 0.</summary>
+    public int? PromptLogprobStart { get; init; }
+
+    /// <summary>Also give the log-probabilities of these tokens at every output position; at most 128.</summary>
+    public IReadOnlyList<int>? LogprobTokenIds { get; init; }
+
+    /// <summary>Give log-probabilities as flat arrays instead of one object a position.</summary>
+    public bool FlatLogprobs { get; init; }
+
+    /// <summary>Turn tokens into text; stop texts need it.</summary>
+    public bool Detokenize { get; init; } = true;
+
+    /// <summary>Leave special tokens out of the text.</summary>
+    public bool SkipSpecialTokens { get; init; } = true;
+
+    /// <summary>Keep the stop text at the output's end.</summary>
+    public bool IncludeStopStrInOutput { get; init; }
+
+    /// <summary>What each <see cref="RequestOutput"/> of a running request holds.</summary>
+    public OutputKind OutputKind { get; init; } = OutputKind.Cumulative;
+
+    /// <summary>Emit only every so many tokens (the first and the last always); null takes 1.</summary>
+    public int? StreamInterval { get; init; }
+
+    /// <summary>Added to the logits of the named tokens.</summary>
+    public IReadOnlyDictionary<int, float>? LogitBias { get; init; }
+
+    /// <summary>Only these tokens may be drawn.</summary>
+    public IReadOnlyList<int>? AllowedTokenIds { get; init; }
+
+    /// <summary>Words whose last token is never drawn after the tokens before it.</summary>
+    public IReadOnlyList<string>? BadWords { get; init; }
+
+    /// <summary>Handed to the engine's <see cref="LogitsProcessorFactory"/> hooks, which may read their settings here.</summary>
+    public IReadOnlyDictionary<string, object?>? ExtraArgs { get; init; }
+
+    /// <summary>Compute the whole prompt even where cached blocks hold its beginning; null leaves it to the engine.</summary>
+    public bool? SkipReadingPrefixCache { get; init; }
+
+    /// <summary>The most tokens between the model's think tokens before the closing one is forced; −1 or null = no limit.</summary>
+    public int? ThinkingTokenBudget { get; init; }
+
+    /// <summary>End a request whose output only repeats itself, or null.</summary>
+    public RepetitionDetection? RepetitionDetection { get; init; }
+
+    /// <summary>The output tokens to follow instead of drawing; their log-probabilities are still the model's own.</summary>
+    public IReadOnlyList<int>? TraceDecodeTokenIds { get; init; }
+
+    /// <summary>True where the most likely token is always taken.</summary>
+    public bool IsGreedy => Temperature < GreedyTemperature;
+
+    internal bool WantsPromptLogprobs => PromptLogprobs is not null || PromptLogprobTokenIds is not null;
+
+    internal bool WantsLogprobs => Logprobs is not null || LogprobTokenIds is not null;
+
+    /// <summary>Checks every field that can be checked without a model.</summary>
+    /// <exception cref="InvalidRequestException">A field is out of range; the exception names it.</exception>
+    public void Validate()
+    {
+        Check(N >= 1, "n", "must be at least 1", N);
+        CheckRange(PresencePenalty, -2, 2, "presence_penalty");
+        CheckRange(FrequencyPenalty, -2, 2, "frequency_penalty");
+        Check(RepetitionPenalty > 0 && float.IsFinite(RepetitionPenalty), "repetition_penalty", "must be above 0", RepetitionPenalty);
+        Check(Temperature >= 0 && float.IsFinite(Temperature), "temperature", "must be 0 or more", Temperature);
+        Check(TopP is > 0 and <= 1, "top_p", "must be above 0 and at most 1", TopP);
+        Check(TopK >= -1, "top_k", "must be -1 or 0 (all), or at least 1", TopK);
+        CheckRange(MinP, 0, 1, "min_p");
+        Check(MaxTokens is null or >= 1, "max_tokens", "must be at least 1", MaxTokens);
+        Check(MinTokens >= 0, "min_tokens", "must be 0 or more", MinTokens);
+        Check(MaxTokens is null || MinTokens <= MaxTokens, "min_tokens", $"must be at most max_tokens ({MaxTokens})", MinTokens);
+        Check(Logprobs is null or >= -1, "logprobs", "must be -1 (whole vocabulary), or 0 or more", Logprobs);
+        Check(PromptLogprobs is null or >= -1, "prompt_logprobs", "must be -1 (whole vocabulary), or 0 or more", PromptLogprobs);
+        Check(PromptLogprobStart is null or >= 0, "prompt_logprob_start", "must be 0 or more", PromptLogprobStart);
+        Check(PromptLogprobStart is null || WantsPromptLogprobs, "prompt_logprob_start", "needs prompt_logprobs or prompt_logprob_token_ids", PromptLogprobStart);
+        Check(LogprobTokenIds is null || LogprobTokenIds.Count <= MaxLogprobTokenIds, "logprob_token_ids", $"must hold at most {MaxLogprobTokenIds} ids", LogprobTokenIds?.Count);
+        Check(!Stop.Any(string.IsNullOrEmpty), "stop", "must not hold an empty string", "\"\"");
+        Check(Stop.Count == 0 || Detokenize, "stop", "needs detokenize = true", string.Join(", ", Stop));
+        Check(StreamInterval is null or >= 1, "stream_interval", "must be at least 1", StreamInterval);
+        Check(AllowedTokenIds is null || AllowedTokenIds.Count > 0, "allowed_token_ids", "must not be empty", "[]");
+        Check(BadWords is null || !BadWords.Any(string.IsNullOrWhiteSpace), "bad_words", "must not hold an empty word", "\"\"");
+        Check(ThinkingTokenBudget is null or >= -1, "thinking_token_budget", "must be -1 (no limit), or 0 or more", ThinkingTokenBudget);
+        RepetitionDetection?.Validate();
+        if (LogitBias is not null)
+        {
+            foreach ((int token, float bias) in LogitBias)
+            {
+                Check(bias is >= -100 and <= 100, "logit_bias", "must be between -100 and 100", $"{token}: {bias}");
+            }
+        }
+    }
+
+    private static void CheckRange(float value, float low, float high, string field) =>
+        Check(value >= low && value <= high, field, $"must be between {low} and {high}", value);
+
+    internal static void Check(bool holds, string field, string rule, object? value)
+    {
+        if (!holds)
+        {
+            throw new InvalidRequestException(field, $"{field} {rule}; it is {value}");
+        }
+    }
+}
+
+/// <summary>Ends an output that repeats one pattern of tokens over and over.</summary>
+/// <param name="MaxPatternSize">The longest pattern looked for, in tokens.</param>
+/// <param name="MinPatternSize">The shortest pattern looked for, in tokens.</param>
+/// <param name="MinCount">How often the pattern must stand at the output's end, at least 2.</param>
+public sealed record RepetitionDetection(int MaxPatternSize, int MinPatternSize = 1, int MinCount = 2)
+{
+    internal void Validate()
+    {
+        SamplingParams.Check(MinPatternSize >= 1, "repetition_detection.min_pattern_size", "must be at least 1", MinPatternSize);
+        SamplingParams.Check(MaxPatternSize >= MinPatternSize, "repetition_detection.max_pattern_size", "must be at least min_pattern_size", MaxPatternSize);
+        SamplingParams.Check(MinCount >= 2, "repetition_detection.min_count", "must be at least 2", MinCount);
+    }
+}
+
+/// <summary>What the successive outputs of one request hold.</summary>
+public enum OutputKind
+{
+    /// <summary>Everything so far, each time.</summary>
+    Cumulative,
+
+    /// <summary>What is new since the last one.</summary>
+    Delta,
+
+    /// <summary>One output, when the request has ended.</summary>
+    FinalOnly,
+}

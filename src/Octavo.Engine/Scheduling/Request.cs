@@ -1,0 +1,107 @@
+using Octavo.Engine.Blocks;
+
+namespace Octavo.Engine.Scheduling;
+
+/// <summary>Where a request stands.</summary>
+internal enum RequestStatus
+{
+    Waiting,
+    Running,
+    Preempted,
+    Finished,
+}
+
+/// <summary>
+/// One sequence on its way: its tokens (prompt, then output), how many of them are computed, and the blocks that hold
+/// their keys and values. There is no prefill and no decode: <see cref="NumComputedTokens"/> chases
+/// <see cref="NumTokens"/>, and a token is sampled when it has caught up.
+/// </summary>
+internal class Request
+{
+    private readonly BlockHash _root;
+    private int[] _tokens;
+
+    public Request(
+        string id, ReadOnlySpan<int> promptTokenIds, int maxOutputTokens, int priority, long arrival, string? salt = null)
+    {
+        (Id, Priority, Arrival, NumPromptTokens) = (id, priority, arrival, promptTokenIds.Length);
+        _tokens = new int[promptTokenIds.Length + Math.Min(maxOutputTokens, 256)];
+        promptTokenIds.CopyTo(_tokens);
+        NumTokens = promptTokenIds.Length;
+        _root = BlockHash.Root(salt);
+    }
+
+    public string Id { get; }
+
+    /// <summary>Lower goes first.</summary>
+    public int Priority { get; }
+
+    /// <summary>Position in the order of arrival; unique.</summary>
+    public long Arrival { get; }
+
+    public RequestStatus Status { get; set; }
+
+    public int NumPromptTokens { get; }
+
+    public int NumTokens { get; private set; }
+
+    public int NumOutputTokens => NumTokens - NumPromptTokens;
+
+    public int NumComputedTokens { get; set; }
+
+    /// <summary>Prompt tokens that the prefix cache held when the request first ran.</summary>
+    public int NumCachedTokens { get; set; }
+
+    public int NumPreemptions { get; set; }
+
+    /// <summary>The block table: position / block size -> block.</summary>
+    public List<int> Blocks { get; } = [];
+
+    /// <summary>Hashes of the full blocks, as far as they were needed.</summary>
+    public List<BlockHash> Hashes { get; } = [];
+
+    public int NumPublishedBlocks { get; set; }
+
+    /// <summary>The most tokens one step may take of this request.</summary>
+    public int MaxTokensPerStep { get; init; } = int.MaxValue;
+
+    public bool SkipReadingPrefixCache { get; init; }
+
+    /// <summary>One of several completions of one prompt; these share blocks even where prefix caching is off.</summary>
+    public bool SharesPromptWithSiblings { get; init; }
+
+    public ReadOnlySpan<int> Tokens => _tokens.AsSpan(0, NumTokens);
+
+    public ReadOnlySpan<int> OutputTokens => _tokens.AsSpan(NumPromptTokens, NumOutputTokens);
+
+    public void Append(int token)
+    {
+        if (NumTokens == _tokens.Length)
+        {
+            Array.Resize(ref _tokens, NumTokens * 2);
+        }
+
+        _tokens[NumTokens++] = token;
+    }
+
+    /// <summary>Extends <see cref="Hashes"/> to so many full blocks.</summary>
+    public void HashBlocks(int count, int blockSize)
+    {
+        for (int i = Hashes.Count; i < count; i++)
+        {
+            Hashes.Add((i == 0 ? _root : Hashes[i - 1]).Next(Tokens.Slice(i * blockSize, blockSize)));
+        }
+    }
+
+    /// <summary>The scheduler's order: priority, then arrival.</summary>
+    public sealed class Order : IComparer<Request>
+    {
+        public static readonly Order Instance = new();
+
+        public int Compare(Request? x, Request? y)
+        {
+            int byPriority = x!.Priority.CompareTo(y!.Priority);
+            return byPriority != 0 ? byPriority : x.Arrival.CompareTo(y.Arrival);
+        }
+    }
+}

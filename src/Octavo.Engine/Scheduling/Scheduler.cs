@@ -1,0 +1,141 @@
+using Octavo.Engine.Blocks;
+
+namespace Octavo.Engine.Scheduling;
+
+/// <summary>The limits of one step.</summary>
+/// <param name="MaxNumSeqs">The most requests that run at once.</param>
+/// <param name="MaxNumBatchedTokens">The most tokens one step computes; at least <paramref name="MaxNumSeqs"/>.</param>
+internal readonly record struct StepLimits(int MaxNumSeqs, int MaxNumBatchedTokens);
+
+/// <summary>
+/// Decides what each step computes: continuous batching with chunked prefill, as in vLLM's scheduler. A pure state
+/// machine: no clock, no threads, no I/O, no randomness.
+/// </summary>
+/// <remarks>
+/// Both queues are ordered by (priority, arrival), so the first running request is never the one to be preempted and
+/// always makes progress: with a pool that holds one sequence of the greatest length, every request ends.
+/// </remarks>
+internal sealed class Scheduler(KvCacheManager cache)
+{
+    private readonly SortedSet<Request> _waiting = new(Request.Order.Instance);
+    private readonly List<Request> _running = [];
+    private readonly StepPlan _plan = new();
+
+    public IReadOnlyList<Request> Running => _running;
+
+    public int NumWaiting => _waiting.Count;
+
+    public bool HasWork => _running.Count + _waiting.Count > 0;
+
+    public void Add(Request request)
+    {
+        request.Status = RequestStatus.Waiting;
+        _waiting.Add(request);
+    }
+
+    /// <summary>Ends a request, wherever it stands, and takes its blocks back.</summary>
+    public void Finish(Request request)
+    {
+        if (request.Status == RequestStatus.Running)
+        {
+            _running.Remove(request);
+        }
+        else
+        {
+            _waiting.Remove(request);
+        }
+
+        cache.Release(request);
+        request.Status = RequestStatus.Finished;
+    }
+
+    /// <summary>Plans the next step and counts its tokens as computed; the plan is valid until the next call.</summary>
+    public StepPlan Schedule(StepLimits limits)
+    {
+        _plan.Clear();
+        ScheduleRunning(limits.MaxNumBatchedTokens);
+        if (_plan.NumPreempted == 0)
+        {
+            ScheduleWaiting(limits);
+        }
+
+        return _plan;
+    }
+
+    /// <summary>Throws unless blocks, queues and states agree.</summary>
+    public void CheckIntegrity()
+    {
+        cache.Pool.CheckIntegrity(_running.Concat(_waiting).Select(r => r.Blocks));
+        if (_running.Any(r => r.Status != RequestStatus.Running)
+            || _waiting.Any(r => r.Status is not (RequestStatus.Waiting or RequestStatus.Preempted) || r.Blocks.Count > 0))
+        {
+            throw new InvalidOperationException("scheduler: a request stands in the wrong queue");
+        }
+    }
+
+    private void ScheduleRunning(int budget)
+    {
+        for (int i = 0; i < _running.Count && budget > 0; i++)
+        {
+            Request request = _running[i];
+
+            // One token stays for each request behind this one, so that a long prompt does not halt their decoding.
+            int share = Math.Max(1, budget - (_running.Count - i - 1));
+            int chunk = Math.Min(Math.Min(request.NumTokens - request.NumComputedTokens, share), request.MaxTokensPerStep);
+            bool fits;
+            while (!(fits = cache.TryGrow(request, chunk)))
+            {
+                Request victim = _running[^1];
+                Preempt(victim);
+                if (victim == request)
+                {
+                    break;
+                }
+            }
+
+            if (fits)
+            {
+                Take(request, chunk);
+                budget -= chunk;
+            }
+        }
+    }
+
+    private void ScheduleWaiting(StepLimits limits)
+    {
+        while (_waiting.Min is { } request
+            && _running.Count < limits.MaxNumSeqs
+            && _plan.NumTokens < limits.MaxNumBatchedTokens)
+        {
+            int budget = limits.MaxNumBatchedTokens - _plan.NumTokens;
+            int Chunk(int uncomputed) => Math.Min(Math.Min(uncomputed, budget), request.MaxTokensPerStep);
+            if (!cache.TryAdmit(request, Chunk, keepWatermark: !_plan.IsEmpty))
+            {
+                break;
+            }
+
+            _waiting.Remove(request);
+            int place = _running.BinarySearch(request, Request.Order.Instance);
+            _running.Insert(~place, request);
+            request.Status = RequestStatus.Running;
+            Take(request, Chunk(request.NumTokens - request.NumComputedTokens));
+        }
+    }
+
+    private void Take(Request request, int chunk)
+    {
+        _plan.Add(new ScheduledRequest(request, request.NumComputedTokens, chunk));
+        request.NumComputedTokens += chunk;
+    }
+
+    private void Preempt(Request victim)
+    {
+        _running.RemoveAt(_running.Count - 1);
+        cache.Release(victim);
+        victim.NumComputedTokens = 0;
+        victim.NumPreemptions++;
+        victim.Status = RequestStatus.Preempted;
+        _waiting.Add(victim);
+        _plan.CountPreemption();
+    }
+}
