@@ -1,4 +1,3 @@
-using System.Globalization;
 using Octavo.Formats;
 
 namespace Octavo.Models;
@@ -70,10 +69,8 @@ internal static class LlamaFamily
     {
         if (!value.Equals(supported))
         {
-            throw new UnsupportedModelException(config.File, config.PathOf(field), Text(value), Text(supported));
+            throw new UnsupportedModelException(config.File, field, $"{value}", $"{supported}");
         }
-
-        static string Text(T value) => string.Create(CultureInfo.InvariantCulture, $"{value}");
     }
 
     private static DecoderTensors Tensors(ConfigReader config, Checkpoint checkpoint)
