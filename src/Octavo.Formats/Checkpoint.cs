@@ -1,0 +1,159 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace Octavo.Formats;
+
+/// <summary>
+/// The tensors of a model, mapped from one safetensors file or from the shards of a directory. Reading is safe from many
+/// threads; disposing is not safe while anyone reads.
+/// </summary>
+public sealed class Checkpoint : IDisposable
+{
+    private const string SingleFileName = "model.safetensors";
+
+    private readonly string _path;
+    private readonly List<SafetensorsFile> _files = [];
+    private readonly Dictionary<string, Tensor> _tensors = [];
+
+    private Checkpoint(string path) => _path = path;
+
+    /// <summary>Every tensor by its name.</summary>
+    public IReadOnlyDictionary<string, Tensor> Tensors => _tensors;
+
+    /// <summary>The paths of the files that are mapped.</summary>
+    public IReadOnlyList<string> Files => [.. _files.Select(file => file.Path)];
+
+    /// <summary>The size of all tensors, in bytes.</summary>
+    public long TotalBytes { get; private set; }
+
+    /// <summary>
+    /// Opens a <c>.safetensors</c> file, or of a directory: <c>model.safetensors</c>, else the shards that
+    /// <c>model.safetensors.index.json</c> names, else every <c>.safetensors</c> file.
+    /// </summary>
+    /// <exception cref="CheckpointException">There is no checkpoint, or it breaks a rule of the format.</exception>
+    public static Checkpoint Open(string path)
+    {
+        var checkpoint = new Checkpoint(path);
+        try
+        {
+            checkpoint.AddAll();
+            return checkpoint;
+        }
+        catch
+        {
+            checkpoint.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The tensor of a name.</summary>
+    /// <exception cref="CheckpointException">There is none.</exception>
+    public Tensor Get(string name) =>
+        TryGet(name, out Tensor? tensor)
+            ? tensor
+            : throw new CheckpointException(_path, name, $"is not among the checkpoint's {_tensors.Count} tensors");
+
+    /// <summary>Finds the tensor of a name.</summary>
+    public bool TryGet(string name, [NotNullWhen(true)] out Tensor? tensor) => _tensors.TryGetValue(name, out tensor);
+
+    /// <summary>Whether there is a tensor of this name.</summary>
+    public bool Contains(string name) => _tensors.ContainsKey(name);
+
+    /// <summary>Unmaps all files; the tensors may not be read any more.</summary>
+    public void Dispose()
+    {
+        foreach (SafetensorsFile file in _files)
+        {
+            file.Dispose();
+        }
+    }
+
+    private void AddAll()
+    {
+        if (!Directory.Exists(_path))
+        {
+            if (!File.Exists(_path))
+            {
+                throw new CheckpointException(_path, "there is no such file or directory");
+            }
+
+            Add(_path);
+            return;
+        }
+
+        string single = Path.Combine(_path, SingleFileName);
+        string index = Path.Combine(_path, ShardIndex.FileName);
+        if (File.Exists(single))
+        {
+            Add(single);
+        }
+        else if (File.Exists(index))
+        {
+            AddIndexed(index);
+        }
+        else
+        {
+            AddLoose();
+        }
+    }
+
+    private void AddIndexed(string index)
+    {
+        IReadOnlyDictionary<string, string> fileOfTensor = ShardIndex.Read(index);
+        foreach (string name in fileOfTensor.Values.Distinct().Order(StringComparer.Ordinal))
+        {
+            string path = Path.Combine(_path, name);
+            if (!File.Exists(path))
+            {
+                throw new CheckpointException(index, $"weight_map names '{name}', which is not in the directory");
+            }
+
+            Add(path);
+        }
+
+        foreach ((string tensor, string file) in fileOfTensor)
+        {
+            if (!TryGet(tensor, out Tensor? found) || Path.GetFileName(found.File) != file)
+            {
+                throw new CheckpointException(
+                    index, tensor, $"weight_map says that it is in '{file}', but that file does not hold it");
+            }
+        }
+    }
+
+    private void AddLoose()
+    {
+        string[] paths = Directory.GetFiles(_path, "*.safetensors");
+        Array.Sort(paths, StringComparer.Ordinal);
+        foreach (string path in paths)
+        {
+            Add(path);
+        }
+
+        if (paths.Length == 0)
+        {
+            string[] pickled = [.. Directory.GetFiles(_path, "*.bin"), .. Directory.GetFiles(_path, "*.pt*")];
+            throw new CheckpointException(
+                _path,
+                pickled.Length == 0
+                    ? $"holds no checkpoint; expected {SingleFileName}, or {ShardIndex.FileName} and its files"
+                    : $"holds only PyTorch files such as '{Path.GetFileName(pickled[0])}', which are not supported; "
+                      + "convert the checkpoint to safetensors");
+        }
+    }
+
+    private void Add(string path)
+    {
+        SafetensorsFile file = SafetensorsFile.Open(path);
+        _files.Add(file);
+        foreach (Tensor tensor in file.Tensors)
+        {
+            if (!_tensors.TryAdd(tensor.Name, tensor))
+            {
+                throw new CheckpointException(
+                    path, tensor.Name, $"is also in '{_tensors[tensor.Name].File}'; one file may hold it");
+            }
+
+            TotalBytes += tensor.ByteLength;
+        }
+    }
+}

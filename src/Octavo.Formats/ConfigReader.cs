@@ -1,0 +1,145 @@
+using System.Text.Json;
+
+namespace Octavo.Formats;
+
+/// <summary>
+/// Typed access to a configuration object. A field that is absent or null takes the fallback, or is an error where there
+/// is none; a wrong type or range is a <see cref="CheckpointException"/> that names the file and the field.
+/// </summary>
+public sealed class ConfigReader
+{
+    private readonly JsonElement _object;
+    private readonly string _prefix;
+
+    /// <summary>Reads the object of a file.</summary>
+    public ConfigReader(string file, JsonElement @object)
+        : this(file, @object, "")
+    {
+    }
+
+    private ConfigReader(string file, JsonElement @object, string prefix)
+    {
+        (File, _object, _prefix) = (file, @object, prefix);
+    }
+
+    /// <summary>The file's path.</summary>
+    public string File { get; }
+
+    /// <summary>A field's path from the file's root, such as <c>rope_scaling.factor</c>.</summary>
+    public string PathOf(string field) => _prefix + field;
+
+    /// <summary>Whether the field is there and not null.</summary>
+    public bool Has(string field) => Find(field) is not null;
+
+    /// <summary>The field's value; null where it is absent or null.</summary>
+    public JsonElement? Find(string field) =>
+        _object.TryGetProperty(field, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
+
+    /// <summary>A string, or null.</summary>
+    public string? Text(string field) => Find(field) switch
+    {
+        null => null,
+        { ValueKind: JsonValueKind.String } value => value.GetString(),
+        { } value => throw Wrong(field, "a string", value),
+    };
+
+    /// <summary>A truth value.</summary>
+    public bool Flag(string field, bool fallback) => Find(field) switch
+    {
+        null => fallback,
+        { ValueKind: JsonValueKind.True } => true,
+        { ValueKind: JsonValueKind.False } => false,
+        { } value => throw Wrong(field, "true or false", value),
+    };
+
+    /// <summary>An integer in a range, or null.</summary>
+    public int? Integer(string field, int minimum = int.MinValue, int maximum = int.MaxValue)
+    {
+        if (Find(field) is not { } value)
+        {
+            return null;
+        }
+
+        return value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number)
+            && number >= minimum && number <= maximum
+            ? number
+            : throw Wrong(field, $"an integer from {minimum} to {maximum}", value);
+    }
+
+    /// <summary>A required integer from 1 to a maximum.</summary>
+    public int Size(string field, int maximum) => Integer(field, 1, maximum) ?? throw Missing(field);
+
+    /// <summary>A finite number, or null.</summary>
+    public double? Number(string field)
+    {
+        if (Find(field) is not { } value)
+        {
+            return null;
+        }
+
+        return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number) && double.IsFinite(number)
+            ? number
+            : throw Wrong(field, "a finite number", value);
+    }
+
+    /// <summary>A finite number above 0, or null.</summary>
+    public double? Positive(string field) => Number(field) switch
+    {
+        null => null,
+        > 0 and var number => number,
+        _ => throw Wrong(field, "a number above 0", Find(field)!.Value),
+    };
+
+    /// <summary>A list of integers, which may be written as one integer; empty where the field is absent.</summary>
+    public IReadOnlyList<int> Integers(string field)
+    {
+        const string Expected = "an integer or a list of integers";
+        if (Find(field) is not { } value)
+        {
+            return [];
+        }
+
+        if (value.ValueKind != JsonValueKind.Array)
+        {
+            return [ToInteger(value)];
+        }
+
+        return [.. value.EnumerateArray().Select(ToInteger)];
+
+        int ToInteger(JsonElement element) =>
+            element.ValueKind == JsonValueKind.Number && element.TryGetInt32(out int number)
+                ? number
+                : throw Wrong(field, Expected, value);
+    }
+
+    /// <summary>A list of strings; empty where the field is absent.</summary>
+    public IReadOnlyList<string> Texts(string field)
+    {
+        if (Find(field) is not { } value)
+        {
+            return [];
+        }
+
+        return value.ValueKind == JsonValueKind.Array
+            && value.EnumerateArray().All(element => element.ValueKind == JsonValueKind.String)
+            ? [.. value.EnumerateArray().Select(element => element.GetString()!)]
+            : throw Wrong(field, "a list of strings", value);
+    }
+
+    /// <summary>A reader of the object inside a field, or null.</summary>
+    public ConfigReader? Section(string field) => Find(field) switch
+    {
+        null => null,
+        { ValueKind: JsonValueKind.Object } value => new ConfigReader(File, value, $"{PathOf(field)}."),
+        { } value => throw Wrong(field, "an object", value),
+    };
+
+    /// <summary>The error of a required field that is absent.</summary>
+    public CheckpointException Missing(string field) => Invalid(field, "is missing; it is required");
+
+    /// <summary>An error about a field.</summary>
+    public CheckpointException Invalid(string field, string problem) => new(File, $"{PathOf(field)} {problem}");
+
+    private CheckpointException Wrong(string field, string expected, JsonElement value) =>
+        Invalid(field, $"must be {expected}, but is {CheckpointException.Shorten(value.GetRawText())}");
+}

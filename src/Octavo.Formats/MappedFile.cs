@@ -1,0 +1,84 @@
+using System.IO.MemoryMappedFiles;
+
+namespace Octavo.Formats;
+
+/// <summary>
+/// A file mapped for reading. The mapping's pointer is taken once and given back at <see cref="Dispose"/>.
+/// The file must not be shortened meanwhile: the operating system then ends the process that reads beyond it.
+/// </summary>
+internal sealed unsafe class MappedFile : IDisposable
+{
+    private readonly MemoryMappedFile _file;
+    private readonly MemoryMappedViewAccessor _view;
+    private byte* _start;
+
+    private MappedFile(string path, long length, MemoryMappedFile file, MemoryMappedViewAccessor view)
+    {
+        (Path, Length, _file, _view) = (path, length, file, view);
+        byte* start = null;
+        view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
+        _start = start + view.PointerOffset;
+    }
+
+    public string Path { get; }
+
+    public long Length { get; }
+
+    /// <summary>The file's first byte.</summary>
+    public byte* Start
+    {
+        get
+        {
+            ObjectDisposedException.ThrowIf(_start == null, this);
+            return _start;
+        }
+    }
+
+    /// <summary>Maps a file of at least <paramref name="minimumLength"/> (1 or more) bytes.</summary>
+    public static MappedFile Open(string path, int minimumLength, string minimumIs)
+    {
+        try
+        {
+            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 1);
+            long length = stream.Length;
+            if (length < minimumLength)
+            {
+                throw new CheckpointException(
+                    path, $"the file has {length} bytes, fewer than the {minimumLength} of {minimumIs}");
+            }
+
+            MemoryMappedFile file = MemoryMappedFile.CreateFromFile(
+                stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+            try
+            {
+                return new MappedFile(path, length, file, file.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read));
+            }
+            catch
+            {
+                file.Dispose();
+                throw;
+            }
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new CheckpointException(path, "there is no such file", e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            throw new CheckpointException(path, $"the file cannot be read: {e.Message}", e);
+        }
+    }
+
+    public void Dispose()
+    {
+        if (_start == null)
+        {
+            return;
+        }
+
+        _start = null;
+        _view.SafeMemoryMappedViewHandle.ReleasePointer();
+        _view.Dispose();
+        _file.Dispose();
+    }
+}

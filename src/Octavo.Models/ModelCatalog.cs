@@ -1,0 +1,72 @@
+using System.Text.Json;
+using Octavo.Formats;
+
+namespace Octavo.Models;
+
+/// <summary>The model families that are supported, and the way from a model's directory to its description.</summary>
+public static class ModelCatalog
+{
+    private static readonly ModelFamily[] Families = [LlamaFamily.Family, OptFamily.Family];
+
+    /// <summary>The supported names of a config's <c>architectures</c>.</summary>
+    public static IReadOnlyList<string> SupportedArchitectures { get; } =
+        [.. Families.Select(family => family.Architecture)];
+
+    /// <summary>Maps a model's config onto a decoder and checks the checkpoint against it.</summary>
+    /// <exception cref="UnsupportedModelException">The model asks for something that is not supported.</exception>
+    /// <exception cref="CheckpointException">A field or tensor is missing or wrong.</exception>
+    public static ModelDescription Describe(ModelDirectory directory, Checkpoint checkpoint)
+    {
+        var config = new ConfigReader(directory.ConfigPath, directory.Config);
+        ModelFamily family = FamilyOf(config);
+        RefuseQuantized(config, "quantization_config");
+        RefuseQuantized(config, "compression_config");
+        DecoderSpec spec = family.Map(config, checkpoint);
+        SpecValidator.Validate(spec, checkpoint);
+        return new ModelDescription(
+            spec,
+            directory.Generation.BosTokenId ?? config.Integer("bos_token_id"),
+            [.. directory.Generation.EosTokenIds.Union(config.Integers("eos_token_id"))],
+            StoredType(config) ?? checkpoint.Get(spec.Tensors.TokenEmbedding).Type);
+    }
+
+    private static ModelFamily FamilyOf(ConfigReader config)
+    {
+        if (config.Texts("architectures") is [var architecture, ..])
+        {
+            return Array.Find(Families, family => family.Architecture == architecture)
+                ?? throw new UnsupportedModelException(
+                    config.File, "architectures", $"'{architecture}'", SupportedArchitectures);
+        }
+
+        string type = config.Text("model_type") ?? throw config.Missing("architectures");
+        return Array.Find(Families, family => family.ModelType == type)
+            ?? throw new UnsupportedModelException(
+                config.File, "model_type", $"'{type}'", Families.Select(family => family.ModelType));
+    }
+
+    private static void RefuseQuantized(ConfigReader config, string field)
+    {
+        if (config.Find(field) is { } value)
+        {
+            string method = value.ValueKind == JsonValueKind.Object
+                && value.TryGetProperty("quant_method", out JsonElement name) && name.ValueKind == JsonValueKind.String
+                ? $" ({name.GetString()})"
+                : "";
+            throw new UnsupportedModelException(
+                config.File,
+                field,
+                $"present{method}: quantized checkpoints are not supported",
+                "unquantized F32, F16, BF16");
+        }
+    }
+
+    // transformers 5 calls the field dtype, earlier versions torch_dtype; a name that is no stored type says nothing.
+    private static TensorType? StoredType(ConfigReader config) => (config.Text("dtype") ?? config.Text("torch_dtype")) switch
+    {
+        "float32" => TensorType.Float32,
+        "float16" => TensorType.Float16,
+        "bfloat16" => TensorType.BFloat16,
+        _ => null,
+    };
+}

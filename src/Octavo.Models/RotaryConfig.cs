@@ -1,0 +1,64 @@
+using Octavo.Formats;
+
+namespace Octavo.Models;
+
+/// <summary>
+/// The rotary fields of a config: <c>rope_theta</c> and <c>rope_scaling</c> (with <c>rope_type</c>, once <c>type</c>), or
+/// since transformers 5 <c>rope_parameters</c>, which holds both.
+/// </summary>
+internal static class RotaryConfig
+{
+    private const double DefaultTheta = 10000.0;
+
+    public static RotaryPositions Read(ConfigReader config)
+    {
+        ConfigReader? parameters = config.Section("rope_parameters");
+        ConfigReader? section = parameters ?? config.Section("rope_scaling");
+        double theta = section?.Positive("rope_theta") ?? config.Positive("rope_theta") ?? DefaultTheta;
+        if (section is null)
+        {
+            return new RotaryPositions(theta, null);
+        }
+
+        if (section.Number("partial_rotary_factor") is { } factor and not 1.0)
+        {
+            throw new UnsupportedModelException(
+                config.File, section.PathOf("partial_rotary_factor"), $"{factor}", "1");
+        }
+
+        string type = section.Text("rope_type") ?? section.Text("type")
+            ?? (parameters is not null ? "default" : throw section.Missing("rope_type"));
+        return new RotaryPositions(theta, type switch
+        {
+            "default" => null,
+            "linear" => new LinearRopeScaling(Required(section, "factor")),
+            "llama3" => Llama3(section),
+            _ => throw new UnsupportedModelException(
+                config.File,
+                section.PathOf(section.Has("rope_type") ? "rope_type" : "type"),
+                $"'{type}'",
+                "default",
+                "linear",
+                "llama3"),
+        });
+    }
+
+    private static Llama3RopeScaling Llama3(ConfigReader section)
+    {
+        double low = Required(section, "low_freq_factor");
+        double high = Required(section, "high_freq_factor");
+        if (high <= low)
+        {
+            throw section.Invalid("high_freq_factor", $"is {high}; it must be above low_freq_factor, {low}");
+        }
+
+        return new Llama3RopeScaling(
+            Required(section, "factor"),
+            low,
+            high,
+            section.Size("original_max_position_embeddings", ConfigLimits.Positions));
+    }
+
+    private static double Required(ConfigReader section, string field) =>
+        section.Positive(field) ?? throw section.Missing(field);
+}

@@ -1,0 +1,97 @@
+using Octavo.Formats;
+
+namespace Octavo.Models;
+
+/// <summary>
+/// Checks a checkpoint against a decoder: every tensor is there, with the shape that the config implies and a type that
+/// can be loaded. Tensors that the decoder does not name are ignored (rotary buffers, a tied head's copy), except a bias
+/// beside a weight that the config says has none: to ignore that would change the results.
+/// </summary>
+internal static class SpecValidator
+{
+    public static void Validate(DecoderSpec spec, Checkpoint checkpoint)
+    {
+        DecoderTensors tensors = spec.Tensors;
+        Check(checkpoint, tensors.TokenEmbedding, spec.VocabSize, spec.EmbeddingSize);
+        if (tensors.PositionEmbedding is { } table && spec.Positions is LearnedPositions learned)
+        {
+            Check(checkpoint, table, spec.MaxPositionEmbeddings + (long)learned.Offset, spec.HiddenSize);
+        }
+
+        Linear(checkpoint, tensors.ProjectIn, spec.HiddenSize, spec.EmbeddingSize);
+        Linear(checkpoint, tensors.ProjectOut, spec.EmbeddingSize, spec.HiddenSize);
+        foreach (LayerTensors layer in tensors.Layers)
+        {
+            ValidateLayer(spec, layer, checkpoint);
+        }
+
+        Norm(checkpoint, tensors.FinalNorm, spec.HiddenSize);
+        Linear(checkpoint, tensors.OutputHead, spec.VocabSize, spec.EmbeddingSize);
+    }
+
+    private static void ValidateLayer(DecoderSpec spec, LayerTensors layer, Checkpoint checkpoint)
+    {
+        long queries = (long)spec.NumHeads * spec.HeadDim;
+        long keys = (long)spec.NumKvHeads * spec.HeadDim;
+        Norm(checkpoint, layer.AttentionNorm, spec.HiddenSize);
+        Linear(checkpoint, layer.Query, queries, spec.HiddenSize);
+        Linear(checkpoint, layer.Key, keys, spec.HiddenSize);
+        Linear(checkpoint, layer.Value, keys, spec.HiddenSize);
+        Linear(checkpoint, layer.Output, spec.HiddenSize, queries);
+        Norm(checkpoint, layer.MlpNorm, spec.HiddenSize);
+        Linear(checkpoint, layer.Gate, spec.IntermediateSize, spec.HiddenSize);
+        Linear(checkpoint, layer.Up, spec.IntermediateSize, spec.HiddenSize);
+        Linear(checkpoint, layer.Down, spec.HiddenSize, spec.IntermediateSize);
+    }
+
+    private static void Linear(Checkpoint checkpoint, LinearTensors? linear, long outputs, long inputs)
+    {
+        if (linear is not null)
+        {
+            Check(checkpoint, linear.Weight, outputs, inputs);
+            Bias(checkpoint, linear.Weight, linear.Bias, outputs);
+        }
+    }
+
+    private static void Norm(Checkpoint checkpoint, NormTensors? norm, long width)
+    {
+        if (norm is not null)
+        {
+            Check(checkpoint, norm.Weight, width);
+            Bias(checkpoint, norm.Weight, norm.Bias, width);
+        }
+    }
+
+    private static void Bias(Checkpoint checkpoint, string weight, string? bias, long width)
+    {
+        const string Suffix = ".weight";
+        if (bias is not null)
+        {
+            Check(checkpoint, bias, width);
+        }
+        else if (weight.EndsWith(Suffix, StringComparison.Ordinal)
+            && checkpoint.TryGet($"{weight[..^Suffix.Length]}.bias", out Tensor? stray))
+        {
+            throw new CheckpointException(
+                stray.File, stray.Name, "config.json says that there is no such bias; its bias fields must agree with the file");
+        }
+    }
+
+    private static void Check(Checkpoint checkpoint, string name, params ReadOnlySpan<long> expected)
+    {
+        Tensor tensor = checkpoint.Get(name);
+        if (!tensor.Shape.SequenceEqual(expected.ToArray()))
+        {
+            throw new CheckpointException(
+                tensor.File,
+                name,
+                $"expected shape [{string.Join(", ", expected.ToArray())}] as config.json implies, "
+                + $"found [{string.Join(", ", tensor.Shape)}]");
+        }
+
+        if (tensor.Type is not (TensorType.Float32 or TensorType.Float16 or TensorType.BFloat16))
+        {
+            throw new CheckpointException(tensor.File, name, $"expected type F32, F16 or BF16, found {tensor.Type.Name()}");
+        }
+    }
+}

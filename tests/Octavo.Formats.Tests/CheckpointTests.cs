@@ -1,0 +1,107 @@
+namespace Octavo.Formats.Tests;
+
+public sealed class CheckpointTests : IDisposable
+{
+    private const string Index = "model.safetensors.index.json";
+    private readonly TempDirectory _directory = new();
+
+    public void Dispose() => _directory.Dispose();
+
+    [Fact]
+    public void Get_UnknownName_NamesPathAndTensor()
+    {
+        Shard("model.safetensors", "x");
+        using Checkpoint checkpoint = Checkpoint.Open(_directory.Root);
+        CheckpointException error = Should.Throw<CheckpointException>(() => checkpoint.Get("y"));
+        error.Tensor.ShouldBe("y");
+        error.Message.ShouldContain(_directory.Root);
+        error.Message.ShouldContain("'y'");
+        checkpoint.Contains("y").ShouldBeFalse();
+        checkpoint.TryGet("y", out _).ShouldBeFalse();
+        checkpoint.Contains("x").ShouldBeTrue();
+    }
+
+    [Theory]
+    [InlineData("""{"weight_map":{"x":"a.safetensors","y":"none.safetensors"}}""", "'none.safetensors'")]
+    [InlineData("""{"weight_map":{"x":"../a.safetensors"}}""", "plain name")]
+    [InlineData("""{"weight_map":{"x":"/etc/a.safetensors"}}""", "plain name")]
+    [InlineData("""{"weight_map":{"x":"sub\\a.safetensors"}}""", "plain name")]
+    [InlineData("""{"weight_map":{"x":"a.safetensors\u0000"}}""", "plain name")]
+    [InlineData("""{"weight_map":{"x":".."}}""", "plain name")]
+    [InlineData("""{"weight_map":{"x":7}}""", "plain name")]
+    [InlineData("""{"weight_map":{"x":"config.json"}}""", "plain name")]
+    [InlineData("""{"weight_map":{"x":"a.safetensors","x":"b.safetensors"}}""", "JSON")]
+    [InlineData("""{"weight_map":{"x":"a.safetensors","z":"b.safetensors"}}""", "'z'")]
+    [InlineData("""{"weight_map":{"x":"a.safetensors","y":"a.safetensors"}}""", "'y'")]
+    [InlineData("""{"weight_map":{}}""", "empty")]
+    [InlineData("""{"weight_map":[]}""", "weight_map")]
+    [InlineData("""{}""", "weight_map")]
+    [InlineData("""[]""", "object")]
+    [InlineData("""{"weight_map":{"x":"\ud800.safetensors"}}""", "JSON")]
+    [InlineData("", "JSON")]
+    public void Open_BadIndex_SaysWhatIsWrong(string index, string words)
+    {
+        Shard("a.safetensors", "x");
+        Shard("b.safetensors", "y");
+        _directory.Write(Index, index);
+        CheckpointException error = Should.Throw<CheckpointException>(() => Checkpoint.Open(_directory.Root));
+        error.File.ShouldBe(_directory[Index]);
+        error.Message.ShouldContain(words);
+    }
+
+    [Fact]
+    public void Open_TensorInTwoShards_NamesBothFiles()
+    {
+        Shard("a.safetensors", "x");
+        Shard("b.safetensors", "x");
+        CheckpointException error = Should.Throw<CheckpointException>(() => Checkpoint.Open(_directory.Root));
+        error.Message.ShouldContain("a.safetensors");
+        error.Message.ShouldContain("b.safetensors");
+        error.Tensor.ShouldBe("x");
+    }
+
+    [Fact]
+    public void Open_TruncatedShard_NamesItAndReleasesTheOthers()
+    {
+        Shard("a.safetensors", "x");
+        Shard("b.safetensors", "y");
+        _directory.Write(Index, """{"weight_map":{"x":"a.safetensors","y":"b.safetensors"}}""");
+        File.WriteAllBytes(_directory["b.safetensors"], File.ReadAllBytes(_directory["b.safetensors"])[..^1]);
+        Should.Throw<CheckpointException>(() => Checkpoint.Open(_directory.Root)).File.ShouldBe(_directory["b.safetensors"]);
+        File.Open(_directory["a.safetensors"], FileMode.Open, FileAccess.ReadWrite, FileShare.None).Dispose();
+    }
+
+    [Fact]
+    public void Open_LooseShardsWithoutIndex_TakesAll()
+    {
+        Shard("a.safetensors", "x");
+        Shard("b.safetensors", "y");
+        using Checkpoint checkpoint = Checkpoint.Open(_directory.Root);
+        checkpoint.Tensors.Keys.ShouldBe(["x", "y"]);
+        checkpoint.Files.ShouldBe([_directory["a.safetensors"], _directory["b.safetensors"]]);
+    }
+
+    [Fact]
+    public void Open_OnlyPyTorchFiles_AsksForConversion()
+    {
+        _directory.Write("pytorch_model.bin", "");
+        string message = Should.Throw<CheckpointException>(() => Checkpoint.Open(_directory.Root)).Message;
+        message.ShouldContain("pytorch_model.bin");
+        message.ShouldContain("convert");
+    }
+
+    [Fact]
+    public void Open_EmptyDirectory_SaysWhatWasExpected()
+    {
+        Should.Throw<CheckpointException>(() => Checkpoint.Open(_directory.Root)).Message.ShouldContain("model.safetensors");
+    }
+
+    [Fact]
+    public void Open_NoSuchPath_SaysSo()
+    {
+        Should.Throw<CheckpointException>(() => Checkpoint.Open(_directory["none"])).Message.ShouldContain("no such");
+    }
+
+    private void Shard(string file, string tensor) =>
+        SafetensorsWriter.Write(_directory[file], [new TensorSource(tensor, TensorType.UInt8, [3], new byte[3])]);
+}
