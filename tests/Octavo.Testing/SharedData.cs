@@ -17,7 +17,7 @@ public static class SharedData
             Xunit.Assert.Skip($"needs shared/data/{relativePath} (beside the repository, or under OCTAVO_SHARED), which is absent");
         }
 
-        return path!;
+        return path;
     }
 }
 
