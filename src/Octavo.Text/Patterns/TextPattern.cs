@@ -1,0 +1,114 @@
+using System.Buffers;
+using System.Text.RegularExpressions;
+
+namespace Octavo.Text.Patterns;
+
+/// <summary>Where a pattern matched, in UTF-16 units of the text.</summary>
+internal readonly record struct TextMatch(int Start, int End);
+
+/// <summary>What a tokenizer file searches for: a literal string or an expression. Matches never overlap.</summary>
+internal abstract class TextPattern
+{
+    /// <summary>Appends the matches in <paramref name="text"/> (well-formed UTF-16) in order.</summary>
+    public abstract void FindAll(ReadOnlySpan<char> text, List<TextMatch> matches);
+}
+
+/// <summary>A literal string. An empty one matches nothing.</summary>
+internal sealed class LiteralPattern(string literal) : TextPattern
+{
+    public override void FindAll(ReadOnlySpan<char> text, List<TextMatch> matches)
+    {
+        int position = 0;
+        while (literal.Length > 0)
+        {
+            int found = text[position..].IndexOf(literal, StringComparison.Ordinal);
+            if (found < 0)
+            {
+                return;
+            }
+
+            matches.Add(new TextMatch(position + found, position + found + literal.Length));
+            position += found + literal.Length;
+        }
+    }
+}
+
+/// <summary>An Oniguruma expression, matched by code point.</summary>
+internal sealed class RegexPattern : TextPattern
+{
+    // A bound on one match, for expressions that backtrack. Those that do not are linear and need none.
+    private static readonly TimeSpan s_matchLimit = TimeSpan.FromSeconds(2);
+
+    private readonly string _source;
+    private readonly Regex _regex;
+    private readonly CodePointText _codePoints;
+
+    /// <summary>Translates the expression, or throws <see cref="FormatException"/>.</summary>
+    public RegexPattern(string source)
+    {
+        _source = source;
+        (string pattern, OnigurumaTranslator facts) = OnigurumaTranslator.Translate(source);
+        try
+        {
+            _regex = facts.NeedsBacktracking
+                ? new Regex(pattern, RegexOptions.CultureInvariant | RegexOptions.Compiled, s_matchLimit)
+                : new Regex(pattern, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking, s_matchLimit);
+        }
+        catch (Exception e) when (e is ArgumentException or NotSupportedException)
+        {
+            throw new FormatException($"the expression is malformed or too large: {e.Message}", e);
+        }
+
+        _codePoints = new CodePointText(facts.Names);
+    }
+
+    public override void FindAll(ReadOnlySpan<char> text, List<TextMatch> matches)
+    {
+        if (!text.ContainsAnyInRange('\uD800', '\uDFFF'))
+        {
+            Match(text, matches);
+            return;
+        }
+
+        char[] units = ArrayPool<char>.Shared.Rent(text.Length);
+        int[] starts = ArrayPool<int>.Shared.Rent(text.Length + 1);
+        try
+        {
+            int count = _codePoints.Map(text, units, starts);
+            int first = matches.Count;
+            Match(units.AsSpan(0, count), matches);
+            for (int i = first; i < matches.Count; i++)
+            {
+                matches[i] = new TextMatch(starts[matches[i].Start], starts[matches[i].End]);
+            }
+        }
+        finally
+        {
+            ArrayPool<char>.Shared.Return(units);
+            ArrayPool<int>.Shared.Return(starts);
+        }
+    }
+
+    private void Match(ReadOnlySpan<char> units, List<TextMatch> matches)
+    {
+        int lastEnd = -1;
+        try
+        {
+            foreach (ValueMatch match in _regex.EnumerateMatches(units))
+            {
+                // An empty match right behind another does not count, as in the engines that tokenizers come from.
+                int end = match.Index + match.Length;
+                if (match.Length > 0 || match.Index != lastEnd)
+                {
+                    matches.Add(new TextMatch(match.Index, end));
+                    lastEnd = end;
+                }
+            }
+        }
+        catch (RegexMatchTimeoutException e)
+        {
+            throw new InvalidOperationException(
+                $"the tokenizer's expression '{_source}' took longer than {s_matchLimit.TotalSeconds} s to match once", e);
+        }
+    }
+}

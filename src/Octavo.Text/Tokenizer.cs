@@ -1,0 +1,227 @@
+using System.Buffers;
+using System.Text;
+using Octavo.Text.Pipeline;
+
+namespace Octavo.Text;
+
+/// <summary>
+/// Text to tokens and back, as a Hugging Face <c>tokenizer.json</c> describes it. Supported is byte-level BPE, the kind
+/// of GPT-2, Llama 3 and Qwen. Immutable: one instance serves all threads.
+/// </summary>
+public sealed class Tokenizer
+{
+    private const string MainFile = "tokenizer.json";
+    private const string ConfigFile = "tokenizer_config.json";
+    private const string TemplateFile = "chat_template.jinja";
+
+    private readonly Vocabulary _vocabulary;
+    private readonly TokenizerParts _parts;
+    private readonly TokenizerConfig? _config;
+
+    private Tokenizer(TokenizerParts parts, TokenizerConfig? config, string? chatTemplate)
+    {
+        _parts = parts;
+        _vocabulary = parts.Vocabulary;
+        _config = config;
+        ChatTemplateSource = chatTemplate ?? config?.ChatTemplate;
+    }
+
+    /// <summary>One more than the highest token id, added tokens included. A model's embedding may have more rows.</summary>
+    public int VocabSize => _vocabulary.Size;
+
+    /// <summary>The token that begins a text, or null where the configuration names none.</summary>
+    public string? BosToken => _config?.BosToken;
+
+    /// <summary>The token that ends a text, or null where the configuration names none.</summary>
+    public string? EosToken => _config?.EosToken;
+
+    /// <summary>The token that fills up a batch, or null where the configuration names none.</summary>
+    public string? PadToken => _config?.PadToken;
+
+    /// <summary>The id of <see cref="BosToken"/>; null also where the vocabulary lacks it.</summary>
+    public int? BosTokenId => IdOf(BosToken);
+
+    /// <summary>The id of <see cref="EosToken"/>; null also where the vocabulary lacks it.</summary>
+    public int? EosTokenId => IdOf(EosToken);
+
+    /// <summary>The id of <see cref="PadToken"/>; null also where the vocabulary lacks it.</summary>
+    public int? PadTokenId => IdOf(PadToken);
+
+    /// <summary>
+    /// The chat template in Jinja: the directory's <c>chat_template.jinja</c>, else the configuration's
+    /// <c>chat_template</c> (of a list, the one named <c>default</c>), else null.
+    /// </summary>
+    public string? ChatTemplateSource { get; }
+
+    /// <summary>
+    /// Loads <c>tokenizer.json</c> from a model's directory, and <c>tokenizer_config.json</c> and
+    /// <c>chat_template.jinja</c> where they are there.
+    /// </summary>
+    /// <exception cref="TokenizerFormatException">A file is missing, malformed or of an unsupported kind.</exception>
+    public static Tokenizer Load(string directory)
+    {
+        ArgumentNullException.ThrowIfNull(directory);
+        string config = Path.Combine(directory, ConfigFile);
+        string template = Path.Combine(directory, TemplateFile);
+        return new Tokenizer(
+            TokenizerReader.Read(Path.Combine(directory, MainFile)),
+            File.Exists(config) ? TokenizerReader.ReadConfig(config) : null,
+            File.Exists(template) ? File.ReadAllText(template) : null);
+    }
+
+    /// <summary>Loads a tokenizer from files of any name.</summary>
+    /// <param name="tokenizerJson">The path of a tokenizer.json.</param>
+    /// <param name="tokenizerConfig">The path of a tokenizer_config.json, or null for none.</param>
+    /// <exception cref="TokenizerFormatException">A file is missing, malformed or of an unsupported kind.</exception>
+    public static Tokenizer LoadFile(string tokenizerJson, string? tokenizerConfig = null)
+    {
+        ArgumentNullException.ThrowIfNull(tokenizerJson);
+        return new Tokenizer(
+            TokenizerReader.Read(tokenizerJson),
+            tokenizerConfig is null ? null : TokenizerReader.ReadConfig(tokenizerConfig),
+            chatTemplate: null);
+    }
+
+    /// <summary>
+    /// The ids of a text. Added tokens spelled out in it, special ones included, become their ids. Lone surrogates are
+    /// taken as U+FFFD.
+    /// </summary>
+    /// <param name="text">The text.</param>
+    /// <param name="addSpecialTokens">Whether to put the post-processor's tokens (BOS, say) around the result.</param>
+    public int[] Encode(string text, bool addSpecialTokens = true)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        text = WellFormed(text);
+        PostProcessor around = addSpecialTokens ? _parts.PostProcessor : PostProcessor.None;
+        List<int> ids = new((text.Length / 3) + 8);
+        ids.AddRange(around.Before.AsSpan());
+        if (_parts.RawTokens.IsEmpty)
+        {
+            EncodeRun(text, ids);
+        }
+        else
+        {
+            foreach (AddedTokenSpan span in _parts.RawTokens.Split(text))
+            {
+                if (span.Id == AddedTokenSpan.PlainText)
+                {
+                    bool whole = span.Start == 0 && span.End == text.Length;
+                    EncodeRun(whole ? text : text[span.Start..span.End], ids);
+                }
+                else
+                {
+                    ids.Add(span.Id);
+                }
+            }
+        }
+
+        ids.AddRange(around.After.AsSpan());
+        return [.. ids];
+    }
+
+    /// <summary>
+    /// The text of a sequence of ids: their bytes, joined, as UTF-8. What is not UTF-8 becomes U+FFFD; ids without a
+    /// token vanish. Tokens are joined without spaces, special ones too, and nothing is cleaned up, so that decoding
+    /// piece by piece gives the same text.
+    /// </summary>
+    /// <param name="ids">The ids.</param>
+    /// <param name="skipSpecialTokens">Whether special tokens vanish.</param>
+    public string Decode(ReadOnlySpan<int> ids, bool skipSpecialTokens = true)
+    {
+        ArrayBufferWriter<byte> bytes = new(Math.Max(16, ids.Length * 4));
+        foreach (int id in ids)
+        {
+            if (!skipSpecialTokens || !_vocabulary.IsSpecial(id))
+            {
+                bytes.Write(_vocabulary.BytesOf(id));
+            }
+        }
+
+        return Encoding.UTF8.GetString(bytes.WrittenSpan);
+    }
+
+    /// <summary>The id of a token by its spelling in the vocabulary (byte-level alphabet), or null.</summary>
+    public int? TokenToId(string token)
+    {
+        ArgumentNullException.ThrowIfNull(token);
+        return _vocabulary.IdOf(token);
+    }
+
+    /// <summary>A token's spelling in the vocabulary (byte-level alphabet), or null for an id without a token.</summary>
+    public string? IdToToken(int id) => _vocabulary.TokenOf(id);
+
+    /// <summary>Whether the id is that of a special token.</summary>
+    public bool IsSpecial(int id) => _vocabulary.IsSpecial(id);
+
+    /// <summary>
+    /// The bytes that a token stands for in text, often not whole characters; empty for an id without a token. The
+    /// caller owns the array.
+    /// </summary>
+    public byte[] TokenBytes(int id) => _vocabulary.BytesOf(id).ToArray();
+
+    /// <summary>A decoder for tokens that come one at a time.</summary>
+    /// <param name="promptIds">
+    /// What stands before the first token. Only its end matters: a character that the prompt leaves unfinished can be
+    /// finished by the first tokens.
+    /// </param>
+    /// <param name="skipSpecialTokens">Whether special tokens vanish.</param>
+    public IncrementalDetokenizer CreateDetokenizer(ReadOnlySpan<int> promptIds, bool skipSpecialTokens = true) =>
+        new(_vocabulary, promptIds, skipSpecialTokens);
+
+    private int? IdOf(string? token) => token is null ? null : _vocabulary.IdOf(token);
+
+    /// <summary>Text without non-normalized added tokens: normalize, cut the other added tokens out, encode the rest.</summary>
+    private void EncodeRun(string run, List<int> ids)
+    {
+        string text = _parts.Normalizer?.Apply(run) ?? run;
+        if (_parts.NormalizedTokens.IsEmpty)
+        {
+            EncodePiece(text, ids);
+            return;
+        }
+
+        foreach (AddedTokenSpan span in _parts.NormalizedTokens.Split(text))
+        {
+            if (span.Id == AddedTokenSpan.PlainText)
+            {
+                EncodePiece(text.AsSpan(span.Start, span.End - span.Start), ids);
+            }
+            else
+            {
+                ids.Add(span.Id);
+            }
+        }
+    }
+
+    private void EncodePiece(ReadOnlySpan<char> piece, List<int> ids)
+    {
+        if (piece.Length > 0)
+        {
+            _parts.Stages.Accept(piece, ids);
+        }
+    }
+
+    private static string WellFormed(string text)
+    {
+        if (!text.AsSpan().ContainsAnyInRange('\uD800', '\uDFFF'))
+        {
+            return text;
+        }
+
+        StringBuilder? repaired = null;
+        for (int i = 0; i < text.Length; i++)
+        {
+            if (i + 1 < text.Length && char.IsSurrogatePair(text[i], text[i + 1]))
+            {
+                i++;
+            }
+            else if (char.IsSurrogate(text[i]))
+            {
+                repaired ??= new StringBuilder(text);
+                repaired[i] = '\uFFFD';
+            }
+        }
+
+        return repaired?.ToString() ?? text;
+    }
+}
