@@ -19,8 +19,6 @@ internal sealed unsafe class NativeBuffer : IDisposable
         Pointer = (byte*)(((nuint)_block + Alignment - 1) & ~(nuint)(Alignment - 1));
     }
 
-    ~NativeBuffer() => Free();
-
     public long Length { get; }
 
     public byte* Pointer { get; private set; }
@@ -30,12 +28,6 @@ internal sealed unsafe class NativeBuffer : IDisposable
     public static NativeBuffer OfFloats(long count) => new(count * sizeof(float));
 
     public void Dispose()
-    {
-        Free();
-        GC.SuppressFinalize(this);
-    }
-
-    private void Free()
     {
         NativeMemory.Free(_block);
         _block = null;

@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Diagnostics.Metrics;
+using System.Runtime.InteropServices;
 using Octavo.Engine.Blocks;
 using Octavo.Engine.Output;
 using Octavo.Engine.Sampling;
@@ -59,7 +61,11 @@ public sealed class LlmEngine : IDisposable
     public (int Running, int Waiting) QueueLengths => (_scheduler.Running.Count, _scheduler.NumWaiting);
 
     /// <summary>The meter that carries the engine's metrics, under vLLM's names.</summary>
-    public System.Diagnostics.Metrics.Meter Meter => _metrics.Meter;
+    public Meter Meter => _metrics.Meter;
+
+    /// <summary>Checks a request against the model and the limits. Unlike the rest, callable from any thread.</summary>
+    /// <exception cref="InvalidRequestException">It cannot be run.</exception>
+    public void Validate(EngineRequest request) => RequestValidation.Check(request, _options, _runner.VocabSize, _tokenizer);
 
     /// <summary>Takes a request in. Its outputs go to <paramref name="sink"/>, called from within <see cref="Step"/>.</summary>
     /// <exception cref="InvalidRequestException">It cannot be run; nothing has changed.</exception>
@@ -119,9 +125,10 @@ public sealed class LlmEngine : IDisposable
             return false;
         }
 
+        long started = _time.GetTimestamp();
         FillBatch(plan);
         _runner.Run(_batch, _logits.AsSpan(0, _batch.LogitsRows.Length * _runner.VocabSize));
-        SampleTokens(plan);
+        SampleTokens(plan, started);
         EmitOutputs();
         _metrics.RecordStep(plan, _cache);
         UpdateQueueMetrics();
@@ -186,7 +193,7 @@ public sealed class LlmEngine : IDisposable
             ReadOnlySpan<int> tokens = completion.Tokens.Slice(scheduled.Start, scheduled.NumTokens);
             int rows = Math.Max(CountPromptRows(completion, scheduled), scheduled.ReachesEnd ? 1 : 0);
             _firstRows.Add(_batch.AddSequence(
-                tokens, scheduled.Start, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(completion.Blocks), rows));
+                tokens, scheduled.Start, CollectionsMarshal.AsSpan(completion.Blocks), rows));
         }
 
         int needed = _batch.LogitsRows.Length * _runner.VocabSize;
@@ -205,14 +212,14 @@ public sealed class LlmEngine : IDisposable
         return scores ? end - group.NextPromptRow : 0;
     }
 
-    private void SampleTokens(StepPlan plan)
+    private void SampleTokens(StepPlan plan, long started)
     {
         long now = _time.GetTimestamp();
         for (int i = 0; i < plan.Requests.Count; i++)
         {
             ScheduledRequest scheduled = plan.Requests[i];
             var completion = (Completion)scheduled.Request;
-            _metrics.RecordScheduled(completion, now);
+            _metrics.RecordScheduled(completion, started);
             int row = _firstRows[i];
             for (int rows = CountPromptRows(completion, scheduled); rows > 0 && completion.Group.NextPromptRow < completion.Group.EndPromptRow; rows--)
             {

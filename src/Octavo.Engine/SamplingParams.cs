@@ -101,7 +101,7 @@ public sealed record SamplingParams
     /// <summary>Words whose last token is never drawn after the tokens before it.</summary>
     public IReadOnlyList<string>? BadWords { get; init; }
 
-    /// <summary>Handed to the engine's <see cref="LogitsProcessorFactory"/> hooks, which may read their settings here.</summary>
+    /// <summary>Handed to the engine's <see cref="Engine.Sampling.LogitsProcessorFactory"/> hooks, which may read their settings here.</summary>
     public IReadOnlyDictionary<string, object?>? ExtraArgs { get; init; }
 
     /// <summary>Compute the whole prompt even where cached blocks hold its beginning; null leaves it to the engine.</summary>

@@ -14,43 +14,54 @@ namespace Octavo.Cpu.Kernels;
 /// </remarks>
 internal unsafe interface IAttentionKernel
 {
+    /// <summary>Computes the tile's outputs.</summary>
     static abstract void Run(in AttentionTile tile);
 }
 
 /// <summary>The rows of one call.</summary>
-internal unsafe ref struct AttentionTile
+internal readonly unsafe ref struct AttentionTile
 {
-    public KvCache Cache;
-    public int Layer;
-    public int KvHead;
-    public ReadOnlySpan<int> BlockTable;
+    public required KvCache Cache { get; init; }
+
+    public int Layer { get; init; }
+
+    public int KvHead { get; init; }
+
+    public ReadOnlySpan<int> BlockTable { get; init; }
 
     /// <summary>The position of the first query token; row <c>r</c> belongs to token <c>r / Group</c>.</summary>
-    public int FirstPosition;
-    public int NumTokens;
+    public int FirstPosition { get; init; }
+
+    public int NumTokens { get; init; }
 
     /// <summary>Query heads a key-value head.</summary>
-    public int Group;
+    public int Group { get; init; }
 
     /// <summary>The first row's query; rows of a token follow each other, tokens are <see cref="QueryStride"/> apart.</summary>
-    public float* Query;
-    public int QueryStride;
-    public float* Output;
-    public int OutputStride;
-    public float Scale;
+    public float* Query { get; init; }
+
+    public int QueryStride { get; init; }
+
+    public float* Output { get; init; }
+
+    public int OutputStride { get; init; }
+
+    public float Scale { get; init; }
 
     /// <summary>Scratch: <c>[rows][ScoreStride]</c>, and one padded head behind another for four rows.</summary>
-    public float* Scores;
-    public int ScoreStride;
-    public float* Accumulators;
+    public float* Scores { get; init; }
 
-    public readonly int Rows => NumTokens * Group;
+    public int ScoreStride { get; init; }
 
-    public readonly int NumKeys => FirstPosition + NumTokens;
+    public float* Accumulators { get; init; }
 
-    public readonly float* QueryRow(int row) => Query + ((long)(row / Group) * QueryStride) + ((long)(row % Group) * Cache.HeadDim);
+    public int Rows => NumTokens * Group;
 
-    public readonly float* OutputRow(int row) => Output + ((long)(row / Group) * OutputStride) + ((long)(row % Group) * Cache.HeadDim);
+    public int NumKeys => FirstPosition + NumTokens;
+
+    public float* QueryRow(int row) => Query + ((long)(row / Group) * QueryStride) + ((long)(row % Group) * Cache.HeadDim);
+
+    public float* OutputRow(int row) => Output + ((long)(row / Group) * OutputStride) + ((long)(row % Group) * Cache.HeadDim);
 }
 
 /// <inheritdoc cref="IAttentionKernel"/>

@@ -19,6 +19,7 @@ namespace Octavo.Cpu.Kernels;
 /// </remarks>
 internal unsafe interface IPanelKernel
 {
+    /// <summary>Computes all columns of one panel for so many rows.</summary>
     /// <param name="panel">Weights, <c>[inFeatures][PackedPanels.Width]</c>.</param>
     /// <param name="bias">Bias of the panel's columns, or null.</param>
     /// <param name="inFeatures">Length of the sums.</param>

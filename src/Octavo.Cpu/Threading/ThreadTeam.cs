@@ -176,14 +176,15 @@ internal sealed class ThreadTeam : IDisposable
                 return true;
             }
 
-            for (int spins = 0; Volatile.Read(ref _generation) == generation; spins++)
+            int spins = 0;
+            while (Volatile.Read(ref _generation) == generation)
             {
                 if (opensOnFailure && team._failure is not null)
                 {
                     return false;
                 }
 
-                if (spins < SpinsBeforeYield)
+                if (spins++ < SpinsBeforeYield)
                 {
                     Thread.SpinWait(1);
                 }

@@ -82,15 +82,11 @@ internal sealed class Scheduler(KvCacheManager cache)
             // One token stays for each request behind this one, so that a long prompt does not halt their decoding.
             int share = Math.Max(1, budget - (_running.Count - i - 1));
             int chunk = Math.Min(Math.Min(request.NumTokens - request.NumComputedTokens, share), request.MaxTokensPerStep);
-            bool fits;
-            while (!(fits = cache.TryGrow(request, chunk)))
+            bool fits = cache.TryGrow(request, chunk);
+            while (!fits && request.Status == RequestStatus.Running)
             {
-                Request victim = _running[^1];
-                Preempt(victim);
-                if (victim == request)
-                {
-                    break;
-                }
+                Preempt(_running[^1]);
+                fits = request.Status == RequestStatus.Running && cache.TryGrow(request, chunk);
             }
 
             if (fits)

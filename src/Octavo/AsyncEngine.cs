@@ -1,0 +1,310 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
+using System.Runtime.CompilerServices;
+using System.Threading.Channels;
+using Octavo.Cpu;
+using Octavo.Engine;
+using Octavo.Formats;
+using Octavo.Models;
+using Octavo.Text;
+
+namespace Octavo;
+
+/// <summary>
+/// An engine on a thread of its own: many callers submit requests at once, and each step serves all of them. Safe for
+/// use from any thread.
+/// </summary>
+public sealed class AsyncEngine : IAsyncDisposable, IDisposable
+{
+    private readonly LlmEngine _engine;
+    private readonly IDisposable? _resources;
+    private readonly ConcurrentQueue<Action> _inbox = new();       // runs on the engine's thread, between two steps
+    private readonly ConcurrentDictionary<string, ChannelWriter<RequestOutput>> _streams = new(StringComparer.Ordinal);
+    private readonly SemaphoreSlim _signal = new(0);
+    private readonly Thread _thread;
+    private volatile bool _stopping;
+    private volatile bool _draining;
+    private volatile Exception? _failure;
+    private long _requests;
+
+    /// <summary>Starts an engine; it and <paramref name="resources"/> are disposed with this object.</summary>
+    /// <param name="engine">The core.</param>
+    /// <param name="tokenizer">Turns text into tokens; null for token ids in and out.</param>
+    /// <param name="model">What runs in it.</param>
+    /// <param name="resources">What must live as long as the engine, such as the checkpoint.</param>
+    public AsyncEngine(LlmEngine engine, Tokenizer? tokenizer, ModelInfo model, IDisposable? resources = null)
+    {
+        (_engine, Tokenizer, Model, _resources) = (engine, tokenizer, model, resources);
+        _thread = new Thread(Loop) { IsBackground = true, Name = "octavo-engine" };
+        _thread.Start();
+    }
+
+    /// <summary>What runs here.</summary>
+    public ModelInfo Model { get; }
+
+    /// <summary>The model's tokenizer; null where it was skipped.</summary>
+    public Tokenizer? Tokenizer { get; }
+
+    /// <summary>Carries the engine's metrics, under vLLM's names.</summary>
+    public Meter Meter => _engine.Meter;
+
+    /// <summary>Why the engine has stopped for good; null while it works.</summary>
+    public Exception? Failure => _failure;
+
+    /// <summary>Requests in flight.</summary>
+    public int NumRequests => _streams.Count;
+
+    /// <summary>Loads a model from a Hugging Face directory.</summary>
+    /// <param name="model">The directory.</param>
+    /// <param name="options">How to load and run it.</param>
+    /// <param name="progress">Hears how far loading is.</param>
+    /// <param name="cancellation">Stops loading.</param>
+    /// <exception cref="CheckpointException">A file is missing or damaged.</exception>
+    /// <exception cref="UnsupportedModelException">The model is of a kind that is not supported.</exception>
+    /// <exception cref="EngineConfigurationException">The options do not fit the model or the machine.</exception>
+    public static AsyncEngine Load(
+        string model, EngineOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellation = default)
+    {
+        options ??= new EngineOptions();
+        ModelDirectory directory = ModelDirectory.Open(model);
+        Tokenizer? tokenizer = options.SkipTokenizerInit ? null : Tokenizer.Load(directory.Path);
+        Checkpoint checkpoint = directory.OpenCheckpoint();
+        CpuModelRunner? runner = null;
+        try
+        {
+            ModelDescription description = ModelCatalog.Describe(directory, checkpoint);
+            ModelInfo plan = ModelPlan.Make(directory, description, options);
+            runner = new CpuModelRunner(
+                plan.Spec,
+                checkpoint,
+                new CpuRunnerOptions
+                {
+                    Weights = plan.Weights,
+                    KvCache = plan.KvCache,
+                    NumBlocks = plan.NumBlocks,
+                    BlockSize = plan.BlockSize,
+                    MaxModelLen = plan.MaxModelLen,
+                    MaxNumBatchedTokens = plan.MaxNumBatchedTokens,
+                    Threads = plan.Threads,
+                },
+                progress,
+                cancellation);
+            var engine = new LlmEngine(
+                runner,
+                tokenizer,
+                new LlmEngineOptions
+                {
+                    ModelName = plan.Name,
+                    MaxModelLen = plan.MaxModelLen,
+                    MaxNumSeqs = plan.MaxNumSeqs,
+                    MaxNumBatchedTokens = plan.MaxNumBatchedTokens,
+                    EnablePrefixCaching = options.EnablePrefixCaching,
+                    Seed = options.Seed,
+                    MaxLogprobs = options.MaxLogprobs,
+                    EosTokenIds = plan.EosTokenIds,
+                    LogitsProcessors = options.LogitsProcessors,
+                });
+            return new AsyncEngine(engine, tokenizer, plan with { WeightBytes = runner.WeightBytes }, checkpoint);
+        }
+        catch
+        {
+            runner?.Dispose();
+            checkpoint.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Answers a prompt and returns the whole answer.</summary>
+    /// <exception cref="InvalidRequestException">The request cannot be run.</exception>
+    public async Task<RequestOutput> GenerateAsync(
+        Prompt prompt, SamplingParams? sampling = null, RequestOptions? options = null, CancellationToken cancellation = default)
+    {
+        sampling = (sampling ?? Model.DefaultSamplingParams) with { OutputKind = OutputKind.FinalOnly };
+        RequestOutput? last = null;
+        await foreach (RequestOutput output in RunAsync(prompt, sampling, options, cancellation).ConfigureAwait(false))
+        {
+            last = output;
+        }
+
+        return last!;
+    }
+
+    /// <summary>Answers a prompt and returns what is new after each of its steps.</summary>
+    /// <exception cref="InvalidRequestException">The request cannot be run; thrown at once, not by the enumeration.</exception>
+    public IAsyncEnumerable<RequestOutput> StreamAsync(
+        Prompt prompt, SamplingParams? sampling = null, RequestOptions? options = null, CancellationToken cancellation = default) =>
+        RunAsync(prompt, (sampling ?? Model.DefaultSamplingParams) with { OutputKind = OutputKind.Delta }, options, cancellation);
+
+    /// <summary>
+    /// Answers a prompt with outputs of the kind that <see cref="SamplingParams.OutputKind"/> names. The request starts
+    /// at once; leaving the enumeration early, or cancelling it, calls the request off.
+    /// </summary>
+    /// <exception cref="InvalidRequestException">The request cannot be run; thrown at once, not by the enumeration.</exception>
+    /// <exception cref="EngineStoppedException">The engine is shutting down or has failed.</exception>
+    public IAsyncEnumerable<RequestOutput> RunAsync(
+        Prompt prompt, SamplingParams? sampling = null, RequestOptions? options = null, CancellationToken cancellation = default)
+    {
+        var request = new EngineRequest
+        {
+            Id = options?.RequestId ?? $"request-{Interlocked.Increment(ref _requests)}",
+            Prompt = prompt.Text,
+            PromptTokenIds = prompt.TokenIds ?? Encode(prompt.Text!, prompt.AddSpecialTokens),
+            Parameters = sampling ?? Model.DefaultSamplingParams,
+            Priority = options?.Priority ?? 0,
+            CacheSalt = options?.CacheSalt,
+        };
+        _engine.Validate(request);
+        ThrowIfStopped();
+        var channel = Channel.CreateUnbounded<RequestOutput>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
+        if (!_streams.TryAdd(request.Id, channel.Writer))
+        {
+            throw new InvalidRequestException("request_id", $"request_id {request.Id} is in flight already");
+        }
+
+        Post(() => Start(request, channel.Writer));
+        return ReadAsync(request.Id, channel.Reader, cancellation);
+    }
+
+    /// <summary>A text's token ids.</summary>
+    /// <exception cref="InvalidRequestException">The engine runs without a tokenizer.</exception>
+    public int[] Encode(string text, bool addSpecialTokens = true) =>
+        Tokenizer?.Encode(text, addSpecialTokens)
+        ?? throw new InvalidRequestException("prompt", "prompt is text, and this engine runs without a tokenizer: give token ids");
+
+    /// <summary>Refuses new requests and waits until those in flight have ended.</summary>
+    public async Task DrainAsync(CancellationToken cancellation = default)
+    {
+        _draining = true;
+        while (!_streams.IsEmpty)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(20), cancellation).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Stops after the current step; requests in flight are aborted.</summary>
+    public void Dispose()
+    {
+        if (!_stopping)
+        {
+            _stopping = true;
+            _signal.Release();
+            _thread.Join();
+            _engine.Dispose();
+            _resources?.Dispose();
+            _signal.Dispose();
+        }
+    }
+
+    /// <inheritdoc cref="Dispose"/>
+    public ValueTask DisposeAsync()
+    {
+        Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    private void Post(Action action)
+    {
+        _inbox.Enqueue(action);
+        _signal.Release();
+    }
+
+    private void ThrowIfStopped()
+    {
+        if (_failure is { } failure)
+        {
+            throw new EngineStoppedException("the engine has failed: " + failure.Message, failure);
+        }
+
+        if (_stopping || _draining)
+        {
+            throw new EngineStoppedException("the engine is shutting down", null);
+        }
+    }
+
+    private void Start(EngineRequest request, ChannelWriter<RequestOutput> writer)
+    {
+        try
+        {
+            _engine.Add(request, output => Publish(writer, output));
+        }
+        catch (InvalidRequestException e)
+        {
+            _streams.TryRemove(request.Id, out _);
+            writer.Complete(e);
+        }
+    }
+
+    private void Publish(ChannelWriter<RequestOutput> writer, RequestOutput output)
+    {
+        if (output.Finished)
+        {
+            // Out of the table before the reader can see the end, so that nobody waits for a request that is over.
+            _streams.TryRemove(output.RequestId, out _);
+        }
+
+        writer.TryWrite(output);
+        if (output.Finished)
+        {
+            writer.Complete();
+        }
+    }
+
+    private async IAsyncEnumerable<RequestOutput> ReadAsync(
+        string id, ChannelReader<RequestOutput> reader, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        try
+        {
+            await foreach (RequestOutput output in reader.ReadAllAsync(cancellation).ConfigureAwait(false))
+            {
+                yield return output;
+            }
+        }
+        finally
+        {
+            if (_streams.ContainsKey(id))
+            {
+                Post(() => _engine.Abort(id));
+            }
+        }
+    }
+
+    // The one generation loop of the product.
+    private void Loop()
+    {
+        try
+        {
+            while (!_stopping)
+            {
+                if (!_engine.HasWork)
+                {
+                    _signal.Wait();
+                }
+
+                while (_inbox.TryDequeue(out Action? action))
+                {
+                    action();
+                }
+
+                _engine.Step();
+            }
+        }
+        catch (Exception e)
+        {
+            _failure = e;
+        }
+
+        Exception reason = new EngineStoppedException(
+            _failure is null ? "the engine was stopped" : "the engine has failed: " + _failure.Message, _failure);
+        while (!_streams.IsEmpty)
+        {
+            foreach ((string id, ChannelWriter<RequestOutput> writer) in _streams)
+            {
+                _streams.TryRemove(id, out _);
+                writer.TryComplete(reason);
+            }
+        }
+    }
+}
+
+/// <summary>The engine takes no more requests: it is shutting down, or has failed.</summary>
+public sealed class EngineStoppedException(string message, Exception? inner) : Exception(message, inner);

@@ -1,0 +1,105 @@
+using Octavo.Engine;
+
+namespace Octavo;
+
+/// <summary>How beams are kept; names, defaults and meaning are those of vLLM's <c>BeamSearchParams</c>.</summary>
+public sealed record BeamSearchParams
+{
+    /// <summary>Beams kept at each step.</summary>
+    public required int BeamWidth { get; init; }
+
+    /// <summary>The most tokens a beam makes.</summary>
+    public required int MaxTokens { get; init; }
+
+    /// <summary>Go on after the end-of-sequence token.</summary>
+    public bool IgnoreEos { get; init; }
+
+    /// <summary>A beam's score is its log-probability over its length to this power.</summary>
+    public double LengthPenalty { get; init; } = 1.0;
+
+    internal void Validate()
+    {
+        if (BeamWidth < 1)
+        {
+            throw new InvalidRequestException("beam_width", $"beam_width must be at least 1; it is {BeamWidth}");
+        }
+
+        if (MaxTokens < 1)
+        {
+            throw new InvalidRequestException("max_tokens", $"max_tokens must be at least 1; it is {MaxTokens}");
+        }
+    }
+}
+
+/// <summary>One sequence that beam search found.</summary>
+/// <param name="TokenIds">Its tokens, without the prompt.</param>
+/// <param name="Text">Their text; empty where the engine runs without a tokenizer.</param>
+/// <param name="CumulativeLogprob">The sum of its log-probabilities.</param>
+/// <param name="Score">What beams are compared by.</param>
+/// <param name="FinishReason">Why it ended.</param>
+public sealed record BeamSearchSequence(
+    IReadOnlyList<int> TokenIds, string Text, double CumulativeLogprob, double Score, FinishReason FinishReason);
+
+/// <summary>What beam search found.</summary>
+/// <param name="PromptTokenIds">The prompt.</param>
+/// <param name="Sequences">The best sequences, best first.</param>
+public sealed record BeamSearchOutput(IReadOnlyList<int> PromptTokenIds, IReadOnlyList<BeamSearchSequence> Sequences);
+
+/// <summary>
+/// Beam search over an engine. As in vLLM it stands outside the core: every step asks each beam for its most likely next
+/// tokens, and the prefix cache keeps a beam's past from being computed again.
+/// </summary>
+public static class BeamSearch
+{
+    /// <summary>Finds the most likely completions of a prompt.</summary>
+    /// <param name="engine">Runs the beams.</param>
+    /// <param name="prompt">Where they begin.</param>
+    /// <param name="parameters">How they are kept.</param>
+    /// <param name="cancellation">Calls the search off.</param>
+    /// <exception cref="InvalidRequestException">The request cannot be run.</exception>
+    public static async Task<BeamSearchOutput> BeamSearchAsync(
+        this AsyncEngine engine, Prompt prompt, BeamSearchParams parameters, CancellationToken cancellation = default)
+    {
+        parameters.Validate();
+        int[] promptIds = [.. prompt.TokenIds ?? engine.Encode(prompt.Text!, prompt.AddSpecialTokens)];
+        int maxTokens = Math.Min(parameters.MaxTokens, Math.Max(1, engine.Model.MaxModelLen - promptIds.Length));
+        var step = new SamplingParams { MaxTokens = 1, Temperature = 0, Logprobs = 2 * parameters.BeamWidth, Detokenize = false };
+        var done = new List<Beam>();
+        List<Beam> beams = [new Beam([], 0, false)];
+        for (int length = 0; length < maxTokens && beams.Count > 0; length++)
+        {
+            RequestOutput[] outputs = await Task.WhenAll(
+                beams.Select(b => engine.GenerateAsync(Prompt.FromTokenIds([.. promptIds, .. b.Tokens]), step, null, cancellation)))
+                .ConfigureAwait(false);
+            List<Beam> candidates = [];
+            for (int i = 0; i < beams.Count; i++)
+            {
+                foreach (TokenLogprob next in outputs[i].Outputs[0].Logprobs![0].Top)
+                {
+                    bool ends = !parameters.IgnoreEos && engine.Model.EosTokenIds.Contains(next.TokenId);
+                    var beam = new Beam([.. beams[i].Tokens, next.TokenId], beams[i].Logprob + next.Logprob, ends);
+                    (ends ? done : candidates).Add(beam);
+                }
+            }
+
+            beams = Best(candidates);
+        }
+
+        string Decode(int[] tokens) => engine.Tokenizer?.Decode(tokens) ?? string.Empty;
+        return new BeamSearchOutput(
+            promptIds,
+            [.. Best([.. done, .. beams]).Select(b => new BeamSearchSequence(
+                b.Tokens, Decode(b.Tokens), b.Logprob, Score(b), b.Ended ? FinishReason.Stop : FinishReason.Length))]);
+
+        double Score(Beam beam)
+        {
+            // The token that ends a beam does not count for its length.
+            int length = promptIds.Length + beam.Tokens.Length - (beam.Ended ? 1 : 0);
+            return beam.Logprob / Math.Pow(length, parameters.LengthPenalty);
+        }
+
+        List<Beam> Best(IEnumerable<Beam> from) => [.. from.OrderByDescending(Score).Take(parameters.BeamWidth)];
+    }
+
+    private sealed record Beam(int[] Tokens, double Logprob, bool Ended);
+}

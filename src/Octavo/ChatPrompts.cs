@@ -1,0 +1,46 @@
+using Octavo.Engine;
+using Octavo.Text;
+
+namespace Octavo;
+
+/// <summary>Turns conversations into prompts by a model's chat template.</summary>
+public sealed class ChatPrompts
+{
+    private readonly ChatTemplate _template;
+    private readonly Dictionary<string, string> _variables = new(StringComparer.Ordinal);
+
+    /// <summary>Parses the model's template.</summary>
+    /// <exception cref="InvalidRequestException">The model has no tokenizer or no chat template.</exception>
+    /// <exception cref="ChatTemplateException">The template holds something that is not supported.</exception>
+    public ChatPrompts(AsyncEngine engine)
+    {
+        if (engine.Tokenizer is not { ChatTemplateSource: { } source } tokenizer)
+        {
+            throw new InvalidRequestException(
+                "messages", $"model {engine.Model.Name} has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json); use completions");
+        }
+
+        _template = ChatTemplate.Parse(source, $"{engine.Model.Name}'s chat template");
+        foreach ((string name, string? value) in new[] { ("bos_token", tokenizer.BosToken), ("eos_token", tokenizer.EosToken), ("pad_token", tokenizer.PadToken) })
+        {
+            if (value is not null)
+            {
+                _variables[name] = value;
+            }
+        }
+    }
+
+    /// <summary>The prompt of a conversation, ready for the assistant's turn.</summary>
+    /// <param name="messages">The conversation so far, at least one message.</param>
+    /// <param name="addGenerationPrompt">End with what begins the assistant's turn.</param>
+    public Prompt Render(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt = true)
+    {
+        if (messages.Count == 0)
+        {
+            throw new InvalidRequestException("messages", "messages must hold at least one message");
+        }
+
+        // As in vLLM: a template writes its special tokens itself, so none are added.
+        return Prompt.FromText(_template.Render(messages, addGenerationPrompt, _variables)) with { AddSpecialTokens = false };
+    }
+}

@@ -1,0 +1,81 @@
+using Octavo.Engine.Sampling;
+
+namespace Octavo;
+
+/// <summary>The arithmetic and storage of weights.</summary>
+public enum ModelDtype
+{
+    /// <summary>As the checkpoint stores them: bfloat16 for BF16 checkpoints, float32 for F32 and F16 ones.</summary>
+    Auto,
+
+    /// <summary>Weights and cache in float32.</summary>
+    Float32,
+
+    /// <summary>Weights and cache in bfloat16, arithmetic in float32.</summary>
+    BFloat16,
+}
+
+/// <summary>Where the defaults of sampling come from.</summary>
+public enum GenerationConfigSource
+{
+    /// <summary>From the model's <c>generation_config.json</c>.</summary>
+    Auto,
+
+    /// <summary>vLLM's own neutral defaults.</summary>
+    Vllm,
+}
+
+/// <summary>How a model is loaded and served. Names, meanings and defaults are vLLM's for a CPU server.</summary>
+public sealed record EngineOptions
+{
+    /// <summary>The type of weights.</summary>
+    public ModelDtype Dtype { get; init; } = ModelDtype.Auto;
+
+    /// <summary>The type of keys and values; <see cref="ModelDtype.Auto"/> takes that of the weights.</summary>
+    public ModelDtype KvCacheDtype { get; init; } = ModelDtype.Auto;
+
+    /// <summary>The scheme that weights are quantized to at load: <c>float32</c> or <c>bf16</c>; null keeps <see cref="Dtype"/>.</summary>
+    public string? Quantization { get; init; }
+
+    /// <summary>The longest sequence, prompt and output, in tokens; null takes the model's own.</summary>
+    public int? MaxModelLen { get; init; }
+
+    /// <summary>The most requests in a step.</summary>
+    public int MaxNumSeqs { get; init; } = 128;
+
+    /// <summary>The most tokens a step computes; null takes 2048, or <see cref="MaxNumSeqs"/> where that is more.</summary>
+    public int? MaxNumBatchedTokens { get; init; }
+
+    /// <summary>Tokens a block of the key-value cache, a multiple of 16.</summary>
+    public int BlockSize { get; init; } = 16;
+
+    /// <summary>
+    /// Bytes for the key-value cache; null takes what <see cref="MaxNumSeqs"/> sequences of the greatest length need, at
+    /// most 4 GiB and half of the memory there is.
+    /// </summary>
+    public long? KvCacheMemory { get; init; }
+
+    /// <summary>Let requests share the blocks of common prefixes.</summary>
+    public bool EnablePrefixCaching { get; init; } = true;
+
+    /// <summary>Seeds requests that name no seed.</summary>
+    public long Seed { get; init; }
+
+    /// <summary>Threads that share the work; null takes one a processor.</summary>
+    public int? Threads { get; init; }
+
+    /// <summary>Load no tokenizer: token ids in, token ids out.</summary>
+    public bool SkipTokenizerInit { get; init; }
+
+    /// <summary>Where sampling defaults come from.</summary>
+    public GenerationConfigSource GenerationConfig { get; init; } = GenerationConfigSource.Auto;
+
+    /// <summary>The most log-probabilities a request may ask for at a position; −1 = any number.</summary>
+    public int MaxLogprobs { get; init; } = 20;
+
+    /// <summary>The name that the model goes by; null takes its directory's name.</summary>
+    public string? ServedModelName { get; init; }
+
+    /// <summary>Hooks over each request's logits.</summary>
+    public IReadOnlyList<LogitsProcessorFactory> LogitsProcessors { get; init; } = [];
+}

@@ -1,0 +1,83 @@
+using Octavo.Cpu;
+using Octavo.Engine;
+using Octavo.Text;
+
+namespace Octavo;
+
+/// <summary>A model to call from a program: prompts in, completions out. All prompts of a call share the engine's steps.</summary>
+/// <example>
+/// <code>
+/// using var llm = LLM.Load("models/tales");
+/// var sampling = new SamplingParams { MaxTokens = 50, Temperature = 0.7f };
+/// foreach (RequestOutput output in llm.Generate(["Once upon a time", "The fox"], sampling))
+/// {
+///     Console.WriteLine(output.Outputs[0].Text);
+/// }
+/// </code>
+/// </example>
+public sealed class LLM : IDisposable
+{
+    private readonly Lazy<ChatPrompts> _chat;
+
+    private LLM(AsyncEngine engine)
+    {
+        Engine = engine;
+        _chat = new Lazy<ChatPrompts>(() => new ChatPrompts(engine));
+    }
+
+    /// <summary>The engine behind it, for streaming and concurrent use.</summary>
+    public AsyncEngine Engine { get; }
+
+    /// <summary>What is loaded.</summary>
+    public ModelInfo Model => Engine.Model;
+
+    /// <summary>The sampling of calls that name none: the model's own defaults.</summary>
+    public SamplingParams DefaultSamplingParams => Model.DefaultSamplingParams;
+
+    /// <summary>Loads a model from a Hugging Face directory.</summary>
+    /// <param name="model">The directory.</param>
+    /// <param name="quantization">The scheme of the weights, <c>float32</c> or <c>bf16</c>; null keeps the checkpoint's.</param>
+    /// <param name="options">Everything else.</param>
+    /// <param name="progress">Hears how far loading is.</param>
+    /// <inheritdoc cref="AsyncEngine.Load" path="/exception"/>
+    public static LLM Load(
+        string model, string? quantization = null, EngineOptions? options = null, IProgress<LoadProgress>? progress = null)
+    {
+        options ??= new EngineOptions();
+        return new LLM(AsyncEngine.Load(model, quantization is null ? options : options with { Quantization = quantization }, progress));
+    }
+
+    /// <summary>Completes a prompt.</summary>
+    /// <exception cref="InvalidRequestException">The request cannot be run.</exception>
+    public RequestOutput Generate(Prompt prompt, SamplingParams? sampling = null) => Generate([prompt], sampling)[0];
+
+    /// <summary>Completes texts; outputs come in the order of the prompts.</summary>
+    /// <exception cref="InvalidRequestException">A request cannot be run.</exception>
+    public IReadOnlyList<RequestOutput> Generate(IEnumerable<string> prompts, SamplingParams? sampling = null) =>
+        Generate(prompts.Select(Prompt.FromText), sampling);
+
+    /// <summary>Completes prompts; outputs come in the order of the prompts.</summary>
+    /// <exception cref="InvalidRequestException">A request cannot be run.</exception>
+    public IReadOnlyList<RequestOutput> Generate(IEnumerable<Prompt> prompts, SamplingParams? sampling = null) =>
+        WaitFor(Task.WhenAll(prompts.Select(p => Engine.GenerateAsync(p, sampling))));
+
+    /// <summary>Answers a conversation, through the model's chat template.</summary>
+    /// <exception cref="InvalidRequestException">The request cannot be run, or the model has no chat template.</exception>
+    public RequestOutput Chat(IReadOnlyList<ChatMessage> messages, SamplingParams? sampling = null) =>
+        Generate(_chat.Value.Render(messages), sampling);
+
+    /// <summary>Finds the most likely completions of a prompt by beam search.</summary>
+    /// <exception cref="InvalidRequestException">The request cannot be run.</exception>
+    public BeamSearchOutput BeamSearch(Prompt prompt, BeamSearchParams parameters) =>
+        WaitFor(Engine.BeamSearchAsync(prompt, parameters));
+
+    /// <inheritdoc/>
+    public void Dispose() => Engine.Dispose();
+
+    private static T WaitFor<T>(Task<T> task)
+    {
+#pragma warning disable VSTHRD002 // The engine has its own thread and never comes back to the caller's.
+        return task.GetAwaiter().GetResult();
+#pragma warning restore VSTHRD002
+    }
+}

@@ -1,0 +1,69 @@
+using Octavo.Cpu;
+using Octavo.Cpu.Kernels;
+using Octavo.Formats;
+using Octavo.Models;
+
+namespace Octavo;
+
+/// <summary>A loaded model and how it was laid out.</summary>
+public sealed record ModelInfo
+{
+    /// <summary>The name it goes by.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Its directory.</summary>
+    public required string Path { get; init; }
+
+    /// <summary>Its decoder.</summary>
+    public required DecoderSpec Spec { get; init; }
+
+    /// <summary>The tokens that end a text.</summary>
+    public required IReadOnlyList<int> EosTokenIds { get; init; }
+
+    /// <summary>The longest sequence, prompt and output, in tokens.</summary>
+    public required int MaxModelLen { get; init; }
+
+    /// <summary>The most requests in a step.</summary>
+    public required int MaxNumSeqs { get; init; }
+
+    /// <summary>The most tokens in a step.</summary>
+    public required int MaxNumBatchedTokens { get; init; }
+
+    /// <summary>How weights are stored.</summary>
+    public required WeightFormat Weights { get; init; }
+
+    /// <summary>How keys and values are stored.</summary>
+    public required KvCacheFormat KvCache { get; init; }
+
+    /// <summary>Tokens a block of the key-value cache.</summary>
+    public required int BlockSize { get; init; }
+
+    /// <summary>Blocks in the key-value cache.</summary>
+    public required int NumBlocks { get; init; }
+
+    /// <summary>Bytes of the key-value cache.</summary>
+    public required long KvCacheBytes { get; init; }
+
+    /// <summary>Bytes of the packed weights; 0 in a plan that loaded none.</summary>
+    public long WeightBytes { get; init; }
+
+    /// <summary>The instruction set of the kernels.</summary>
+    public required InstructionSet InstructionSet { get; init; }
+
+    /// <summary>Threads that share the work.</summary>
+    public required int Threads { get; init; }
+
+    /// <summary>The sampling defaults of <c>generation_config.json</c>.</summary>
+    public required GenerationDefaults GenerationDefaults { get; init; }
+
+    /// <summary>What a request samples with that says nothing: the model's own defaults over vLLM's.</summary>
+    public SamplingParams DefaultSamplingParams => new()
+    {
+        Temperature = GenerationDefaults.Temperature ?? 1f,
+        TopP = GenerationDefaults.TopP ?? 1f,
+        TopK = GenerationDefaults.TopK ?? 0,
+        MinP = GenerationDefaults.MinP ?? 0f,
+        RepetitionPenalty = GenerationDefaults.RepetitionPenalty ?? 1f,
+        MaxTokens = GenerationDefaults.MaxNewTokens ?? 16,
+    };
+}

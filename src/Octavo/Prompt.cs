@@ -1,0 +1,43 @@
+namespace Octavo;
+
+/// <summary>A prompt: a text, or token ids.</summary>
+public sealed record Prompt
+{
+    private Prompt()
+    {
+    }
+
+    /// <summary>The text, or null.</summary>
+    public string? Text { get; private init; }
+
+    /// <summary>The token ids, or null.</summary>
+    public IReadOnlyList<int>? TokenIds { get; private init; }
+
+    /// <summary>False where the text holds its special tokens already, as a rendered chat template does.</summary>
+    public bool AddSpecialTokens { get; init; } = true;
+
+    /// <summary>A prompt of a text.</summary>
+    public static implicit operator Prompt(string text) => FromText(text);
+
+    /// <summary>A prompt of token ids.</summary>
+    public static implicit operator Prompt(int[] tokenIds) => FromTokenIds(tokenIds);
+
+    /// <summary>A prompt of a text.</summary>
+    public static Prompt FromText(string text) => new() { Text = text };
+
+    /// <summary>A prompt of token ids.</summary>
+    public static Prompt FromTokenIds(IReadOnlyList<int> tokenIds) => new() { TokenIds = tokenIds };
+}
+
+/// <summary>What a request says about itself besides its prompt and sampling.</summary>
+public sealed record RequestOptions
+{
+    /// <summary>Its id, unique among those in flight; null makes one.</summary>
+    public string? RequestId { get; init; }
+
+    /// <summary>Lower goes first.</summary>
+    public int Priority { get; init; }
+
+    /// <summary>Requests with different salts share no cached blocks.</summary>
+    public string? CacheSalt { get; init; }
+}
