@@ -1,0 +1,95 @@
+using Octavo.Cpu.Kernels;
+using Octavo.Engine;
+using Octavo.Formats;
+using Octavo.Models;
+
+namespace Octavo.Cpu.Tests;
+
+/// <summary>A model directory loaded for a test, with its runner.</summary>
+internal sealed class TestRunner : IDisposable
+{
+    private readonly Checkpoint _checkpoint;
+
+    public TestRunner(
+        string directory,
+        WeightFormat weights = WeightFormat.Float32,
+        KvCacheFormat kvCache = KvCacheFormat.Float32,
+        int numBlocks = 64,
+        int blockSize = 16,
+        int maxTokens = 512,
+        int threads = 2,
+        InstructionSet? isa = null)
+    {
+        ModelDirectory model = ModelDirectory.Open(directory);
+        _checkpoint = model.OpenCheckpoint();
+        Description = ModelCatalog.Describe(model, _checkpoint);
+        Runner = new CpuModelRunner(Description.Spec, _checkpoint, new CpuRunnerOptions
+        {
+            Weights = weights,
+            KvCache = kvCache,
+            NumBlocks = numBlocks,
+            BlockSize = blockSize,
+            MaxModelLen = Description.Spec.MaxPositionEmbeddings,
+            MaxNumBatchedTokens = maxTokens,
+            Threads = threads,
+            InstructionSet = isa,
+        });
+    }
+
+    public ModelDescription Description { get; }
+
+    public CpuModelRunner Runner { get; }
+
+    /// <summary>Logits of every position of a sequence computed in chunks of one size, in blocks 0, 1, 2 …</summary>
+    public float[][] AllLogits(ReadOnlySpan<int> ids, int chunk = int.MaxValue)
+    {
+        int[] table = [.. Enumerable.Range(0, (ids.Length + Runner.BlockSize - 1) / Runner.BlockSize)];
+        var batch = new StepBatch(Runner.BlockSize);
+        var rows = new float[ids.Length][];
+        for (int start = 0; start < ids.Length; start += chunk)
+        {
+            int count = Math.Min(chunk, ids.Length - start);
+            batch.Clear();
+            batch.AddSequence(ids.Slice(start, count), start, table, count);
+            var logits = new float[count * Runner.VocabSize];
+            Runner.Run(batch, logits);
+            for (int i = 0; i < count; i++)
+            {
+                rows[start + i] = logits.AsSpan(i * Runner.VocabSize, Runner.VocabSize).ToArray();
+            }
+
+            chunk = Math.Min(chunk, ids.Length);
+        }
+
+        return rows;
+    }
+
+    /// <summary>An engine over the runner, which it then owns.</summary>
+    public LlmEngine Engine(int maxTokens = 512, bool prefixCaching = true, int maxSeqs = 64) => new(Runner, null, new LlmEngineOptions
+    {
+        MaxModelLen = Math.Min(Description.Spec.MaxPositionEmbeddings, Runner.NumBlocks * Runner.BlockSize),
+        MaxNumSeqs = Math.Min(maxSeqs, maxTokens),
+        MaxNumBatchedTokens = maxTokens,
+        EnablePrefixCaching = prefixCaching,
+        MaxLogprobs = -1,
+        EosTokenIds = Description.EosTokenIds,
+    });
+
+    public void Dispose()
+    {
+        Runner.Dispose();
+        _checkpoint.Dispose();
+    }
+}
+
+internal static class EngineExtensions
+{
+    /// <summary>Steps until nothing is left to do.</summary>
+    public static void RunToEnd(this LlmEngine engine)
+    {
+        while (engine.HasWork)
+        {
+            engine.Step().ShouldBeTrue("an engine with work must make progress");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+using System.Text.Json;
+
+namespace Octavo.Testing;
+
+/// <summary>A tiny checkpoint with logits from an independent float64 implementation.</summary>
+public sealed class Golden
+{
+    private Golden(string directory)
+    {
+        Directory = directory;
+        using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(directory, "expected.json")));
+        Prompts = [.. document.RootElement.GetProperty("prompts").EnumerateArray().Select(p => new GoldenPrompt(
+            p.GetProperty("name").GetString()!,
+            Read(p, "ids", e => e.GetInt32()),
+            Read(p, "last_logits", e => e.GetDouble()),
+            [.. p.GetProperty("top5_ids").EnumerateArray().Select(row => row.EnumerateArray().Select(e => e.GetInt32()).ToArray())],
+            [.. p.GetProperty("top5_logits").EnumerateArray().Select(row => row.EnumerateArray().Select(e => e.GetDouble()).ToArray())],
+            Read(p, "logsumexp", e => e.GetDouble()),
+            Read(p, "greedy_ids", e => e.GetInt32())))];
+    }
+
+    public string Directory { get; }
+
+    public IReadOnlyList<GoldenPrompt> Prompts { get; }
+
+    /// <summary>Reads a directory under <c>shared/data/golden</c>; skips the running test where it is absent.</summary>
+    public static Golden Require(string name) => new(SharedData.Require(Path.Combine("golden", name)));
+
+    private static T[] Read<T>(JsonElement element, string field, Func<JsonElement, T> read) =>
+        element.TryGetProperty(field, out JsonElement values) ? [.. values.EnumerateArray().Select(read)] : [];
+}
+
+/// <summary>One prompt: logits of its last token, the five best and the log-sum of all positions, and what follows.</summary>
+public sealed record GoldenPrompt(
+    string Name, int[] Ids, double[] LastLogits, int[][] TopIds, double[][] TopLogits, double[] LogSumExp, int[] GreedyIds);
