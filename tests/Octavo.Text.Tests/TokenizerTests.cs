@@ -8,7 +8,11 @@ public sealed class TokenizerTests
 {
     private static JsonNode Added(string content, int id, string flag = "special") => new JsonObject
     {
-        ["id"] = id, ["content"] = content, ["special"] = false, ["normalized"] = false, [flag] = true,
+        ["id"] = id,
+        ["content"] = content,
+        ["special"] = false,
+        ["normalized"] = false,
+        [flag] = true,
     };
 
     private static string Spell(Tokenizer tokenizer, string text) =>
