@@ -44,6 +44,21 @@ public sealed class TalesTokenizerTests
         (prompt + streamed).ShouldBe(prompt + text);
     }
 
+    // Strings that we made up, and the ids that npm's @huggingface/tokenizers 0.2.0 gives for them.
+    [Fact]
+    public void Encode_MixedScripts_GivesTheIdsOfHuggingFace()
+    {
+        string path = Path.Combine(AppContext.BaseDirectory, "Vectors", "tales.json");
+        using JsonDocument vectors = JsonDocument.Parse(File.ReadAllBytes(path));
+        foreach (JsonElement vector in vectors.RootElement.EnumerateArray())
+        {
+            string text = vector.GetProperty("text").GetString()!;
+            int[] expected = [.. vector.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32())];
+            s_tokenizer.Encode(text, addSpecialTokens: false).ShouldBe(expected, text);
+            s_tokenizer.Decode(expected, skipSpecialTokens: false).ShouldBe(text);
+        }
+    }
+
     [Fact]
     public void Load_TalesModel_KnowsItsSpecialTokens()
     {

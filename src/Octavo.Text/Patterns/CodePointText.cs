@@ -18,8 +18,7 @@ internal sealed class CodePointText
         _standIns = new char[30];
         bool[] chosen = new bool[_standIns.Length];
 
-        // From the top down, since expressions seldom name what lives there. U+2126 to U+212B and the like fold to
-        // ASCII, but case folding names both sides.
+        // From the top down, since expressions seldom name what lives there.
         for (int c = 0xFFFD; c > 0x7F; c--)
         {
             int category = (int)char.GetUnicodeCategory((char)c);

@@ -5,6 +5,7 @@ namespace Octavo.Text.Pipeline;
 /// <summary>
 /// Unicode normalization (<see href="https://www.unicode.org/reports/tr15/">UAX #15</see>) with tables of our own:
 /// under InvariantGlobalization, <see cref="string.Normalize()"/> returns its argument unchanged, silently.
+/// The tables are of Unicode 14; characters that came later are left as they are.
 /// </summary>
 internal static class UnicodeNormalization
 {

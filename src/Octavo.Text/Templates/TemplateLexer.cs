@@ -112,8 +112,7 @@ internal sealed class TemplateLexer
                 throw Error("the comment {# is not closed by #}");
             }
 
-            MoveTo(end);
-            bool stripComment = _source[end - 1] == '-' && end - 1 >= _position;
+            bool stripComment = end - 1 >= _position + 2 && _source[end - 1] == '-';
             MoveTo(end + 2);
             return EndOfTag(stripComment, trimNewline: true);
         }
