@@ -83,6 +83,12 @@ public sealed record SamplingParams
     /// <summary>Leave special tokens out of the text.</summary>
     public bool SkipSpecialTokens { get; init; } = true;
 
+    /// <summary>
+    /// Put a space between adjacent special tokens of the text, for tokenizers that join tokens with spaces. Byte-level
+    /// BPE joins nothing: its text is the same either way.
+    /// </summary>
+    public bool SpacesBetweenSpecialTokens { get; init; } = true;
+
     /// <summary>Keep the stop text at the output's end.</summary>
     public bool IncludeStopStrInOutput { get; init; }
 
@@ -112,6 +118,9 @@ public sealed record SamplingParams
 
     /// <summary>End a request whose output only repeats itself, or null.</summary>
     public RepetitionDetection? RepetitionDetection { get; init; }
+
+    /// <summary>The first prompt token whose expert choices are given back; models without experts take 0 alone.</summary>
+    public int RoutedExpertsPromptStart { get; init; }
 
     /// <summary>The output tokens to follow instead of drawing; their log-probabilities are still the model's own.</summary>
     public IReadOnlyList<int>? TraceDecodeTokenIds { get; init; }
@@ -149,6 +158,7 @@ public sealed record SamplingParams
         Check(AllowedTokenIds is null || AllowedTokenIds.Count > 0, "allowed_token_ids", "must not be empty", "[]");
         Check(BadWords is null || !BadWords.Any(string.IsNullOrWhiteSpace), "bad_words", "must not hold an empty word", "\"\"");
         Check(ThinkingTokenBudget is null or >= -1, "thinking_token_budget", "must be -1 (no limit), or 0 or more", ThinkingTokenBudget);
+        Check(RoutedExpertsPromptStart == 0, "routed_experts_prompt_start", "must be 0: the model has no routed experts", RoutedExpertsPromptStart);
         RepetitionDetection?.Validate();
         if (LogitBias is not null)
         {

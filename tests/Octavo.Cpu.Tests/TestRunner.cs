@@ -1,5 +1,6 @@
 using Octavo.Cpu.Kernels;
 using Octavo.Engine;
+using Octavo.Engine.Sampling;
 using Octavo.Formats;
 using Octavo.Models;
 
@@ -65,8 +66,10 @@ internal sealed class TestRunner : IDisposable
     }
 
     /// <summary>An engine over the runner, which it then owns.</summary>
-    public LlmEngine Engine(int maxTokens = 512, bool prefixCaching = true, int maxSeqs = 64) => new(Runner, null, new LlmEngineOptions
+    public LlmEngine Engine(
+        int maxTokens = 512, bool prefixCaching = true, int maxSeqs = 64, LogitsProcessorFactory? processor = null) => new(Runner, null, new LlmEngineOptions
     {
+        LogitsProcessors = processor is null ? [] : [processor],
         MaxModelLen = Math.Min(Description.Spec.MaxPositionEmbeddings, Runner.NumBlocks * Runner.BlockSize),
         MaxNumSeqs = Math.Min(maxSeqs, maxTokens),
         MaxNumBatchedTokens = maxTokens,

@@ -1,0 +1,148 @@
+using System.Diagnostics.Metrics;
+using Octavo.Cpu.Kernels;
+using Octavo.Engine;
+using Octavo.Engine.Sampling;
+using Octavo.Testing;
+
+namespace Octavo.Cpu.Tests;
+
+/// <summary>
+/// The first rule of numbers: a request's logits do not depend on its company. One request is run in many ways on the
+/// bundled model, and every bit of every row that it is drawn from is compared with a plain solo run.
+/// </summary>
+public sealed class BatchInvarianceTests
+{
+    private const string TargetId = "target";
+
+    private static readonly SamplingParams Sampling = new()
+    {
+        MaxTokens = 40,
+        Temperature = 0.9f,
+        TopP = 0.95f,
+        Seed = 7,
+        IgnoreEos = true,
+        ExtraArgs = new Dictionary<string, object?> { ["capture"] = true },
+    };
+
+    [Theory]
+    [InlineData(WeightFormat.Float32, KvCacheFormat.Float32)]
+    [InlineData(WeightFormat.BFloat16, KvCacheFormat.BFloat16)]
+    public void Logits_InAnyCompany_AreTheSameBits(WeightFormat weights, KvCacheFormat kvCache)
+    {
+        List<float[]> expected = Solo(512, 2);
+        expected.Count.ShouldBe(40);
+        AssertSame(expected, Solo(1, 2), "chunks of 1");
+        AssertSame(expected, Solo(7, 2), "chunks of 7");
+        AssertSame(expected, Solo(512, 1), "1 thread");
+        AssertSame(expected, Solo(7, 1), "chunks of 7, 1 thread");
+        AssertSame(expected, Run(new Scenario { Threads = 3 }, out _), "3 threads");
+        AssertSame(expected, Run(new Scenario { BlockSize = 32 }, out _), "blocks of 32");
+        AssertSame(expected, Run(new Scenario { Others = 32 }, out _), "among 32 others");
+        AssertSame(expected, Run(new Scenario { Others = 32, Chunk = 61, MaxSeqs = 61, Threads = 1 }, out _), "among 32 others, small budget, 1 thread");
+
+        AssertSame(expected, Run(new Scenario { Others = 32, NumBlocks = 40 }, out Observations tight), "preempted");
+        tight.Preemptions.ShouldBeGreaterThan(0);
+
+        AssertSame(expected, Run(new Scenario { WarmPrefix = true }, out Observations warm), "prefix cache hit");
+        warm.CachedTokens.ShouldBeGreaterThan(0);
+        AssertSame(expected, Run(new Scenario { WarmPrefix = true, PrefixCaching = false }, out Observations cold), "prefix cache off");
+        cold.CachedTokens.ShouldBe(0);
+
+        List<float[]> Solo(int chunk, int threads) => Run(new Scenario { Chunk = chunk, Threads = threads, MaxSeqs = Math.Min(chunk, 64) }, out _);
+
+        List<float[]> Run(Scenario scenario, out Observations seen) => RunScenario(scenario with { Weights = weights, KvCache = kvCache }, out seen);
+    }
+
+    [Theory]
+    [InlineData(InstructionSet.Avx2)]
+    [InlineData(InstructionSet.Portable)]
+    public void Logits_OnEachInstructionSet_AreInvariantToo(InstructionSet isa)
+    {
+        Assert.SkipWhen(isa > ProcessorFeatures.Selected, $"this processor, or OCTAVO_ISA, has no {isa}");
+        List<float[]> expected = RunScenario(new Scenario { Isa = isa }, out _);
+        AssertSame(expected, RunScenario(new Scenario { Isa = isa, Others = 8, Threads = 1 }, out _), "among 8 others");
+        AssertSame(expected, RunScenario(new Scenario { Isa = isa, Chunk = 7, MaxSeqs = 7 }, out _), "chunks of 7");
+    }
+
+    private static List<float[]> RunScenario(Scenario s, out Observations seen)
+    {
+        var rows = new List<float[]>();
+        LogitsProcessor? Capture(SamplingParams p) => p.ExtraArgs?.ContainsKey("capture") == true ? (_, logits) => rows.Add(logits.ToArray()) : null;
+        using var model = new TestRunner(
+            Repository.TalesModel, s.Weights, s.KvCache, s.NumBlocks, s.BlockSize, maxTokens: 512, s.Threads, s.Isa);
+        using LlmEngine engine = model.Engine(s.Chunk, s.PrefixCaching, s.MaxSeqs, Capture);
+        long preemptions = 0;
+        using MeterListener listener = new()
+        {
+            InstrumentPublished = (instrument, l) =>
+            {
+                if (instrument.Meter == engine.Meter && instrument.Name == "vllm:num_preemptions")
+                {
+                    l.EnableMeasurementEvents(instrument);
+                }
+            },
+        };
+        listener.SetMeasurementEventCallback<long>((_, value, _, _) => preemptions += value);
+        listener.Start();
+
+        int[] prompt = [.. Enumerable.Range(0, 90).Select(i => 200 + (i * 37 % 3000))];
+        if (s.WarmPrefix)
+        {
+            engine.Add(new EngineRequest { Id = "warm", PromptTokenIds = prompt, Parameters = new() { MaxTokens = 1 } }, _ => { });
+            engine.RunToEnd();
+        }
+
+        var random = new Random(3);
+        for (int i = 0; i < s.Others; i++)
+        {
+            int[] other = [.. Enumerable.Range(0, random.Next(1, 120)).Select(_ => random.Next(4, 4000))];
+            var parameters = new SamplingParams { MaxTokens = random.Next(1, 60), Seed = i, IgnoreEos = true };
+            engine.Add(new EngineRequest { Id = $"other-{i}", PromptTokenIds = other, Parameters = parameters }, _ => { });
+        }
+
+        int cached = 0;
+        engine.Add(new EngineRequest { Id = TargetId, PromptTokenIds = prompt, Parameters = Sampling }, o => cached = o.NumCachedTokens);
+        engine.RunToEnd();
+        engine.CheckIntegrity();
+        seen = new Observations(preemptions, cached);
+        return rows;
+    }
+
+    private static void AssertSame(List<float[]> expected, List<float[]> actual, string scenario)
+    {
+        actual.Count.ShouldBe(expected.Count, scenario);
+        for (int i = 0; i < expected.Count; i++)
+        {
+            ReadOnlySpan<int> a = System.Runtime.InteropServices.MemoryMarshal.Cast<float, int>(expected[i]);
+            ReadOnlySpan<int> b = System.Runtime.InteropServices.MemoryMarshal.Cast<float, int>(actual[i]);
+            a.SequenceEqual(b).ShouldBeTrue($"{scenario}: token {i} differs first at logit {a.CommonPrefixLength(b)}");
+        }
+    }
+
+    private sealed record Observations(long Preemptions, int CachedTokens);
+
+    private sealed record Scenario
+    {
+        public WeightFormat Weights { get; init; } = WeightFormat.Float32;
+
+        public KvCacheFormat KvCache { get; init; } = KvCacheFormat.Float32;
+
+        public int Chunk { get; init; } = 512;
+
+        public int MaxSeqs { get; init; } = 64;
+
+        public int Threads { get; init; } = 2;
+
+        public int Others { get; init; }
+
+        public int NumBlocks { get; init; } = 1000;
+
+        public int BlockSize { get; init; } = 16;
+
+        public bool WarmPrefix { get; init; }
+
+        public bool PrefixCaching { get; init; } = true;
+
+        public InstructionSet? Isa { get; init; }
+    }
+}

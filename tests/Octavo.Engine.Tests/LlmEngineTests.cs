@@ -1,0 +1,428 @@
+namespace Octavo.Engine.Tests;
+
+public sealed class LlmEngineTests
+{
+    private static readonly int[] Prompt = [1, 2, 3, 4, 5, 6, 7, 8, 9];
+
+    private static SamplingParams Greedy(int maxTokens = 8) => new() { Temperature = 0, IgnoreEos = true, MaxTokens = maxTokens };
+
+    [Fact]
+    public void Step_Greedy_FollowsTheModel()
+    {
+        using var harness = new EngineHarness();
+        harness.Add("a", Prompt, Greedy());
+        harness.RunToEnd();
+        CompletionOutput output = harness.Final("a").Outputs[0];
+        output.TokenIds.ShouldBe(EngineHarness.Expected(Prompt, 8));
+        output.FinishReason.ShouldBe(FinishReason.Length);
+        output.StopReason.ShouldBeNull();
+        harness.Runner.Runs.ShouldBe(8);
+    }
+
+    [Fact]
+    public void Step_EosDrawn_EndsWithIt()
+    {
+        int[] prompt = PromptThatReaches(EngineHarness.EosToken, out int steps);
+        using var harness = new EngineHarness();
+        harness.Add("a", prompt, new SamplingParams { Temperature = 0, MaxTokens = 40 });
+        harness.Add("b", prompt, Greedy(40));
+        harness.RunToEnd();
+        CompletionOutput output = harness.Final("a").Outputs[0];
+        output.FinishReason.ShouldBe(FinishReason.Stop);
+        output.StopReason.ShouldBeNull();
+        output.TokenIds.Count.ShouldBe(steps);
+        output.TokenIds[^1].ShouldBe(EngineHarness.EosToken);
+        harness.Final("b").Outputs[0].TokenIds.Count.ShouldBe(40);
+    }
+
+    [Fact]
+    public void Step_StopToken_EndsAndIsNamed()
+    {
+        int stop = EngineHarness.Expected(Prompt, 8)[4];
+        int first = Array.IndexOf(EngineHarness.Expected(Prompt, 8), stop) + 1;
+        using var harness = new EngineHarness();
+        harness.Add("a", Prompt, Greedy() with { StopTokenIds = [stop] });
+        harness.RunToEnd();
+        CompletionOutput output = harness.Final("a").Outputs[0];
+        output.FinishReason.ShouldBe(FinishReason.Stop);
+        output.StopReason!.Value.TokenId.ShouldBe(stop);
+        output.TokenIds.Count.ShouldBe(first);
+    }
+
+    [Fact]
+    public void Step_MinTokens_ForbidsEndTokensUntilThen()
+    {
+        int stop = EngineHarness.Expected(Prompt, 1)[0];
+        using var harness = new EngineHarness();
+        harness.Add("a", Prompt, Greedy() with { StopTokenIds = [stop], MinTokens = 3 });
+        harness.RunToEnd();
+        harness.Final("a").Outputs[0].TokenIds.Take(3).ShouldNotContain(stop);
+    }
+
+    [Fact]
+    public void Step_ModelLength_EndsTheRequest()
+    {
+        using var harness = new EngineHarness(maxModelLen: 16);
+        harness.Add("a", Prompt, Greedy() with { MaxTokens = null });
+        harness.RunToEnd();
+        harness.Final("a").Outputs[0].TokenIds.Count.ShouldBe(16 - Prompt.Length);
+        harness.Final("a").Outputs[0].FinishReason.ShouldBe(FinishReason.Length);
+    }
+
+    [Fact]
+    public void Step_RepeatedPattern_EndsWhenAsked()
+    {
+        using var harness = new EngineHarness();
+        int[] trace = [9, 1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2];
+        harness.Add("a", Prompt, Greedy(12) with { TraceDecodeTokenIds = trace, RepetitionDetection = new RepetitionDetection(4, 2, 3) });
+        harness.RunToEnd();
+        CompletionOutput output = harness.Final("a").Outputs[0];
+        output.TokenIds.ShouldBe(trace.Take(10));
+        output.FinishReason.ShouldBe(FinishReason.Repetition);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Step_SeveralCompletions_ShareThePromptsBlocks(bool prefixCaching)
+    {
+        using var harness = new EngineHarness(blockSize: 4, prefixCaching: prefixCaching);
+        int mostHeld = 0;
+        harness.Runner.Observe = b => mostHeld = Math.Max(mostHeld, Enumerable.Range(0, b.NumSequences).SelectMany(s => b.BlockTable(s).ToArray()).Distinct().Count());
+        harness.Add("a", [.. Enumerable.Range(0, 41)], Greedy(2) with { N = 4 });
+        harness.RunToEnd();
+        RequestOutput final = harness.Final("a");
+        final.Outputs.Count.ShouldBe(4);
+        final.Outputs.ShouldAllBe(o => o.TokenIds.SequenceEqual(EngineHarness.Expected(Enumerable.Range(0, 41).ToArray(), 2)));
+        mostHeld.ShouldBe(10 + 4, "ten full prompt blocks once, and a tail each");
+    }
+
+    [Fact]
+    public void Step_SeveralCompletions_DrawIndependently()
+    {
+        using var harness = new EngineHarness();
+        harness.Add("a", Prompt, new SamplingParams { N = 3, Temperature = 5, MaxTokens = 12, Seed = 1, IgnoreEos = true });
+        harness.RunToEnd();
+        RequestOutput final = harness.Final("a");
+        final.Outputs.Select(o => string.Join(',', o.TokenIds)).Distinct().Count().ShouldBe(3);
+        final.Outputs.Select(o => o.Index).ShouldBe([0, 1, 2]);
+    }
+
+    [Fact]
+    public void Step_SameSeed_SameTokensAmongOthers()
+    {
+        SamplingParams sampling = new() { Temperature = 5, MaxTokens = 12, Seed = 42, IgnoreEos = true };
+        using var alone = new EngineHarness();
+        alone.Add("a", Prompt, sampling);
+        alone.RunToEnd();
+        using var together = new EngineHarness();
+        for (int i = 0; i < 5; i++)
+        {
+            together.Add($"other{i}", [i, i + 1], sampling with { Seed = i });
+        }
+
+        together.Add("a", Prompt, sampling);
+        together.RunToEnd();
+        together.Final("a").Outputs[0].TokenIds.ShouldBe(alone.Final("a").Outputs[0].TokenIds);
+    }
+
+    [Fact]
+    public void Add_SamePromptLater_HitsThePrefixCache()
+    {
+        using var harness = new EngineHarness(blockSize: 4);
+        harness.Add("a", Prompt, Greedy());
+        harness.RunToEnd();
+        harness.Add("b", Prompt, Greedy());
+        harness.Add("salted", Prompt, Greedy(), salt: "other tenant");
+        harness.Add("unread", Prompt, Greedy() with { SkipReadingPrefixCache = true });
+        harness.RunToEnd();
+        harness.Final("a").NumCachedTokens.ShouldBe(0);
+        harness.Final("b").NumCachedTokens.ShouldBe(8, "two full blocks of four");
+        harness.Final("salted").NumCachedTokens.ShouldBe(0);
+        harness.Final("unread").NumCachedTokens.ShouldBe(0);
+        harness.Metric("vllm:prefix_cache_hits").ShouldBe(8);
+    }
+
+    [Fact]
+    public void Add_PromptOfFullBlocks_ComputesItsLastBlockAgain()
+    {
+        using var harness = new EngineHarness(blockSize: 4);
+        int[] prompt = [.. Prompt.Take(8)];
+        harness.Add("a", prompt, Greedy());
+        harness.RunToEnd();
+        harness.Add("b", prompt, Greedy());
+        harness.RunToEnd();
+        harness.Final("b").NumCachedTokens.ShouldBe(4);
+        harness.Final("b").Outputs[0].TokenIds.ShouldBe(EngineHarness.Expected(prompt, 8));
+    }
+
+    [Fact]
+    public void Step_DecodesBehindALongPrompt_GetATokenEachStep()
+    {
+        using var harness = new EngineHarness(numBlocks: 200, maxModelLen: 256, maxSeqs: 4, maxTokens: 16);
+        SamplingParams deltas = Greedy(60) with { OutputKind = OutputKind.Delta };
+        harness.Add("a", [1], deltas, priority: 1);
+        harness.Add("b", [2], deltas, priority: 1);
+        harness.Engine.Step();
+        harness.Add("long", [.. Enumerable.Range(0, 120).Select(i => i % 50)], deltas, priority: 0);
+        harness.Engine.Step();
+        for (int i = 0; i < 5; i++)
+        {
+            (int a, int b) = (harness.Outputs["a"].Count, harness.Outputs["b"].Count);
+            harness.Engine.Step();
+            (harness.Outputs["a"].Count, harness.Outputs["b"].Count).ShouldBe((a + 1, b + 1));
+            harness.Outputs["long"].ShouldBeEmpty();
+        }
+    }
+
+    [Fact]
+    public void Step_Priorities_LowerGoesFirstAndIsKept()
+    {
+        using var harness = new EngineHarness(maxSeqs: 1, maxTokens: 16);
+        var order = new List<string>();
+        foreach ((string id, int priority) in new[] { ("low", 5), ("high", -5), ("middle", 0) })
+        {
+            harness.Engine.Add(
+                new EngineRequest { Id = id, PromptTokenIds = Prompt, Priority = priority, Parameters = Greedy(2) },
+                o => { if (o.Finished) { order.Add(o.RequestId); } });
+        }
+
+        harness.RunToEnd();
+        order.ShouldBe(["high", "middle", "low"]);
+    }
+
+    [Fact]
+    public void Step_PoolTooSmall_PreemptsTheLastAndStillEndsAll()
+    {
+        using var harness = new EngineHarness(numBlocks: 10, blockSize: 4, maxModelLen: 40);
+        for (int i = 0; i < 4; i++)
+        {
+            harness.Add($"r{i}", [.. Prompt, i], Greedy(25));
+        }
+
+        harness.RunToEnd();
+        harness.Preemptions.ShouldBeGreaterThan(0);
+        for (int i = 0; i < 4; i++)
+        {
+            harness.Final($"r{i}").Outputs[0].TokenIds.ShouldBe(EngineHarness.Expected([.. Prompt, i], 25));
+        }
+    }
+
+    [Fact]
+    public void Abort_Running_FreesItsBlocksAndTellsItsSink()
+    {
+        using var harness = new EngineHarness();
+        harness.Add("a", Prompt, Greedy(50));
+        harness.Add("b", [3, 2, 1], Greedy(3));
+        harness.Engine.Step();
+        harness.Engine.Abort("a");
+        harness.Engine.Abort("nobody");
+        harness.Engine.CheckIntegrity();
+        harness.Final("a").Outputs[0].FinishReason.ShouldBe(FinishReason.Abort);
+        harness.RunToEnd();
+        harness.Final("b").Outputs[0].TokenIds.ShouldBe(EngineHarness.Expected([3, 2, 1], 3));
+        harness.Metric("vllm:kv_cache_usage_perc").ShouldBe(0);
+    }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData(3)]
+    public void Step_Deltas_AddUpToTheWhole(int? interval)
+    {
+        using var harness = new EngineHarness();
+        harness.Add("a", Prompt, Greedy(10) with { OutputKind = OutputKind.Delta, StreamInterval = interval });
+        harness.RunToEnd();
+        harness.Outputs["a"].SelectMany(o => o.Outputs[0].TokenIds).ShouldBe(EngineHarness.Expected(Prompt, 10));
+        harness.Outputs["a"].Count.ShouldBe(interval is null ? 10 : 4, "after tokens 1, 4, 7 and 10");
+    }
+
+    [Fact]
+    public void Step_FinalOnly_SpeaksOnce()
+    {
+        using var harness = new EngineHarness();
+        harness.Add("a", Prompt, Greedy(10) with { OutputKind = OutputKind.FinalOnly, N = 2 });
+        harness.RunToEnd();
+        harness.Outputs["a"].ShouldHaveSingleItem().Outputs.Count.ShouldBe(2);
+    }
+
+    [Fact]
+    public void Step_TraceDecode_FollowsItWithTheModelsLogprobs()
+    {
+        using var harness = new EngineHarness();
+        int likely = FakeRunner.Next(Prompt, 64);
+        int[] trace = [(likely + 2) % 64, 5, 6];
+        harness.Add("a", Prompt, Greedy(5) with { TraceDecodeTokenIds = trace, Logprobs = 1 });
+        harness.RunToEnd();
+        CompletionOutput output = harness.Final("a").Outputs[0];
+        output.TokenIds.Take(3).ShouldBe(trace);
+        output.TokenIds.Count.ShouldBe(5);
+        output.Logprobs![0].Token.Rank.ShouldBe(3);
+        output.Logprobs[0].Top[0].TokenId.ShouldBe(likely);
+        (output.Logprobs[0].Top[0].Logprob - output.Logprobs[0].Token.Logprob).ShouldBe(1f, 1e-5f);
+    }
+
+    [Fact]
+    public void Step_Logprobs_AreNormalizedAndNamedOnesFollow()
+    {
+        using var harness = new EngineHarness(configure: o => o with { MaxLogprobs = -1 });
+        harness.Add("a", Prompt, Greedy(1) with { Logprobs = -1, LogprobTokenIds = [7] });
+        harness.Add("flat", Prompt, Greedy(2) with { Logprobs = 2, FlatLogprobs = true });
+        harness.RunToEnd();
+        CompletionOutput output = harness.Final("a").Outputs[0];
+        PositionLogprobs position = output.Logprobs!.ShouldHaveSingleItem();
+        position.Top.Count.ShouldBe(65);
+        position.Top.Take(64).Sum(t => Math.Exp(t.Logprob)).ShouldBe(1, 1e-5);
+        position.Top[64].TokenId.ShouldBe(7);
+        output.CumulativeLogprob!.Value.ShouldBe(position.Token.Logprob, 1e-9);
+        FlatLogprobs flat = harness.Final("flat").Outputs[0].FlatLogprobs!;
+        harness.Final("flat").Outputs[0].Logprobs.ShouldBeNull();
+        flat.StartIndices.ShouldBe([0, 3]);
+        flat.EndIndices.ShouldBe([3, 6]);
+        flat.Ranks.ShouldBe([1, 1, 2, 1, 1, 2]);
+    }
+
+    [Theory]
+    [InlineData(64)]
+    [InlineData(5)]
+    public void Step_PromptLogprobs_ScoreEveryTokenPastTheCache(int maxTokens)
+    {
+        using var harness = new EngineHarness(maxSeqs: 4, maxTokens: maxTokens);
+        harness.Add("warm", Prompt, Greedy(1));
+        harness.RunToEnd();
+        harness.Add("a", Prompt, Greedy(2) with { PromptLogprobs = 1, PromptLogprobTokenIds = [[3, 4]], N = 2 });
+        harness.RunToEnd();
+        RequestOutput final = harness.Final("a");
+        final.PromptLogprobs!.Count.ShouldBe(Prompt.Length);
+        final.PromptLogprobs[0].ShouldBeNull();
+        final.PromptTokenIdLogprobs!.Count.ShouldBe(Prompt.Length - 1);
+        for (int i = 1; i < Prompt.Length; i++)
+        {
+            int likely = FakeRunner.Next(Prompt.AsSpan(0, i), 64);
+            final.PromptLogprobs[i]!.Token.TokenId.ShouldBe(Prompt[i]);
+            final.PromptLogprobs[i]!.Top[0].TokenId.ShouldBe(likely);
+            final.PromptLogprobs[i]!.Token.Rank.ShouldBe(((Prompt[i] - likely + 64) % 64) + 1);
+            float[] row = final.PromptTokenIdLogprobs[i - 1];
+            (row[0] - row[1]).ShouldBe(0.5f * (((4 - likely + 64) % 64) - ((3 - likely + 64) % 64)), 1e-4f);
+        }
+    }
+
+    [Fact]
+    public void Step_PromptLogprobStart_ScoresOnlyFromThere()
+    {
+        using var harness = new EngineHarness();
+        harness.Add("a", Prompt, Greedy(1) with { PromptLogprobs = 0, PromptLogprobStart = 5 });
+        harness.RunToEnd();
+        harness.Final("a").PromptLogprobs!.Select(p => p is null).ShouldBe([true, true, true, true, true, true, false, false, false]);
+    }
+
+    [Fact]
+    public void Step_RunnerFails_ExceptionReachesTheCaller()
+    {
+        using var harness = new EngineHarness();
+        harness.Add("a", Prompt, Greedy());
+        harness.Runner.Failure = new InvalidOperationException("out of luck");
+        Should.Throw<InvalidOperationException>(() => harness.Engine.Step()).Message.ShouldBe("out of luck");
+    }
+
+    [Fact]
+    public void Metrics_OneRequest_CountWhatHappened()
+    {
+        using var harness = new EngineHarness();
+        harness.Add("a", Prompt, Greedy(5));
+        harness.Metric("vllm:num_requests_waiting").ShouldBe(1);
+        harness.Clock.Advance(TimeSpan.FromMilliseconds(30));
+        harness.Engine.Step();
+        harness.Metric("vllm:num_requests_running").ShouldBe(1);
+        harness.Metric("vllm:kv_cache_usage_perc").ShouldBe(3.0 / 64, 1e-9);
+        harness.RunToEnd();
+        harness.Metric("vllm:prompt_tokens").ShouldBe(9);
+        harness.Metric("vllm:generation_tokens").ShouldBe(5);
+        harness.Metric("vllm:request_success").ShouldBe(1);
+        harness.Metric("vllm:iteration_tokens_total").ShouldBe(9 + 4);
+        harness.Metric("vllm:time_to_first_token_seconds").ShouldBe(0.03, 1e-6);
+        harness.Metric("vllm:request_queue_time_seconds").ShouldBe(0.03, 1e-6);
+        harness.Final("a").Timings.FirstToken.ShouldBe(TimeSpan.FromMilliseconds(30));
+    }
+
+    [Fact]
+    public void Constructor_PoolBelowOneRequest_SaysWhatWouldFit()
+    {
+        EngineConfigurationException e = Should.Throw<EngineConfigurationException>(() => new EngineHarness(numBlocks: 4, blockSize: 4, maxModelLen: 17));
+        e.Message.ShouldContain("16 or less");
+        Should.Throw<EngineConfigurationException>(() => new EngineHarness(maxSeqs: 20, maxTokens: 10)).Message.ShouldContain("max_num_batched_tokens (10)");
+    }
+
+    public static TheoryData<string, EngineRequest> BadRequests()
+    {
+        static EngineRequest With(SamplingParams p, params int[] prompt) => new() { Id = "bad", PromptTokenIds = prompt.Length == 0 ? [1] : prompt, Parameters = p };
+        var data = new TheoryData<string, EngineRequest>
+        {
+            { "prompt", new EngineRequest { Id = "bad", PromptTokenIds = [] } },
+            { "prompt", With(new(), [.. new int[64]]) },
+            { "prompt", With(new(), 64) },
+            { "prompt", With(new(), -1) },
+            { "n", With(new() { N = 0 }) },
+            { "temperature", With(new() { Temperature = -0.1f }) },
+            { "temperature", With(new() { Temperature = float.NaN }) },
+            { "top_p", With(new() { TopP = 0 }) },
+            { "top_p", With(new() { TopP = 1.1f }) },
+            { "top_k", With(new() { TopK = -2 }) },
+            { "min_p", With(new() { MinP = 1.5f }) },
+            { "presence_penalty", With(new() { PresencePenalty = 3 }) },
+            { "frequency_penalty", With(new() { FrequencyPenalty = -3 }) },
+            { "repetition_penalty", With(new() { RepetitionPenalty = 0 }) },
+            { "max_tokens", With(new() { MaxTokens = 0 }) },
+            { "min_tokens", With(new() { MinTokens = 20 }) },
+            { "logprobs", With(new() { Logprobs = 21 }) },
+            { "logprobs", With(new() { Logprobs = -2 }) },
+            { "prompt_logprobs", With(new() { PromptLogprobs = 21 }) },
+            { "prompt_logprob_start", With(new() { PromptLogprobStart = 1 }) },
+            { "prompt_logprob_start", With(new() { PromptLogprobs = 1, PromptLogprobStart = 1 }) },
+            { "prompt_logprob_token_ids", With(new() { PromptLogprobTokenIds = [[1], [2]] }, 1, 2, 3, 4) },
+            { "logprob_token_ids", With(new() { LogprobTokenIds = [64] }) },
+            { "logprob_token_ids", With(new() { LogprobTokenIds = new int[129] }) },
+            { "stop", With(new() { Stop = [""] }) },
+            { "stop", With(new() { Stop = ["x"], Detokenize = false }) },
+            { "stop", With(new() { Stop = ["x"] }) },
+            { "stop_token_ids", With(new() { StopTokenIds = [99] }) },
+            { "allowed_token_ids", With(new() { AllowedTokenIds = [] }) },
+            { "bad_words", With(new() { BadWords = ["x"] }) },
+            { "logit_bias", With(new() { LogitBias = new Dictionary<int, float> { [1] = 101 } }) },
+            { "logit_bias", With(new() { LogitBias = new Dictionary<int, float> { [64] = 1 } }) },
+            { "stream_interval", With(new() { StreamInterval = 0 }) },
+            { "thinking_token_budget", With(new() { ThinkingTokenBudget = 5 }) },
+            { "repetition_detection.min_count", With(new() { RepetitionDetection = new(3, 1, 1) }) },
+            { "routed_experts_prompt_start", With(new() { RoutedExpertsPromptStart = 1 }) },
+            { "request_id", new EngineRequest { Id = "beside", PromptTokenIds = [1] } },
+        };
+        return data;
+    }
+
+    [Theory]
+    [MemberData(nameof(BadRequests))]
+    public void Add_BadRequest_NamesTheFieldAndLeavesOthersAlone(string field, EngineRequest request)
+    {
+        using var harness = new EngineHarness();
+        harness.Add("beside", Prompt, Greedy());
+        harness.Engine.Step();
+        InvalidRequestException e = Should.Throw<InvalidRequestException>(() => harness.Engine.Add(request, _ => { }));
+        e.Field.ShouldBe(field);
+        e.Message.ShouldContain(field);
+        harness.RunToEnd();
+        harness.Final("beside").Outputs[0].TokenIds.ShouldBe(EngineHarness.Expected(Prompt, 8));
+    }
+
+    private static int[] PromptThatReaches(int token, out int steps)
+    {
+        for (int i = 0; ; i++)
+        {
+            int[] prompt = [i % 60, i / 60 % 60, 1];
+            int[] expected = EngineHarness.Expected(prompt, 30, ignoreEos: false);
+            if (expected.Length is > 3 and < 30 && expected[^1] == token)
+            {
+                steps = expected.Length;
+                return prompt;
+            }
+        }
+    }
+}

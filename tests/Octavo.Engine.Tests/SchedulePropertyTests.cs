@@ -1,0 +1,118 @@
+namespace Octavo.Engine.Tests;
+
+/// <summary>
+/// Random schedules: arrivals, lengths, aborts, tiny pools, priorities, shared prefixes. After every step the pool is
+/// whole and the budgets hold; at the end every request has ended exactly once, with the tokens of its solo run.
+/// </summary>
+public sealed class SchedulePropertyTests
+{
+    private const int Schedules = 10_000;
+
+    [Fact]
+    public void Step_RandomSchedules_KeepTheRules()
+    {
+        var totals = new Totals();
+        Parallel.For(0, Schedules, seed => RunSchedule(seed, totals));
+
+        // The schedules must have visited what they are meant to test.
+        totals.Preempting.ShouldBeGreaterThan(Schedules / 20);
+        totals.Hitting.ShouldBeGreaterThan(Schedules / 20);
+        totals.Aborting.ShouldBeGreaterThan(Schedules / 20);
+    }
+
+    private static void RunSchedule(int seed, Totals totals)
+    {
+        var random = new Random(seed);
+        int blockSize = random.Next(1, 6);
+        int maxModelLen = random.Next(4, 40);
+        int leastBlocks = (maxModelLen + blockSize - 1) / blockSize;
+        int numBlocks = leastBlocks + (random.Next(3) == 0 ? random.Next(40) : random.Next(6));
+        int maxSeqs = random.Next(1, 9);
+        int maxTokens = maxSeqs + random.Next(0, 30);
+        using var harness = new EngineHarness(
+            numBlocks, blockSize, maxModelLen, maxSeqs, maxTokens, random.Next(4) > 0, o => o with { KvCacheWatermark = random.Next(2) * 0.05 });
+        harness.Runner.Observe = batch =>
+        {
+            batch.NumTokens.ShouldBeInRange(1, maxTokens, $"seed {seed}");
+            batch.NumSequences.ShouldBeInRange(1, maxSeqs, $"seed {seed}");
+        };
+
+        Planned[] requests = [.. Enumerable.Range(0, random.Next(1, 13)).Select(i => Plan(random, i, maxModelLen))];
+        int steps = 0;
+        int bound = requests.Sum(r => (r.Prompt.Length + r.MaxTokens) * r.N) * (requests.Length + 2) + 50;
+        while (harness.Engine.HasWork || requests.Any(r => r.ArrivalStep >= steps))
+        {
+            steps.ShouldBeLessThan(bound, $"seed {seed}: a request starves");
+            foreach (Planned r in requests.Where(r => r.ArrivalStep == steps))
+            {
+                harness.Add(r.Id, r.Prompt, new SamplingParams { Temperature = 0, MaxTokens = r.MaxTokens, IgnoreEos = true, N = r.N }, r.Priority, r.Salt);
+            }
+
+            foreach (Planned r in requests.Where(r => r.AbortStep == steps))
+            {
+                harness.Engine.Abort(r.Id);
+            }
+
+            harness.Engine.Step();
+            harness.Engine.CheckIntegrity();
+            steps++;
+        }
+
+        bool hit = false;
+        foreach (Planned r in requests)
+        {
+            Check(harness, r, seed);
+            hit |= harness.Outputs[r.Id][^1].NumCachedTokens > 0;
+        }
+
+        Totals.Count(ref totals.Hitting, hit);
+        Totals.Count(ref totals.Preempting, harness.Preemptions > 0);
+        Totals.Count(ref totals.Aborting, requests.Any(r => harness.Outputs[r.Id][^1].Outputs.Any(o => o.FinishReason == FinishReason.Abort)));
+        harness.Engine.TryResetPrefixCache().ShouldBeTrue($"seed {seed}: a block has leaked");
+    }
+
+    private static void Check(EngineHarness harness, Planned r, int seed)
+    {
+        RequestOutput final = harness.Final(r.Id);
+        int[] expected = EngineHarness.Expected(r.Prompt, r.MaxTokens);
+        final.Outputs.Count.ShouldBe(r.N);
+        foreach (CompletionOutput output in final.Outputs)
+        {
+            output.FinishReason.ShouldNotBeNull();
+            bool aborted = output.FinishReason == FinishReason.Abort;
+            aborted.ShouldBe(aborted && r.AbortStep >= 0);
+            int length = aborted ? output.TokenIds.Count : expected.Length;
+            output.TokenIds.ShouldBe(expected.Take(length), $"seed {seed}, {r}");
+        }
+    }
+
+    private static Planned Plan(Random random, int index, int maxModelLen)
+    {
+        int length = random.Next(1, maxModelLen);
+        int shared = random.Next(2) * random.Next(length + 1);
+        int family = random.Next(3);
+        int[] prompt = [.. Enumerable.Range(0, length).Select(i => i < shared ? (family * 7) + (i % 5) : random.Next(60))];
+        int arrival = random.Next(12);
+        return new Planned(
+            $"r{index}",
+            prompt,
+            random.Next(1, maxModelLen - length + 1),
+            arrival,
+            random.Next(5) == 0 ? arrival + random.Next(20) : -1,
+            random.Next(3) == 0 ? random.Next(-2, 3) : 0,
+            random.Next(8) == 0 ? "salt" : null,
+            random.Next(6) == 0 ? random.Next(2, 4) : 1);
+    }
+
+    private sealed record Planned(
+        string Id, int[] Prompt, int MaxTokens, int ArrivalStep, int AbortStep, int Priority, string? Salt, int N);
+
+    private sealed class Totals
+    {
+        public int Preempting;
+        public int Hitting;
+        public int Aborting;
+
+        public static void Count(ref int counter, bool seen) => Interlocked.Add(ref counter, seen ? 1 : 0);
+    }
+}
