@@ -181,6 +181,30 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         }
     }
 
+    /// <summary>
+    /// Completes once blocks, queues and requests have been found to agree with each other, between two steps; for tests
+    /// and diagnosis.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">They do not agree; the message says where.</exception>
+    public Task CheckIntegrityAsync()
+    {
+        ThrowIfFailed();
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        Post(() =>
+        {
+            try
+            {
+                _engine.CheckIntegrity();
+                done.SetResult();
+            }
+            catch (InvalidOperationException e)
+            {
+                done.SetException(e);
+            }
+        });
+        return done.Task;
+    }
+
     /// <summary>Stops after the current step; requests in flight are aborted.</summary>
     public void Dispose()
     {
@@ -208,13 +232,17 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         _signal.Release();
     }
 
-    private void ThrowIfStopped()
+    private void ThrowIfFailed()
     {
         if (_failure is { } failure)
         {
             throw new EngineStoppedException("the engine has failed: " + failure.Message, failure);
         }
+    }
 
+    private void ThrowIfStopped()
+    {
+        ThrowIfFailed();
         if (_stopping || _draining)
         {
             throw new EngineStoppedException("the engine is shutting down", null);
@@ -227,8 +255,9 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         {
             _engine.Add(request, output => Publish(writer, output));
         }
-        catch (InvalidRequestException e)
+        catch (Exception e)
         {
+            // Whatever is wrong with this request, the others go on; its own caller hears of it.
             _streams.TryRemove(request.Id, out _);
             writer.Complete(e);
         }

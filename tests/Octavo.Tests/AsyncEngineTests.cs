@@ -1,0 +1,203 @@
+using Octavo.Engine;
+using Octavo.Testing;
+
+namespace Octavo.Tests;
+
+public sealed class AsyncEngineTests
+{
+    private static readonly SamplingParams Greedy = new() { Temperature = 0, MaxTokens = 24 };
+
+    [Fact]
+    public async Task StreamAsync_Deltas_AddUpToTheWholeAnswer()
+    {
+        await using AsyncEngine engine = Load();
+        RequestOutput whole = await engine.GenerateAsync("Once upon a time", Greedy);
+        string text = string.Empty;
+        await foreach (RequestOutput output in engine.StreamAsync("Once upon a time", Greedy))
+        {
+            text += output.Outputs[0].Text;
+        }
+
+        text.ShouldBe(whole.Outputs[0].Text);
+        whole.Outputs[0].TokenIds.Count.ShouldBe(24);
+    }
+
+    [Fact]
+    public async Task StreamAsync_StopText_EndsBeforeItAndShowsNoPartOfIt()
+    {
+        await using AsyncEngine engine = Load();
+        string whole = (await engine.GenerateAsync("Once upon a time", Greedy)).Outputs[0].Text;
+        for (int at = 5; at < whole.Length - 6; at += 7)
+        {
+            string stop = whole.Substring(at, 5);
+            int index = whole.IndexOf(stop, StringComparison.Ordinal);
+            string text = string.Empty;
+            RequestOutput? last = null;
+            await foreach (RequestOutput output in engine.StreamAsync("Once upon a time", Greedy with { Stop = ["never", stop] }))
+            {
+                text += output.Outputs[0].Text;
+                whole[..index].ShouldStartWith(text);
+                last = output;
+            }
+
+            text.ShouldBe(whole[..index]);
+            last!.Outputs[0].FinishReason.ShouldBe(FinishReason.Stop);
+            last.Outputs[0].StopReason!.Value.Text.ShouldBe(stop);
+            RequestOutput kept = await engine.GenerateAsync("Once upon a time", Greedy with { Stop = [stop], IncludeStopStrInOutput = true });
+            kept.Outputs[0].Text.ShouldBe(whole[..(index + stop.Length)]);
+        }
+    }
+
+    [Fact]
+    public async Task StreamAsync_LeftEarly_AbortsTheRequest()
+    {
+        await using AsyncEngine engine = Load();
+        await foreach (RequestOutput _ in engine.StreamAsync("Once upon a time", Greedy with { MaxTokens = 400, IgnoreEos = true }))
+        {
+            break;
+        }
+
+        using var source = new CancellationTokenSource();
+        Task<RequestOutput> cancelled = engine.GenerateAsync("The fox", Greedy with { MaxTokens = 400, IgnoreEos = true }, null, source.Token);
+        await source.CancelAsync();
+        await Should.ThrowAsync<OperationCanceledException>(cancelled);
+        await engine.DrainAsync(TestContext.Current.CancellationToken);
+        engine.NumRequests.ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task RunAsync_BadRequest_ThrowsAtOnceAndOthersFinish()
+    {
+        await using AsyncEngine engine = Load();
+        Task<RequestOutput> beside = engine.GenerateAsync("The fox", Greedy);
+        Should.Throw<InvalidRequestException>(() => engine.StreamAsync("x", Greedy with { TopP = 2 })).Field.ShouldBe("top_p");
+        Should.Throw<InvalidRequestException>(() => engine.StreamAsync(new int[600], Greedy)).IsContextLength.ShouldBeTrue();
+        (await beside).Outputs[0].TokenIds.Count.ShouldBe(24);
+    }
+
+    [Fact]
+    public async Task DrainAsync_RequestsInFlight_FinishAndNewOnesAreRefused()
+    {
+        await using AsyncEngine engine = Load();
+        Task<RequestOutput> running = engine.GenerateAsync("The fox", Greedy);
+        await engine.DrainAsync(TestContext.Current.CancellationToken);
+        (await running).Outputs[0].FinishReason.ShouldBe(FinishReason.Length);
+        Should.Throw<EngineStoppedException>(() => engine.StreamAsync("x", Greedy));
+    }
+
+    [Fact]
+    public async Task Dispose_RequestsInFlight_EndWithAnError()
+    {
+        AsyncEngine engine = Load();
+        Task<RequestOutput> running = engine.GenerateAsync("The fox", Greedy with { MaxTokens = 500, IgnoreEos = true });
+        await engine.DisposeAsync();
+        await Should.ThrowAsync<EngineStoppedException>(running);
+    }
+
+    [Fact]
+    public async Task StreamAsync_SixtyFourInATinyPool_EqualTheirSoloRuns()
+    {
+        // Room for one and a quarter sequences of full length: preemption is certain.
+        await using AsyncEngine engine = Load(new EngineOptions { Dtype = ModelDtype.Float32, KvCacheMemory = 40 * 81920, MaxNumSeqs = 64 });
+        await using AsyncEngine solo = Load();
+        long preemptions = 0;
+        using System.Diagnostics.Metrics.MeterListener listener = new()
+        {
+            InstrumentPublished = (instrument, l) =>
+            {
+                if (instrument.Meter == engine.Meter && instrument.Name == "vllm:num_preemptions")
+                {
+                    l.EnableMeasurementEvents(instrument);
+                }
+            },
+        };
+        listener.SetMeasurementEventCallback<long>((_, value, _, _) => Interlocked.Add(ref preemptions, value));
+        listener.Start();
+        var random = new Random(9);
+        (int[] Prompt, SamplingParams Sampling)[] requests = [.. Enumerable.Range(0, 64).Select(i => (
+            Enumerable.Range(0, random.Next(1, 150)).Select(_ => random.Next(4, 4096)).ToArray(),
+            new SamplingParams { MaxTokens = random.Next(1, 100), Seed = i, Temperature = 0.8f, IgnoreEos = true }))];
+
+        string[] together = await Task.WhenAll(requests.Select(r => ReadAsync(engine, r.Prompt, r.Sampling)));
+
+        Interlocked.Read(ref preemptions).ShouldBeGreaterThan(0);
+        await engine.DrainAsync(TestContext.Current.CancellationToken);
+        await engine.CheckIntegrityAsync();
+        for (int i = 0; i < requests.Length; i++)
+        {
+            (await ReadAsync(solo, requests[i].Prompt, requests[i].Sampling)).ShouldBe(together[i], $"request {i}");
+        }
+    }
+
+    [Fact]
+    public async Task BeamSearchAsync_SmallWidth_FindsWhatExhaustiveScoringFinds()
+    {
+        await using AsyncEngine engine = Load();
+        BeamSearchOutput found = await engine.BeamSearchAsync("Once upon a time", new BeamSearchParams { BeamWidth = 4, MaxTokens = 6 });
+        RequestOutput greedy = await engine.GenerateAsync("Once upon a time", Greedy with { MaxTokens = 6, Logprobs = 0 });
+        found.Sequences.Count.ShouldBe(4);
+        found.Sequences.Select(s => s.Score).ShouldBeInOrder(SortDirection.Descending);
+        found.Sequences[0].CumulativeLogprob.ShouldBeGreaterThanOrEqualTo(greedy.Outputs[0].CumulativeLogprob!.Value - 1e-6);
+        foreach (BeamSearchSequence sequence in found.Sequences)
+        {
+            // Each beam's log-probability is that of scoring its tokens as a prompt.
+            RequestOutput scored = await engine.GenerateAsync(
+                Prompt.FromTokenIds([.. found.PromptTokenIds, .. sequence.TokenIds]), Greedy with { MaxTokens = 1, PromptLogprobs = 0 });
+            double sum = scored.PromptLogprobs!.Skip(found.PromptTokenIds.Count).Sum(p => (double)p!.Token.Logprob);
+            sequence.CumulativeLogprob.ShouldBe(sum, 1e-4);
+        }
+    }
+
+    [Fact]
+    public void Load_BadOptions_AreRefusedWithWhatIsSupported()
+    {
+        Refused(new EngineOptions { Quantization = "int3" }, "int3", "float32, bf16");
+        Refused(new EngineOptions { Quantization = "bf16", Dtype = ModelDtype.Float32 }, "contradict");
+        Refused(new EngineOptions { MaxModelLen = 1000 }, "512 positions");
+        Refused(new EngineOptions { KvCacheMemory = 1 << 20 }, "max_model_len to");
+        Refused(new EngineOptions { BlockSize = 8 }, "multiple of 16");
+        Refused(new EngineOptions { MaxNumSeqs = 0 }, "max_num_seqs");
+        Refused(new EngineOptions { MaxNumSeqs = 10, MaxNumBatchedTokens = 5 }, "max_num_batched_tokens (5)");
+
+        static void Refused(EngineOptions options, params string[] parts)
+        {
+            string message = Should.Throw<EngineConfigurationException>(() => Load(options)).Message;
+            parts.ShouldAllBe(p => message.Contains(p), message);
+        }
+    }
+
+    [Fact]
+    public void Generate_SkipTokenizerInit_IdsInAndOut()
+    {
+        using LLM llm = LLM.Load(Repository.TalesModel, "float32", new EngineOptions { SkipTokenizerInit = true });
+        RequestOutput output = llm.Generate(new[] { 0, 3206, 647, 262, 551 }, Greedy with { MaxTokens = 2 });
+        output.Outputs[0].TokenIds.ShouldBe([262, 1159]);
+        output.Outputs[0].Text.ShouldBeEmpty();
+        Should.Throw<InvalidRequestException>(() => llm.Generate("text")).Message.ShouldContain("without a tokenizer");
+    }
+
+    [Fact]
+    public void DefaultSamplingParams_GenerationConfig_Applies()
+    {
+        using LLM own = LLM.Load(Repository.TalesModel);
+        own.DefaultSamplingParams.Temperature.ShouldBe(0.7f);
+        own.DefaultSamplingParams.TopP.ShouldBe(0.95f);
+        own.DefaultSamplingParams.MaxTokens.ShouldBe(256);
+        using LLM neutral = LLM.Load(Repository.TalesModel, options: new EngineOptions { GenerationConfig = GenerationConfigSource.Vllm });
+        neutral.DefaultSamplingParams.ShouldBe(new SamplingParams());
+    }
+
+    private static async Task<string> ReadAsync(AsyncEngine engine, int[] prompt, SamplingParams sampling)
+    {
+        List<int> tokens = [];
+        await foreach (RequestOutput output in engine.StreamAsync(prompt, sampling))
+        {
+            tokens.AddRange(output.Outputs.SelectMany(o => o.TokenIds));
+        }
+
+        return string.Join(' ', tokens);
+    }
+
+    private static AsyncEngine Load(EngineOptions? options = null) =>
+        AsyncEngine.Load(Repository.TalesModel, options ?? new EngineOptions { Dtype = ModelDtype.Float32 });
+}
