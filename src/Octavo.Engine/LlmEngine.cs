@@ -106,10 +106,12 @@ public sealed class LlmEngine : IDisposable
             return;
         }
 
+        long now = _time.GetTimestamp();
         foreach (Completion completion in group.Completions.Where(c => !c.IsFinished))
         {
             completion.End(FinishReason.Abort, null);
             _scheduler.Finish(completion);
+            _metrics.RecordFinished(completion, now);
         }
 
         EmitAndForget(group);
