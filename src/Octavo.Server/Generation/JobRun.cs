@@ -62,11 +62,11 @@ internal sealed class JobRun : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _cancellation.CancelAsync();
-        await Task.WhenAll(_pumps).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        await Task.WhenAll(_pumps);
         _cancellation.Dispose();
     }
 
-    // Enumerating begins at once, so that cancelling always finds an enumeration to end.
+    // Enumerating begins at once, so that cancelling always finds an enumeration to end. Never fails itself.
     private async Task PumpAsync(int prompt, IAsyncEnumerable<RequestOutput> outputs)
     {
         try
