@@ -153,6 +153,13 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
             throw new InvalidRequestException("request_id", $"request_id {request.Id} is in flight already");
         }
 
+        // The engine may have stopped since it was asked; it ends only those that it finds in the table.
+        if (_stopping || _failure is not null)
+        {
+            _streams.TryRemove(request.Id, out _);
+            ThrowIfStopped();
+        }
+
         Post(() => Start(request, channel.Writer));
         return ReadAsync(request.Id, channel.Reader, cancellation);
     }
