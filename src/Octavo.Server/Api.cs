@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -16,6 +17,8 @@ namespace Octavo.Server;
 /// <summary>The endpoints over one engine, and what they share.</summary>
 internal sealed partial class Api : IDisposable
 {
+    private const int MaxRequestIdLength = 256;
+
     private readonly AsyncEngine _engine;
     private readonly ServerOptions _options;
     private readonly JobMaker _jobs;
@@ -66,7 +69,8 @@ internal sealed partial class Api : IDisposable
     private async Task HandleAsync(HttpContext context, string pattern, Func<HttpContext, Task> handler)
     {
         string requestId = context.Request.Headers["X-Request-Id"].ToString();
-        context.Response.Headers["X-Request-Id"] = requestId.Length > 0 ? requestId : Guid.NewGuid().ToString("N");
+        bool fits = requestId.Length is > 0 and <= MaxRequestIdLength && Ascii.IsValid(requestId);
+        context.Response.Headers["X-Request-Id"] = fits ? requestId : Guid.NewGuid().ToString("N");
         if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
         {
             limit.MaxRequestBodySize = _options.MaxRequestBodyBytes;

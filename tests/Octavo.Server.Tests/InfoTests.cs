@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 
 namespace Octavo.Server.Tests;
@@ -61,13 +62,18 @@ public sealed class InfoTests(ServerFixture fixture)
         (await _server.FailAsync("/detokenize", """{"tokens": [1, -1]}""")).Error.GetProperty("message").GetString()!.ShouldContain("tokens[1]");
     }
 
-    [Fact]
-    public async Task RequestId_InHeader_ComesBack()
+    [Theory]
+    [InlineData("abc", true)]
+    [InlineData("höher", false)]
+    public async Task RequestId_InHeader_ComesBack(string id, bool same)
     {
+        using var handler = new SocketsHttpHandler { RequestHeaderEncodingSelector = (_, _) => Encoding.UTF8 };
+        using var http = new HttpClient(handler) { BaseAddress = _server.Http.BaseAddress };
         using var request = new HttpRequestMessage(HttpMethod.Get, "/health");
-        request.Headers.Add("X-Request-Id", "abc");
-        using HttpResponseMessage response = await _server.Http.SendAsync(request);
-        response.Headers.GetValues("X-Request-Id").ShouldBe(["abc"]);
+        request.Headers.Add("X-Request-Id", id);
+        using HttpResponseMessage response = await http.SendAsync(request);
+        response.EnsureSuccessStatusCode();
+        (response.Headers.GetValues("X-Request-Id").Single() == id).ShouldBe(same);
     }
 
     [Fact]

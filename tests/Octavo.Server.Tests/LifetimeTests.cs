@@ -9,7 +9,7 @@ namespace Octavo.Server.Tests;
 
 public sealed class LifetimeTests(ServerFixture fixture)
 {
-    private const string Long = """{"prompt": "Once upon a time", "n": 4, "temperature": 1, "max_tokens": 250, "ignore_eos": true, "stream": true}""";
+    private const string Long = """{"prompt": "Once upon a time", "n": 16, "temperature": 1, "max_tokens": 250, "ignore_eos": true, "stream": true}""";
 
     [Theory]
     [InlineData(true)]
@@ -31,14 +31,16 @@ public sealed class LifetimeTests(ServerFixture fixture)
 
         await UntilAsync(() => server.Engine.NumRequests == 0);
         (await MetricsTests.ValueAsync(server, "vllm:num_requests_running")).ShouldBe(0);
-        (await MetricsTests.ValueAsync(server, "vllm:generation_tokens_total")).ShouldBeLessThan(1000);
+        (await MetricsTests.ValueAsync(server, "vllm:generation_tokens_total")).ShouldBeLessThan(16 * 250);
         await server.CompleteAsync("""{"prompt": "Once", "max_tokens": 1}""");
     }
 
     [Fact]
     public async Task Stop_WhileStreaming_FinishesItAndRefusesOthers()
     {
-        await using TestServer server = await TestServer.StartAsync();
+        // The engine stands still, so that the request is in flight for as long as it takes to look around.
+        using var goOn = new ManualResetEventSlim();
+        await using TestServer server = await TestServer.StartAsync(new EngineOptions { LogitsProcessors = [_ => (_, _) => goOn.Wait(TimeSpan.FromSeconds(20))] });
         Task<List<JsonElement>> stream = server.StreamAsync("/v1/completions", Long);
         await UntilAsync(() => server.Engine.NumRequests == 1);
         Task stopping = server.Server.StopAsync();
@@ -46,8 +48,9 @@ public sealed class LifetimeTests(ServerFixture fixture)
         ((int)refused.StatusCode).ShouldBe(503);
         refused.Headers.RetryAfter.ShouldNotBeNull();
         ((int)(await server.Http.GetAsync("/health")).StatusCode).ShouldBe(503);
+        goOn.Set();
         List<JsonElement> events = await stream;
-        events.Count(e => e.GetProperty("choices")[0].GetProperty("finish_reason").ValueKind == JsonValueKind.String).ShouldBe(4);
+        events.Count(e => e.GetProperty("choices")[0].GetProperty("finish_reason").ValueKind == JsonValueKind.String).ShouldBe(16);
         await stopping;
         await server.Server.WaitForShutdownAsync();
         await Should.ThrowAsync<HttpRequestException>(() => server.Http.GetAsync("/health"));
@@ -77,6 +80,21 @@ public sealed class LifetimeTests(ServerFixture fixture)
         await server.Engine.DisposeAsync();
         (await stream)[^1].GetProperty("error").GetProperty("message").GetString()!.ShouldContain("stopped");
         (await server.FailAsync("/v1/completions", """{"prompt": "Once"}""")).Status.ShouldBe(503);
+    }
+
+    [Fact]
+    public async Task Engine_Failed_Is500AndUnhealthy()
+    {
+        var options = new EngineOptions
+        {
+            LogitsProcessors = [p => p.ExtraArgs?.ContainsKey("break") == true ? (_, _) => throw new InvalidDataException("broken") : null],
+        };
+        await using TestServer server = await TestServer.StartAsync(options);
+        (int status, JsonElement error) = await server.FailAsync("/v1/completions", """{"prompt": "Once", "vllm_xargs": {"break": 1}}""");
+        status.ShouldBe(500);
+        error.GetProperty("code").GetString().ShouldBe("engine_failed");
+        error.GetProperty("message").GetString()!.ShouldContain("broken");
+        ((int)(await server.Http.GetAsync("/health")).StatusCode).ShouldBe(503);
     }
 
     [Fact]

@@ -5,7 +5,7 @@ namespace Octavo.Server.Requests;
 /// <summary>What completions and chats have in common.</summary>
 internal abstract class GenerationRequest(SamplingParams defaults)
 {
-    /// <summary>The most completions of one prompt, as in vLLM (VLLM_MAX_N_SEQUENCES).</summary>
+    /// <summary>The most completions of one request; vLLM has the same limit (VLLM_MAX_N_SEQUENCES).</summary>
     public const int MaxN = 16384;
 
     // Beam search takes no notice of these, so a request that sets one must not seem to have had its way.
@@ -123,6 +123,11 @@ internal sealed class CompletionRequest : GenerationRequest
         if (Prompts.Count == 0)
         {
             throw ApiException.BadRequest("prompt", "prompt is required: a string, a list of strings, a list of token ids, or a list of such lists");
+        }
+
+        if ((long)Prompts.Count * Sampling.N > MaxN)
+        {
+            throw ApiException.BadRequest("prompt", $"the prompts times n must be at most {MaxN}; they are {(long)Prompts.Count * Sampling.N}");
         }
 
         if (BestOf is { } bestOf && bestOf != Sampling.N)

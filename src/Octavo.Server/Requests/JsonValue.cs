@@ -81,7 +81,7 @@ internal readonly record struct JsonValue(string Path, JsonElement Element)
         }
         catch (InvalidOperationException)
         {
-            throw Error("must be valid Unicode: it holds half of a surrogate pair");
+            throw Error("must be valid Unicode");
         }
     }
 
@@ -183,7 +183,7 @@ internal readonly record struct JsonValue(string Path, JsonElement Element)
         }
         catch (InvalidOperationException)
         {
-            throw ApiException.BadRequest(Path.Length == 0 ? null : Path, "a field's name must be valid Unicode: it holds half of a surrogate pair");
+            throw ApiException.BadRequest(Path.Length == 0 ? null : Path, "a field's name must be valid Unicode");
         }
     }
 }
