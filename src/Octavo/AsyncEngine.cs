@@ -144,15 +144,7 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     public IAsyncEnumerable<RequestOutput> RunAsync(
         Prompt prompt, SamplingParams? sampling = null, RequestOptions? options = null, CancellationToken cancellation = default)
     {
-        var request = new EngineRequest
-        {
-            Id = options?.RequestId ?? $"request-{Interlocked.Increment(ref _requests)}",
-            Prompt = prompt.Text,
-            PromptTokenIds = prompt.TokenIds ?? Encode(prompt.Text!, prompt.AddSpecialTokens),
-            Parameters = sampling ?? Model.DefaultSamplingParams,
-            Priority = options?.Priority ?? 0,
-            CacheSalt = options?.CacheSalt,
-        };
+        EngineRequest request = MakeRequest(prompt, sampling, options);
         _engine.Validate(request);
         ThrowIfStopped();
         var channel = Channel.CreateUnbounded<RequestOutput>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
@@ -161,9 +153,20 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
             throw new InvalidRequestException("request_id", $"request_id {request.Id} is in flight already");
         }
 
+        // The engine may have stopped since it was asked; it ends only those that it finds in the table.
+        if (_stopping || _failure is not null)
+        {
+            _streams.TryRemove(request.Id, out _);
+            ThrowIfStopped();
+        }
+
         Post(() => Start(request, channel.Writer));
         return ReadAsync(request.Id, channel.Reader, cancellation);
     }
+
+    /// <summary>Checks a request as <see cref="RunAsync"/> does, and runs nothing.</summary>
+    /// <exception cref="InvalidRequestException">The request cannot be run.</exception>
+    public void Validate(Prompt prompt, SamplingParams? sampling = null) => _engine.Validate(MakeRequest(prompt, sampling, null));
 
     /// <summary>A text's token ids.</summary>
     /// <exception cref="InvalidRequestException">The engine runs without a tokenizer.</exception>
@@ -225,6 +228,16 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         Dispose();
         return ValueTask.CompletedTask;
     }
+
+    private EngineRequest MakeRequest(Prompt prompt, SamplingParams? sampling, RequestOptions? options) => new()
+    {
+        Id = options?.RequestId ?? $"request-{Interlocked.Increment(ref _requests)}",
+        Prompt = prompt.Text,
+        PromptTokenIds = prompt.TokenIds ?? Encode(prompt.Text!, prompt.AddSpecialTokens),
+        Parameters = sampling ?? Model.DefaultSamplingParams,
+        Priority = options?.Priority ?? 0,
+        CacheSalt = options?.CacheSalt,
+    };
 
     private void Post(Action action)
     {

@@ -1,0 +1,211 @@
+using System.Text;
+using System.Text.Json;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Octavo.Server.Generation;
+using Octavo.Server.Http;
+using Octavo.Server.Metrics;
+using Octavo.Server.Requests;
+using Octavo.Server.Responses;
+
+namespace Octavo.Server;
+
+/// <summary>The endpoints over one engine, and what they share.</summary>
+internal sealed partial class Api : IDisposable
+{
+    private const int MaxRequestIdLength = 256;
+
+    private readonly AsyncEngine _engine;
+    private readonly ServerOptions _options;
+    private readonly JobMaker _jobs;
+    private readonly IReadOnlyList<string> _names;
+    private readonly ILogger _log;
+    private readonly long _started = TimeProvider.System.GetUtcNow().ToUnixTimeSeconds();
+
+    public Api(AsyncEngine engine, ServerOptions options, ILoggerFactory? loggers)
+    {
+        (_engine, _options) = (engine, options);
+        _jobs = new JobMaker(engine);
+        _names = options.ServedModelNames is { Count: > 0 } names ? names : [engine.Model.Name];
+        _log = (options.LoggerFactory ?? loggers ?? NullLoggerFactory.Instance).CreateLogger("Octavo.Server");
+        Metrics = new ServerMetrics(engine);
+    }
+
+    public RequestGate Gate { get; } = new();
+
+    public ServerMetrics Metrics { get; }
+
+    public IEndpointConventionBuilder Map(IEndpointRouteBuilder routes)
+    {
+        RouteGroupBuilder group = routes.MapGroup(string.Empty);
+        Map(group, HttpMethods.Post, "/v1/completions", CompleteAsync);
+        Map(group, HttpMethods.Post, "/v1/chat/completions", ChatAsync);
+        Map(group, HttpMethods.Get, "/v1/models", ListModelsAsync);
+        Map(group, HttpMethods.Get, "/v1/models/{**id}", ShowModelAsync);
+        Map(group, HttpMethods.Post, "/tokenize", TokenizeAsync);
+        Map(group, HttpMethods.Post, "/detokenize", DetokenizeAsync);
+        Map(group, HttpMethods.Get, "/health", HealthAsync);
+        Map(group, HttpMethods.Get, "/ping", HealthAsync);
+        Map(group, HttpMethods.Post, "/ping", HealthAsync);
+        Map(group, HttpMethods.Get, "/version", VersionAsync);
+        Map(group, HttpMethods.Get, "/metrics", Metrics.WriteAsync);
+        return group;
+    }
+
+    public void Dispose()
+    {
+        Metrics.Dispose();
+        Gate.Dispose();
+    }
+
+    private void Map(RouteGroupBuilder group, string method, string pattern, Func<HttpContext, Task> handler) =>
+        group.MapMethods(pattern, [method], (RequestDelegate)(context => HandleAsync(context, pattern, handler)));
+
+    // What surrounds every endpoint: the id, the limit, the errors, the count.
+    private async Task HandleAsync(HttpContext context, string pattern, Func<HttpContext, Task> handler)
+    {
+        string requestId = context.Request.Headers["X-Request-Id"].ToString();
+        bool fits = requestId.Length is > 0 and <= MaxRequestIdLength && Ascii.IsValid(requestId);
+        context.Response.Headers["X-Request-Id"] = fits ? requestId : Guid.NewGuid().ToString("N");
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
+        {
+            limit.MaxRequestBodySize = _options.MaxRequestBodyBytes;
+        }
+
+        try
+        {
+            await handler(context);
+        }
+        catch (Exception e)
+        {
+            await AnswerAsync(context, e);
+        }
+
+        Metrics.CountRequest(context, pattern);
+    }
+
+    private async Task AnswerAsync(HttpContext context, Exception failure)
+    {
+        if (ApiException.From(failure, context.RequestAborted.IsCancellationRequested) is not { } error)
+        {
+            LogClientLeft(_log, context.Request.Path);
+            context.Response.StatusCode = context.Response.HasStarted ? context.Response.StatusCode : StatusCodes.Status499ClientClosedRequest;
+            return;
+        }
+
+        if (error.Status >= StatusCodes.Status500InternalServerError)
+        {
+            LogFailed(_log, context.Request.Path, failure);
+        }
+
+        if (context.Response.HasStarted)
+        {
+            context.Abort();
+            return;
+        }
+
+        await JsonOutput.WriteErrorAsync(context, error);
+    }
+
+    private Task CompleteAsync(HttpContext context) => GenerateAsync(
+        context,
+        new CompletionRequest(_engine.Model.DefaultSamplingParams),
+        GenerationFields.Completion,
+        _jobs.Make,
+        (request, job) => new CompletionResponse(_engine.Tokenizer, _names[0], request, job));
+
+    private Task ChatAsync(HttpContext context) => GenerateAsync(
+        context,
+        new ChatRequest(_engine.Model.DefaultSamplingParams),
+        GenerationFields.Chat,
+        _jobs.Make,
+        (request, job) => new ChatResponse(_engine.Tokenizer, _names[0], request, job));
+
+    private async Task GenerateAsync<TRequest>(
+        HttpContext context,
+        TRequest request,
+        FieldTable<TRequest> fields,
+        Func<TRequest, Job> prepare,
+        Func<TRequest, Job, GenerationResponse> respond)
+        where TRequest : GenerationRequest
+    {
+        Gate.Enter();
+        try
+        {
+            using (JsonDocument body = await RequestBody.ParseAsync(context))
+            {
+                Read(body, request, fields, request.Note);
+            }
+
+            CheckModel(request.Model);
+            request.Check();
+            Job job = prepare(request);
+            using var ended = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, Gate.Aborted);
+            await using JobRun run = await JobRun.StartAsync(_engine, job, request, ended.Token);
+            GenerationResponse response = respond(request, job);
+            if (request.Stream)
+            {
+                await StreamAsync(context, run, response);
+            }
+            else
+            {
+                RequestOutput[] outputs = await run.ReadFinalAsync();
+                await JsonOutput.WriteAsync(context, StatusCodes.Status200OK, json => response.Write(json, outputs));
+            }
+        }
+        finally
+        {
+            Gate.Leave();
+        }
+    }
+
+    private async Task StreamAsync(HttpContext context, JobRun run, GenerationResponse response)
+    {
+        using EventStream events = await EventStream.StartAsync(context);
+        try
+        {
+            await foreach ((int prompt, RequestOutput output) in run.ReadAsync())
+            {
+                response.WriteEvents(events, prompt, output);
+                await events.FlushAsync(context.RequestAborted);
+            }
+
+            response.WriteLastEvents(events);
+        }
+        catch (Exception e) when (ApiException.From(e, context.RequestAborted.IsCancellationRequested) is not null)
+        {
+            // The status has left already; the error follows as an event.
+            LogFailed(_log, context.Request.Path, e);
+            ApiException error = ApiException.From(e, clientLeft: false)!;
+            events.Write(json => JsonOutput.WriteError(json, error));
+            events.WriteDone();
+        }
+
+        await events.FlushAsync(context.RequestAborted);
+    }
+
+    private void Read<T>(JsonDocument body, T request, FieldTable<T> fields, Action<string>? note = null)
+        where T : class => fields.Read(
+            new JsonValue(string.Empty, body.RootElement), request, name => LogUnknownField(_log, name), note);
+
+    private void CheckModel(string? name)
+    {
+        if (!string.IsNullOrEmpty(name) && !_names.Contains(name, StringComparer.Ordinal))
+        {
+            throw ApiException.NotFound("model", "model_not_found", $"The model `{name}` does not exist; served: {string.Join(", ", _names)}");
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "ignored a field that is unknown here: {Field}")]
+    private static partial void LogUnknownField(ILogger logger, string field);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "{Path}: the client has left; its request is aborted")]
+    private static partial void LogClientLeft(ILogger logger, string path);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Path} failed")]
+    private static partial void LogFailed(ILogger logger, string path, Exception failure);
+}

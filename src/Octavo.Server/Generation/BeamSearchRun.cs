@@ -1,0 +1,41 @@
+using System.Runtime.CompilerServices;
+
+namespace Octavo.Server.Generation;
+
+/// <summary>Beam search in the form of any other run: one output, when it has ended.</summary>
+internal static class BeamSearchRun
+{
+    public static async IAsyncEnumerable<RequestOutput> RunAsync(
+        AsyncEngine engine,
+        PreparedPrompt prompt,
+        SamplingParams sampling,
+        double lengthPenalty,
+        [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        var parameters = new BeamSearchParams
+        {
+            BeamWidth = sampling.N,
+            MaxTokens = sampling.MaxTokens!.Value,
+            IgnoreEos = sampling.IgnoreEos,
+            LengthPenalty = lengthPenalty,
+        };
+        BeamSearchOutput found = await engine.BeamSearchAsync(Prompt.FromTokenIds(prompt.TokenIds), parameters, cancellation);
+        yield return new RequestOutput
+        {
+            RequestId = string.Empty,
+            PromptTokenIds = found.PromptTokenIds,
+            Finished = true,
+            Outputs =
+            [
+                .. found.Sequences.Select((s, i) => new CompletionOutput
+                {
+                    Index = i,
+                    Text = s.Text,
+                    TokenIds = s.TokenIds,
+                    CumulativeLogprob = s.CumulativeLogprob,
+                    FinishReason = s.FinishReason,
+                }),
+            ],
+        };
+    }
+}

@@ -1,0 +1,132 @@
+using Octavo.Engine;
+using Octavo.Server.Http;
+using Octavo.Server.Requests;
+
+namespace Octavo.Server.Generation;
+
+/// <summary>Turns requests into jobs: tokens, limits, and every check there is, before anything runs.</summary>
+internal sealed class JobMaker(AsyncEngine engine)
+{
+    private const int DefaultCompletionTokens = 16;
+
+    private readonly Lazy<ChatPrompts> _chat = new(() => new ChatPrompts(engine));
+
+    public Job Make(CompletionRequest request)
+    {
+        SamplingParams sampling = request.Sampling;
+        if (request.Echo)
+        {
+            // The prompt's share of the log-probabilities.
+            sampling = sampling with { PromptLogprobs = sampling.PromptLogprobs ?? sampling.Logprobs };
+        }
+
+        int? asked = request.PromptOnly ? 1 : request.MaxTokens;
+        return Make(request, request.Prompts.Select(p => Encode(p, request)), sampling, asked, DefaultCompletionTokens);
+    }
+
+    public Job Make(ChatRequest request)
+    {
+        SamplingParams sampling = request.Sampling;
+        if (request.Logprobs)
+        {
+            sampling = sampling with { Logprobs = request.TopLogprobs };
+        }
+
+        // A template writes its special tokens itself.
+        Prompt prompt = Prompt.FromText(Render(request.Conversation));
+        return Make(request, [Encode(prompt, request)], sampling, request.MaxTokens, null);
+    }
+
+    /// <summary>A conversation's prompt.</summary>
+    public string Render(Conversation conversation) => conversation.Render(_chat.Value);
+
+    private Job Make(GenerationRequest request, IEnumerable<PreparedPrompt> prompts, SamplingParams sampling, int? asked, int? otherwise)
+    {
+        sampling = sampling with { OutputKind = request.Stream ? OutputKind.Delta : OutputKind.FinalOnly };
+        List<PreparedPrompt> prepared = [.. prompts];
+        int room = int.MaxValue;
+        for (int i = 0; i < prepared.Count; i++)
+        {
+            prepared[i] = prepared[i] with { TokenIds = Truncate(prepared[i].TokenIds, request, asked) };
+            CheckLength(request, prepared[i].TokenIds.Length, asked);
+            room = Math.Min(room, engine.Model.MaxModelLen - prepared[i].TokenIds.Length);
+        }
+
+        // The model's own limit holds for every request, as vLLM has it. Without one, a prompt that is too long must still
+        // reach the check that says so, hence at least 1.
+        int most = engine.Model.GenerationDefaults.MaxNewTokens ?? int.MaxValue;
+        sampling = sampling with { MaxTokens = Math.Min(asked ?? Math.Max(1, Math.Min(otherwise ?? int.MaxValue, room)), most) };
+        foreach (PreparedPrompt prompt in prepared)
+        {
+            Validate(request, prompt, sampling);
+        }
+
+        string id = request.IdPrefix + (request.RequestId ?? Guid.NewGuid().ToString("N"));
+        return new Job(id, prepared, sampling);
+    }
+
+    private PreparedPrompt Encode(Prompt prompt, GenerationRequest request)
+    {
+        if (prompt.TokenIds is { } ids)
+        {
+            return new PreparedPrompt([.. ids], request.Echo && engine.Tokenizer is { } tokenizer ? tokenizer.Decode([.. ids]) : string.Empty);
+        }
+
+        return new PreparedPrompt(engine.Encode(prompt.Text!, request.AddSpecialTokens), prompt.Text!);
+    }
+
+    private int[] Truncate(int[] tokens, GenerationRequest request, int? maxTokens)
+    {
+        if (request.TruncatePromptTokens is not { } asked)
+        {
+            return tokens;
+        }
+
+        int longest = engine.Model.MaxModelLen;
+        if (asked > longest)
+        {
+            throw ApiException.BadRequest("truncate_prompt_tokens", $"truncate_prompt_tokens must be at most the model's length, {longest}; it is {asked}");
+        }
+
+        int keep = asked == -1 ? Math.Max(1, longest - (maxTokens ?? 1)) : asked;
+        return tokens.Length <= keep ? tokens : request.TruncateRight ? tokens[..keep] : tokens[^keep..];
+    }
+
+    private void CheckLength(GenerationRequest request, int promptTokens, int? maxTokens)
+    {
+        int longest = engine.Model.MaxModelLen;
+        if (promptTokens >= longest || (long)promptTokens + (maxTokens ?? 0) > longest)
+        {
+            string asked = maxTokens is null
+                ? $"your prompt has {promptTokens} tokens, and at least one more is needed for the output"
+                : $"you requested {(long)promptTokens + maxTokens} tokens ({promptTokens} in the prompt, {maxTokens} in the completion)";
+            throw ApiException.BadRequest(
+                promptTokens >= longest ? request is ChatRequest ? "messages" : "prompt" : request.MaxTokensField,
+                $"This model's maximum context length is {longest} tokens. However, {asked}. Please reduce the length of the prompt or the completion.",
+                "context_length_exceeded");
+        }
+    }
+
+    private void Validate(GenerationRequest request, PreparedPrompt prompt, SamplingParams sampling)
+    {
+        try
+        {
+            engine.Validate(Prompt.FromTokenIds(prompt.TokenIds), sampling);
+            if (request.UseBeamSearch)
+            {
+                // Beam search asks for this many candidates at each step.
+                engine.Validate(Prompt.FromTokenIds(prompt.TokenIds), new SamplingParams { Logprobs = 2 * sampling.N });
+            }
+        }
+        catch (InvalidRequestException e) when (request.UseBeamSearch && e.Field == "logprobs")
+        {
+            throw ApiException.BadRequest("n", $"n, the number of beams, asks for {2 * sampling.N} candidates: {e.Message}");
+        }
+        catch (InvalidRequestException e) when (request is ChatRequest && e.Field is "prompt" or "logprobs" or "max_tokens")
+        {
+            // In the request's own words.
+            string field = e.Field switch { "prompt" => "messages", "logprobs" => "top_logprobs", _ => request.MaxTokensField };
+            throw ApiException.BadRequest(field, e.Message.Replace(e.Field, field, StringComparison.Ordinal), e.IsContextLength ? "context_length_exceeded" : null);
+        }
+    }
+}

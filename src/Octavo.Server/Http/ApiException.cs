@@ -1,0 +1,50 @@
+using Microsoft.AspNetCore.Http;
+using Octavo.Engine;
+using Octavo.Text;
+
+namespace Octavo.Server.Http;
+
+/// <summary>An answer in OpenAI's error shape: a status and the four fields of <c>error</c>.</summary>
+internal sealed class ApiException(int status, string type, string? param, string? code, string message, Exception? inner = null)
+    : Exception(message, inner)
+{
+    public const string InvalidRequest = "invalid_request_error";
+
+    public int Status { get; } = status;
+
+    public string Type { get; } = type;
+
+    public string? Param { get; } = param;
+
+    public string? Code { get; } = code;
+
+    public static ApiException BadRequest(string? param, string message, string? code = null) =>
+        new(StatusCodes.Status400BadRequest, InvalidRequest, param, code, message);
+
+    public static ApiException NotSupported(string field, string? instead = null) =>
+        BadRequest(field, $"{field} is not supported{(instead is null ? string.Empty : "; " + instead)}", "unsupported_parameter");
+
+    public static ApiException NotFound(string? param, string code, string message) =>
+        new(StatusCodes.Status404NotFound, InvalidRequest, param, code, message);
+
+    public static ApiException ShuttingDown() =>
+        new(StatusCodes.Status503ServiceUnavailable, "service_unavailable", null, "shutting_down", "the server is shutting down");
+
+    /// <summary>What a failure looks like to a client; null for one that has left.</summary>
+    public static ApiException? From(Exception failure, bool clientLeft) => failure switch
+    {
+        ApiException e => e,
+        InvalidRequestException e => new(
+            StatusCodes.Status400BadRequest, InvalidRequest, e.Field, e.IsContextLength ? "context_length_exceeded" : null, e.Message, e),
+        ChatTemplateException e => new(StatusCodes.Status400BadRequest, InvalidRequest, "messages", null, e.Message, e),
+        EngineStoppedException { InnerException: null } e => new(
+            StatusCodes.Status503ServiceUnavailable, "service_unavailable", null, "shutting_down", e.Message, e),
+        EngineStoppedException e => new(StatusCodes.Status500InternalServerError, "server_error", null, "engine_failed", e.Message, e),
+        BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } e => new(
+            e.StatusCode, InvalidRequest, null, "request_too_large", e.Message, e),
+        BadHttpRequestException e => new(e.StatusCode, InvalidRequest, null, null, e.Message, e),
+        _ when clientLeft => null,
+        OperationCanceledException => ShuttingDown(),
+        _ => new(StatusCodes.Status500InternalServerError, "server_error", null, "internal_error", $"internal error: {failure.Message}", failure),
+    };
+}

@@ -1,0 +1,161 @@
+using Octavo.Server.Http;
+
+namespace Octavo.Server.Requests;
+
+/// <summary>What completions and chats have in common.</summary>
+internal abstract class GenerationRequest(SamplingParams defaults)
+{
+    /// <summary>The most completions of one request; vLLM has the same limit (VLLM_MAX_N_SEQUENCES).</summary>
+    public const int MaxN = 16384;
+
+    // Beam search takes no notice of these, so a request that sets one must not seem to have had its way.
+    private static readonly string[] NotWithBeamSearch =
+    [
+        "stop", "stop_token_ids", "min_tokens", "logprobs", "top_logprobs", "prompt_logprobs", "logprob_token_ids", "logit_bias",
+        "allowed_token_ids", "bad_words", "presence_penalty", "frequency_penalty", "repetition_penalty",
+        "repetition_detection", "thinking_token_budget", "vllm_xargs",
+    ];
+
+    private readonly HashSet<string> _given = new(StringComparer.Ordinal);
+
+    /// <summary>The model's defaults, with what the request says laid over them.</summary>
+    public SamplingParams Sampling { get; set; } = defaults;
+
+    public string? Model { get; set; }
+
+    public int? MaxTokens { get; set; }
+
+    /// <summary>The spelling that <see cref="MaxTokens"/> came in.</summary>
+    public string MaxTokensField { get; set; } = "max_tokens";
+
+    public bool Stream { get; set; }
+
+    public bool IncludeUsage { get; set; }
+
+    public bool ContinuousUsage { get; set; }
+
+    public bool Echo { get; set; }
+
+    public bool UseBeamSearch { get; set; }
+
+    public double LengthPenalty { get; set; } = 1;
+
+    public int? TruncatePromptTokens { get; set; }
+
+    /// <summary>Keep the prompt's beginning rather than its end.</summary>
+    public bool TruncateRight { get; set; }
+
+    public bool AddSpecialTokens { get; set; }
+
+    public int Priority { get; set; }
+
+    public string? RequestId { get; set; }
+
+    public string? CacheSalt { get; set; }
+
+    public bool ReturnTokenIds { get; set; }
+
+    public bool ReturnTokensAsTokenIds { get; set; }
+
+    /// <summary>What prefixes the answer's id.</summary>
+    public abstract string IdPrefix { get; }
+
+    public void Note(string field) => _given.Add(field);
+
+    public bool Has(string field) => _given.Contains(field);
+
+    /// <summary>Checks the fields that depend on each other.</summary>
+    public virtual void Check()
+    {
+        if (Has("stream_options") && !Stream)
+        {
+            throw ApiException.BadRequest("stream_options", "stream_options needs stream to be true");
+        }
+
+        if (Sampling.N > MaxN)
+        {
+            throw ApiException.BadRequest("n", $"n must be at most {MaxN}; it is {Sampling.N}");
+        }
+
+        if (Sampling.PromptLogprobs is not null && Stream)
+        {
+            throw ApiException.BadRequest("prompt_logprobs", "prompt_logprobs is not available with stream");
+        }
+
+        if (UseBeamSearch)
+        {
+            CheckBeamSearch();
+        }
+    }
+
+    private void CheckBeamSearch()
+    {
+        if (Stream)
+        {
+            throw ApiException.BadRequest("stream", "stream is not available with use_beam_search: beams are only known at the end");
+        }
+
+        if (Array.Find(NotWithBeamSearch, Has) is { } field)
+        {
+            throw ApiException.BadRequest(field, $"{field} is not supported with use_beam_search");
+        }
+    }
+}
+
+/// <summary>A body of <c>/v1/completions</c>.</summary>
+internal sealed class CompletionRequest : GenerationRequest
+{
+    public CompletionRequest(SamplingParams defaults)
+        : base(defaults) => AddSpecialTokens = true;
+
+    public IReadOnlyList<Prompt> Prompts { get; set; } = [];
+
+    public int? BestOf { get; set; }
+
+    public override string IdPrefix => "cmpl-";
+
+    /// <summary>Asks for the prompt alone: a token is made, as in vLLM, and dropped.</summary>
+    public bool PromptOnly => Echo && MaxTokens == 0;
+
+    public override void Check()
+    {
+        base.Check();
+        if (Prompts.Count == 0)
+        {
+            throw ApiException.BadRequest("prompt", "prompt is required: a string, a list of strings, a list of token ids, or a list of such lists");
+        }
+
+        if ((long)Prompts.Count * Sampling.N > MaxN)
+        {
+            throw ApiException.BadRequest("prompt", $"the prompts times n must be at most {MaxN}; they are {(long)Prompts.Count * Sampling.N}");
+        }
+
+        if (BestOf is { } bestOf && bestOf != Sampling.N)
+        {
+            throw ApiException.NotSupported("best_of", $"it may only repeat n ({Sampling.N})");
+        }
+    }
+}
+
+/// <summary>A body of <c>/v1/chat/completions</c>.</summary>
+internal sealed class ChatRequest(SamplingParams defaults) : GenerationRequest(defaults)
+{
+    public Conversation Conversation { get; } = new();
+
+    public bool Logprobs { get; set; }
+
+    public int TopLogprobs { get; set; }
+
+    public override string IdPrefix => "chatcmpl-";
+
+    public override void Check()
+    {
+        base.Check();
+        if (TopLogprobs != 0 && !Logprobs)
+        {
+            throw ApiException.BadRequest("top_logprobs", "top_logprobs needs logprobs to be true");
+        }
+
+        Conversation.Check();
+    }
+}

@@ -1,0 +1,189 @@
+using System.Globalization;
+using System.Text.Json;
+using Octavo.Server.Http;
+
+namespace Octavo.Server.Requests;
+
+/// <summary>A value in a request's body that knows its path, so that every complaint names the field.</summary>
+internal readonly record struct JsonValue(string Path, JsonElement Element)
+{
+    public bool IsString => Element.ValueKind == JsonValueKind.String;
+
+    public bool IsArray => Element.ValueKind == JsonValueKind.Array;
+
+    public bool IsObject => Element.ValueKind == JsonValueKind.Object;
+
+    public bool IsNull => Element.ValueKind == JsonValueKind.Null;
+
+    /// <summary>False, null, "", [] and {}: says nothing.</summary>
+    public bool IsEmpty => Element.ValueKind switch
+    {
+        JsonValueKind.Null or JsonValueKind.False => true,
+        JsonValueKind.String => Element.ValueEquals(string.Empty),
+        JsonValueKind.Array => Element.GetArrayLength() == 0,
+        JsonValueKind.Object => Element.GetPropertyCount() == 0,
+        _ => false,
+    };
+
+    public ApiException Error(string rule) => ApiException.BadRequest(Path, $"{Path} {rule}");
+
+    public bool Bool() => Element.ValueKind switch
+    {
+        JsonValueKind.True => true,
+        JsonValueKind.False => false,
+        _ => throw Error("must be true or false"),
+    };
+
+    public int Int()
+    {
+        long value = Long();
+        return value is >= int.MinValue and <= int.MaxValue
+            ? (int)value
+            : throw Error($"must be an integer from {int.MinValue} to {int.MaxValue}");
+    }
+
+    /// <summary>An integer; 5.0 counts as one.</summary>
+    public long Long()
+    {
+        if (Element.ValueKind == JsonValueKind.Number)
+        {
+            if (Element.TryGetInt64(out long value))
+            {
+                return value;
+            }
+
+            if (Element.TryGetDouble(out double number) && number % 1 == 0 && Math.Abs(number) < 1L << 53)
+            {
+                return (long)number;
+            }
+        }
+
+        throw Error("must be an integer");
+    }
+
+    public float Float() => (float)Double();
+
+    public double Double() =>
+        Element.ValueKind == JsonValueKind.Number && Element.TryGetDouble(out double value) && double.IsFinite(value)
+            ? value
+            : throw Error("must be a number");
+
+    public string Text()
+    {
+        if (!IsString)
+        {
+            throw Error("must be a string");
+        }
+
+        try
+        {
+            return Element.GetString()!;
+        }
+        catch (InvalidOperationException)
+        {
+            throw Error("must be valid Unicode");
+        }
+    }
+
+    public IEnumerable<JsonValue> Items()
+    {
+        if (!IsArray)
+        {
+            throw Error("must be a list");
+        }
+
+        return Iterate(this);
+
+        static IEnumerable<JsonValue> Iterate(JsonValue list)
+        {
+            int index = 0;
+            foreach (JsonElement item in list.Element.EnumerateArray())
+            {
+                yield return new JsonValue($"{list.Path}[{index}]", item);
+                index++;
+            }
+        }
+    }
+
+    public IEnumerable<(string Name, JsonValue Value)> Members()
+    {
+        if (!IsObject)
+        {
+            throw Error("must be an object");
+        }
+
+        return Iterate(this);
+
+        static IEnumerable<(string Name, JsonValue Value)> Iterate(JsonValue owner)
+        {
+            foreach (JsonProperty member in owner.Element.EnumerateObject())
+            {
+                string name = owner.NameOf(member);
+                yield return (name, new JsonValue(owner.Path.Length == 0 ? name : $"{owner.Path}.{name}", member.Value));
+            }
+        }
+    }
+
+    /// <summary>A list of token ids. Long ones are common, so their paths are made only for a complaint.</summary>
+    public int[] Ints()
+    {
+        if (!IsArray)
+        {
+            throw Error("must be a list of integers");
+        }
+
+        var result = new int[Element.GetArrayLength()];
+        int index = 0;
+        foreach (JsonElement item in Element.EnumerateArray())
+        {
+            result[index] = item.ValueKind == JsonValueKind.Number && item.TryGetInt32(out int value)
+                ? value
+                : throw new JsonValue($"{Path}[{index}]", item).Error("must be an integer");
+            index++;
+        }
+
+        return result;
+    }
+
+    public string[] Texts() => [.. Items().Select(i => i.Text())];
+
+    public string[] TextOrTexts() => IsString ? [Text()] : IsArray ? Texts() : throw Error("must be a string or a list of strings");
+
+    /// <summary>A map from token ids, which JSON spells as strings, to numbers.</summary>
+    public Dictionary<int, float> TokenMap()
+    {
+        var result = new Dictionary<int, float>();
+        foreach ((string name, JsonValue value) in Members())
+        {
+            int id = int.TryParse(name, NumberStyles.Integer, CultureInfo.InvariantCulture, out int parsed)
+                ? parsed
+                : throw Error($"must have token ids as keys; \"{name}\" is none");
+            result[id] = value.Float();
+        }
+
+        return result;
+    }
+
+    /// <summary>The value in plain .NET types.</summary>
+    public object? Plain() => Element.ValueKind switch
+    {
+        JsonValueKind.Null => null,
+        JsonValueKind.True or JsonValueKind.False => Bool(),
+        JsonValueKind.String => Text(),
+        JsonValueKind.Number => Element.TryGetInt64(out long number) ? number : Double(),
+        JsonValueKind.Array => Items().Select(i => i.Plain()).ToList(),
+        _ => Members().ToDictionary(m => m.Name, m => m.Value.Plain(), StringComparer.Ordinal),
+    };
+
+    private string NameOf(JsonProperty member)
+    {
+        try
+        {
+            return member.Name;
+        }
+        catch (InvalidOperationException)
+        {
+            throw ApiException.BadRequest(Path.Length == 0 ? null : Path, "a field's name must be valid Unicode");
+        }
+    }
+}

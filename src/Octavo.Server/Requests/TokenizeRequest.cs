@@ -1,0 +1,38 @@
+namespace Octavo.Server.Requests;
+
+/// <summary>A body of <c>/tokenize</c>: a prompt, or a conversation.</summary>
+internal sealed class TokenizeRequest
+{
+    public static FieldTable<TokenizeRequest> Fields { get; } = new FieldTable<TokenizeRequest>
+    {
+        { "model", (r, v) => r.Model = v.Text() },
+        { "prompt", (r, v) => r.Prompt = v.Text() },
+        { "add_special_tokens", (r, v) => r.AddSpecialTokens = v.Bool() },
+        { "return_token_strs", (r, v) => r.ReturnTokenStrings = v.Bool() },
+    }.Include(Conversation.Bind<TokenizeRequest>(r => r.Conversation));
+
+    public string? Model { get; set; }
+
+    public string? Prompt { get; set; }
+
+    /// <summary>Null takes what fits: yes for a prompt, no for a conversation, whose template writes its own.</summary>
+    public bool? AddSpecialTokens { get; set; }
+
+    public bool ReturnTokenStrings { get; set; }
+
+    public Conversation Conversation { get; } = new();
+}
+
+/// <summary>A body of <c>/detokenize</c>.</summary>
+internal sealed class DetokenizeRequest
+{
+    public static FieldTable<DetokenizeRequest> Fields { get; } = new()
+    {
+        { "model", (r, v) => r.Model = v.Text() },
+        { "tokens", (r, v) => r.Tokens = v.Ints() },
+    };
+
+    public string? Model { get; set; }
+
+    public int[]? Tokens { get; set; }
+}
