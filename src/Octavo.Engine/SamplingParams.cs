@@ -11,6 +11,9 @@ public sealed record SamplingParams
     /// <summary>Temperatures below this mean greedy decoding.</summary>
     public const float GreedyTemperature = 1e-5f;
 
+    /// <summary>The most completions of one prompt.</summary>
+    public const int MaxN = 16384;
+
     /// <summary>The most ids <see cref="LogprobTokenIds"/> may name.</summary>
     public const int MaxLogprobTokenIds = 128;
 
@@ -137,6 +140,7 @@ public sealed record SamplingParams
     public void Validate()
     {
         Check(N >= 1, "n", "must be at least 1", N);
+        Check(N <= MaxN, "n", $"must be at most {MaxN}", N);
         CheckRange(PresencePenalty, -2, 2, "presence_penalty");
         CheckRange(FrequencyPenalty, -2, 2, "frequency_penalty");
         Check(RepetitionPenalty > 0 && float.IsFinite(RepetitionPenalty), "repetition_penalty", "must be above 0", RepetitionPenalty);

@@ -20,7 +20,7 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     private readonly IDisposable? _resources;
     private readonly ConcurrentQueue<Action> _inbox = new();       // runs on the engine's thread, between two steps
     private readonly ConcurrentDictionary<string, ChannelWriter<RequestOutput>> _streams = new(StringComparer.Ordinal);
-    private readonly SemaphoreSlim _signal = new(0);
+    private readonly SemaphoreSlim _signal = new(0);               // never disposed: a late caller may still raise it
     private readonly Thread _thread;
     private volatile bool _stopping;
     private volatile bool _draining;
@@ -218,7 +218,6 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
             _thread.Join();
             _engine.Dispose();
             _resources?.Dispose();
-            _signal.Dispose();
         }
     }
 

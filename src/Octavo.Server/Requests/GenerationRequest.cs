@@ -5,9 +5,6 @@ namespace Octavo.Server.Requests;
 /// <summary>What completions and chats have in common.</summary>
 internal abstract class GenerationRequest(SamplingParams defaults)
 {
-    /// <summary>The most completions of one request; vLLM has the same limit (VLLM_MAX_N_SEQUENCES).</summary>
-    public const int MaxN = 16384;
-
     // Beam search takes no notice of these, so a request that sets one must not seem to have had its way.
     private static readonly string[] NotWithBeamSearch =
     [
@@ -72,11 +69,6 @@ internal abstract class GenerationRequest(SamplingParams defaults)
             throw ApiException.BadRequest("stream_options", "stream_options needs stream to be true");
         }
 
-        if (Sampling.N > MaxN)
-        {
-            throw ApiException.BadRequest("n", $"n must be at most {MaxN}; it is {Sampling.N}");
-        }
-
         if (Sampling.PromptLogprobs is not null && Stream)
         {
             throw ApiException.BadRequest("prompt_logprobs", "prompt_logprobs is not available with stream");
@@ -125,9 +117,9 @@ internal sealed class CompletionRequest : GenerationRequest
             throw ApiException.BadRequest("prompt", "prompt is required: a string, a list of strings, a list of token ids, or a list of such lists");
         }
 
-        if ((long)Prompts.Count * Sampling.N > MaxN)
+        if ((long)Prompts.Count * Sampling.N > SamplingParams.MaxN)
         {
-            throw ApiException.BadRequest("prompt", $"the prompts times n must be at most {MaxN}; they are {(long)Prompts.Count * Sampling.N}");
+            throw ApiException.BadRequest("prompt", $"the prompts times n must be at most {SamplingParams.MaxN}; they are {(long)Prompts.Count * Sampling.N}");
         }
 
         if (BestOf is { } bestOf && bestOf != Sampling.N)
