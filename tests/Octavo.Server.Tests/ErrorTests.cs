@@ -25,7 +25,7 @@ public sealed class ErrorTests(ServerFixture fixture)
     [InlineData("{\"prompt\": \"a\", \"top_p\": 1e999}", "top_p", "must be a number")]
     [InlineData("{\"prompt\": \"a\", \"n\": 0}", "n", "at least 1")]
     [InlineData("{\"prompt\": \"a\", \"n\": 2000000000}", "n", "at most 16384")]
-    [InlineData("{\"prompt\": [\"a\", \"b\"], \"n\": 9000}", "prompt", "at most 16384")]
+    [InlineData("{\"prompt\": [\"a\", \"b\"], \"n\": 9000}", "n", "at most 16384")]
     [InlineData("{\"prompt\": \"a\", \"n\": 1.5}", "n", "must be an integer")]
     [InlineData("{\"prompt\": \"a\", \"stream\": \"yes\"}", "stream", "must be true or false")]
     [InlineData("{\"prompt\": \"a\", \"stream_options\": {\"include_usage\": true}}", "stream_options", "needs stream")]

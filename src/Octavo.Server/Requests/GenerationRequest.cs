@@ -119,7 +119,7 @@ internal sealed class CompletionRequest : GenerationRequest
 
         if ((long)Prompts.Count * Sampling.N > SamplingParams.MaxN)
         {
-            throw ApiException.BadRequest("prompt", $"the prompts times n must be at most {SamplingParams.MaxN}; they are {(long)Prompts.Count * Sampling.N}");
+            throw ApiException.BadRequest("n", $"the prompts times n must be at most {SamplingParams.MaxN}; they are {(long)Prompts.Count * Sampling.N}");
         }
 
         if (BestOf is { } bestOf && bestOf != Sampling.N)
