@@ -40,7 +40,10 @@ internal static class CommandLine
         if (result.Errors.Count > 0)
         {
             string command = result.CommandResult.Command is RootCommand ? "octavo" : $"octavo {result.CommandResult.Command.Name}";
-            return Fail(ExitCode.Usage, $"{result.Errors[0].Message.TrimEnd('.')} (see '{command} --help')");
+            string problem = result.UnmatchedTokens.Count > 0
+                ? $"unknown command or option '{result.UnmatchedTokens[0]}'"
+                : result.Errors[0].Message.TrimEnd('.');
+            return Fail(ExitCode.Usage, $"{problem} (see '{command} --help')");
         }
 
         try
@@ -69,6 +72,8 @@ internal static class CommandLine
         var root = new RootCommand(Overview)
         {
             GenerateCommand.Make(),
+            ChatCommand.Make(),
+            InspectCommand.Make(),
         };
         foreach (Option option in root.Options)
         {

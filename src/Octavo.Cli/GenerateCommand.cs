@@ -7,6 +7,8 @@ namespace Octavo.Cli;
 /// <summary><c>octavo generate</c>: completes prompts.</summary>
 internal sealed class GenerateCommand
 {
+    private const int DefaultMaxTokens = 256;
+
     private readonly Argument<string[]> _prompts = new("PROMPT")
     {
         Description = "Texts to complete; several run in one batch. Without any, standard input is the prompt. Token ids with --skip-tokenizer-init.",
@@ -22,7 +24,7 @@ internal sealed class GenerateCommand
         "--beam-width", "Search for the likeliest texts with so many beams, instead of sampling.");
 
     private readonly Option<bool> _json = OptionKinds.Switch("--json", "Print one JSON object: texts, token ids, usage and timings.");
-    private readonly SamplingArguments _sampling = new();
+    private readonly SamplingArguments _sampling = new(DefaultMaxTokens);
     private readonly EngineArguments _engine = new();
 
     /// <summary>Makes the command.</summary>

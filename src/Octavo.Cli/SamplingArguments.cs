@@ -1,15 +1,15 @@
 using System.CommandLine;
+using System.Globalization;
 
 namespace Octavo.Cli;
 
 /// <summary>The options that say how tokens are chosen; names and meanings are vLLM's.</summary>
-internal sealed class SamplingArguments
+/// <param name="defaultMaxTokens">The length where neither the command line nor the model says one; null is the rest of the context.</param>
+internal sealed class SamplingArguments(int? defaultMaxTokens)
 {
-    /// <summary>The length of an answer where neither the command line nor the model says one.</summary>
-    public const int DefaultMaxTokens = 256;
-
     private readonly Option<int?> _maxTokens = OptionKinds.Integer(
-        "--max-tokens", $"Most tokens to make. [default: the model's max_new_tokens, else {DefaultMaxTokens}]");
+        "--max-tokens",
+        $"Most tokens to make. [default: the model's max_new_tokens, else {defaultMaxTokens?.ToString(CultureInfo.InvariantCulture) ?? "the rest of the context"}]");
 
     private readonly Option<float?> _temperature = OptionKinds.Number(
         "--temperature", "0 always takes the likeliest token; higher is bolder. [default: the model's, else 1]");
@@ -59,7 +59,7 @@ internal sealed class SamplingArguments
         SamplingParams defaults = model.DefaultSamplingParams;
         return defaults with
         {
-            MaxTokens = result.GetValue(_maxTokens) ?? model.GenerationDefaults.MaxNewTokens ?? DefaultMaxTokens,
+            MaxTokens = result.GetValue(_maxTokens) ?? model.GenerationDefaults.MaxNewTokens ?? defaultMaxTokens,
             Temperature = result.GetValue(_temperature) ?? defaults.Temperature,
             TopP = result.GetValue(_topP) ?? defaults.TopP,
             TopK = result.GetValue(_topK) ?? defaults.TopK,
