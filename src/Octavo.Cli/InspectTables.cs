@@ -22,7 +22,7 @@ internal static class InspectTables
             console.Profile.Capabilities.Ansi = false;
         }
 
-        console.Write(Facts($"{report.Plan.Name}  ({report.Plan.Path})", report.SpecRows()));
+        console.Write(Facts(report.Plan.Name, [("directory", report.Plan.Path), .. report.SpecRows()]));
         console.Write(Tensors(report, everyTensor));
         console.Write(Facts("memory", Memory(report)));
         console.Write(Facts("processor", Processor(report)));
