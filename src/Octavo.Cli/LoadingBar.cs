@@ -21,7 +21,7 @@ internal static class LoadingBar
                 while (!loading.IsCompleted)
                 {
                     bar.Value = meter.Fraction;
-                    await Task.WhenAny(loading, Task.Delay(Refresh)).ConfigureAwait(false);
+                    await Task.Delay(Refresh).ConfigureAwait(false);
                 }
             });
     }

@@ -58,6 +58,7 @@ internal sealed class ServeCommand
         using var signals = new ServeSignals();
         using ILoggerFactory loggers = LoggerFactory.Create(logging => logging
             .AddFilter("Microsoft", LogLevel.Warning)
+            .AddFilter("Microsoft.Extensions.Hosting", LogLevel.None)      // what it says is also thrown, and told in one line
             .AddSimpleConsole(console => console.SingleLine = true)
             .AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace));
         AsyncEngine engine = await EngineLoader.LoadAsync(model, options, showProgress: true, signals.Drain).ConfigureAwait(false);
@@ -128,7 +129,7 @@ internal sealed class ServeCommand
     {
         if (engine.NumRequests is > 0 and var requests)
         {
-            Terminal.Error.WriteLine($"draining {requests} requests… (a second signal aborts them)");
+            await Terminal.Error.WriteLineAsync($"draining {Count(requests)}… (a second signal aborts)").ConfigureAwait(false);
         }
 
         Task stopping = server.StopAsync();
@@ -136,10 +137,12 @@ internal sealed class ServeCommand
         if (await Task.WhenAny(stopping, aborted).ConfigureAwait(false) == aborted)
         {
             // An engine that is gone ends every answer, and then nothing holds the server.
-            Terminal.Error.WriteLine($"aborting {engine.NumRequests} requests");
-            engine.Dispose();
+            await Terminal.Error.WriteLineAsync($"aborting {Count(engine.NumRequests)}").ConfigureAwait(false);
+            await engine.DisposeAsync().ConfigureAwait(false);
         }
 
         await stopping.ConfigureAwait(false);
     }
+
+    private static string Count(int requests) => requests == 1 ? "1 request" : $"{requests} requests";
 }

@@ -45,7 +45,7 @@ internal sealed record TensorRow(string Name, string Type, IReadOnlyList<long> S
     {
         foreach (Range part in name.AsSpan().Split('.'))
         {
-            if (int.TryParse(name.AsSpan(part), NumberStyles.None, CultureInfo.InvariantCulture, out _))
+            if (IsNumber(name.AsSpan(part), out _))
             {
                 return part;
             }
@@ -54,15 +54,18 @@ internal sealed record TensorRow(string Name, string Type, IReadOnlyList<long> S
         return null;
     }
 
+    private static bool IsNumber(ReadOnlySpan<char> text, out int number) =>
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out number);
+
     private static int CompareNames(string a, string b)
     {
         string[] left = a.Split('.');
         string[] right = b.Split('.');
         for (int i = 0; i < Math.Min(left.Length, right.Length); i++)
         {
-            bool numbers = int.TryParse(left[i], NumberStyles.None, CultureInfo.InvariantCulture, out int x)
-                & int.TryParse(right[i], NumberStyles.None, CultureInfo.InvariantCulture, out int y);
-            int order = numbers ? x.CompareTo(y) : string.CompareOrdinal(left[i], right[i]);
+            int order = IsNumber(left[i], out int x) && IsNumber(right[i], out int y)
+                ? x.CompareTo(y)
+                : string.CompareOrdinal(left[i], right[i]);
             if (order != 0)
             {
                 return order;

@@ -88,13 +88,27 @@ public sealed class OctavoChatClientTests : IDisposable
     {
         var options = new ChatOptions
         {
-            Temperature = 1.2f, TopP = 0.9f, TopK = 40, Seed = 11, FrequencyPenalty = 0.5f, PresencePenalty = 0.25f, MaxOutputTokens = 16, StopSequences = ["\n"],
+            Temperature = 1.2f,
+            TopP = 0.9f,
+            TopK = 40,
+            Seed = 11,
+            FrequencyPenalty = 0.5f,
+            PresencePenalty = 0.25f,
+            MaxOutputTokens = 16,
+            StopSequences = ["\n"],
         };
         RequestOutput expected = await _engine.GenerateAsync(
             new ChatPrompts(_engine).Render([new Text.ChatMessage("user", "The fox")]),
             new SamplingParams
             {
-                Temperature = 1.2f, TopP = 0.9f, TopK = 40, Seed = 11, FrequencyPenalty = 0.5f, PresencePenalty = 0.25f, MaxTokens = 16, Stop = ["\n"],
+                Temperature = 1.2f,
+                TopP = 0.9f,
+                TopK = 40,
+                Seed = 11,
+                FrequencyPenalty = 0.5f,
+                PresencePenalty = 0.25f,
+                MaxTokens = 16,
+                Stop = ["\n"],
             });
 
         (await _client.GetResponseAsync("The fox", options)).Text.ShouldBe(expected.Outputs[0].Text);
@@ -154,12 +168,14 @@ public sealed class OctavoChatClientTests : IDisposable
     [Fact]
     public async Task GetStreamingResponse_Abandoned_EndsTheRequest()
     {
-        await foreach (ChatResponseUpdate _ in _client.GetStreamingResponseAsync("The fox", new ChatOptions { MaxOutputTokens = 400 }))
+        await using (IAsyncEnumerator<ChatResponseUpdate> updates = _client
+            .GetStreamingResponseAsync("The fox", new ChatOptions { MaxOutputTokens = 400 }).GetAsyncEnumerator())
         {
-            break;
+            (await updates.MoveNextAsync()).ShouldBeTrue();
         }
 
-        await _engine.DrainAsync(new CancellationTokenSource(TimeSpan.FromSeconds(20)).Token);
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        await _engine.DrainAsync(patience.Token);
         _engine.NumRequests.ShouldBe(0);
     }
 
