@@ -1,1 +1,3 @@
-return 0;
+using Octavo.Cli;
+
+return await CommandLine.RunAsync(args).ConfigureAwait(false);

@@ -1,0 +1,146 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+using System.Reflection;
+using Octavo.Engine;
+using Octavo.Formats;
+using Octavo.Models;
+using Octavo.Text;
+
+namespace Octavo.Cli;
+
+/// <summary>The root of the command line: parses, runs the command, and turns every failure into a line and a code.</summary>
+internal static class CommandLine
+{
+    private const string Overview =
+        """
+        Octavo: large language models on .NET, on the processors you have.
+
+        A model is a Hugging Face directory: config.json, safetensors, tokenizer.json.
+        Where none is named, the small story-teller that comes with Octavo answers.
+        """;
+
+    private const string Examples =
+        """
+        Examples:
+          octavo generate "Once upon a time"               a story, as it comes
+          octavo generate "The fox" "The hare" --n 2       several at once, in one batch
+          octavo generate "The king" --temperature 0 --json | jq .outputs[0]
+          octavo chat --model ~/models/Llama-3.2-1B-Instruct
+          octavo serve ~/models/Llama-3.2-1B-Instruct --port 8000
+          octavo inspect ~/models/Llama-3.2-1B-Instruct    what it is, and what it will take
+
+        'octavo COMMAND --help' explains a command's options.
+        """;
+
+    /// <summary>Runs one command line; the result is the process's exit code (<see cref="ExitCode"/>).</summary>
+    public static async Task<int> RunAsync(string[] args)
+    {
+        ParseResult result = MakeRoot().Parse(args.Length == 0 ? ["--help"] : args);
+        if (result.Errors.Count > 0)
+        {
+            string command = result.CommandResult.Command is RootCommand ? "octavo" : $"octavo {result.CommandResult.Command.Name}";
+            string problem = result.UnmatchedTokens.Count > 0
+                ? $"unknown command or option '{result.UnmatchedTokens[0]}'"
+                : result.Errors[0].Message.TrimEnd('.');
+            return Fail(ExitCode.Usage, $"{problem} (see '{command} --help')");
+        }
+
+        try
+        {
+            // Commands watch for Ctrl-C themselves, each in its own way.
+            var invocation = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
+            return await result.InvokeAsync(invocation).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            return ExitCode.Interrupted;
+        }
+        catch (Exception e) when (e is UsageException or EngineConfigurationException or CheckpointException
+            or UnsupportedModelException or TokenizerFormatException or ChatTemplateException or InvalidRequestException)
+        {
+            return Fail(ExitCode.Usage, e.Message);
+        }
+        catch (Exception e)
+        {
+            return Fail(ExitCode.Failure, e.Message);
+        }
+    }
+
+    private static RootCommand MakeRoot()
+    {
+        var root = new RootCommand(Overview)
+        {
+            GenerateCommand.Make(),
+            ChatCommand.Make(),
+            InspectCommand.Make(),
+        };
+        foreach (Option option in root.Options)
+        {
+            if (option is HelpOption { Action: HelpAction help })
+            {
+                option.Action = new HelpWithExamples(help);
+            }
+            else if (option is VersionOption)
+            {
+                option.Action = new ShowVersion();
+            }
+        }
+
+        return root;
+    }
+
+    private static int Fail(int code, string message)
+    {
+        Terminal.Error.WriteLine("error: " + message.ReplaceLineEndings(" "));
+        return code;
+    }
+
+    private sealed class HelpWithExamples(HelpAction help) : SynchronousCommandLineAction
+    {
+        // As the action it wraps: asking for help is never wrong.
+        public override bool ClearsParseErrors => true;
+
+        public override int Invoke(ParseResult parseResult)
+        {
+            int code = help.Invoke(parseResult);
+            if (parseResult.CommandResult.Command is RootCommand)
+            {
+                parseResult.InvocationConfiguration.Output.WriteLine(Examples);
+            }
+
+            return code;
+        }
+    }
+
+    private sealed class ShowVersion : SynchronousCommandLineAction
+    {
+        public override bool ClearsParseErrors => true;
+
+        public override int Invoke(ParseResult parseResult)
+        {
+            string version = typeof(CommandLine).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
+            parseResult.InvocationConfiguration.Output.WriteLine("octavo " + version.Split('+')[0]);
+            return ExitCode.Success;
+        }
+    }
+}
+
+/// <summary>What the process's exit codes mean.</summary>
+internal static class ExitCode
+{
+    /// <summary>All went well.</summary>
+    public const int Success = 0;
+
+    /// <summary>Something failed at run time: a port is taken, the engine broke.</summary>
+    public const int Failure = 1;
+
+    /// <summary>What was asked for cannot be done: an unknown option, a bad value, no such or an unsupported model.</summary>
+    public const int Usage = 2;
+
+    /// <summary>Ctrl-C: 128 + SIGINT, as shells have it.</summary>
+    public const int Interrupted = 130;
+}
+
+/// <summary>A command line that asks for something impossible; the message says what to change.</summary>
+internal sealed class UsageException(string message) : Exception(message);

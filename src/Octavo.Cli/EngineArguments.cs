@@ -1,0 +1,115 @@
+using System.CommandLine;
+
+namespace Octavo.Cli;
+
+/// <summary>The options of every command that loads a model; names and meanings are vLLM's.</summary>
+internal sealed class EngineArguments
+{
+    private static readonly (string, ModelDtype)[] Dtypes =
+        [("auto", ModelDtype.Auto), ("float32", ModelDtype.Float32), ("bfloat16", ModelDtype.BFloat16)];
+
+    private readonly Option<ModelDtype> _dtype = OptionKinds.Choice(
+        "--dtype",
+        "Type of the weights. auto keeps what the checkpoint stores: bfloat16 for BF16, float32 for F32 and F16.",
+        ModelDtype.Auto,
+        Dtypes);
+
+    private readonly Option<ModelDtype> _kvCacheDtype = OptionKinds.Choice(
+        "--kv-cache-dtype",
+        "Type of cached keys and values; auto takes that of the weights. bfloat16 holds twice the tokens of float32.",
+        ModelDtype.Auto,
+        Dtypes);
+
+    private readonly Option<string?> _quantization = OptionKinds.Text(
+        "--quantization", string.Join('|', ModelPlan.QuantizationSchemes), "Scheme that the weights are converted to while loading. [default: none, see --dtype]");
+
+    private readonly Option<int?> _maxModelLen = OptionKinds.Integer(
+        "--max-model-len", "Longest sequence, prompt and answer together, in tokens. Less needs less memory. [default: the model's own]");
+
+    private readonly Option<int?> _maxNumSeqs = OptionKinds.Integer(
+        "--max-num-seqs", "Most requests that run in one step; others wait. [default: 128]");
+
+    private readonly Option<int?> _maxNumBatchedTokens = OptionKinds.Integer(
+        "--max-num-batched-tokens", "Most tokens that one step computes; longer prompts are read in chunks. [default: 2048]");
+
+    private readonly Option<int?> _blockSize = OptionKinds.Integer(
+        "--block-size", "Tokens in a block of the key-value cache, a multiple of 16. [default: 16]");
+
+    private readonly Option<long?> _kvCacheMemory = OptionKinds.Size(
+        "--kv-cache-memory", "Memory of the key-value cache: 512MiB, 4GiB, or bytes. [default: enough for --max-num-seqs, at most 4GiB and half of memory]");
+
+    private readonly Option<bool> _noPrefixCaching = OptionKinds.Switch(
+        "--no-enable-prefix-caching", "Compute every prompt in full. Otherwise requests share the cache of common beginnings.");
+
+    private readonly Option<long?> _seed = OptionKinds.Long(
+        "--seed", "Seed of the draws: the same seed and command give the same text. [default: 0]");
+
+    private readonly Option<int?> _threads = OptionKinds.Integer(
+        "--threads", "Threads that compute. The text does not depend on it. [default: one a processor]");
+
+    private readonly Option<bool> _skipTokenizerInit = OptionKinds.Switch(
+        "--skip-tokenizer-init", "Load no tokenizer: prompts and results are token ids.");
+
+    private readonly Option<GenerationConfigSource> _generationConfig = OptionKinds.Choice(
+        "--generation-config",
+        "Where sampling defaults come from: auto reads the model's generation_config.json, vllm takes neutral ones (temperature 1, top-p 1).",
+        GenerationConfigSource.Auto,
+        ("auto", GenerationConfigSource.Auto),
+        ("vllm", GenerationConfigSource.Vllm));
+
+    private readonly Option<int?> _maxLogprobs = OptionKinds.Integer(
+        "--max-logprobs", "Most log-probabilities a request may ask for at each position; -1 is any number. [default: 20]");
+
+    /// <summary>Adds the options to a command.</summary>
+    public void AddTo(Command command)
+    {
+        foreach (Option option in new Option[]
+        {
+            _dtype, _kvCacheDtype, _quantization, _maxModelLen, _maxNumSeqs, _maxNumBatchedTokens, _blockSize, _kvCacheMemory,
+            _noPrefixCaching, _seed, _threads, _skipTokenizerInit, _generationConfig, _maxLogprobs,
+        })
+        {
+            command.Add(option);
+        }
+    }
+
+    /// <summary>The seed, where one was named.</summary>
+    public long? Seed(ParseResult result) => result.GetValue(_seed);
+
+    /// <summary>What the command line says, over the defaults.</summary>
+    public EngineOptions Read(ParseResult result)
+    {
+        var defaults = new EngineOptions();
+        int? threads = result.GetValue(_threads);
+        int? batchedTokens = result.GetValue(_maxNumBatchedTokens);
+        int? maxLogprobs = result.GetValue(_maxLogprobs);
+        Check(threads is null or >= 1, "--threads must be at least 1", threads);
+        Check(batchedTokens is null or >= 1, "--max-num-batched-tokens must be at least 1", batchedTokens);
+        Check(maxLogprobs is null or >= -1, "--max-logprobs must be -1 (any number), or 0 or more", maxLogprobs);
+        return defaults with
+        {
+            Dtype = result.GetValue(_dtype),
+            KvCacheDtype = result.GetValue(_kvCacheDtype),
+            Quantization = result.GetValue(_quantization),
+            MaxModelLen = result.GetValue(_maxModelLen),
+            MaxNumSeqs = result.GetValue(_maxNumSeqs) ?? defaults.MaxNumSeqs,
+            MaxNumBatchedTokens = batchedTokens,
+            BlockSize = result.GetValue(_blockSize) ?? defaults.BlockSize,
+            KvCacheMemory = result.GetValue(_kvCacheMemory),
+            EnablePrefixCaching = !result.GetValue(_noPrefixCaching),
+            Seed = Seed(result) ?? defaults.Seed,
+            Threads = threads,
+            SkipTokenizerInit = result.GetValue(_skipTokenizerInit),
+            GenerationConfig = result.GetValue(_generationConfig),
+            MaxLogprobs = maxLogprobs ?? defaults.MaxLogprobs,
+        };
+    }
+
+    private static void Check(bool holds, string rule, int? value)
+    {
+        if (!holds)
+        {
+            throw new UsageException($"{rule}; it is {value}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Globalization;
+
+namespace Octavo.Cli;
+
+/// <summary>Makes options whose complaints name the option, what it takes, and what it got.</summary>
+internal static class OptionKinds
+{
+    private delegate bool Parser<T>(string text, out T value);
+
+    /// <summary>A whole number.</summary>
+    public static Option<int?> Integer(string name, string help) =>
+        Make<int?>(name, "N", help, "a whole number", static (string text, out int? value) =>
+        {
+            bool valid = int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int number);
+            value = number;
+            return valid;
+        });
+
+    /// <summary>A whole number of 64 bits.</summary>
+    public static Option<long?> Long(string name, string help) =>
+        Make<long?>(name, "N", help, "a whole number", static (string text, out long? value) =>
+        {
+            bool valid = long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long number);
+            value = number;
+            return valid;
+        });
+
+    /// <summary>A number.</summary>
+    public static Option<float?> Number(string name, string help) =>
+        Make<float?>(name, "X", help, "a number", static (string text, out float? value) =>
+        {
+            bool valid = float.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out float number);
+            value = number;
+            return valid && float.IsFinite(number);
+        });
+
+    /// <summary>A size in bytes, such as <c>512MiB</c>.</summary>
+    public static Option<long?> Size(string name, string help) =>
+        Make<long?>(name, "SIZE", help, "a size such as 512MiB, 4GiB or a number of bytes", static (string text, out long? value) =>
+        {
+            bool valid = ByteSize.TryParse(text, out long bytes);
+            value = bytes;
+            return valid;
+        });
+
+    /// <summary>One of a few words, each of which means a value.</summary>
+    public static Option<T> Choice<T>(string name, string help, T otherwise, params (string Word, T Value)[] choices)
+    {
+        string words = string.Join('|', choices.Select(c => c.Word));
+        Option<T> option = Make(name, words, help, "one of " + string.Join(", ", choices.Select(c => c.Word)), (string text, out T value) =>
+        {
+            (string word, value) = choices.FirstOrDefault(c => string.Equals(c.Word, text, StringComparison.OrdinalIgnoreCase));
+            return word is not null;
+        });
+        option.DefaultValueFactory = _ => otherwise;
+        return option;
+    }
+
+    /// <summary>A text.</summary>
+    public static Option<string?> Text(string name, string helpName, string help) => new(name) { Description = help, HelpName = helpName };
+
+    /// <summary>A switch.</summary>
+    public static Option<bool> Switch(string name, string help) => new(name) { Description = help };
+
+    /// <summary>
+    /// Refuses words before <c>--</c> that look like options: the parser would take them as values of the argument, and a
+    /// mistyped option would become a prompt.
+    /// </summary>
+    public static void RefuseUnknownOptions(ParseResult result, Argument argument)
+    {
+        if (result.GetResult(argument) is not { } values)
+        {
+            return;
+        }
+
+        var plain = result.Tokens.SkipWhile(t => t.Type != TokenType.DoubleDash).ToHashSet<Token>(ReferenceEqualityComparer.Instance);
+        if (values.Tokens.FirstOrDefault(t => !plain.Contains(t) && LooksLikeOption(t.Value)) is { } token)
+        {
+            throw new UsageException($"unknown option '{token.Value}' (see 'octavo {result.CommandResult.Command.Name} --help'; a {argument.Name.ToLowerInvariant()} that begins with a dash goes after --)");
+        }
+    }
+
+    private static bool LooksLikeOption(string word) =>
+        word.Length > 1 && word[0] == '-' && (word[1] == '-' || char.IsAsciiLetter(word[1])) && !word.Contains(' ');
+
+    private static Option<T> Make<T>(string name, string helpName, string help, string takes, Parser<T> parse) => new(name)
+    {
+        Description = help,
+        HelpName = helpName,
+        Arity = ArgumentArity.ExactlyOne,
+        CustomParser = result =>
+        {
+            string text = result.Tokens[0].Value;
+            if (!parse(text, out T value))
+            {
+                result.AddError($"{name} takes {takes}; it is '{text}'");
+            }
+
+            return value;
+        },
+    };
+}

@@ -1,0 +1,148 @@
+using System.CommandLine;
+using Microsoft.Extensions.Logging;
+using Octavo.Server;
+
+namespace Octavo.Cli;
+
+/// <summary><c>octavo serve</c>: a model behind HTTP until a signal ends it.</summary>
+internal sealed class ServeCommand
+{
+    private const int LargestPort = 65535;
+
+    private static readonly TimeSpan HealthInterval = TimeSpan.FromMilliseconds(500);
+    private static readonly ServerOptions Defaults = new();
+
+    private readonly Argument<string?> _model = new("MODEL")
+    {
+        Description = "The model's directory. [default: the bundled story-teller, tales]",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
+
+    private readonly Option<string?> _host = OptionKinds.Text(
+        "--host", "HOST", $"Address to listen on; * is all of them. [default: {Defaults.Host}, this machine only]");
+
+    private readonly Option<int?> _port = OptionKinds.Integer("--port", $"Port to listen on; 0 takes any that is free. [default: {Defaults.Port}]");
+
+    private readonly Option<string[]> _servedModelName = new("--served-model-name")
+    {
+        Description = "Name that requests call the model by. Repeat for several; answers carry the first. [default: the directory's name]",
+        HelpName = "NAME",
+        Arity = ArgumentArity.OneOrMore,
+        AllowMultipleArgumentsPerToken = true,
+    };
+
+    private readonly Option<float?> _shutdownTimeout = OptionKinds.Number(
+        "--shutdown-timeout", $"Seconds that requests in flight may take to end after a signal. [default: {Defaults.ShutdownTimeout.TotalSeconds}]");
+
+    private readonly EngineArguments _engine = new();
+
+    /// <summary>Makes the command.</summary>
+    public static Command Make()
+    {
+        var it = new ServeCommand();
+        var command = new Command("serve", "Serve a model over HTTP, with OpenAI's API.")
+        {
+            it._model, it._host, it._port, it._servedModelName, it._shutdownTimeout,
+        };
+        it._engine.AddTo(command);
+        command.SetAction((result, _) => it.RunAsync(result));
+        return command;
+    }
+
+    private async Task<int> RunAsync(ParseResult result)
+    {
+        OptionKinds.RefuseUnknownOptions(result, _model);
+        ServerOptions server = ReadServer(result);
+        EngineOptions options = _engine.Read(result) with { ServedModelName = server.ServedModelNames.FirstOrDefault() };
+        string model = ModelLocator.Find(result.GetValue(_model));
+        using var signals = new ServeSignals();
+        using ILoggerFactory loggers = LoggerFactory.Create(logging => logging
+            .AddFilter("Microsoft", LogLevel.Warning)
+            .AddFilter("Microsoft.Extensions.Hosting", LogLevel.None)      // what it says is also thrown, and told in one line
+            .AddSimpleConsole(console => console.SingleLine = true)
+            .AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace));
+        AsyncEngine engine = await EngineLoader.LoadAsync(model, options, showProgress: true, signals.Drain).ConfigureAwait(false);
+        await using (engine.ConfigureAwait(false))
+        {
+            OctavoServer running = await OctavoServer.StartAsync(engine, server with { LoggerFactory = loggers }, signals.Drain).ConfigureAwait(false);
+            await using (running.ConfigureAwait(false))
+            {
+                Announce(engine.Model, running.Url);
+                await WaitAsync(engine, running, signals).ConfigureAwait(false);
+                await StopAsync(engine, running, signals).ConfigureAwait(false);
+            }
+        }
+
+        return ExitCode.Success;
+    }
+
+    private ServerOptions ReadServer(ParseResult result)
+    {
+        int port = result.GetValue(_port) ?? Defaults.Port;
+        if (port is < 0 or > LargestPort)
+        {
+            throw new UsageException($"--port must be from 0 to {LargestPort}; it is {port}");
+        }
+
+        TimeSpan timeout = result.GetValue(_shutdownTimeout) is { } seconds ? TimeSpan.FromSeconds(seconds) : Defaults.ShutdownTimeout;
+        if (timeout < TimeSpan.Zero)
+        {
+            throw new UsageException($"--shutdown-timeout must be 0 or more; it is {timeout.TotalSeconds}");
+        }
+
+        return Defaults with
+        {
+            Host = result.GetValue(_host) ?? Defaults.Host,
+            Port = port,
+            ServedModelNames = result.GetValue(_servedModelName) ?? [],
+            ShutdownTimeout = timeout,
+        };
+    }
+
+    private static void Announce(ModelInfo model, string url)
+    {
+        long tokens = (long)model.NumBlocks * model.BlockSize;
+        Terminal.Out.WriteLine($"model    {model.Name} ({model.Spec.Architecture}), up to {model.MaxModelLen} tokens a request");
+        Terminal.Out.WriteLine($"weights  {ByteSize.Format(model.WeightBytes)} in {InspectJson.NameOf(model.Weights)}");
+        Terminal.Out.WriteLine($"cache    {ByteSize.Format(model.KvCacheBytes)} in {InspectJson.NameOf(model.KvCache)}: {tokens} tokens in {model.NumBlocks} blocks");
+        Terminal.Out.WriteLine($"runs on  {model.Threads} threads, {InspectJson.NameOf(model.InstructionSet)} kernels; up to {model.MaxNumSeqs} requests at once");
+        Terminal.Out.WriteLine($"ready    {url}");
+        Terminal.Out.Flush();
+    }
+
+    // Until a signal comes, the server stops by itself, or the engine breaks.
+    private static async Task WaitAsync(AsyncEngine engine, OctavoServer server, ServeSignals signals)
+    {
+        Task stopped = server.WaitForShutdownAsync(CancellationToken.None);
+        while (!signals.Drain.IsCancellationRequested && !stopped.IsCompleted)
+        {
+            if (engine.Failure is { } failure)
+            {
+                throw new EngineStoppedException("the engine has failed: " + failure.Message, failure);
+            }
+
+            await Task.WhenAny(stopped, Task.Delay(HealthInterval, signals.Drain)).ConfigureAwait(false);
+        }
+    }
+
+    private static async Task StopAsync(AsyncEngine engine, OctavoServer server, ServeSignals signals)
+    {
+        if (engine.NumRequests is > 0 and var requests)
+        {
+            await Terminal.Error.WriteLineAsync($"draining {Count(requests)}… (a second signal aborts)").ConfigureAwait(false);
+        }
+
+        Task stopping = server.StopAsync();
+        Task aborted = Task.Delay(Timeout.InfiniteTimeSpan, signals.Abort);
+        if (await Task.WhenAny(stopping, aborted).ConfigureAwait(false) == aborted)
+        {
+            // An engine that is gone ends every answer, and then nothing holds the server.
+            await Terminal.Error.WriteLineAsync($"aborting {Count(engine.NumRequests)}").ConfigureAwait(false);
+            await engine.DisposeAsync().ConfigureAwait(false);
+        }
+
+        await stopping.ConfigureAwait(false);
+    }
+
+    private static string Count(int requests) => requests == 1 ? "1 request" : $"{requests} requests";
+}

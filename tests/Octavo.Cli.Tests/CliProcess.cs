@@ -1,0 +1,70 @@
+using System.Diagnostics;
+using System.Text;
+
+namespace Octavo.Cli.Tests;
+
+/// <summary>The program as a user starts it: a process of its own, with its streams redirected.</summary>
+internal static class CliProcess
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    /// <summary>Runs a command line to its end.</summary>
+    public static Task<CliResult> RunAsync(params string[] args) => RunAsync(string.Empty, args);
+
+    /// <summary>Runs a command line to its end, with a text as its standard input.</summary>
+    public static async Task<CliResult> RunAsync(string input, string[] args)
+    {
+        using Process process = Start(args);
+        Task<string> output = process.StandardOutput.ReadToEndAsync();
+        Task<string> error = process.StandardError.ReadToEndAsync();
+        await process.StandardInput.WriteAsync(input);
+        process.StandardInput.Close();
+        return await EndAsync(process, await output, await error);
+    }
+
+    /// <summary>Runs a command line, and sends a signal once it has written something.</summary>
+    public static async Task<CliResult> InterruptAsync(string signal, params string[] args)
+    {
+        using Process process = Start(args);
+        Task<string> error = process.StandardError.ReadToEndAsync();
+        var first = new char[1];
+        (await process.StandardOutput.ReadAsync(first)).ShouldBe(1);
+        using (Process kill = Process.Start("kill", ["-" + signal, process.Id.ToString()]))
+        {
+            await kill.WaitForExitAsync();
+        }
+
+        return await EndAsync(process, first[0] + await process.StandardOutput.ReadToEndAsync(), await error);
+    }
+
+    private static Process Start(string[] args)
+    {
+        var start = new ProcessStartInfo("dotnet")
+        {
+            UseShellExecute = false,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            StandardOutputEncoding = new UTF8Encoding(false),
+            StandardErrorEncoding = new UTF8Encoding(false),
+        };
+        start.ArgumentList.Add("exec");
+        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "Octavo.Cli.dll"));
+        foreach (string arg in args)
+        {
+            start.ArgumentList.Add(arg);
+        }
+
+        return Process.Start(start)!;
+    }
+
+    private static async Task<CliResult> EndAsync(Process process, string output, string error)
+    {
+        using var patience = new CancellationTokenSource(Patience);
+        await process.WaitForExitAsync(patience.Token);
+        return new CliResult(process.ExitCode, output, error);
+    }
+}
+
+/// <summary>What a process left behind.</summary>
+internal sealed record CliResult(int Code, string Output, string Error);

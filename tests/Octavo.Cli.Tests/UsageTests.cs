@@ -1,0 +1,107 @@
+namespace Octavo.Cli.Tests;
+
+/// <summary>What goes wrong at a command line, what it says, and how it ends.</summary>
+public sealed class UsageTests
+{
+    [Theory]
+    [InlineData(2, "error: unknown command or option 'tell' (see 'octavo --help')", "tell")]
+    [InlineData(2, "error: unknown command or option '--loud' (see 'octavo --help')", "--loud")]
+    [InlineData(2, "error: unknown option '--loud' (see 'octavo generate --help'; a prompt that begins with a dash goes after --)", "generate", "a", "--loud")]
+    [InlineData(2, "error: unknown option '-x' (see 'octavo inspect --help'; a model that begins with a dash goes after --)", "inspect", "-x")]
+    [InlineData(2, "error: unknown command or option '--json' (see 'octavo chat --help')", "chat", "--json")]
+    [InlineData(2, "error: no prompt: give one, as in octavo generate \"Once upon a time\", or pipe it in", "generate")]
+    [InlineData(2, "error: no such model directory: /no/such", "generate", "a", "--model", "/no/such")]
+    [InlineData(2, "error: no such model directory: /no/such", "chat", "--model", "/no/such")]
+    [InlineData(2, "error: no such model directory: /no/such", "inspect", "/no/such")]
+    [InlineData(2, "error: --max-tokens takes a whole number; it is 'many' (see 'octavo generate --help')", "generate", "a", "--max-tokens", "many")]
+    [InlineData(2, "error: --temperature takes a number; it is 'hot' (see 'octavo generate --help')", "generate", "a", "--temperature", "hot")]
+    [InlineData(2, "error: --dtype takes one of auto, float32, bfloat16; it is 'int8' (see 'octavo inspect --help')", "inspect", "--dtype", "int8")]
+    [InlineData(2, "error: --kv-cache-memory takes a size such as 512MiB, 4GiB or a number of bytes; it is 'lots' (see 'octavo inspect --help')", "inspect", "--kv-cache-memory", "lots")]
+    [InlineData(2, "error: quantization \"int3\" is not supported; supported: float32, bf16", "generate", "a", "--quantization", "int3")]
+    [InlineData(2, "error: --threads must be at least 1; it is 0", "generate", "a", "--threads", "0")]
+    [InlineData(2, "error: block_size must be a multiple of 16 up to 1024; it is 17", "inspect", "--block-size", "17")]
+    [InlineData(2, "error: max_model_len 4096 is more than the 512 positions the model was made for (max_position_embeddings)", "generate", "a", "--max-model-len", "4096")]
+    [InlineData(2, "error: temperature must be 0 or more; it is -1", "generate", "a", "--temperature", "-1")]
+    [InlineData(2, "error: top_p must be above 0 and at most 1; it is 2", "generate", "a", "--top-p", "2")]
+    [InlineData(2, "error: n must be at least 1; it is 0", "generate", "a", "--n", "0")]
+    [InlineData(2, "error: beam_width must be at least 1; it is 0", "generate", "a", "--beam-width", "0")]
+    [InlineData(2, "error: logprobs must be at most 20 (max_logprobs); it is 21", "generate", "a", "--logprobs", "21", "--json")]
+    [InlineData(2, "error: --logprobs needs --json, which has a place for them", "generate", "a", "--logprobs", "2")]
+    [InlineData(2, "error: --n and --beam-width do not go together: a search returns as many texts as it has beams", "generate", "a", "--n", "2", "--beam-width", "2")]
+    [InlineData(2, "error: with --skip-tokenizer-init a prompt is token ids, such as 0,3206,647; 'fox' is none", "generate", "fox", "--skip-tokenizer-init")]
+    [InlineData(2, "error: chat needs the tokenizer: leave out --skip-tokenizer-init", "chat", "--skip-tokenizer-init")]
+    public async Task Run_WhatCannotBeDone_SaysWhyInOneLine(int code, string message, params string[] args)
+    {
+        CliResult result = await CliProcess.RunAsync(args);
+
+        result.ShouldBe(new CliResult(code, string.Empty, message + "\n"));
+    }
+
+    [Fact]
+    public async Task Run_DirectoryThatIsNoModel_NamesTheMissingFile()
+    {
+        string directory = Directory.CreateTempSubdirectory("octavo-empty-").FullName;
+        try
+        {
+            CliResult result = await CliProcess.RunAsync("generate", "a", "--model", directory);
+
+            result.Code.ShouldBe(2);
+            result.Error.ShouldStartWith("error: ");
+            result.Error.ShouldContain("config.json");
+            result.Error.Count(c => c == '\n').ShouldBe(1);
+        }
+        finally
+        {
+            Directory.Delete(directory, recursive: true);
+        }
+    }
+
+    [Fact]
+    public async Task Run_PromptLongerThanTheContext_SaysHowLong()
+    {
+        CliResult result = await CliProcess.RunAsync("generate", "--max-model-len", "16", string.Join(' ', Enumerable.Repeat("fox", 40)));
+
+        result.Code.ShouldBe(2);
+        result.Error.ShouldContain("maximum context length is 16 tokens");
+    }
+
+    [Theory]
+    [InlineData]
+    [InlineData("--help")]
+    public async Task Help_OfTheProgram_ListsCommandsAndExamples(params string[] args)
+    {
+        CliResult result = await CliProcess.RunAsync(args);
+
+        result.Code.ShouldBe(0);
+        foreach (string word in new[] { "generate", "chat", "inspect", "Examples:", "octavo generate \"Once upon a time\"" })
+        {
+            result.Output.ShouldContain(word);
+        }
+    }
+
+    [Theory]
+    [InlineData("generate", "--max-tokens,--temperature,--top-p,--top-k,--min-p,--stop,--presence-penalty,--frequency-penalty,--repetition-penalty,--n,--ignore-eos,--logprobs,--beam-width,--json")]
+    [InlineData("chat", "--system,--temperature")]
+    [InlineData("inspect", "--tensors,--json")]
+    public async Task Help_OfACommand_ExplainsItsOptions(string command, string options)
+    {
+        CliResult result = await CliProcess.RunAsync(command, "--help");
+
+        result.Code.ShouldBe(0);
+        string shared = ",--dtype,--kv-cache-dtype,--quantization,--max-model-len,--max-num-seqs,--max-num-batched-tokens,--block-size,"
+            + "--kv-cache-memory,--no-enable-prefix-caching,--seed,--threads,--skip-tokenizer-init,--generation-config,--max-logprobs";
+        foreach (string option in (options + shared).Split(','))
+        {
+            result.Output.ShouldContain("  " + option + " ");
+        }
+    }
+
+    [Fact]
+    public async Task Version_Asked_PrintsNameAndVersion()
+    {
+        CliResult result = await CliProcess.RunAsync("--version");
+
+        result.Code.ShouldBe(0);
+        result.Output.ShouldMatch(@"^octavo \d+\.\d+\.\d+\S*\n$");
+    }
+}
