@@ -73,6 +73,7 @@ internal static class CommandLine
         {
             GenerateCommand.Make(),
             ChatCommand.Make(),
+            ServeCommand.Make(),
             InspectCommand.Make(),
         };
         foreach (Option option in root.Options)

@@ -25,6 +25,7 @@ internal sealed partial class OctavoProcess : IAsyncDisposable
         string program = Path.Combine(Repository.Root, "src", "Octavo.Cli", "bin", Configuration, "net10.0", "Octavo.Cli.dll");
         var start = new ProcessStartInfo("dotnet", [program, .. arguments])
         {
+            UseShellExecute = false,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
             RedirectStandardInput = true,
@@ -42,13 +43,14 @@ internal sealed partial class OctavoProcess : IAsyncDisposable
     /// <summary>Everything the process has said.</summary>
     public string Output => string.Join('\n', _lines);
 
-    public Uri Url => new(_url.Task.Result);
+    /// <summary>Where the server listens.</summary>
+    public Uri Url { get; private set; } = new("about:blank");
 
     /// <summary>Starts a server on a free port and waits until it listens.</summary>
     public static async Task<OctavoProcess> ServeAsync(params string[] arguments)
     {
         var server = new OctavoProcess(["serve", "--port", "0", .. arguments]);
-        await server._url.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        server.Url = new Uri(await server._url.Task.WaitAsync(TimeSpan.FromSeconds(60)));
         return server;
     }
 
