@@ -19,8 +19,8 @@ public sealed class ChatTemplateTests
     public void Render_TalesTemplate_JoinsTurns()
     {
         Tokenizer tokenizer = Tokenizer.Load(Octavo.Testing.Repository.TalesModel);
-        ChatTemplate.Parse(tokenizer.ChatTemplateSource!, "tales").Render(s_conversation, addGenerationPrompt: true)
-            .ShouldBe(" Be brief.  Hi HelloBye ");
+        ChatTemplate.Parse(tokenizer.ChatTemplateSource!, "tales").Render(s_conversation, addGenerationPrompt: true, s_variables)
+            .ShouldBe(s_variables["bos_token"] + "Be brief. Hi Hello Bye");
     }
 
     [Fact]

@@ -74,7 +74,7 @@ public sealed class TalesTokenizerTests
         s_tokenizer.IdToToken(4096).ShouldBeNull();
         s_tokenizer.TokenToId("<|im_end|>").ShouldBe(2);
         s_tokenizer.TokenToId("no such token").ShouldBeNull();
-        s_tokenizer.ChatTemplateSource!.ShouldStartWith("{% for message in messages %}");
+        s_tokenizer.ChatTemplateSource!.ShouldStartWith("{{ bos_token }}{% for message in messages %}");
         s_tokenizer.TokenBytes(s_tokenizer.TokenToId("Ġthe")!.Value).ShouldBe(" the"u8.ToArray());
         s_tokenizer.TokenBytes(99999).ShouldBeEmpty();
     }
