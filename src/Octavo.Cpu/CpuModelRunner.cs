@@ -38,12 +38,39 @@ public sealed unsafe class CpuModelRunner : IModelRunner
         Validate(spec, options);
         (VocabSize, Options) = (spec.VocabSize, options);
         InstructionSet = options.InstructionSet ?? ProcessorFeatures.Selected;
-        _weights = new DecoderWeights(spec, checkpoint, options.Weights, InstructionSet, progress, cancellation);
-        _cache = new KvCache(spec, options.KvCache, options.NumBlocks, options.BlockSize);
-        _team = new ThreadTeam(options.Threads ?? Environment.ProcessorCount);
-        _attention = new PagedAttention(
-            spec, _cache, InstructionSet, _team.Count, options.MaxModelLen, options.MaxNumBatchedTokens);
-        _forward = new Forward(spec, _weights, _cache, _attention, _team, options);
+        var made = new Stack<IDisposable>();
+        try
+        {
+            _weights = Own(new DecoderWeights(spec, checkpoint, options.Weights, InstructionSet, progress, cancellation));
+            _cache = Own(new KvCache(spec, options.KvCache, options.NumBlocks, options.BlockSize));
+            _team = Own(new ThreadTeam(options.Threads ?? Environment.ProcessorCount));
+            _attention = Own(new PagedAttention(
+                spec, _cache, InstructionSet, _team.Count, options.MaxModelLen, options.MaxNumBatchedTokens));
+            _forward = new Forward(spec, _weights, _cache, _attention, _team, options);
+        }
+        catch (Exception e)
+        {
+            foreach (IDisposable part in made)
+            {
+                part.Dispose();
+            }
+
+            if (e is OutOfMemoryException)
+            {
+                throw new EngineConfigurationException(
+                    "this machine has not enough memory for the weights and a key-value cache of "
+                    + $"{options.NumBlocks * BytesPerBlock(spec, options.KvCache, options.BlockSize)} bytes: lower kv_cache_memory, max_model_len or max_num_seqs");
+            }
+
+            throw;
+        }
+
+        T Own<T>(T part)
+            where T : IDisposable
+        {
+            made.Push(part);
+            return part;
+        }
     }
 
     /// <summary>The options it was made with.</summary>

@@ -95,52 +95,41 @@ internal sealed class EngineMetrics : IDisposable
         Volatile.Write(ref _waiting, waiting);
     }
 
-    public void RecordScheduled(Completion completion, long now)
-    {
-        RequestGroup group = completion.Group;
-        if (group.FirstScheduledTimestamp == 0)
-        {
-            group.FirstScheduledTimestamp = now;
-        }
-    }
-
     public void RecordToken(Completion completion, long now)
     {
-        RequestGroup group = completion.Group;
         _generationTokens.Add(1, _tags);
         if (completion.NumOutputTokens == 1)
         {
+            completion.FirstTokenTimestamp = now;
             _promptTokens.Add(completion.NumPromptTokens, _tags);
             _promptTokensCached.Add(completion.NumCachedTokens, _tags);
+            _timeToFirstToken.Record(_time.GetElapsedTime(completion.Group.ArrivalTimestamp, now).TotalSeconds, _tags);
         }
         else
         {
             _interTokenLatency.Record(_time.GetElapsedTime(completion.LastTokenTimestamp, now).TotalSeconds, _tags);
         }
 
-        if (group.FirstTokenTimestamp == 0)
-        {
-            group.FirstTokenTimestamp = now;
-            _timeToFirstToken.Record(_time.GetElapsedTime(group.ArrivalTimestamp, now).TotalSeconds, _tags);
-        }
-
-        completion.LastTokenTimestamp = group.LastTokenTimestamp = now;
+        completion.LastTokenTimestamp = now;
     }
 
     public void RecordFinished(Completion completion, long now)
     {
         RequestGroup group = completion.Group;
         _finished.Add(1, [.. _tags, new("finished_reason", completion.FinishReason!.Value.ToString().ToLowerInvariant())]);
-        if (group.FirstTokenTimestamp == 0)
+        if (completion.FirstTokenTimestamp == 0)
         {
             return;
         }
 
-        double decode = Elapsed(group.FirstTokenTimestamp, now);
+        // As in vLLM, waiting counts up to the last time that the request left the queue.
+        long scheduled = completion.ScheduledTimestamp;
+        long firstToken = Math.Max(completion.FirstTokenTimestamp, scheduled);
+        double decode = Elapsed(firstToken, now);
         _endToEnd.Record(Elapsed(group.ArrivalTimestamp, now), _tags);
-        _queueTime.Record(Elapsed(group.ArrivalTimestamp, group.FirstScheduledTimestamp), _tags);
-        _inferenceTime.Record(Elapsed(group.FirstScheduledTimestamp, now), _tags);
-        _prefillTime.Record(Elapsed(group.FirstScheduledTimestamp, group.FirstTokenTimestamp), _tags);
+        _queueTime.Record(Elapsed(group.ArrivalTimestamp, scheduled), _tags);
+        _inferenceTime.Record(Elapsed(scheduled, now), _tags);
+        _prefillTime.Record(Elapsed(scheduled, firstToken), _tags);
         _decodeTime.Record(decode, _tags);
         _requestPromptTokens.Record(completion.NumPromptTokens, _tags);
         _requestGenerationTokens.Record(completion.NumOutputTokens, _tags);

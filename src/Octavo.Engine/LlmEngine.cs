@@ -15,8 +15,7 @@ namespace Octavo.Engine;
 /// </summary>
 public sealed class LlmEngine : IDisposable
 {
-    // Prompt log-probabilities need a row of logits for every token of a chunk; the chunk is cut so that the rows of one
-    // request stay within this many bytes.
+    // Prompt log-probabilities need a row of logits for every token; a step takes no more of them than fit in these bytes.
     private const int PromptLogitsBytes = 64 << 20;
 
     private readonly IModelRunner _runner;
@@ -29,6 +28,7 @@ public sealed class LlmEngine : IDisposable
     private readonly StepBatch _batch;
     private readonly EngineMetrics _metrics;
     private readonly StepLimits _limits;
+    private readonly int[] _eosTokenIds;                   // those that the model can draw
     private readonly Dictionary<string, RequestGroup> _groups = new(StringComparer.Ordinal);
     private readonly List<RequestGroup> _changed = [];
     private readonly List<int> _firstRows = [];            // plan's request -> its first row of logits
@@ -50,12 +50,17 @@ public sealed class LlmEngine : IDisposable
         _scheduler = new Scheduler(_cache);
         _sampler = new Sampler(runner.VocabSize);
         _batch = new StepBatch(runner.BlockSize);
-        _limits = new StepLimits(options.MaxNumSeqs, options.MaxNumBatchedTokens);
+        _limits = new StepLimits(
+            options.MaxNumSeqs, options.MaxNumBatchedTokens, Math.Max(16, PromptLogitsBytes / (sizeof(float) * runner.VocabSize)));
+        _eosTokenIds = [.. options.EosTokenIds.Where(id => (uint)id < (uint)runner.VocabSize)];
         _metrics = new EngineMetrics(options, _cache.Pool, _time);
     }
 
     /// <summary>True while a request is in flight.</summary>
     public bool HasWork => _scheduler.HasWork;
+
+    /// <summary>The scheduler, for tests that watch it.</summary>
+    internal Scheduler Scheduler => _scheduler;
 
     /// <summary>Requests that the last step ran, and those that wait.</summary>
     public (int Running, int Waiting) QueueLengths => (_scheduler.Running.Count, _scheduler.NumWaiting);
@@ -82,12 +87,13 @@ public sealed class LlmEngine : IDisposable
             Parameters = p,
             MaxOutputTokens = maxOutput,
             Priority = request.Priority,
-            CacheSalt = _options.EnablePrefixCaching ? request.CacheSalt : request.Id,
+            PromptHashes = new PromptHashes(_options.EnablePrefixCaching ? request.CacheSalt : request.Id),
             Sink = sink,
             ArrivalTimestamp = _time.GetTimestamp(),
         };
         long seed = p.Seed ?? NextSeed(_arrivals);
-        group.Completions = [.. Enumerable.Range(0, p.N).Select(i => MakeCompletion(group, i, seed))];
+        var rules = new SamplingRules(p, group.PromptTokenIds, _eosTokenIds, _tokenizer);
+        group.Completions = [.. Enumerable.Range(0, p.N).Select(i => MakeCompletion(group, i, rules, seed))];
         group.BeginPromptLogprobs();
         _groups.Add(group.Id, group);
         foreach (Completion completion in group.Completions)
@@ -110,8 +116,7 @@ public sealed class LlmEngine : IDisposable
         foreach (Completion completion in group.Completions.Where(c => !c.IsFinished))
         {
             completion.End(FinishReason.Abort, null);
-            _scheduler.Finish(completion);
-            _metrics.RecordFinished(completion, now);
+            Retire(completion, now);
         }
 
         EmitAndForget(group);
@@ -159,11 +164,10 @@ public sealed class LlmEngine : IDisposable
         _runner.Dispose();
     }
 
-    private Completion MakeCompletion(RequestGroup group, int index, long seed)
+    private Completion MakeCompletion(RequestGroup group, int index, SamplingRules rules, long seed)
     {
         SamplingParams p = group.Parameters;
-        var sampling = new SamplingState(
-            p, seed, index, group.PromptTokenIds, _options.EosTokenIds, _tokenizer, _options.LogitsProcessors);
+        var sampling = new SamplingState(rules, seed, index, _options.LogitsProcessors);
         bool scoresPrompt = p.WantsPromptLogprobs && index == 0;
         return new Completion(
             group,
@@ -174,7 +178,7 @@ public sealed class LlmEngine : IDisposable
         {
             SharesPromptWithSiblings = p.N > 1,
             SkipReadingPrefixCache = scoresPrompt || p.SkipReadingPrefixCache == true,
-            MaxTokensPerStep = scoresPrompt ? Math.Max(16, PromptLogitsBytes / (sizeof(float) * _runner.VocabSize)) : int.MaxValue,
+            ScoresPrompt = scoresPrompt,
         };
     }
 
@@ -198,7 +202,7 @@ public sealed class LlmEngine : IDisposable
                 tokens, scheduled.Start, CollectionsMarshal.AsSpan(completion.Blocks), rows));
         }
 
-        int needed = _batch.LogitsRows.Length * _runner.VocabSize;
+        int needed = checked(_batch.LogitsRows.Length * _runner.VocabSize);
         if (_logits.Length < needed)
         {
             _logits = GC.AllocateUninitializedArray<float>(Math.Max(needed, _logits.Length * 2), pinned: true);
@@ -221,45 +225,80 @@ public sealed class LlmEngine : IDisposable
         {
             ScheduledRequest scheduled = plan.Requests[i];
             var completion = (Completion)scheduled.Request;
-            _metrics.RecordScheduled(completion, started);
-            int row = _firstRows[i];
-            for (int rows = CountPromptRows(completion, scheduled); rows > 0 && completion.Group.NextPromptRow < completion.Group.EndPromptRow; rows--)
+            completion.MarkScheduled(started);
+            if (completion.IsFinished)
             {
-                completion.Group.AcceptPromptRow(Row(row++));
+                continue;                                  // a sibling failed earlier in this loop
             }
 
-            if (scheduled.ReachesEnd)
+            try
             {
-                SampleOne(completion, RowOf(i, plan), now);
+                ScorePrompt(completion, scheduled, _firstRows[i]);
+                if (scheduled.ReachesEnd)
+                {
+                    SampleOne(completion, RowOf(i, plan), now);
+                }
             }
+            catch (Exception e)
+            {
+                // What one request's parameters or hooks break is that request's affair; the others go on.
+                FailGroup(completion.Group, e, now);
+            }
+        }
+    }
+
+    private void ScorePrompt(Completion completion, ScheduledRequest scheduled, int row)
+    {
+        RequestGroup group = completion.Group;
+        for (int rows = CountPromptRows(completion, scheduled); rows > 0 && group.NextPromptRow < group.EndPromptRow; rows--)
+        {
+            group.AcceptPromptRow(Row(row++));
         }
     }
 
     private void SampleOne(Completion completion, Span<float> logits, long now)
     {
         int token = _sampler.Sample(completion.Sampling, completion.OutputTokens, logits, out PositionLogprobs? logprobs);
-        completion.Accept(token, logprobs, _options.MaxModelLen, _options.EosTokenIds);
+        completion.Accept(token, logprobs, _options.MaxModelLen, _eosTokenIds);
         _metrics.RecordToken(completion, now);
         if (completion.IsFinished)
         {
-            _scheduler.Finish(completion);
-            _metrics.RecordFinished(completion, now);
+            Retire(completion, now);
         }
 
-        if (_changed.Count == 0 || _changed[^1] != completion.Group)
+        MarkChanged(completion.Group);
+    }
+
+    private void FailGroup(RequestGroup group, Exception error, long now)
+    {
+        foreach (Completion completion in group.Completions.Where(c => !c.IsFinished))
         {
-            _changed.Add(completion.Group);
+            completion.Fail(error);
+            Retire(completion, now);
+        }
+
+        MarkChanged(group);
+    }
+
+    private void Retire(Completion completion, long now)
+    {
+        _scheduler.Finish(completion);
+        _metrics.RecordFinished(completion, now);
+    }
+
+    private void MarkChanged(RequestGroup group)
+    {
+        if (_changed.Count == 0 || _changed[^1] != group)
+        {
+            _changed.Add(group);
         }
     }
 
     private void EmitOutputs()
     {
-        foreach (RequestGroup group in _changed)
+        foreach (RequestGroup group in _changed.Where(g => !g.IsForgotten))
         {
-            if (_groups.ContainsKey(group.Id))
-            {
-                EmitAndForget(group);
-            }
+            EmitAndForget(group);
         }
 
         _changed.Clear();
@@ -270,6 +309,7 @@ public sealed class LlmEngine : IDisposable
         group.Emit(_time);
         if (group.IsFinished)
         {
+            group.IsForgotten = true;
             _groups.Remove(group.Id);
         }
     }

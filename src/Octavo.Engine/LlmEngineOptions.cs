@@ -21,8 +21,8 @@ public sealed record LlmEngineOptions
     public bool EnablePrefixCaching { get; init; } = true;
 
     /// <summary>
-    /// The fraction of blocks kept free for running requests when another is admitted beside them; it trades a little
-    /// waiting for far fewer preemptions.
+    /// The fraction of blocks kept free for running requests when another is admitted beside them, rounded up; it trades
+    /// a little waiting for far fewer preemptions. vLLM's default is 0 (docs/decisions/0006).
     /// </summary>
     public double KvCacheWatermark { get; init; } = 0.01;
 

@@ -26,6 +26,9 @@ public sealed record RequestOutput
     /// <summary>True once every completion has ended.</summary>
     public required bool Finished { get; init; }
 
+    /// <summary>What went wrong with the request; null where nothing did.</summary>
+    public Exception? Error { get; init; }
+
     /// <summary>How many of the prompt's tokens the prefix cache already held.</summary>
     public int NumCachedTokens { get; init; }
 
@@ -78,6 +81,9 @@ public enum FinishReason
 
     /// <summary>Its client went away or called it off.</summary>
     Abort,
+
+    /// <summary>Something went wrong with this request alone; <see cref="RequestOutput.Error"/> says what.</summary>
+    Error,
 
     /// <summary>It only repeated itself (<see cref="SamplingParams.RepetitionDetection"/>).</summary>
     Repetition,

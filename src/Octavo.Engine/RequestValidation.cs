@@ -1,3 +1,4 @@
+using Octavo.Engine.Sampling;
 using Octavo.Text;
 
 namespace Octavo.Engine;
@@ -30,6 +31,11 @@ internal static class RequestValidation
         CheckLogprobs("logprobs", p.Logprobs, options.MaxLogprobs, vocabSize);
         CheckLogprobs("prompt_logprobs", p.PromptLogprobs, options.MaxLogprobs, vocabSize);
         CheckPromptCandidates(p, length, vocabSize);
+        if (p.ThinkingTokenBudget is >= 0)
+        {
+            SamplingRules.ThinkTokensOf(tokenizer);
+        }
+
         if (tokenizer is null)
         {
             SamplingParams.Check(p.Stop.Count == 0, "stop", "needs a tokenizer, and this engine runs without one", string.Join(", ", p.Stop));

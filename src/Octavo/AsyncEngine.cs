@@ -24,6 +24,7 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     private readonly Thread _thread;
     private volatile bool _stopping;
     private volatile bool _draining;
+    private volatile bool _ended;                                  // nobody looks into the inbox any more
     private volatile Exception? _failure;
     private long _requests;
 
@@ -99,6 +100,7 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
                     MaxNumSeqs = plan.MaxNumSeqs,
                     MaxNumBatchedTokens = plan.MaxNumBatchedTokens,
                     EnablePrefixCaching = options.EnablePrefixCaching,
+                    KvCacheWatermark = options.KvCacheWatermark,
                     Seed = options.Seed,
                     MaxLogprobs = options.MaxLogprobs,
                     EosTokenIds = plan.EosTokenIds,
@@ -137,8 +139,13 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
 
     /// <summary>
     /// Answers a prompt with outputs of the kind that <see cref="SamplingParams.OutputKind"/> names. The request starts
-    /// at once; leaving the enumeration early, or cancelling it, calls the request off.
+    /// at once; leaving the enumeration early, or cancelling it, calls the request off. What is never enumerated runs to
+    /// its end.
     /// </summary>
+    /// <remarks>
+    /// The enumeration throws <see cref="InvalidRequestException"/> where the request turns out impossible on its way (no
+    /// token is left to draw), the exception of a hook that threw, and <see cref="EngineStoppedException"/>.
+    /// </remarks>
     /// <exception cref="InvalidRequestException">The request cannot be run; thrown at once, not by the enumeration.</exception>
     /// <exception cref="EngineStoppedException">The engine is shutting down or has failed.</exception>
     public IAsyncEnumerable<RequestOutput> RunAsync(
@@ -154,14 +161,17 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         }
 
         // The engine may have stopped since it was asked; it ends only those that it finds in the table.
-        if (_stopping || _failure is not null)
+        if (_stopping || _draining || _failure is not null)
         {
             _streams.TryRemove(request.Id, out _);
             ThrowIfStopped();
         }
 
         Post(() => Start(request, channel.Writer));
-        return ReadAsync(request.Id, channel.Reader, cancellation);
+
+        // Cancellation counts from now on, not only from the first enumeration.
+        CancellationTokenRegistration registration = cancellation.UnsafeRegister(_ => CallOff(request.Id, channel.Writer), null);
+        return ReadAsync(request.Id, channel, registration, cancellation);
     }
 
     /// <summary>Checks a request as <see cref="RunAsync"/> does, and runs nothing.</summary>
@@ -198,13 +208,18 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
             try
             {
                 _engine.CheckIntegrity();
-                done.SetResult();
+                done.TrySetResult();
             }
-            catch (InvalidOperationException e)
+            catch (Exception e)
             {
-                done.SetException(e);
+                done.TrySetException(e);
             }
         });
+        if (_ended)
+        {
+            done.TrySetException(new EngineStoppedException("the engine was stopped", _failure));
+        }
+
         return done.Task;
     }
 
@@ -270,7 +285,7 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         catch (Exception e)
         {
             // Whatever is wrong with this request, the others go on; its own caller hears of it.
-            _streams.TryRemove(request.Id, out _);
+            _streams.TryRemove(KeyValuePair.Create(request.Id, writer));
             writer.Complete(e);
         }
     }
@@ -280,31 +295,45 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         if (output.Finished)
         {
             // Out of the table before the reader can see the end, so that nobody waits for a request that is over.
-            _streams.TryRemove(output.RequestId, out _);
+            _streams.TryRemove(KeyValuePair.Create(output.RequestId, writer));
         }
 
-        writer.TryWrite(output);
+        if (output.Error is null)
+        {
+            writer.TryWrite(output);
+        }
+
         if (output.Finished)
         {
-            writer.Complete();
+            writer.Complete(output.Error);
         }
     }
 
+    /// <summary>Aborts a request unless it is over, or another one has taken its id since.</summary>
+    private void CallOff(string id, ChannelWriter<RequestOutput> writer) => Post(() =>
+    {
+        if (_streams.TryGetValue(id, out ChannelWriter<RequestOutput>? current) && current == writer)
+        {
+            _engine.Abort(id);
+        }
+    });
+
     private async IAsyncEnumerable<RequestOutput> ReadAsync(
-        string id, ChannelReader<RequestOutput> reader, [EnumeratorCancellation] CancellationToken cancellation)
+        string id, Channel<RequestOutput> channel, CancellationTokenRegistration registration, [EnumeratorCancellation] CancellationToken cancellation)
     {
         try
         {
-            await foreach (RequestOutput output in reader.ReadAllAsync(cancellation).ConfigureAwait(false))
+            await foreach (RequestOutput output in channel.Reader.ReadAllAsync(cancellation).ConfigureAwait(false))
             {
                 yield return output;
             }
         }
         finally
         {
-            if (_streams.ContainsKey(id))
+            await registration.DisposeAsync().ConfigureAwait(false);
+            if (!channel.Reader.Completion.IsCompleted)
             {
-                Post(() => _engine.Abort(id));
+                CallOff(id, channel.Writer);
             }
         }
     }
@@ -336,6 +365,12 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
 
         Exception reason = new EngineStoppedException(
             _failure is null ? "the engine was stopped" : "the engine has failed: " + _failure.Message, _failure);
+        _ended = true;
+        while (_inbox.TryDequeue(out Action? action))
+        {
+            action();
+        }
+
         while (!_streams.IsEmpty)
         {
             foreach ((string id, ChannelWriter<RequestOutput> writer) in _streams)

@@ -2,10 +2,13 @@ using Octavo.Engine;
 
 namespace Octavo;
 
-/// <summary>How beams are kept; names, defaults and meaning are those of vLLM's <c>BeamSearchParams</c>.</summary>
+/// <summary>How beams are kept; names and meaning are those of vLLM's <c>BeamSearchParams</c>. Scores are the model's own,
+/// before any temperature.</summary>
 public sealed record BeamSearchParams
 {
-    /// <summary>Beams kept at each step.</summary>
+    private const int MaxBeamWidth = 1024;
+
+    /// <summary>Beams kept at each step; each asks for twice as many log-probabilities as there are beams.</summary>
     public required int BeamWidth { get; init; }
 
     /// <summary>The most tokens a beam makes.</summary>
@@ -19,9 +22,9 @@ public sealed record BeamSearchParams
 
     internal void Validate()
     {
-        if (BeamWidth < 1)
+        if (BeamWidth is < 1 or > MaxBeamWidth)
         {
-            throw new InvalidRequestException("beam_width", $"beam_width must be at least 1; it is {BeamWidth}");
+            throw new InvalidRequestException("beam_width", $"beam_width must be between 1 and {MaxBeamWidth}; it is {BeamWidth}");
         }
 
         if (MaxTokens < 1)
@@ -64,6 +67,15 @@ public static class BeamSearch
         int[] promptIds = [.. prompt.TokenIds ?? engine.Encode(prompt.Text!, prompt.AddSpecialTokens)];
         int maxTokens = Math.Min(parameters.MaxTokens, Math.Max(1, engine.Model.MaxModelLen - promptIds.Length));
         var step = new SamplingParams { MaxTokens = 1, Temperature = 0, Logprobs = 2 * parameters.BeamWidth, Detokenize = false };
+        try
+        {
+            engine.Validate(Prompt.FromTokenIds(promptIds), step);
+        }
+        catch (InvalidRequestException e) when (e.Field == "logprobs")
+        {
+            throw new InvalidRequestException("beam_width", $"beam_width {parameters.BeamWidth} asks for {2 * parameters.BeamWidth} log-probabilities, and {e.Message}");
+        }
+
         var done = new List<Beam>();
         List<Beam> beams = [new Beam([], 0, false)];
         for (int length = 0; length < maxTokens && beams.Count > 0; length++)

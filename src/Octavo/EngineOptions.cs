@@ -58,6 +58,11 @@ public sealed record EngineOptions
     /// <summary>Let requests share the blocks of common prefixes.</summary>
     public bool EnablePrefixCaching { get; init; } = true;
 
+    /// <summary>
+    /// The fraction of blocks kept free for running requests when another is admitted beside them; 0 is vLLM's default.
+    /// </summary>
+    public double KvCacheWatermark { get; init; } = 0.01;
+
     /// <summary>Seeds requests that name no seed.</summary>
     public long Seed { get; init; }
 

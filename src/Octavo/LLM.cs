@@ -57,9 +57,17 @@ public sealed class LLM : IDisposable
         Generate(prompts.Select(Prompt.FromText), sampling);
 
     /// <summary>Completes prompts; outputs come in the order of the prompts.</summary>
-    /// <exception cref="InvalidRequestException">A request cannot be run.</exception>
-    public IReadOnlyList<RequestOutput> Generate(IEnumerable<Prompt> prompts, SamplingParams? sampling = null) =>
-        WaitFor(Task.WhenAll(prompts.Select(p => Engine.GenerateAsync(p, sampling))));
+    /// <exception cref="InvalidRequestException">A request cannot be run; then none of them is.</exception>
+    public IReadOnlyList<RequestOutput> Generate(IEnumerable<Prompt> prompts, SamplingParams? sampling = null)
+    {
+        Prompt[] all = [.. prompts];
+        foreach (Prompt prompt in all)
+        {
+            Engine.Validate(prompt, sampling);
+        }
+
+        return WaitFor(Task.WhenAll(all.Select(p => Engine.GenerateAsync(p, sampling))));
+    }
 
     /// <summary>Answers a conversation, through the model's chat template.</summary>
     /// <exception cref="InvalidRequestException">The request cannot be run, or the model has no chat template.</exception>

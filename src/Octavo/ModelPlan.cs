@@ -31,6 +31,13 @@ public static class ModelPlan
         };
         Check(options.BlockSize is >= 16 and <= 1024 && options.BlockSize % 16 == 0, $"block_size must be a multiple of 16 up to 1024; it is {options.BlockSize}");
         Check(options.MaxNumSeqs >= 1, $"max_num_seqs must be at least 1; it is {options.MaxNumSeqs}");
+        int maxNumBatchedTokens = options.MaxNumBatchedTokens ?? Math.Max(2048, options.MaxNumSeqs);
+        Check(
+            maxNumBatchedTokens >= options.MaxNumSeqs,
+            $"max_num_batched_tokens ({maxNumBatchedTokens}) must be at least max_num_seqs ({options.MaxNumSeqs}), so that every running request gets a token a step");
+        Check(options.Threads is null or (>= 1 and <= 1024), $"threads must be between 1 and 1024; it is {options.Threads}");
+        Check(options.KvCacheWatermark is >= 0 and < 1, $"the cache watermark must be at least 0 and below 1; it is {options.KvCacheWatermark}");
+        Check(options.MaxLogprobs >= -1, $"max_logprobs must be -1 (no limit), or 0 or more; it is {options.MaxLogprobs}");
         int maxModelLen = options.MaxModelLen ?? spec.MaxPositionEmbeddings;
         Check(maxModelLen >= 2, $"max_model_len must be at least 2; it is {maxModelLen}");
         Check(
@@ -53,7 +60,7 @@ public static class ModelPlan
             EosTokenIds = description.EosTokenIds,
             MaxModelLen = maxModelLen,
             MaxNumSeqs = options.MaxNumSeqs,
-            MaxNumBatchedTokens = options.MaxNumBatchedTokens ?? Math.Max(2048, options.MaxNumSeqs),
+            MaxNumBatchedTokens = maxNumBatchedTokens,
             Weights = weights,
             KvCache = kvCache,
             BlockSize = options.BlockSize,

@@ -316,6 +316,100 @@ public sealed class LlmEngineTests
     }
 
     [Fact]
+    public void Step_SiblingsOverTakeTheScoredOne_PromptLogprobsComeWhole()
+    {
+        // A vocabulary so large that a step scores 16 tokens at most: the second completion speaks long before.
+        const int vocabulary = 1 << 20;
+        using var engine = new LlmEngine(
+            new FakeRunner(64, 4, vocabulary), null, new LlmEngineOptions { MaxModelLen = 64, MaxNumSeqs = 4, MaxNumBatchedTokens = 128 });
+        int[] prompt = [.. Enumerable.Range(0, 40)];
+        List<RequestOutput> outputs = [];
+        engine.Add(
+            new EngineRequest { Id = "a", PromptTokenIds = prompt, Parameters = Greedy(6) with { N = 2, PromptLogprobs = 0, OutputKind = OutputKind.Delta } },
+            outputs.Add);
+        while (engine.HasWork)
+        {
+            engine.Step();
+        }
+
+        outputs[0].PromptLogprobs.ShouldBeNull();
+        outputs.Single(o => o.PromptLogprobs is not null).PromptLogprobs!.Count(p => p is not null).ShouldBe(39);
+    }
+
+    [Fact]
+    public void Step_OneRequestBreaks_TheOthersGoOn()
+    {
+        using var harness = new EngineHarness(configure: o => o with
+        {
+            EosTokenIds = [EngineHarness.EosToken, 5000],
+            LogitsProcessors = [p => p.ExtraArgs is null ? null : (output, _) => { if (output.Length == 2) { throw new FormatException("hook"); } }],
+        });
+        harness.Add("beside", Prompt, Greedy());
+        harness.Add("hook", Prompt, Greedy() with { ExtraArgs = new Dictionary<string, object?>() });
+        harness.Add("nothing", Prompt, new SamplingParams { AllowedTokenIds = [5], StopTokenIds = [5], MinTokens = 1, TopP = 0.9f, N = 2 });
+        harness.Add("greedy nothing", Prompt, new SamplingParams { AllowedTokenIds = [5], StopTokenIds = [5], MinTokens = 1, Temperature = 0 });
+        harness.Add("overflow", Prompt, new SamplingParams { LogitBias = new Dictionary<int, float> { [1] = 100 }, RepetitionPenalty = 1e-40f });
+        harness.Add("pattern", Prompt, Greedy() with { RepetitionDetection = new RepetitionDetection(65536, 65535, 65536) });
+        harness.Add("minimum", Prompt, new SamplingParams { MinTokens = 2, MaxTokens = 3 });
+        harness.RunToEnd();
+        harness.Final("beside").Outputs[0].TokenIds.ShouldBe(EngineHarness.Expected(Prompt, 8));
+        harness.Final("hook").Error.ShouldBeOfType<FormatException>();
+        harness.Final("hook").Outputs[0].FinishReason.ShouldBe(FinishReason.Error);
+        foreach (string id in new[] { "nothing", "greedy nothing", "overflow" })
+        {
+            harness.Final(id).Error.ShouldBeOfType<InvalidRequestException>(id);
+        }
+
+        harness.Final("pattern").Outputs[0].TokenIds.Count.ShouldBe(8);
+        harness.Final("minimum").Outputs[0].TokenIds.Count.ShouldBeInRange(2, 3);
+        harness.Metric("vllm:kv_cache_usage_perc").ShouldBe(0);
+    }
+
+    [Theory]
+    [InlineData(0.0, 2)]
+    [InlineData(0.1, 1)]
+    public void Step_Watermark_KeepsBlocksForThoseWhoRun(double watermark, int admitted)
+    {
+        // Ten blocks of four: the first request takes five, the second wants the other five.
+        using var harness = new EngineHarness(numBlocks: 10, blockSize: 4, maxModelLen: 40, configure: o => o with { KvCacheWatermark = watermark });
+        harness.Add("a", [.. Enumerable.Range(0, 18)], Greedy(2));
+        harness.Engine.Step();
+        harness.Add("b", [.. Enumerable.Range(30, 20)], Greedy(1));
+        harness.Engine.Step();
+        harness.Outputs["b"].Count.ShouldBe(admitted - 1);
+        harness.RunToEnd();
+        harness.Final("b").Outputs[0].TokenIds.Count.ShouldBe(1);
+    }
+
+    [Fact]
+    public void Step_PromptThatWouldNotFitWhole_WaitsInsteadOfBeginning()
+    {
+        // The second prompt's first chunk would fit beside the first, its whole would not.
+        using var harness = new EngineHarness(numBlocks: 10, blockSize: 4, maxModelLen: 40, maxSeqs: 4, maxTokens: 8);
+        harness.Add("a", [.. Enumerable.Range(0, 6)], Greedy(12));
+        harness.Engine.Step();
+        harness.Add("b", [.. Enumerable.Range(10, 38)], Greedy(1));
+        harness.Engine.Step();
+        harness.Engine.QueueLengths.ShouldBe((1, 1));
+        harness.RunToEnd();
+        harness.Preemptions.ShouldBe(0);
+        harness.Final("b").Outputs[0].TokenIds.Count.ShouldBe(1);
+    }
+
+    [Fact]
+    public void Step_PreemptedRequest_FindsItsOwnPrefixAgain()
+    {
+        using var harness = new EngineHarness(numBlocks: 12, blockSize: 4, maxModelLen: 40);
+        int computed = 0;
+        harness.Runner.Observe = b => computed += b.NumTokens;
+        harness.Add("a", [.. Enumerable.Range(0, 20)], Greedy(18));
+        harness.Add("b", [.. Enumerable.Range(20, 20)], Greedy(18));
+        harness.RunToEnd();
+        harness.Preemptions.ShouldBeGreaterThan(0);
+        computed.ShouldBeLessThan(2 * (20 + 18) + 20, "a whole recompute of the prompt would be 20 tokens more");
+    }
+
+    [Fact]
     public void Step_RunnerFails_ExceptionReachesTheCaller()
     {
         using var harness = new EngineHarness();

@@ -1,3 +1,5 @@
+using Octavo.Engine.Scheduling;
+
 namespace Octavo.Engine.Tests;
 
 /// <summary>
@@ -45,15 +47,21 @@ public sealed class SchedulePropertyTests
             steps.ShouldBeLessThan(bound, $"seed {seed}: a request starves");
             foreach (Planned r in requests.Where(r => r.ArrivalStep == steps))
             {
-                harness.Add(r.Id, r.Prompt, new SamplingParams { Temperature = 0, MaxTokens = r.MaxTokens, IgnoreEos = true, N = r.N }, r.Priority, r.Salt);
+                harness.Add(r.Id, r.Prompt, new SamplingParams { Temperature = 0, MaxTokens = r.MaxTokens, IgnoreEos = true, N = r.N, PromptLogprobs = r.Scored ? 1 : null }, r.Priority, r.Salt);
             }
 
             foreach (Planned r in requests.Where(r => r.AbortStep == steps))
             {
+                bool live = !harness.Outputs[r.Id].Exists(o => o.Finished);
                 harness.Engine.Abort(r.Id);
+                harness.Outputs[r.Id][^1].Outputs.Any(o => o.FinishReason == FinishReason.Abort).ShouldBe(live, $"seed {seed}");
             }
 
+            Request[] before = [.. harness.Engine.Scheduler.Running];
+            Request? first = before.FirstOrDefault();
+            int preemptions = harness.Preemptions;
             harness.Engine.Step();
+            CheckOrder(harness.Engine.Scheduler, before, first, harness.Preemptions > preemptions, seed);
             harness.Engine.CheckIntegrity();
             steps++;
         }
@@ -71,16 +79,37 @@ public sealed class SchedulePropertyTests
         harness.Engine.TryResetPrefixCache().ShouldBeTrue($"seed {seed}: a block has leaked");
     }
 
+    // Both queues stay in order; nobody is admitted in a step that preempts; and whoever leads is never preempted.
+    private static void CheckOrder(Scheduler scheduler, Request[] before, Request? first, bool preempted, int seed)
+    {
+        scheduler.Running.SequenceEqual(scheduler.Running.Order(Request.Order.Instance)).ShouldBeTrue($"seed {seed}: out of order");
+        if (first is not null)
+        {
+            first.Status.ShouldBeOneOf(RequestStatus.Running, RequestStatus.Finished);
+        }
+
+        if (preempted)
+        {
+            scheduler.Running.Except(before).ShouldBeEmpty($"seed {seed}: admitted beside a preemption");
+        }
+    }
+
     private static void Check(EngineHarness harness, Planned r, int seed)
     {
         RequestOutput final = harness.Final(r.Id);
         int[] expected = EngineHarness.Expected(r.Prompt, r.MaxTokens);
         final.Outputs.Count.ShouldBe(r.N);
+        if (r.Scored && final.Outputs.All(o => o.FinishReason != FinishReason.Abort))
+        {
+            final.PromptLogprobs!.Skip(1).Select(p => p!.Top[0].TokenId).ShouldBe(
+                Enumerable.Range(1, r.Prompt.Length - 1).Select(i => FakeRunner.Next(r.Prompt.AsSpan(0, i), 64)), $"seed {seed}, {r}");
+        }
+
         foreach (CompletionOutput output in final.Outputs)
         {
             output.FinishReason.ShouldNotBeNull();
             bool aborted = output.FinishReason == FinishReason.Abort;
-            aborted.ShouldBe(aborted && r.AbortStep >= 0);
+            (aborted && r.AbortStep < 0).ShouldBeFalse($"seed {seed}: aborted unasked");
             int length = aborted ? output.TokenIds.Count : expected.Length;
             output.TokenIds.ShouldBe(expected.Take(length), $"seed {seed}, {r}");
         }
@@ -101,11 +130,12 @@ public sealed class SchedulePropertyTests
             random.Next(5) == 0 ? arrival + random.Next(20) : -1,
             random.Next(3) == 0 ? random.Next(-2, 3) : 0,
             random.Next(8) == 0 ? "salt" : null,
-            random.Next(6) == 0 ? random.Next(2, 4) : 1);
+            random.Next(6) == 0 ? random.Next(2, 4) : 1,
+            random.Next(8) == 0);
     }
 
     private sealed record Planned(
-        string Id, int[] Prompt, int MaxTokens, int ArrivalStep, int AbortStep, int Priority, string? Salt, int N);
+        string Id, int[] Prompt, int MaxTokens, int ArrivalStep, int AbortStep, int Priority, string? Salt, int N, bool Scored);
 
     private sealed class Totals
     {

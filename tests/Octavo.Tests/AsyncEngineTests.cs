@@ -76,6 +76,70 @@ public sealed class AsyncEngineTests
     }
 
     [Fact]
+    public async Task RunAsync_IdTakenAgainByAnother_OnlyItsOwnIsCalledOff()
+    {
+        await using AsyncEngine engine = Load();
+        for (int i = 0; i < 20; i++)
+        {
+            var options = new RequestOptions { RequestId = "same" };
+            await foreach (RequestOutput output in engine.StreamAsync("The fox", Greedy with { MaxTokens = 1 }, options))
+            {
+                if (output.Finished)
+                {
+                    break;
+                }
+            }
+
+            (await engine.GenerateAsync("The fox", Greedy with { MaxTokens = 4 }, options)).Outputs[0].FinishReason.ShouldBe(FinishReason.Length);
+        }
+    }
+
+    [Fact]
+    public async Task RunAsync_CancelledBeforeItIsRead_IsCalledOff()
+    {
+        await using AsyncEngine engine = Load();
+        using var source = new CancellationTokenSource();
+        _ = engine.StreamAsync("The fox", Greedy with { MaxTokens = 500, IgnoreEos = true }, null, source.Token);
+        await source.CancelAsync();
+        await engine.DrainAsync(TestContext.Current.CancellationToken);
+        engine.NumRequests.ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task GenerateAsync_NoTokenLeftToDraw_FailsAloneWithTheReason()
+    {
+        await using AsyncEngine engine = Load();
+        Task<RequestOutput> beside = engine.GenerateAsync("The fox", Greedy);
+        InvalidRequestException e = await Should.ThrowAsync<InvalidRequestException>(
+            engine.GenerateAsync("x", Greedy with { AllowedTokenIds = [5], StopTokenIds = [5], MinTokens = 1 }));
+        e.Field.ShouldBe("allowed_token_ids");
+        (await beside).Outputs[0].TokenIds.Count.ShouldBe(24);
+    }
+
+    [Fact]
+    public async Task GenerateAsync_BadWords_NeverAppear()
+    {
+        await using AsyncEngine engine = Load();
+        RequestOutput plain = await engine.GenerateAsync("Once upon a time", Greedy);
+
+        // Words of one token; a word of several is forbidden only in its own spelling.
+        (string Word, int[] Tokens)[] words = [.. plain.Outputs[0].Text.Split(' ', StringSplitOptions.RemoveEmptyEntries)
+            .Select(w => (w, engine.Encode(" " + w, addSpecialTokens: false))).Where(w => w.Item2.Length == 1).Take(3)];
+        words.Length.ShouldBe(3);
+        words.ShouldAllBe(w => plain.Outputs[0].TokenIds.Contains(w.Tokens[0]));
+        RequestOutput without = await engine.GenerateAsync("Once upon a time", Greedy with { BadWords = [.. words.Select(w => w.Word)] });
+        words.ShouldAllBe(w => !without.Outputs[0].TokenIds.Contains(w.Tokens[0]));
+    }
+
+    [Fact]
+    public void Generate_OnePromptTooLong_RunsNone()
+    {
+        using LLM llm = LLM.Load(Repository.TalesModel);
+        Should.Throw<InvalidRequestException>(() => llm.Generate([new[] { 1, 2 }, new int[600]])).IsContextLength.ShouldBeTrue();
+        llm.Engine.NumRequests.ShouldBe(0);
+    }
+
+    [Fact]
     public async Task DrainAsync_RequestsInFlight_FinishAndNewOnesAreRefused()
     {
         await using AsyncEngine engine = Load();
@@ -157,6 +221,9 @@ public sealed class AsyncEngineTests
         Refused(new EngineOptions { KvCacheMemory = 1 << 20 }, "max_model_len to");
         Refused(new EngineOptions { BlockSize = 8 }, "multiple of 16");
         Refused(new EngineOptions { MaxNumSeqs = 0 }, "max_num_seqs");
+        Refused(new EngineOptions { MaxNumBatchedTokens = -1 }, "max_num_batched_tokens (-1)");
+        Refused(new EngineOptions { Threads = 0 }, "threads");
+        Refused(new EngineOptions { KvCacheMemory = 1L << 50 }, "memory");
         Refused(new EngineOptions { MaxNumSeqs = 10, MaxNumBatchedTokens = 5 }, "max_num_batched_tokens (5)");
 
         static void Refused(EngineOptions options, params string[] parts)

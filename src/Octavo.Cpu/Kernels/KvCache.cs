@@ -22,19 +22,27 @@ internal sealed unsafe class KvCache : IDisposable
 {
     public const int Lanes = 16;
 
-    private readonly NativeBuffer[] _keys;      // by layer
-    private readonly NativeBuffer[] _values;
+    private readonly NativeBuffer?[] _keys;     // by layer; null only while they are being made
+    private readonly NativeBuffer?[] _values;
 
     public KvCache(DecoderSpec spec, KvCacheFormat format, int numBlocks, int blockSize)
     {
         (NumKvHeads, HeadDim, NumBlocks, BlockSize, Format) = (spec.NumKvHeads, spec.HeadDim, numBlocks, blockSize, format);
         ElementSize = SizeOf(format);
-        _keys = new NativeBuffer[spec.NumLayers];
-        _values = new NativeBuffer[spec.NumLayers];
-        for (int layer = 0; layer < spec.NumLayers; layer++)
+        _keys = new NativeBuffer?[spec.NumLayers];
+        _values = new NativeBuffer?[spec.NumLayers];
+        try
         {
-            _keys[layer] = new NativeBuffer((long)numBlocks * NumKvHeads * KeyHeadBytes);
-            _values[layer] = new NativeBuffer((long)numBlocks * NumKvHeads * ValueHeadBytes);
+            for (int layer = 0; layer < spec.NumLayers; layer++)
+            {
+                _keys[layer] = new NativeBuffer((long)numBlocks * NumKvHeads * KeyHeadBytes);
+                _values[layer] = new NativeBuffer((long)numBlocks * NumKvHeads * ValueHeadBytes);
+            }
+        }
+        catch
+        {
+            Dispose();
+            throw;
         }
     }
 
@@ -63,10 +71,10 @@ internal sealed unsafe class KvCache : IDisposable
         (long)spec.NumLayers * spec.NumKvHeads * (spec.HeadDim + Pad(spec.HeadDim)) * blockSize * SizeOf(format);
 
     public byte* Keys(int layer, int block, int kvHead) =>
-        _keys[layer].Pointer + ((((long)block * NumKvHeads) + kvHead) * KeyHeadBytes);
+        _keys[layer]!.Pointer + ((((long)block * NumKvHeads) + kvHead) * KeyHeadBytes);
 
     public byte* Values(int layer, int block, int kvHead) =>
-        _values[layer].Pointer + ((((long)block * NumKvHeads) + kvHead) * ValueHeadBytes);
+        _values[layer]!.Pointer + ((((long)block * NumKvHeads) + kvHead) * ValueHeadBytes);
 
     /// <summary>Writes one token's keys and values, each <c>[kvHeads][headDim]</c>, to a slot.</summary>
     public void Write(int layer, int slot, float* keys, float* values)
@@ -83,9 +91,9 @@ internal sealed unsafe class KvCache : IDisposable
 
     public void Dispose()
     {
-        foreach (NativeBuffer buffer in _keys.Concat(_values))
+        foreach (NativeBuffer? buffer in _keys.Concat(_values))
         {
-            buffer.Dispose();
+            buffer?.Dispose();
         }
     }
 

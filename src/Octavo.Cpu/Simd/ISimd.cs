@@ -6,8 +6,8 @@ namespace Octavo.Cpu.Simd;
 
 /// <summary>
 /// A vector of float32 lanes, so that a kernel is written once and closed over each width; the JIT resolves every call.
-/// All operations are correctly rounded or fused per lane, so a kernel that fixes its order of additions gives the same
-/// bits at every width.
+/// All operations but <see cref="Exp"/> are correctly rounded or fused per lane, so a kernel that fixes its order of
+/// additions gives the same bits at every width; the bits of an exponential are the runtime's own.
 /// </summary>
 internal unsafe interface ISimd<TVector>
     where TVector : struct

@@ -14,7 +14,8 @@ internal interface ITeamWork
 /// </summary>
 internal sealed class ThreadTeam : IDisposable
 {
-    // About 20 µs of pause instructions: longer than the gap between two steps of a busy engine.
+    // Tens of microseconds: longer than the gap between two steps that sample a few rows. Behind a longer one the team
+    // is woken, which costs about as much again.
     private const int SpinsBeforeSleep = 400;
     private const int SpinsBeforeYield = 200;
 

@@ -34,3 +34,21 @@ internal readonly record struct BlockHash(ulong A, ulong B, ulong C, ulong D)
         return MemoryMarshal.Read<BlockHash>(digest);
     }
 }
+
+/// <summary>The hashes of a prompt's full blocks, computed when first needed and once for all completions of the prompt.</summary>
+internal sealed class PromptHashes(string? salt)
+{
+    private readonly List<BlockHash> _hashes = [];
+
+    public BlockHash Root { get; } = BlockHash.Root(salt);
+
+    public BlockHash At(int block, ReadOnlySpan<int> tokens, int blockSize)
+    {
+        for (int i = _hashes.Count; i <= block; i++)
+        {
+            _hashes.Add((i == 0 ? Root : _hashes[i - 1]).Next(tokens.Slice(i * blockSize, blockSize)));
+        }
+
+        return _hashes[block];
+    }
+}

@@ -7,7 +7,7 @@ namespace Octavo.Engine.Blocks;
 /// </summary>
 internal sealed class KvCacheManager(BlockPool pool, bool enablePrefixCaching, double watermark = 0)
 {
-    private readonly int _watermarkBlocks = (int)(watermark * pool.Count);
+    private readonly int _watermarkBlocks = (int)Math.Ceiling(watermark * pool.Count);
 
     public BlockPool Pool => pool;
 
@@ -22,10 +22,10 @@ internal sealed class KvCacheManager(BlockPool pool, bool enablePrefixCaching, d
     /// requests run in this step, some blocks are kept for their growth.
     /// </summary>
     /// <param name="request">A request without blocks.</param>
-    /// <param name="chunk">From the number of uncomputed tokens to how many of them this step takes.</param>
+    /// <param name="chunk">How many tokens this step takes, once the cached ones are known.</param>
     /// <param name="keepWatermark">Keep the watermark's blocks free.</param>
     /// <returns>False where there is no room.</returns>
-    public bool TryAdmit(Request request, Func<int, int> chunk, bool keepWatermark)
+    public bool TryAdmit(Request request, Func<Request, int> chunk, bool keepWatermark)
     {
         int hitBlocks = CountCachedBlocks(request, out int hitsInFreeQueue);
         int needed = BlocksFor(request.NumTokens) - hitBlocks;
@@ -46,11 +46,11 @@ internal sealed class KvCacheManager(BlockPool pool, bool enablePrefixCaching, d
         if (request.NumPreemptions == 0)
         {
             request.NumCachedTokens = request.NumComputedTokens;
-            PrefixQueries += request.NumTokens;
+            PrefixQueries += ReadsCache(request) ? request.NumTokens : 0;
             PrefixHits += request.NumComputedTokens;
         }
 
-        Grow(request, chunk(request.NumTokens - request.NumComputedTokens));
+        Grow(request, chunk(request));
         return true;
     }
 
@@ -88,7 +88,7 @@ internal sealed class KvCacheManager(BlockPool pool, bool enablePrefixCaching, d
         request.HashBlocks(full, pool.BlockSize);
         for (int i = request.NumPublishedBlocks; i < full; i++)
         {
-            if (enablePrefixCaching || request.SharesPromptWithSiblings)
+            if (Caches(request))
             {
                 pool.Publish(request.Blocks[i], request.Hashes[i]);
             }
@@ -100,8 +100,7 @@ internal sealed class KvCacheManager(BlockPool pool, bool enablePrefixCaching, d
     private int CountCachedBlocks(Request request, out int inFreeQueue)
     {
         inFreeQueue = 0;
-        bool caching = enablePrefixCaching || request.SharesPromptWithSiblings;
-        if (!caching || request.SkipReadingPrefixCache)
+        if (!ReadsCache(request))
         {
             return 0;
         }
@@ -121,6 +120,10 @@ internal sealed class KvCacheManager(BlockPool pool, bool enablePrefixCaching, d
 
         return most;
     }
+
+    private bool Caches(Request request) => enablePrefixCaching || request.SharesPromptWithSiblings;
+
+    private bool ReadsCache(Request request) => Caches(request) && !request.SkipReadingPrefixCache;
 
     private int BlocksFor(int tokens) => (tokens + pool.BlockSize - 1) / pool.BlockSize;
 }

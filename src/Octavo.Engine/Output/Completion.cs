@@ -16,9 +16,10 @@ internal sealed class Completion : Request
     private int _emittedChars;
     private int _emittedTokens;
     private bool _endEmitted;
+    private int _scheduledPreemptions;
 
     public Completion(RequestGroup group, int index, long arrival, SamplingState sampling, IncrementalDetokenizer? detokenizer)
-        : base(group.Id, group.PromptTokenIds, group.MaxOutputTokens, group.Priority, arrival, group.CacheSalt)
+        : base(group.Id, group.PromptTokenIds, group.MaxOutputTokens, group.Priority, arrival, group.PromptHashes)
     {
         (Group, Index, Sampling, _detokenizer) = (group, index, sampling, detokenizer);
         _stops = new StopStrings(group.Parameters.Stop);
@@ -30,7 +31,15 @@ internal sealed class Completion : Request
 
     public SamplingState Sampling { get; }
 
+    /// <summary>When it last left the queue; preemption sends it back there.</summary>
+    public long ScheduledTimestamp { get; private set; }
+
+    public long FirstTokenTimestamp { get; set; }
+
     public long LastTokenTimestamp { get; set; }
+
+    /// <summary>What went wrong with it; null where nothing did.</summary>
+    public Exception? Error { get; private set; }
 
     public FinishReason? FinishReason { get; private set; }
 
@@ -91,6 +100,22 @@ internal sealed class Completion : Request
         }
     }
 
+    /// <summary>Notes that a step takes it up; only the first after it stood in the queue counts.</summary>
+    public void MarkScheduled(long timestamp)
+    {
+        if (ScheduledTimestamp == 0 || _scheduledPreemptions != NumPreemptions)
+        {
+            (ScheduledTimestamp, _scheduledPreemptions) = (timestamp, NumPreemptions);
+        }
+    }
+
+    /// <summary>Ends the completion because something is wrong with it alone.</summary>
+    public void Fail(Exception error)
+    {
+        Error = error;
+        FinishReason = Octavo.FinishReason.Error;
+    }
+
     /// <summary>Ends the completion; text that was withheld comes out.</summary>
     public void End(FinishReason reason, StopReason? stop)
     {
@@ -127,14 +152,14 @@ internal sealed class Completion : Request
     {
         for (int size = detection.MinPatternSize; size <= detection.MaxPatternSize; size++)
         {
-            int length = size * detection.MinCount;
+            long length = (long)size * detection.MinCount;
             if (length > output.Length)
             {
                 return false;
             }
 
             // A run of equal patterns equals itself shifted by one pattern.
-            ReadOnlySpan<int> end = output[^length..];
+            ReadOnlySpan<int> end = output[^(int)length..];
             if (end[size..].SequenceEqual(end[..^size]))
             {
                 return true;

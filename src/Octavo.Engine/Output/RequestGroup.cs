@@ -1,3 +1,4 @@
+using Octavo.Engine.Blocks;
 using Octavo.Engine.Sampling;
 
 namespace Octavo.Engine.Output;
@@ -21,20 +22,17 @@ internal sealed class RequestGroup
 
     public required int Priority { get; init; }
 
-    public required string? CacheSalt { get; init; }
+    public required PromptHashes PromptHashes { get; init; }
 
     /// <summary>Receives the group's outputs, on the engine's thread.</summary>
     public required Action<RequestOutput> Sink { get; init; }
 
     public required long ArrivalTimestamp { get; init; }
 
-    public long FirstScheduledTimestamp { get; set; }
-
-    public long FirstTokenTimestamp { get; set; }
-
-    public long LastTokenTimestamp { get; set; }
-
     public Completion[] Completions { get; set; } = [];
+
+    /// <summary>True once it has been taken out of the engine.</summary>
+    public bool IsForgotten { get; set; }
 
     public bool IsFinished => Array.TrueForAll(Completions, c => c.IsFinished);
 
@@ -80,25 +78,18 @@ internal sealed class RequestGroup
             return;
         }
 
-        bool delta = Parameters.OutputKind == OutputKind.Delta;
-        IEnumerable<Completion> told = delta ? Completions.Where(c => c.HasNews) : Completions;
-        var outputs = new List<CompletionOutput>(Completions.Length);
-        bool due = finished || Array.Exists(Completions, c => c.HasNews && c.IsDue);
-        if (!due)
+        if (!finished && !Array.Exists(Completions, c => c.HasNews && c.IsDue))
         {
             return;
         }
 
-        foreach (Completion completion in told)
-        {
-            if (!delta || completion.IsDue)
-            {
-                outputs.Add(completion.TakeOutput(delta));
-            }
-        }
+        bool delta = Parameters.OutputKind == OutputKind.Delta;
+        CompletionOutput[] outputs =
+            [.. Completions.Where(c => !delta || (c.HasNews && c.IsDue)).Select(c => c.TakeOutput(delta))];
 
-        bool withPrompt = !delta || !_promptLogprobsEmitted;
-        _promptLogprobsEmitted = true;
+        // Siblings may speak before the completion that scores the prompt is through with it.
+        bool withPrompt = NextPromptRow >= EndPromptRow && (!delta || !_promptLogprobsEmitted);
+        _promptLogprobsEmitted |= withPrompt;
         Sink(new RequestOutput
         {
             RequestId = Id,
@@ -108,8 +99,10 @@ internal sealed class RequestGroup
             PromptTokenIdLogprobs = withPrompt ? _candidateLogprobs?.ToArray() : null,
             Outputs = outputs,
             Finished = finished,
+            Error = Array.Find(Completions, c => c.Error is not null)?.Error,
             NumCachedTokens = Completions[0].NumCachedTokens,
-            Timings = new RequestTimings(Since(FirstScheduledTimestamp), Since(FirstTokenTimestamp), Since(LastTokenTimestamp)),
+            Timings = new RequestTimings(
+                Since(Completions[0].ScheduledTimestamp), Since(Completions[0].FirstTokenTimestamp), Since(Completions.Max(c => c.LastTokenTimestamp))),
         });
 
         TimeSpan Since(long timestamp) => timestamp == 0 ? TimeSpan.Zero : time.GetElapsedTime(ArrivalTimestamp, timestamp);

@@ -16,7 +16,7 @@ internal sealed class Sampler(int vocabSize)
     /// <summary>Draws the next token; <paramref name="logits"/> is overwritten.</summary>
     public int Sample(SamplingState state, ReadOnlySpan<int> output, Span<float> logits, out PositionLogprobs? logprobs)
     {
-        SamplingParams p = state.Parameters;
+        SamplingParams p = state.Rules.Parameters;
         if (p.WantsLogprobs)
         {
             logits.CopyTo(_raw);
@@ -29,24 +29,35 @@ internal sealed class Sampler(int vocabSize)
     }
 
     private static int? Forced(SamplingState state, int position) =>
-        state.Parameters.TraceDecodeTokenIds is { } trace && position < trace.Count ? trace[position] : state.Thinking?.Forced;
+        state.Rules.Parameters.TraceDecodeTokenIds is { } trace && position < trace.Count ? trace[position] : state.ForcedByThinking;
 
     private int Draw(SamplingState state, ReadOnlySpan<int> output, Span<float> logits)
     {
-        SamplingParams p = state.Parameters;
+        SamplingParams p = state.Rules.Parameters;
         Restrict(state, output, logits);
         state.Penalize(logits);
-        if (p.IsGreedy)
+        float max = VectorMath.Max(logits);
+        if (!float.IsFinite(max))
         {
-            return VectorMath.IndexOfMax(logits);
+            throw NothingToDraw(max);
         }
 
-        float max = VectorMath.Max(logits);
+        if (p.IsGreedy)
+        {
+            return logits.IndexOf(max);
+        }
+
         VectorMath.ExpScaled(logits, max, 1 / Math.Max(p.Temperature, LeastTemperature), _weights);
         double uniform = Philox.Uniform(state.Seed, state.Completion, output.Length);
         bool all = p.TopK <= 0 && p.TopP >= 1 && p.MinP <= 0;
         return all ? PickFromAll(uniform) : PickFromBest(p, uniform);
     }
+
+    private static Exception NothingToDraw(float max) => float.IsNegativeInfinity(max)
+        ? new InvalidRequestException(
+            "allowed_token_ids", "no token may be drawn: allowed_token_ids, bad_words, logit_bias and min_tokens together forbid all of them")
+        : new InvalidRequestException(
+            "repetition_penalty", $"the logits are not finite ({max}) after penalties and hooks; use a milder repetition_penalty");
 
     private static void Restrict(SamplingState state, ReadOnlySpan<int> output, Span<float> logits)
     {
@@ -55,7 +66,7 @@ internal sealed class Sampler(int vocabSize)
             process(output, logits);
         }
 
-        if (state.Allowed is { } allowed)
+        if (state.Rules.Allowed is { } allowed)
         {
             for (int i = 0; i < logits.Length; i++)
             {
@@ -66,7 +77,7 @@ internal sealed class Sampler(int vocabSize)
             }
         }
 
-        foreach (int[] word in state.BadWords)
+        foreach (int[] word in state.Rules.BadWords)
         {
             if (output.EndsWith(word.AsSpan(0, word.Length - 1)))
             {
@@ -74,15 +85,15 @@ internal sealed class Sampler(int vocabSize)
             }
         }
 
-        if (output.Length < state.Parameters.MinTokens)
+        if (output.Length < state.Rules.Parameters.MinTokens)
         {
-            foreach (int token in state.EndTokenIds)
+            foreach (int token in state.Rules.EndTokenIds)
             {
                 logits[token] = float.NegativeInfinity;
             }
         }
 
-        if (state.Parameters.LogitBias is { } biases)
+        if (state.Rules.Parameters.LogitBias is { } biases)
         {
             foreach ((int token, float bias) in biases)
             {

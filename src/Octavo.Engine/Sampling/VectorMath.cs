@@ -12,6 +12,7 @@ internal static class VectorMath
 {
     private const int Lanes = 16;
 
+    /// <summary>The greatest element; NaN where one is.</summary>
     public static float Max(ReadOnlySpan<float> row)
     {
         var lanes = Vector512.Create(float.NegativeInfinity);
@@ -34,9 +35,6 @@ internal static class VectorMath
 
         return max;
     }
-
-    /// <summary>The index of the first greatest element; 0 where no element is a number.</summary>
-    public static int IndexOfMax(ReadOnlySpan<float> row) => Math.Max(row.IndexOf(Max(row)), 0);
 
     /// <summary>How many elements are at least as great as <paramref name="threshold"/>.</summary>
     public static int CountAtLeast(ReadOnlySpan<float> row, float threshold)

@@ -18,17 +18,17 @@ internal enum RequestStatus
 /// </summary>
 internal class Request
 {
-    private readonly BlockHash _root;
+    private readonly PromptHashes _promptHashes;
     private int[] _tokens;
 
     public Request(
-        string id, ReadOnlySpan<int> promptTokenIds, int maxOutputTokens, int priority, long arrival, string? salt = null)
+        string id, ReadOnlySpan<int> promptTokenIds, int maxOutputTokens, int priority, long arrival, PromptHashes promptHashes)
     {
         (Id, Priority, Arrival, NumPromptTokens) = (id, priority, arrival, promptTokenIds.Length);
         _tokens = new int[promptTokenIds.Length + Math.Min(maxOutputTokens, 256)];
         promptTokenIds.CopyTo(_tokens);
         NumTokens = promptTokenIds.Length;
-        _root = BlockHash.Root(salt);
+        _promptHashes = promptHashes;
     }
 
     public string Id { get; }
@@ -62,8 +62,8 @@ internal class Request
 
     public int NumPublishedBlocks { get; set; }
 
-    /// <summary>The most tokens one step may take of this request.</summary>
-    public int MaxTokensPerStep { get; init; } = int.MaxValue;
+    /// <summary>Its prompt's tokens are scored, so that each needs a row of logits.</summary>
+    public bool ScoresPrompt { get; init; }
 
     public bool SkipReadingPrefixCache { get; init; }
 
@@ -89,7 +89,10 @@ internal class Request
     {
         for (int i = Hashes.Count; i < count; i++)
         {
-            Hashes.Add((i == 0 ? _root : Hashes[i - 1]).Next(Tokens.Slice(i * blockSize, blockSize)));
+            bool inPrompt = (i + 1) * blockSize <= NumPromptTokens;
+            Hashes.Add(inPrompt
+                ? _promptHashes.At(i, Tokens, blockSize)
+                : (i == 0 ? _promptHashes.Root : Hashes[i - 1]).Next(Tokens.Slice(i * blockSize, blockSize)));
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Octavo.Engine.Blocks;
 
 namespace Octavo.Engine.Scheduling;
@@ -5,7 +6,11 @@ namespace Octavo.Engine.Scheduling;
 /// <summary>The limits of one step.</summary>
 /// <param name="MaxNumSeqs">The most requests that run at once.</param>
 /// <param name="MaxNumBatchedTokens">The most tokens one step computes; at least <paramref name="MaxNumSeqs"/>.</param>
-internal readonly record struct StepLimits(int MaxNumSeqs, int MaxNumBatchedTokens);
+/// <param name="MaxScoredTokens">
+/// The most tokens of requests that score their prompts: each of them needs a row of logits. A running request takes one
+/// all the same.
+/// </param>
+internal readonly record struct StepLimits(int MaxNumSeqs, int MaxNumBatchedTokens, int MaxScoredTokens = int.MaxValue);
 
 /// <summary>
 /// Decides what each step computes: continuous batching with chunked prefill, as in vLLM's scheduler. A pure state
@@ -53,7 +58,7 @@ internal sealed class Scheduler(KvCacheManager cache)
     public StepPlan Schedule(StepLimits limits)
     {
         _plan.Clear();
-        ScheduleRunning(limits.MaxNumBatchedTokens);
+        ScheduleRunning(limits);
         if (_plan.NumPreempted == 0)
         {
             ScheduleWaiting(limits);
@@ -73,15 +78,16 @@ internal sealed class Scheduler(KvCacheManager cache)
         }
     }
 
-    private void ScheduleRunning(int budget)
+    private void ScheduleRunning(StepLimits limits)
     {
-        for (int i = 0; i < _running.Count && budget > 0; i++)
+        for (int i = 0; i < _running.Count && _plan.NumTokens < limits.MaxNumBatchedTokens; i++)
         {
             Request request = _running[i];
+            int budget = limits.MaxNumBatchedTokens - _plan.NumTokens;
 
             // One token stays for each request behind this one, so that a long prompt does not halt their decoding.
             int share = Math.Max(1, budget - (_running.Count - i - 1));
-            int chunk = Math.Min(Math.Min(request.NumTokens - request.NumComputedTokens, share), request.MaxTokensPerStep);
+            int chunk = Chunk(request, share, limits);
             bool fits = cache.TryGrow(request, chunk);
             while (!fits && request.Status == RequestStatus.Running)
             {
@@ -92,7 +98,6 @@ internal sealed class Scheduler(KvCacheManager cache)
             if (fits)
             {
                 Take(request, chunk);
-                budget -= chunk;
             }
         }
     }
@@ -104,8 +109,7 @@ internal sealed class Scheduler(KvCacheManager cache)
             && _plan.NumTokens < limits.MaxNumBatchedTokens)
         {
             int budget = limits.MaxNumBatchedTokens - _plan.NumTokens;
-            int Chunk(int uncomputed) => Math.Min(Math.Min(uncomputed, budget), request.MaxTokensPerStep);
-            if (!cache.TryAdmit(request, Chunk, keepWatermark: !_plan.IsEmpty))
+            if (!cache.TryAdmit(request, r => Chunk(r, budget, limits), keepWatermark: !_plan.IsEmpty))
             {
                 break;
             }
@@ -114,8 +118,14 @@ internal sealed class Scheduler(KvCacheManager cache)
             int place = _running.BinarySearch(request, Request.Order.Instance);
             _running.Insert(~place, request);
             request.Status = RequestStatus.Running;
-            Take(request, Chunk(request.NumTokens - request.NumComputedTokens));
+            Take(request, Chunk(request, budget, limits));
         }
+    }
+
+    private int Chunk(Request request, int budget, StepLimits limits)
+    {
+        int chunk = Math.Min(request.NumTokens - request.NumComputedTokens, budget);
+        return request.ScoresPrompt ? Math.Clamp(limits.MaxScoredTokens - _plan.NumScoredTokens, 1, chunk) : chunk;
     }
 
     private void Take(Request request, int chunk)
@@ -126,6 +136,8 @@ internal sealed class Scheduler(KvCacheManager cache)
 
     private void Preempt(Request victim)
     {
+        // Blocks that this step publishes stand in the cache before they are computed (decision 2).
+        Debug.Assert(_plan.Requests.All(s => s.Request != victim), "what is scheduled stays scheduled");
         _running.RemoveAt(_running.Count - 1);
         cache.Release(victim);
         victim.NumComputedTokens = 0;

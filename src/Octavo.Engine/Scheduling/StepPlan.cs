@@ -16,6 +16,9 @@ internal sealed class StepPlan
 
     public int NumTokens { get; private set; }
 
+    /// <summary>Tokens of requests that score their prompts.</summary>
+    public int NumScoredTokens { get; private set; }
+
     /// <summary>Requests that lost their blocks while this plan was made.</summary>
     public int NumPreempted { get; private set; }
 
@@ -24,13 +27,14 @@ internal sealed class StepPlan
     internal void Clear()
     {
         _requests.Clear();
-        (NumTokens, NumPreempted) = (0, 0);
+        (NumTokens, NumScoredTokens, NumPreempted) = (0, 0, 0);
     }
 
     internal void Add(ScheduledRequest scheduled)
     {
         _requests.Add(scheduled);
         NumTokens += scheduled.NumTokens;
+        NumScoredTokens += scheduled.Request.ScoresPrompt ? scheduled.NumTokens : 0;
     }
 
     internal void CountPreemption() => NumPreempted++;
