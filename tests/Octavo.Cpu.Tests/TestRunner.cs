@@ -68,15 +68,15 @@ internal sealed class TestRunner : IDisposable
     /// <summary>An engine over the runner, which it then owns.</summary>
     public LlmEngine Engine(
         int maxTokens = 512, bool prefixCaching = true, int maxSeqs = 64, LogitsProcessorFactory? processor = null) => new(Runner, null, new LlmEngineOptions
-    {
-        LogitsProcessors = processor is null ? [] : [processor],
-        MaxModelLen = Math.Min(Description.Spec.MaxPositionEmbeddings, Runner.NumBlocks * Runner.BlockSize),
-        MaxNumSeqs = Math.Min(maxSeqs, maxTokens),
-        MaxNumBatchedTokens = maxTokens,
-        EnablePrefixCaching = prefixCaching,
-        MaxLogprobs = -1,
-        EosTokenIds = Description.EosTokenIds,
-    });
+        {
+            LogitsProcessors = processor is null ? [] : [processor],
+            MaxModelLen = Math.Min(Description.Spec.MaxPositionEmbeddings, Runner.NumBlocks * Runner.BlockSize),
+            MaxNumSeqs = Math.Min(maxSeqs, maxTokens),
+            MaxNumBatchedTokens = maxTokens,
+            EnablePrefixCaching = prefixCaching,
+            MaxLogprobs = -1,
+            EosTokenIds = Description.EosTokenIds,
+        });
 
     public void Dispose()
     {
