@@ -75,6 +75,7 @@ internal static class CommandLine
             ChatCommand.Make(),
             ServeCommand.Make(),
             InspectCommand.Make(),
+            BenchCommand.Make(),
         };
         foreach (Option option in root.Options)
         {

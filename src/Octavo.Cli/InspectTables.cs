@@ -15,18 +15,25 @@ internal static class InspectTables
     /// <param name="everyTensor">List each tensor instead of folding layers.</param>
     public static void Write(InspectReport report, bool everyTensor)
     {
-        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Terminal.Out) });
-        if (Console.IsOutputRedirected)
-        {
-            console.Profile.Width = RedirectedWidth;
-            console.Profile.Capabilities.Ansi = false;
-        }
-
+        IAnsiConsole console = Console();
         console.Write(Facts(report.Plan.Name, [("directory", report.Plan.Path), .. report.SpecRows()]));
         console.Write(Tensors(report, everyTensor));
         console.Write(Facts("memory", Memory(report)));
         console.Write(Facts("processor", Processor(report)));
         Terminal.Out.Flush();
+    }
+
+    /// <summary>Standard output, for tables.</summary>
+    public static IAnsiConsole Console()
+    {
+        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Terminal.Out) });
+        if (System.Console.IsOutputRedirected)
+        {
+            console.Profile.Width = RedirectedWidth;
+            console.Profile.Capabilities.Ansi = false;
+        }
+
+        return console;
     }
 
     private static Table Facts(string title, IEnumerable<(string Name, string Value)> rows)

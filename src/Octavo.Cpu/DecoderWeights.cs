@@ -139,11 +139,11 @@ internal sealed class DecoderWeights : IDisposable
     {
         _cancellation.ThrowIfCancellationRequested();
         MatrixSource[] sources =
-            [.. names.Select(n => new MatrixSource(_checkpoint.Get(n.Weight), n.Bias is null ? null : _checkpoint.Get(n.Bias)))];
+            [.. names.Select<LinearTensors, MatrixSource>(n => new TensorMatrix(_checkpoint.Get(n.Weight), n.Bias is null ? null : _checkpoint.Get(n.Bias)))];
         var linear = new Linear(sources, _format, _isa);
         _owned.Add(linear);
         Bytes += linear.Bytes;
-        _done += sources.Sum(s => s.Weight.ByteLength);
+        _done += names.Sum(n => _checkpoint.Get(n.Weight).ByteLength);
         _progress?.Report(new LoadProgress(Math.Min(_done, _total), _total));
         return linear;
     }

@@ -20,6 +20,7 @@ public sealed class ProjectGraphTests
 
     private static readonly Dictionary<string, string[]> AllowedPackages = new()
     {
+        ["Octavo.Cpu"] = ["Iced"],
         ["Octavo"] = ["Microsoft.Extensions.AI.Abstractions", "Microsoft.Extensions.DependencyInjection.Abstractions"],
         ["Octavo.Cli"] = ["System.CommandLine", "Spectre.Console"],
     };

@@ -1,5 +1,4 @@
 using Octavo.Cpu.Simd;
-using Octavo.Formats;
 
 namespace Octavo.Cpu.Kernels;
 
@@ -12,11 +11,6 @@ public enum WeightFormat
     /// <summary>Two bytes a weight; checkpoints in bfloat16 lose nothing.</summary>
     BFloat16,
 }
-
-/// <summary>A matrix (and bias) of a checkpoint; several may be stacked into one <see cref="PackedPanels"/>.</summary>
-/// <param name="Weight"><c>[out, in]</c></param>
-/// <param name="Bias"><c>[out]</c>, or null.</param>
-internal sealed record MatrixSource(Tensor Weight, Tensor? Bias);
 
 /// <summary>
 /// A weight matrix in the order that kernels read it: panels of 32 output features, each <c>[inFeatures][32]</c>, read
@@ -32,13 +26,13 @@ internal sealed unsafe class PackedPanels : IDisposable
 
     public PackedPanels(IReadOnlyList<MatrixSource> sources, WeightFormat format)
     {
-        InFeatures = checked((int)sources[0].Weight.Shape[1]);
-        OutFeatures = checked((int)sources.Sum(s => s.Weight.Shape[0]));
+        InFeatures = sources[0].Columns;
+        OutFeatures = checked(sources.Sum(s => s.Rows));
         (Format, Count) = (format, (OutFeatures + Width - 1) / Width);
         int size = format == WeightFormat.Float32 ? Float32Element.Size : BFloat16Element.Size;
         PanelBytes = (long)InFeatures * Width * size;
         _weights = new NativeBuffer(PanelBytes * Count);
-        _bias = sources.Any(s => s.Bias is not null) ? NativeBuffer.OfFloats((long)Count * Width) : null;
+        _bias = sources.Any(s => s.HasBias) ? NativeBuffer.OfFloats((long)Count * Width) : null;
         if (format == WeightFormat.Float32)
         {
             Pack<Float32Element>(sources);
@@ -80,24 +74,22 @@ internal sealed unsafe class PackedPanels : IDisposable
         int first = 0;
         foreach (MatrixSource source in sources)
         {
-            int rows = (int)source.Weight.Shape[0];
             int start = first;
-            Parallel.For(0, rows, row => PackRow<TElement>(source.Weight, row, start + row));
-            if (source.Bias is { } bias)
+            Parallel.For(0, source.Rows, row => PackRow<TElement>(source, row, start + row));
+            if (source.HasBias)
             {
-                ElementConversion.ToFloat32(bias.Type, bias.Bytes(0, (int)bias.ByteLength), new Span<float>(_bias!.Floats + start, rows));
+                source.ReadBias(new Span<float>(_bias!.Floats + start, source.Rows));
             }
 
-            first += rows;
+            first += source.Rows;
         }
     }
 
-    private void PackRow<TElement>(Tensor weight, int row, int feature)
+    private void PackRow<TElement>(MatrixSource source, int row, int feature)
         where TElement : struct, IElement
     {
         float[] values = System.Buffers.ArrayPool<float>.Shared.Rent(InFeatures);
-        int rowBytes = (int)(weight.ByteLength / weight.Shape[0]);
-        ElementConversion.ToFloat32(weight.Type, weight.Bytes((long)row * rowBytes, rowBytes), values.AsSpan(0, InFeatures));
+        source.ReadRow(row, values.AsSpan(0, InFeatures));
         byte* destination = Panel(feature / Width) + ((long)(feature % Width) * TElement.Size);
         for (int k = 0; k < InFeatures; k++)
         {

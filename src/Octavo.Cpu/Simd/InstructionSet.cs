@@ -23,7 +23,7 @@ public static class ProcessorFeatures
 
     /// <summary>The widest set that this processor and runtime have.</summary>
     public static InstructionSet Supported { get; } =
-        Avx512F.IsSupported && Avx512BW.IsSupported && Avx512DQ.IsSupported && Avx512F.VL.IsSupported ? InstructionSet.Avx512
+        Codegen.CpuFeatures.Avx512 ? InstructionSet.Avx512
         : Avx2.IsSupported && Fma.IsSupported ? InstructionSet.Avx2
         : InstructionSet.Portable;
 

@@ -1,0 +1,146 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using Octavo.Cpu.Codegen;
+using Octavo.Cpu.Simd;
+using Octavo.Cpu.Threading;
+
+namespace Octavo.Cpu.Measuring;
+
+/// <summary>
+/// What this machine can do at most, measured with all threads at once: results are stated as fractions of it. Rates are
+/// medians of several runs; null where the processor lacks the instruction.
+/// </summary>
+public sealed record MachineCeilings
+{
+    private const int Runs = 7;
+    private const long ReadBytes = 512L << 20;
+
+    /// <summary>Threads that measured.</summary>
+    public required int Threads { get; init; }
+
+    /// <summary>Bytes a second that the threads read from memory, forward, from a buffer that no cache holds.</summary>
+    public required double ReadBandwidth { get; init; }
+
+    /// <summary>Float32 operations a second (a fused multiply-add is two).</summary>
+    public required double Float32Peak { get; init; }
+
+    /// <summary>Operations a second of bfloat16 dot products (<c>vdpbf16ps</c>).</summary>
+    public double? BFloat16Peak { get; init; }
+
+    /// <summary>Operations a second of byte dot products (<c>vpdpbusd</c>).</summary>
+    public double? Int8Peak { get; init; }
+
+    /// <summary>Measures, in about two seconds.</summary>
+    /// <param name="threads">Threads that work at once; null takes one a processor.</param>
+    public static unsafe MachineCeilings Measure(int? threads = null)
+    {
+        using var team = new ThreadTeam(threads ?? Environment.ProcessorCount);
+        using var buffer = new NativeBuffer(ReadBytes);
+        new Span<byte>(buffer.Pointer, (int)ReadBytes).Fill(1);
+        double bandwidth = ReadBytes / Median(team, new ReadWork(team.Count, buffer));
+        return new MachineCeilings
+        {
+            Threads = team.Count,
+            ReadBandwidth = bandwidth,
+            Float32Peak = CpuFeatures.Avx512
+                ? Peak(team, PeakLoops.Float32(), 32)
+                : team.Count * ManagedWork.Operations / Median(team, new ManagedWork()),
+            BFloat16Peak = CpuFeatures.Avx512Bf16 ? Peak(team, PeakLoops.BFloat16(), 64) : null,
+            Int8Peak = CpuFeatures.Avx512Vnni ? Peak(team, PeakLoops.Bytes(), 128) : null,
+        };
+    }
+
+    private static unsafe double Peak(ThreadTeam team, delegate* unmanaged<long, void> loop, int operationsPerInstruction) =>
+        (double)team.Count * LoopWork.Turns * PeakLoops.InstructionsPerTurn * operationsPerInstruction / Median(team, new LoopWork(loop));
+
+    private static double Median(ThreadTeam team, ITeamWork work)
+    {
+        team.Run(work);
+        var seconds = new double[Runs];
+        for (int i = 0; i < Runs; i++)
+        {
+            long started = Stopwatch.GetTimestamp();
+            team.Run(work);
+            seconds[i] = Stopwatch.GetElapsedTime(started).TotalSeconds;
+        }
+
+        Array.Sort(seconds);
+        return seconds[Runs / 2];
+    }
+
+    private sealed unsafe class LoopWork(delegate* unmanaged<long, void> loop) : ITeamWork
+    {
+        public const long Turns = 2_000_000;
+
+        private readonly delegate* unmanaged<long, void> _loop = loop;
+
+        public void Run(int worker) => _loop(Turns);
+    }
+
+    private sealed unsafe class ReadWork(int workers, NativeBuffer buffer) : ITeamWork
+    {
+        public void Run(int worker)
+        {
+            long share = buffer.Length / workers / 512 * 512;
+            byte* p = buffer.Pointer + (worker * share);
+            byte* end = p + share;
+            Vector512<long> a = default, b = default, c = default, d = default;
+            for (; p < end; p += 256)
+            {
+                a |= Vector512.Load((long*)p);
+                b |= Vector512.Load((long*)(p + 64));
+                c |= Vector512.Load((long*)(p + 128));
+                d |= Vector512.Load((long*)(p + 192));
+            }
+
+            Consume((a | b | c | d)[0]);
+        }
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        private static void Consume(long value) => GC.KeepAlive(value == 0 ? typeof(ReadWork) : null);
+    }
+
+    /// <summary>Float32 where we emit no code: the compiler's own multiply-adds on eight accumulators.</summary>
+    private sealed unsafe class ManagedWork : ITeamWork
+    {
+        private const int Turns = 4_000_000;
+
+        public static double Operations => Turns * 8.0 * 2 * (Vector256.IsHardwareAccelerated ? Simd256.Count : Simd128.Count);
+
+        public void Run(int worker)
+        {
+            if (Vector256.IsHardwareAccelerated)
+            {
+                Loop<Vector256<float>, Simd256>();
+            }
+            else
+            {
+                Loop<Vector128<float>, Simd128>();
+            }
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private static void Loop<TVector, TSimd>()
+            where TVector : struct
+            where TSimd : struct, ISimd<TVector>
+        {
+            TVector a = default, b = default, c = default, d = default, e = default, f = default, g = default, h = default;
+            TVector x = TSimd.Broadcast(0.5f);
+            for (int i = 0; i < Turns; i++)
+            {
+                a = TSimd.MultiplyAdd(a, x, x);
+                b = TSimd.MultiplyAdd(b, x, x);
+                c = TSimd.MultiplyAdd(c, x, x);
+                d = TSimd.MultiplyAdd(d, x, x);
+                e = TSimd.MultiplyAdd(e, x, x);
+                f = TSimd.MultiplyAdd(f, x, x);
+                g = TSimd.MultiplyAdd(g, x, x);
+                h = TSimd.MultiplyAdd(h, x, x);
+            }
+
+            float* keep = stackalloc float[16];
+            TSimd.Store(TSimd.Add(TSimd.Add(TSimd.Add(a, b), TSimd.Add(c, d)), TSimd.Add(TSimd.Add(e, f), TSimd.Add(g, h))), keep);
+        }
+    }
+}
