@@ -69,12 +69,13 @@ internal sealed partial class Api
     private async Task TokenizeAsync(HttpContext context)
     {
         var request = new TokenizeRequest();
-        using (JsonDocument body = await RequestBody.ParseAsync(context))
+        using (JsonDocument body = await RequestBody.ParseAsync(context, context.RequestAborted))
         {
             Read(body, request, TokenizeRequest.Fields);
         }
 
         CheckModel(request.Model);
+        request.Check();
         Tokenizer tokenizer = RequireTokenizer();
         int[] tokens;
         if (request.Prompt is { } prompt)
@@ -83,7 +84,6 @@ internal sealed partial class Api
         }
         else
         {
-            request.Conversation.Check();
             tokens = tokenizer.Encode(_jobs.Render(request.Conversation), request.AddSpecialTokens ?? false);
         }
 
@@ -115,7 +115,7 @@ internal sealed partial class Api
     private async Task DetokenizeAsync(HttpContext context)
     {
         var request = new DetokenizeRequest();
-        using (JsonDocument body = await RequestBody.ParseAsync(context))
+        using (JsonDocument body = await RequestBody.ParseAsync(context, context.RequestAborted))
         {
             Read(body, request, DetokenizeRequest.Fields);
         }

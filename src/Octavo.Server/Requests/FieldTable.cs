@@ -55,12 +55,12 @@ internal sealed class FieldTable<T> : IEnumerable<KeyValuePair<string, Action<T,
 internal static class RequestBody
 {
     /// <summary>Parses a body, whatever its content type says, as vLLM does.</summary>
-    public static async Task<JsonDocument> ParseAsync(HttpContext context)
+    public static async Task<JsonDocument> ParseAsync(HttpContext context, CancellationToken cancellation)
     {
         JsonDocument document;
         try
         {
-            document = await JsonDocument.ParseAsync(context.Request.Body, default, context.RequestAborted);
+            document = await JsonDocument.ParseAsync(context.Request.Body, default, cancellation);
         }
         catch (JsonException e)
         {
