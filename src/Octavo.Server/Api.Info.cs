@@ -69,7 +69,7 @@ internal sealed partial class Api
     private async Task TokenizeAsync(HttpContext context)
     {
         var request = new TokenizeRequest();
-        using (JsonDocument body = await RequestBody.ParseAsync(context, context.RequestAborted))
+        using (JsonDocument body = await RequestBody.ParseAsync(context))
         {
             Read(body, request, TokenizeRequest.Fields);
         }
@@ -115,7 +115,7 @@ internal sealed partial class Api
     private async Task DetokenizeAsync(HttpContext context)
     {
         var request = new DetokenizeRequest();
-        using (JsonDocument body = await RequestBody.ParseAsync(context, context.RequestAborted))
+        using (JsonDocument body = await RequestBody.ParseAsync(context))
         {
             Read(body, request, DetokenizeRequest.Fields);
         }

@@ -174,10 +174,9 @@ internal sealed partial class Api : IDisposable
         Gate.Enter();
         try
         {
-            // A client that sends or reads too slowly holds its request inside: the gate must reach that too.
+            // A client that sends or reads too slowly holds its request inside, where only the end of the connection reaches it.
             await using CancellationTokenRegistration cut = Gate.Cut.UnsafeRegister(static c => ((HttpContext)c!).Abort(), context);
-            using var ended = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, Gate.Aborted);
-            using (JsonDocument body = await RequestBody.ParseAsync(context, ended.Token))
+            using (JsonDocument body = await RequestBody.ParseAsync(context))
             {
                 Read(body, request, fields, request.Note);
             }
@@ -188,6 +187,7 @@ internal sealed partial class Api : IDisposable
             CheckModel(request.Model);
             request.Check();
             Job job = prepare(request);
+            using var ended = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, Gate.Aborted);
             await using JobRun run = await JobRun.StartAsync(_engine, job, request, ended.Token);
             GenerationResponse response = respond(request, job);
             if (request.Stream)

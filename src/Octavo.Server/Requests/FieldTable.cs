@@ -55,12 +55,13 @@ internal sealed class FieldTable<T> : IEnumerable<KeyValuePair<string, Action<T,
 internal static class RequestBody
 {
     /// <summary>Parses a body, whatever its content type says, as vLLM does.</summary>
-    public static async Task<JsonDocument> ParseAsync(HttpContext context, CancellationToken cancellation)
+    public static async Task<JsonDocument> ParseAsync(HttpContext context)
     {
         JsonDocument document;
         try
         {
-            document = await JsonDocument.ParseAsync(context.Request.Body, default, cancellation);
+            // No token: Kestrel ends a read with its connection, and does not recover from one that a token called off.
+            document = await JsonDocument.ParseAsync(context.Request.Body, default, CancellationToken.None);
         }
         catch (JsonException e)
         {
