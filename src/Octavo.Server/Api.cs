@@ -134,6 +134,9 @@ internal sealed partial class Api : IDisposable
         {
             context.Response.StatusCode = StatusCodes.Status499ClientClosedRequest;
         }
+
+        // A read may learn of the end before the connection does, which would then be drained in vain.
+        context.Abort();
     }
 
     // What is expected of a server, refusing and shutting down, is no trouble; the rest is.
