@@ -116,7 +116,7 @@ internal sealed class EngineMetrics : IDisposable
     public void RecordFinished(Completion completion, long now)
     {
         RequestGroup group = completion.Group;
-        _finished.Add(1, [.. _tags, new("finished_reason", completion.FinishReason!.Value.ToString().ToLowerInvariant())]);
+        _finished.Add(1, [.. _tags, new("finished_reason", completion.FinishReason!.Value.ToWireName())]);
         if (completion.FirstTokenTimestamp == 0)
         {
             return;

@@ -89,6 +89,21 @@ public enum FinishReason
     Repetition,
 }
 
+/// <summary>How reasons are written outside this program.</summary>
+public static class FinishReasonExtensions
+{
+    /// <summary>The name that answers and metrics carry; vLLM's.</summary>
+    public static string ToWireName(this FinishReason reason) => reason switch
+    {
+        FinishReason.Stop => "stop",
+        FinishReason.Length => "length",
+        FinishReason.Abort => "abort",
+        FinishReason.Error => "error",
+        FinishReason.Repetition => "repetition",
+        _ => throw new ArgumentOutOfRangeException(nameof(reason), reason, null),
+    };
+}
+
 /// <summary>What stopped a completion: a token or a text.</summary>
 public readonly record struct StopReason
 {

@@ -75,6 +75,7 @@ internal sealed partial class Api
         }
 
         CheckModel(request.Model);
+        request.Check();
         Tokenizer tokenizer = RequireTokenizer();
         int[] tokens;
         if (request.Prompt is { } prompt)
@@ -83,7 +84,6 @@ internal sealed partial class Api
         }
         else
         {
-            request.Conversation.Check();
             tokens = tokenizer.Encode(_jobs.Render(request.Conversation), request.AddSpecialTokens ?? false);
         }
 

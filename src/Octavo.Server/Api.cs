@@ -11,6 +11,7 @@ using Octavo.Server.Http;
 using Octavo.Server.Metrics;
 using Octavo.Server.Requests;
 using Octavo.Server.Responses;
+using Octavo.Text;
 
 namespace Octavo.Server;
 
@@ -29,10 +30,15 @@ internal sealed partial class Api : IDisposable
     public Api(AsyncEngine engine, ServerOptions options, ILoggerFactory? loggers)
     {
         (_engine, _options) = (engine, options);
-        _jobs = new JobMaker(engine);
         _names = options.ServedModelNames is { Count: > 0 } names ? names : [engine.Model.Name];
         _log = (options.LoggerFactory ?? loggers ?? NullLoggerFactory.Instance).CreateLogger("Octavo.Server");
         Metrics = new ServerMetrics(engine);
+        var chat = new ChatSupport(engine);
+        _jobs = new JobMaker(engine, chat);
+        if (chat.WhyNot is ChatTemplateException unsupported)
+        {
+            LogChatOff(_log, unsupported.Message);
+        }
     }
 
     public RequestGate Gate { get; } = new();
@@ -62,15 +68,21 @@ internal sealed partial class Api : IDisposable
         Gate.Dispose();
     }
 
+    /// <summary>Gives an answer the client's own id, or a new one.</summary>
+    public static void SetRequestId(HttpContext context)
+    {
+        string requestId = context.Request.Headers["X-Request-Id"].ToString();
+        bool fits = requestId.Length is > 0 and <= MaxRequestIdLength && Ascii.IsValid(requestId);
+        context.Response.Headers["X-Request-Id"] = fits ? requestId : Guid.NewGuid().ToString("N");
+    }
+
     private void Map(RouteGroupBuilder group, string method, string pattern, Func<HttpContext, Task> handler) =>
         group.MapMethods(pattern, [method], (RequestDelegate)(context => HandleAsync(context, pattern, handler)));
 
     // What surrounds every endpoint: the id, the limit, the errors, the count.
     private async Task HandleAsync(HttpContext context, string pattern, Func<HttpContext, Task> handler)
     {
-        string requestId = context.Request.Headers["X-Request-Id"].ToString();
-        bool fits = requestId.Length is > 0 and <= MaxRequestIdLength && Ascii.IsValid(requestId);
-        context.Response.Headers["X-Request-Id"] = fits ? requestId : Guid.NewGuid().ToString("N");
+        SetRequestId(context);
         if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
         {
             limit.MaxRequestBodySize = _options.MaxRequestBodyBytes;
@@ -84,31 +96,60 @@ internal sealed partial class Api : IDisposable
         {
             await AnswerAsync(context, e);
         }
-
-        Metrics.CountRequest(context, pattern);
+        finally
+        {
+            Metrics.CountRequest(context, pattern);
+        }
     }
 
     private async Task AnswerAsync(HttpContext context, Exception failure)
     {
         if (ApiException.From(failure, context.RequestAborted.IsCancellationRequested) is not { } error)
         {
-            LogClientLeft(_log, context.Request.Path);
-            context.Response.StatusCode = context.Response.HasStarted ? context.Response.StatusCode : StatusCodes.Status499ClientClosedRequest;
+            NoteClientLeft(context);
             return;
         }
 
-        if (error.Status >= StatusCodes.Status500InternalServerError)
-        {
-            LogFailed(_log, context.Request.Path, failure);
-        }
-
+        LogError(context, error, failure);
         if (context.Response.HasStarted)
         {
             context.Abort();
             return;
         }
 
-        await JsonOutput.WriteErrorAsync(context, error);
+        try
+        {
+            await JsonOutput.WriteErrorAsync(context, error);
+        }
+        catch (Exception) when (context.RequestAborted.IsCancellationRequested)
+        {
+            NoteClientLeft(context);
+        }
+    }
+
+    private void NoteClientLeft(HttpContext context)
+    {
+        LogClientLeft(_log, context.Request.Path);
+        if (!context.Response.HasStarted)
+        {
+            context.Response.StatusCode = StatusCodes.Status499ClientClosedRequest;
+        }
+
+        // A read may learn of the end before the connection does, which would then be drained in vain.
+        context.Abort();
+    }
+
+    // What is expected of a server, refusing and shutting down, is no trouble; the rest is.
+    private void LogError(HttpContext context, ApiException error, Exception failure)
+    {
+        if (error.Status >= StatusCodes.Status500InternalServerError && error.Status != StatusCodes.Status503ServiceUnavailable)
+        {
+            LogFailed(_log, context.Request.Path, failure);
+        }
+        else
+        {
+            LogRefused(_log, context.Request.Path, error.Status, error.Message);
+        }
     }
 
     private Task CompleteAsync(HttpContext context) => GenerateAsync(
@@ -136,10 +177,15 @@ internal sealed partial class Api : IDisposable
         Gate.Enter();
         try
         {
+            // A client that sends or reads too slowly holds its request inside, where only the end of the connection reaches it.
+            await using CancellationTokenRegistration cut = Gate.Cut.UnsafeRegister(static c => ((HttpContext)c!).Abort(), context);
             using (JsonDocument body = await RequestBody.ParseAsync(context))
             {
                 Read(body, request, fields, request.Note);
             }
+
+            // Without a tokenizer there is no text, so tokens are the answer.
+            request.ReturnTokenIds |= _engine.Tokenizer is null;
 
             CheckModel(request.Model);
             request.Check();
@@ -179,8 +225,8 @@ internal sealed partial class Api : IDisposable
         catch (Exception e) when (ApiException.From(e, context.RequestAborted.IsCancellationRequested) is not null)
         {
             // The status has left already; the error follows as an event.
-            LogFailed(_log, context.Request.Path, e);
             ApiException error = ApiException.From(e, clientLeft: false)!;
+            LogError(context, error, e);
             events.Write(json => JsonOutput.WriteError(json, error));
             events.WriteDone();
         }
@@ -205,6 +251,12 @@ internal sealed partial class Api : IDisposable
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "{Path}: the client has left; its request is aborted")]
     private static partial void LogClientLeft(ILogger logger, string path);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "{Path}: answered with {Status}: {Reason}")]
+    private static partial void LogRefused(ILogger logger, string path, int status, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "chat: off, {Reason}")]
+    private static partial void LogChatOff(ILogger logger, string reason);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "{Path} failed")]
     private static partial void LogFailed(ILogger logger, string path, Exception failure);

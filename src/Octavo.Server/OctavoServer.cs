@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -17,6 +16,9 @@ namespace Octavo.Server;
 /// </summary>
 public sealed class OctavoServer : IAsyncDisposable
 {
+    // How long each stage of an abort may take: answers end, connections are cut, Kestrel lets go.
+    private static readonly TimeSpan LastWords = TimeSpan.FromSeconds(1);
+
     private readonly WebApplication _app;
     private readonly Api _api;
     private readonly ServerOptions _options;
@@ -37,12 +39,12 @@ public sealed class OctavoServer : IAsyncDisposable
     /// <exception cref="IOException">The address is none of this machine's, or may not be used.</exception>
     public static async Task<OctavoServer> StartAsync(AsyncEngine engine, ServerOptions options, CancellationToken cancellation = default)
     {
-        IPAddress address = await ResolveAsync(options.Host, cancellation);
+        IPEndPoint endpoint = ListenAddress.Resolve(options);
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
-            kestrel.Listen(address, options.Port);
+            kestrel.Listen(endpoint);
         });
         builder.Services.AddRoutingCore();
         if (options.LoggerFactory is { } loggers)
@@ -63,13 +65,22 @@ public sealed class OctavoServer : IAsyncDisposable
         {
             await app.DisposeAsync();
             api.Dispose();
-            throw Explain(e, options) ?? e;
+            throw ListenAddress.Explain(e, options) ?? e;
         }
 
         string bound = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
-        server.Url = bound;
+        server.Url = ListenAddress.Reachable(bound);
         return server;
     }
+
+    /// <summary>
+    /// Finds out whether a server could listen, so that this is known before a model is loaded. Nobody holds the address
+    /// afterwards: <see cref="StartAsync"/> may still find it taken.
+    /// </summary>
+    /// <param name="options">Where it would listen.</param>
+    /// <exception cref="AddressInUseException">Somebody else listens there.</exception>
+    /// <exception cref="IOException">The address is none of this machine's, or may not be used.</exception>
+    public static void CheckAddress(ServerOptions options) => ListenAddress.Check(options);
 
     /// <summary>Waits until the server has stopped; when the token is cancelled, stops it.</summary>
     public async Task WaitForShutdownAsync(CancellationToken cancellation = default)
@@ -98,51 +109,6 @@ public sealed class OctavoServer : IAsyncDisposable
         _api.Dispose();
     }
 
-    private static async Task<IPAddress> ResolveAsync(string host, CancellationToken cancellation)
-    {
-        if (host is "*" or "+" or "")
-        {
-            return IPAddress.Any;
-        }
-
-        if (string.Equals(host, "localhost", StringComparison.OrdinalIgnoreCase))
-        {
-            return IPAddress.Loopback;
-        }
-
-        if (IPAddress.TryParse(host, out IPAddress? address))
-        {
-            return address;
-        }
-
-        try
-        {
-            return (await Dns.GetHostAddressesAsync(host, cancellation))[0];
-        }
-        catch (SocketException e)
-        {
-            throw new IOException($"cannot listen on host \"{host}\": {e.Message}", e);
-        }
-    }
-
-    private static IOException? Explain(Exception failure, ServerOptions options)
-    {
-        for (Exception? e = failure; e is not null; e = e.InnerException)
-        {
-            if (e is SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse } or Microsoft.AspNetCore.Connections.AddressInUseException)
-            {
-                return new AddressInUseException(options.Host, options.Port, failure);
-            }
-
-            if (e is SocketException socket)
-            {
-                return new IOException($"cannot listen on {options.Host}:{options.Port}: {socket.Message}", failure);
-            }
-        }
-
-        return null;
-    }
-
     private Task StopAsync(TimeSpan timeout)
     {
         lock (_lock)
@@ -154,18 +120,27 @@ public sealed class OctavoServer : IAsyncDisposable
     private async Task DrainAndStopAsync(TimeSpan timeout)
     {
         Task empty = _api.Gate.CloseAsync();
-        try
-        {
-            await empty.WaitAsync(timeout);
-        }
-        catch (TimeoutException)
+        if (!await EndsWithinAsync(empty, timeout))
         {
             await _api.Gate.AbortAsync();
-            await empty;
+            if (!await EndsWithinAsync(empty, LastWords))
+            {
+                // Whoever is still inside waits for a client that neither sends nor reads.
+                await _api.Gate.CutAsync();
+                await EndsWithinAsync(empty, LastWords);
+            }
         }
 
-        await _app.StopAsync();
+        // Kestrel drops the connections that are not done by then: half a request's head, say.
+        using var limit = new CancellationTokenSource(LastWords);
+        await _app.StopAsync(limit.Token);
         _stopped.TrySetResult();
+    }
+
+    private static async Task<bool> EndsWithinAsync(Task task, TimeSpan limit)
+    {
+        await task.WaitAsync(limit).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return task.IsCompleted;
     }
 
     // Wrong paths and methods are answered in the same shape as everything else.
@@ -188,12 +163,9 @@ public sealed class OctavoServer : IAsyncDisposable
         };
         if (error is not null)
         {
+            Api.SetRequestId(context);
             await JsonOutput.WriteErrorAsync(context, error);
             _api.Metrics.CountRequest(context, "none");
         }
     }
 }
-
-/// <summary>Somebody else listens where a server was to.</summary>
-public sealed class AddressInUseException(string host, int port, Exception? inner)
-    : IOException($"{host}:{port} is in use already: stop what listens there, or choose another port", inner);

@@ -46,7 +46,30 @@ public sealed record BeamSearchSequence(
 /// <summary>What beam search found.</summary>
 /// <param name="PromptTokenIds">The prompt.</param>
 /// <param name="Sequences">The best sequences, best first.</param>
-public sealed record BeamSearchOutput(IReadOnlyList<int> PromptTokenIds, IReadOnlyList<BeamSearchSequence> Sequences);
+public sealed record BeamSearchOutput(IReadOnlyList<int> PromptTokenIds, IReadOnlyList<BeamSearchSequence> Sequences)
+{
+    /// <summary>The same as any other finished request's output, a completion for each sequence, best first.</summary>
+    /// <param name="requestId">The request's id.</param>
+    /// <param name="prompt">The prompt's text, where it was given as text.</param>
+    public RequestOutput ToRequestOutput(string requestId, string? prompt) => new()
+    {
+        RequestId = requestId,
+        Prompt = prompt,
+        PromptTokenIds = PromptTokenIds,
+        Finished = true,
+        Outputs =
+        [
+            .. Sequences.Select((s, i) => new CompletionOutput
+            {
+                Index = i,
+                Text = s.Text,
+                TokenIds = s.TokenIds,
+                CumulativeLogprob = s.CumulativeLogprob,
+                FinishReason = s.FinishReason,
+            }),
+        ],
+    };
+}
 
 /// <summary>
 /// Beam search over an engine. As in vLLM it stands outside the core: every step asks each beam for its most likely next

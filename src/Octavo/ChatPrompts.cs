@@ -14,7 +14,13 @@ public sealed class ChatPrompts
     /// <exception cref="ChatTemplateException">The template holds something that is not supported.</exception>
     public ChatPrompts(AsyncEngine engine)
     {
-        if (engine.Tokenizer is not { ChatTemplateSource: { } source } tokenizer)
+        if (engine.Tokenizer is not { } tokenizer)
+        {
+            throw new InvalidRequestException(
+                "messages", "messages need a tokenizer, and this engine runs without one: give token ids as a completion's prompt");
+        }
+
+        if (tokenizer.ChatTemplateSource is not { } source)
         {
             throw new InvalidRequestException(
                 "messages", $"model {engine.Model.Name} has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json); use completions");

@@ -27,6 +27,9 @@ public sealed class ErrorTests(ServerFixture fixture)
     [InlineData("{\"prompt\": \"a\", \"n\": 2000000000}", "n", "at most 16384")]
     [InlineData("{\"prompt\": [\"a\", \"b\"], \"n\": 9000}", "n", "at most 16384")]
     [InlineData("{\"prompt\": \"a\", \"n\": 1.5}", "n", "must be an integer")]
+    [InlineData("{\"prompt\": \"a\", \"n\": 3000000000}", "n", "must be an integer from -2147483648 to 2147483647")]
+    [InlineData("{\"prompt\": \"a\", \"seed\": 1e300}", "seed", "must be an integer from -9223372036854775808 to 9223372036854775807")]
+    [InlineData("{\"prompt\": \"a\", \"seed\": 9223372036854775808}", "seed", "must be an integer from -9223372036854775808 to")]
     [InlineData("{\"prompt\": \"a\", \"stream\": \"yes\"}", "stream", "must be true or false")]
     [InlineData("{\"prompt\": \"a\", \"stream_options\": {\"include_usage\": true}}", "stream_options", "needs stream")]
     [InlineData("{\"prompt\": \"a\", \"stream\": true, \"stream_options\": {\"include_usage\": 1}}", "stream_options.include_usage", "must be true or false")]
@@ -119,6 +122,7 @@ public sealed class ErrorTests(ServerFixture fixture)
     {
         using HttpResponseMessage response = await _server.Http.SendAsync(new HttpRequestMessage(new HttpMethod(method), path));
         ((int)response.StatusCode).ShouldBe(expected);
+        response.Headers.GetValues("X-Request-Id").Single().ShouldNotBeEmpty();
         JsonElement error = JsonSerializer.Deserialize<JsonElement>(await response.Content.ReadAsStringAsync()).GetProperty("error");
         error.GetProperty("message").GetString().ShouldNotBeNullOrEmpty();
     }

@@ -49,7 +49,15 @@ public sealed class InfoTests(ServerFixture fixture)
         JsonElement chat = await _server.CallAsync("/tokenize", """{"messages": [{"role": "user", "content": "Once upon a"}]}""");
         Ints(chat).ShouldBe(fixture.Engine.Tokenizer!.Encode("Once upon a"));
         chat.GetProperty("token_strs").ValueKind.ShouldBe(JsonValueKind.Null);
-        (await _server.FailAsync("/tokenize", "{}")).Error.GetProperty("param").GetString().ShouldBe("messages");
+        await FailAsync("{}", "prompt or messages is required");
+        await FailAsync("""{"prompt": "a", "messages": [{"role": "user", "content": "a"}]}""", "exclude each other");
+
+        async Task FailAsync(string body, string message)
+        {
+            (int status, JsonElement error) = await _server.FailAsync("/tokenize", body);
+            status.ShouldBe(400);
+            error.GetProperty("message").GetString()!.ShouldContain(message);
+        }
 
         static int[] Ints(JsonElement from) => [.. from.GetProperty("tokens").EnumerateArray().Select(e => e.GetInt32())];
     }
@@ -81,12 +89,15 @@ public sealed class InfoTests(ServerFixture fixture)
     {
         await using TestServer server = await TestServer.StartAsync(new EngineOptions { SkipTokenizerInit = true });
         JsonElement choice = (await server.CompleteAsync(
-            $$"""{"prompt": {{JsonSerializer.Serialize(Expected.PromptIds(0))}}, "temperature": 0, "max_tokens": 4, "logprobs": 1, "return_token_ids": true}""")).GetProperty("choices")[0];
+            $$"""{"prompt": {{JsonSerializer.Serialize(Expected.PromptIds(0))}}, "temperature": 0, "max_tokens": 4, "logprobs": 1, "echo": true}""")).GetProperty("choices")[0];
         choice.GetProperty("text").GetString().ShouldBeEmpty();
         choice.GetProperty("token_ids").EnumerateArray().Select(e => e.GetInt32()).ShouldBe(Expected.Greedy(0)[..4]);
-        choice.GetProperty("logprobs").GetProperty("tokens")[0].GetString().ShouldBe($"token_id:{Expected.Greedy(0)[0]}");
+        choice.GetProperty("prompt_token_ids").EnumerateArray().Select(e => e.GetInt32()).ShouldBe(Expected.PromptIds(0));
+        choice.GetProperty("logprobs").GetProperty("tokens")[Expected.PromptIds(0).Length].GetString().ShouldBe($"token_id:{Expected.Greedy(0)[0]}");
         (await server.FailAsync("/v1/completions", """{"prompt": "Once"}""")).Error.GetProperty("param").GetString().ShouldBe("prompt");
-        (await server.FailAsync("/v1/chat/completions", """{"messages": [{"role": "user", "content": "a"}]}""")).Status.ShouldBe(400);
+        (int status, JsonElement error) = await server.FailAsync("/v1/chat/completions", """{"messages": [{"role": "user", "content": "a"}]}""");
+        status.ShouldBe(400);
+        error.GetProperty("message").GetString()!.ShouldContain("runs without one");
         (await server.FailAsync("/tokenize", """{"prompt": "a"}""")).Status.ShouldBe(400);
     }
 

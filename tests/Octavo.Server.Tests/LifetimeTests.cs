@@ -1,39 +1,15 @@
 using System.Net.Sockets;
-using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.Logging;
+using Octavo.Engine;
 
 namespace Octavo.Server.Tests;
 
 public sealed class LifetimeTests(ServerFixture fixture)
 {
-    private const string Long = """{"prompt": "Once upon a time", "n": 16, "temperature": 1, "max_tokens": 250, "ignore_eos": true, "stream": true}""";
-
-    [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task Client_Gone_AbortsItsRequest(bool streams)
-    {
-        await using TestServer server = await TestServer.StartAsync();
-        string body = streams ? Long : Long.Replace("\"stream\": true", "\"stream\": false", StringComparison.Ordinal);
-        using (Socket client = await SendAsync(server, body))
-        {
-            await UntilAsync(() => server.Engine.NumRequests == 1);
-            if (streams)
-            {
-                (await client.ReceiveAsync(new byte[100])).ShouldBeGreaterThan(0);
-            }
-
-            client.LingerState = new LingerOption(true, 0); // reset, as a process that dies does
-        }
-
-        await UntilAsync(() => server.Engine.NumRequests == 0);
-        (await MetricsTests.ValueAsync(server, "vllm:num_requests_running")).ShouldBe(0);
-        (await MetricsTests.ValueAsync(server, "vllm:generation_tokens_total")).ShouldBeLessThan(16 * 250);
-        await server.CompleteAsync("""{"prompt": "Once", "max_tokens": 1}""");
-    }
+    internal const string Long = """{"prompt": "Once upon a time", "n": 16, "temperature": 1, "max_tokens": 250, "ignore_eos": true, "stream": true}""";
 
     [Fact]
     public async Task Stop_WhileStreaming_FinishesItAndRefusesOthers()
@@ -59,7 +35,8 @@ public sealed class LifetimeTests(ServerFixture fixture)
     [Fact]
     public async Task Stop_PastItsTimeout_AbortsWhatRuns()
     {
-        await using TestServer server = await TestServer.StartAsync(null, new ServerOptions { ShutdownTimeout = TimeSpan.Zero });
+        using var log = new RecordingLoggers();
+        await using TestServer server = await TestServer.StartAsync(null, new ServerOptions { ShutdownTimeout = TimeSpan.Zero, LoggerFactory = log });
         Task<List<JsonElement>> stream = server.StreamAsync("/v1/completions", Long);
         await UntilAsync(() => server.Engine.NumRequests == 1);
         using var shutdown = new CancellationTokenSource();
@@ -69,32 +46,63 @@ public sealed class LifetimeTests(ServerFixture fixture)
         List<JsonElement> events = await stream;
         events[^1].GetProperty("error").GetProperty("code").GetString().ShouldBe("shutting_down");
         await UntilAsync(() => server.Engine.NumRequests == 0);
+        log.Troubles.ShouldBeEmpty();
     }
 
     [Fact]
     public async Task Engine_Stopped_IsAnErrorEventAndThen503()
     {
-        await using TestServer server = await TestServer.StartAsync();
+        using var log = new RecordingLoggers();
+        await using TestServer server = await TestServer.StartAsync(null, new ServerOptions { LoggerFactory = log });
         Task<List<JsonElement>> stream = server.StreamAsync("/v1/completions", Long);
         await UntilAsync(() => server.Engine.NumRequests == 1);
         await server.Engine.DisposeAsync();
         (await stream)[^1].GetProperty("error").GetProperty("message").GetString()!.ShouldContain("stopped");
         (await server.FailAsync("/v1/completions", """{"prompt": "Once"}""")).Status.ShouldBe(503);
+        log.Troubles.ShouldBeEmpty();
     }
 
     [Fact]
     public async Task Engine_Failed_Is500AndUnhealthy()
     {
-        var options = new EngineOptions
-        {
-            LogitsProcessors = [p => p.ExtraArgs?.ContainsKey("break") == true ? (_, _) => throw new InvalidDataException("broken") : null],
-        };
-        await using TestServer server = await TestServer.StartAsync(options);
-        (int status, JsonElement error) = await server.FailAsync("/v1/completions", """{"prompt": "Once", "vllm_xargs": {"break": 1}}""");
+        ModelInfo model = fixture.Engine.Model;
+        var core = new LlmEngine(
+            new BrokenRunner(model.Spec.VocabSize), fixture.Engine.Tokenizer, new LlmEngineOptions { MaxModelLen = model.MaxModelLen });
+        await using TestServer server = await TestServer.ServeAsync(new AsyncEngine(core, fixture.Engine.Tokenizer, model));
+        (int status, JsonElement error) = await server.FailAsync("/v1/completions", """{"prompt": "Once"}""");
         status.ShouldBe(500);
         error.GetProperty("code").GetString().ShouldBe("engine_failed");
         error.GetProperty("message").GetString()!.ShouldContain("broken");
         ((int)(await server.Http.GetAsync("/health")).StatusCode).ShouldBe(503);
+    }
+
+    [Theory]
+    [InlineData("hook", 500, "broken")]
+    [InlineData("request", 400, "no token is left")]
+    public async Task Request_FailingInMidRun_HarmsNoOther(string kind, int expected, string message)
+    {
+        Exception failure = kind == "hook" ? new InvalidDataException("broken") : new InvalidRequestException("logit_bias", "no token is left");
+        var options = new EngineOptions
+        {
+            LogitsProcessors = [p => p.ExtraArgs?.ContainsKey("break") != true ? null : (output, _) =>
+            {
+                if (output.Length == 3)
+                {
+                    throw failure;
+                }
+            }],
+        };
+        await using TestServer server = await TestServer.StartAsync(options);
+        Task<JsonElement> other = server.CompleteAsync("""{"prompt": "Once upon a time", "temperature": 0, "max_tokens": 14}""");
+        (int status, JsonElement error) = await server.FailAsync("/v1/completions", """{"prompt": "Once", "vllm_xargs": {"break": 1}}""");
+        status.ShouldBe(expected);
+        error.GetProperty("message").GetString()!.ShouldContain(message);
+        List<JsonElement> events = await server.StreamAsync(
+            "/v1/completions", """{"prompt": "Once", "vllm_xargs": {"break": 1}, "ignore_eos": true, "stream": true}""");
+        events.Count.ShouldBe(4);
+        events[^1].GetProperty("error").GetProperty("message").GetString()!.ShouldContain(message);
+        (await other).GetProperty("choices")[0].GetProperty("text").GetString().ShouldBe(server.Engine.Tokenizer!.Decode(Expected.Greedy(0)[..14]));
+        (await server.Http.GetAsync("/health")).EnsureSuccessStatusCode();
     }
 
     [Fact]
@@ -103,7 +111,29 @@ public sealed class LifetimeTests(ServerFixture fixture)
         var options = new ServerOptions { Port = new Uri(fixture.Server.Url).Port };
         AddressInUseException e = await Should.ThrowAsync<AddressInUseException>(() => OctavoServer.StartAsync(fixture.Engine, options));
         e.Message.ShouldContain($"127.0.0.1:{options.Port} is in use");
+        Should.Throw<AddressInUseException>(() => OctavoServer.CheckAddress(options)).Message.ShouldBe(e.Message);
         await Should.ThrowAsync<IOException>(() => OctavoServer.StartAsync(fixture.Engine, new ServerOptions { Host = "no.such.host.invalid" }));
+        Should.Throw<IOException>(() => OctavoServer.CheckAddress(new ServerOptions { Host = "no.such.host.invalid" }));
+        string foreign = Should.Throw<IOException>(() => OctavoServer.CheckAddress(new ServerOptions { Host = "192.0.2.1", Port = 0 })).Message;
+        foreign.ShouldStartWith("cannot listen on 192.0.2.1:0: ");
+        OctavoServer.CheckAddress(new ServerOptions { Port = 0 });
+    }
+
+    [Theory]
+    [InlineData("*")]
+    [InlineData("0.0.0.0")]
+    public async Task Start_OnAllAddresses_HasAUrlThatWorks(string host)
+    {
+        OctavoServer.CheckAddress(new ServerOptions { Host = host, Port = 0 });
+        await using OctavoServer server = await OctavoServer.StartAsync(fixture.Engine, new ServerOptions { Host = host, Port = 0 });
+        using var http = new HttpClient();
+        (await http.GetAsync(server.Url + "/health")).EnsureSuccessStatusCode();
+        var taken = new ServerOptions { Host = host, Port = new Uri(server.Url).Port };
+        Should.Throw<AddressInUseException>(() => OctavoServer.CheckAddress(taken));
+        if (host == "*" && Socket.OSSupportsIPv6)
+        {
+            (await http.GetAsync($"http://[::1]:{taken.Port}/health")).EnsureSuccessStatusCode();
+        }
     }
 
     [Fact]
@@ -121,22 +151,29 @@ public sealed class LifetimeTests(ServerFixture fixture)
         (await http.GetStringAsync("/llm/metrics")).ShouldContain("handler=\"/v1/completions\"");
     }
 
-    private static async Task<Socket> SendAsync(TestServer server, string body)
-    {
-        var uri = new Uri(server.Server.Url);
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
-        await socket.ConnectAsync(uri.Host, uri.Port);
-        string request = $"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\r\n\r\n{body}";
-        await socket.SendAsync(Encoding.UTF8.GetBytes(request));
-        return socket;
-    }
-
-    private static async Task UntilAsync(Func<bool> holds)
+    internal static async Task UntilAsync(Func<bool> holds)
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
         while (!holds())
         {
             await Task.Delay(5, limit.Token);
+        }
+    }
+
+    private sealed class BrokenRunner(int vocabSize) : IModelRunner
+    {
+        public int VocabSize { get; } = vocabSize;
+
+        public int NumBlocks => 64;
+
+        public int BlockSize => 16;
+
+        public int MaxNumBatchedTokens => 2048;
+
+        public void Run(StepBatch batch, Span<float> logits) => throw new InvalidDataException("broken");
+
+        public void Dispose()
+        {
         }
     }
 }

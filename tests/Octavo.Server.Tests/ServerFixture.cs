@@ -43,8 +43,12 @@ public sealed class TestServer : IAsyncDisposable
     public static async Task<TestServer> StartAsync(EngineOptions? engineOptions = null, ServerOptions? options = null)
     {
         AsyncEngine engine = AsyncEngine.Load(Repository.TalesModel, (engineOptions ?? new EngineOptions()) with { Dtype = ModelDtype.Float32 });
-        return new TestServer(engine, await OctavoServer.StartAsync(engine, (options ?? new ServerOptions()) with { Port = 0 }));
+        return await ServeAsync(engine, options);
     }
+
+    /// <summary>Serves an engine, which is disposed with the server.</summary>
+    public static async Task<TestServer> ServeAsync(AsyncEngine engine, ServerOptions? options = null) =>
+        new(engine, await OctavoServer.StartAsync(engine, (options ?? new ServerOptions()) with { Port = 0 }));
 
     public Task<HttpResponseMessage> PostAsync(string path, string body) =>
         Http.PostAsync(path, new StringContent(body, Encoding.UTF8, "application/json"));

@@ -20,22 +20,6 @@ internal static class BeamSearchRun
             LengthPenalty = lengthPenalty,
         };
         BeamSearchOutput found = await engine.BeamSearchAsync(Prompt.FromTokenIds(prompt.TokenIds), parameters, cancellation);
-        yield return new RequestOutput
-        {
-            RequestId = string.Empty,
-            PromptTokenIds = found.PromptTokenIds,
-            Finished = true,
-            Outputs =
-            [
-                .. found.Sequences.Select((s, i) => new CompletionOutput
-                {
-                    Index = i,
-                    Text = s.Text,
-                    TokenIds = s.TokenIds,
-                    CumulativeLogprob = s.CumulativeLogprob,
-                    FinishReason = s.FinishReason,
-                }),
-            ],
-        };
+        yield return found.ToRequestOutput(string.Empty, null);
     }
 }

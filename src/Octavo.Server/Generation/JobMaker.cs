@@ -5,11 +5,9 @@ using Octavo.Server.Requests;
 namespace Octavo.Server.Generation;
 
 /// <summary>Turns requests into jobs: tokens, limits, and every check there is, before anything runs.</summary>
-internal sealed class JobMaker(AsyncEngine engine)
+internal sealed class JobMaker(AsyncEngine engine, ChatSupport chat)
 {
     private const int DefaultCompletionTokens = 16;
-
-    private readonly Lazy<ChatPrompts> _chat = new(() => new ChatPrompts(engine));
 
     public Job Make(CompletionRequest request)
     {
@@ -38,7 +36,7 @@ internal sealed class JobMaker(AsyncEngine engine)
     }
 
     /// <summary>A conversation's prompt.</summary>
-    public string Render(Conversation conversation) => conversation.Render(_chat.Value);
+    public string Render(Conversation conversation) => conversation.Render(chat.Prompts);
 
     private Job Make(GenerationRequest request, IEnumerable<PreparedPrompt> prompts, SamplingParams sampling, int? asked, int? otherwise)
     {

@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
 using Octavo.Engine;
 using Octavo.Text;
@@ -43,6 +44,7 @@ internal sealed class ApiException(int status, string type, string? param, strin
         BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } e => new(
             e.StatusCode, InvalidRequest, null, "request_too_large", e.Message, e),
         BadHttpRequestException e => new(e.StatusCode, InvalidRequest, null, null, e.Message, e),
+        ConnectionResetException or ConnectionAbortedException => null,
         _ when clientLeft => null,
         OperationCanceledException => ShuttingDown(),
         _ => new(StatusCodes.Status500InternalServerError, "server_error", null, "internal_error", $"internal error: {failure.Message}", failure),

@@ -5,12 +5,18 @@ internal sealed class RequestGate : IDisposable
 {
     private readonly Lock _lock = new();
     private readonly CancellationTokenSource _abort = new();
+    private readonly CancellationTokenSource _cut = new();
     private readonly TaskCompletionSource _empty = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _inside;
     private bool _closed;
 
-    /// <summary>Cancelled when those inside must leave now.</summary>
-    public CancellationToken Aborted => _abort.Token;
+    public RequestGate() => (Aborted, Cut) = (_abort.Token, _cut.Token);
+
+    /// <summary>Cancelled when those inside must end now; they may still tell their clients.</summary>
+    public CancellationToken Aborted { get; }
+
+    /// <summary>Cancelled when those that have not left by themselves lose their connections.</summary>
+    public CancellationToken Cut { get; }
 
     public bool IsClosed
     {
@@ -60,7 +66,13 @@ internal sealed class RequestGate : IDisposable
 
     public Task AbortAsync() => _abort.CancelAsync();
 
-    public void Dispose() => _abort.Dispose();
+    public Task CutAsync() => _cut.CancelAsync();
+
+    public void Dispose()
+    {
+        _abort.Dispose();
+        _cut.Dispose();
+    }
 
     private void CompleteWhenEmpty()
     {

@@ -22,7 +22,7 @@ internal sealed class ServerMetrics : IDisposable
         _exporter = new PrometheusExporter([(engine.Meter, labels), (_http, null)]);
         _exporter.Expect(
             "vllm:request_success",
-            Enum.GetNames<FinishReason>().Select(r => (KeyValuePair<string, object?>[])[.. labels, new("finished_reason", r.ToLowerInvariant())]));
+            Enum.GetValues<FinishReason>().Select(r => (KeyValuePair<string, object?>[])[.. labels, new("finished_reason", r.ToWireName())]));
     }
 
     /// <summary>Counts an answered request; the handler is a route's pattern, of which there are few.</summary>

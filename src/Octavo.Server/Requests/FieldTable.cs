@@ -60,7 +60,8 @@ internal static class RequestBody
         JsonDocument document;
         try
         {
-            document = await JsonDocument.ParseAsync(context.Request.Body, default, context.RequestAborted);
+            // No token: Kestrel ends a read with its connection, and does not recover from one that a token called off.
+            document = await JsonDocument.ParseAsync(context.Request.Body, default, CancellationToken.None);
         }
         catch (JsonException e)
         {

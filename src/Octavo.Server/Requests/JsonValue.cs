@@ -34,32 +34,10 @@ internal readonly record struct JsonValue(string Path, JsonElement Element)
         _ => throw Error("must be true or false"),
     };
 
-    public int Int()
-    {
-        long value = Long();
-        return value is >= int.MinValue and <= int.MaxValue
-            ? (int)value
-            : throw Error($"must be an integer from {int.MinValue} to {int.MaxValue}");
-    }
+    public int Int() => (int)Integer(int.MinValue, int.MaxValue);
 
-    /// <summary>An integer; 5.0 counts as one.</summary>
-    public long Long()
-    {
-        if (Element.ValueKind == JsonValueKind.Number)
-        {
-            if (Element.TryGetInt64(out long value))
-            {
-                return value;
-            }
-
-            if (Element.TryGetDouble(out double number) && number % 1 == 0 && Math.Abs(number) < 1L << 53)
-            {
-                return (long)number;
-            }
-        }
-
-        throw Error("must be an integer");
-    }
+    /// <summary>An integer of 64 bits; 5.0 counts as one.</summary>
+    public long Long() => Integer(long.MinValue, long.MaxValue);
 
     public float Float() => (float)Double();
 
@@ -174,6 +152,19 @@ internal readonly record struct JsonValue(string Path, JsonElement Element)
         JsonValueKind.Array => Items().Select(i => i.Plain()).ToList(),
         _ => Members().ToDictionary(m => m.Name, m => m.Value.Plain(), StringComparer.Ordinal),
     };
+
+    private long Integer(long least, long most)
+    {
+        if (Element.ValueKind == JsonValueKind.Number && Element.TryGetDecimal(out decimal number) && decimal.IsInteger(number)
+            && number >= least && number <= most)
+        {
+            return (long)number;
+        }
+
+        // 1e300 is an integer, but none that fits.
+        bool isWhole = Element.ValueKind == JsonValueKind.Number && Element.TryGetDouble(out double value) && (double.IsInteger(value) || double.IsInfinity(value));
+        throw Error(isWhole ? $"must be an integer from {least} to {most}" : "must be an integer");
+    }
 
     private string NameOf(JsonProperty member)
     {

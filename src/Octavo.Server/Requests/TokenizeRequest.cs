@@ -1,3 +1,5 @@
+using Octavo.Server.Http;
+
 namespace Octavo.Server.Requests;
 
 /// <summary>A body of <c>/tokenize</c>: a prompt, or a conversation.</summary>
@@ -21,6 +23,24 @@ internal sealed class TokenizeRequest
     public bool ReturnTokenStrings { get; set; }
 
     public Conversation Conversation { get; } = new();
+
+    public void Check()
+    {
+        if (Prompt is null && Conversation.Messages.Count == 0)
+        {
+            throw ApiException.BadRequest("prompt", "prompt or messages is required: a string, or a list of at least one message");
+        }
+
+        if (Prompt is not null && Conversation.Messages.Count > 0)
+        {
+            throw ApiException.BadRequest("messages", "prompt and messages exclude each other: give one of them");
+        }
+
+        if (Prompt is null)
+        {
+            Conversation.Check();
+        }
+    }
 }
 
 /// <summary>A body of <c>/detokenize</c>.</summary>

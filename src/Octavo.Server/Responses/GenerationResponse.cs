@@ -121,14 +121,7 @@ internal abstract class GenerationResponse
 
     protected static void WriteFinish(Utf8JsonWriter json, CompletionOutput choice)
     {
-        json.WriteString("finish_reason", choice.FinishReason switch
-        {
-            null => null,
-            FinishReason.Stop => "stop",
-            FinishReason.Length => "length",
-            FinishReason.Repetition => "repetition",
-            _ => "abort",
-        });
+        json.WriteString("finish_reason", choice.FinishReason?.ToWireName());
         switch (choice.StopReason)
         {
             case { TokenId: { } id }:
