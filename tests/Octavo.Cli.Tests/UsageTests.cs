@@ -67,6 +67,16 @@ public sealed class UsageTests
     }
 
     [Fact]
+    public async Task Run_SecondPromptTooLong_SaysWhichAndPrintsNothing()
+    {
+        CliResult result = await CliProcess.RunAsync("generate", "--max-model-len", "16", "@fox", string.Join(' ', Enumerable.Repeat("fox", 40)));
+
+        result.Code.ShouldBe(2);
+        result.Output.ShouldBeEmpty();
+        result.Error.ShouldStartWith("error: prompt 2: This model's maximum context length is 16 tokens");
+    }
+
+    [Fact]
     public async Task Run_PromptLongerThanTheContext_SaysHowLong()
     {
         CliResult result = await CliProcess.RunAsync("generate", "--max-model-len", "16", string.Join(' ', Enumerable.Repeat("fox", 40)));
@@ -98,8 +108,9 @@ public sealed class UsageTests
         CliResult result = await CliProcess.RunAsync(command, "--help");
 
         result.Code.ShouldBe(0);
-        string shared = ",--dtype,--kv-cache-dtype,--quantization,--max-model-len,--max-num-seqs,--max-num-batched-tokens,--block-size,"
-            + "--kv-cache-memory,--no-enable-prefix-caching,--seed,--threads,--skip-tokenizer-init,--generation-config,--max-logprobs";
+        string own = command == "inspect" ? "" : ",--no-enable-prefix-caching,--seed,--generation-config" + (command == "generate" ? ",--skip-tokenizer-init,--max-logprobs" : "");
+        string shared = own + ",--dtype,--kv-cache-dtype,--quantization,--max-model-len,--max-num-seqs,--max-num-batched-tokens,--block-size,"
+            + "--kv-cache-memory,--threads";
         foreach (string option in (options + shared).Split(','))
         {
             result.Output.ShouldContain("  " + option + " ");
