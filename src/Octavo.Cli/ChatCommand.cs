@@ -16,7 +16,7 @@ internal sealed class ChatCommand
         var it = new ChatCommand();
         var command = new Command("chat", "Talk with a model, line by line. Reads standard input, so it works in a pipe too.") { it._model, it._system };
         it._sampling.AddTo(command);
-        it._engine.AddTo(command);
+        it._engine.AddTo(command, EngineArguments.SkipTokenizerInit, "--max-logprobs");
         command.SetAction((result, _) => it.RunAsync(result));
         return command;
     }
@@ -24,11 +24,6 @@ internal sealed class ChatCommand
     private async Task<int> RunAsync(ParseResult result)
     {
         EngineOptions options = _engine.Read(result);
-        if (options.SkipTokenizerInit)
-        {
-            throw new UsageException("chat needs the tokenizer: leave out --skip-tokenizer-init");
-        }
-
         string model = ModelLocator.Find(result.GetValue(_model));
         AsyncEngine engine;
         using (var interrupt = new Interrupt())

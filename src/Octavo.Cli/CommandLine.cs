@@ -36,7 +36,14 @@ internal static class CommandLine
     /// <summary>Runs one command line; the result is the process's exit code (<see cref="ExitCode"/>).</summary>
     public static async Task<int> RunAsync(string[] args)
     {
-        ParseResult result = MakeRoot().Parse(args.Length == 0 ? ["--help"] : args);
+        // No response files: a prompt may well begin with an @.
+        var parsing = new ParserConfiguration { ResponseFileTokenReplacer = null };
+        ParseResult result = MakeRoot().Parse(args.Length == 0 ? ["--help"] : args, parsing);
+        if (OptionKinds.FindUnknownOption(result) is { } unknown)
+        {
+            return Fail(ExitCode.Usage, unknown);
+        }
+
         if (result.Errors.Count > 0)
         {
             string command = result.CommandResult.Command is RootCommand ? "octavo" : $"octavo {result.CommandResult.Command.Name}";
@@ -55,6 +62,11 @@ internal static class CommandLine
         catch (OperationCanceledException)
         {
             return ExitCode.Interrupted;
+        }
+        catch (TokenizerFormatException e) when (e.IsMissing)
+        {
+            bool canDoWithout = result.CommandResult.Command.Options.Any(o => o.Name == EngineArguments.SkipTokenizerInit);
+            return Fail(ExitCode.Usage, $"{e.File} is missing" + (canDoWithout ? $"; {EngineArguments.SkipTokenizerInit} takes and gives token ids without it" : string.Empty));
         }
         catch (Exception e) when (e is UsageException or EngineConfigurationException or CheckpointException
             or UnsupportedModelException or TokenizerFormatException or ChatTemplateException or InvalidRequestException)
@@ -142,6 +154,9 @@ internal static class ExitCode
 
     /// <summary>Ctrl-C: 128 + SIGINT, as shells have it.</summary>
     public const int Interrupted = 130;
+
+    /// <summary>A service manager's signal before the server was ready: 128 + SIGTERM.</summary>
+    public const int Terminated = 143;
 }
 
 /// <summary>A command line that asks for something impossible; the message says what to change.</summary>

@@ -5,19 +5,23 @@ namespace Octavo.Cli;
 /// <summary>The options of every command that loads a model; names and meanings are vLLM's.</summary>
 internal sealed class EngineArguments
 {
+    /// <summary>The option that does without a tokenizer.</summary>
+    public const string SkipTokenizerInit = "--skip-tokenizer-init";
+
+    /// <summary>The option that seeds draws.</summary>
+    public const string SeedOption = "--seed";
+
     private static readonly (string, ModelDtype)[] Dtypes =
         [("auto", ModelDtype.Auto), ("float32", ModelDtype.Float32), ("bfloat16", ModelDtype.BFloat16)];
 
     private readonly Option<ModelDtype> _dtype = OptionKinds.Choice(
         "--dtype",
         "Type of the weights. auto keeps what the checkpoint stores: bfloat16 for BF16, float32 for F32 and F16.",
-        ModelDtype.Auto,
         Dtypes);
 
     private readonly Option<ModelDtype> _kvCacheDtype = OptionKinds.Choice(
         "--kv-cache-dtype",
         "Type of cached keys and values; auto takes that of the weights. bfloat16 holds twice the tokens of float32.",
-        ModelDtype.Auto,
         Dtypes);
 
     private readonly Option<string?> _quantization = OptionKinds.Text(
@@ -42,18 +46,17 @@ internal sealed class EngineArguments
         "--no-enable-prefix-caching", "Compute every prompt in full. Otherwise requests share the cache of common beginnings.");
 
     private readonly Option<long?> _seed = OptionKinds.Long(
-        "--seed", "Seed of the draws: the same seed and command give the same text. [default: 0]");
+        SeedOption, "Seed of the draws: the same seed and command give the same text. [default: 0]");
 
     private readonly Option<int?> _threads = OptionKinds.Integer(
         "--threads", "Threads that compute. The text does not depend on it. [default: one a processor]");
 
     private readonly Option<bool> _skipTokenizerInit = OptionKinds.Switch(
-        "--skip-tokenizer-init", "Load no tokenizer: prompts and results are token ids.");
+        SkipTokenizerInit, "Load no tokenizer: prompts and results are token ids.");
 
     private readonly Option<GenerationConfigSource> _generationConfig = OptionKinds.Choice(
         "--generation-config",
         "Where sampling defaults come from: auto reads the model's generation_config.json, vllm takes neutral ones (temperature 1, top-p 1).",
-        GenerationConfigSource.Auto,
         ("auto", GenerationConfigSource.Auto),
         ("vllm", GenerationConfigSource.Vllm));
 
@@ -61,13 +64,16 @@ internal sealed class EngineArguments
         "--max-logprobs", "Most log-probabilities a request may ask for at each position; -1 is any number. [default: 20]");
 
     /// <summary>Adds the options to a command.</summary>
-    public void AddTo(Command command)
+    /// <param name="command">The command.</param>
+    /// <param name="except">The names of those that would do nothing for it.</param>
+    public void AddTo(Command command, params string[] except)
     {
-        foreach (Option option in new Option[]
-        {
+        Option[] all =
+        [
             _dtype, _kvCacheDtype, _quantization, _maxModelLen, _maxNumSeqs, _maxNumBatchedTokens, _blockSize, _kvCacheMemory,
             _noPrefixCaching, _seed, _threads, _skipTokenizerInit, _generationConfig, _maxLogprobs,
-        })
+        ];
+        foreach (Option option in all.Where(o => !except.Contains(o.Name)))
         {
             command.Add(option);
         }

@@ -22,7 +22,15 @@ internal static class EngineLoader
             await LoadingBar.ShowAsync(Path.GetFileName(Path.GetFullPath(model)), meter, loading).ConfigureAwait(false);
         }
 
-        return await loading.ConfigureAwait(false);
+        try
+        {
+            return await loading.ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+            await Terminal.Error.WriteLineAsync("stopped while loading").ConfigureAwait(false);
+            throw;
+        }
     }
 }
 

@@ -43,7 +43,6 @@ internal sealed class GenerateCommand
 
     private async Task<int> RunAsync(ParseResult result)
     {
-        OptionKinds.RefuseUnknownOptions(result, _prompts);
         EngineOptions options = _engine.Read(result);
         bool json = result.GetValue(_json);
         int? beamWidth = result.GetValue(_beamWidth);
@@ -92,14 +91,22 @@ internal sealed class GenerateCommand
             throw new UsageException("--logprobs needs --json, which has a place for them");
         }
 
-        if (beamWidth is not null && result.GetValue(_logprobs) is not null)
+        if (beamWidth is null)
         {
-            throw new UsageException("--logprobs and --beam-width do not go together");
+            return;
         }
 
-        if (beamWidth is not null && result.GetValue(_n) is not null)
+        Refuse(result.GetValue(_logprobs) is not null ? _logprobs.Name : null, "a search returns texts and their scores");
+        Refuse(result.GetValue(_n) is not null ? _n.Name : null, "a search returns as many texts as it has beams");
+        Refuse(_sampling.FindUnknownToBeams(result), "a search goes by the model's own probabilities, and ends at --max-tokens or the end of text");
+        Refuse(_engine.Seed(result) is not null ? EngineArguments.SeedOption : null, "a search draws nothing");
+
+        static void Refuse(string? option, string reason)
         {
-            throw new UsageException("--n and --beam-width do not go together: a search returns as many texts as it has beams");
+            if (option is not null)
+            {
+                throw new UsageException($"{option} and --beam-width do not go together: {reason}");
+            }
         }
     }
 

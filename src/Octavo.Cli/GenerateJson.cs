@@ -44,14 +44,7 @@ internal static class GenerateJson
             json.WriteNumber("index", completion.Index);
             json.WriteString("text", completion.Text);
             WriteIds(json, "token_ids", completion.TokenIds);
-            json.WriteString("finish_reason", completion.FinishReason switch
-            {
-                FinishReason.Stop => "stop",
-                FinishReason.Length => "length",
-                FinishReason.Abort => "abort",
-                FinishReason.Repetition => "repetition",
-                _ => null,
-            });
+            json.WriteString("finish_reason", completion.FinishReason?.ToWireName());
             WriteStopReason(json, completion.StopReason);
             WriteNumber(json, "cumulative_logprob", completion.CumulativeLogprob);
             WriteLogprobs(json, completion.Logprobs, tokenizer);

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Octavo.Engine;
 
 namespace Octavo.Cli;
 
@@ -13,6 +14,7 @@ internal sealed class GenerateRun(AsyncEngine engine, TimeSpan loadTime)
     /// <summary>Prints texts, each after its prompt; a single one as it comes.</summary>
     public async Task PrintAsync(Prompt[] prompts, SamplingParams sampling, CancellationToken cancellation)
     {
+        Validate(prompts, sampling);
         RequestOutput[] outputs;
         if (prompts.Length == 1 && sampling.N == 1)
         {
@@ -37,6 +39,7 @@ internal sealed class GenerateRun(AsyncEngine engine, TimeSpan loadTime)
     /// <summary>Prints one JSON object with everything that is known.</summary>
     public async Task WriteJsonAsync(Prompt[] prompts, SamplingParams sampling, CancellationToken cancellation)
     {
+        Validate(prompts, sampling);
         RequestOutput[] outputs = await Task.WhenAll(prompts.Select(p => engine.GenerateAsync(p, sampling, null, cancellation)))
             .ConfigureAwait(false);
         GenerateJson.Write(engine, outputs, loadTime, Stopwatch.GetElapsedTime(_started));
@@ -45,11 +48,12 @@ internal sealed class GenerateRun(AsyncEngine engine, TimeSpan loadTime)
     /// <summary>Searches with beams and prints what they found, best first.</summary>
     public async Task SearchAsync(Prompt[] prompts, BeamSearchParams beams, bool json, CancellationToken cancellation)
     {
+        Validate(prompts, new SamplingParams { Detokenize = false });
         BeamSearchOutput[] found = await Task.WhenAll(prompts.Select(p => engine.BeamSearchAsync(p, beams, cancellation)))
             .ConfigureAwait(false);
         if (json)
         {
-            RequestOutput[] outputs = [.. found.Select((f, i) => ToOutput(prompts[i], f))];
+            RequestOutput[] outputs = [.. found.Select((f, i) => f.ToRequestOutput($"beam-{i}", prompts[i].Text))];
             GenerateJson.Write(engine, outputs, loadTime, Stopwatch.GetElapsedTime(_started));
             return;
         }
@@ -57,6 +61,22 @@ internal sealed class GenerateRun(AsyncEngine engine, TimeSpan loadTime)
         for (int i = 0; i < found.Length; i++)
         {
             PrintTexts(prompts[i], found[i].Sequences.Select(s => engine.Tokenizer is null ? TokenIds.Format(s.TokenIds) : s.Text), separate: i > 0);
+        }
+    }
+
+    /// <summary>Checks all prompts before the first is submitted: nothing is printed of a command that cannot be done.</summary>
+    private void Validate(Prompt[] prompts, SamplingParams sampling)
+    {
+        for (int i = 0; i < prompts.Length; i++)
+        {
+            try
+            {
+                engine.Validate(prompts[i], sampling);
+            }
+            catch (InvalidRequestException e) when (e.Field == "prompt" && prompts.Length > 1)
+            {
+                throw new InvalidRequestException(e.Field, $"prompt {i + 1}: {e.Message}") { IsContextLength = e.IsContextLength };
+            }
         }
     }
 
@@ -115,25 +135,6 @@ internal sealed class GenerateRun(AsyncEngine engine, TimeSpan loadTime)
             CultureInfo.InvariantCulture,
             $"{prompt} prompt tokens, {made} new tokens, {made / elapsed.TotalSeconds:0.0} tokens/s, first after {first.TotalMilliseconds:0} ms, loaded in {loadTime.TotalSeconds:0.00} s")));
     }
-
-    private static RequestOutput ToOutput(Prompt prompt, BeamSearchOutput found) => new()
-    {
-        RequestId = string.Empty,
-        Prompt = prompt.Text,
-        PromptTokenIds = found.PromptTokenIds,
-        Finished = true,
-        Outputs =
-        [
-            .. found.Sequences.Select((s, i) => new CompletionOutput
-            {
-                Index = i,
-                Text = s.Text,
-                TokenIds = s.TokenIds,
-                CumulativeLogprob = s.CumulativeLogprob,
-                FinishReason = s.FinishReason,
-            }),
-        ],
-    };
 
     private static string Shown(Prompt prompt) => prompt.Text ?? TokenIds.Format(prompt.TokenIds!).TrimStart();
 

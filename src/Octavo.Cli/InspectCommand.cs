@@ -23,14 +23,15 @@ internal sealed class InspectCommand
         {
             it._model, it._tensors, it._json,
         };
-        it._engine.AddTo(command);
+        it._engine.AddTo(
+            command,
+            EngineArguments.SkipTokenizerInit, EngineArguments.SeedOption, "--no-enable-prefix-caching", "--generation-config", "--max-logprobs");
         command.SetAction(it.Run);
         return command;
     }
 
     private int Run(ParseResult result)
     {
-        OptionKinds.RefuseUnknownOptions(result, _model);
         EngineOptions options = _engine.Read(result);
         InspectReport report = InspectReport.Make(ModelLocator.Find(result.GetValue(_model)), options);
         if (result.GetValue(_json))

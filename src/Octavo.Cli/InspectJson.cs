@@ -93,6 +93,9 @@ internal static class InspectJson
         json.WriteNumber("block_size", plan.BlockSize);
         json.WriteNumber("num_blocks", plan.NumBlocks);
         json.WriteEndObject();
+        json.WriteNumber("activation_bytes", report.ActivationBytes);
+        json.WriteNumber("total_bytes", report.TotalBytes);
+        json.WriteNumber("available_bytes", ModelPlan.AvailableMemory);
         json.WriteNumber("max_model_len", plan.MaxModelLen);
         json.WriteNumber("max_num_seqs", plan.MaxNumSeqs);
         json.WriteNumber("max_num_batched_tokens", plan.MaxNumBatchedTokens);

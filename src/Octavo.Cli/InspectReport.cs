@@ -26,6 +26,12 @@ internal sealed record InspectReport
     /// <summary>Bytes of a block of the key-value cache.</summary>
     public long BytesPerBlock => CpuModelRunner.BytesPerBlock(Plan.Spec, Plan.KvCache, Plan.BlockSize);
 
+    /// <summary>Bytes that a step passes through.</summary>
+    public long ActivationBytes => ModelPlan.ActivationBytes(Plan);
+
+    /// <summary>Bytes that the loaded model takes.</summary>
+    public long TotalBytes => Plan.WeightBytes + Plan.KvCacheBytes + ActivationBytes;
+
     /// <summary>Tokens that the key-value cache holds.</summary>
     public long CacheTokens => (long)Plan.NumBlocks * Plan.BlockSize;
 
@@ -62,7 +68,7 @@ internal sealed record InspectReport
             Plan = plan,
             Tensors = [.. checkpoint.Tensors.Values.Select(TensorRow.Of).Order(TensorRow.NaturalOrder)],
             CheckpointBytes = checkpoint.TotalBytes,
-            WeightBytes = Enum.GetValues<WeightFormat>().ToDictionary(f => f, f => PackedSize.Of(plan.Spec.Tensors, checkpoint, f)),
+            WeightBytes = Enum.GetValues<WeightFormat>().ToDictionary(f => f, f => CpuModelRunner.WeightBytesFor(plan.Spec, f)),
         };
     }
 
@@ -74,42 +80,4 @@ internal sealed record InspectReport
         RotaryPositions rotary => $"rotary (theta {rotary.Theta}, scaled)",
         _ => "learned",
     };
-}
-
-/// <summary>How many bytes weights take once packed; the twin of what the loader does, without doing it.</summary>
-internal static class PackedSize
-{
-    // Kernels read panels of so many output features; the last one is filled up.
-    private const int PanelRows = 32;
-
-    /// <summary>Bytes of all packed matrices and their biases.</summary>
-    public static long Of(DecoderTensors tensors, Checkpoint checkpoint, WeightFormat format)
-    {
-        long total = Matrix(tensors.OutputHead ?? new LinearTensors(tensors.TokenEmbedding, null));
-        total += tensors.ProjectIn is { } into ? Matrix(into) : 0;
-        total += tensors.ProjectOut is { } outOf ? Matrix(outOf) : 0;
-        foreach (LayerTensors layer in tensors.Layers)
-        {
-            total += Matrix(layer.Query, layer.Key, layer.Value) + Matrix(layer.Output) + Matrix(layer.Down);
-            total += layer.Gate is { } gate ? Matrix(gate, layer.Up) : Matrix(layer.Up);
-        }
-
-        return total;
-
-        // Matrices that share an input are stacked into one.
-        long Matrix(params ReadOnlySpan<LinearTensors> stack)
-        {
-            long rows = 0;
-            bool bias = false;
-            foreach (LinearTensors part in stack)
-            {
-                rows += checkpoint.Get(part.Weight).Shape[0];
-                bias |= part.Bias is not null;
-            }
-
-            long padded = (rows + PanelRows - 1) / PanelRows * PanelRows;
-            long weights = padded * checkpoint.Get(stack[0].Weight).Shape[1] * (format == WeightFormat.Float32 ? sizeof(float) : sizeof(short));
-            return weights + (bias ? padded * sizeof(float) : 0);
-        }
-    }
 }

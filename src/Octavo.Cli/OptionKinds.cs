@@ -46,16 +46,16 @@ internal static class OptionKinds
         });
 
     /// <summary>One of a few words, each of which means a value.</summary>
-    public static Option<T> Choice<T>(string name, string help, T otherwise, params (string Word, T Value)[] choices)
+    /// <remarks>The first choice must mean the type's default value: it holds where the option is left out.</remarks>
+    public static Option<T> Choice<T>(string name, string help, params (string Word, T Value)[] choices)
+        where T : struct
     {
         string words = string.Join('|', choices.Select(c => c.Word));
-        Option<T> option = Make(name, words, help, "one of " + string.Join(", ", choices.Select(c => c.Word)), (string text, out T value) =>
+        return Make(name, words, $"{help} [default: {choices[0].Word}]", "one of " + string.Join(", ", choices.Select(c => c.Word)), (string text, out T value) =>
         {
             (string word, value) = choices.FirstOrDefault(c => string.Equals(c.Word, text, StringComparison.OrdinalIgnoreCase));
             return word is not null;
         });
-        option.DefaultValueFactory = _ => otherwise;
-        return option;
     }
 
     /// <summary>A text.</summary>
@@ -65,21 +65,21 @@ internal static class OptionKinds
     public static Option<bool> Switch(string name, string help) => new(name) { Description = help };
 
     /// <summary>
-    /// Refuses words before <c>--</c> that look like options: the parser would take them as values of the argument, and a
-    /// mistyped option would become a prompt.
+    /// Complains of a word before <c>--</c> that looks like an option: the parser would take it as a value of the command's
+    /// argument, and a mistyped option would become a prompt. Null where there is none.
     /// </summary>
-    public static void RefuseUnknownOptions(ParseResult result, Argument argument)
+    public static string? FindUnknownOption(ParseResult result)
     {
-        if (result.GetResult(argument) is not { } values)
+        Argument? argument = result.CommandResult.Command.Arguments.SingleOrDefault();
+        if (result.Action is System.CommandLine.Help.HelpAction || argument is null || result.GetResult(argument) is not { } values)
         {
-            return;
+            return null;
         }
 
         var plain = result.Tokens.SkipWhile(t => t.Type != TokenType.DoubleDash).ToHashSet<Token>(ReferenceEqualityComparer.Instance);
-        if (values.Tokens.FirstOrDefault(t => !plain.Contains(t) && LooksLikeOption(t.Value)) is { } token)
-        {
-            throw new UsageException($"unknown option '{token.Value}' (see 'octavo {result.CommandResult.Command.Name} --help'; a {argument.Name.ToLowerInvariant()} that begins with a dash goes after --)");
-        }
+        return values.Tokens.FirstOrDefault(t => !plain.Contains(t) && LooksLikeOption(t.Value)) is { } token
+            ? $"unknown option '{token.Value}' (see 'octavo {result.CommandResult.Command.Name} --help'; a {argument.Name.ToLowerInvariant()} that begins with a dash goes after --)"
+            : null;
     }
 
     private static bool LooksLikeOption(string word) =>

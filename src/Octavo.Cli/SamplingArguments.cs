@@ -53,6 +53,11 @@ internal sealed class SamplingArguments(int? defaultMaxTokens)
         }
     }
 
+    /// <summary>The first option given that beam search knows nothing of; null where there is none.</summary>
+    public string? FindUnknownToBeams(ParseResult result) =>
+        new Option[] { _temperature, _topP, _topK, _minP, _presencePenalty, _frequencyPenalty, _repetitionPenalty, _stop }
+            .FirstOrDefault(option => result.GetResult(option) is not null)?.Name;
+
     /// <summary>What the command line says, over the model's own defaults.</summary>
     public SamplingParams Read(ParseResult result, ModelInfo model)
     {

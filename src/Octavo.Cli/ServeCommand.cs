@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Octavo.Server;
 
@@ -8,6 +9,7 @@ namespace Octavo.Cli;
 internal sealed class ServeCommand
 {
     private const int LargestPort = 65535;
+    private const int LongestShutdown = 24 * 60 * 60;
 
     private static readonly TimeSpan HealthInterval = TimeSpan.FromMilliseconds(500);
     private static readonly ServerOptions Defaults = new();
@@ -27,12 +29,11 @@ internal sealed class ServeCommand
     {
         Description = "Name that requests call the model by. Repeat for several; answers carry the first. [default: the directory's name]",
         HelpName = "NAME",
-        Arity = ArgumentArity.OneOrMore,
-        AllowMultipleArgumentsPerToken = true,
+        Arity = ArgumentArity.OneOrMore,        // one a time: a second word is MODEL
     };
 
     private readonly Option<float?> _shutdownTimeout = OptionKinds.Number(
-        "--shutdown-timeout", $"Seconds that requests in flight may take to end after a signal. [default: {Defaults.ShutdownTimeout.TotalSeconds}]");
+        "--shutdown-timeout", $"Seconds that requests in flight may take to end after a signal, up to a day. [default: {Defaults.ShutdownTimeout.TotalSeconds}]");
 
     private readonly EngineArguments _engine = new();
 
@@ -51,11 +52,25 @@ internal sealed class ServeCommand
 
     private async Task<int> RunAsync(ParseResult result)
     {
-        OptionKinds.RefuseUnknownOptions(result, _model);
         ServerOptions server = ReadServer(result);
         EngineOptions options = _engine.Read(result) with { ServedModelName = server.ServedModelNames.FirstOrDefault() };
         string model = ModelLocator.Find(result.GetValue(_model));
+        OctavoServer.CheckAddress(server);
         using var signals = new ServeSignals();
+        try
+        {
+            await ServeAsync(model, options, server, signals).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (signals.Drain.IsCancellationRequested)
+        {
+            return signals.ExitCodeOfStop;
+        }
+
+        return ExitCode.Success;
+    }
+
+    private static async Task ServeAsync(string model, EngineOptions options, ServerOptions server, ServeSignals signals)
+    {
         using ILoggerFactory loggers = LoggerFactory.Create(logging => logging
             .AddFilter("Microsoft", LogLevel.Warning)
             .AddFilter("Microsoft.Extensions.Hosting", LogLevel.None)      // what it says is also thrown, and told in one line
@@ -72,8 +87,6 @@ internal sealed class ServeCommand
                 await StopAsync(engine, running, signals).ConfigureAwait(false);
             }
         }
-
-        return ExitCode.Success;
     }
 
     private ServerOptions ReadServer(ParseResult result)
@@ -84,18 +97,24 @@ internal sealed class ServeCommand
             throw new UsageException($"--port must be from 0 to {LargestPort}; it is {port}");
         }
 
-        TimeSpan timeout = result.GetValue(_shutdownTimeout) is { } seconds ? TimeSpan.FromSeconds(seconds) : Defaults.ShutdownTimeout;
-        if (timeout < TimeSpan.Zero)
+        float? seconds = result.GetValue(_shutdownTimeout);
+        if (seconds is < 0 or > LongestShutdown)
         {
-            throw new UsageException($"--shutdown-timeout must be 0 or more; it is {timeout.TotalSeconds}");
+            throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"--shutdown-timeout must be from 0 to {LongestShutdown} seconds; it is {seconds}"));
+        }
+
+        string[] names = result.GetValue(_servedModelName) ?? [];
+        if (names.Any(string.IsNullOrWhiteSpace))
+        {
+            throw new UsageException("--served-model-name must not be empty");
         }
 
         return Defaults with
         {
             Host = result.GetValue(_host) ?? Defaults.Host,
             Port = port,
-            ServedModelNames = result.GetValue(_servedModelName) ?? [],
-            ShutdownTimeout = timeout,
+            ServedModelNames = [.. names.Distinct()],
+            ShutdownTimeout = seconds is { } s ? TimeSpan.FromSeconds(s) : Defaults.ShutdownTimeout,
         };
     }
 
@@ -106,6 +125,11 @@ internal sealed class ServeCommand
         Terminal.Out.WriteLine($"weights  {ByteSize.Format(model.WeightBytes)} in {InspectJson.NameOf(model.Weights)}");
         Terminal.Out.WriteLine($"cache    {ByteSize.Format(model.KvCacheBytes)} in {InspectJson.NameOf(model.KvCache)}: {tokens} tokens in {model.NumBlocks} blocks");
         Terminal.Out.WriteLine($"runs on  {model.Threads} threads, {InspectJson.NameOf(model.InstructionSet)} kernels; up to {model.MaxNumSeqs} requests at once");
+        if (model.GenerationDefaults.MaxNewTokens is { } most)
+        {
+            Terminal.Out.WriteLine($"answers  at most {most} tokens (generation_config.json; --generation-config vllm lifts it)");
+        }
+
         Terminal.Out.WriteLine($"ready    {url}");
         Terminal.Out.Flush();
     }

@@ -12,6 +12,7 @@ internal sealed class ServeSignals : IDisposable
     private readonly CancellationTokenSource _abort = new();
     private readonly PosixSignalRegistration[] _registrations;
     private int _received;
+    private volatile bool _terminated;
 
     public ServeSignals()
     {
@@ -28,6 +29,9 @@ internal sealed class ServeSignals : IDisposable
     /// <summary>Cancelled by the second signal.</summary>
     public CancellationToken Abort => _abort.Token;
 
+    /// <summary>What the process exits with where the first signal came before the server was ready.</summary>
+    public int ExitCodeOfStop => _terminated ? ExitCode.Terminated : ExitCode.Interrupted;
+
     public void Dispose()
     {
         foreach (PosixSignalRegistration registration in _registrations)
@@ -43,6 +47,11 @@ internal sealed class ServeSignals : IDisposable
     {
         int count = Interlocked.Increment(ref _received);
         signal.Cancel = count <= 2;
+        if (count == 1)
+        {
+            _terminated = signal.Signal == PosixSignal.SIGTERM;
+        }
+
         (count switch { 1 => _drain, 2 => _abort, _ => null })?.Cancel();
     }
 }

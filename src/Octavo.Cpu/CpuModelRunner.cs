@@ -101,6 +101,51 @@ public sealed unsafe class CpuModelRunner : IModelRunner
     public static long BytesPerBlock(DecoderSpec spec, KvCacheFormat format, int blockSize) =>
         KvCache.BytesPerBlock(spec, format, blockSize);
 
+    /// <summary>Bytes that the packed weights of a decoder take; a loaded runner's <see cref="WeightBytes"/>.</summary>
+    public static long WeightBytesFor(DecoderSpec spec, WeightFormat format)
+    {
+        DecoderTensors t = spec.Tensors;
+        long queries = (long)spec.NumHeads * spec.HeadDim;
+        long keys = (long)spec.NumKvHeads * spec.HeadDim;
+        long total = Bytes(spec.VocabSize, spec.EmbeddingSize, t.OutputHead);
+        total += t.ProjectIn is null ? 0 : Bytes(spec.HiddenSize, spec.EmbeddingSize, t.ProjectIn);
+        total += t.ProjectOut is null ? 0 : Bytes(spec.EmbeddingSize, spec.HiddenSize, t.ProjectOut);
+        foreach (LayerTensors layer in t.Layers)
+        {
+            // Stacked as DecoderWeights stacks them: what shares an input is one matrix.
+            total += Bytes(queries + (2 * keys), spec.HiddenSize, layer.Query, layer.Key, layer.Value);
+            total += Bytes(spec.HiddenSize, queries, layer.Output);
+            total += layer.Gate is null
+                ? Bytes(spec.IntermediateSize, spec.HiddenSize, layer.Up)
+                : Bytes(2L * spec.IntermediateSize, spec.HiddenSize, layer.Gate, layer.Up);
+            total += Bytes(spec.HiddenSize, spec.IntermediateSize, layer.Down);
+        }
+
+        return total;
+
+        long Bytes(long outFeatures, long inFeatures, params ReadOnlySpan<LinearTensors?> stack)
+        {
+            bool biased = false;
+            foreach (LinearTensors? part in stack)
+            {
+                biased |= part?.Bias is not null;
+            }
+
+            (long weights, long bias) = PackedPanels.BytesFor(outFeatures, inFeatures, biased, format);
+            return weights + bias;
+        }
+    }
+
+    /// <summary>Bytes of the buffers that a step of so many tokens passes through (those of <see cref="Forward"/>).</summary>
+    public static long ActivationBytesFor(DecoderSpec spec, int maxTokens)
+    {
+        long attended = (long)spec.NumHeads * spec.HeadDim;
+        long queryKeyValue = attended + (2L * spec.NumKvHeads * spec.HeadDim);
+        long projected = Math.Max(spec.HiddenSize, spec.EmbeddingSize);
+        long mlp = (long)spec.IntermediateSize * (spec.GatedMlp ? 3 : 2);
+        return maxTokens * sizeof(float) * ((2L * spec.HiddenSize) + queryKeyValue + attended + projected + mlp);
+    }
+
     /// <inheritdoc/>
     public void Run(StepBatch batch, Span<float> logits)
     {

@@ -26,7 +26,7 @@ internal readonly record struct JsonField(string File, string Path, JsonElement 
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
-            throw new TokenizerFormatException(path, "$", "the file is missing", e);
+            throw new TokenizerFormatException(path, e);
         }
     }
 

@@ -18,6 +18,15 @@ public sealed class TokenizerFormatException : Exception
         Field = field;
     }
 
+    internal TokenizerFormatException(string file, Exception? innerException)
+        : base($"{file} is missing; with SkipTokenizerInit an engine takes and gives token ids without it", innerException)
+    {
+        (File, Field, IsMissing) = (file, "$", true);
+    }
+
+    /// <summary>True where there is no such file.</summary>
+    public bool IsMissing { get; }
+
     /// <summary>The path of the file.</summary>
     public string File { get; }
 

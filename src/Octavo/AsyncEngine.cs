@@ -75,6 +75,7 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         {
             ModelDescription description = ModelCatalog.Describe(directory, checkpoint);
             ModelInfo plan = ModelPlan.Make(directory, description, options);
+            ModelPlan.RequireMemory(plan);
             runner = new CpuModelRunner(
                 plan.Spec,
                 checkpoint,
@@ -106,7 +107,7 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
                     EosTokenIds = plan.EosTokenIds,
                     LogitsProcessors = options.LogitsProcessors,
                 });
-            return new AsyncEngine(engine, tokenizer, plan with { WeightBytes = runner.WeightBytes }, checkpoint);
+            return new AsyncEngine(engine, tokenizer, plan, checkpoint);
         }
         catch
         {

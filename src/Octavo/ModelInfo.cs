@@ -44,7 +44,7 @@ public sealed record ModelInfo
     /// <summary>Bytes of the key-value cache.</summary>
     public required long KvCacheBytes { get; init; }
 
-    /// <summary>Bytes of the packed weights; 0 in a plan that loaded none.</summary>
+    /// <summary>Bytes of the packed weights.</summary>
     public long WeightBytes { get; init; }
 
     /// <summary>The instruction set of the kernels.</summary>

@@ -46,11 +46,13 @@ public static class ModelPlan
 
         long bytesPerBlock = CpuModelRunner.BytesPerBlock(spec, kvCache, options.BlockSize);
         int blocksPerSequence = (maxModelLen + options.BlockSize - 1) / options.BlockSize;
-        long blocks = (options.KvCacheMemory ?? DefaultKvCacheMemory(options, blocksPerSequence, bytesPerBlock)) / bytesPerBlock;
+        long cacheMemory = options.KvCacheMemory ?? DefaultKvCacheMemory(options, blocksPerSequence, bytesPerBlock);
+        long blocks = cacheMemory / bytesPerBlock;
         Check(
             blocks >= blocksPerSequence,
-            $"a key-value cache of {blocks * bytesPerBlock} bytes holds {blocks * options.BlockSize} tokens, less than one request of "
-            + $"max_model_len {maxModelLen}, which needs {blocksPerSequence * bytesPerBlock} bytes: raise kv_cache_memory, or set max_model_len to {blocks * options.BlockSize} or less");
+            $"a key-value cache of {cacheMemory} bytes holds {blocks * options.BlockSize} tokens, less than one request of "
+            + $"max_model_len {maxModelLen}, which needs {blocksPerSequence * bytesPerBlock} bytes: raise kv_cache_memory"
+            + (blocks > 0 ? $", or set max_model_len to {blocks * options.BlockSize} or less" : string.Empty));
         GenerationDefaults defaults = options.GenerationConfig == GenerationConfigSource.Vllm ? new GenerationDefaults() : directory.Generation;
         return new ModelInfo
         {
@@ -65,11 +67,47 @@ public static class ModelPlan
             KvCache = kvCache,
             BlockSize = options.BlockSize,
             NumBlocks = checked((int)Math.Min(blocks, int.MaxValue / options.BlockSize)),
+            WeightBytes = CpuModelRunner.WeightBytesFor(spec, weights),
             KvCacheBytes = Math.Min(blocks, int.MaxValue / options.BlockSize) * bytesPerBlock,
             InstructionSet = ProcessorFeatures.Selected,
             Threads = options.Threads ?? Environment.ProcessorCount,
             GenerationDefaults = defaults,
         };
+    }
+
+    /// <summary>Bytes that a plan's step passes through, beside weights and cache.</summary>
+    public static long ActivationBytes(ModelInfo plan)
+    {
+        ArgumentNullException.ThrowIfNull(plan);
+        return CpuModelRunner.ActivationBytesFor(plan.Spec, plan.MaxNumBatchedTokens);
+    }
+
+    /// <summary>Checks that this machine has the memory that a plan takes. Apart from <see cref="Make"/>, so that a plan can
+    /// be looked at where it could not run.</summary>
+    /// <exception cref="EngineConfigurationException">It has not; the message says what takes how much, and what to lower.</exception>
+    public static void RequireMemory(ModelInfo plan) => RequireMemory(plan, AvailableMemory);
+
+    /// <summary>Bytes of memory there are on this machine, or allowed to this process.</summary>
+    public static long AvailableMemory => GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+
+    internal static void RequireMemory(ModelInfo plan, long available)
+    {
+        long activations = ActivationBytes(plan);
+        long total = plan.WeightBytes + plan.KvCacheBytes + activations;
+        if (total <= available)
+        {
+            return;
+        }
+
+        // The first of these that would be enough; nothing is, where the weights alone are too large.
+        string remedy = plan.WeightBytes + activations < available && plan.KvCacheBytes >= activations ? "lower kv_cache_memory, or max_model_len and max_num_seqs"
+            : plan.WeightBytes + plan.KvCacheBytes < available ? "lower max_num_batched_tokens (and max_num_seqs, its least value)"
+            : plan.WeightBytes < available ? "lower kv_cache_memory, max_num_batched_tokens and max_num_seqs"
+            : plan.Weights == WeightFormat.Float32 ? "the weights alone are too large; dtype bfloat16 halves them"
+            : "the weights alone are too large for this machine";
+        throw new EngineConfigurationException(
+            $"{total} bytes of memory are needed ({plan.WeightBytes} for weights, {plan.KvCacheBytes} for the key-value cache, {activations} for a step "
+            + $"of {plan.MaxNumBatchedTokens} tokens), and {available} are available: {remedy}");
     }
 
     private static WeightFormat ChooseWeights(ModelDescription description, EngineOptions options)
@@ -89,15 +127,14 @@ public static class ModelPlan
             ModelDtype.BFloat16 => WeightFormat.BFloat16,
             _ => null,
         };
-        Check(asked is null || dtype is null || asked == dtype, $"quantization {options.Quantization} and dtype {options.Dtype} contradict each other");
+        Check(asked is null || dtype is null || asked == dtype, $"quantization {options.Quantization} and dtype {options.Dtype.ToString().ToLowerInvariant()} contradict each other");
         return asked ?? dtype ?? (description.StoredType == TensorType.BFloat16 ? WeightFormat.BFloat16 : WeightFormat.Float32);
     }
 
     private static long DefaultKvCacheMemory(EngineOptions options, long blocksPerSequence, long bytesPerBlock)
     {
-        long useful = options.MaxNumSeqs * blocksPerSequence * bytesPerBlock;
-        long available = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2;
-        return Math.Min(useful, Math.Min(DefaultKvCacheLimit, available));
+        Int128 useful = (Int128)options.MaxNumSeqs * blocksPerSequence * bytesPerBlock;
+        return (long)Int128.Min(useful, Math.Min(DefaultKvCacheLimit, AvailableMemory / 2));
     }
 
     private static void Check(bool holds, string message)

@@ -14,6 +14,8 @@ namespace Octavo;
 /// What a <see cref="ChatOptions"/> leaves open comes from <see cref="ModelInfo.DefaultSamplingParams"/>; an answer may be
 /// as long as the model's <c>max_new_tokens</c> says, else as the context allows. Tools, content other than text, JSON
 /// formats and server-side conversations are refused with a <see cref="NotSupportedException"/> that names the option.
+/// Sampling beyond <see cref="ChatOptions"/> comes from a <see cref="SamplingParams"/> that
+/// <see cref="ChatOptions.RawRepresentationFactory"/> gives; the options' own values are laid over it.
 /// </remarks>
 /// <example>
 /// <code>
@@ -137,17 +139,24 @@ public sealed class OctavoChatClient : IChatClient
 
     private SamplingParams Sample(ChatOptions options)
     {
-        SamplingParams defaults = _engine.Model.DefaultSamplingParams;
+        bool own = options.RawRepresentationFactory is not null;
+        SamplingParams defaults = options.RawRepresentationFactory?.Invoke(this) switch
+        {
+            null => _engine.Model.DefaultSamplingParams,
+            SamplingParams given => given,
+            { } other => throw new NotSupportedException(
+                $"ChatOptions.{nameof(options.RawRepresentationFactory)} gave {other.GetType().Name}; this client takes {nameof(SamplingParams)}"),
+        };
         return defaults with
         {
-            MaxTokens = options.MaxOutputTokens ?? _engine.Model.GenerationDefaults.MaxNewTokens,
+            MaxTokens = options.MaxOutputTokens ?? (own ? defaults.MaxTokens : _engine.Model.GenerationDefaults.MaxNewTokens),
             Temperature = options.Temperature ?? defaults.Temperature,
             TopP = options.TopP ?? defaults.TopP,
             TopK = options.TopK ?? defaults.TopK,
             FrequencyPenalty = options.FrequencyPenalty ?? defaults.FrequencyPenalty,
             PresencePenalty = options.PresencePenalty ?? defaults.PresencePenalty,
-            Seed = options.Seed,
-            Stop = options.StopSequences is { } stop ? [.. stop] : [],
+            Seed = options.Seed ?? defaults.Seed,
+            Stop = options.StopSequences is { } stop ? [.. stop] : defaults.Stop,
         };
     }
 
@@ -157,6 +166,10 @@ public sealed class OctavoChatClient : IChatClient
         Check(options.ToolMode is not RequiredChatToolMode, nameof(options.ToolMode), "this client calls no tools");
         Check(options.ResponseFormat is null or ChatResponseFormatText, nameof(options.ResponseFormat), "only text can be asked for");
         Check(options.ConversationId is null, nameof(options.ConversationId), "no conversations are kept; send all messages");
+        Check(
+            options.AdditionalProperties is not { Count: > 0 },
+            nameof(options.AdditionalProperties),
+            $"they would have no effect; give a {nameof(SamplingParams)} by {nameof(options.RawRepresentationFactory)}");
         Check(
             options.ModelId is null || options.ModelId == _engine.Model.Name,
             nameof(options.ModelId),

@@ -49,13 +49,23 @@ public sealed class InspectTests
     [Theory]
     [InlineData(ModelDtype.Float32)]
     [InlineData(ModelDtype.BFloat16)]
-    public void PackedSize_OfAModel_IsWhatLoadingTakes(ModelDtype dtype)
+    public void WeightBytes_OfAPlan_AreWhatTheRunnerTakes(ModelDtype dtype)
     {
         var options = new EngineOptions { Dtype = dtype, KvCacheMemory = 8 << 20 };
         InspectReport report = InspectReport.Make(Repository.TalesModel, options);
-        using AsyncEngine engine = AsyncEngine.Load(Repository.TalesModel, options);
+        using Octavo.Formats.Checkpoint checkpoint = Octavo.Formats.ModelDirectory.Open(Repository.TalesModel).OpenCheckpoint();
+        using var runner = new Octavo.Cpu.CpuModelRunner(report.Plan.Spec, checkpoint, new Octavo.Cpu.CpuRunnerOptions
+        {
+            Weights = report.Plan.Weights,
+            KvCache = report.Plan.KvCache,
+            NumBlocks = 1,
+            MaxModelLen = 16,
+            MaxNumBatchedTokens = 16,
+            Threads = 1,
+        });
 
-        report.WeightBytes[report.Plan.Weights].ShouldBe(engine.Model.WeightBytes);
+        report.WeightBytes[report.Plan.Weights].ShouldBe(runner.WeightBytes);
+        report.Plan.WeightBytes.ShouldBe(runner.WeightBytes);
     }
 
     [Fact]

@@ -24,12 +24,22 @@ public sealed class UsageTests
     [InlineData(2, "error: temperature must be 0 or more; it is -1", "generate", "a", "--temperature", "-1")]
     [InlineData(2, "error: top_p must be above 0 and at most 1; it is 2", "generate", "a", "--top-p", "2")]
     [InlineData(2, "error: n must be at least 1; it is 0", "generate", "a", "--n", "0")]
-    [InlineData(2, "error: beam_width must be at least 1; it is 0", "generate", "a", "--beam-width", "0")]
+    [InlineData(2, "error: beam_width must be between 1 and 1024; it is 0", "generate", "a", "--beam-width", "0")]
     [InlineData(2, "error: logprobs must be at most 20 (max_logprobs); it is 21", "generate", "a", "--logprobs", "21", "--json")]
     [InlineData(2, "error: --logprobs needs --json, which has a place for them", "generate", "a", "--logprobs", "2")]
     [InlineData(2, "error: --n and --beam-width do not go together: a search returns as many texts as it has beams", "generate", "a", "--n", "2", "--beam-width", "2")]
     [InlineData(2, "error: with --skip-tokenizer-init a prompt is token ids, such as 0,3206,647; 'fox' is none", "generate", "fox", "--skip-tokenizer-init")]
-    [InlineData(2, "error: chat needs the tokenizer: leave out --skip-tokenizer-init", "chat", "--skip-tokenizer-init")]
+    [InlineData(2, "error: unknown command or option '--skip-tokenizer-init' (see 'octavo chat --help')", "chat", "--skip-tokenizer-init")]
+    [InlineData(2, "error: unknown option '--seed' (see 'octavo inspect --help'; a model that begins with a dash goes after --)", "inspect", "--seed", "7")]
+    [InlineData(2, "error: --temperature and --beam-width do not go together: a search goes by the model's own probabilities, and ends at --max-tokens or the end of text", "generate", "a", "--beam-width", "2", "--temperature", "0.5")]
+    [InlineData(2, "error: --stop and --beam-width do not go together: a search goes by the model's own probabilities, and ends at --max-tokens or the end of text", "generate", "a", "--beam-width", "2", "--stop", "x")]
+    [InlineData(2, "error: --seed and --beam-width do not go together: a search draws nothing", "generate", "a", "--beam-width", "2", "--seed", "0")]
+    [InlineData(2, "error: --shutdown-timeout must be from 0 to 86400 seconds; it is 1E+30", "serve", "--shutdown-timeout", "1e30")]
+    [InlineData(2, "error: --shutdown-timeout must be from 0 to 86400 seconds; it is -1", "serve", "--shutdown-timeout", "-1")]
+    [InlineData(2, "error: --served-model-name must not be empty", "serve", "--served-model-name", "a", "--served-model-name", " ")]
+    [InlineData(2, "error: no such model directory: /no/such", "serve", "--served-model-name", "foo", "/no/such")]
+    [InlineData(2, "error: quantization float32 and dtype bfloat16 contradict each other", "inspect", "--quantization", "float32", "--dtype", "bfloat16")]
+    [InlineData(2, "error: a key-value cache of 1000 bytes holds 0 tokens, less than one request of max_model_len 512, which needs 1310720 bytes: raise kv_cache_memory", "inspect", "--dtype", "bfloat16", "--kv-cache-memory", "1000")]
     public async Task Run_WhatCannotBeDone_SaysWhyInOneLine(int code, string message, params string[] args)
     {
         CliResult result = await CliProcess.RunAsync(args);
@@ -54,6 +64,16 @@ public sealed class UsageTests
         {
             Directory.Delete(directory, recursive: true);
         }
+    }
+
+    [Fact]
+    public async Task Run_SecondPromptTooLong_SaysWhichAndPrintsNothing()
+    {
+        CliResult result = await CliProcess.RunAsync("generate", "--max-model-len", "16", "@fox", string.Join(' ', Enumerable.Repeat("fox", 40)));
+
+        result.Code.ShouldBe(2);
+        result.Output.ShouldBeEmpty();
+        result.Error.ShouldStartWith("error: prompt 2: This model's maximum context length is 16 tokens");
     }
 
     [Fact]
@@ -88,8 +108,9 @@ public sealed class UsageTests
         CliResult result = await CliProcess.RunAsync(command, "--help");
 
         result.Code.ShouldBe(0);
-        string shared = ",--dtype,--kv-cache-dtype,--quantization,--max-model-len,--max-num-seqs,--max-num-batched-tokens,--block-size,"
-            + "--kv-cache-memory,--no-enable-prefix-caching,--seed,--threads,--skip-tokenizer-init,--generation-config,--max-logprobs";
+        string own = command == "inspect" ? "" : ",--no-enable-prefix-caching,--seed,--generation-config" + (command == "generate" ? ",--skip-tokenizer-init,--max-logprobs" : "");
+        string shared = own + ",--dtype,--kv-cache-dtype,--quantization,--max-model-len,--max-num-seqs,--max-num-batched-tokens,--block-size,"
+            + "--kv-cache-memory,--threads";
         foreach (string option in (options + shared).Split(','))
         {
             result.Output.ShouldContain("  " + option + " ");

@@ -84,6 +84,18 @@ public sealed class OctavoChatClientTests : IDisposable
     }
 
     [Fact]
+    public async Task GetResponse_SamplingBeyondTheOptions_ComesFromTheRawRepresentation()
+    {
+        var options = new ChatOptions { RawRepresentationFactory = _ => new SamplingParams { Temperature = 0, MaxTokens = 30, IgnoreEos = true, MinP = 0.1f }, MaxOutputTokens = 7 };
+        ChatResponse response = await _engine.AsChatClient().GetResponseAsync("The fox", options);
+        response.Usage!.OutputTokenCount.ShouldBe(7);
+        options.RawRepresentationFactory = _ => "text";
+        (await Should.ThrowAsync<NotSupportedException>(_engine.AsChatClient().GetResponseAsync("The fox", options))).Message.ShouldContain("SamplingParams");
+        var extra = new ChatOptions { AdditionalProperties = new() { ["min_p"] = 0.1 } };
+        (await Should.ThrowAsync<NotSupportedException>(_engine.AsChatClient().GetResponseAsync("The fox", extra))).Message.ShouldContain("AdditionalProperties");
+    }
+
+    [Fact]
     public async Task GetResponse_SamplingOptions_ReachTheEngine()
     {
         var options = new ChatOptions

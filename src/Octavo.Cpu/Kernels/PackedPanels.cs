@@ -29,10 +29,10 @@ internal sealed unsafe class PackedPanels : IDisposable
         InFeatures = sources[0].Columns;
         OutFeatures = checked(sources.Sum(s => s.Rows));
         (Format, Count) = (format, (OutFeatures + Width - 1) / Width);
-        int size = format == WeightFormat.Float32 ? Float32Element.Size : BFloat16Element.Size;
-        PanelBytes = (long)InFeatures * Width * size;
-        _weights = new NativeBuffer(PanelBytes * Count);
-        _bias = sources.Any(s => s.HasBias) ? NativeBuffer.OfFloats((long)Count * Width) : null;
+        (long weights, long bias) = BytesFor(OutFeatures, InFeatures, sources.Any(s => s.HasBias), format);
+        PanelBytes = weights / Count;
+        _weights = new NativeBuffer(weights);
+        _bias = bias > 0 ? new NativeBuffer(bias) : null;
         if (format == WeightFormat.Float32)
         {
             Pack<Float32Element>(sources);
@@ -56,6 +56,14 @@ internal sealed unsafe class PackedPanels : IDisposable
 
     /// <summary>Bytes that the panels occupy, padding included.</summary>
     public long Bytes => _weights.Length + (_bias?.Length ?? 0);
+
+    /// <summary>Bytes of a matrix's panels and of its bias, padding included; the packer takes as many.</summary>
+    public static (long Weights, long Bias) BytesFor(long outFeatures, long inFeatures, bool bias, WeightFormat format)
+    {
+        long features = (outFeatures + Width - 1) / Width * Width;
+        int size = format == WeightFormat.Float32 ? Float32Element.Size : BFloat16Element.Size;
+        return (features * inFeatures * size, bias ? features * sizeof(float) : 0);
+    }
 
     public byte* Panel(int index) => _weights.Pointer + (index * PanelBytes);
 
