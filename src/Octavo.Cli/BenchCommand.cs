@@ -12,8 +12,8 @@ namespace Octavo.Cli;
 /// <summary><c>octavo bench</c>: how fast this machine is, and how near to it the kernels come.</summary>
 internal sealed class BenchCommand
 {
-    private readonly Option<string> _shape = OptionKinds.Choice(
-        "--shape", "The model whose matrices are measured, with random weights. [default: 135m]", "135m", [.. ModelShape.All.Select(s => (s.Name, s.Name))]);
+    private readonly Option<int> _shape = OptionKinds.Choice(
+        "--shape", "The model whose matrices are measured, with random weights.", [.. ModelShape.All.Select((s, i) => (s.Name, i))]);
 
     private readonly Option<int?> _threads = OptionKinds.Integer("--threads", "Threads that share the work. [default: one a processor]");
     private readonly Option<bool> _json = OptionKinds.Switch("--json", "Print one JSON object.");
@@ -39,7 +39,7 @@ internal sealed class BenchCommand
             throw new UsageException($"--threads must be between 1 and 1024; it is {threads}");
         }
 
-        ModelShape shape = ModelShape.All.Single(s => s.Name == result.GetValue(_shape));
+        ModelShape shape = ModelShape.All[result.GetValue(_shape)];
         MachineCeilings ceilings = MachineCeilings.Measure(threads);
         List<KernelMeasurement> measurements = [];
         foreach (WeightFormat format in Enum.GetValues<WeightFormat>())

@@ -24,6 +24,7 @@ public sealed class UsageTests
     [InlineData(2, "error: temperature must be 0 or more; it is -1", "generate", "a", "--temperature", "-1")]
     [InlineData(2, "error: top_p must be above 0 and at most 1; it is 2", "generate", "a", "--top-p", "2")]
     [InlineData(2, "error: n must be at least 1; it is 0", "generate", "a", "--n", "0")]
+    [InlineData(2, "error: --threads must be between 1 and 1024; it is 0", "bench", "kernels", "--threads", "0")]
     [InlineData(2, "error: beam_width must be between 1 and 1024; it is 0", "generate", "a", "--beam-width", "0")]
     [InlineData(2, "error: logprobs must be at most 20 (max_logprobs); it is 21", "generate", "a", "--logprobs", "21", "--json")]
     [InlineData(2, "error: --logprobs needs --json, which has a place for them", "generate", "a", "--logprobs", "2")]
