@@ -10,20 +10,23 @@ namespace Octavo.Cpu.Measuring;
 /// <param name="Seconds">The median time of one call.</param>
 /// <param name="Bytes">Weight bytes that a call reads.</param>
 /// <param name="Operations">Operations that a call needs.</param>
-/// <param name="Fraction">
-/// The time that the machine's ceilings allow (the longer of reading the bytes and doing the operations) over the
-/// measured one.
-/// </param>
-public sealed record KernelMeasurement(string Kernel, int Rows, double Seconds, long Bytes, long Operations, double Fraction)
+public sealed record KernelMeasurement(string Kernel, int Rows, double Seconds, long Bytes, long Operations)
 {
     /// <summary>Bytes a second.</summary>
     public double BytesPerSecond => Bytes / Seconds;
 
     /// <summary>Operations a second.</summary>
     public double OperationsPerSecond => Operations / Seconds;
+
+    /// <summary>
+    /// The time that a machine's ceilings allow (the longer of reading the bytes and doing the operations) over the
+    /// measured one.
+    /// </summary>
+    public double FractionOf(MachineCeilings ceilings) =>
+        Math.Max(Bytes / ceilings.ReadBandwidth, Operations / ceilings.Float32Peak) / Seconds;
 }
 
-/// <summary>Times the linear kernels of a model's shape on random weights, against the machine's ceilings.</summary>
+/// <summary>Times the linear kernels of a model's shape on random weights.</summary>
 public static class KernelBenchmark
 {
     private const int Runs = 9;
@@ -36,11 +39,11 @@ public static class KernelBenchmark
     /// <summary>Measures every matrix of one layer in one format.</summary>
     /// <param name="shape">Whose matrices.</param>
     /// <param name="format">How their weights are stored.</param>
-    /// <param name="ceilings">What the results are fractions of; its thread count is taken.</param>
+    /// <param name="threads">Threads that share the work.</param>
     /// <param name="report">Hears each result as it comes.</param>
-    public static void Measure(ModelShape shape, WeightFormat format, MachineCeilings ceilings, Action<KernelMeasurement> report)
+    public static void Measure(ModelShape shape, WeightFormat format, int threads, Action<KernelMeasurement> report)
     {
-        using var team = new ThreadTeam(ceilings.Threads);
+        using var team = new ThreadTeam(threads);
         foreach ((string name, int outFeatures, int inFeatures) in shape.Linears)
         {
             // Enough copies, taken in turn, that no cache holds a matrix until it is needed again: in a model, too, all
@@ -56,8 +59,7 @@ public static class KernelBenchmark
                     using var work = new LinearWork(linears, team.Count, rows);
                     double seconds = Median(team, work);
                     long operations = 2L * rows * outFeatures * inFeatures;
-                    double ideal = Math.Max(bytes / ceilings.ReadBandwidth, operations / ceilings.Float32Peak);
-                    report(new KernelMeasurement($"{name} {format.ToString().ToLowerInvariant()}", rows, seconds, bytes, operations, ideal / seconds));
+                    report(new KernelMeasurement($"{name} {format.ToString().ToLowerInvariant()}", rows, seconds, bytes, operations));
                 }
             }
             finally

@@ -8,8 +8,9 @@ using Octavo.Cpu.Threading;
 namespace Octavo.Cpu.Measuring;
 
 /// <summary>
-/// What this machine can do at most, measured with all threads at once: results are stated as fractions of it. Rates are
-/// medians of several runs; null where the processor lacks the instruction.
+/// What this machine can do at most, measured with all threads at once: results are stated as fractions of it. A ceiling
+/// is the best of several runs, since whatever else the machine does can only lower it; null where the processor lacks
+/// the instruction.
 /// </summary>
 public sealed record MachineCeilings
 {
@@ -31,6 +32,15 @@ public sealed record MachineCeilings
     /// <summary>Operations a second of byte dot products (<c>vpdpbusd</c>).</summary>
     public double? Int8Peak { get; init; }
 
+    /// <summary>The higher of two measurements of the same machine, ceiling by ceiling.</summary>
+    public MachineCeilings Or(MachineCeilings other) => this with
+    {
+        ReadBandwidth = Math.Max(ReadBandwidth, other.ReadBandwidth),
+        Float32Peak = Math.Max(Float32Peak, other.Float32Peak),
+        BFloat16Peak = BFloat16Peak is { } wide ? Math.Max(wide, other.BFloat16Peak ?? 0) : other.BFloat16Peak,
+        Int8Peak = Int8Peak is { } bytes ? Math.Max(bytes, other.Int8Peak ?? 0) : other.Int8Peak,
+    };
+
     /// <summary>Measures, in about two seconds.</summary>
     /// <param name="threads">Threads that work at once; null takes one a processor.</param>
     public static unsafe MachineCeilings Measure(int? threads = null)
@@ -38,35 +48,34 @@ public sealed record MachineCeilings
         using var team = new ThreadTeam(threads ?? Environment.ProcessorCount);
         using var buffer = new NativeBuffer(ReadBytes);
         new Span<byte>(buffer.Pointer, (int)ReadBytes).Fill(1);
-        double bandwidth = ReadBytes / Median(team, new ReadWork(team.Count, buffer));
+        double bandwidth = ReadBytes / Best(team, new ReadWork(team.Count, buffer));
         return new MachineCeilings
         {
             Threads = team.Count,
             ReadBandwidth = bandwidth,
             Float32Peak = CpuFeatures.Avx512
                 ? Peak(team, PeakLoops.Float32(), 32)
-                : team.Count * ManagedWork.Operations / Median(team, new ManagedWork()),
+                : team.Count * ManagedWork.Operations / Best(team, new ManagedWork()),
             BFloat16Peak = CpuFeatures.Avx512Bf16 ? Peak(team, PeakLoops.BFloat16(), 64) : null,
             Int8Peak = CpuFeatures.Avx512Vnni ? Peak(team, PeakLoops.Bytes(), 128) : null,
         };
     }
 
     private static unsafe double Peak(ThreadTeam team, delegate* unmanaged<long, void> loop, int operationsPerInstruction) =>
-        (double)team.Count * LoopWork.Turns * PeakLoops.InstructionsPerTurn * operationsPerInstruction / Median(team, new LoopWork(loop));
+        (double)team.Count * LoopWork.Turns * PeakLoops.InstructionsPerTurn * operationsPerInstruction / Best(team, new LoopWork(loop));
 
-    private static double Median(ThreadTeam team, ITeamWork work)
+    private static double Best(ThreadTeam team, ITeamWork work)
     {
         team.Run(work);
-        var seconds = new double[Runs];
+        double best = double.PositiveInfinity;
         for (int i = 0; i < Runs; i++)
         {
             long started = Stopwatch.GetTimestamp();
             team.Run(work);
-            seconds[i] = Stopwatch.GetElapsedTime(started).TotalSeconds;
+            best = Math.Min(best, Stopwatch.GetElapsedTime(started).TotalSeconds);
         }
 
-        Array.Sort(seconds);
-        return seconds[Runs / 2];
+        return best;
     }
 
     private sealed unsafe class LoopWork(delegate* unmanaged<long, void> loop) : ITeamWork
@@ -80,6 +89,8 @@ public sealed record MachineCeilings
 
     private sealed unsafe class ReadWork(int workers, NativeBuffer buffer) : ITeamWork
     {
+        // Called a few times only: the runtime would not come to optimize it by itself.
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run(int worker)
         {
             long share = buffer.Length / workers / 512 * 512;
