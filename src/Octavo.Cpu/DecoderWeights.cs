@@ -78,8 +78,8 @@ internal sealed class DecoderWeights : IDisposable
         try
         {
             DecoderTensors t = spec.Tensors;
-            TokenEmbedding = checkpoint.Get(t.TokenEmbedding);
-            PositionEmbedding = t.PositionEmbedding is null ? null : checkpoint.Get(t.PositionEmbedding);
+            TokenEmbedding = new TensorMatrix(checkpoint.Get(t.TokenEmbedding), null);
+            PositionEmbedding = t.PositionEmbedding is null ? null : new TensorMatrix(checkpoint.Get(t.PositionEmbedding), null);
             ProjectIn = t.ProjectIn is null ? null : Pack(t.ProjectIn);
             Layers = [.. t.Layers.Select(LoadLayer)];
             FinalNorm = t.FinalNorm is null ? null : Norm(t.FinalNorm);
@@ -95,9 +95,9 @@ internal sealed class DecoderWeights : IDisposable
         _progress?.Report(new LoadProgress(_total, _total));
     }
 
-    public Tensor TokenEmbedding { get; }
+    public MatrixSource TokenEmbedding { get; }
 
-    public Tensor? PositionEmbedding { get; }
+    public MatrixSource? PositionEmbedding { get; }
 
     public Linear? ProjectIn { get; }
 

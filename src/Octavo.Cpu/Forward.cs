@@ -1,7 +1,6 @@
 using Octavo.Cpu.Kernels;
 using Octavo.Cpu.Threading;
 using Octavo.Engine;
-using Octavo.Formats;
 using Octavo.Models;
 
 namespace Octavo.Cpu;
@@ -121,7 +120,7 @@ internal sealed unsafe class Forward : ITeamWork, IDisposable
         bool projects = _weights.ProjectIn is not null;
         for (int row = mine.First; row < mine.End; row++)
         {
-            ReadRow(_weights.TokenEmbedding, ids[row], projects ? Projected(row) : Hidden(row), _spec.EmbeddingSize);
+            _weights.TokenEmbedding.ReadRow(ids[row], new Span<float>(projects ? Projected(row) : Hidden(row), _spec.EmbeddingSize));
         }
 
         if (projects)
@@ -136,16 +135,10 @@ internal sealed unsafe class Forward : ITeamWork, IDisposable
             ReadOnlySpan<int> positions = _batch.Positions;
             for (int row = mine.First; row < mine.End; row++)
             {
-                ReadRow(_weights.PositionEmbedding!, positions[row] + learned.Offset, Normed(row), _spec.HiddenSize);
+                _weights.PositionEmbedding!.ReadRow(positions[row] + learned.Offset, new Span<float>(Normed(row), _spec.HiddenSize));
                 RowKernels.Add(Normed(row), Hidden(row), _spec.HiddenSize);
             }
         }
-    }
-
-    private static void ReadRow(Tensor table, int row, float* destination, int width)
-    {
-        int bytes = (int)(table.ByteLength / table.Shape[0]);
-        ElementConversion.ToFloat32(table.Type, table.Bytes((long)row * bytes, bytes), new Span<float>(destination, width));
     }
 
     private void NormForSublayer(NormWeights norm, RowRange mine)
