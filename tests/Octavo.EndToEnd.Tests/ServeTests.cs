@@ -77,8 +77,9 @@ public sealed partial class ServeTests
     [Fact]
     public async Task Serve_ClientDisconnects_RequestIsAborted()
     {
-        await using OctavoProcess server = await OctavoProcess.ServeAsync();
-        string body = """{"model":"tales","prompt":"Once upon a time","max_tokens":250,"ignore_eos":true,"stream":true,"n":32}""";
+        // Half a minute of work, so that it is still running when its client leaves, however slow the machine.
+        await using OctavoProcess server = await OctavoProcess.ServeAsync("--generation-config", "vllm");
+        string body = """{"model":"tales","prompt":"Once upon a time","max_tokens":500,"ignore_eos":true,"stream":true,"n":1000}""";
         using (var socket = new TcpClient(server.Url.Host, server.Url.Port))
         {
             NetworkStream stream = socket.GetStream();
@@ -87,15 +88,17 @@ public sealed partial class ServeTests
             await UntilAsync(async () => await MetricAsync(server.Url, "vllm:num_requests_running") > 0, "the request never ran");
         }
 
-        await UntilAsync(async () => await MetricAsync(server.Url, "vllm:request_success_total", "abort") == 32, "the request still runs");
-        (await MetricAsync(server.Url, "vllm:num_requests_running")).ShouldBe(0);
+        await UntilAsync(async () => await MetricAsync(server.Url, "vllm:request_success_total") == 1000, "a completion has not ended");
+        await UntilAsync(async () => await MetricAsync(server.Url, "vllm:num_requests_running") == 0, "the request still runs");
+        (await MetricAsync(server.Url, "vllm:request_success_total", "abort")).ShouldBeGreaterThan(0);
+        (await MetricAsync(server.Url, "vllm:num_requests_waiting")).ShouldBe(0);
     }
 
     [Fact]
     public async Task Serve_SigTerm_DrainsAndExitsCleanly()
     {
         await using OctavoProcess server = await OctavoProcess.ServeAsync();
-        Task<string> running = StreamAsync(server.Url, """{"model":"tales","prompt":"Once upon a time","max_tokens":250,"ignore_eos":true,"stream":true}""");
+        Task<string> running = StreamAsync(server.Url, """{"model":"tales","prompt":"Once upon a time","max_tokens":250,"ignore_eos":true,"stream":true,"n":128}""");
         while (await MetricAsync(server.Url, "vllm:num_requests_running") == 0)
         {
             running.IsCompleted.ShouldBeFalse("the request ended before it was seen running");
