@@ -91,7 +91,7 @@ public sealed unsafe class LinearTests
         using var panels = new PackedPanels(new Matrix(weights, null), scheme, ByteDot.Bias(scheme, isa));
         PanelLayout layout = panels.Layout;
         int mostRows = isa == InstructionSet.Portable ? PortableTile.MostRows : TileKernels.For(isa, layout).MostRows;
-        using GuardedMemory panel = Guarded(new ReadOnlySpan<byte>(panels.Panel(0), (int)layout.PanelBytes - layout.TailBytes));
+        using GuardedMemory panel = Guarded(new ReadOnlySpan<byte>(panels.Panel(0), (int)layout.PanelBytes));
         for (int rows = 1; rows <= mostRows; rows++)
         {
             using var x = new ActivationBuffer(rows, [layout]);
@@ -108,6 +108,7 @@ public sealed unsafe class LinearTests
             using GuardedMemory input = Guarded(new ReadOnlySpan<byte>(x.Row(layout, 0), (int)((rows - 1) * layout.InputStride) + rowBytes));
             using GuardedMemory scales = Guarded(new ReadOnlySpan<byte>(x.Scales, layout.Segments * rows * 4));
             using GuardedMemory sums = Guarded(new ReadOnlySpan<byte>(x.NegatedSums, layout.Segments * rows * 4));
+            using GuardedMemory zeros = Guarded(new ReadOnlySpan<byte>(x.Zeros, rows * 4));
             using var output = new GuardedMemory(rows * 32 * sizeof(float));
             var a = new TileArguments
             {
@@ -115,6 +116,9 @@ public sealed unsafe class LinearTests
                 Input = input.Pointer,
                 InputStride = layout.InputStride,
                 Accumulators = output.Pointer,
+                First = 1,
+                Last = 1,
+                InputZeros = (int*)zeros.Pointer,
                 Segments = scheme.Grouped ? layout.Segments : 1,
                 Steps = layout.StepsPerSegment,
                 Scales = scales.Floats,

@@ -15,8 +15,16 @@ internal unsafe struct TileArguments
     /// <summary>Bytes between two rows of activations.</summary>
     public long InputStride;
 
-    /// <summary>Sums, <c>[rows][32]</c>: float32, or int32 of integer products without groups.</summary>
+    /// <summary>Sums, <c>[rows][32]</c>: float32, or int32 of integer products without groups until they are finished.</summary>
     public byte* Accumulators;
+
+    /// <summary>Not 0 where the sums begin here, at zero.</summary>
+    public long First;
+
+    /// <summary>
+    /// Not 0 where they end here: without groups, what stands above their value is taken off and the scales are applied.
+    /// </summary>
+    public long Last;
 
     /// <summary>Groups to work through; without groups 1.</summary>
     public long Segments;
@@ -29,6 +37,9 @@ internal unsafe struct TileArguments
 
     /// <summary>Sums of the activations' codes, negated, in the same order.</summary>
     public int* Sums;
+
+    /// <summary>Zero-points of the activations by row, where the scheme has them.</summary>
+    public int* InputZeros;
 
     /// <summary>Bytes between the scales (and sums) of two groups.</summary>
     public long ScaleStride;

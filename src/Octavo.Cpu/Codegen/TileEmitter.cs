@@ -155,7 +155,6 @@ internal sealed class TileEmitter
     {
         _c.mov(Weights, Argument(nameof(TileArguments.Weights)));
         _c.mov(Accumulators, Argument(nameof(TileArguments.Accumulators)));
-        _c.mov(Segments, Argument(nameof(TileArguments.Segments)));
         _c.mov(Scales, Argument(nameof(TileArguments.Scales)));
         _c.mov(Sums, Argument(nameof(TileArguments.Sums)));
         _c.mov(Rows[0], Argument(nameof(TileArguments.Input)));
@@ -170,29 +169,96 @@ internal sealed class TileEmitter
             _c.add(Accumulators, pass * 2 * _v.Size);
         }
 
-        Label segment = _c.CreateLabel();
-        _c.Label(ref segment);
-        if (_scheme.Grouped)
-        {
-            EmitGroupStart(pass);
-        }
-        else
+        EmitFirst();
+        if (!_scheme.Grouped)
         {
             ForEachAccumulator((register, memory) => _v.Load(register, memory));
-        }
-
-        EmitSteps(pass);
-        if (_scheme.Grouped)
-        {
-            EmitGroupEnd(pass);
-        }
-        else
-        {
+            EmitSteps(pass);
+            EmitLast(pass);
             ForEachAccumulator((register, memory) => _v.Store(memory, register));
+            return;
         }
 
+        _c.mov(Segments, Argument(nameof(TileArguments.Segments)));
+        Label segment = _c.CreateLabel();
+        _c.Label(ref segment);
+        EmitGroupStart(pass);
+        EmitSteps(pass);
+        EmitGroupEnd(pass);
         _c.dec(Segments);
         _c.jnz(segment);
+    }
+
+    /// <summary>Sums that begin here begin at zero.</summary>
+    private void EmitFirst()
+    {
+        Label begun = _c.CreateLabel();
+        _c.cmp(Argument(nameof(TileArguments.First)), 0);
+        _c.je(begun);
+        _v.Zero(FirstFree);
+        ForEachAccumulator((_, memory) => _v.Store(memory, FirstFree));
+        _c.Label(ref begun);
+    }
+
+    /// <summary>
+    /// Without groups, where the sums end: <c>Σ (w − zw)(x − zx) = Σ w x − zw Σ x − zx Σ (w − zw)</c> in integers, then the
+    /// scales of the channel and of the row. The weights pointer is at the panel's tail.
+    /// </summary>
+    private void EmitLast(int pass)
+    {
+        if (!_scheme.Scaled)
+        {
+            return;
+        }
+
+        Label open = _c.CreateLabel();
+        _c.cmp(Argument(nameof(TileArguments.Last)), 0);
+        _c.je(open);
+        for (int vector = 0; vector < 2; vector++)
+        {
+            (int scale, int zero, int codes, int x) = (FirstFree, FirstFree + 1, FirstFree + 4, FirstFree + 2);
+            int offset = ((pass * 2) + vector) * _v.Size;
+            _v.Load(scale, Weight(offset));
+            if (_scheme.Integer)
+            {
+                _v.Load(zero, Weight(offset + (PanelLayout.Width * sizeof(int))));
+                _v.Load(codes, Weight(offset + (2 * PanelLayout.Width * sizeof(int))));
+            }
+
+            for (int row = 0; row < _rows; row++)
+            {
+                int sum = Accumulator(row, vector);
+                if (_scheme.Integer)
+                {
+                    _v.Broadcast(x, __dword_ptr[Sums + (row * sizeof(int))]);
+                    _v.MultiplyInt32(x, x, zero);
+                    _v.AddInt32(sum, sum, x);
+                    EmitInputZero(row, sum, codes, x);
+                    _v.ToSingle(sum, sum);
+                    _v.Multiply(sum, sum, scale);
+                    _v.Broadcast(x, __dword_ptr[Scales + (row * sizeof(float))]);
+                    _v.Multiply(sum, sum, x);
+                }
+                else
+                {
+                    _v.Multiply(sum, sum, scale);
+                }
+            }
+        }
+
+        _c.Label(ref open);
+    }
+
+    private void EmitInputZero(int row, int sum, int codes, int x)
+    {
+        if (_scheme.AsymmetricInput)
+        {
+            // The steps are done: their counter is free.
+            _c.mov(Steps, Argument(nameof(TileArguments.InputZeros)));
+            _v.Broadcast(x, __dword_ptr[Steps + (row * sizeof(int))]);
+            _v.MultiplyInt32(x, x, codes);
+            _v.SubtractInt32(sum, sum, x);
+        }
     }
 
     private void EmitSteps(int pass)

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
 using Octavo.Cpu.Codegen;
 
 namespace Octavo.Cpu.Linears;
@@ -20,7 +19,7 @@ namespace Octavo.Cpu.Linears;
 internal sealed unsafe class Linear : IDisposable
 {
     /// <summary>Rows of sums that a worker keeps for one panel.</summary>
-    public const int MostRowsInBlock = 240;
+    public const int MostRowsInBlock = 120;
 
     private const int ActivationBytesInBlock = 512 << 10;
     private const int WeightBytesInBlock = 16 << 10;
@@ -73,9 +72,7 @@ internal sealed unsafe class Linear : IDisposable
             int count = Math.Min(_rowBlock, rows - row);
             for (int panel = first; panel < end; panel++)
             {
-                new Span<byte>(sums, count * PanelLayout.Width * sizeof(float)).Clear();
                 RunPanel(panel, x, row, count, sums);
-                FinishSums(panel, x, row, count, sums);
                 output.Write((float*)sums, _panels.Bias(panel), panel, row, count);
             }
         }
@@ -91,6 +88,9 @@ internal sealed unsafe class Linear : IDisposable
         a.InputStride = _layout.InputStride;
         a.ScaleStride = (long)x.ScaleStride * sizeof(float);
         a.PrefetchStep = StepsInTurn * _layout.StepBytes / tiles;
+        a.Scales = x.Scales + firstRow;
+        a.Sums = x.NegatedSums + firstRow;
+        a.InputZeros = x.Zeros + firstRow;
         byte* weights = _panels.Panel(panel);
         byte* input = x.Row(_layout, firstRow);
         if (_layout.Scheme.Grouped)
@@ -98,6 +98,7 @@ internal sealed unsafe class Linear : IDisposable
             int inBlock = tiles == 1 ? _layout.Segments : Math.Max(1, (int)(WeightBytesInBlock / _layout.SegmentBytes));
             for (int segment = 0; segment < _layout.Segments; segment += inBlock)
             {
+                a.First = segment == 0 ? 1 : 0;
                 a.Segments = Math.Min(inBlock, _layout.Segments - segment);
                 a.Steps = steps;
                 a.Weights = weights + (segment * _layout.SegmentBytes);
@@ -113,6 +114,8 @@ internal sealed unsafe class Linear : IDisposable
         int inputStep = _layout.StepDepth * PanelLayout.InputSize(_layout.Scheme.Input);
         for (int step = 0; step < steps; step += stepsInBlock)
         {
+            a.First = step == 0 ? 1 : 0;
+            a.Last = step + stepsInBlock >= steps ? 1 : 0;
             a.Segments = 1;
             a.Steps = Math.Min(stepsInBlock, steps - step);
             a.Weights = weights + ((long)step * _layout.StepBytes);
@@ -126,6 +129,7 @@ internal sealed unsafe class Linear : IDisposable
         int row = 0;
         float* scales = a->Scales;
         int* codeSums = a->Sums;
+        int* zeros = a->InputZeros;
         for (int tile = 0; tile < tiles; tile++)
         {
             int end = (int)((long)rows * (tile + 1) / tiles);
@@ -133,6 +137,7 @@ internal sealed unsafe class Linear : IDisposable
             a->Accumulators = sums + ((long)row * PanelLayout.Width * sizeof(float));
             a->Scales = scales + row;
             a->Sums = codeSums + row;
+            a->InputZeros = zeros + row;
             a->Prefetch = a->Weights + (tiles == 1 ? FetchAhead : blockBytes + (blockBytes * tile / tiles));
             if (_kernels is not null)
             {
@@ -148,40 +153,6 @@ internal sealed unsafe class Linear : IDisposable
 
         a->Scales = scales;
         a->Sums = codeSums;
-    }
-
-    /// <summary>Without groups: corrects integer sums for zero-points and applies the scales of the channel and the row.</summary>
-    private void FinishSums(int panel, ActivationBuffer x, int firstRow, int rows, byte* sums)
-    {
-        LinearScheme scheme = _layout.Scheme;
-        if (scheme.Grouped || !scheme.Scaled)
-        {
-            return;
-        }
-
-        byte* tail = _panels.Panel(panel);
-        float* scales = (float*)(tail + _layout.ScalesOffset(0));
-        int* zeros = (int*)(tail + _layout.ZerosOffset(0));
-        int* codeSums = (int*)(tail + _layout.SumsOffset);
-        for (int row = 0; row < rows; row++)
-        {
-            for (int c = 0; c < PanelLayout.Width; c += 16)
-            {
-                long at = ((long)row * PanelLayout.Width) + c;
-                var scale = Vector512.Load(scales + c);
-                float* y = (float*)sums + at;
-                if (!scheme.Integer)
-                {
-                    (Vector512.Load(y) * scale).Store(y);
-                    continue;
-                }
-
-                // Σ (w − zw)(q − zq) = Σ w q − zw Σ q − zq Σ (w − zw)
-                Vector512<int> sum = Vector512.Load((int*)y)
-                    + (Vector512.Load(zeros + c) * x.NegatedSums[firstRow + row])
-                    - (Vector512.Load(codeSums + c) * x.Zeros[firstRow + row]);
-                (Vector512.ConvertToSingle(sum) * scale * x.Scales[firstRow + row]).Store(y);
-            }
-        }
+        a->InputZeros = zeros;
     }
 }

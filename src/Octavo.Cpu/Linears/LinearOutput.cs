@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Octavo.Cpu.Kernels;
 using Octavo.Models;
@@ -50,61 +49,91 @@ internal readonly unsafe struct LinearOutput(float* y, int stride, int width, Ou
         int perPanel = Mode == OutputMode.Gate ? GatedMatrix.Half : PanelLayout.Width;
         int column = panel * perPanel;
         int columns = Math.Min(perPanel, Width - column);
-        Vector512<float> bias0 = bias == null ? default : Vector512.Load(bias);
-        Vector512<float> bias1 = bias == null ? default : Vector512.Load(bias + 16);
-        for (int row = 0; row < rows; row++)
+        float* results = Y + ((long)firstRow * Stride) + column;
+        if (bias != null)
         {
-            float* results = Y + ((long)(firstRow + row) * Stride) + column;
-            float* sum = sums + (row * PanelLayout.Width);
-            Vector512<float> v0 = Vector512.Load(sum) + bias0;
-            Vector512<float> v1 = Vector512.Load(sum + 16) + bias1;
-            if (Mode == OutputMode.Gate)
-            {
-                v0 = Act(v0) * v1;
-            }
-            else if (Mode == OutputMode.Activate)
-            {
-                (v0, v1) = (Act(v0), Act(v1));
-            }
+            AddBias(sums, bias, rows);
+        }
 
-            if (columns == perPanel)
-            {
-                WriteWhole(results, v0, v1);
-            }
-            else
-            {
-                v0.Store(sum);
-                v1.Store(sum + 16);
-                WritePart(results, sum, columns);
-            }
+        if (Mode is OutputMode.Gate or OutputMode.Activate)
+        {
+            Activate(sums, rows);
+        }
+
+        if (columns < perPanel)
+        {
+            WritePart(sums, results, columns, rows);
+            return;
+        }
+
+        // One loop each: a decision in every row would cost as much as the row.
+        switch (Mode)
+        {
+            case OutputMode.Add:
+                for (int row = 0; row < rows; row++, sums += PanelLayout.Width, results += Stride)
+                {
+                    (Vector512.Load(results) + Vector512.Load(sums)).Store(results);
+                    (Vector512.Load(results + 16) + Vector512.Load(sums + 16)).Store(results + 16);
+                }
+
+                break;
+            case OutputMode.Gate:
+                for (int row = 0; row < rows; row++, sums += PanelLayout.Width, results += Stride)
+                {
+                    Vector512.Load(sums).Store(results);
+                }
+
+                break;
+            default:
+                for (int row = 0; row < rows; row++, sums += PanelLayout.Width, results += Stride)
+                {
+                    Vector512.Load(sums).Store(results);
+                    Vector512.Load(sums + 16).Store(results + 16);
+                }
+
+                break;
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private Vector512<float> Act(Vector512<float> v) => RowKernels.Activate(Activation, v);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void WriteWhole(float* results, Vector512<float> v0, Vector512<float> v1)
+    private static void AddBias(float* sums, float* bias, int rows)
     {
-        if (Mode == OutputMode.Add)
+        var low = Vector512.Load(bias);
+        var high = Vector512.Load(bias + 16);
+        for (int row = 0; row < rows; row++, sums += PanelLayout.Width)
         {
-            v0 += Vector512.Load(results);
-            v1 += Vector512.Load(results + 16);
+            (Vector512.Load(sums) + low).Store(sums);
+            (Vector512.Load(sums + 16) + high).Store(sums + 16);
         }
+    }
 
-        v0.Store(results);
-        if (Mode != OutputMode.Gate)
+    /// <summary>The activation in place; of a gate, its product with what it gates into the first half.</summary>
+    private void Activate(float* sums, int rows)
+    {
+        for (int row = 0; row < rows; row++, sums += PanelLayout.Width)
         {
-            v1.Store(results + 16);
+            Vector512<float> low = RowKernels.Activate(Activation, Vector512.Load(sums));
+            var high = Vector512.Load(sums + 16);
+            if (Mode == OutputMode.Gate)
+            {
+                (low * high).Store(sums);
+            }
+            else
+            {
+                low.Store(sums);
+                RowKernels.Activate(Activation, high).Store(sums + 16);
+            }
         }
     }
 
     /// <summary>The last panel's padding must not land in the next row.</summary>
-    private void WritePart(float* results, float* values, int columns)
+    private void WritePart(float* sums, float* results, int columns, int rows)
     {
-        for (int c = 0; c < columns; c++)
+        for (int row = 0; row < rows; row++, sums += PanelLayout.Width, results += Stride)
         {
-            results[c] = Mode == OutputMode.Add ? results[c] + values[c] : values[c];
+            for (int c = 0; c < columns; c++)
+            {
+                results[c] = Mode == OutputMode.Add ? results[c] + sums[c] : sums[c];
+            }
         }
     }
 }

@@ -26,6 +26,11 @@ internal static unsafe class PortableTile
         int inputStep = layout.StepDepth * PanelLayout.InputSize(scheme.Input);
         byte* segment = a->Weights;
         byte* input = a->Input;
+        if (a->First != 0)
+        {
+            new Span<byte>(a->Accumulators, rows * Width * sizeof(float)).Clear();
+        }
+
         for (long s = 0; s < a->Segments; s++, input += a->Steps * inputStep)
         {
             byte* accumulators = scheme.Grouped ? sums : a->Accumulators;
@@ -55,6 +60,35 @@ internal static unsafe class PortableTile
                 float* scales = (float*)(steps + (a->Steps * layout.StepBytes));
                 End(scheme, rows, scales, a->Scales + (s * a->ScaleStride / sizeof(float)), sums, (float*)a->Accumulators);
                 segment = (byte*)(scales + Width);
+            }
+            else if (a->Last != 0 && scheme.Scaled)
+            {
+                Finish(scheme, rows, steps + (a->Steps * layout.StepBytes), a);
+            }
+        }
+    }
+
+    /// <summary>Without groups: takes off what stands above the sums' value and applies the scales, which follow the steps.</summary>
+    private static void Finish(LinearScheme scheme, int rows, byte* tail, TileArguments* a)
+    {
+        float* scales = (float*)tail;
+        int* zeros = (int*)(scales + Width);
+        int* codes = zeros + Width;
+        for (int row = 0; row < rows; row++)
+        {
+            for (int c = 0; c < Width; c++)
+            {
+                byte* sum = a->Accumulators + (((row * Width) + c) * sizeof(float));
+                if (scheme.Integer)
+                {
+                    int inputZero = scheme.AsymmetricInput ? a->InputZeros[row] : 0;
+                    int value = *(int*)sum + (zeros[c] * a->Sums[row]) - (codes[c] * inputZero);
+                    *(float*)sum = value * scales[c] * a->Scales[row];
+                }
+                else
+                {
+                    *(float*)sum *= scales[c];
+                }
             }
         }
     }
