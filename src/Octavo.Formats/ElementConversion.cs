@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace Octavo.Formats;
@@ -46,6 +47,7 @@ public static class ElementConversion
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void FromBFloat16(ReadOnlySpan<ushort> source, Span<float> destination)
     {
         int width = Vector<ushort>.Count;
@@ -63,6 +65,7 @@ public static class ElementConversion
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void FromHalf(ReadOnlySpan<ushort> source, Span<float> destination)
     {
         int width = Vector<ushort>.Count;

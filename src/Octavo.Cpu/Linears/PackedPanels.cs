@@ -1,4 +1,6 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Octavo.Cpu.Simd;
 
 namespace Octavo.Cpu.Linears;
@@ -7,6 +9,7 @@ namespace Octavo.Cpu.Linears;
 /// A weight matrix in the order that kernels read it: panels of 32 output features (<see cref="PanelLayout"/>) one behind
 /// another, read strictly forward. The last panel is filled up with features of scale or weight zero.
 /// </summary>
+/// <remarks>Loops that run a few times only, each long: the runtime would not come to optimize them by itself.</remarks>
 internal sealed unsafe class PackedPanels : IDisposable
 {
     /// <summary>Output features a panel.</summary>
@@ -113,16 +116,22 @@ internal sealed unsafe class PackedPanels : IDisposable
     }
 
     /// <summary>A step holds feature by feature the step's inputs.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Scatter<TElement>(byte* steps, int feature, ReadOnlySpan<float> weights)
         where TElement : struct, IElement
     {
         int depth = Layout.StepDepth;
-        for (int k = 0; k < weights.Length; k++)
+        byte* destination = steps + (feature * depth * TElement.Size);
+        for (int k = 0; k < weights.Length; destination += Layout.StepBytes)
         {
-            TElement.Store(weights[k], steps + (((long)k / depth * Layout.StepBytes) + (((feature * depth) + (k % depth)) * TElement.Size)));
+            for (int i = 0; i < depth && k < weights.Length; i++, k++)
+            {
+                TElement.Store(weights[k], destination + (i * TElement.Size));
+            }
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void PackFloat8(byte* panel, int feature, ReadOnlySpan<float> weights)
     {
         float largest = 0;
@@ -139,6 +148,7 @@ internal sealed unsafe class PackedPanels : IDisposable
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void PackCodes(byte* panel, int segment, int feature, ReadOnlySpan<float> weights, Span<sbyte> codes)
     {
         LinearScheme scheme = Layout.Scheme;
@@ -182,18 +192,40 @@ internal sealed unsafe class PackedPanels : IDisposable
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void PackBytes(byte* steps, int feature, ReadOnlySpan<sbyte> codes)
     {
         int depth = Layout.StepDepth;
-        for (int k = 0; k < codes.Length; k++)
+        int k = 0;
+        if (depth == sizeof(uint))
+        {
+            // Four codes at a time; adding 128 to a byte turns its highest bit.
+            uint bias = _codeBias == 0 ? 0 : 0x8080_8080;
+            foreach (uint four in MemoryMarshal.Cast<sbyte, uint>(codes))
+            {
+                *(uint*)(steps + ((long)k / depth * Layout.StepBytes) + (feature * depth)) = four ^ bias;
+                k += depth;
+            }
+        }
+
+        for (; k < codes.Length; k++)
         {
             steps[((long)k / depth * Layout.StepBytes) + (feature * depth) + (k % depth)] = (byte)(codes[k] + _codeBias);
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void PackNibbles(byte* steps, int shift, ReadOnlySpan<sbyte> codes)
     {
-        for (int k = 0; k < codes.Length; k++)
+        int k = 0;
+        foreach (uint four in MemoryMarshal.Cast<sbyte, uint>(codes))
+        {
+            // A signed nibble plus 8 is the same four bits with the highest turned.
+            *(uint*)(steps + ((long)k / 4 * Layout.StepBytes)) |= ((four & 0x0F0F_0F0F) ^ 0x0808_0808) << shift;
+            k += 4;
+        }
+
+        for (; k < codes.Length; k++)
         {
             steps[((long)k / 4 * Layout.StepBytes) + (k % 4)] |= (byte)((codes[k] + _codeBias) << shift);
         }

@@ -15,10 +15,24 @@ internal static class WeightQuantizer
     public const float Float8Largest = 448f;
 
     /// <summary>Chooses scale and zero-point for weights that share them.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static (float Scale, int Zero) Range(ReadOnlySpan<float> weights, int bits, bool asymmetric)
     {
+        Vector512<float> lowest16 = default, highest16 = default;
+        int i = 0;
+        for (; i <= weights.Length - Vector512<float>.Count; i += Vector512<float>.Count)
+        {
+            var w = Vector512.Create(weights[i..]);
+            (lowest16, highest16) = (Vector512.Min(lowest16, w), Vector512.Max(highest16, w));
+        }
+
         (float min, float max) = (0f, 0f);
-        foreach (float w in weights)
+        for (int lane = 0; lane < Vector512<float>.Count; lane++)
+        {
+            (min, max) = (Math.Min(min, lowest16[lane]), Math.Max(max, highest16[lane]));
+        }
+
+        foreach (float w in weights[i..])
         {
             (min, max) = (Math.Min(min, w), Math.Max(max, w));
         }
@@ -35,6 +49,7 @@ internal static class WeightQuantizer
     }
 
     /// <summary>Rounds weights that share a scale and a zero-point.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Round(ReadOnlySpan<float> weights, float scale, int zero, int bits, Span<sbyte> codes)
     {
         int lowest = -(1 << (bits - 1));
