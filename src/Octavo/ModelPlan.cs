@@ -14,6 +14,22 @@ public static class ModelPlan
     /// <summary>The names that <see cref="EngineOptions.Quantization"/> takes.</summary>
     public static IReadOnlyList<string> QuantizationSchemes { get; } = ["float32", "bf16"];
 
+    /// <summary>The format that a name of <see cref="QuantizationSchemes"/> (or another word for it) means; null where it means none.</summary>
+    public static WeightFormat? FindScheme(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        return name.ToLowerInvariant() switch
+        {
+            "float32" => WeightFormat.Float32,
+            "bf16" or "bfloat16" => WeightFormat.BFloat16,
+            _ => null,
+        };
+    }
+
+    /// <summary>How keys and values are stored where nobody says.</summary>
+    public static KvCacheFormat DefaultKvCache(WeightFormat weights) =>
+        weights == WeightFormat.Float32 ? KvCacheFormat.Float32 : KvCacheFormat.BFloat16;
+
     /// <summary>Plans a model.</summary>
     /// <param name="directory">Its directory.</param>
     /// <param name="description">What it is.</param>
@@ -27,7 +43,7 @@ public static class ModelPlan
         {
             ModelDtype.Float32 => KvCacheFormat.Float32,
             ModelDtype.BFloat16 => KvCacheFormat.BFloat16,
-            _ => weights == WeightFormat.Float32 ? KvCacheFormat.Float32 : KvCacheFormat.BFloat16,
+            _ => DefaultKvCache(weights),
         };
         Check(options.BlockSize is >= 16 and <= 1024 && options.BlockSize % 16 == 0, $"block_size must be a multiple of 16 up to 1024; it is {options.BlockSize}");
         Check(options.MaxNumSeqs >= 1, $"max_num_seqs must be at least 1; it is {options.MaxNumSeqs}");
@@ -112,15 +128,9 @@ public static class ModelPlan
 
     private static WeightFormat ChooseWeights(ModelDescription description, EngineOptions options)
     {
-        string? scheme = options.Quantization?.ToLowerInvariant();
-        WeightFormat? asked = scheme switch
-        {
-            null => null,
-            "float32" => WeightFormat.Float32,
-            "bf16" or "bfloat16" => WeightFormat.BFloat16,
-            _ => throw new EngineConfigurationException(
-                $"quantization \"{options.Quantization}\" is not supported; supported: {string.Join(", ", QuantizationSchemes)}"),
-        };
+        WeightFormat? asked = options.Quantization is null ? null : FindScheme(options.Quantization)
+            ?? throw new EngineConfigurationException(
+                $"quantization \"{options.Quantization}\" is not supported; supported: {string.Join(", ", QuantizationSchemes)}");
         WeightFormat? dtype = options.Dtype switch
         {
             ModelDtype.Float32 => WeightFormat.Float32,
