@@ -64,12 +64,11 @@ if (prompt > 0) {
   result.prefill.push({ tokens: prompt, seconds, tokens_per_second: prompt / seconds });
 }
 
-for (const context of numbers(args.contexts)) {
-  for (const batch of numbers(args.batches)) {
-    progress(`decode, batch ${batch}, context ${context}`);
-    const seconds = await measureDecode(batch, context);
+const batches = numbers(args.batches);
+for (const context of batches.length > 0 ? numbers(args.contexts) : []) {
+  await measureDecodes(batches, context, (batch, seconds) => {
     result.decode.push({ batch, context, seconds, tokens_per_second: batch / seconds });
-  }
+  });
 }
 
 result.context = log.filter((line) => /flash_attn|n_ubatch|n_threads|KV buffer|REPACK|compute buffer/i.test(line)).map((line) => line.trim());
@@ -135,8 +134,11 @@ function measurePrefill(length) {
   }));
 }
 
-function measureDecode(batch, length) {
-  return withContext(batch, length, async (context) => {
+// All batch sizes in one context, so that what stands behind the tokens is computed once.
+function measureDecodes(batches, length, found) {
+  const sequences = Math.max(...batches);
+  return withContext(sequences, length, async (context) => {
+    progress(`context ${length}`);
     const step = Math.max(prompt, 512);
     const ids = tokens(length, 2);
     for (let at = 0; at < length; at += step) {
@@ -146,20 +148,23 @@ function measureDecode(batch, length) {
       await context.decodeBatch();
     }
 
-    for (let sequence = 1; sequence < batch; sequence++) {
+    for (let sequence = 1; sequence < sequences && length > 0; sequence++) {
       await context.copySequenceStateFromOtherSequence(sequence, 0);
     }
 
-    return medianSeconds(() => context.decodeBatch(), {
-      before: () => {
-        context.initBatch(batch);
-        for (let sequence = 0; sequence < batch; sequence++) {
-          context.removeTokenCellsFromSequence(sequence, length, -1);
-          context.addToBatch(sequence, length, Uint32Array.of((sequence * 7919) % shape.vocab), Uint32Array.of(0));
-        }
-      },
-      seconds: Number(args.seconds),
-    });
+    for (const batch of batches) {
+      progress(`decode, batch ${batch}, context ${length}`);
+      found(batch, await medianSeconds(() => context.decodeBatch(), {
+        before: () => {
+          context.initBatch(batch);
+          for (let sequence = 0; sequence < batch; sequence++) {
+            context.removeTokenCellsFromSequence(sequence, length, -1);
+            context.addToBatch(sequence, length, Uint32Array.of((sequence * 7919) % shape.vocab), Uint32Array.of(0));
+          }
+        },
+        seconds: Number(args.seconds),
+      }));
+    }
   });
 }
 

@@ -12,12 +12,18 @@ internal sealed class BenchKernelsCommand
 {
     private readonly BenchArguments _arguments = new();
 
+    private readonly Option<int> _scheme = OptionKinds.Choice(
+        "--scheme", "How the weights are stored.", [("all", 0), .. ModelPlan.QuantizationSchemes.Select((s, i) => (s, i + 1))]);
+
     /// <summary>Makes the command.</summary>
     public static Command Make()
     {
         var it = new BenchKernelsCommand();
         var command = new Command(
-            "kernels", "Time each linear kernel at several batch sizes, beside the ceilings of this machine, measured in the same run.");
+            "kernels", "Time each linear kernel at several batch sizes, beside the ceilings of this machine, measured in the same run.")
+        {
+            it._scheme,
+        };
         it._arguments.AddTo(command);
         command.SetAction(it.Run);
         return command;
@@ -29,7 +35,7 @@ internal sealed class BenchKernelsCommand
         ModelShape shape = _arguments.Shape(result);
         MachineCeilings ceilings = MachineCeilings.Measure(threads);
         List<KernelMeasurement> measurements = [];
-        foreach (WeightFormat format in Enum.GetValues<WeightFormat>())
+        foreach (WeightFormat format in Formats(result.GetValue(_scheme)))
         {
             KernelBenchmark.Measure(shape, format, ceilings.Threads, m =>
             {
@@ -52,6 +58,9 @@ internal sealed class BenchKernelsCommand
 
         return ExitCode.Success;
     }
+
+    private static IEnumerable<WeightFormat> Formats(int scheme) =>
+        scheme == 0 ? Enum.GetValues<WeightFormat>() : [ModelPlan.FindScheme(ModelPlan.QuantizationSchemes[scheme - 1])!.Value];
 
     private static void WriteTables(ModelShape shape, MachineCeilings ceilings, List<KernelMeasurement> measurements)
     {
