@@ -26,7 +26,7 @@ Measures Octavo, llama.cpp and ONNX Runtime in alternation and prints ratios of 
   --octavo PATH         the octavo program or Octavo.Cli.dll [default: this checkout's Release build]
   --with COMMAND        run each measurement through a command, such as 'taskset -c 0,1'
   --cache DIR           where random models are kept [default: ${path.join(os.tmpdir(), 'octavo-peers')}]
-  --out FILE            where the figures are written as JSON [default: DIR/SHAPE-SCHEME.json]
+  --out FILE            where the figures are written as JSON [default: DIR/SHAPE-SCHEME-PART.json]
 `;
 
 // What compares with a scheme, by the beginning of its name.
@@ -36,6 +36,12 @@ const counterparts = [
   { scheme: /^bf16|^bfloat16/, type: 'bf16', kinds: [] },
   { scheme: /^fp16|^float16/, type: 'f16', kinds: [] },
 ];
+
+// What went wrong, without the way there.
+process.on('uncaughtException', (error) => {
+  process.stderr.write(`error: ${error.message}\n`);
+  process.exit(1);
+});
 
 const args = readArguments();
 const measurements = new Measurements(args.octavo, args.with);
@@ -65,8 +71,8 @@ const result = {
 };
 fs.mkdirSync(path.dirname(args.out), { recursive: true });
 fs.writeFileSync(args.out, JSON.stringify(result, null, 2) + '\n');
-print(`shape ${args.shape}, ${args.scheme} against llama.cpp ${args.type}: tokens/s, medians of ${args.rounds} rounds`, result.model);
-print(`shape ${args.shape}, ${args.scheme}, linear layers only: tokens/s, medians of ${args.rounds} rounds`, result.linear);
+print(`shape ${args.shape}, ${args.scheme} against llama.cpp ${args.type}: tokens/s, medians over rounds: ${args.rounds}`, result.model);
+print(`shape ${args.shape}, ${args.scheme}, linear layers only: tokens/s, medians over rounds: ${args.rounds}`, result.linear);
 console.log(`all figures: ${args.out}`);
 
 function readArguments() {
@@ -90,6 +96,11 @@ function readArguments() {
   }
 
   const cache = values.cache ?? path.join(os.tmpdir(), 'octavo-peers');
+  const rounds = Number(values.rounds ?? 3);
+  if (!(Number.isInteger(rounds) && rounds >= 1)) {
+    throw new Error(`--rounds takes a whole number of at least 1; it is ${values.rounds}`);
+  }
+
   return {
     ...values,
     shape,
@@ -97,12 +108,12 @@ function readArguments() {
     type,
     kinds,
     cache,
-    rounds: Number(values.rounds ?? 3),
+    rounds,
     threads: values.threads ?? String(os.availableParallelism()),
     prompt: values.prompt ?? '512',
     batches: values.batches ?? '1,2,4,8,16,32,64',
     contexts: values.contexts ?? '128',
-    out: values.out ?? path.join(cache, `${shape}-${scheme}.json`),
+    out: values.out ?? path.join(cache, `${shape}-${scheme}-${part}.json`),
   };
 }
 
