@@ -60,7 +60,7 @@ internal sealed class BenchKernelsCommand
     }
 
     private static IEnumerable<WeightFormat> Formats(int scheme) =>
-        scheme == 0 ? Enum.GetValues<WeightFormat>() : [ModelPlan.FindScheme(ModelPlan.QuantizationSchemes[scheme - 1])!.Value];
+        scheme == 0 ? Enum.GetValues<WeightFormat>() : [ModelPlan.SchemeNamed(ModelPlan.QuantizationSchemes[scheme - 1])];
 
     private static void WriteTables(ModelShape shape, MachineCeilings ceilings, List<KernelMeasurement> measurements)
     {

@@ -9,7 +9,7 @@ internal sealed class BenchModelCommand
 {
     private const int StepsBetweenLooks = 4;
 
-    private static readonly WeightFormat[] Formats = [.. ModelPlan.QuantizationSchemes.Select(s => ModelPlan.FindScheme(s)!.Value)];
+    private static readonly WeightFormat[] Formats = [.. ModelPlan.QuantizationSchemes.Select(ModelPlan.SchemeNamed)];
     private static readonly KvCacheFormat[] CacheFormats = Enum.GetValues<KvCacheFormat>();
 
     private readonly BenchArguments _arguments = new();

@@ -1,4 +1,5 @@
 using Octavo.Cpu.Kernels;
+using Octavo.Cpu.Linears;
 using Octavo.Cpu.Threading;
 using Octavo.Engine;
 using Octavo.Formats;
@@ -107,26 +108,28 @@ public sealed unsafe class CpuModelRunner : IModelRunner
     /// <summary>Bytes that the packed weights of a decoder take; a loaded runner's <see cref="WeightBytes"/>.</summary>
     public static long WeightBytesFor(DecoderSpec spec, WeightFormat format)
     {
+        InstructionSet isa = ProcessorFeatures.Selected;
+        var scheme = LinearScheme.For(format, isa);
         DecoderTensors t = spec.Tensors;
-        long queries = (long)spec.NumHeads * spec.HeadDim;
-        long keys = (long)spec.NumKvHeads * spec.HeadDim;
-        long total = Bytes(spec.VocabSize, spec.EmbeddingSize, t.OutputHead);
-        total += t.ProjectIn is null ? 0 : Bytes(spec.HiddenSize, spec.EmbeddingSize, t.ProjectIn);
-        total += t.ProjectOut is null ? 0 : Bytes(spec.EmbeddingSize, spec.HiddenSize, t.ProjectOut);
+        int queries = spec.NumHeads * spec.HeadDim;
+        int keys = spec.NumKvHeads * spec.HeadDim;
+        long total = Bytes(LinearScheme.ForHead(format, isa), spec.VocabSize, spec.EmbeddingSize, t.OutputHead);
+        total += t.ProjectIn is null ? 0 : Bytes(scheme, spec.HiddenSize, spec.EmbeddingSize, t.ProjectIn);
+        total += t.ProjectOut is null ? 0 : Bytes(scheme, spec.EmbeddingSize, spec.HiddenSize, t.ProjectOut);
         foreach (LayerTensors layer in t.Layers)
         {
             // Stacked as DecoderWeights stacks them: what shares an input is one matrix.
-            total += Bytes(queries + (2 * keys), spec.HiddenSize, layer.Query, layer.Key, layer.Value);
-            total += Bytes(spec.HiddenSize, queries, layer.Output);
+            total += Bytes(scheme, queries + (2 * keys), spec.HiddenSize, layer.Query, layer.Key, layer.Value);
+            total += Bytes(scheme, spec.HiddenSize, queries, layer.Output);
             total += layer.Gate is null
-                ? Bytes(spec.IntermediateSize, spec.HiddenSize, layer.Up)
-                : Bytes(2L * spec.IntermediateSize, spec.HiddenSize, layer.Gate, layer.Up);
-            total += Bytes(spec.HiddenSize, spec.IntermediateSize, layer.Down);
+                ? Bytes(scheme, spec.IntermediateSize, spec.HiddenSize, layer.Up)
+                : Bytes(scheme, GatedMatrix.RowsFor(spec.IntermediateSize), spec.HiddenSize, layer.Gate, layer.Up);
+            total += Bytes(scheme, spec.HiddenSize, spec.IntermediateSize, layer.Down);
         }
 
         return total;
 
-        long Bytes(long outFeatures, long inFeatures, params ReadOnlySpan<LinearTensors?> stack)
+        static long Bytes(LinearScheme scheme, long outFeatures, int inFeatures, params ReadOnlySpan<LinearTensors?> stack)
         {
             bool biased = false;
             foreach (LinearTensors? part in stack)
@@ -134,7 +137,7 @@ public sealed unsafe class CpuModelRunner : IModelRunner
                 biased |= part?.Bias is not null;
             }
 
-            (long weights, long bias) = PackedPanels.BytesFor(outFeatures, inFeatures, biased, format);
+            (long weights, long bias) = PackedPanels.BytesFor(outFeatures, inFeatures, biased, scheme);
             return weights + bias;
         }
     }
@@ -145,8 +148,8 @@ public sealed unsafe class CpuModelRunner : IModelRunner
         long attended = (long)spec.NumHeads * spec.HeadDim;
         long queryKeyValue = attended + (2L * spec.NumKvHeads * spec.HeadDim);
         long projected = Math.Max(spec.HiddenSize, spec.EmbeddingSize);
-        long mlp = (long)spec.IntermediateSize * (spec.GatedMlp ? 3 : 2);
-        return maxTokens * sizeof(float) * ((2L * spec.HiddenSize) + queryKeyValue + attended + projected + mlp);
+        long widestInput = Math.Max(Math.Max(projected, attended), spec.IntermediateSize);
+        return maxTokens * sizeof(float) * (spec.HiddenSize + queryKeyValue + attended + projected + spec.IntermediateSize + widestInput);
     }
 
     /// <inheritdoc/>

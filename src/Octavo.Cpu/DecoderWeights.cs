@@ -1,4 +1,5 @@
 using Octavo.Cpu.Kernels;
+using Octavo.Cpu.Linears;
 using Octavo.Formats;
 using Octavo.Models;
 
@@ -58,12 +59,12 @@ internal sealed class DecoderWeights : IDisposable
 {
     private readonly List<IDisposable> _owned = [];
     private readonly Checkpoint _checkpoint;
-    private readonly WeightFormat _format;
+    private readonly LinearScheme _scheme;
     private readonly InstructionSet _isa;
     private readonly IProgress<LoadProgress>? _progress;
     private readonly CancellationToken _cancellation;
     private readonly long _total;
-    private long _done;
+    private long _read;
 
     public DecoderWeights(
         DecoderSpec spec,
@@ -73,7 +74,8 @@ internal sealed class DecoderWeights : IDisposable
         IProgress<LoadProgress>? progress,
         CancellationToken cancellation)
     {
-        (_checkpoint, _format, _isa, _progress, _cancellation) = (checkpoint, format, isa, progress, cancellation);
+        (_checkpoint, _isa, _progress, _cancellation) = (checkpoint, isa, progress, cancellation);
+        _scheme = LinearScheme.For(format, isa);
         _total = checkpoint.TotalBytes;
         try
         {
@@ -84,7 +86,7 @@ internal sealed class DecoderWeights : IDisposable
             Layers = [.. t.Layers.Select(LoadLayer)];
             FinalNorm = t.FinalNorm is null ? null : Norm(t.FinalNorm);
             ProjectOut = t.ProjectOut is null ? null : Pack(t.ProjectOut);
-            OutputHead = Pack(t.OutputHead ?? new LinearTensors(t.TokenEmbedding, null));
+            OutputHead = Pack(LinearScheme.ForHead(format, isa), Source(t.OutputHead ?? new LinearTensors(t.TokenEmbedding, null)));
         }
         catch
         {
@@ -109,6 +111,9 @@ internal sealed class DecoderWeights : IDisposable
 
     public Linear OutputHead { get; }
 
+    /// <summary>All linear layers.</summary>
+    public IEnumerable<Linear> Linears => _owned.OfType<Linear>();
+
     /// <summary>Bytes of the packed matrices.</summary>
     public long Bytes { get; private set; }
 
@@ -125,7 +130,7 @@ internal sealed class DecoderWeights : IDisposable
         Pack(layer.Query, layer.Key, layer.Value),
         Pack(layer.Output),
         Norm(layer.MlpNorm),
-        layer.Gate is null ? Pack(layer.Up) : Pack(layer.Gate, layer.Up),
+        layer.Gate is null ? Pack(layer.Up) : Pack(_scheme, new GatedMatrix(Source(layer.Gate), Source(layer.Up))),
         Pack(layer.Down));
 
     private NormWeights Norm(NormTensors names)
@@ -135,16 +140,23 @@ internal sealed class DecoderWeights : IDisposable
         return norm;
     }
 
-    private Linear Pack(params IReadOnlyList<LinearTensors> names)
+    private Linear Pack(params IReadOnlyList<LinearTensors> stack) =>
+        Pack(_scheme, stack is [var one] ? Source(one) : new StackedMatrix([.. stack.Select(Source)]));
+
+    private Linear Pack(LinearScheme scheme, MatrixSource source)
     {
         _cancellation.ThrowIfCancellationRequested();
-        MatrixSource[] sources =
-            [.. names.Select<LinearTensors, MatrixSource>(n => new TensorMatrix(_checkpoint.Get(n.Weight), n.Bias is null ? null : _checkpoint.Get(n.Bias)))];
-        var linear = new Linear(sources, _format, _isa);
+        var linear = new Linear(source, scheme, _isa);
         _owned.Add(linear);
         Bytes += linear.Bytes;
-        _done += names.Sum(n => _checkpoint.Get(n.Weight).ByteLength);
-        _progress?.Report(new LoadProgress(Math.Min(_done, _total), _total));
+        _progress?.Report(new LoadProgress(Math.Min(_read, _total), _total));
         return linear;
+    }
+
+    private MatrixSource Source(LinearTensors names)
+    {
+        Tensor weight = _checkpoint.Get(names.Weight);
+        _read += weight.ByteLength;
+        return new TensorMatrix(weight, names.Bias is null ? null : _checkpoint.Get(names.Bias));
     }
 }

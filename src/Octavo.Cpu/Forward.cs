@@ -1,4 +1,5 @@
 using Octavo.Cpu.Kernels;
+using Octavo.Cpu.Linears;
 using Octavo.Cpu.Threading;
 using Octavo.Engine;
 using Octavo.Models;
@@ -15,14 +16,13 @@ internal sealed unsafe class Forward : ITeamWork, IDisposable
     private readonly ThreadTeam _team;
     private readonly RotaryTable? _rotary;
     private readonly NativeBuffer _hidden;       // [tokens][hidden]: the residual stream
-    private readonly NativeBuffer _normed;       // [tokens][hidden]: what a sublayer reads
     private readonly NativeBuffer _qkv;          // [tokens][(heads + 2 kvHeads) headDim]
     private readonly NativeBuffer _attended;     // [tokens][heads headDim]
-    private readonly NativeBuffer _projected;    // [tokens][max(hidden, embedding)]: what a sublayer returns
-    private readonly NativeBuffer _gateUp;       // [tokens][intermediate or twice it]
+    private readonly NativeBuffer _projected;    // [tokens][max(hidden, embedding)]: beside the layers
     private readonly NativeBuffer _activated;    // [tokens][intermediate]
+    private readonly NativeBuffer[] _row;        // by worker, [hidden]: a row between its norm and its layer
+    private readonly ActivationBuffer _input;    // what the next linear layer reads
     private readonly int _qkvWidth;
-    private readonly int _gateUpWidth;
     private readonly int _projectedWidth;
     private readonly bool _preNorm;
     private StepBatch _batch = null!;
@@ -35,16 +35,15 @@ internal sealed unsafe class Forward : ITeamWork, IDisposable
         _preNorm = spec.NormPlacement == NormPlacement.Pre;
         _rotary = spec.Positions is RotaryPositions rotary ? new RotaryTable(rotary, spec.HeadDim, options.MaxModelLen) : null;
         _qkvWidth = (spec.NumHeads + (2 * spec.NumKvHeads)) * spec.HeadDim;
-        _gateUpWidth = spec.IntermediateSize * (spec.GatedMlp ? 2 : 1);
         _projectedWidth = Math.Max(spec.HiddenSize, spec.EmbeddingSize);
         long tokens = options.MaxNumBatchedTokens;
         _hidden = NativeBuffer.OfFloats(tokens * spec.HiddenSize);
-        _normed = NativeBuffer.OfFloats(tokens * spec.HiddenSize);
         _qkv = NativeBuffer.OfFloats(tokens * _qkvWidth);
         _attended = NativeBuffer.OfFloats(tokens * spec.NumHeads * spec.HeadDim);
         _projected = NativeBuffer.OfFloats(tokens * _projectedWidth);
-        _gateUp = NativeBuffer.OfFloats(tokens * _gateUpWidth);
         _activated = NativeBuffer.OfFloats(tokens * spec.IntermediateSize);
+        _row = [.. Enumerable.Range(0, team.Count).Select(_ => NativeBuffer.OfFloats(spec.HiddenSize))];
+        _input = new ActivationBuffer(options.MaxNumBatchedTokens, weights.Linears.Select(l => l.Layout));
     }
 
     /// <summary>Sets the step that the team is about to run.</summary>
@@ -52,6 +51,7 @@ internal sealed unsafe class Forward : ITeamWork, IDisposable
     {
         _batch = batch;
         _logits = logits;
+        _input.Begin(batch.NumTokens);
     }
 
     public void Run(int worker)
@@ -62,9 +62,9 @@ internal sealed unsafe class Forward : ITeamWork, IDisposable
         for (int layer = 0; layer < _weights.Layers.Length; layer++)
         {
             LayerWeights w = _weights.Layers[layer];
-            NormForSublayer(w.AttentionNorm, mine);
+            StoreNormed(w.AttentionNorm, w.QueryKeyValue, worker, mine);
             _team.Wait();
-            Multiply(w.QueryKeyValue, worker, SublayerInput, _spec.HiddenSize, tokens, _qkv.Floats, _qkvWidth);
+            Multiply(w.QueryKeyValue, worker, tokens, new LinearOutput(_qkv.Floats, _qkvWidth, _qkvWidth));
             _team.Wait();
             RotateAndStore(layer, mine);
             if (worker == 0)
@@ -75,18 +75,20 @@ internal sealed unsafe class Forward : ITeamWork, IDisposable
             _team.Wait();
             _attention.Run(worker, layer, _batch, _qkv.Floats, _qkvWidth, _attended.Floats);
             _team.Wait();
-            Multiply(w.Output, worker, _attended.Floats, _spec.NumHeads * _spec.HeadDim, tokens, _projected.Floats, _projectedWidth);
+            Store(w.Output, _attended.Floats, mine);
             _team.Wait();
-            AddSublayer(w.AttentionNorm, mine);
-            NormForSublayer(w.MlpNorm, mine);
+            Multiply(w.Output, worker, tokens, Residual);
             _team.Wait();
-            Multiply(w.GateUp, worker, SublayerInput, _spec.HiddenSize, tokens, _gateUp.Floats, _gateUpWidth);
+            NormBehind(w.AttentionNorm, mine);
+            StoreNormed(w.MlpNorm, w.GateUp, worker, mine);
             _team.Wait();
-            Activate(mine);
+            Multiply(w.GateUp, worker, tokens, Activated);
             _team.Wait();
-            Multiply(w.Down, worker, _activated.Floats, _spec.IntermediateSize, tokens, _projected.Floats, _projectedWidth);
+            Store(w.Down, _activated.Floats, mine);
             _team.Wait();
-            AddSublayer(w.MlpNorm, mine);
+            Multiply(w.Down, worker, tokens, Residual);
+            _team.Wait();
+            NormBehind(w.MlpNorm, mine);
         }
 
         _team.Wait();
@@ -95,68 +97,90 @@ internal sealed unsafe class Forward : ITeamWork, IDisposable
 
     public void Dispose()
     {
-        foreach (NativeBuffer buffer in (NativeBuffer[])[_hidden, _normed, _qkv, _attended, _projected, _gateUp, _activated])
+        foreach (NativeBuffer buffer in (NativeBuffer[])[_hidden, _qkv, _attended, _projected, _activated, .. _row])
         {
             buffer.Dispose();
         }
 
+        _input.Dispose();
         _rotary?.Dispose();
     }
 
-    private float* SublayerInput => _preNorm ? _normed.Floats : _hidden.Floats;
+    /// <summary>A sublayer's results are added to the residual stream.</summary>
+    private LinearOutput Residual => new(_hidden.Floats, _spec.HiddenSize, _spec.HiddenSize, OutputMode.Add);
+
+    private LinearOutput Activated => new(
+        _activated.Floats, _spec.IntermediateSize, _spec.IntermediateSize, _spec.GatedMlp ? OutputMode.Gate : OutputMode.Activate, _spec.Activation);
 
     private float* Hidden(int row) => _hidden.Floats + ((long)row * _spec.HiddenSize);
 
-    private float* Normed(int row) => _normed.Floats + ((long)row * _spec.HiddenSize);
-
     private float* Projected(int row) => _projected.Floats + ((long)row * _projectedWidth);
 
-    private void Multiply(Linear linear, int worker, float* x, int strideX, int rows, float* y, int strideY) =>
-        linear.Run(worker, _team.Count, x, strideX, rows, y, strideY);
+    private void Multiply(Linear linear, int worker, int rows, in LinearOutput output) =>
+        linear.Run(worker, _team.Count, _input, rows, output);
+
+    private void Store(Linear next, float* x, RowRange mine)
+    {
+        for (int row = mine.First; row < mine.End; row++)
+        {
+            _input.Store(next.Layout, row, x + ((long)row * next.InFeatures));
+        }
+    }
+
+    /// <summary>Writes a sublayer's input: the residual stream, normed where norms stand before the sublayers.</summary>
+    private void StoreNormed(NormWeights norm, Linear next, int worker, RowRange mine)
+    {
+        for (int row = mine.First; row < mine.End; row++)
+        {
+            float* x = Hidden(row);
+            if (_preNorm)
+            {
+                Norm(norm, x, _row[worker].Floats);
+                x = _row[worker].Floats;
+            }
+
+            _input.Store(next.Layout, row, x);
+        }
+    }
+
+    /// <summary>Norms the residual stream behind a sublayer, in models that do.</summary>
+    private void NormBehind(NormWeights norm, RowRange mine)
+    {
+        for (int row = mine.First; !_preNorm && row < mine.End; row++)
+        {
+            Norm(norm, Hidden(row), Hidden(row));
+        }
+    }
 
     private void Embed(int worker, RowRange mine)
     {
         ReadOnlySpan<int> ids = _batch.TokenIds;
-        bool projects = _weights.ProjectIn is not null;
+        Linear? projectIn = _weights.ProjectIn;
         for (int row = mine.First; row < mine.End; row++)
         {
-            _weights.TokenEmbedding.ReadRow(ids[row], new Span<float>(projects ? Projected(row) : Hidden(row), _spec.EmbeddingSize));
+            float* embedding = projectIn is null ? Hidden(row) : Projected(row);
+            _weights.TokenEmbedding.ReadRow(ids[row], new Span<float>(embedding, _spec.EmbeddingSize));
+            if (projectIn is not null)
+            {
+                _input.Store(projectIn.Layout, row, embedding);
+            }
         }
 
-        if (projects)
+        if (projectIn is not null)
         {
             _team.Wait();
-            Multiply(_weights.ProjectIn!, worker, _projected.Floats, _projectedWidth, _batch.NumTokens, _hidden.Floats, _spec.HiddenSize);
+            Multiply(projectIn, worker, _batch.NumTokens, new LinearOutput(_hidden.Floats, _spec.HiddenSize, _spec.HiddenSize));
             _team.Wait();
         }
 
         if (_spec.Positions is LearnedPositions learned)
         {
             ReadOnlySpan<int> positions = _batch.Positions;
+            float* position = _row[worker].Floats;
             for (int row = mine.First; row < mine.End; row++)
             {
-                _weights.PositionEmbedding!.ReadRow(positions[row] + learned.Offset, new Span<float>(Normed(row), _spec.HiddenSize));
-                RowKernels.Add(Normed(row), Hidden(row), _spec.HiddenSize);
-            }
-        }
-    }
-
-    private void NormForSublayer(NormWeights norm, RowRange mine)
-    {
-        for (int row = mine.First; _preNorm && row < mine.End; row++)
-        {
-            Norm(norm, Hidden(row), Normed(row));
-        }
-    }
-
-    private void AddSublayer(NormWeights norm, RowRange mine)
-    {
-        for (int row = mine.First; row < mine.End; row++)
-        {
-            RowKernels.Add(Projected(row), Hidden(row), _spec.HiddenSize);
-            if (!_preNorm)
-            {
-                Norm(norm, Hidden(row), Hidden(row));
+                _weights.PositionEmbedding!.ReadRow(positions[row] + learned.Offset, new Span<float>(position, _spec.HiddenSize));
+                RowKernels.Add(position, Hidden(row), _spec.HiddenSize);
             }
         }
     }
@@ -192,47 +216,34 @@ internal sealed unsafe class Forward : ITeamWork, IDisposable
         }
     }
 
-    private void Activate(RowRange mine)
-    {
-        int width = _spec.IntermediateSize;
-        for (int row = mine.First; row < mine.End; row++)
-        {
-            float* gateUp = _gateUp.Floats + ((long)row * _gateUpWidth);
-            float* gate = _spec.GatedMlp ? gateUp : null;
-            float* up = _spec.GatedMlp ? gateUp + width : gateUp;
-            RowKernels.Activate(_spec.Activation, gate, up, _activated.Floats + ((long)row * width), width);
-        }
-    }
-
     /// <summary>Norms the wanted rows, gathered one behind another, and multiplies them with the head.</summary>
     private void ComputeLogits(int worker)
     {
         ReadOnlySpan<int> wanted = _batch.LogitsRows;
         var mine = new RowRange(worker, _team.Count, wanted.Length);
+        Linear next = _weights.ProjectOut ?? _weights.OutputHead;
         for (int i = mine.First; i < mine.End; i++)
         {
+            float* x = Hidden(wanted[i]);
             if (_weights.FinalNorm is { } norm)
             {
-                Norm(norm, Hidden(wanted[i]), Normed(i));
+                Norm(norm, x, _row[worker].Floats);
+                x = _row[worker].Floats;
             }
-            else
-            {
-                new ReadOnlySpan<float>(Hidden(wanted[i]), _spec.HiddenSize).CopyTo(new Span<float>(Normed(i), _spec.HiddenSize));
-            }
+
+            _input.Store(next.Layout, i, x);
         }
 
         _team.Wait();
-        float* x = _normed.Floats;
-        int stride = _spec.HiddenSize;
         if (_weights.ProjectOut is { } projectOut)
         {
-            Multiply(projectOut, worker, x, stride, wanted.Length, _projected.Floats, _projectedWidth);
+            Multiply(projectOut, worker, wanted.Length, new LinearOutput(_projected.Floats, _spec.EmbeddingSize, _spec.EmbeddingSize));
             _team.Wait();
-            x = _projected.Floats;
-            stride = _projectedWidth;
+            Store(_weights.OutputHead, _projected.Floats, mine);
+            _team.Wait();
         }
 
-        Multiply(_weights.OutputHead, worker, x, stride, wanted.Length, _logits, _spec.VocabSize);
+        Multiply(_weights.OutputHead, worker, wanted.Length, new LinearOutput(_logits, _spec.VocabSize, _spec.VocabSize));
     }
 
     /// <summary>The rows that one worker takes where work is by row.</summary>

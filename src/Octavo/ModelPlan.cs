@@ -11,20 +11,31 @@ public static class ModelPlan
 {
     private const long DefaultKvCacheLimit = 4L << 30;
 
-    /// <summary>The names that <see cref="EngineOptions.Quantization"/> takes.</summary>
-    public static IReadOnlyList<string> QuantizationSchemes { get; } = ["float32", "bf16"];
-
-    /// <summary>The format that a name of <see cref="QuantizationSchemes"/> (or another word for it) means; null where it means none.</summary>
-    public static WeightFormat? FindScheme(string name)
+    private static readonly OrderedDictionary<string, WeightFormat> Schemes = new()
     {
-        ArgumentNullException.ThrowIfNull(name);
-        return name.ToLowerInvariant() switch
-        {
-            "float32" => WeightFormat.Float32,
-            "bf16" or "bfloat16" => WeightFormat.BFloat16,
-            _ => null,
-        };
-    }
+        ["float32"] = WeightFormat.Float32,
+        ["bf16"] = WeightFormat.BFloat16,
+        ["fp16"] = WeightFormat.Float16,
+        ["fp8"] = WeightFormat.Float8,
+        ["int8"] = WeightFormat.Int8,
+        ["int8-channel"] = WeightFormat.Int8Channel,
+        ["int8-weight"] = WeightFormat.Int8Weight,
+        ["int4"] = WeightFormat.Int4,
+        ["int4-weight"] = WeightFormat.Int4Weight,
+    };
+
+    /// <summary>The names that <see cref="EngineOptions.Quantization"/> takes.</summary>
+    public static IReadOnlyList<string> QuantizationSchemes { get; } = [.. Schemes.Keys];
+
+    /// <summary>The name of a format, as <see cref="EngineOptions.Quantization"/> takes it.</summary>
+    public static string SchemeName(WeightFormat format) => Schemes.First(s => s.Value == format).Key;
+
+    /// <summary>The format that a scheme's name stands for.</summary>
+    /// <exception cref="EngineConfigurationException">There is none of that name.</exception>
+    public static WeightFormat SchemeNamed(string name) =>
+        Schemes.TryGetValue(name?.ToLowerInvariant() ?? string.Empty, out WeightFormat format)
+            ? format
+            : throw new EngineConfigurationException($"quantization \"{name}\" is not supported; supported: {string.Join(", ", QuantizationSchemes)}");
 
     /// <summary>How keys and values are stored where nobody says.</summary>
     public static KvCacheFormat DefaultKvCache(WeightFormat weights) =>
@@ -128,9 +139,7 @@ public static class ModelPlan
 
     private static WeightFormat ChooseWeights(ModelDescription description, EngineOptions options)
     {
-        WeightFormat? asked = options.Quantization is null ? null : FindScheme(options.Quantization)
-            ?? throw new EngineConfigurationException(
-                $"quantization \"{options.Quantization}\" is not supported; supported: {string.Join(", ", QuantizationSchemes)}");
+        WeightFormat? asked = options.Quantization is null ? null : SchemeNamed(options.Quantization);
         WeightFormat? dtype = options.Dtype switch
         {
             ModelDtype.Float32 => WeightFormat.Float32,

@@ -17,7 +17,7 @@ public sealed class UsageTests
     [InlineData(2, "error: --temperature takes a number; it is 'hot' (see 'octavo generate --help')", "generate", "a", "--temperature", "hot")]
     [InlineData(2, "error: --dtype takes one of auto, float32, bfloat16; it is 'int8' (see 'octavo inspect --help')", "inspect", "--dtype", "int8")]
     [InlineData(2, "error: --kv-cache-memory takes a size such as 512MiB, 4GiB or a number of bytes; it is 'lots' (see 'octavo inspect --help')", "inspect", "--kv-cache-memory", "lots")]
-    [InlineData(2, "error: quantization \"int3\" is not supported; supported: float32, bf16", "generate", "a", "--quantization", "int3")]
+    [InlineData(2, "error: quantization \"int3\" is not supported; supported: float32, bf16, fp16, fp8, int8, int8-channel, int8-weight, int4, int4-weight", "generate", "a", "--quantization", "int3")]
     [InlineData(2, "error: --threads must be at least 1; it is 0", "generate", "a", "--threads", "0")]
     [InlineData(2, "error: block_size must be a multiple of 16 up to 1024; it is 17", "inspect", "--block-size", "17")]
     [InlineData(2, "error: max_model_len 4096 is more than the 512 positions the model was made for (max_position_embeddings)", "generate", "a", "--max-model-len", "4096")]

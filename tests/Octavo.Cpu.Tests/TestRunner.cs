@@ -37,6 +37,10 @@ internal sealed class TestRunner : IDisposable
         });
     }
 
+    /// <summary>The instruction sets that this machine, and OCTAVO_ISA, allow.</summary>
+    public static IEnumerable<InstructionSet> InstructionSets =>
+        Enum.GetValues<InstructionSet>().Where(i => i <= ProcessorFeatures.Selected && ProcessorFeatures.Has(i));
+
     public ModelDescription Description { get; }
 
     public CpuModelRunner Runner { get; }

@@ -34,6 +34,13 @@ public static class CpuFeatures
     public static bool Avx512 { get; } =
         Avx512F.IsSupported && Avx512BW.IsSupported && Avx512DQ.IsSupported && Avx512F.VL.IsSupported;
 
+    /// <summary>AVX2 with FMA and F16C, which the system lets a process use.</summary>
+    public static bool Avx2 { get; } =
+        System.Runtime.Intrinsics.X86.Avx2.IsSupported && Fma.IsSupported && Reports("F16C");
+
+    /// <summary>Dot products of bytes in 256 bits without AVX-512, usable.</summary>
+    public static bool AvxVnni { get; } = Avx2 && Reports("AVX-VNNI");
+
     /// <summary>AVX-512 dot products of bytes, usable.</summary>
     public static bool Avx512Vnni { get; } = Avx512 && Reports("AVX-512VNNI");
 

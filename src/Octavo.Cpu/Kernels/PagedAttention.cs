@@ -41,10 +41,10 @@ internal sealed unsafe class PagedAttention : IDisposable
         (_tileSequences, _tileTokens) = (new int[maxTokens], new int[maxTokens]);
         _kernel = (isa, cache.Format) switch
         {
-            (InstructionSet.Avx512, KvCacheFormat.Float32) => &AttentionKernel<Vector512<float>, Simd512, Float32Element>.Run,
-            (InstructionSet.Avx512, _) => &AttentionKernel<Vector512<float>, Simd512, BFloat16Element>.Run,
-            (InstructionSet.Avx2, KvCacheFormat.Float32) => &AttentionKernel<Vector256<float>, Simd256, Float32Element>.Run,
-            (InstructionSet.Avx2, _) => &AttentionKernel<Vector256<float>, Simd256, BFloat16Element>.Run,
+            ( >= InstructionSet.Avx512, KvCacheFormat.Float32) => &AttentionKernel<Vector512<float>, Simd512, Float32Element>.Run,
+            ( >= InstructionSet.Avx512, _) => &AttentionKernel<Vector512<float>, Simd512, BFloat16Element>.Run,
+            ( >= InstructionSet.Avx2, KvCacheFormat.Float32) => &AttentionKernel<Vector256<float>, Simd256, Float32Element>.Run,
+            ( >= InstructionSet.Avx2, _) => &AttentionKernel<Vector256<float>, Simd256, BFloat16Element>.Run,
             (_, KvCacheFormat.Float32) => &AttentionKernel<Vector128<float>, Simd128, Float32Element>.Run,
             _ => &AttentionKernel<Vector128<float>, Simd128, BFloat16Element>.Run,
         };

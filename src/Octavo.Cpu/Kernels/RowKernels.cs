@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Octavo.Models;
 
@@ -15,7 +16,13 @@ internal static unsafe class RowKernels
     public static void RmsNorm(float* x, float* weight, float epsilon, float* y, int width)
     {
         float factor = 1f / MathF.Sqrt((SumOfSquares(x, 0f, width) / width) + epsilon);
-        for (int i = 0; i < width; i++)
+        int i = 0;
+        for (; i <= width - Lanes; i += Lanes)
+        {
+            (Vector512.Load(x + i) * factor * Vector512.Load(weight + i)).Store(y + i);
+        }
+
+        for (; i < width; i++)
         {
             y[i] = x[i] * factor * weight[i];
         }
@@ -35,40 +42,22 @@ internal static unsafe class RowKernels
     /// <summary><c>y += x</c></summary>
     public static void Add(float* x, float* y, int width)
     {
-        for (int i = 0; i < width; i++)
+        int i = 0;
+        for (; i <= width - Lanes; i += Lanes)
+        {
+            (Vector512.Load(y + i) + Vector512.Load(x + i)).Store(y + i);
+        }
+
+        for (; i < width; i++)
         {
             y[i] += x[i];
         }
     }
 
-    /// <summary><c>y = act(gate) · up</c>, or <c>act(up)</c> where <paramref name="gate"/> is null.</summary>
-    public static void Activate(Activation activation, float* gate, float* up, float* y, int width)
-    {
-        float* x = gate == null ? up : gate;
-        if (activation == Activation.Relu)
-        {
-            for (int i = 0; i < width; i++)
-            {
-                y[i] = Math.Max(x[i], 0f) * (gate == null ? 1f : up[i]);
-            }
-
-            return;
-        }
-
-        int column = 0;
-        for (; column <= width - Lanes; column += Lanes)
-        {
-            Vector512<float> v = Vector512.Load(x + column);
-            Vector512<float> silu = v / (Vector512<float>.One + Vector512.Exp(-v));
-            (gate == null ? silu : silu * Vector512.Load(up + column)).Store(y + column);
-        }
-
-        for (; column < width; column++)
-        {
-            float v = x[column];
-            y[column] = v / (1f + MathF.Exp(-v)) * (gate == null ? 1f : up[column]);
-        }
-    }
+    /// <summary>The activation of sixteen numbers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Activate(Activation activation, Vector512<float> x) =>
+        activation == Activation.Relu ? Vector512.Max(x, default) : x / (Vector512<float>.One + Vector512.Exp(-x));
 
     /// <summary>Rotates the pairs (i, i + headDim/2) of each head by the position's angles.</summary>
     public static void Rotate(float* heads, int numHeads, int headDim, float* cos, float* sin)

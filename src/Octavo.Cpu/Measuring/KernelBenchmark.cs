@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Octavo.Cpu.Kernels;
+using Octavo.Cpu.Linears;
 using Octavo.Cpu.Threading;
 
 namespace Octavo.Cpu.Measuring;
@@ -10,7 +11,8 @@ namespace Octavo.Cpu.Measuring;
 /// <param name="Seconds">The median time of one call.</param>
 /// <param name="Bytes">Weight bytes that a call reads.</param>
 /// <param name="Operations">Operations that a call needs.</param>
-public sealed record KernelMeasurement(string Kernel, int Rows, double Seconds, long Bytes, long Operations)
+/// <param name="Arithmetic">What they are done in.</param>
+public sealed record KernelMeasurement(string Kernel, int Rows, double Seconds, long Bytes, long Operations, Arithmetic Arithmetic)
 {
     /// <summary>Bytes a second.</summary>
     public double BytesPerSecond => Bytes / Seconds;
@@ -23,7 +25,7 @@ public sealed record KernelMeasurement(string Kernel, int Rows, double Seconds, 
     /// measured one.
     /// </summary>
     public double FractionOf(MachineCeilings ceilings) =>
-        Math.Max(Bytes / ceilings.ReadBandwidth, Operations / ceilings.Float32Peak) / Seconds;
+        Math.Max(Bytes / ceilings.ReadBandwidth, Operations / ceilings.Peak(Arithmetic)) / Seconds;
 }
 
 /// <summary>Times the linear kernels of a model's shape on random weights.</summary>
@@ -34,7 +36,7 @@ public static class KernelBenchmark
     private const long BytesInTurn = 256L << 20;
 
     /// <summary>The row counts that are measured: decoding alone, batches, prefill.</summary>
-    public static IReadOnlyList<int> RowCounts { get; } = [1, 8, 32, 128, 512];
+    public static IReadOnlyList<int> RowCounts { get; } = [1, 8, 16, 32, 64, 128, 512];
 
     /// <summary>Measures every matrix of one layer in one format.</summary>
     /// <param name="shape">Whose matrices.</param>
@@ -48,10 +50,11 @@ public static class KernelBenchmark
         {
             // Enough copies, taken in turn, that no cache holds a matrix until it is needed again: in a model, too, all
             // the others are read in between.
-            long bytes = (long)outFeatures * inFeatures * (format == WeightFormat.Float32 ? 4 : 2);
+            InstructionSet isa = ProcessorFeatures.Selected;
+            var scheme = LinearScheme.For(format, isa);
+            (long bytes, _) = PackedPanels.BytesFor(outFeatures, inFeatures, bias: false, scheme);
             int copies = (int)Math.Clamp(BytesInTurn / bytes, 2, 256);
-            Linear[] linears = [.. Enumerable.Range(0, copies).Select(i => new Linear(
-                [new RandomMatrix(outFeatures, inFeatures, seed: i)], format, ProcessorFeatures.Selected))];
+            Linear[] linears = [.. Enumerable.Range(0, copies).Select(i => new Linear(new RandomMatrix(outFeatures, inFeatures, seed: i), scheme, isa))];
             try
             {
                 foreach (int rows in RowCounts)
@@ -59,7 +62,7 @@ public static class KernelBenchmark
                     using var work = new LinearWork(linears, team.Count, rows);
                     double seconds = Median(team, work);
                     long operations = 2L * rows * outFeatures * inFeatures;
-                    report(new KernelMeasurement($"{name} {format.ToString().ToLowerInvariant()}", rows, seconds, bytes, operations));
+                    report(new KernelMeasurement($"{name} {format.ToString().ToLowerInvariant()}", rows, seconds, bytes, operations, ArithmeticOf(scheme)));
                 }
             }
             finally
@@ -71,6 +74,14 @@ public static class KernelBenchmark
             }
         }
     }
+
+    /// <summary>What a scheme's operations are done in.</summary>
+    internal static Arithmetic ArithmeticOf(LinearScheme scheme) => scheme.Input switch
+    {
+        InputCode.Int8 => Arithmetic.Int8,
+        InputCode.BFloat16 => Arithmetic.BFloat16,
+        _ => Arithmetic.Float32,
+    };
 
     /// <summary>The median time of one call, over runs of as many calls as a clock can tell apart.</summary>
     private static double Median(ThreadTeam team, LinearWork work)
@@ -102,16 +113,29 @@ public static class KernelBenchmark
         private readonly Linear[] _linears;
         private readonly int _workers;
         private readonly int _rows;
-        private readonly NativeBuffer _input;
+        private readonly ActivationBuffer _input;
         private readonly NativeBuffer _output;
         private int _current;
 
         public LinearWork(Linear[] linears, int workers, int rows)
         {
             (_linears, _workers, _rows) = (linears, workers, rows);
-            _input = NativeBuffer.OfFloats((long)rows * linears[0].InFeatures);
+            _input = new ActivationBuffer(rows, [linears[0].Layout]);
             _output = NativeBuffer.OfFloats((long)rows * linears[0].OutFeatures);
-            new Span<float>(_input.Floats, rows * linears[0].InFeatures).Fill(0.01f);
+            _input.Begin(rows);
+            float[] x = new float[linears[0].InFeatures];
+            fixed (float* row = x)
+            {
+                for (int r = 0; r < rows; r++)
+                {
+                    for (int k = 0; k < x.Length; k++)
+                    {
+                        x[k] = MathF.Sin((r * 31) + k);
+                    }
+
+                    _input.Store(linears[0].Layout, r, row);
+                }
+            }
         }
 
         public void Next() => _current = (_current + 1) % _linears.Length;
@@ -119,7 +143,7 @@ public static class KernelBenchmark
         public void Run(int worker)
         {
             Linear linear = _linears[_current];
-            linear.Run(worker, _workers, _input.Floats, linear.InFeatures, _rows, _output.Floats, linear.OutFeatures);
+            linear.Run(worker, _workers, _input, _rows, new LinearOutput(_output.Floats, linear.OutFeatures, linear.OutFeatures));
         }
 
         public void Dispose()

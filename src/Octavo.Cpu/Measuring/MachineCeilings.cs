@@ -7,6 +7,19 @@ using Octavo.Cpu.Threading;
 
 namespace Octavo.Cpu.Measuring;
 
+/// <summary>What a kernel's operations are done in.</summary>
+public enum Arithmetic
+{
+    /// <summary>Float32 multiply-adds.</summary>
+    Float32,
+
+    /// <summary>Dot products of bfloat16 pairs.</summary>
+    BFloat16,
+
+    /// <summary>Dot products of four bytes.</summary>
+    Int8,
+}
+
 /// <summary>
 /// What this machine can do at most, measured with all threads at once: results are stated as fractions of it. A ceiling
 /// is the best of several runs, since whatever else the machine does can only lower it; null where the processor lacks
@@ -31,6 +44,17 @@ public sealed record MachineCeilings
 
     /// <summary>Operations a second of byte dot products (<c>vpdpbusd</c>).</summary>
     public double? Int8Peak { get; init; }
+
+    /// <summary>
+    /// Operations a second in an arithmetic; where the processor has no instruction for it, those of float32, which it is
+    /// then done in or must be measured by.
+    /// </summary>
+    public double Peak(Arithmetic arithmetic) => arithmetic switch
+    {
+        Arithmetic.BFloat16 => BFloat16Peak ?? Float32Peak,
+        Arithmetic.Int8 => Int8Peak ?? Float32Peak,
+        _ => Float32Peak,
+    };
 
     /// <summary>The higher of two measurements of the same machine, ceiling by ceiling.</summary>
     public MachineCeilings Or(MachineCeilings other) => this with

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Octavo.Cpu.Kernels;
+using Octavo.Cpu.Linears;
 using Octavo.Engine;
 using Octavo.Formats;
 using Octavo.Models;
@@ -133,12 +134,7 @@ public sealed class ModelBenchmark : IDisposable
     public static double PeakFor(WeightFormat format, MachineCeilings ceilings)
     {
         ArgumentNullException.ThrowIfNull(ceilings);
-        return format switch
-        {
-            WeightFormat.Float32 => ceilings.Float32Peak,
-            WeightFormat.BFloat16 => ceilings.BFloat16Peak ?? ceilings.Float32Peak,
-            _ => ceilings.Int8Peak ?? ceilings.Float32Peak,
-        };
+        return ceilings.Peak(KernelBenchmark.ArithmeticOf(LinearScheme.For(format, ProcessorFeatures.Selected)));
     }
 
     /// <summary>Measures one kind of step after another.</summary>

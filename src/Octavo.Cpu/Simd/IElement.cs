@@ -48,3 +48,24 @@ internal readonly unsafe struct BFloat16Element : IElement
             : (ushort)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
     }
 }
+
+internal readonly unsafe struct Float16Element : IElement
+{
+    public static int Size => sizeof(ushort);
+
+    public static TVector Load<TVector, TSimd>(byte* source)
+        where TVector : struct
+        where TSimd : struct, ISimd<TVector>
+    {
+        float* lanes = stackalloc float[TSimd.Count];
+        for (int i = 0; i < TSimd.Count; i++)
+        {
+            lanes[i] = (float)((Half*)source)[i];
+        }
+
+        return TSimd.Load(lanes);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(float value, byte* destination) => *(Half*)destination = (Half)value;
+}

@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics.X86;
+using Octavo.Cpu.Codegen;
 
 namespace Octavo.Cpu;
 
@@ -8,11 +9,17 @@ public enum InstructionSet
     /// <summary>Four lanes on any processor, through <c>Vector128</c>.</summary>
     Portable,
 
-    /// <summary>Eight lanes: AVX2 with FMA.</summary>
+    /// <summary>Eight lanes: AVX2 with FMA and F16C.</summary>
     Avx2,
+
+    /// <summary>Eight lanes and dot products of bytes: AVX2 with AVX-VNNI.</summary>
+    AvxVnni,
 
     /// <summary>Sixteen lanes: AVX-512 F, BW, DQ and VL.</summary>
     Avx512,
+
+    /// <summary>Sixteen lanes and dot products of bytes: AVX-512 with VNNI; those of bfloat16 where the processor has them.</summary>
+    Avx512Vnni,
 }
 
 /// <summary>Which kernels this process takes, and why.</summary>
@@ -23,25 +30,40 @@ public static class ProcessorFeatures
 
     /// <summary>The widest set that this processor and runtime have.</summary>
     public static InstructionSet Supported { get; } =
-        Codegen.CpuFeatures.Avx512 ? InstructionSet.Avx512
-        : Avx2.IsSupported && Fma.IsSupported ? InstructionSet.Avx2
+        CpuFeatures.Avx512Vnni ? InstructionSet.Avx512Vnni
+        : CpuFeatures.Avx512 ? InstructionSet.Avx512
+        : CpuFeatures.AvxVnni ? InstructionSet.AvxVnni
+        : CpuFeatures.Avx2 ? InstructionSet.Avx2
         : InstructionSet.Portable;
 
     /// <summary>The set that kernels take: what is supported, capped by OCTAVO_ISA.</summary>
     /// <exception cref="Octavo.Engine.EngineConfigurationException">OCTAVO_ISA has a value that is not a set's name.</exception>
     public static InstructionSet Selected => Cap(Supported, Environment.GetEnvironmentVariable(Variable));
 
+    /// <summary>Whether this processor can take a set's kernels. The sets are not one chain: there are processors with
+    /// AVX-512 that lack AVX-VNNI.</summary>
+    public static bool Has(InstructionSet isa) => isa switch
+    {
+        InstructionSet.Avx512Vnni => CpuFeatures.Avx512Vnni,
+        InstructionSet.Avx512 => CpuFeatures.Avx512,
+        InstructionSet.AvxVnni => CpuFeatures.AvxVnni,
+        InstructionSet.Avx2 => CpuFeatures.Avx2,
+        _ => true,
+    };
+
     internal static InstructionSet Cap(InstructionSet supported, string? name)
     {
         InstructionSet cap = name?.ToLowerInvariant() switch
         {
-            null or "" => InstructionSet.Avx512,
-            "avx512vnni" or "avx512" => InstructionSet.Avx512,
+            null or "" or "avx512vnni" => InstructionSet.Avx512Vnni,
+            "avx512" => InstructionSet.Avx512,
+            "avxvnni" => InstructionSet.AvxVnni,
             "avx2" => InstructionSet.Avx2,
             "portable" => InstructionSet.Portable,
             _ => throw new Engine.EngineConfigurationException(
-                $"{Variable}={name} is not an instruction set; use avx512vnni, avx512, avx2 or portable"),
+                $"{Variable}={name} is not an instruction set; use avx512vnni, avx512, avxvnni, avx2 or portable"),
         };
-        return cap < supported ? cap : supported;
+        cap = cap < supported ? cap : supported;
+        return cap == InstructionSet.AvxVnni && !CpuFeatures.AvxVnni ? InstructionSet.Avx2 : cap;
     }
 }

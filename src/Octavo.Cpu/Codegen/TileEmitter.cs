@@ -1,0 +1,314 @@
+using Iced.Intel;
+using Octavo.Cpu.Linears;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace Octavo.Cpu.Codegen;
+
+/// <summary>
+/// Emits the kernel of one tile: a few rows of activations times the 32 features of a panel, over a run of groups. It is
+/// called with a <see cref="TileArguments"/> pointer.
+/// </summary>
+/// <remarks>
+/// <code>
+///            features: one vector   one vector
+/// row 0        [ accumulator ][ accumulator ]     step ↓ : two vectors of w; for each row one broadcast of four bytes
+/// row 1        [ accumulator ][ accumulator ]              of x and two multiply-adds
+///   ⋮                   ⋮             ⋮
+/// row R−1      [ accumulator ][ accumulator ]
+/// </code>
+/// At 512 bits two vectors are the whole panel and R is up to 12: 24 accumulators, and 8 registers for the rest. At 256 bits
+/// they are half of it, the tile is passed twice, and R is up to 4.
+/// Every output is one chain over k, or exact in integers and one chain over groups; R does not show in it.
+/// </remarks>
+internal sealed class TileEmitter
+{
+    /// <summary>Steps in one turn of the loop.</summary>
+    private const int Unroll = 8;
+
+    private const int CacheLine = 64;
+
+    // General registers. All that a platform wants kept is kept; rax holds the arguments.
+    private static readonly AssemblerRegister64 Weights = rdx;
+    private static readonly AssemblerRegister64 Stride = rcx;
+    private static readonly AssemblerRegister64[] Rows = [r8, r9, r10, r11];     // rows 0, 3, 6 and 9
+    private static readonly AssemblerRegister64 Accumulators = rdi;
+    private static readonly AssemblerRegister64 Steps = rbx;
+    private static readonly AssemblerRegister64 Segments = rsi;
+    private static readonly AssemblerRegister64 Scales = r12;
+    private static readonly AssemblerRegister64 Sums = r13;
+    private static readonly AssemblerRegister64 ScaleStride = r14;
+    private static readonly AssemblerRegister64 Prefetch = r15;
+    private static readonly AssemblerRegister64 PrefetchStep = rbp;
+    private static readonly AssemblerRegister64[] Kept = [rbx, rbp, rdi, rsi, r12, r13, r14, r15];
+    private static readonly AssemblerRegisterXMM[] KeptOnWindows = [xmm6, xmm7, xmm8, xmm9, xmm10, xmm11, xmm12, xmm13, xmm14, xmm15];
+
+    private readonly VectorAssembler _v;
+    private readonly Assembler _c;
+    private readonly PanelLayout _layout;
+    private readonly LinearScheme _scheme;
+    private readonly WeightDecoder _decoder;
+    private readonly int _rows;
+    private readonly int _inputBytes;          // of one row a step
+
+    public TileEmitter(Assembler code, InstructionSet isa, PanelLayout layout, int rows)
+    {
+        _c = code;
+        _v = new VectorAssembler(code, IsWide(isa));
+        _layout = layout;
+        _scheme = layout.Scheme;
+        _rows = rows;
+        _inputBytes = layout.StepDepth * PanelLayout.InputSize(_scheme.Input);
+        _decoder = WeightDecoder.For(this, isa);
+    }
+
+    /// <summary>The vector instructions.</summary>
+    public VectorAssembler Vector => _v;
+
+    public LinearScheme Scheme => _scheme;
+
+    public int RowCount => _rows;
+
+    /// <summary>The first register that is no accumulator; eight are free from here.</summary>
+    public int FirstFree => 2 * MostRows(_v.Wide);
+
+    public static bool IsWide(InstructionSet isa) => isa >= InstructionSet.Avx512;
+
+    /// <summary>The tallest tile.</summary>
+    public static int MostRows(bool wide) => wide ? 12 : 4;
+
+    public int Accumulator(int row, int vector) => (2 * row) + vector;
+
+    /// <summary>Weights of the present step.</summary>
+    public AssemblerMemoryOperand Weight(int offset) => __[Weights + offset];
+
+    /// <summary>Four bytes of a row's activations.</summary>
+    public AssemblerMemoryOperand Input(int row, int offset) => (row % 3) switch
+    {
+        0 => __[Rows[row / 3] + offset],
+        1 => __[Rows[row / 3] + Stride + offset],
+        _ => __[Rows[row / 3] + (Stride * 2) + offset],
+    };
+
+    /// <summary>Writes the whole function.</summary>
+    public void Emit()
+    {
+        EmitEntry();
+        _decoder.EmitConstants();
+        int passes = PanelLayout.Width / (2 * _v.Lanes);
+        for (int pass = 0; pass < passes; pass++)
+        {
+            EmitPass(pass);
+        }
+
+        EmitExit();
+    }
+
+    private static AssemblerMemoryOperand Argument(string field) =>
+        __qword_ptr[rax + (int)System.Runtime.InteropServices.Marshal.OffsetOf<TileArguments>(field)];
+
+    private void EmitEntry()
+    {
+        foreach (AssemblerRegister64 register in Kept)
+        {
+            _c.push(register);
+        }
+
+        if (OperatingSystem.IsWindows())
+        {
+            _c.sub(rsp, 16 * KeptOnWindows.Length);
+            for (int i = 0; i < KeptOnWindows.Length; i++)
+            {
+                _c.vmovups(__xmmword_ptr[rsp + (16 * i)], KeptOnWindows[i]);
+            }
+        }
+
+        _c.mov(rax, OperatingSystem.IsWindows() ? rcx : rdi);
+        _c.mov(Stride, Argument(nameof(TileArguments.InputStride)));
+        _c.mov(ScaleStride, Argument(nameof(TileArguments.ScaleStride)));
+        _c.mov(Prefetch, Argument(nameof(TileArguments.Prefetch)));
+        _c.mov(PrefetchStep, Argument(nameof(TileArguments.PrefetchStep)));
+    }
+
+    private void EmitExit()
+    {
+        _c.vzeroupper();
+        if (OperatingSystem.IsWindows())
+        {
+            for (int i = 0; i < KeptOnWindows.Length; i++)
+            {
+                _c.vmovups(KeptOnWindows[i], __xmmword_ptr[rsp + (16 * i)]);
+            }
+
+            _c.add(rsp, 16 * KeptOnWindows.Length);
+        }
+
+        foreach (AssemblerRegister64 register in Kept.Reverse())
+        {
+            _c.pop(register);
+        }
+
+        _c.ret();
+    }
+
+    /// <summary>All groups for the features of one pair of vectors.</summary>
+    private void EmitPass(int pass)
+    {
+        _c.mov(Weights, Argument(nameof(TileArguments.Weights)));
+        _c.mov(Accumulators, Argument(nameof(TileArguments.Accumulators)));
+        _c.mov(Segments, Argument(nameof(TileArguments.Segments)));
+        _c.mov(Scales, Argument(nameof(TileArguments.Scales)));
+        _c.mov(Sums, Argument(nameof(TileArguments.Sums)));
+        _c.mov(Rows[0], Argument(nameof(TileArguments.Input)));
+        for (int i = 1; i < (_rows + 2) / 3; i++)
+        {
+            _c.lea(Rows[i], __[Rows[i - 1] + (Stride * 2)]);
+            _c.add(Rows[i], Stride);
+        }
+
+        if (pass > 0)
+        {
+            _c.add(Accumulators, pass * 2 * _v.Size);
+        }
+
+        Label segment = _c.CreateLabel();
+        _c.Label(ref segment);
+        if (_scheme.Grouped)
+        {
+            EmitGroupStart(pass);
+        }
+        else
+        {
+            ForEachAccumulator((register, memory) => _v.Load(register, memory));
+        }
+
+        EmitSteps(pass);
+        if (_scheme.Grouped)
+        {
+            EmitGroupEnd(pass);
+        }
+        else
+        {
+            ForEachAccumulator((register, memory) => _v.Store(memory, register));
+        }
+
+        _c.dec(Segments);
+        _c.jnz(segment);
+    }
+
+    private void EmitSteps(int pass)
+    {
+        _c.mov(Steps, Argument(nameof(TileArguments.Steps)));
+        Label turn = _c.CreateLabel();
+        Label rest = _c.CreateLabel();
+        Label one = _c.CreateLabel();
+        Label done = _c.CreateLabel();
+        _c.sub(Steps, Unroll);
+        _c.jl(rest);
+        _c.Label(ref turn);
+        int lines = Math.Max(1, Unroll * _layout.StepBytes / CacheLine);
+        for (int step = 0; step < Unroll; step++)
+        {
+            for (int line = step * lines / Unroll; line < (step + 1) * lines / Unroll; line++)
+            {
+                _c.prefetcht0(__byte_ptr[Prefetch + (line * CacheLine)]);
+            }
+
+            _decoder.EmitStep(pass, step * _layout.StepBytes, step * _inputBytes);
+        }
+
+        EmitAdvance(Unroll);
+        _c.add(Prefetch, PrefetchStep);
+        _c.sub(Steps, Unroll);
+        _c.jge(turn);
+        _c.Label(ref rest);
+        _c.add(Steps, Unroll);
+        _c.jz(done);
+        _c.Label(ref one);
+        _decoder.EmitStep(pass, 0, 0);
+        EmitAdvance(1);
+        _c.dec(Steps);
+        _c.jnz(one);
+        _c.Label(ref done);
+    }
+
+    private void EmitAdvance(int steps)
+    {
+        _c.add(Weights, steps * _layout.StepBytes);
+        for (int i = 0; i < (_rows + 2) / 3; i++)
+        {
+            _c.add(Rows[i], steps * _inputBytes);
+        }
+    }
+
+    /// <summary>
+    /// Zeros, or what the codes' bias adds to every product: <c>Σ (c − z) x = Σ c x − z Σ x</c>, in integers.
+    /// </summary>
+    private void EmitGroupStart(int pass)
+    {
+        if (_scheme.Asymmetric)
+        {
+            _decoder.EmitZeroPoints(pass);
+            _c.add(Weights, PanelLayout.Width * sizeof(int));
+        }
+
+        for (int row = 0; row < _rows; row++)
+        {
+            if (_scheme.Integer)
+            {
+                _decoder.EmitCorrection(row, __dword_ptr[Sums + (row * sizeof(int))]);
+            }
+            else
+            {
+                _v.Zero(Accumulator(row, 0));
+                _v.Zero(Accumulator(row, 1));
+            }
+        }
+    }
+
+    /// <summary><c>y += sum · scale(w) · scale(x)</c>; float32 activations have no scale.</summary>
+    private void EmitGroupEnd(int pass)
+    {
+        int scale0 = FirstFree, scale1 = FirstFree + 1, x = FirstFree + 2;
+        _v.Load(scale0, Weight(pass * 2 * _v.Size));
+        _v.Load(scale1, Weight((pass * 2 * _v.Size) + _v.Size));
+        for (int row = 0; row < _rows; row++)
+        {
+            if (_scheme.Integer)
+            {
+                _v.Broadcast(x, __dword_ptr[Scales + (row * sizeof(float))]);
+            }
+
+            for (int vector = 0; vector < 2; vector++)
+            {
+                int sum = Accumulator(row, vector);
+                int scale = vector == 0 ? scale0 : scale1;
+                AssemblerMemoryOperand y = AccumulatorMemory(row, vector);
+                if (_scheme.Integer)
+                {
+                    _v.ToSingle(sum, sum);
+                    _v.Multiply(sum, sum, scale);
+                    scale = x;
+                }
+
+                _v.MultiplyAddTo(sum, scale, y);
+                _v.Store(y, sum);
+            }
+        }
+
+        _c.add(Weights, PanelLayout.Width * sizeof(float));
+        _c.add(Scales, ScaleStride);
+        _c.add(Sums, ScaleStride);
+    }
+
+    private AssemblerMemoryOperand AccumulatorMemory(int row, int vector) =>
+        __[Accumulators + (row * PanelLayout.Width * sizeof(float)) + (vector * _v.Size)];
+
+    private void ForEachAccumulator(Action<int, AssemblerMemoryOperand> act)
+    {
+        for (int row = 0; row < _rows; row++)
+        {
+            act(Accumulator(row, 0), AccumulatorMemory(row, 0));
+            act(Accumulator(row, 1), AccumulatorMemory(row, 1));
+        }
+    }
+}

@@ -1,0 +1,191 @@
+using System.Runtime.Intrinsics;
+using Octavo.Cpu.Simd;
+
+namespace Octavo.Cpu.Linears;
+
+/// <summary>
+/// Rows of activations as a linear layer's kernels read them: float32, bfloat16, or codes of eight bits with a scale for
+/// each group. One buffer serves the layers one after another.
+/// </summary>
+/// <remarks>
+/// Codes: <c>scale = largest magnitude / 127</c>, <c>code = round_half_even(x · (127 / largest magnitude))</c>; with
+/// zero-points (one scale a row only), <c>scale = range / 255</c> and <c>code = round(x / scale) + zero</c>.
+/// A segment (group) begins at a whole step; what fills it up is zero. Scales stand by segment, then by row.
+/// </remarks>
+internal sealed unsafe class ActivationBuffer : IDisposable
+{
+    private readonly NativeBuffer _rows;
+    private readonly NativeBuffer _scales;
+    private readonly NativeBuffer _sums;
+    private readonly NativeBuffer _zeros;
+    private readonly int _maxRows;
+
+    /// <summary>Reserves memory for so many rows of any of these layers' inputs.</summary>
+    public ActivationBuffer(int maxRows, IEnumerable<PanelLayout> layouts)
+    {
+        _maxRows = maxRows;
+        long stride = 0;
+        int segments = 1;
+        foreach (PanelLayout layout in layouts)
+        {
+            stride = Math.Max(stride, layout.InputStride);
+            segments = Math.Max(segments, layout.Segments);
+        }
+
+        _rows = new NativeBuffer(maxRows * stride);
+        _scales = NativeBuffer.OfFloats((long)maxRows * segments);
+        _sums = NativeBuffer.OfFloats((long)maxRows * segments);
+        _zeros = NativeBuffer.OfFloats(maxRows);
+    }
+
+    /// <summary>Floats (or sums) between two groups: the rows of the present step, so that those of a small one stand together.</summary>
+    public int ScaleStride { get; private set; }
+
+    /// <summary>Scales, <c>[segments][ScaleStride]</c>.</summary>
+    public float* Scales => _scales.Floats;
+
+    /// <summary>Sums of codes, negated, <c>[segments][ScaleStride]</c>.</summary>
+    public int* NegatedSums => (int*)_sums.Pointer;
+
+    /// <summary>Zero-points by row, where the scheme has them.</summary>
+    public int* Zeros => (int*)_zeros.Pointer;
+
+    /// <summary>Sets how many rows the step has at most; before the team starts.</summary>
+    public void Begin(int rows)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(rows, _maxRows);
+        ScaleStride = rows;
+    }
+
+    /// <summary>A row as a layer reads it.</summary>
+    public byte* Row(PanelLayout layout, int row) => _rows.Pointer + (row * layout.InputStride);
+
+    /// <summary>Writes a row for a layer.</summary>
+    public void Store(PanelLayout layout, int row, float* x)
+    {
+        byte* destination = Row(layout, row);
+        int size = PanelLayout.InputSize(layout.Scheme.Input);
+        int padded = layout.StepsPerSegment * layout.StepDepth;
+        for (int segment = 0; segment < layout.Segments; segment++)
+        {
+            float* values = x + ((long)segment * layout.Segment);
+            byte* part = destination + ((long)segment * padded * size);
+            switch (layout.Scheme.Input)
+            {
+                case InputCode.Int8:
+                    StoreCodes(layout, row, segment, values, (sbyte*)part);
+                    break;
+                case InputCode.BFloat16:
+                    StoreBFloat16(values, layout.Segment, (ushort*)part);
+                    break;
+                default:
+                    new ReadOnlySpan<float>(values, layout.Segment).CopyTo(new Span<float>(part, layout.Segment));
+                    break;
+            }
+
+            new Span<byte>(part + (layout.Segment * size), (padded - layout.Segment) * size).Clear();
+        }
+    }
+
+    public void Dispose()
+    {
+        _rows.Dispose();
+        _scales.Dispose();
+        _sums.Dispose();
+        _zeros.Dispose();
+    }
+
+    private static void StoreBFloat16(float* x, int count, ushort* destination)
+    {
+        int i = 0;
+        for (; i <= count - 32; i += 32)
+        {
+            Vector512.Narrow(Rounded(x + i), Rounded(x + i + 16)).Store(destination + i);
+        }
+
+        for (; i < count; i++)
+        {
+            destination[i] = BFloat16Element.Round(x[i]);
+        }
+
+        // As BFloat16Element.Round does; a NaN keeps its upper half, made quiet.
+        static Vector512<uint> Rounded(float* x)
+        {
+            Vector512<float> value = Vector512.Load(x);
+            Vector512<uint> bits = value.AsUInt32();
+            Vector512<uint> nearest = (bits + Vector512.Create(0x7FFFu) + ((bits >> 16) & Vector512<uint>.One)) >> 16;
+            Vector512<uint> quiet = (bits >> 16) | Vector512.Create(0x40u);
+            return Vector512.ConditionalSelect(Vector512.Equals(value, value).AsUInt32(), nearest, quiet);
+        }
+    }
+
+    private void StoreCodes(PanelLayout layout, int row, int segment, float* x, sbyte* codes)
+    {
+        (float factor, float scale, int zero) = layout.Scheme.AsymmetricInput ? AsymmetricRange(x, layout.Segment) : SymmetricRange(x, layout.Segment);
+        int sum = 0;
+        int i = 0;
+        Vector512<int> sums = default;
+        var factors = Vector512.Create(factor);
+        var offset = Vector512.Create(zero);
+        for (; i <= layout.Segment - 64; i += 64)
+        {
+            Vector512<int> a = Code(x + i), b = Code(x + i + 16), c = Code(x + i + 32), d = Code(x + i + 48);
+            sums += a + b + (c + d);
+            Vector512.Narrow(Vector512.Narrow(a, b), Vector512.Narrow(c, d)).Store(codes + i);
+        }
+
+        sum += Vector512.Sum(sums);
+        for (; i < layout.Segment; i++)
+        {
+            codes[i] = (sbyte)Math.Clamp((int)MathF.Round(x[i] * factor) + zero, -128, 127);
+            sum += codes[i];
+        }
+
+        long at = ((long)segment * ScaleStride) + row;
+        Scales[at] = scale;
+        NegatedSums[at] = -sum;
+        Zeros[row] = zero;
+
+        Vector512<int> Code(float* p)
+        {
+            Vector512<int> code = Vector512.ConvertToInt32Native(Vector512.Round(Vector512.Load(p) * factors, MidpointRounding.ToEven)) + offset;
+            return Vector512.Min(Vector512.Max(code, Vector512.Create(-128)), Vector512.Create(127));
+        }
+    }
+
+    private static (float Factor, float Scale, int Zero) SymmetricRange(float* x, int count)
+    {
+        Vector512<float> largest = default;
+        int i = 0;
+        for (; i <= count - 16; i += 16)
+        {
+            largest = Vector512.Max(largest, Vector512.Abs(Vector512.Load(x + i)));
+        }
+
+        float most = 0;
+        for (int lane = 0; lane < 16; lane++)
+        {
+            most = Math.Max(most, largest[lane]);
+        }
+
+        for (; i < count; i++)
+        {
+            most = Math.Max(most, Math.Abs(x[i]));
+        }
+
+        // A row that holds a NaN gets a scale that is one.
+        return (most > 0 ? 127f / most : 0, most / 127f, 0);
+    }
+
+    private static (float Factor, float Scale, int Zero) AsymmetricRange(float* x, int count)
+    {
+        (float min, float max) = (0f, 0f);
+        for (int i = 0; i < count; i++)
+        {
+            (min, max) = (Math.Min(min, x[i]), Math.Max(max, x[i]));
+        }
+
+        float scale = (max - min) / 255f;
+        return scale > 0 ? (1 / scale, scale, (int)Math.Clamp(MathF.Round(-128 - (min / scale)), -128, 127)) : (0, scale, 0);
+    }
+}

@@ -1,0 +1,187 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using Octavo.Cpu.Codegen;
+
+namespace Octavo.Cpu.Linears;
+
+/// <summary>
+/// A linear layer over packed panels, and the one place where matrix kernels are chosen. Members of a team split the
+/// panels; no result depends on the split.
+/// </summary>
+/// <remarks>
+/// <code>
+/// for each block of rows          activations stay in the second-level cache
+///   for each panel                of this worker
+///     for each block of k         its weights stay in the first-level cache
+///       for each tile of rows     a generated kernel; meanwhile it fetches what the next block needs
+///     finish and write the panel's results
+/// </code>
+/// </remarks>
+internal sealed unsafe class Linear : IDisposable
+{
+    /// <summary>Rows of sums that a worker keeps for one panel.</summary>
+    public const int MostRowsInBlock = 240;
+
+    private const int ActivationBytesInBlock = 512 << 10;
+    private const int WeightBytesInBlock = 16 << 10;
+    private const int StepsInTurn = 8;
+    private const int FetchAhead = 4 << 10;
+
+    private readonly PackedPanels _panels;
+    private readonly PanelLayout _layout;
+    private readonly TileKernels? _kernels;
+    private readonly int _codeBias;
+    private readonly int _mostRows;
+    private readonly int _rowBlock;
+
+    /// <summary>Packs a matrix for a scheme and an instruction set.</summary>
+    public Linear(MatrixSource source, LinearScheme scheme, InstructionSet isa)
+    {
+        _codeBias = ByteDot.Bias(scheme, isa);
+        _panels = new PackedPanels(source, scheme, _codeBias);
+        _layout = _panels.Layout;
+        _kernels = isa == InstructionSet.Portable ? null : TileKernels.For(isa, _layout);
+        _mostRows = _kernels?.MostRows ?? PortableTile.MostRows;
+        _rowBlock = (int)Math.Clamp(ActivationBytesInBlock / _layout.InputStride / _mostRows * _mostRows, _mostRows, MostRowsInBlock);
+    }
+
+    public int InFeatures => _layout.InFeatures;
+
+    public int OutFeatures => _panels.OutFeatures;
+
+    /// <summary>How activations must be written for it.</summary>
+    public PanelLayout Layout => _layout;
+
+    /// <summary>Bytes that the weights occupy.</summary>
+    public long Bytes => _panels.Bytes;
+
+    /// <summary>Computes this worker's share of the layer.</summary>
+    /// <param name="worker">This worker's number.</param>
+    /// <param name="workers">How many share the layer.</param>
+    /// <param name="x">Activations, stored for this layer.</param>
+    /// <param name="rows">Rows.</param>
+    /// <param name="output">Where the results go.</param>
+    [SkipLocalsInit]
+    public void Run(int worker, int workers, ActivationBuffer x, int rows, in LinearOutput output)
+    {
+        byte* memory = stackalloc byte[(MostRowsInBlock * PanelLayout.Width * sizeof(float)) + 64];
+        byte* sums = (byte*)(((nuint)memory + 63) & ~(nuint)63);
+        int first = (int)((long)_panels.Count * worker / workers);
+        int end = (int)((long)_panels.Count * (worker + 1) / workers);
+        for (int row = 0; row < rows; row += _rowBlock)
+        {
+            int count = Math.Min(_rowBlock, rows - row);
+            for (int panel = first; panel < end; panel++)
+            {
+                new Span<byte>(sums, count * PanelLayout.Width * sizeof(float)).Clear();
+                RunPanel(panel, x, row, count, sums);
+                FinishSums(panel, x, row, count, sums);
+                output.Write((float*)sums, _panels.Bias(panel), panel, row, count);
+            }
+        }
+    }
+
+    public void Dispose() => _panels.Dispose();
+
+    private void RunPanel(int panel, ActivationBuffer x, int firstRow, int rows, byte* sums)
+    {
+        int tiles = (rows + _mostRows - 1) / _mostRows;
+        int steps = _layout.StepsPerSegment;
+        TileArguments a = default;
+        a.InputStride = _layout.InputStride;
+        a.ScaleStride = (long)x.ScaleStride * sizeof(float);
+        a.PrefetchStep = StepsInTurn * _layout.StepBytes / tiles;
+        byte* weights = _panels.Panel(panel);
+        byte* input = x.Row(_layout, firstRow);
+        if (_layout.Scheme.Grouped)
+        {
+            int inBlock = tiles == 1 ? _layout.Segments : Math.Max(1, (int)(WeightBytesInBlock / _layout.SegmentBytes));
+            for (int segment = 0; segment < _layout.Segments; segment += inBlock)
+            {
+                a.Segments = Math.Min(inBlock, _layout.Segments - segment);
+                a.Steps = steps;
+                a.Weights = weights + (segment * _layout.SegmentBytes);
+                a.Scales = x.Scales + ((long)segment * x.ScaleStride) + firstRow;
+                a.Sums = x.NegatedSums + ((long)segment * x.ScaleStride) + firstRow;
+                RunTiles(&a, input + ((long)segment * _layout.InputSegmentBytes), sums, rows, tiles, a.Segments * _layout.SegmentBytes);
+            }
+
+            return;
+        }
+
+        int stepsInBlock = tiles == 1 ? steps : WeightBytesInBlock / _layout.StepBytes;
+        int inputStep = _layout.StepDepth * PanelLayout.InputSize(_layout.Scheme.Input);
+        for (int step = 0; step < steps; step += stepsInBlock)
+        {
+            a.Segments = 1;
+            a.Steps = Math.Min(stepsInBlock, steps - step);
+            a.Weights = weights + ((long)step * _layout.StepBytes);
+            RunTiles(&a, input + ((long)step * inputStep), sums, rows, tiles, a.Steps * _layout.StepBytes);
+        }
+    }
+
+    /// <summary>All tiles of rows over one block of weights; each fetches its part of what comes behind the block.</summary>
+    private void RunTiles(TileArguments* a, byte* input, byte* sums, int rows, int tiles, long blockBytes)
+    {
+        int row = 0;
+        float* scales = a->Scales;
+        int* codeSums = a->Sums;
+        for (int tile = 0; tile < tiles; tile++)
+        {
+            int end = (int)((long)rows * (tile + 1) / tiles);
+            a->Input = input + (row * a->InputStride);
+            a->Accumulators = sums + ((long)row * PanelLayout.Width * sizeof(float));
+            a->Scales = scales + row;
+            a->Sums = codeSums + row;
+            a->Prefetch = a->Weights + (tiles == 1 ? FetchAhead : blockBytes + (blockBytes * tile / tiles));
+            if (_kernels is not null)
+            {
+                _kernels.Run(end - row, a);
+            }
+            else
+            {
+                PortableTile.Run(_layout, _codeBias, end - row, a);
+            }
+
+            row = end;
+        }
+
+        a->Scales = scales;
+        a->Sums = codeSums;
+    }
+
+    /// <summary>Without groups: corrects integer sums for zero-points and applies the scales of the channel and the row.</summary>
+    private void FinishSums(int panel, ActivationBuffer x, int firstRow, int rows, byte* sums)
+    {
+        LinearScheme scheme = _layout.Scheme;
+        if (scheme.Grouped || !scheme.Scaled)
+        {
+            return;
+        }
+
+        byte* tail = _panels.Panel(panel);
+        float* scales = (float*)(tail + _layout.ScalesOffset(0));
+        int* zeros = (int*)(tail + _layout.ZerosOffset(0));
+        int* codeSums = (int*)(tail + _layout.SumsOffset);
+        for (int row = 0; row < rows; row++)
+        {
+            for (int c = 0; c < PanelLayout.Width; c += 16)
+            {
+                long at = ((long)row * PanelLayout.Width) + c;
+                var scale = Vector512.Load(scales + c);
+                float* y = (float*)sums + at;
+                if (!scheme.Integer)
+                {
+                    (Vector512.Load(y) * scale).Store(y);
+                    continue;
+                }
+
+                // Σ (w − zw)(q − zq) = Σ w q − zw Σ q − zq Σ (w − zw)
+                Vector512<int> sum = Vector512.Load((int*)y)
+                    + (Vector512.Load(zeros + c) * x.NegatedSums[firstRow + row])
+                    - (Vector512.Load(codeSums + c) * x.Zeros[firstRow + row]);
+                (Vector512.ConvertToSingle(sum) * scale * x.Scales[firstRow + row]).Store(y);
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+using System.Buffers;
+using Octavo.Cpu.Simd;
+
+namespace Octavo.Cpu.Linears;
+
+/// <summary>
+/// A weight matrix in the order that kernels read it: panels of 32 output features (<see cref="PanelLayout"/>) one behind
+/// another, read strictly forward. The last panel is filled up with features of scale or weight zero.
+/// </summary>
+internal sealed unsafe class PackedPanels : IDisposable
+{
+    /// <summary>Output features a panel.</summary>
+    public const int Width = PanelLayout.Width;
+
+    private readonly NativeBuffer _weights;
+    private readonly NativeBuffer? _bias;
+    private readonly int _codeBias;
+
+    /// <summary>Packs a matrix, panels in parallel.</summary>
+    /// <param name="source">The matrix.</param>
+    /// <param name="scheme">How its weights are written.</param>
+    /// <param name="codeBias">What integer codes stand above their value in the panel.</param>
+    public PackedPanels(MatrixSource source, LinearScheme scheme, int codeBias)
+    {
+        (OutFeatures, _codeBias) = (source.Rows, codeBias);
+        Layout = new PanelLayout(scheme, source.Columns);
+        Count = PanelLayout.PanelsOf(OutFeatures);
+        (long weights, long bias) = BytesFor(OutFeatures, source.Columns, source.HasBias, scheme);
+        _weights = new NativeBuffer(weights);
+        _bias = bias > 0 ? new NativeBuffer(bias) : null;
+        if (_bias is not null)
+        {
+            source.ReadBias(new Span<float>(_bias.Floats, source.Rows));
+        }
+
+        Parallel.For(0, Count, panel => PackPanel(source, panel));
+    }
+
+    public PanelLayout Layout { get; }
+
+    public int OutFeatures { get; }
+
+    /// <summary>Panels.</summary>
+    public int Count { get; }
+
+    /// <summary>Bytes that the panels occupy, padding included.</summary>
+    public long Bytes => _weights.Length + (_bias?.Length ?? 0);
+
+    /// <summary>Bytes of a matrix's panels and of its bias, padding included; the packer takes as many.</summary>
+    public static (long Weights, long Bias) BytesFor(long outFeatures, int inFeatures, bool bias, LinearScheme scheme)
+    {
+        long panels = PanelLayout.PanelsOf(outFeatures);
+        return (panels * new PanelLayout(scheme, inFeatures).PanelBytes, bias ? panels * Width * sizeof(float) : 0);
+    }
+
+    public byte* Panel(int index) => _weights.Pointer + (index * Layout.PanelBytes);
+
+    /// <summary>The bias of a panel's features, or null.</summary>
+    public float* Bias(int index) => _bias is null ? null : _bias.Floats + ((long)index * Width);
+
+    public void Dispose()
+    {
+        _weights.Dispose();
+        _bias?.Dispose();
+    }
+
+    private void PackPanel(MatrixSource source, int panel)
+    {
+        float[] row = ArrayPool<float>.Shared.Rent(Layout.InFeatures);
+        sbyte[] codes = ArrayPool<sbyte>.Shared.Rent(Layout.InFeatures);
+        try
+        {
+            int features = Math.Min(Width, OutFeatures - (panel * Width));
+            for (int feature = 0; feature < features; feature++)
+            {
+                Span<float> weights = row.AsSpan(0, Layout.InFeatures);
+                source.ReadRow((panel * Width) + feature, weights);
+                PackFeature(Panel(panel), feature, weights, codes.AsSpan(0, Layout.InFeatures));
+            }
+        }
+        finally
+        {
+            ArrayPool<float>.Shared.Return(row);
+            ArrayPool<sbyte>.Shared.Return(codes);
+        }
+    }
+
+    private void PackFeature(byte* panel, int feature, ReadOnlySpan<float> weights, Span<sbyte> codes)
+    {
+        for (int segment = 0; segment < Layout.Segments; segment++)
+        {
+            ReadOnlySpan<float> part = weights.Slice(segment * Layout.Segment, Layout.Segment);
+            byte* steps = panel + Layout.StepsOffset(segment);
+            switch (Layout.Scheme.Weight)
+            {
+                case WeightCode.Int8 or WeightCode.Int4:
+                    PackCodes(panel, segment, feature, part, codes[..part.Length]);
+                    break;
+                case WeightCode.Float8:
+                    PackFloat8(panel, feature, part);
+                    break;
+                case WeightCode.Float32:
+                    Scatter<Float32Element>(steps, feature, part);
+                    break;
+                case WeightCode.BFloat16:
+                    Scatter<BFloat16Element>(steps, feature, part);
+                    break;
+                default:
+                    Scatter<Float16Element>(steps, feature, part);
+                    break;
+            }
+        }
+    }
+
+    /// <summary>A step holds feature by feature the step's inputs.</summary>
+    private void Scatter<TElement>(byte* steps, int feature, ReadOnlySpan<float> weights)
+        where TElement : struct, IElement
+    {
+        int depth = Layout.StepDepth;
+        for (int k = 0; k < weights.Length; k++)
+        {
+            TElement.Store(weights[k], steps + (((long)k / depth * Layout.StepBytes) + (((feature * depth) + (k % depth)) * TElement.Size)));
+        }
+    }
+
+    private void PackFloat8(byte* panel, int feature, ReadOnlySpan<float> weights)
+    {
+        float largest = 0;
+        foreach (float w in weights)
+        {
+            largest = Math.Max(largest, Math.Abs(w));
+        }
+
+        float scale = largest / WeightQuantizer.Float8Largest;
+        Scales(panel, 0)[feature] = scale;
+        for (int k = 0; k < weights.Length; k++)
+        {
+            panel[((long)k * Layout.StepBytes) + feature] = scale == 0 ? (byte)0 : WeightQuantizer.ToFloat8(weights[k] / scale);
+        }
+    }
+
+    private void PackCodes(byte* panel, int segment, int feature, ReadOnlySpan<float> weights, Span<sbyte> codes)
+    {
+        LinearScheme scheme = Layout.Scheme;
+        int bits = scheme.Weight == WeightCode.Int4 ? 4 : 8;
+        (float scale, int zero) = WeightQuantizer.Range(weights, bits, scheme.Asymmetric);
+        WeightQuantizer.Round(weights, scale, zero, bits, codes);
+        Scales(panel, segment)[feature] = scale;
+        if (scheme.Asymmetric || !scheme.Grouped)
+        {
+            Zeros(panel, segment)[feature] = zero + _codeBias;
+        }
+
+        if (!scheme.Grouped)
+        {
+            int sum = 0;
+            foreach (sbyte code in codes)
+            {
+                sum += code - zero;
+            }
+
+            ((int*)(panel + Layout.SumsOffset))[feature] = sum;
+        }
+
+        byte* steps = panel + Layout.StepsOffset(segment);
+        switch (scheme.Weight, scheme.Integer)
+        {
+            case (WeightCode.Int8, _):
+                PackBytes(steps, feature, codes);
+                break;
+            case (_, true):
+                // Features 0–15 in the low halves, 16–31 in the high halves of the same bytes.
+                PackNibbles(steps + (feature % 16 * 4), feature / 16 * 4, codes);
+                break;
+            default:
+                for (int k = 0; k < codes.Length; k++)
+                {
+                    steps[((long)k / 2 * Layout.StepBytes) + feature] |= (byte)((codes[k] + _codeBias) << (k % 2 * 4));
+                }
+
+                break;
+        }
+    }
+
+    private void PackBytes(byte* steps, int feature, ReadOnlySpan<sbyte> codes)
+    {
+        int depth = Layout.StepDepth;
+        for (int k = 0; k < codes.Length; k++)
+        {
+            steps[((long)k / depth * Layout.StepBytes) + (feature * depth) + (k % depth)] = (byte)(codes[k] + _codeBias);
+        }
+    }
+
+    private void PackNibbles(byte* steps, int shift, ReadOnlySpan<sbyte> codes)
+    {
+        for (int k = 0; k < codes.Length; k++)
+        {
+            steps[((long)k / 4 * Layout.StepBytes) + (k % 4)] |= (byte)((codes[k] + _codeBias) << shift);
+        }
+    }
+
+    private float* Scales(byte* panel, int segment) => (float*)(panel + Layout.ScalesOffset(segment));
+
+    private int* Zeros(byte* panel, int segment) => (int*)(panel + Layout.ZerosOffset(segment));
+}

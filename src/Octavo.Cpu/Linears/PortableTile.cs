@@ -1,0 +1,165 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
+using Octavo.Cpu.Codegen;
+using Octavo.Cpu.Simd;
+
+namespace Octavo.Cpu.Linears;
+
+/// <summary>
+/// The tile kernels without generated code: for processors other than x86-64, and for processes that may not make code.
+/// Integer schemes give the same bits as the generated kernels, and so does float32.
+/// </summary>
+internal static unsafe class PortableTile
+{
+    public const int MostRows = 4;
+
+    private const int Width = PanelLayout.Width;
+    private const int Vectors = Width / 4;
+
+    /// <summary>Computes a tile as a generated kernel does.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Run(PanelLayout layout, int codeBias, int rows, TileArguments* a)
+    {
+        LinearScheme scheme = layout.Scheme;
+        byte* sums = stackalloc byte[MostRows * Width * sizeof(float)];
+        int inputStep = layout.StepDepth * PanelLayout.InputSize(scheme.Input);
+        byte* segment = a->Weights;
+        byte* input = a->Input;
+        for (long s = 0; s < a->Segments; s++, input += a->Steps * inputStep)
+        {
+            byte* accumulators = scheme.Grouped ? sums : a->Accumulators;
+            int* zeros = (int*)segment;
+            byte* steps = segment + (scheme.Grouped && scheme.Asymmetric ? Width * sizeof(int) : 0);
+            if (scheme.Grouped)
+            {
+                Start(scheme, codeBias, rows, zeros, a->Sums + (s * a->ScaleStride / sizeof(int)), (int*)sums);
+            }
+
+            for (long step = 0; step < a->Steps; step++)
+            {
+                byte* w = steps + (step * layout.StepBytes);
+                byte* x = input + (step * inputStep);
+                if (scheme.Integer)
+                {
+                    MultiplyIntegers(scheme.Weight, w, x, a->InputStride, rows, (int*)accumulators);
+                }
+                else
+                {
+                    MultiplyFloats(layout, codeBias, zeros, w, (float*)x, a->InputStride, rows, (float*)accumulators);
+                }
+            }
+
+            if (scheme.Grouped)
+            {
+                float* scales = (float*)(steps + (a->Steps * layout.StepBytes));
+                End(scheme, rows, scales, a->Scales + (s * a->ScaleStride / sizeof(float)), sums, (float*)a->Accumulators);
+                segment = (byte*)(scales + Width);
+            }
+        }
+    }
+
+    private static void Start(LinearScheme scheme, int codeBias, int rows, int* zeros, int* negatedSums, int* sums)
+    {
+        for (int row = 0; row < rows; row++)
+        {
+            for (int c = 0; c < Width; c++)
+            {
+                sums[(row * Width) + c] = scheme.Integer ? (scheme.Asymmetric ? zeros[c] : codeBias) * negatedSums[row] : 0;
+            }
+        }
+    }
+
+    private static void End(LinearScheme scheme, int rows, float* weightScales, float* inputScales, byte* sums, float* y)
+    {
+        for (int row = 0; row < rows; row++)
+        {
+            for (int c = 0; c < Width; c++)
+            {
+                int at = (row * Width) + c;
+                y[at] = scheme.Integer
+                    ? MathF.FusedMultiplyAdd(((int*)sums)[at] * weightScales[c], inputScales[row], y[at])
+                    : MathF.FusedMultiplyAdd(((float*)sums)[at], weightScales[c], y[at]);
+            }
+        }
+    }
+
+    /// <summary>Four inputs of all features times four codes of each row; codes stand above their value by a bias that the
+    /// sums began with, and are read as they stand.</summary>
+    private static void MultiplyIntegers(WeightCode code, byte* w, byte* x, long stride, int rows, int* sums)
+    {
+        for (int vector = 0; vector < Vectors; vector++)
+        {
+            Vector128<sbyte> weights;
+            if (code == WeightCode.Int8)
+            {
+                weights = Vector128.Load((sbyte*)w + (vector * 16));
+            }
+            else
+            {
+                Vector128<byte> both = Vector128.Load(w + (vector % 4 * 16));
+                weights = (vector < 4 ? both & Vector128.Create((byte)0x0F) : both >>> 4).AsSByte();
+            }
+
+            for (int row = 0; row < rows; row++)
+            {
+                Vector128<sbyte> inputs = Vector128.Create(*(int*)(x + (row * stride))).AsSByte();
+                int* sum = sums + (row * Width) + (vector * 4);
+                Dot(Vector128.Load(sum), weights, inputs).Store(sum);
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<int> Dot(Vector128<int> sum, Vector128<sbyte> left, Vector128<sbyte> right)
+    {
+        if (Dp.IsSupported)
+        {
+            return Dp.DotProduct(sum, left, right);
+        }
+
+        // Products fit into 16 bits; neighbours are added in 32.
+        Vector128<int> low = Pairs(Vector128.WidenLower(left) * Vector128.WidenLower(right));
+        Vector128<int> high = Pairs(Vector128.WidenUpper(left) * Vector128.WidenUpper(right));
+        return sum + Vector128.Create(low[0] + low[1], low[2] + low[3], high[0] + high[1], high[2] + high[3]);
+
+        static Vector128<int> Pairs(Vector128<short> products) => ((products.AsInt32() << 16) >> 16) + (products.AsInt32() >> 16);
+    }
+
+    private static void MultiplyFloats(
+        PanelLayout layout, int codeBias, int* zeros, byte* w, float* x, long stride, int rows, float* sums)
+    {
+        float* weights = stackalloc float[Width];
+        for (int k = 0; k < layout.StepDepth; k++)
+        {
+            Decode(layout.Scheme, codeBias, zeros, w, k, weights);
+            for (int row = 0; row < rows; row++)
+            {
+                Vector128<float> input = Vector128.Create(*(float*)((byte*)(x + k) + (row * stride)));
+                for (int vector = 0; vector < Vectors; vector++)
+                {
+                    float* sum = sums + (row * Width) + (vector * 4);
+                    Vector128.FusedMultiplyAdd(input, Vector128.Load(weights + (vector * 4)), Vector128.Load(sum)).Store(sum);
+                }
+            }
+        }
+    }
+
+    /// <summary>The weights of all features for one input of a step.</summary>
+    private static void Decode(LinearScheme scheme, int codeBias, int* zeros, byte* w, int k, float* weights)
+    {
+        bool zeroed = scheme is { Grouped: true, Asymmetric: true };
+        for (int c = 0; c < Width; c++)
+        {
+            weights[c] = scheme.Weight switch
+            {
+                WeightCode.Float32 => ((float*)w)[c],
+                WeightCode.BFloat16 => BitConverter.UInt32BitsToSingle((uint)((ushort*)w)[c] << 16),
+                WeightCode.Float16 => (float)((Half*)w)[c],
+                WeightCode.Float8 => WeightQuantizer.FromFloat8(w[c]),
+                WeightCode.Int8 => ((sbyte*)w)[c] - (zeroed ? zeros[c] : codeBias),
+                _ => ((w[c] >> (4 * k)) & 0x0F) - (zeroed ? zeros[c] : codeBias),
+            };
+        }
+    }
+}
