@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using System.CommandLine.Parsing;
 using System.Reflection;
 using Octavo.Engine;
 using Octavo.Formats;
@@ -46,7 +47,7 @@ internal static class CommandLine
 
         if (result.Errors.Count > 0)
         {
-            string command = result.CommandResult.Command is RootCommand ? "octavo" : $"octavo {result.CommandResult.Command.Name}";
+            string command = CommandPath(result.CommandResult);
             string problem = result.UnmatchedTokens.Count > 0
                 ? $"unknown command or option '{result.UnmatchedTokens[0]}'"
                 : result.Errors[0].Message.TrimEnd('.');
@@ -78,6 +79,9 @@ internal static class CommandLine
             return Fail(ExitCode.Failure, e.Message);
         }
     }
+
+    private static string CommandPath(CommandResult result) =>
+        result.Parent is CommandResult parent ? $"{CommandPath(parent)} {result.Command.Name}" : "octavo";
 
     private static RootCommand MakeRoot()
     {

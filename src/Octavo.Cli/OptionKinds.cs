@@ -18,6 +18,25 @@ internal static class OptionKinds
             return valid;
         });
 
+    /// <summary>Whole numbers with commas between, such as <c>1,2,4</c>.</summary>
+    public static Option<IReadOnlyList<int>?> Integers(string name, string help) =>
+        Make<IReadOnlyList<int>?>(name, "N,N,…", help, "whole numbers with commas between", static (string text, out IReadOnlyList<int>? value) =>
+        {
+            List<int> numbers = [];
+            value = numbers;
+            foreach (string word in text.Split(','))
+            {
+                if (!int.TryParse(word, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int number))
+                {
+                    return false;
+                }
+
+                numbers.Add(number);
+            }
+
+            return true;
+        });
+
     /// <summary>A whole number of 64 bits.</summary>
     public static Option<long?> Long(string name, string help) =>
         Make<long?>(name, "N", help, "a whole number", static (string text, out long? value) =>

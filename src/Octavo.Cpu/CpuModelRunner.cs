@@ -98,6 +98,9 @@ public sealed unsafe class CpuModelRunner : IModelRunner
     /// <inheritdoc/>
     public int MaxNumBatchedTokens => Options.MaxNumBatchedTokens;
 
+    /// <summary>The key-value cache, for measuring.</summary>
+    internal KvCache Cache => _cache;
+
     /// <summary>Bytes that one block of the cache takes over all layers.</summary>
     public static long BytesPerBlock(DecoderSpec spec, KvCacheFormat format, int blockSize) =>
         KvCache.BytesPerBlock(spec, format, blockSize);

@@ -3,8 +3,8 @@ using System.Diagnostics.CodeAnalysis;
 namespace Octavo.Formats;
 
 /// <summary>
-/// The tensors of a model, mapped from one safetensors file or from the shards of a directory. Reading is safe from many
-/// threads; disposing is not safe while anyone reads.
+/// The tensors of a model, mapped from one safetensors file or from the shards of a directory, or made in memory. Reading
+/// is safe from many threads; disposing is not safe while anyone reads.
 /// </summary>
 public sealed class Checkpoint : IDisposable
 {
@@ -13,13 +13,14 @@ public sealed class Checkpoint : IDisposable
     private readonly string _path;
     private readonly List<SafetensorsFile> _files = [];
     private readonly Dictionary<string, Tensor> _tensors = [];
+    private MappedFile? _memory;
 
     private Checkpoint(string path) => _path = path;
 
     /// <summary>Every tensor by its name.</summary>
     public IReadOnlyDictionary<string, Tensor> Tensors => _tensors;
 
-    /// <summary>The paths of the files that are mapped.</summary>
+    /// <summary>The paths of the files that are mapped; none where the tensors were made in memory.</summary>
     public IReadOnlyList<string> Files => [.. _files.Select(file => file.Path)];
 
     /// <summary>The size of all tensors, in bytes.</summary>
@@ -36,6 +37,26 @@ public sealed class Checkpoint : IDisposable
         try
         {
             checkpoint.AddAll();
+            return checkpoint;
+        }
+        catch
+        {
+            checkpoint.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Makes a checkpoint in memory, for models that are in no file.</summary>
+    /// <param name="name">What errors call it, in place of a path.</param>
+    /// <param name="tensors">Its tensors, at least one byte of them; each is written once, now.</param>
+    /// <exception cref="CheckpointException">Two tensors have the same name.</exception>
+    public static Checkpoint InMemory(string name, IReadOnlyCollection<TensorSource> tensors)
+    {
+        ArgumentNullException.ThrowIfNull(tensors);
+        var checkpoint = new Checkpoint(name);
+        try
+        {
+            checkpoint.AddMade(tensors);
             return checkpoint;
         }
         catch
@@ -65,6 +86,26 @@ public sealed class Checkpoint : IDisposable
         {
             file.Dispose();
         }
+
+        _memory?.Dispose();
+    }
+
+    private unsafe void AddMade(IReadOnlyCollection<TensorSource> sources)
+    {
+        const int Alignment = 64;   // a cache line
+        _memory = MappedFile.InMemory(_path, sources.Sum(source => Align(source.ByteLength)));
+        long begin = 0;
+        foreach (TensorSource source in sources)
+        {
+            using var stream = new UnmanagedMemoryStream(_memory.Start + begin, 0, source.ByteLength, FileAccess.Write);
+            source.WriteTo(stream);
+            var entry = new TensorEntry(
+                source.Name, source.Type, [.. source.Shape], source.Shape.Aggregate(1L, (a, b) => a * b), begin, begin + source.ByteLength);
+            Add(_path, new Tensor(_memory, 0, entry));
+            begin += Align(source.ByteLength);
+        }
+
+        static long Align(long bytes) => (bytes + Alignment - 1) / Alignment * Alignment;
     }
 
     private void AddAll()
@@ -147,13 +188,18 @@ public sealed class Checkpoint : IDisposable
         _files.Add(file);
         foreach (Tensor tensor in file.Tensors)
         {
-            if (!_tensors.TryAdd(tensor.Name, tensor))
-            {
-                throw new CheckpointException(
-                    path, tensor.Name, $"is also in '{_tensors[tensor.Name].File}'; one file may hold it");
-            }
-
-            TotalBytes += tensor.ByteLength;
+            Add(path, tensor);
         }
+    }
+
+    private void Add(string path, Tensor tensor)
+    {
+        if (!_tensors.TryAdd(tensor.Name, tensor))
+        {
+            throw new CheckpointException(
+                path, tensor.Name, $"is also in '{_tensors[tensor.Name].File}'; one file may hold it");
+        }
+
+        TotalBytes += tensor.ByteLength;
     }
 }

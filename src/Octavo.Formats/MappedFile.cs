@@ -3,8 +3,9 @@ using System.IO.MemoryMappedFiles;
 namespace Octavo.Formats;
 
 /// <summary>
-/// A file mapped for reading. The mapping's pointer is taken once and given back at <see cref="Dispose"/>.
-/// The file must not be shortened meanwhile: the operating system then ends the process that reads beyond it.
+/// A file mapped for reading, or memory in place of one. The mapping's pointer is taken once and given back at
+/// <see cref="Dispose"/>. A file must not be shortened meanwhile: the operating system then ends the process that reads
+/// beyond it.
 /// </summary>
 internal sealed unsafe class MappedFile : IDisposable
 {
@@ -66,6 +67,23 @@ internal sealed unsafe class MappedFile : IDisposable
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
             throw new CheckpointException(path, $"the file cannot be read: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Maps memory that belongs to no file, zeroed, to be written by its maker.</summary>
+    /// <param name="name">What stands in place of a path.</param>
+    /// <param name="length">Bytes, 1 or more.</param>
+    public static MappedFile InMemory(string name, long length)
+    {
+        MemoryMappedFile memory = MemoryMappedFile.CreateNew(null, length);
+        try
+        {
+            return new MappedFile(name, length, memory, memory.CreateViewAccessor(0, length));
+        }
+        catch
+        {
+            memory.Dispose();
+            throw;
         }
     }
 

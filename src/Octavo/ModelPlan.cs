@@ -37,6 +37,10 @@ public static class ModelPlan
             ? format
             : throw new EngineConfigurationException($"quantization \"{name}\" is not supported; supported: {string.Join(", ", QuantizationSchemes)}");
 
+    /// <summary>How keys and values are stored where nobody says.</summary>
+    public static KvCacheFormat DefaultKvCache(WeightFormat weights) =>
+        weights == WeightFormat.Float32 ? KvCacheFormat.Float32 : KvCacheFormat.BFloat16;
+
     /// <summary>Plans a model.</summary>
     /// <param name="directory">Its directory.</param>
     /// <param name="description">What it is.</param>
@@ -50,7 +54,7 @@ public static class ModelPlan
         {
             ModelDtype.Float32 => KvCacheFormat.Float32,
             ModelDtype.BFloat16 => KvCacheFormat.BFloat16,
-            _ => weights == WeightFormat.Float32 ? KvCacheFormat.Float32 : KvCacheFormat.BFloat16,
+            _ => DefaultKvCache(weights),
         };
         Check(options.BlockSize is >= 16 and <= 1024 && options.BlockSize % 16 == 0, $"block_size must be a multiple of 16 up to 1024; it is {options.BlockSize}");
         Check(options.MaxNumSeqs >= 1, $"max_num_seqs must be at least 1; it is {options.MaxNumSeqs}");

@@ -25,6 +25,8 @@ public sealed class UsageTests
     [InlineData(2, "error: top_p must be above 0 and at most 1; it is 2", "generate", "a", "--top-p", "2")]
     [InlineData(2, "error: n must be at least 1; it is 0", "generate", "a", "--n", "0")]
     [InlineData(2, "error: --threads must be between 1 and 1024; it is 0", "bench", "kernels", "--threads", "0")]
+    [InlineData(2, "error: --batches takes whole numbers with commas between; it is '1,x' (see 'octavo bench model --help')", "bench", "model", "--batches", "1,x")]
+    [InlineData(2, "error: --contexts must be between 0 and 131072", "bench", "model", "--contexts", "128,-1")]
     [InlineData(2, "error: beam_width must be between 1 and 1024; it is 0", "generate", "a", "--beam-width", "0")]
     [InlineData(2, "error: logprobs must be at most 20 (max_logprobs); it is 21", "generate", "a", "--logprobs", "21", "--json")]
     [InlineData(2, "error: --logprobs needs --json, which has a place for them", "generate", "a", "--logprobs", "2")]

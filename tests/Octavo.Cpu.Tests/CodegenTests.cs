@@ -54,7 +54,7 @@ public sealed unsafe class CodegenTests
         ceilings.Float32Peak.ShouldBeGreaterThan(0);
         (ceilings.Int8Peak is not null).ShouldBe(CpuFeatures.Avx512Vnni);
         (ceilings.BFloat16Peak is not null).ShouldBe(CpuFeatures.Avx512Bf16);
-        var shape = new ModelShape("tiny", 64, 2, 2, 1, 16, 96);
+        var shape = new ModelShape("tiny", 64, 2, 2, 1, 16, 96, 128);
         List<KernelMeasurement> seen = [];
         KernelBenchmark.Measure(shape, WeightFormat.BFloat16, 1, seen.Add);
         seen.Select(m => m.Rows).Distinct().ShouldBe(KernelBenchmark.RowCounts);

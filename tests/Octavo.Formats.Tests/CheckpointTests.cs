@@ -21,6 +21,43 @@ public sealed class CheckpointTests : IDisposable
         checkpoint.Contains("x").ShouldBeTrue();
     }
 
+    [Fact]
+    public void InMemory_Tensors_HoldWhatWasWritten()
+    {
+        using Checkpoint checkpoint = Checkpoint.InMemory(
+            "made",
+            [
+                new TensorSource("a", TensorType.UInt8, [3], new byte[] { 1, 2, 3 }),
+                new TensorSource("b", TensorType.BFloat16, [2, 2], stream => stream.Write([4, 5, 6, 7, 8, 9, 10, 11])),
+            ]);
+
+        checkpoint.Get("a").Bytes(0, 3).ToArray().ShouldBe([1, 2, 3]);
+        checkpoint.Get("b").Bytes(2, 6).ToArray().ShouldBe([6, 7, 8, 9, 10, 11]);
+        checkpoint.Get("b").Shape.ShouldBe([2, 2]);
+        checkpoint.Get("b").ElementCount.ShouldBe(4);
+        checkpoint.TotalBytes.ShouldBe(11);
+        checkpoint.Files.ShouldBeEmpty();
+        Should.Throw<CheckpointException>(() => checkpoint.Get("c")).Message.ShouldContain("made");
+    }
+
+    [Fact]
+    public void InMemory_SameNameTwice_SaysWhich()
+    {
+        TensorSource tensor = new("a", TensorType.UInt8, [1], new byte[1]);
+
+        Should.Throw<CheckpointException>(() => Checkpoint.InMemory("made", [tensor, tensor])).Tensor.ShouldBe("a");
+    }
+
+    [Fact]
+    public void InMemory_AfterDispose_CannotBeRead()
+    {
+        Checkpoint checkpoint = Checkpoint.InMemory("made", [new TensorSource("a", TensorType.UInt8, [1], new byte[1])]);
+        Tensor tensor = checkpoint.Get("a");
+        checkpoint.Dispose();
+
+        Should.Throw<ObjectDisposedException>(() => tensor.Bytes(0, 1).ToArray());
+    }
+
     [Theory]
     [InlineData("""{"weight_map":{"x":"a.safetensors","y":"none.safetensors"}}""", "'none.safetensors'")]
     [InlineData("""{"weight_map":{"x":"../a.safetensors"}}""", "plain name")]

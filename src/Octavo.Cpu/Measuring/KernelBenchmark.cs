@@ -36,7 +36,7 @@ public static class KernelBenchmark
     private const long BytesInTurn = 256L << 20;
 
     /// <summary>The row counts that are measured: decoding alone, batches, prefill.</summary>
-    public static IReadOnlyList<int> RowCounts { get; } = [1, 8, 32, 128, 512];
+    public static IReadOnlyList<int> RowCounts { get; } = [1, 8, 16, 32, 64, 128, 512];
 
     /// <summary>Measures every matrix of one layer in one format.</summary>
     /// <param name="shape">Whose matrices.</param>
@@ -75,7 +75,8 @@ public static class KernelBenchmark
         }
     }
 
-    private static Arithmetic ArithmeticOf(LinearScheme scheme) => scheme.Input switch
+    /// <summary>What a scheme's operations are done in.</summary>
+    internal static Arithmetic ArithmeticOf(LinearScheme scheme) => scheme.Input switch
     {
         InputCode.Int8 => Arithmetic.Int8,
         InputCode.BFloat16 => Arithmetic.BFloat16,

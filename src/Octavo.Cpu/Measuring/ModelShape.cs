@@ -8,13 +8,15 @@ namespace Octavo.Cpu.Measuring;
 /// <param name="KvHeads">Key-value heads.</param>
 /// <param name="HeadDim">Width of a head.</param>
 /// <param name="Intermediate">Width of the MLP's inner layer.</param>
-public sealed record ModelShape(string Name, int Hidden, int Layers, int Heads, int KvHeads, int HeadDim, int Intermediate)
+/// <param name="Vocabulary">Rows of the embedding, which is also the output head.</param>
+public sealed record ModelShape(
+    string Name, int Hidden, int Layers, int Heads, int KvHeads, int HeadDim, int Intermediate, int Vocabulary)
 {
     /// <summary>The shapes there are.</summary>
     public static IReadOnlyList<ModelShape> All { get; } =
     [
-        new("135m", 576, 30, 9, 3, 64, 1536),
-        new("1b", 2048, 16, 32, 8, 64, 8192),
+        new("135m", 576, 30, 9, 3, 64, 1536, 49152),
+        new("1b", 2048, 16, 32, 8, 64, 8192, 128256),
     ];
 
     /// <summary>One layer's matrices: name, output features, input features.</summary>
