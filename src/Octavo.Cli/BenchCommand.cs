@@ -28,7 +28,7 @@ internal sealed class BenchCommand
             it._shape, it._threads, it._json,
         };
         kernels.SetAction(it.RunKernels);
-        return new Command("bench", "Measure this machine and the kernels.") { kernels };
+        return new Command("bench", "Measure this machine and the kernels.") { kernels, BenchAttention.Make() };
     }
 
     private int RunKernels(ParseResult result)
