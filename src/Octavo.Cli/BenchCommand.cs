@@ -10,5 +10,6 @@ internal static class BenchCommand
     {
         BenchKernelsCommand.Make(),
         BenchModelCommand.Make(),
+        BenchAttention.Make(),
     };
 }

@@ -60,7 +60,7 @@ internal static class InspectJson
         json.WriteString("norm_placement", spec.NormPlacement.ToString().ToLowerInvariant());
         json.WriteString("activation", spec.Activation.ToString().ToLowerInvariant());
         json.WriteBoolean("gated_mlp", spec.GatedMlp);
-        json.WriteString("positions", spec.Positions is RotaryPositions ? "rotary" : "learned");
+        json.WriteString("positions", spec.Positions switch { RotaryPositions => "rotary", AlibiPositions => "alibi", _ => "learned" });
         json.WriteBoolean("tied_output_head", spec.Tensors.OutputHead is null);
         json.WriteStartArray("eos_token_ids");
         foreach (int id in report.Plan.EosTokenIds)

@@ -78,6 +78,7 @@ internal sealed record InspectReport
         RotaryPositions { Scaling: LinearRopeScaling linear } rotary => $"rotary (theta {rotary.Theta}, linear scaling by {linear.Factor})",
         RotaryPositions { Scaling: Llama3RopeScaling llama } rotary => $"rotary (theta {rotary.Theta}, Llama 3 scaling by {llama.Factor})",
         RotaryPositions rotary => $"rotary (theta {rotary.Theta}, scaled)",
+        AlibiPositions => "ALiBi",
         _ => "learned",
     };
 }

@@ -103,7 +103,7 @@ public sealed unsafe class CpuModelRunner : IModelRunner
 
     /// <summary>Bytes that one block of the cache takes over all layers.</summary>
     public static long BytesPerBlock(DecoderSpec spec, KvCacheFormat format, int blockSize) =>
-        KvCache.BytesPerBlock(spec, format, blockSize);
+        KvLayout.BytesPerBlock(spec, format, blockSize);
 
     /// <summary>Bytes that the packed weights of a decoder take; a loaded runner's <see cref="WeightBytes"/>.</summary>
     public static long WeightBytesFor(DecoderSpec spec, WeightFormat format)

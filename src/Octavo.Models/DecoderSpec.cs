@@ -54,6 +54,18 @@ public sealed record DecoderSpec
     /// <summary>How positions enter the model.</summary>
     public required PositionSpec Positions { get; init; }
 
+    /// <summary>What dot products of queries and keys are multiplied with; null is <c>1 / sqrt(HeadDim)</c>.</summary>
+    public float? AttentionScale { get; init; }
+
+    /// <summary>Attention scores become <c>cap · tanh(score / cap)</c> (Gemma 2's <c>attn_logit_softcapping</c>); null leaves them.</summary>
+    public float? AttentionSoftCap { get; init; }
+
+    /// <summary>
+    /// How many positions, its own included, a token of each layer attends to (Mistral's <c>sliding_window</c>); null in a
+    /// layer is all before it, null altogether is so in every layer.
+    /// </summary>
+    public IReadOnlyList<int?>? SlidingWindows { get; init; }
+
     /// <summary>Where each weight stands in the checkpoint.</summary>
     public required DecoderTensors Tensors { get; init; }
 }
@@ -110,6 +122,24 @@ public sealed record RotaryPositions(double Theta, RopeScaling? Scaling) : Posit
         }
 
         return frequencies;
+    }
+}
+
+/// <summary>
+/// No embedding: each score gets the key's distance (a negative number) times its head's slope (ALiBi, arXiv 2108.12409).
+/// </summary>
+public sealed record AlibiPositions : PositionSpec
+{
+    /// <summary>
+    /// The slope of a head: powers of <c>2^(−8/n)</c> for n heads, n a power of two; otherwise those of the next lower power
+    /// of two, followed by every other one of the next higher.
+    /// </summary>
+    public static double Slope(int head, int heads)
+    {
+        int lower = 1 << int.Log2(heads);
+        return head < lower
+            ? Math.Pow(2, -8.0 * (head + 1) / lower)
+            : Math.Pow(2, -8.0 * ((2 * (head - lower)) + 1) / (2.0 * lower));
     }
 }
 

@@ -33,20 +33,6 @@ public sealed unsafe class KernelTests
     }
 
     [Theory]
-    [MemberData(nameof(Paths))]
-    public void Attention_AnyShape_EqualsPlainLoops(InstructionSet isa, bool narrow)
-    {
-        var random = new Random(2);
-        foreach ((int headDim, int blockSize, int group, int first, int tokens) in new[]
-        {
-            (16, 16, 1, 0, 1), (24, 16, 2, 0, 5), (64, 32, 4, 31, 1), (20, 16, 3, 14, 3), (128, 16, 1, 40, 9), (8, 48, 7, 100, 2), (16, 16, 5, 15, 1),
-        })
-        {
-            CheckAttention(random, isa, narrow, headDim, blockSize, group, first, tokens);
-        }
-    }
-
-    [Theory]
     [InlineData(0f)]
     [InlineData(1.00390625f)]
     [InlineData(1.01171875f)]
@@ -115,125 +101,9 @@ public sealed unsafe class KernelTests
         }
     }
 
-    private static void CheckAttention(Random random, InstructionSet isa, bool narrow, int headDim, int blockSize, int group, int first, int tokens)
-    {
-        const int kvHeads = 2;
-        int keys = first + tokens;
-        int numBlocks = ((keys + blockSize - 1) / blockSize) + 3;
-        DecoderSpec spec = TinySpec(headDim, kvHeads, group);
-        using var cache = new KvCache(spec, narrow ? KvCacheFormat.BFloat16 : KvCacheFormat.Float32, numBlocks, blockSize);
-        int[] table = [.. Enumerable.Range(0, numBlocks).OrderBy(_ => random.Next()).Take((keys + blockSize - 1) / blockSize)];
-        float[] k = Random(random, keys * kvHeads * headDim);
-        float[] v = Random(random, keys * kvHeads * headDim);
-        float[] q = Random(random, tokens * kvHeads * group * headDim);
-        fixed (float* pk = k)
-        fixed (float* pv = v)
-        {
-            for (int position = 0; position < keys; position++)
-            {
-                int slot = (table[position / blockSize] * blockSize) + (position % blockSize);
-                cache.Write(0, slot, pk + (position * kvHeads * headDim), pv + (position * kvHeads * headDim));
-            }
-        }
-
-        int stride = (keys + 15) / 16 * 16;
-        using GuardedMemory query = GuardedMemory.OfFloats(q);
-        using var output = new GuardedMemory(q.Length * sizeof(float));
-        using var scores = new GuardedMemory(tokens * group * stride * sizeof(float));
-        using var accumulators = new GuardedMemory(4 * cache.PaddedHeadDim * sizeof(float));
-        for (int kvHead = 0; kvHead < kvHeads; kvHead++)
-        {
-            var tile = new AttentionTile
-            {
-                Cache = cache,
-                KvHead = kvHead,
-                BlockTable = table,
-                FirstPosition = first,
-                NumTokens = tokens,
-                Group = group,
-                Query = query.Floats + (kvHead * group * headDim),
-                QueryStride = kvHeads * group * headDim,
-                Output = output.Floats + (kvHead * group * headDim),
-                OutputStride = kvHeads * group * headDim,
-                Scale = 0.3f,
-                Scores = scores.Floats,
-                ScoreStride = stride,
-                Accumulators = accumulators.Floats,
-            };
-            AttendOn(isa, narrow)(tile);
-        }
-
-        for (int token = 0; token < tokens; token++)
-        {
-            for (int head = 0; head < kvHeads * group; head++)
-            {
-                double[] expected = Attend(q.AsSpan(((token * kvHeads * group) + head) * headDim, headDim), k, v, first + token + 1, kvHeads, head / group, headDim, narrow);
-                for (int d = 0; d < headDim; d++)
-                {
-                    ((double)output.Floats[(((token * kvHeads * group) + head) * headDim) + d]).ShouldBe(expected[d], 2e-5, $"{isa} {headDim} {blockSize} {group} {first} {tokens}");
-                }
-            }
-        }
-    }
-
-    private static double[] Attend(ReadOnlySpan<float> q, float[] k, float[] v, int keys, int kvHeads, int kvHead, int headDim, bool narrow)
-    {
-        var weights = new double[keys];
-        for (int key = 0; key < keys; key++)
-        {
-            for (int d = 0; d < headDim; d++)
-            {
-                weights[key] += 0.3f * q[d] * Stored(k[(((key * kvHeads) + kvHead) * headDim) + d], narrow);
-            }
-        }
-
-        double max = weights.Max();
-        weights = [.. weights.Select(w => Math.Exp(w - max))];
-        double sum = weights.Sum();
-        var result = new double[headDim];
-        for (int key = 0; key < keys; key++)
-        {
-            for (int d = 0; d < headDim; d++)
-            {
-                result[d] += weights[key] / sum * Stored(v[(((key * kvHeads) + kvHead) * headDim) + d], narrow);
-            }
-        }
-
-        return result;
-    }
-
-    private static DecoderSpec TinySpec(int headDim, int kvHeads, int group) => new()
-    {
-        Architecture = "test",
-        VocabSize = 1,
-        HiddenSize = headDim,
-        EmbeddingSize = headDim,
-        IntermediateSize = 1,
-        NumLayers = 1,
-        NumHeads = kvHeads * group,
-        NumKvHeads = kvHeads,
-        HeadDim = headDim,
-        MaxPositionEmbeddings = 1024,
-        NormKind = NormKind.Rms,
-        NormEpsilon = 1e-5f,
-        Activation = Activation.Silu,
-        GatedMlp = true,
-        Positions = new RotaryPositions(10000, null),
-        Tensors = new DecoderTensors { TokenEmbedding = "e", Layers = [] },
-    };
-
     private static float Stored(float value, bool narrow) =>
         narrow ? BitConverter.Int32BitsToSingle(BFloat16Element.Round(value) << 16) : value;
 
     private static float[] Random(Random random, int count) => [.. Enumerable.Range(0, count).Select(_ => (float)((random.NextDouble() * 4) - 2))];
 
-    private static delegate*<in AttentionTile, void> AttendOn(InstructionSet isa, bool narrow) => (isa, narrow) switch
-    {
-        ( >= InstructionSet.Avx512, false) => &AttentionKernel<Vector512<float>, Simd512, Float32Element>.Run,
-        ( >= InstructionSet.Avx512, true) => &AttentionKernel<Vector512<float>, Simd512, BFloat16Element>.Run,
-        ( >= InstructionSet.Avx2, false) => &AttentionKernel<Vector256<float>, Simd256, Float32Element>.Run,
-        ( >= InstructionSet.Avx2, true) => &AttentionKernel<Vector256<float>, Simd256, BFloat16Element>.Run,
-        (_, false) => &AttentionKernel<Vector128<float>, Simd128, Float32Element>.Run,
-        _ => &AttentionKernel<Vector128<float>, Simd128, BFloat16Element>.Run,
-    };
 }

@@ -1,4 +1,3 @@
-using Octavo.Cpu.Simd;
 using Octavo.Models;
 
 namespace Octavo.Cpu.Kernels;
@@ -11,32 +10,37 @@ public enum KvCacheFormat
 
     /// <summary>Two bytes an element.</summary>
     BFloat16,
+
+    /// <summary>One byte an element, and for each token and head one float32 scale for its key and one for its value.</summary>
+    Int8,
 }
 
 /// <summary>
-/// The memory of the paged key-value cache. Keys of a block stand transposed, <c>[kvHead][headDim][blockSize]</c>, so
-/// that one vector holds one dimension of many keys; values stand <c>[kvHead][blockSize][headDim]</c>, each filled up
-/// to a multiple of 16.
+/// The memory of the paged key-value cache. Of each layer the keys stand <c>[kvHead][block][group]</c>, and so do the
+/// values, in groups as <see cref="KvLayout"/> says: a head's keys in blocks that follow each other are one run.
 /// </summary>
 internal sealed unsafe class KvCache : IDisposable
 {
-    public const int Lanes = 16;
+    /// <summary>A block is whole groups.</summary>
+    public const int Lanes = KvLayout.GroupKeys;
 
     private readonly NativeBuffer?[] _keys;     // by layer; null only while they are being made
     private readonly NativeBuffer?[] _values;
 
     public KvCache(DecoderSpec spec, KvCacheFormat format, int numBlocks, int blockSize)
     {
-        (NumKvHeads, HeadDim, NumBlocks, BlockSize, Format) = (spec.NumKvHeads, spec.HeadDim, numBlocks, blockSize, format);
-        ElementSize = SizeOf(format);
+        (NumKvHeads, NumBlocks, BlockSize) = (spec.NumKvHeads, numBlocks, blockSize);
+        Layout = new KvLayout(format, spec.HeadDim);
+        GroupsPerBlock = blockSize / KvLayout.GroupKeys;
+        long groups = (long)numBlocks * NumKvHeads * GroupsPerBlock;
         _keys = new NativeBuffer?[spec.NumLayers];
         _values = new NativeBuffer?[spec.NumLayers];
         try
         {
             for (int layer = 0; layer < spec.NumLayers; layer++)
             {
-                _keys[layer] = new NativeBuffer((long)numBlocks * NumKvHeads * KeyHeadBytes);
-                _values[layer] = new NativeBuffer((long)numBlocks * NumKvHeads * ValueHeadBytes);
+                _keys[layer] = new NativeBuffer(groups * Layout.KeyGroupBytes);
+                _values[layer] = new NativeBuffer(groups * Layout.ValueGroupBytes);
             }
         }
         catch
@@ -48,44 +52,40 @@ internal sealed unsafe class KvCache : IDisposable
 
     public int NumKvHeads { get; }
 
-    public int HeadDim { get; }
-
     public int NumBlocks { get; }
 
     public int BlockSize { get; }
 
-    public KvCacheFormat Format { get; }
+    public int GroupsPerBlock { get; }
 
-    public int ElementSize { get; }
+    public KvLayout Layout { get; }
 
-    public int PaddedHeadDim => Pad(HeadDim);
+    /// <summary>The first group of a head's keys; group <c>g</c> of block <c>b</c> is the <c>b · GroupsPerBlock + g</c>th.</summary>
+    public byte* Keys(int layer, int kvHead) =>
+        _keys[layer]!.Pointer + ((long)kvHead * NumBlocks * GroupsPerBlock * Layout.KeyGroupBytes);
 
-    /// <summary>Bytes of one head's keys in one block.</summary>
-    public long KeyHeadBytes => (long)HeadDim * BlockSize * ElementSize;
+    /// <summary>The first group of a head's values.</summary>
+    public byte* Values(int layer, int kvHead) =>
+        _values[layer]!.Pointer + ((long)kvHead * NumBlocks * GroupsPerBlock * Layout.ValueGroupBytes);
 
-    /// <summary>Bytes of one head's values in one block.</summary>
-    public long ValueHeadBytes => (long)PaddedHeadDim * BlockSize * ElementSize;
-
-    /// <summary>Bytes that one block takes over all layers.</summary>
-    public static long BytesPerBlock(DecoderSpec spec, KvCacheFormat format, int blockSize) =>
-        (long)spec.NumLayers * spec.NumKvHeads * (spec.HeadDim + Pad(spec.HeadDim)) * blockSize * SizeOf(format);
-
-    public byte* Keys(int layer, int block, int kvHead) =>
-        _keys[layer]!.Pointer + ((((long)block * NumKvHeads) + kvHead) * KeyHeadBytes);
-
-    public byte* Values(int layer, int block, int kvHead) =>
-        _values[layer]!.Pointer + ((((long)block * NumKvHeads) + kvHead) * ValueHeadBytes);
-
-    /// <summary>Writes one token's keys and values, each <c>[kvHeads][headDim]</c>, to a slot.</summary>
+    /// <summary>
+    /// Writes one token's keys and values, each <c>[kvHeads][headDim]</c>, to a slot. Tokens of one group may be written
+    /// by different threads at once: nothing but the token's own bytes is touched.
+    /// </summary>
     public void Write(int layer, int slot, float* keys, float* values)
     {
-        if (Format == KvCacheFormat.Float32)
+        int headDim = Layout.HeadDim;
+        long group = slot / KvLayout.GroupKeys;
+        int lane = slot % KvLayout.GroupKeys;
+        for (int head = 0; head < NumKvHeads; head++)
         {
-            Write<Float32Element>(layer, slot, keys, values);
-        }
-        else
-        {
-            Write<BFloat16Element>(layer, slot, keys, values);
+            KvWriter.Write(
+                Layout,
+                lane,
+                keys + ((long)head * headDim),
+                values + ((long)head * headDim),
+                Keys(layer, head) + (group * Layout.KeyGroupBytes),
+                Values(layer, head) + (group * Layout.ValueGroupBytes));
         }
     }
 
@@ -94,28 +94,6 @@ internal sealed unsafe class KvCache : IDisposable
         foreach (NativeBuffer? buffer in _keys.Concat(_values))
         {
             buffer?.Dispose();
-        }
-    }
-
-    private static int SizeOf(KvCacheFormat format) =>
-        format == KvCacheFormat.Float32 ? Float32Element.Size : BFloat16Element.Size;
-
-    private static int Pad(int headDim) => (headDim + Lanes - 1) / Lanes * Lanes;
-
-    private void Write<TElement>(int layer, int slot, float* keys, float* values)
-        where TElement : struct, IElement
-    {
-        int block = slot / BlockSize;
-        int offset = slot % BlockSize;
-        for (int head = 0; head < NumKvHeads; head++)
-        {
-            byte* k = Keys(layer, block, head) + ((long)offset * TElement.Size);
-            byte* v = Values(layer, block, head) + ((long)offset * PaddedHeadDim * TElement.Size);
-            for (int d = 0; d < HeadDim; d++)
-            {
-                TElement.Store(keys[(head * HeadDim) + d], k + ((long)d * BlockSize * TElement.Size));
-                TElement.Store(values[(head * HeadDim) + d], v + ((long)d * TElement.Size));
-            }
         }
     }
 }
