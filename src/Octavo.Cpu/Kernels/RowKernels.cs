@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using Octavo.Cpu.Simd;
 using Octavo.Models;
 
 namespace Octavo.Cpu.Kernels;
@@ -57,7 +58,7 @@ internal static unsafe class RowKernels
     /// <summary>The activation of sixteen numbers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Activate(Activation activation, Vector512<float> x) =>
-        activation == Activation.Relu ? Vector512.Max(x, default) : x / (Vector512<float>.One + Vector512.Exp(-x));
+        activation == Activation.Relu ? Vector512.Max(x, default) : x / (Vector512<float>.One + ExponentialOfMinus(x));
 
     /// <summary>Rotates the pairs (i, i + headDim/2) of each head by the position's angles.</summary>
     public static void Rotate(float* heads, int numHeads, int headDim, float* cos, float* sin)
@@ -73,6 +74,15 @@ internal static unsafe class RowKernels
                 heads[i + half] = (b * cos[i]) + (a * sin[i]);
             }
         }
+    }
+
+    /// <summary><c>e^−x</c>; beyond what the exponential takes, a number so large that a sigmoid does not tell.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> ExponentialOfMinus(Vector512<float> x)
+    {
+        const float minusLog2E = -1.44269504f;
+        Vector512<float> power = Vector512.Min(x * minusLog2E, Vector512.Create(-Exponential.Least));
+        return Exponential.Of<Vector512<float>, Simd512, Vector512<int>, IntSimd512>(power);
     }
 
     private static float Sum(float* x, int width)

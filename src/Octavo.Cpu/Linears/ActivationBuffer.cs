@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Octavo.Cpu.Simd;
 
@@ -119,23 +120,33 @@ internal sealed unsafe class ActivationBuffer : IDisposable
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void StoreCodes(PanelLayout layout, int row, int segment, float* x, sbyte* codes)
     {
-        (float factor, float scale, int zero) = layout.Scheme.AsymmetricInput ? AsymmetricRange(x, layout.Segment) : SymmetricRange(x, layout.Segment);
-        int sum = 0;
-        int i = 0;
+        int count = layout.Segment;
+        (float factor, float scale, int zero) = layout.Scheme.AsymmetricInput ? AsymmetricRange(x, count) : SymmetricRange(x, count);
         Vector512<int> sums = default;
         var factors = Vector512.Create(factor);
         var offset = Vector512.Create(zero);
-        for (; i <= layout.Segment - 64; i += 64)
+        int i = 0;
+        for (; i <= count - 64; i += 64)
         {
-            Vector512<int> a = Code(x + i), b = Code(x + i + 16), c = Code(x + i + 32), d = Code(x + i + 48);
+            Vector512<int> a = Code(x + i, factors, offset), b = Code(x + i + 16, factors, offset);
+            Vector512<int> c = Code(x + i + 32, factors, offset), d = Code(x + i + 48, factors, offset);
             sums += a + b + (c + d);
             Vector512.Narrow(Vector512.Narrow(a, b), Vector512.Narrow(c, d)).Store(codes + i);
         }
 
-        sum += Vector512.Sum(sums);
-        for (; i < layout.Segment; i++)
+        for (; i <= count - 16; i += 16)
+        {
+            Vector512<int> a = Code(x + i, factors, offset);
+            sums += a;
+            Vector256<short> halves = Vector256.Narrow(a.GetLower(), a.GetUpper());
+            Vector128.Narrow(halves.GetLower(), halves.GetUpper()).Store(codes + i);
+        }
+
+        int sum = Vector512.Sum(sums);
+        for (; i < count; i++)
         {
             codes[i] = (sbyte)Math.Clamp((int)MathF.Round(x[i] * factor) + zero, -128, 127);
             sum += codes[i];
@@ -145,14 +156,16 @@ internal sealed unsafe class ActivationBuffer : IDisposable
         Scales[at] = scale;
         NegatedSums[at] = -sum;
         Zeros[row] = zero;
-
-        Vector512<int> Code(float* p)
-        {
-            Vector512<int> code = Vector512.ConvertToInt32Native(Vector512.Round(Vector512.Load(p) * factors, MidpointRounding.ToEven)) + offset;
-            return Vector512.Min(Vector512.Max(code, Vector512.Create(-128)), Vector512.Create(127));
-        }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<int> Code(float* x, Vector512<float> factors, Vector512<int> offset)
+    {
+        Vector512<int> code = Vector512.ConvertToInt32Native(Vector512.Round(Vector512.Load(x) * factors, MidpointRounding.ToEven)) + offset;
+        return Vector512.Min(Vector512.Max(code, Vector512.Create(-128)), Vector512.Create(127));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static (float Factor, float Scale, int Zero) SymmetricRange(float* x, int count)
     {
         Vector512<float> largest = default;
@@ -162,12 +175,9 @@ internal sealed unsafe class ActivationBuffer : IDisposable
             largest = Vector512.Max(largest, Vector512.Abs(Vector512.Load(x + i)));
         }
 
-        float most = 0;
-        for (int lane = 0; lane < 16; lane++)
-        {
-            most = Math.Max(most, largest[lane]);
-        }
-
+        Vector256<float> half = Vector256.Max(largest.GetLower(), largest.GetUpper());
+        Vector128<float> quarter = Vector128.Max(half.GetLower(), half.GetUpper());
+        float most = Math.Max(Math.Max(quarter[0], quarter[1]), Math.Max(quarter[2], quarter[3]));
         for (; i < count; i++)
         {
             most = Math.Max(most, Math.Abs(x[i]));

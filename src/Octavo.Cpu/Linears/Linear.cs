@@ -22,7 +22,7 @@ internal sealed unsafe class Linear : IDisposable
     public const int MostRowsInBlock = 120;
 
     private const int ActivationBytesInBlock = 512 << 10;
-    private const int WeightBytesInBlock = 16 << 10;
+    private const int WeightBytesInBlock = 20 << 10;
     private const int StepsInTurn = 8;
     private const int FetchAhead = 4 << 10;
 
@@ -95,7 +95,7 @@ internal sealed unsafe class Linear : IDisposable
         byte* input = x.Row(_layout, firstRow);
         if (_layout.Scheme.Grouped)
         {
-            int inBlock = tiles == 1 ? _layout.Segments : Math.Max(1, (int)(WeightBytesInBlock / _layout.SegmentBytes));
+            int inBlock = tiles == 1 ? _layout.Segments : Even(_layout.Segments, Math.Max(1, (int)(WeightBytesInBlock / _layout.SegmentBytes)));
             for (int segment = 0; segment < _layout.Segments; segment += inBlock)
             {
                 a.First = segment == 0 ? 1 : 0;
@@ -110,7 +110,7 @@ internal sealed unsafe class Linear : IDisposable
             return;
         }
 
-        int stepsInBlock = tiles == 1 ? steps : WeightBytesInBlock / _layout.StepBytes;
+        int stepsInBlock = tiles == 1 ? steps : Even(steps, WeightBytesInBlock / _layout.StepBytes);
         int inputStep = _layout.StepDepth * PanelLayout.InputSize(_layout.Scheme.Input);
         for (int step = 0; step < steps; step += stepsInBlock)
         {
@@ -121,6 +121,13 @@ internal sealed unsafe class Linear : IDisposable
             a.Weights = weights + ((long)step * _layout.StepBytes);
             RunTiles(&a, input + ((long)step * inputStep), sums, rows, tiles, a.Steps * _layout.StepBytes);
         }
+    }
+
+    /// <summary>The size of equal blocks, none larger than <paramref name="most"/>.</summary>
+    private static int Even(int count, int most)
+    {
+        int blocks = (count + most - 1) / most;
+        return (count + blocks - 1) / blocks;
     }
 
     /// <summary>All tiles of rows over one block of weights; each fetches its part of what comes behind the block.</summary>
