@@ -122,11 +122,14 @@ internal sealed unsafe class PackedPanels : IDisposable
     {
         int depth = Layout.StepDepth;
         byte* destination = steps + (feature * depth * TElement.Size);
-        for (int k = 0; k < weights.Length; destination += Layout.StepBytes)
+        int inStep = 0;
+        foreach (float weight in weights)
         {
-            for (int i = 0; i < depth && k < weights.Length; i++, k++)
+            TElement.Store(weight, destination + (inStep * TElement.Size));
+            if (++inStep == depth)
             {
-                TElement.Store(weights[k], destination + (i * TElement.Size));
+                inStep = 0;
+                destination += Layout.StepBytes;
             }
         }
     }
