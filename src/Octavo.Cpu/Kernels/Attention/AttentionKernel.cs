@@ -1,3 +1,6 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using Octavo.Cpu.Simd;
 
 namespace Octavo.Cpu.Kernels;
@@ -38,11 +41,18 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
         }
 
         FindGroups(tile, first, scratch.NextKeys, keys: true);
+        scratch.HasNext = false;
         for (int partition = first; partition < tile.EndPartition; partition++)
         {
             scratch.SwapKeys();
-            FindGroups(tile, partition, scratch.Values, keys: false);
-            FindGroups(tile, Math.Min(partition + 1, tile.EndPartition - 1), scratch.NextKeys, keys: true);
+            int groups = FindGroups(tile, partition, scratch.Values, keys: false);
+            scratch.HasNext = partition + 1 < tile.EndPartition;
+            if (scratch.HasNext)
+            {
+                FindGroups(tile, partition + 1, scratch.NextKeys, keys: true);
+            }
+
+            PlanAhead(layout, scratch, groups);
             for (int row = 0; row < tile.Rows; row += AttentionLayout.MostRows)
             {
                 int rows = Math.Min(AttentionLayout.MostRows, tile.Rows - row);
@@ -153,30 +163,71 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
         return new RowScale { Factor = largest / AttentionLayout.LargestQuery * factor, Offset = 128 * sum };
     }
 
-    private static void FindGroups(in AttentionTile tile, int partition, byte** pointers, bool keys)
+    /// <summary>Finds a partition's groups, and returns their number.</summary>
+    private static int FindGroups(in AttentionTile tile, int partition, byte** pointers, bool keys)
     {
         KvCache cache = tile.Cache;
         int perBlock = cache.GroupsPerBlock;
         int size = keys ? cache.Layout.KeyGroupBytes : cache.Layout.ValueGroupBytes;
-        byte* first = keys ? cache.Keys(tile.Layer, tile.KvHead) : cache.Values(tile.Layer, tile.KvHead);
+        byte* first = keys ? cache.Keys(tile.Layer) : cache.Values(tile.Layer);
         int start = partition * AttentionLayout.PartitionGroups;
         int count = Math.Min(AttentionLayout.PartitionGroups, ((tile.NumKeys + GroupKeys - 1) / GroupKeys) - start);
         int block = start / perBlock;
         int within = start % perBlock;
-        byte* pointer = null;
-        for (int i = 0; i < AttentionLayout.PartitionGroups; i++)
+        for (int i = 0; i < count; i++)
         {
-            // Behind the last group its address is repeated: what looks ahead may look there.
-            if (i < count)
+            pointers[i] = first + ((((((long)tile.BlockTable[block] * cache.NumKvHeads) + tile.KvHead) * perBlock) + within) * size);
+            if (++within == perBlock)
             {
-                pointer = first + ((((long)tile.BlockTable[block] * perBlock) + within) * size);
-                if (++within == perBlock)
-                {
-                    (within, block) = (0, block + 1);
-                }
+                (within, block) = (0, block + 1);
             }
+        }
 
-            pointers[i] = pointer;
+        // Behind the last group of a longer sequence's end its address is repeated: what looks ahead looks there.
+        for (int i = count; i < AttentionLayout.PartitionGroups && partition > tile.FirstPartition; i++)
+        {
+            pointers[i] = pointers[count - 1];
+        }
+
+        return count;
+    }
+
+    /// <summary>
+    /// Which memory is fetched while the partition is computed, in even steps: the first product asks for the first half of
+    /// the values (it asks for two of four groups), the second for the first half of the next keys (half of each row of
+    /// lines, hence each group twice); the rows' softmax for both second halves.
+    /// </summary>
+    private static void PlanAhead(in AttentionLayout layout, AttentionScratch scratch, int groups)
+    {
+        int half = layout.Kv.ValueRowBytes / 2 / 64 * 64;
+        for (int g = 0; g < groups; g++)
+        {
+            scratch.AheadOfScore[g] = scratch.Values[(g / 4 * 2) + (g % 2)];
+        }
+
+        for (int g = 0; scratch.HasNext && g < groups; g++)
+        {
+            scratch.AheadOfGather[g] = scratch.NextKeys[g / 2] + (g % 2 * half);
+        }
+    }
+
+    /// <summary>The share of one row in what the softmax fetches: some lines of each group.</summary>
+    private readonly struct Fetching(AttentionScratch scratch, in KvLayout layout, byte** values, int groups, int row, int rows)
+    {
+        private readonly byte** _values = values;
+        private readonly byte** _nextKeys = scratch.HasNext ? scratch.NextKeys : values;
+        private readonly int _first = layout.ValueGroupBytes / 64 * row / rows * 64;
+        private readonly int _end = layout.ValueGroupBytes / 64 * (row + 1) / rows * 64;
+
+        /// <summary>Asks for a few lines while group <paramref name="g"/> is computed: even ones take values, odd ones keys.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Fetch(int g)
+        {
+            byte* group = (g % 2 == 0 ? _values : _nextKeys)[(groups + g) / 2];
+            for (int line = _first; Sse.IsSupported && line < _end; line += 64)
+            {
+                Sse.Prefetch0(group + line);
+            }
         }
     }
 
@@ -202,7 +253,7 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
             Operand = scratch.Queries + ((long)row * layout->QueryStride),
             Result = scratch.Scores,
             Scales = scratch.QueryScales + row,
-            Ahead = scratch.Values + firstGroup,
+            Ahead = scratch.AheadOfScore,
             Code = code,
             Rows = rows,
             Layout = layout,
@@ -227,20 +278,21 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
                 (low, high) = (0, 0);
             }
 
-            Softmax(scores, low, high, groups, scratch.Values + firstGroup, layout, scratch, r, partial);
+            var fetching = new Fetching(scratch, layout->Kv, scratch.Values + firstGroup, groups, r, rows);
+            Softmax(scores, low, high, groups, scratch.Values + firstGroup, layout, scratch, r, partial, fetching);
         }
 
         call.Groups = scratch.Values + firstGroup;
         call.Operand = layout->Kv.Format == KvCacheFormat.Int8 ? scratch.Weights : (byte*)scratch.Scores;
         call.Result = partials + AttentionLayout.PartialHeader;
         call.Scales = scratch.WeightScales;
-        call.Ahead = scratch.NextKeys + firstGroup;
+        call.Ahead = scratch.HasNext ? scratch.AheadOfGather : scratch.Values + firstGroup;
         TInner.Gather(&call);
     }
 
     /// <summary>Turns scores of the keys from low to high into weights, the others into zeros; leaves maximum and sum in the partial result.</summary>
     private static void Softmax(
-        float* scores, int low, int high, int groups, byte** values, AttentionLayout* layout, AttentionScratch scratch, int row, float* partial)
+        float* scores, int low, int high, int groups, byte** values, AttentionLayout* layout, AttentionScratch scratch, int row, float* partial, in Fetching fetching)
     {
         int width = groups * GroupKeys;
         new Span<float>(scores, low).Fill(float.NegativeInfinity);
@@ -254,23 +306,25 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
         float max = low < high ? Largest(most) : 0f;
         partial[0] = low < high ? max : float.NegativeInfinity;
         partial[1] = layout->Kv.Format == KvCacheFormat.Int8
-            ? ScaledWeights(scores, groups, max, values, scratch, row, layout->WeightStride)
-            : Weights(scores, width, max);
+            ? ScaledWeights(scores, groups, max, values, scratch, row, layout->WeightStride, fetching)
+            : Weights(scores, groups, max, fetching);
     }
 
-    /// <summary><c>weight = 2^(score − max)</c>; returns their sum, lane by lane, then the lanes in order.</summary>
-    private static float Weights(float* scores, int width, float max)
+    /// <summary><c>weight = 2^(score − max)</c>; returns their sum, lane by lane, then the lanes in a fixed tree.</summary>
+    private static float Weights(float* scores, int groups, float max, in Fetching fetching)
     {
         float* lanes = stackalloc float[GroupKeys];
         TVector offset = TSimd.Broadcast(max);
         for (int lane = 0; lane < GroupKeys; lane += TSimd.Count)
         {
             TVector sum = default;
-            for (int key = lane; key < width; key += GroupKeys)
+            for (int g = 0; g < groups; g++)
             {
-                TVector weight = Exponential.Of<TVector, TSimd, TInt, TIntSimd>(TSimd.Subtract(TSimd.Load(scores + key), offset));
-                TSimd.Store(weight, scores + key);
+                float* score = scores + (g * GroupKeys) + lane;
+                TVector weight = Exponential.Of<TVector, TSimd, TInt, TIntSimd>(TSimd.Subtract(TSimd.Load(score), offset));
+                TSimd.Store(weight, score);
                 sum = TSimd.Add(sum, weight);
+                fetching.Fetch(g);
             }
 
             TSimd.Store(sum, lanes + lane);
@@ -284,7 +338,7 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
     /// largest.
     /// </summary>
     private static float ScaledWeights(
-        float* scores, int groups, float max, byte** values, AttentionScratch scratch, int row, int stride)
+        float* scores, int groups, float max, byte** values, AttentionScratch scratch, int row, int stride, in Fetching fetching)
     {
         float* lanes = stackalloc float[GroupKeys];
         TVector offset = TSimd.Broadcast(max);
@@ -304,6 +358,7 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
                 scaled = TIntSimd.ZeroBelow(scaled, x, TSimd.Broadcast(Exponential.Least));
                 most = TSimd.Max(most, scaled);
                 TSimd.Store(scaled, score);
+                fetching.Fetch(g);
             }
 
             TSimd.Store(sum, lanes + lane);
@@ -332,24 +387,19 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
     {
         float* lanes = stackalloc float[GroupKeys];
         TSimd.Store(vector, lanes);
-        float largest = lanes[0];
-        for (int lane = 1; lane < TSimd.Count; lane++)
+        Vector128<float> most = Vector128.Load(lanes);
+        for (int lane = 4; lane < TSimd.Count; lane += 4)
         {
-            largest = Math.Max(largest, lanes[lane]);
+            most = Vector128.Max(most, Vector128.Load(lanes + lane));
         }
 
-        return largest;
+        return Math.Max(Math.Max(most[0], most[1]), Math.Max(most[2], most[3]));
     }
 
     private static float Sum(float* lanes)
     {
-        float sum = 0;
-        for (int lane = 0; lane < GroupKeys; lane++)
-        {
-            sum += lanes[lane];
-        }
-
-        return sum;
+        Vector128<float> sum = (Vector128.Load(lanes) + Vector128.Load(lanes + 4)) + (Vector128.Load(lanes + 8) + Vector128.Load(lanes + 12));
+        return (sum[0] + sum[1]) + (sum[2] + sum[3]);
     }
 
     private static void ClearState(float* state, AttentionLayout layout, int rows)
