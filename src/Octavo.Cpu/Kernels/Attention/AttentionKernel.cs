@@ -211,13 +211,13 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
         }
     }
 
-    /// <summary>The share of one row in what the softmax fetches: some lines of each group.</summary>
+    /// <summary>The share of one row in what the softmax fetches, some lines of each group; nothing for a row below 0.</summary>
     private readonly struct Fetching(AttentionScratch scratch, in KvLayout layout, byte** values, int groups, int row, int rows)
     {
         private readonly byte** _values = values;
         private readonly byte** _nextKeys = scratch.HasNext ? scratch.NextKeys : values;
-        private readonly int _first = layout.ValueGroupBytes / 64 * row / rows * 64;
-        private readonly int _end = layout.ValueGroupBytes / 64 * (row + 1) / rows * 64;
+        private readonly int _first = row < 0 ? 0 : layout.ValueGroupBytes / 64 * row / rows * 64;
+        private readonly int _end = row < 0 ? 0 : layout.ValueGroupBytes / 64 * (row + 1) / rows * 64;
 
         /// <summary>Asks for a few lines while group <paramref name="g"/> is computed: even ones take values, odd ones keys.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -278,7 +278,7 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
                 (low, high) = (0, 0);
             }
 
-            var fetching = new Fetching(scratch, layout->Kv, scratch.Values + firstGroup, groups, r, rows);
+            var fetching = new Fetching(scratch, layout->Kv, scratch.Values + firstGroup, groups, row == 0 ? r : -1, rows);
             Softmax(scores, low, high, groups, scratch.Values + firstGroup, layout, scratch, r, partial, fetching);
         }
 

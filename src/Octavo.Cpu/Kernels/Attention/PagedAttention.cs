@@ -127,8 +127,9 @@ internal sealed unsafe class PagedAttention : IDisposable
         int all = _numItems * kvHeads;
         for (int next; (next = Interlocked.Increment(ref _next) - 1) < all;)
         {
-            Item item = _items[next / kvHeads];
-            int kvHead = next % kvHeads;
+            // All tiles of a head before the next head: a prompt's tiles find its keys and values in the second-level cache.
+            Item item = _items[next % _numItems];
+            int kvHead = next / _numItems;
             Tile tile = _tiles[item.Tile];
             long firstHead = (long)kvHead * _group * headDim;
             long partialRows = (long)tile.NumTokens * _group * ((tile.NumKeys + AttentionLayout.PartitionKeys - 1) / AttentionLayout.PartitionKeys);
