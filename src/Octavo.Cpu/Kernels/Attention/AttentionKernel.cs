@@ -22,7 +22,7 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
     where TInt : struct
     where TIntSimd : struct, IIntSimd<TVector, TInt>
 {
-    private const int PartitionKeys = AttentionLayout.PartitionKeys;
+    private const int KeysAtOnce = AttentionLayout.PartitionKeys;
     private const int GroupKeys = KvLayout.GroupKeys;
 
     /// <summary>Computes the tile's partitions, and the rows' outputs where it has all of them.</summary>
@@ -30,7 +30,7 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
     {
         var layout = new AttentionLayout(tile.Cache.Layout);
         PackQueries(tile, layout, scratch);
-        int first = Math.Max(tile.FirstPartition, tile.FirstKey(0) / PartitionKeys);
+        int first = Math.Max(tile.FirstPartition, tile.FirstKey(0) / KeysAtOnce);
         if (tile.Partials == null)
         {
             ClearState(scratch.State, layout, tile.Rows);
@@ -40,16 +40,18 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
             ClearState(tile.Partials + ((long)tile.FirstPartition * tile.Rows * layout.PartialStride), layout, Math.Max(0, Math.Min(first, tile.EndPartition) - tile.FirstPartition) * tile.Rows);
         }
 
-        FindGroups(tile, first, scratch.NextKeys, keys: true);
-        scratch.HasNext = false;
+        FindGroups(tile, At(tile, first), scratch.NextKeys, keys: true);
         for (int partition = first; partition < tile.EndPartition; partition++)
         {
             scratch.SwapKeys();
-            int groups = FindGroups(tile, partition, scratch.Values, keys: false);
-            scratch.HasNext = partition + 1 < tile.EndPartition;
+            int groups = FindGroups(tile, At(tile, partition), scratch.Values, keys: false);
+            PartitionKeys next = partition + 1 < tile.EndPartition ? At(tile, partition + 1) : tile.Next;
+            scratch.HasNext = !next.BlockTable.IsEmpty;
             if (scratch.HasNext)
             {
-                FindGroups(tile, partition + 1, scratch.NextKeys, keys: true);
+                // Behind its last group the address is repeated: as many are fetched as there are groups here.
+                int found = FindGroups(tile, next, scratch.NextKeys, keys: true);
+                new Span<nint>(scratch.NextKeys + found, AttentionLayout.PartitionGroups - found).Fill((nint)scratch.NextKeys[found - 1]);
             }
 
             PlanAhead(layout, scratch, groups);
@@ -163,30 +165,27 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
         return new RowScale { Factor = largest / AttentionLayout.LargestQuery * factor, Offset = 128 * sum };
     }
 
+    private static PartitionKeys At(in AttentionTile tile, int partition) =>
+        new() { BlockTable = tile.BlockTable, KvHead = tile.KvHead, Partition = partition, NumKeys = tile.NumKeys };
+
     /// <summary>Finds a partition's groups, and returns their number.</summary>
-    private static int FindGroups(in AttentionTile tile, int partition, byte** pointers, bool keys)
+    private static int FindGroups(in AttentionTile tile, PartitionKeys at, byte** pointers, bool keys)
     {
         KvCache cache = tile.Cache;
         int perBlock = cache.GroupsPerBlock;
         int size = keys ? cache.Layout.KeyGroupBytes : cache.Layout.ValueGroupBytes;
         byte* first = keys ? cache.Keys(tile.Layer) : cache.Values(tile.Layer);
-        int start = partition * AttentionLayout.PartitionGroups;
-        int count = Math.Min(AttentionLayout.PartitionGroups, ((tile.NumKeys + GroupKeys - 1) / GroupKeys) - start);
+        int start = at.Partition * AttentionLayout.PartitionGroups;
+        int count = Math.Min(AttentionLayout.PartitionGroups, ((at.NumKeys + GroupKeys - 1) / GroupKeys) - start);
         int block = start / perBlock;
         int within = start % perBlock;
         for (int i = 0; i < count; i++)
         {
-            pointers[i] = first + ((((((long)tile.BlockTable[block] * cache.NumKvHeads) + tile.KvHead) * perBlock) + within) * size);
+            pointers[i] = first + ((((((long)at.BlockTable[block] * cache.NumKvHeads) + at.KvHead) * perBlock) + within) * size);
             if (++within == perBlock)
             {
                 (within, block) = (0, block + 1);
             }
-        }
-
-        // Behind the last group of a longer sequence's end its address is repeated: what looks ahead looks there.
-        for (int i = count; i < AttentionLayout.PartitionGroups && partition > tile.FirstPartition; i++)
-        {
-            pointers[i] = pointers[count - 1];
         }
 
         return count;
@@ -235,9 +234,9 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
     private static void Partition(
         in AttentionTile tile, AttentionLayout* layout, AttentionScratch scratch, void** code, int partition, int row, int rows, float* partials)
     {
-        int start = partition * PartitionKeys;
+        int start = partition * KeysAtOnce;
         int firstGroup = Math.Max(0, tile.FirstKey(row) - start) / GroupKeys;
-        int keys = Math.Min(PartitionKeys, tile.Position(row + rows - 1) + 1 - start);
+        int keys = Math.Min(KeysAtOnce, tile.Position(row + rows - 1) + 1 - start);
         int groups = ((keys + GroupKeys - 1) / GroupKeys) - firstGroup;
         if (groups <= 0)
         {
@@ -261,7 +260,7 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
         TInner.Score(&call);
         for (int r = 0; r < rows; r++)
         {
-            float* scores = scratch.Scores + (r * PartitionKeys);
+            float* scores = scratch.Scores + (r * KeysAtOnce);
             int low = Math.Max(0, tile.FirstKey(row + r) - start);
             int high = Math.Min(groups * GroupKeys, tile.Position(row + r) + 1 - start);
             if (tile.Rule.SoftCap > 0 || tile.Slopes != null)
@@ -372,7 +371,7 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
             TIntSimd.Store(Round(TSimd.Load(scores + key), inverse), scratch.Integers + key);
         }
 
-        TInner.Pack(scratch.Integers, width, 8, scratch.Weights + ((long)row * stride), PartitionKeys);
+        TInner.Pack(scratch.Integers, width, 8, scratch.Weights + ((long)row * stride), KeysAtOnce);
         scratch.WeightScales[row] = new RowScale { Factor = inverse == 0f ? 0f : largest / AttentionLayout.LargestWeight };
         return Sum(lanes);
     }
