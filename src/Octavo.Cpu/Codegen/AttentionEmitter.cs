@@ -178,15 +178,20 @@ internal sealed class AttentionEmitter
         int unroll = Math.Min(4, _kv.ValueSteps);
         _c.mov(Offset, __[rsp]);
         LoadArguments();
+        if (part != 0)
+        {
+            _c.add(AheadGroups, AttentionLayout.PartitionGroups * 8);
+        }
+
         Label group = _c.CreateLabel();
         Label step = _c.CreateLabel();
         _c.Label(ref group);
         _c.mov(Lines[0], __[Groups]);
         _c.mov(Ahead[0], __[AheadGroups]);
         _c.mov(Ahead[1], _kv.ValueSteps / unroll);
-        if (IsInt8 && part == 0)
+        if (IsInt8 && first == 0)
         {
-            _c.prefetcht0(__byte_ptr[Ahead[0]]);
+            _c.prefetcht0(__byte_ptr[Ahead[0]]);           // the scales, which stand before the lines
         }
 
         _c.Label(ref step);
@@ -197,12 +202,16 @@ internal sealed class AttentionEmitter
                 lines,
                 j => Lines[0] + (_kv.HeaderBytes + displacement + (j * Line)),
                 r => (r * _layout.WeightStride) + part + (u * OperandStep),
-                j => Fetches(j, lines, part) ? Ahead[0] + (_kv.HeaderBytes + displacement + (j * Line)) : null);
+                _ => null);
+            for (int line = 0; line < _layout.FetchedByGather && first == 0; line++)
+            {
+                _c.prefetcht0(__byte_ptr[Ahead[0] + (_kv.HeaderBytes + (((u * _layout.FetchedByGather) + line) * Line))]);
+            }
         }
 
         _c.add(Operand, unroll * OperandStep);
         _c.add(Lines[0], unroll * _kv.ValueRowBytes);
-        _c.add(Ahead[0], unroll * _kv.ValueRowBytes);
+        _c.add(Ahead[0], unroll * _layout.FetchedByGather * Line);
         _c.dec(Ahead[1]);
         _c.jnz(step);
         _c.add(Groups, 8);

@@ -193,39 +193,79 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
 
     /// <summary>
     /// Which memory is fetched while the partition is computed, in even steps: the first product asks for the first half of
-    /// the values (it asks for two of four groups), the second for the first half of the next keys (half of each row of
-    /// lines, hence each group twice); the rows' softmax for both second halves.
+    /// the values (for two of four groups), the second for the first half of the next keys (a part of a group for each that
+    /// it computes), the rows' softmax for both second halves.
     /// </summary>
     private static void PlanAhead(in AttentionLayout layout, AttentionScratch scratch, int groups)
     {
-        int half = layout.Kv.ValueRowBytes / 2 / 64 * 64;
         for (int g = 0; g < groups; g++)
         {
             scratch.AheadOfScore[g] = scratch.Values[(g / 4 * 2) + (g % 2)];
         }
 
-        for (int g = 0; scratch.HasNext && g < groups; g++)
+        // Int8 values are gone through twice: each time the next keys of a quarter of the groups are fetched.
+        bool twice = layout.Kv.Format == KvCacheFormat.Int8;
+        int parts = twice ? 4 : 2;
+        int part = layout.FetchedByGather * layout.Kv.ValueSteps * 64;
+        byte** next = scratch.HasNext ? scratch.NextKeys : scratch.Values;
+        for (int g = 0; g < groups; g++)
         {
-            scratch.AheadOfGather[g] = scratch.NextKeys[g / 2] + (g % 2 * half);
+            scratch.AheadOfGather[g] = next[g / parts] + (g % parts * part);
+            if (twice)
+            {
+                scratch.AheadOfGather[AttentionLayout.PartitionGroups + g] = next[(groups + g) / parts] + (g % parts * part);
+            }
         }
     }
 
-    /// <summary>The share of one row in what the softmax fetches, some lines of each group; nothing for a row below 0.</summary>
-    private readonly struct Fetching(AttentionScratch scratch, in KvLayout layout, byte** values, int groups, int row, int rows)
+    /// <summary>
+    /// What the softmax of one row fetches: its share of the second halves, group by group and line by line, since memory
+    /// answers faster in that order; a few lines for every sixteen keys.
+    /// </summary>
+    private ref struct Fetching
     {
-        private readonly byte** _values = values;
-        private readonly byte** _nextKeys = scratch.HasNext ? scratch.NextKeys : values;
-        private readonly int _first = row < 0 ? 0 : layout.ValueGroupBytes / 64 * row / rows * 64;
-        private readonly int _end = row < 0 ? 0 : layout.ValueGroupBytes / 64 * (row + 1) / rows * 64;
+        private readonly byte** _values;
+        private readonly byte** _nextKeys;
+        private readonly int _bytes;
+        private readonly int _linesAtOnce;
+        private byte* _line;
+        private byte* _end;
+        private int _group;
+        private readonly int _lastGroup;
 
-        /// <summary>Asks for a few lines while group <paramref name="g"/> is computed: even ones take values, odd ones keys.</summary>
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Fetch(int g)
+        public Fetching(AttentionScratch scratch, in KvLayout layout, byte** values, int groups, int row, int rows)
         {
-            byte* group = (g % 2 == 0 ? _values : _nextKeys)[(groups + g) / 2];
-            for (int line = _first; Sse.IsSupported && line < _end; line += 64)
+            int half = groups - (groups / 2);
+            _values = values;
+            _nextKeys = scratch.HasNext ? scratch.NextKeys : values;
+            _bytes = layout.ValueGroupBytes;
+
+            // Groups count twice here: even numbers are values, odd ones keys. A row below 0 fetches nothing.
+            _group = row < 0 ? 0 : (2 * (groups / 2)) + (2 * half * row / rows) - 1;
+            _lastGroup = row < 0 ? 0 : (2 * (groups / 2)) + (2 * half * (row + 1) / rows) - 1;
+            _linesAtOnce = row < 0 ? 0 : ((_lastGroup - _group) * (_bytes / 64) / groups) + 1;
+        }
+
+        /// <summary>Asks for the next few lines.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Fetch()
+        {
+            for (int i = 0; Sse.IsSupported && i < _linesAtOnce; i++)
             {
-                Sse.Prefetch0(group + line);
+                if (_line == _end)
+                {
+                    if (_group == _lastGroup)
+                    {
+                        return;
+                    }
+
+                    _group++;
+                    _line = (_group % 2 == 0 ? _values : _nextKeys)[_group / 2];
+                    _end = _line + _bytes;
+                }
+
+                Sse.Prefetch0(_line);
+                _line += 64;
             }
         }
     }
@@ -278,20 +318,20 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
             }
 
             var fetching = new Fetching(scratch, layout->Kv, scratch.Values + firstGroup, groups, row == 0 ? r : -1, rows);
-            Softmax(scores, low, high, groups, scratch.Values + firstGroup, layout, scratch, r, partial, fetching);
+            Softmax(scores, low, high, groups, scratch.Values + firstGroup, layout, scratch, r, partial, ref fetching);
         }
 
         call.Groups = scratch.Values + firstGroup;
         call.Operand = layout->Kv.Format == KvCacheFormat.Int8 ? scratch.Weights : (byte*)scratch.Scores;
         call.Result = partials + AttentionLayout.PartialHeader;
         call.Scales = scratch.WeightScales;
-        call.Ahead = scratch.HasNext ? scratch.AheadOfGather : scratch.Values + firstGroup;
+        call.Ahead = scratch.AheadOfGather;
         TInner.Gather(&call);
     }
 
     /// <summary>Turns scores of the keys from low to high into weights, the others into zeros; leaves maximum and sum in the partial result.</summary>
     private static void Softmax(
-        float* scores, int low, int high, int groups, byte** values, AttentionLayout* layout, AttentionScratch scratch, int row, float* partial, in Fetching fetching)
+        float* scores, int low, int high, int groups, byte** values, AttentionLayout* layout, AttentionScratch scratch, int row, float* partial, ref Fetching fetching)
     {
         int width = groups * GroupKeys;
         new Span<float>(scores, low).Fill(float.NegativeInfinity);
@@ -305,12 +345,12 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
         float max = low < high ? Largest(most) : 0f;
         partial[0] = low < high ? max : float.NegativeInfinity;
         partial[1] = layout->Kv.Format == KvCacheFormat.Int8
-            ? ScaledWeights(scores, groups, max, values, scratch, row, layout->WeightStride, fetching)
-            : Weights(scores, groups, max, fetching);
+            ? ScaledWeights(scores, groups, max, values, scratch, row, layout->WeightStride, ref fetching)
+            : Weights(scores, groups, max, ref fetching);
     }
 
     /// <summary><c>weight = 2^(score − max)</c>; returns their sum, lane by lane, then the lanes in a fixed tree.</summary>
-    private static float Weights(float* scores, int groups, float max, in Fetching fetching)
+    private static float Weights(float* scores, int groups, float max, ref Fetching fetching)
     {
         float* lanes = stackalloc float[GroupKeys];
         TVector offset = TSimd.Broadcast(max);
@@ -323,7 +363,7 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
                 TVector weight = Exponential.Of<TVector, TSimd, TInt, TIntSimd>(TSimd.Subtract(TSimd.Load(score), offset));
                 TSimd.Store(weight, score);
                 sum = TSimd.Add(sum, weight);
-                fetching.Fetch(g);
+                fetching.Fetch();
             }
 
             TSimd.Store(sum, lanes + lane);
@@ -337,7 +377,7 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
     /// largest.
     /// </summary>
     private static float ScaledWeights(
-        float* scores, int groups, float max, byte** values, AttentionScratch scratch, int row, int stride, in Fetching fetching)
+        float* scores, int groups, float max, byte** values, AttentionScratch scratch, int row, int stride, ref Fetching fetching)
     {
         float* lanes = stackalloc float[GroupKeys];
         TVector offset = TSimd.Broadcast(max);
@@ -357,7 +397,7 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
                 scaled = TIntSimd.ZeroBelow(scaled, x, TSimd.Broadcast(Exponential.Least));
                 most = TSimd.Max(most, scaled);
                 TSimd.Store(scaled, score);
-                fetching.Fetch(g);
+                fetching.Fetch();
             }
 
             TSimd.Store(sum, lanes + lane);

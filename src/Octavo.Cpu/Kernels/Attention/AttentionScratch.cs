@@ -18,7 +18,7 @@ internal sealed unsafe class AttentionScratch : IDisposable
         long weightScales = Take(Chunk * sizeof(RowScale));
         long partials = Take((long)Chunk * layout.PartialStride * sizeof(float));
         long integers = Take(Math.Max(AttentionLayout.PartitionKeys, layout.Kv.ValueDim) * sizeof(int));
-        long pointers = Take(5 * Pointers);
+        long pointers = Take(6 * Pointers);
         _memory = new NativeBuffer(offset);
         byte* memory = _memory.Pointer;
         Queries = memory + queries;
@@ -73,6 +73,7 @@ internal sealed unsafe class AttentionScratch : IDisposable
     /// <summary>What each product fetches ahead, by group that it computes.</summary>
     public byte** AheadOfScore { get; }
 
+    /// <summary>Twice as many: int8 values are gone through twice.</summary>
     public byte** AheadOfGather { get; }
 
     /// <summary>Whether <see cref="NextKeys"/> are those of a partition that this call computes next.</summary>
