@@ -27,6 +27,7 @@ public sealed class BatchInvarianceTests
     [Theory]
     [InlineData(WeightFormat.Float32, KvCacheFormat.Float32)]
     [InlineData(WeightFormat.BFloat16, KvCacheFormat.BFloat16)]
+    [InlineData(WeightFormat.BFloat16, KvCacheFormat.Int8)]
     public void Logits_InAnyCompany_AreTheSameBits(WeightFormat weights, KvCacheFormat kvCache)
     {
         List<float[]> expected = Solo(512, 2);
