@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Octavo.Cpu;
 
 /// <summary>
-/// Asks the system to back memory that is read in no order with large pages: with pages of 4 KiB every block of the
-/// key-value cache costs a walk through the page tables, which takes longer than reading it.
+/// Asks the system to back large memory with large pages. With pages of 4 KiB every block of the key-value cache costs a
+/// walk through the page tables, which takes longer than reading it, and weights stop the prefetcher at every page.
 /// </summary>
 internal static unsafe class HugePages
 {

@@ -30,6 +30,7 @@ internal sealed unsafe class PackedPanels : IDisposable
         Count = PanelLayout.PanelsOf(OutFeatures);
         (long weights, long bias) = BytesFor(OutFeatures, source.Columns, source.HasBias, scheme);
         _weights = new NativeBuffer(weights);
+        HugePages.Advise(_weights);
         _bias = bias > 0 ? new NativeBuffer(bias) : null;
         if (_bias is not null)
         {
