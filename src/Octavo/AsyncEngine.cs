@@ -74,7 +74,7 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         try
         {
             ModelDescription description = ModelCatalog.Describe(directory, checkpoint);
-            ModelInfo plan = ModelPlan.Make(directory, description, options);
+            ModelInfo plan = ModelPlan.Make(directory, description, checkpoint, options);
             ModelPlan.RequireMemory(plan);
             runner = new CpuModelRunner(
                 plan.Spec,
@@ -82,6 +82,7 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
                 new CpuRunnerOptions
                 {
                     Weights = plan.Weights,
+                    Head = plan.Head,
                     KvCache = plan.KvCache,
                     NumBlocks = plan.NumBlocks,
                     BlockSize = plan.BlockSize,
