@@ -98,6 +98,9 @@ public sealed unsafe class CpuModelRunner : IModelRunner
     /// <inheritdoc/>
     public int MaxNumBatchedTokens => Options.MaxNumBatchedTokens;
 
+    /// <summary>The weights, for measuring layer by layer.</summary>
+    internal DecoderWeights Weights => _weights;
+
     /// <summary>The key-value cache, for measuring.</summary>
     internal KvCache Cache => _cache;
 

@@ -79,17 +79,7 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
             runner = new CpuModelRunner(
                 plan.Spec,
                 checkpoint,
-                new CpuRunnerOptions
-                {
-                    Weights = plan.Weights,
-                    Head = plan.Head,
-                    KvCache = plan.KvCache,
-                    NumBlocks = plan.NumBlocks,
-                    BlockSize = plan.BlockSize,
-                    MaxModelLen = plan.MaxModelLen,
-                    MaxNumBatchedTokens = plan.MaxNumBatchedTokens,
-                    Threads = plan.Threads,
-                },
+                plan.RunnerOptions,
                 progress,
                 cancellation);
             var engine = new LlmEngine(

@@ -65,6 +65,19 @@ public sealed record ModelInfo
     /// <summary>The sampling defaults of <c>generation_config.json</c>.</summary>
     public required GenerationDefaults GenerationDefaults { get; init; }
 
+    /// <summary>How a runner is made by this plan.</summary>
+    public CpuRunnerOptions RunnerOptions => new()
+    {
+        Weights = Weights,
+        Head = Head,
+        KvCache = KvCache,
+        NumBlocks = NumBlocks,
+        BlockSize = BlockSize,
+        MaxModelLen = MaxModelLen,
+        MaxNumBatchedTokens = MaxNumBatchedTokens,
+        Threads = Threads,
+    };
+
     /// <summary>What a request samples with that says nothing: the model's own defaults over vLLM's.</summary>
     public SamplingParams DefaultSamplingParams => new()
     {
