@@ -23,7 +23,10 @@ internal sealed unsafe class Forward : ITeamWork, IDisposable
     private readonly NativeBuffer[] _row;        // by worker, [hidden]: a row between its norm and its layer
     private readonly ActivationBuffer _input;    // what the next linear layer reads
     private readonly int _qkvWidth;
-    private readonly int _projectedWidth;
+    private readonly int _hiddenStride;
+    private readonly int _qkvStride;
+    private readonly int _projectedStride;
+    private readonly int _activatedStride;
     private readonly bool _preNorm;
     private StepBatch _batch = null!;
     private float* _logits;
@@ -35,13 +38,16 @@ internal sealed unsafe class Forward : ITeamWork, IDisposable
         _preNorm = spec.NormPlacement == NormPlacement.Pre;
         _rotary = spec.Positions is RotaryPositions rotary ? new RotaryTable(rotary, spec.HeadDim, options.MaxModelLen) : null;
         _qkvWidth = (spec.NumHeads + (2 * spec.NumKvHeads)) * spec.HeadDim;
-        _projectedWidth = Math.Max(spec.HiddenSize, spec.EmbeddingSize);
+        _hiddenStride = OddLines(spec.HiddenSize);
+        _qkvStride = OddLines(_qkvWidth);
+        _projectedStride = OddLines(Math.Max(spec.HiddenSize, spec.EmbeddingSize));
+        _activatedStride = OddLines(spec.IntermediateSize);
         long tokens = options.MaxNumBatchedTokens;
-        _hidden = NativeBuffer.OfFloats(tokens * spec.HiddenSize);
-        _qkv = NativeBuffer.OfFloats(tokens * _qkvWidth);
+        _hidden = NativeBuffer.OfFloats(tokens * _hiddenStride);
+        _qkv = NativeBuffer.OfFloats(tokens * _qkvStride);
         _attended = NativeBuffer.OfFloats(tokens * spec.NumHeads * spec.HeadDim);
-        _projected = NativeBuffer.OfFloats(tokens * _projectedWidth);
-        _activated = NativeBuffer.OfFloats(tokens * spec.IntermediateSize);
+        _projected = NativeBuffer.OfFloats(tokens * _projectedStride);
+        _activated = NativeBuffer.OfFloats(tokens * _activatedStride);
         _row = [.. Enumerable.Range(0, team.Count).Select(_ => NativeBuffer.OfFloats(spec.HiddenSize))];
         _input = new ActivationBuffer(options.MaxNumBatchedTokens, weights.Linears.Select(l => l.Layout));
     }
@@ -64,7 +70,7 @@ internal sealed unsafe class Forward : ITeamWork, IDisposable
             LayerWeights w = _weights.Layers[layer];
             StoreNormed(w.AttentionNorm, w.QueryKeyValue, worker, mine);
             _team.Wait();
-            Multiply(w.QueryKeyValue, worker, tokens, new LinearOutput(_qkv.Floats, _qkvWidth, _qkvWidth));
+            Multiply(w.QueryKeyValue, worker, tokens, new LinearOutput(_qkv.Floats, _qkvStride, _qkvWidth));
             _team.Wait();
             RotateAndStore(layer, mine);
             if (worker == 0)
@@ -73,9 +79,9 @@ internal sealed unsafe class Forward : ITeamWork, IDisposable
             }
 
             _team.Wait();
-            _attention.Run(worker, layer, _batch, _qkv.Floats, _qkvWidth, _attended.Floats);
+            _attention.Run(worker, layer, _batch, _qkv.Floats, _qkvStride, _attended.Floats);
             _team.Wait();
-            Store(w.Output, _attended.Floats, mine);
+            Store(w.Output, _attended.Floats, w.Output.InFeatures, mine);
             _team.Wait();
             Multiply(w.Output, worker, tokens, Residual);
             _team.Wait();
@@ -84,7 +90,7 @@ internal sealed unsafe class Forward : ITeamWork, IDisposable
             _team.Wait();
             Multiply(w.GateUp, worker, tokens, Activated);
             _team.Wait();
-            Store(w.Down, _activated.Floats, mine);
+            Store(w.Down, _activated.Floats, _activatedStride, mine);
             _team.Wait();
             Multiply(w.Down, worker, tokens, Residual);
             _team.Wait();
@@ -107,23 +113,23 @@ internal sealed unsafe class Forward : ITeamWork, IDisposable
     }
 
     /// <summary>A sublayer's results are added to the residual stream.</summary>
-    private LinearOutput Residual => new(_hidden.Floats, _spec.HiddenSize, _spec.HiddenSize, OutputMode.Add);
+    private LinearOutput Residual => new(_hidden.Floats, _hiddenStride, _spec.HiddenSize, OutputMode.Add);
 
     private LinearOutput Activated => new(
-        _activated.Floats, _spec.IntermediateSize, _spec.IntermediateSize, _spec.GatedMlp ? OutputMode.Gate : OutputMode.Activate, _spec.Activation);
+        _activated.Floats, _activatedStride, _spec.IntermediateSize, _spec.GatedMlp ? OutputMode.Gate : OutputMode.Activate, _spec.Activation);
 
-    private float* Hidden(int row) => _hidden.Floats + ((long)row * _spec.HiddenSize);
+    private float* Hidden(int row) => _hidden.Floats + ((long)row * _hiddenStride);
 
-    private float* Projected(int row) => _projected.Floats + ((long)row * _projectedWidth);
+    private float* Projected(int row) => _projected.Floats + ((long)row * _projectedStride);
 
     private void Multiply(Linear linear, int worker, int rows, in LinearOutput output) =>
         linear.Run(worker, _team.Count, _input, rows, output);
 
-    private void Store(Linear next, float* x, RowRange mine)
+    private void Store(Linear next, float* x, int stride, RowRange mine)
     {
         for (int row = mine.First; row < mine.End; row++)
         {
-            _input.Store(next.Layout, row, x + ((long)row * next.InFeatures));
+            _input.Store(next.Layout, row, x + ((long)row * stride));
         }
     }
 
@@ -169,7 +175,7 @@ internal sealed unsafe class Forward : ITeamWork, IDisposable
         if (projectIn is not null)
         {
             _team.Wait();
-            Multiply(projectIn, worker, _batch.NumTokens, new LinearOutput(_hidden.Floats, _spec.HiddenSize, _spec.HiddenSize));
+            Multiply(projectIn, worker, _batch.NumTokens, new LinearOutput(_hidden.Floats, _hiddenStride, _spec.HiddenSize));
             _team.Wait();
         }
 
@@ -205,7 +211,7 @@ internal sealed unsafe class Forward : ITeamWork, IDisposable
         ReadOnlySpan<int> slots = _batch.SlotMapping;
         for (int row = mine.First; row < mine.End; row++)
         {
-            float* q = _qkv.Floats + ((long)row * _qkvWidth);
+            float* q = _qkv.Floats + ((long)row * _qkvStride);
             if (_rotary is not null)
             {
                 RowKernels.Rotate(
@@ -237,14 +243,20 @@ internal sealed unsafe class Forward : ITeamWork, IDisposable
         _team.Wait();
         if (_weights.ProjectOut is { } projectOut)
         {
-            Multiply(projectOut, worker, wanted.Length, new LinearOutput(_projected.Floats, _spec.EmbeddingSize, _spec.EmbeddingSize));
+            Multiply(projectOut, worker, wanted.Length, new LinearOutput(_projected.Floats, _projectedStride, _spec.EmbeddingSize));
             _team.Wait();
-            Store(_weights.OutputHead, _projected.Floats, mine);
+            Store(_weights.OutputHead, _projected.Floats, _projectedStride, mine);
             _team.Wait();
         }
 
         Multiply(_weights.OutputHead, worker, wanted.Length, new LinearOutput(_logits, _spec.VocabSize, _spec.VocabSize));
     }
+
+    /// <summary>
+    /// A distance between rows that is an odd number of cache lines. A panel writes two lines of every row; rows that lie
+    /// a multiple of 4 KiB apart would all want the same few places in the cache.
+    /// </summary>
+    private static int OddLines(int width) => (((width + 15) / 16) | 1) * 16;
 
     /// <summary>The rows that one worker takes where work is by row.</summary>
     private readonly struct RowRange(int worker, int workers, int rows)

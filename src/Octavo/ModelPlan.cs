@@ -54,8 +54,9 @@ public static class ModelPlan
         WeightFormat? head = ChooseHead(description, weights, options);
         KvCacheFormat kvCache = options.KvCacheDtype switch
         {
-            ModelDtype.Float32 => KvCacheFormat.Float32,
-            ModelDtype.BFloat16 => KvCacheFormat.BFloat16,
+            KvCacheDtype.Float32 => KvCacheFormat.Float32,
+            KvCacheDtype.BFloat16 => KvCacheFormat.BFloat16,
+            KvCacheDtype.Int8 => KvCacheFormat.Int8,
             _ => DefaultKvCache(weights),
         };
         Check(options.BlockSize is >= 16 and <= 1024 && options.BlockSize % 16 == 0, $"block_size must be a multiple of 16 up to 1024; it is {options.BlockSize}");

@@ -60,12 +60,8 @@ internal sealed class AttentionTwin(KvCacheFormat format, int headDim, Attention
             lanes[(low + i) % 16] += weights[i];
         }
 
-        float sum = 0;
-        foreach (float lane in lanes)
-        {
-            sum += lane;
-        }
-
+        float[] quarters = [.. Enumerable.Range(0, 4).Select(i => (lanes[i] + lanes[i + 4]) + (lanes[i + 8] + lanes[i + 12]))];
+        float sum = (quarters[0] + quarters[1]) + (quarters[2] + quarters[3]);
         float[][] inside = values[low..high];
         return (max, sum, format == KvCacheFormat.Int8 ? GatherInt8(weights, inside) : GatherFloat(weights, inside));
     }

@@ -27,6 +27,11 @@ public sealed class BatchInvarianceTests
     [Theory]
     [InlineData(WeightFormat.Float32, KvCacheFormat.Float32)]
     [InlineData(WeightFormat.BFloat16, KvCacheFormat.BFloat16)]
+    [InlineData(WeightFormat.BFloat16, KvCacheFormat.Int8)]
+    [InlineData(WeightFormat.Int8, KvCacheFormat.Int8)]
+    [InlineData(WeightFormat.Int4, KvCacheFormat.BFloat16)]
+    [InlineData(WeightFormat.Int8Channel, KvCacheFormat.Float32)]
+    [InlineData(WeightFormat.Int4Weight, KvCacheFormat.Float32)]
     public void Logits_InAnyCompany_AreTheSameBits(WeightFormat weights, KvCacheFormat kvCache)
     {
         List<float[]> expected = Solo(512, 2);
@@ -62,6 +67,22 @@ public sealed class BatchInvarianceTests
         List<float[]> expected = RunScenario(new Scenario { Isa = isa }, out _);
         AssertSame(expected, RunScenario(new Scenario { Isa = isa, Others = 8, Threads = 1 }, out _), "among 8 others");
         AssertSame(expected, RunScenario(new Scenario { Isa = isa, Chunk = 7, MaxSeqs = 7 }, out _), "chunks of 7");
+    }
+
+    /// <summary>Integers are exact, and everything between them is done in one order with correctly rounded operations.</summary>
+    [Theory]
+    [InlineData(WeightFormat.Int8, KvCacheFormat.Int8)]
+    [InlineData(WeightFormat.Int8Channel, KvCacheFormat.Float32)]
+    [InlineData(WeightFormat.Int4, KvCacheFormat.BFloat16)]
+    [InlineData(WeightFormat.Float32, KvCacheFormat.Float32)]
+    public void Logits_OfAScheme_AreTheSameBitsOnEveryInstructionSet(WeightFormat weights, KvCacheFormat kvCache)
+    {
+        List<float[]>? expected = null;
+        foreach (InstructionSet isa in TestRunner.InstructionSets)
+        {
+            List<float[]> rows = RunScenario(new Scenario { Weights = weights, KvCache = kvCache, Isa = isa }, out _);
+            AssertSame(expected ??= rows, rows, isa.ToString());
+        }
     }
 
     private static List<float[]> RunScenario(Scenario s, out Observations seen)

@@ -8,18 +8,6 @@ namespace Octavo.Cpu.Tests;
 /// <summary>Every kernel against its twin in plain C#, on each instruction set, at odd lengths, on guard pages.</summary>
 public sealed unsafe class KernelTests
 {
-    public static TheoryData<InstructionSet, bool> Paths()
-    {
-        var data = new TheoryData<InstructionSet, bool>();
-        foreach (InstructionSet isa in TestRunner.InstructionSets)
-        {
-            data.Add(isa, false);
-            data.Add(isa, true);
-        }
-
-        return data;
-    }
-
     [Fact]
     public void Selected_EnvironmentCap_IsTheWidestPath()
     {
@@ -100,9 +88,6 @@ public sealed unsafe class KernelTests
             }
         }
     }
-
-    private static float Stored(float value, bool narrow) =>
-        narrow ? BitConverter.Int32BitsToSingle(BFloat16Element.Round(value) << 16) : value;
 
     private static float[] Random(Random random, int count) => [.. Enumerable.Range(0, count).Select(_ => (float)((random.NextDouble() * 4) - 2))];
 

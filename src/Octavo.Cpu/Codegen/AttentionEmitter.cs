@@ -43,7 +43,7 @@ internal sealed class AttentionEmitter
     private readonly KvLayout _kv;
     private readonly int _rows;
     private readonly bool _gathers;
-    private bool _alternate;
+    private int _broadcasts;
 
     private AttentionEmitter(Assembler assembler, AttentionLayout layout, int rows, bool gathers) =>
         (_c, _layout, _kv, _rows, _gathers) = (assembler, layout, layout.Kv, rows, gathers);
@@ -77,6 +77,10 @@ internal sealed class AttentionEmitter
             {
                 _c.mov(Lines[j], __[Groups + (8 * j)]);
                 _c.mov(Ahead[j], __[AheadGroups + (8 * j)]);
+                if (IsInt8 && j < (lines + 1) / 2)
+                {
+                    _c.prefetcht0(__byte_ptr[Ahead[j]]);
+                }
             }
 
             Clear(lines);
@@ -103,7 +107,6 @@ internal sealed class AttentionEmitter
     private void ScoreSteps(int lines, int part)
     {
         int unroll = _kv.KeySteps % 4 == 0 ? 4 : _kv.KeySteps % 2 == 0 ? 2 : 1;
-        bool fetches = part == 0;
         _c.xor(Offset, Offset);
         Label step = _c.CreateLabel();
         _c.Label(ref step);
@@ -114,7 +117,7 @@ internal sealed class AttentionEmitter
                 lines,
                 j => Lines[j] + Offset + (_kv.HeaderBytes + displacement),
                 r => (r * _layout.QueryStride) + part + (u * OperandStep),
-                fetches ? j => Ahead[j] + Offset + displacement : null);
+                j => Fetches(j, lines, part) ? Ahead[j] + Offset + (_kv.HeaderBytes + displacement) : null);
         }
 
         _c.add(Operand, unroll * OperandStep);
@@ -175,12 +178,22 @@ internal sealed class AttentionEmitter
         int unroll = Math.Min(4, _kv.ValueSteps);
         _c.mov(Offset, __[rsp]);
         LoadArguments();
+        if (part != 0)
+        {
+            _c.add(AheadGroups, AttentionLayout.PartitionGroups * 8);
+        }
+
         Label group = _c.CreateLabel();
         Label step = _c.CreateLabel();
         _c.Label(ref group);
         _c.mov(Lines[0], __[Groups]);
         _c.mov(Ahead[0], __[AheadGroups]);
         _c.mov(Ahead[1], _kv.ValueSteps / unroll);
+        if (IsInt8 && first == 0)
+        {
+            _c.prefetcht0(__byte_ptr[Ahead[0]]);           // the scales, which stand before the lines
+        }
+
         _c.Label(ref step);
         for (int u = 0; u < unroll; u++)
         {
@@ -189,12 +202,16 @@ internal sealed class AttentionEmitter
                 lines,
                 j => Lines[0] + (_kv.HeaderBytes + displacement + (j * Line)),
                 r => (r * _layout.WeightStride) + part + (u * OperandStep),
-                part == 0 ? j => Ahead[0] + (displacement + (j * Line)) : null);
+                _ => null);
+            for (int line = 0; line < _layout.FetchedByGather && first == 0; line++)
+            {
+                _c.prefetcht0(__byte_ptr[Ahead[0] + (_kv.HeaderBytes + (((u * _layout.FetchedByGather) + line) * Line))]);
+            }
         }
 
         _c.add(Operand, unroll * OperandStep);
         _c.add(Lines[0], unroll * _kv.ValueRowBytes);
-        _c.add(Ahead[0], unroll * _kv.ValueRowBytes);
+        _c.add(Ahead[0], unroll * _layout.FetchedByGather * Line);
         _c.dec(Ahead[1]);
         _c.jnz(step);
         _c.add(Groups, 8);
@@ -220,6 +237,12 @@ internal sealed class AttentionEmitter
             }
         }
     }
+
+    /// <summary>
+    /// Half of the lines are fetched ahead by each product, in even steps (the softmax fetches the others): the processor
+    /// keeps few reads in flight, and code that asks for more at once waits as if it read itself.
+    /// </summary>
+    private bool Fetches(int line, int lines, int part) => line < (lines + 1) / 2 && (!IsInt8 || line % 2 == (part == 0 ? 0 : 1));
 
     private void LoadArguments()
     {
@@ -257,7 +280,7 @@ internal sealed class AttentionEmitter
 
     /// <summary>Multiplies one line of each column with all rows; two multiplications where a word holds two numbers.</summary>
     private void Step(
-        int lines, Func<int, AssemblerMemoryOperand> line, Func<int, int> operand, Func<int, AssemblerMemoryOperand>? ahead)
+        int lines, Func<int, AssemblerMemoryOperand> line, Func<int, int> operand, Func<int, AssemblerMemoryOperand?> ahead)
     {
         for (int j = 0; j < lines; j++)
         {
@@ -270,9 +293,9 @@ internal sealed class AttentionEmitter
                 _c.vmovdqu32(Zmm[24 + j], __zmmword_ptr[line(j)]);
             }
 
-            if (ahead is not null)
+            if (ahead(j) is { } address)
             {
-                _c.prefetcht0(__byte_ptr[ahead(j)]);
+                _c.prefetcht0(__byte_ptr[address]);
             }
         }
 
@@ -292,7 +315,7 @@ internal sealed class AttentionEmitter
     {
         for (int r = 0; r < _rows; r++)
         {
-            AssemblerRegisterZMM broadcast = (_alternate = !_alternate) ? zmm28 : zmm29;
+            AssemblerRegisterZMM broadcast = Zmm[28 + (_broadcasts++ % 2)];
             _c.vpbroadcastd(broadcast, __dword_ptr[Operand + (operand(r) + displacement)]);
             for (int j = 0; j < lines; j++)
             {

@@ -93,7 +93,6 @@ internal sealed class TileEmitter
     public void Emit()
     {
         EmitEntry();
-        _decoder.EmitConstants();
         int passes = PanelLayout.Width / (2 * _v.Lanes);
         for (int pass = 0; pass < passes; pass++)
         {
@@ -153,6 +152,8 @@ internal sealed class TileEmitter
     /// <summary>All groups for the features of one pair of vectors.</summary>
     private void EmitPass(int pass)
     {
+        // What ends a pass takes the registers of the constants.
+        _decoder.EmitConstants();
         _c.mov(Weights, Argument(nameof(TileArguments.Weights)));
         _c.mov(Accumulators, Argument(nameof(TileArguments.Accumulators)));
         _c.mov(Scales, Argument(nameof(TileArguments.Scales)));
@@ -169,16 +170,16 @@ internal sealed class TileEmitter
             _c.add(Accumulators, pass * 2 * _v.Size);
         }
 
-        EmitFirst();
         if (!_scheme.Grouped)
         {
-            ForEachAccumulator((register, memory) => _v.Load(register, memory));
+            EmitBegin();
             EmitSteps(pass);
             EmitLast(pass);
             ForEachAccumulator((register, memory) => _v.Store(memory, register));
             return;
         }
 
+        EmitClear();
         _c.mov(Segments, Argument(nameof(TileArguments.Segments)));
         Label segment = _c.CreateLabel();
         _c.Label(ref segment);
@@ -189,8 +190,22 @@ internal sealed class TileEmitter
         _c.jnz(segment);
     }
 
-    /// <summary>Sums that begin here begin at zero.</summary>
-    private void EmitFirst()
+    /// <summary>Without groups: sums that begin here begin at zero, others go on from memory.</summary>
+    private void EmitBegin()
+    {
+        Label goOn = _c.CreateLabel();
+        Label begun = _c.CreateLabel();
+        _c.cmp(Argument(nameof(TileArguments.First)), 0);
+        _c.je(goOn);
+        ForEachAccumulator((register, _) => _v.Zero(register));
+        _c.jmp(begun);
+        _c.Label(ref goOn);
+        ForEachAccumulator((register, memory) => _v.Load(register, memory));
+        _c.Label(ref begun);
+    }
+
+    /// <summary>With groups: every group adds to memory, which is zero where the sums begin.</summary>
+    private void EmitClear()
     {
         Label begun = _c.CreateLabel();
         _c.cmp(Argument(nameof(TileArguments.First)), 0);
@@ -214,50 +229,73 @@ internal sealed class TileEmitter
         Label open = _c.CreateLabel();
         _c.cmp(Argument(nameof(TileArguments.Last)), 0);
         _c.je(open);
-        for (int vector = 0; vector < 2; vector++)
+        int tail = pass * 2 * _v.Size;
+        (int scale0, int scale1, int x) = (FirstFree, FirstFree + 1, FirstFree + 2);
+        if (_scheme.Integer)
         {
-            (int scale, int zero, int codes, int x) = (FirstFree, FirstFree + 1, FirstFree + 4, FirstFree + 2);
-            int offset = ((pass * 2) + vector) * _v.Size;
-            _v.Load(scale, Weight(offset));
+            EmitTakeOff(tail);
+        }
+
+        _v.Load(scale0, Weight(tail));
+        _v.Load(scale1, Weight(tail + _v.Size));
+        for (int row = 0; row < _rows; row++)
+        {
+            (int sum0, int sum1) = (Accumulator(row, 0), Accumulator(row, 1));
             if (_scheme.Integer)
             {
-                _v.Load(zero, Weight(offset + (PanelLayout.Width * sizeof(int))));
-                _v.Load(codes, Weight(offset + (2 * PanelLayout.Width * sizeof(int))));
+                _v.ToSingle(sum0, sum0);
+                _v.ToSingle(sum1, sum1);
             }
 
-            for (int row = 0; row < _rows; row++)
+            _v.Multiply(sum0, sum0, scale0);
+            _v.Multiply(sum1, sum1, scale1);
+            if (_scheme.Integer)
             {
-                int sum = Accumulator(row, vector);
-                if (_scheme.Integer)
-                {
-                    _v.Broadcast(x, __dword_ptr[Sums + (row * sizeof(int))]);
-                    _v.MultiplyInt32(x, x, zero);
-                    _v.AddInt32(sum, sum, x);
-                    EmitInputZero(row, sum, codes, x);
-                    _v.ToSingle(sum, sum);
-                    _v.Multiply(sum, sum, scale);
-                    _v.Broadcast(x, __dword_ptr[Scales + (row * sizeof(float))]);
-                    _v.Multiply(sum, sum, x);
-                }
-                else
-                {
-                    _v.Multiply(sum, sum, scale);
-                }
+                _v.Broadcast(x, __dword_ptr[Scales + (row * sizeof(float))]);
+                _v.Multiply(sum0, sum0, x);
+                _v.Multiply(sum1, sum1, x);
             }
         }
 
         _c.Label(ref open);
     }
 
-    private void EmitInputZero(int row, int sum, int codes, int x)
+    /// <summary>Takes off integer sums what zero-points, or the codes' bias, added to them.</summary>
+    private void EmitTakeOff(int tail)
     {
+        (int zero0, int zero1, int x, int codes0, int codes1, int product) =
+            (FirstFree, FirstFree + 1, FirstFree + 2, FirstFree + 4, FirstFree + 5, FirstFree + 6);
+        const int zeros = PanelLayout.Width * sizeof(float);
+        _v.Load(zero0, Weight(tail + zeros));
+        _v.Load(zero1, Weight(tail + zeros + _v.Size));
         if (_scheme.AsymmetricInput)
         {
             // The steps are done: their counter is free.
             _c.mov(Steps, Argument(nameof(TileArguments.InputZeros)));
-            _v.Broadcast(x, __dword_ptr[Steps + (row * sizeof(int))]);
-            _v.MultiplyInt32(x, x, codes);
-            _v.SubtractInt32(sum, sum, x);
+            _v.Load(codes0, Weight(tail + (2 * zeros)));
+            _v.Load(codes1, Weight(tail + (2 * zeros) + _v.Size));
+        }
+
+        for (int row = 0; row < _rows; row++)
+        {
+            (int sum0, int sum1) = (Accumulator(row, 0), Accumulator(row, 1));
+            _v.Broadcast(x, __dword_ptr[Sums + (row * sizeof(int))]);
+            _v.MultiplyInt32(product, x, zero0);
+            _v.AddInt32(sum0, sum0, product);
+            if (_scheme.Asymmetric)
+            {
+                _v.MultiplyInt32(product, x, zero1);
+            }
+
+            _v.AddInt32(sum1, sum1, product);
+            if (_scheme.AsymmetricInput)
+            {
+                _v.Broadcast(x, __dword_ptr[Steps + (row * sizeof(int))]);
+                _v.MultiplyInt32(product, x, codes0);
+                _v.SubtractInt32(sum0, sum0, product);
+                _v.MultiplyInt32(product, x, codes1);
+                _v.SubtractInt32(sum1, sum1, product);
+            }
         }
     }
 

@@ -16,8 +16,8 @@ public enum KvCacheFormat
 }
 
 /// <summary>
-/// The memory of the paged key-value cache. Of each layer the keys stand <c>[kvHead][block][group]</c>, and so do the
-/// values, in groups as <see cref="KvLayout"/> says: a head's keys in blocks that follow each other are one run.
+/// The memory of the paged key-value cache. Of each layer the keys stand <c>[block][kvHead][group]</c>, and so do the
+/// values, in groups as <see cref="KvLayout"/> says.
 /// </summary>
 internal sealed unsafe class KvCache : IDisposable
 {
@@ -41,6 +41,8 @@ internal sealed unsafe class KvCache : IDisposable
             {
                 _keys[layer] = new NativeBuffer(groups * Layout.KeyGroupBytes);
                 _values[layer] = new NativeBuffer(groups * Layout.ValueGroupBytes);
+                HugePages.Advise(_keys[layer]!);
+                HugePages.Advise(_values[layer]!);
             }
         }
         catch
@@ -60,13 +62,11 @@ internal sealed unsafe class KvCache : IDisposable
 
     public KvLayout Layout { get; }
 
-    /// <summary>The first group of a head's keys; group <c>g</c> of block <c>b</c> is the <c>b · GroupsPerBlock + g</c>th.</summary>
-    public byte* Keys(int layer, int kvHead) =>
-        _keys[layer]!.Pointer + ((long)kvHead * NumBlocks * GroupsPerBlock * Layout.KeyGroupBytes);
+    /// <summary>A layer's keys; a block's groups of one head stand at <c>(block · NumKvHeads + kvHead) · GroupsPerBlock</c>.</summary>
+    public byte* Keys(int layer) => _keys[layer]!.Pointer;
 
-    /// <summary>The first group of a head's values.</summary>
-    public byte* Values(int layer, int kvHead) =>
-        _values[layer]!.Pointer + ((long)kvHead * NumBlocks * GroupsPerBlock * Layout.ValueGroupBytes);
+    /// <summary>A layer's values, in the same order.</summary>
+    public byte* Values(int layer) => _values[layer]!.Pointer;
 
     /// <summary>
     /// Writes one token's keys and values, each <c>[kvHeads][headDim]</c>, to a slot. Tokens of one group may be written
@@ -75,17 +75,19 @@ internal sealed unsafe class KvCache : IDisposable
     public void Write(int layer, int slot, float* keys, float* values)
     {
         int headDim = Layout.HeadDim;
-        long group = slot / KvLayout.GroupKeys;
+        int block = slot / BlockSize;
+        int within = slot % BlockSize / KvLayout.GroupKeys;
         int lane = slot % KvLayout.GroupKeys;
         for (int head = 0; head < NumKvHeads; head++)
         {
+            long group = ((((long)block * NumKvHeads) + head) * GroupsPerBlock) + within;
             KvWriter.Write(
                 Layout,
                 lane,
                 keys + ((long)head * headDim),
                 values + ((long)head * headDim),
-                Keys(layer, head) + (group * Layout.KeyGroupBytes),
-                Values(layer, head) + (group * Layout.ValueGroupBytes));
+                Keys(layer) + (group * Layout.KeyGroupBytes),
+                Values(layer) + (group * Layout.ValueGroupBytes));
         }
     }
 

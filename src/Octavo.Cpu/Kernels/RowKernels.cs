@@ -12,6 +12,7 @@ namespace Octavo.Cpu.Kernels;
 internal static unsafe class RowKernels
 {
     private const int Lanes = 16;
+    private const int RotateLanes = 8;           // half a head of 16 dimensions
 
     /// <summary><c>y = x / sqrt(mean(x²) + ε) · w</c></summary>
     public static void RmsNorm(float* x, float* weight, float epsilon, float* y, int width)
@@ -66,12 +67,23 @@ internal static unsafe class RowKernels
         int half = headDim / 2;
         for (int head = 0; head < numHeads; head++, heads += headDim)
         {
-            for (int i = 0; i < half; i++)
+            int pair = 0;
+            for (; pair <= half - RotateLanes; pair += RotateLanes)
             {
-                float a = heads[i];
-                float b = heads[i + half];
-                heads[i] = (a * cos[i]) - (b * sin[i]);
-                heads[i + half] = (b * cos[i]) + (a * sin[i]);
+                Vector256<float> a = Vector256.Load(heads + pair);
+                Vector256<float> b = Vector256.Load(heads + pair + half);
+                Vector256<float> c = Vector256.Load(cos + pair);
+                Vector256<float> s = Vector256.Load(sin + pair);
+                ((a * c) - (b * s)).Store(heads + pair);
+                ((b * c) + (a * s)).Store(heads + pair + half);
+            }
+
+            for (; pair < half; pair++)
+            {
+                float a = heads[pair];
+                float b = heads[pair + half];
+                heads[pair] = (a * cos[pair]) - (b * sin[pair]);
+                heads[pair + half] = (b * cos[pair]) + (a * sin[pair]);
             }
         }
     }

@@ -30,6 +30,7 @@ internal sealed unsafe class PackedPanels : IDisposable
         Count = PanelLayout.PanelsOf(OutFeatures);
         (long weights, long bias) = BytesFor(OutFeatures, source.Columns, source.HasBias, scheme);
         _weights = new NativeBuffer(weights);
+        HugePages.Advise(_weights);
         _bias = bias > 0 ? new NativeBuffer(bias) : null;
         if (_bias is not null)
         {
@@ -155,11 +156,14 @@ internal sealed unsafe class PackedPanels : IDisposable
     {
         int depth = Layout.StepDepth;
         byte* destination = steps + (feature * depth * TElement.Size);
-        for (int k = 0; k < weights.Length; destination += Layout.StepBytes)
+        int inStep = 0;
+        foreach (float weight in weights)
         {
-            for (int i = 0; i < depth && k < weights.Length; i++, k++)
+            TElement.Store(weight, destination + (inStep * TElement.Size));
+            if (++inStep == depth)
             {
-                TElement.Store(weights[k], destination + (i * TElement.Size));
+                inStep = 0;
+                destination += Layout.StepBytes;
             }
         }
     }

@@ -131,8 +131,7 @@ public static class AttentionBenchmark
             _attention = new PagedAttention(spec, _cache, ProcessorFeatures.Selected, workers, context, sequences * tokens);
 
             // Requests that come and go leave a pool in disorder: no two blocks of a sequence stand side by side.
-            int[] order = [.. Enumerable.Range(0, sequences * blocks)];
-            new Random(1).Shuffle(order);
+            int[] order = [.. Enumerable.Range(0, sequences * blocks).OrderBy(i => (uint)i * 2654435761u)];
             for (int s = 0; s < sequences; s++)
             {
                 _batch.AddSequence(new int[tokens], context - tokens, order.AsSpan(s * blocks, blocks), 1);

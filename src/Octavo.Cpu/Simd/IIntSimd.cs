@@ -168,7 +168,7 @@ internal readonly unsafe struct IntSimd128 : IIntSimd<Vector128<float>, Vector12
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<int> ShiftLeftHalves(Vector128<int> value, int bits) => (value.AsInt16() << bits).AsInt32();
 
-    /// <remarks>No processor's own pair product here: two products of sign-extended lanes are the same integers anywhere.</remarks>
+    /// <summary>No processor's own pair product here: two products of sign-extended lanes are the same integers anywhere.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<int> MultiplyAddHalves(Vector128<int> left, Vector128<int> right) =>
         (((left << 16) >> 16) * ((right << 16) >> 16)) + ((left >> 16) * (right >> 16));

@@ -28,9 +28,10 @@ public static class ProcessorFeatures
     /// <summary>Names that OCTAVO_ISA may have; the variable caps the instruction set, for tests and diagnosis.</summary>
     public const string Variable = "OCTAVO_ISA";
 
-    /// <summary>The widest set that this processor and runtime have.</summary>
+    /// <summary>The widest set that this processor and runtime have, and the system lets a process make code for.</summary>
     public static InstructionSet Supported { get; } =
-        CpuFeatures.Avx512Vnni ? InstructionSet.Avx512Vnni
+        !MachineCode.IsAllowed ? InstructionSet.Portable
+        : CpuFeatures.Avx512Vnni ? InstructionSet.Avx512Vnni
         : CpuFeatures.Avx512 ? InstructionSet.Avx512
         : CpuFeatures.AvxVnni ? InstructionSet.AvxVnni
         : CpuFeatures.Avx2 ? InstructionSet.Avx2

@@ -73,6 +73,9 @@ internal readonly record struct AttentionLayout(KvLayout Kv)
     /// <summary>Bytes from one row's weights to the next: float32, or two bytes each.</summary>
     public int WeightStride => PartitionKeys * (Kv.Format == KvCacheFormat.Int8 ? 2 : sizeof(float));
 
+    /// <summary>Lines that <c>Gather</c> fetches ahead while it multiplies one row of words: half of a key's share of them.</summary>
+    public int FetchedByGather => Math.Max(1, Kv.KeyDim / (Kv.Format == KvCacheFormat.Int8 ? 64 : 32));
+
     /// <summary>Floats from one partial result to the next.</summary>
     public int PartialStride => PartialHeader + Kv.ValueDim;
 }

@@ -15,8 +15,7 @@ internal static unsafe class AttentionCode
     /// <summary>The table, or null where this machine cannot run such code.</summary>
     public static void** For(AttentionLayout layout, InstructionSet isa)
     {
-        bool able = isa >= InstructionSet.Avx512
-            && (layout.Kv.Format == KvCacheFormat.Int8 ? CpuFeatures.Avx512Vnni : CpuFeatures.Avx512);
+        bool able = isa >= (layout.Kv.Format == KvCacheFormat.Int8 ? InstructionSet.Avx512Vnni : InstructionSet.Avx512);
         return able ? (void**)Tables.GetOrAdd(layout, Make) : null;
     }
 

@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using Octavo.Cpu.Simd;
 
 namespace Octavo.Cpu.Kernels;
@@ -19,7 +20,7 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
     where TInt : struct
     where TIntSimd : struct, IIntSimd<TVector, TInt>
 {
-    private const int PartitionKeys = AttentionLayout.PartitionKeys;
+    private const int KeysAtOnce = AttentionLayout.PartitionKeys;
     private const int GroupKeys = KvLayout.GroupKeys;
 
     /// <summary>Computes the tile's partitions, and the rows' outputs where it has all of them.</summary>
@@ -27,7 +28,7 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
     {
         var layout = new AttentionLayout(tile.Cache.Layout);
         PackQueries(tile, layout, scratch);
-        int first = Math.Max(tile.FirstPartition, tile.FirstKey(0) / PartitionKeys);
+        int first = Math.Max(tile.FirstPartition, tile.FirstKey(0) / KeysAtOnce);
         if (tile.Partials == null)
         {
             ClearState(scratch.State, layout, tile.Rows);
@@ -37,12 +38,21 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
             ClearState(tile.Partials + ((long)tile.FirstPartition * tile.Rows * layout.PartialStride), layout, Math.Max(0, Math.Min(first, tile.EndPartition) - tile.FirstPartition) * tile.Rows);
         }
 
-        FindGroups(tile, first, scratch.NextKeys, keys: true);
+        FindGroups(tile, At(tile, first), scratch.NextKeys, keys: true);
         for (int partition = first; partition < tile.EndPartition; partition++)
         {
             scratch.SwapKeys();
-            FindGroups(tile, partition, scratch.Values, keys: false);
-            FindGroups(tile, Math.Min(partition + 1, tile.EndPartition - 1), scratch.NextKeys, keys: true);
+            int groups = FindGroups(tile, At(tile, partition), scratch.Values, keys: false);
+            PartitionKeys next = partition + 1 < tile.EndPartition ? At(tile, partition + 1) : tile.Next;
+            scratch.HasNext = !next.BlockTable.IsEmpty;
+            if (scratch.HasNext)
+            {
+                // Behind its last group the address is repeated: as many are fetched as there are groups here.
+                int found = FindGroups(tile, next, scratch.NextKeys, keys: true);
+                new Span<nint>(scratch.NextKeys + found, AttentionLayout.PartitionGroups - found).Fill((nint)scratch.NextKeys[found - 1]);
+            }
+
+            Fetching.Plan(layout, scratch, groups);
             for (int row = 0; row < tile.Rows; row += AttentionLayout.MostRows)
             {
                 int rows = Math.Min(AttentionLayout.MostRows, tile.Rows - row);
@@ -153,40 +163,39 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
         return new RowScale { Factor = largest / AttentionLayout.LargestQuery * factor, Offset = 128 * sum };
     }
 
-    private static void FindGroups(in AttentionTile tile, int partition, byte** pointers, bool keys)
+    private static PartitionKeys At(in AttentionTile tile, int partition) =>
+        new() { BlockTable = tile.BlockTable, KvHead = tile.KvHead, Partition = partition, NumKeys = tile.NumKeys };
+
+    /// <summary>Finds a partition's groups, and returns their number.</summary>
+    private static int FindGroups(in AttentionTile tile, PartitionKeys at, byte** pointers, bool keys)
     {
         KvCache cache = tile.Cache;
         int perBlock = cache.GroupsPerBlock;
         int size = keys ? cache.Layout.KeyGroupBytes : cache.Layout.ValueGroupBytes;
-        byte* first = keys ? cache.Keys(tile.Layer, tile.KvHead) : cache.Values(tile.Layer, tile.KvHead);
-        int start = partition * AttentionLayout.PartitionGroups;
-        int count = Math.Min(AttentionLayout.PartitionGroups, ((tile.NumKeys + GroupKeys - 1) / GroupKeys) - start);
+        byte* first = keys ? cache.Keys(tile.Layer) : cache.Values(tile.Layer);
+        int start = at.Partition * AttentionLayout.PartitionGroups;
+        int count = Math.Min(AttentionLayout.PartitionGroups, ((at.NumKeys + GroupKeys - 1) / GroupKeys) - start);
         int block = start / perBlock;
         int within = start % perBlock;
-        byte* pointer = null;
-        for (int i = 0; i < AttentionLayout.PartitionGroups; i++)
+        for (int i = 0; i < count; i++)
         {
-            // Behind the last group its address is repeated: what looks ahead may look there.
-            if (i < count)
+            pointers[i] = first + ((((((long)at.BlockTable[block] * cache.NumKvHeads) + at.KvHead) * perBlock) + within) * size);
+            if (++within == perBlock)
             {
-                pointer = first + ((((long)tile.BlockTable[block] * perBlock) + within) * size);
-                if (++within == perBlock)
-                {
-                    (within, block) = (0, block + 1);
-                }
+                (within, block) = (0, block + 1);
             }
-
-            pointers[i] = pointer;
         }
+
+        return count;
     }
 
     /// <summary>One partition for up to six rows.</summary>
     private static void Partition(
         in AttentionTile tile, AttentionLayout* layout, AttentionScratch scratch, void** code, int partition, int row, int rows, float* partials)
     {
-        int start = partition * PartitionKeys;
+        int start = partition * KeysAtOnce;
         int firstGroup = Math.Max(0, tile.FirstKey(row) - start) / GroupKeys;
-        int keys = Math.Min(PartitionKeys, tile.Position(row + rows - 1) + 1 - start);
+        int keys = Math.Min(KeysAtOnce, tile.Position(row + rows - 1) + 1 - start);
         int groups = ((keys + GroupKeys - 1) / GroupKeys) - firstGroup;
         if (groups <= 0)
         {
@@ -202,7 +211,7 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
             Operand = scratch.Queries + ((long)row * layout->QueryStride),
             Result = scratch.Scores,
             Scales = scratch.QueryScales + row,
-            Ahead = scratch.Values + firstGroup,
+            Ahead = scratch.AheadOfScore,
             Code = code,
             Rows = rows,
             Layout = layout,
@@ -210,7 +219,7 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
         TInner.Score(&call);
         for (int r = 0; r < rows; r++)
         {
-            float* scores = scratch.Scores + (r * PartitionKeys);
+            float* scores = scratch.Scores + (r * KeysAtOnce);
             int low = Math.Max(0, tile.FirstKey(row + r) - start);
             int high = Math.Min(groups * GroupKeys, tile.Position(row + r) + 1 - start);
             if (tile.Rule.SoftCap > 0 || tile.Slopes != null)
@@ -227,20 +236,21 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
                 (low, high) = (0, 0);
             }
 
-            Softmax(scores, low, high, groups, scratch.Values + firstGroup, layout, scratch, r, partial);
+            var fetching = new Fetching(scratch, layout->Kv, scratch.Values + firstGroup, groups, row == 0 ? r : -1, rows);
+            Softmax(scores, low, high, groups, scratch.Values + firstGroup, layout, scratch, r, partial, ref fetching);
         }
 
         call.Groups = scratch.Values + firstGroup;
         call.Operand = layout->Kv.Format == KvCacheFormat.Int8 ? scratch.Weights : (byte*)scratch.Scores;
         call.Result = partials + AttentionLayout.PartialHeader;
         call.Scales = scratch.WeightScales;
-        call.Ahead = scratch.NextKeys + firstGroup;
+        call.Ahead = scratch.AheadOfGather;
         TInner.Gather(&call);
     }
 
     /// <summary>Turns scores of the keys from low to high into weights, the others into zeros; leaves maximum and sum in the partial result.</summary>
     private static void Softmax(
-        float* scores, int low, int high, int groups, byte** values, AttentionLayout* layout, AttentionScratch scratch, int row, float* partial)
+        float* scores, int low, int high, int groups, byte** values, AttentionLayout* layout, AttentionScratch scratch, int row, float* partial, ref Fetching fetching)
     {
         int width = groups * GroupKeys;
         new Span<float>(scores, low).Fill(float.NegativeInfinity);
@@ -254,23 +264,25 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
         float max = low < high ? Largest(most) : 0f;
         partial[0] = low < high ? max : float.NegativeInfinity;
         partial[1] = layout->Kv.Format == KvCacheFormat.Int8
-            ? ScaledWeights(scores, groups, max, values, scratch, row, layout->WeightStride)
-            : Weights(scores, width, max);
+            ? ScaledWeights(scores, groups, max, values, scratch, row, layout->WeightStride, ref fetching)
+            : Weights(scores, groups, max, ref fetching);
     }
 
-    /// <summary><c>weight = 2^(score − max)</c>; returns their sum, lane by lane, then the lanes in order.</summary>
-    private static float Weights(float* scores, int width, float max)
+    /// <summary><c>weight = 2^(score − max)</c>; returns their sum, lane by lane, then the lanes in a fixed tree.</summary>
+    private static float Weights(float* scores, int groups, float max, ref Fetching fetching)
     {
         float* lanes = stackalloc float[GroupKeys];
         TVector offset = TSimd.Broadcast(max);
         for (int lane = 0; lane < GroupKeys; lane += TSimd.Count)
         {
             TVector sum = default;
-            for (int key = lane; key < width; key += GroupKeys)
+            for (int g = 0; g < groups; g++)
             {
-                TVector weight = Exponential.Of<TVector, TSimd, TInt, TIntSimd>(TSimd.Subtract(TSimd.Load(scores + key), offset));
-                TSimd.Store(weight, scores + key);
+                float* score = scores + (g * GroupKeys) + lane;
+                TVector weight = Exponential.Of<TVector, TSimd, TInt, TIntSimd>(TSimd.Subtract(TSimd.Load(score), offset));
+                TSimd.Store(weight, score);
                 sum = TSimd.Add(sum, weight);
+                fetching.Fetch();
             }
 
             TSimd.Store(sum, lanes + lane);
@@ -284,7 +296,7 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
     /// largest.
     /// </summary>
     private static float ScaledWeights(
-        float* scores, int groups, float max, byte** values, AttentionScratch scratch, int row, int stride)
+        float* scores, int groups, float max, byte** values, AttentionScratch scratch, int row, int stride, ref Fetching fetching)
     {
         float* lanes = stackalloc float[GroupKeys];
         TVector offset = TSimd.Broadcast(max);
@@ -304,6 +316,7 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
                 scaled = TIntSimd.ZeroBelow(scaled, x, TSimd.Broadcast(Exponential.Least));
                 most = TSimd.Max(most, scaled);
                 TSimd.Store(scaled, score);
+                fetching.Fetch();
             }
 
             TSimd.Store(sum, lanes + lane);
@@ -317,7 +330,7 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
             TIntSimd.Store(Round(TSimd.Load(scores + key), inverse), scratch.Integers + key);
         }
 
-        TInner.Pack(scratch.Integers, width, 8, scratch.Weights + ((long)row * stride), PartitionKeys);
+        TInner.Pack(scratch.Integers, width, 8, scratch.Weights + ((long)row * stride), KeysAtOnce);
         scratch.WeightScales[row] = new RowScale { Factor = inverse == 0f ? 0f : largest / AttentionLayout.LargestWeight };
         return Sum(lanes);
     }
@@ -332,24 +345,19 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
     {
         float* lanes = stackalloc float[GroupKeys];
         TSimd.Store(vector, lanes);
-        float largest = lanes[0];
-        for (int lane = 1; lane < TSimd.Count; lane++)
+        Vector128<float> most = Vector128.Load(lanes);
+        for (int lane = 4; lane < TSimd.Count; lane += 4)
         {
-            largest = Math.Max(largest, lanes[lane]);
+            most = Vector128.Max(most, Vector128.Load(lanes + lane));
         }
 
-        return largest;
+        return Math.Max(Math.Max(most[0], most[1]), Math.Max(most[2], most[3]));
     }
 
     private static float Sum(float* lanes)
     {
-        float sum = 0;
-        for (int lane = 0; lane < GroupKeys; lane++)
-        {
-            sum += lanes[lane];
-        }
-
-        return sum;
+        Vector128<float> sum = (Vector128.Load(lanes) + Vector128.Load(lanes + 4)) + (Vector128.Load(lanes + 8) + Vector128.Load(lanes + 12));
+        return (sum[0] + sum[1]) + (sum[2] + sum[3]);
     }
 
     private static void ClearState(float* state, AttentionLayout layout, int rows)

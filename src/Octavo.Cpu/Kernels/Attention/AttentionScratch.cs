@@ -18,7 +18,7 @@ internal sealed unsafe class AttentionScratch : IDisposable
         long weightScales = Take(Chunk * sizeof(RowScale));
         long partials = Take((long)Chunk * layout.PartialStride * sizeof(float));
         long integers = Take(Math.Max(AttentionLayout.PartitionKeys, layout.Kv.ValueDim) * sizeof(int));
-        long pointers = Take(3 * Pointers);
+        long pointers = Take(6 * Pointers);
         _memory = new NativeBuffer(offset);
         byte* memory = _memory.Pointer;
         Queries = memory + queries;
@@ -32,6 +32,8 @@ internal sealed unsafe class AttentionScratch : IDisposable
         Keys = (byte**)(memory + pointers);
         NextKeys = (byte**)(memory + pointers + Pointers);
         Values = (byte**)(memory + pointers + (2 * Pointers));
+        AheadOfScore = (byte**)(memory + pointers + (3 * Pointers));
+        AheadOfGather = (byte**)(memory + pointers + (4 * Pointers));
 
         long Take(long bytes)
         {
@@ -67,6 +69,15 @@ internal sealed unsafe class AttentionScratch : IDisposable
     public byte** NextKeys { get; private set; }
 
     public byte** Values { get; }
+
+    /// <summary>What each product fetches ahead, by group that it computes.</summary>
+    public byte** AheadOfScore { get; }
+
+    /// <summary>Twice as many: int8 values are gone through twice.</summary>
+    public byte** AheadOfGather { get; }
+
+    /// <summary>Whether <see cref="NextKeys"/> are those of a partition that this call computes next.</summary>
+    public bool HasNext { get; set; }
 
     public void SwapKeys()
     {

@@ -13,6 +13,19 @@ internal readonly record struct AttentionRule
     public float SoftCap { get; init; }
 }
 
+/// <summary>Where a partition's keys stand.</summary>
+internal readonly ref struct PartitionKeys
+{
+    public ReadOnlySpan<int> BlockTable { get; init; }
+
+    public int KvHead { get; init; }
+
+    public int Partition { get; init; }
+
+    /// <summary>Keys of the sequence, from position 0.</summary>
+    public int NumKeys { get; init; }
+}
+
 /// <summary>
 /// The rows of one call: neighbouring tokens of one sequence, all query heads of one key-value head; row <c>r</c> is token
 /// <c>r / Group</c>.
@@ -56,6 +69,9 @@ internal readonly unsafe ref struct AttentionTile
 
     /// <summary>Where partial results go, <c>[partition][row][PartialStride]</c>; null where this call finishes the rows.</summary>
     public float* Partials { get; init; }
+
+    /// <summary>The partition whose keys this worker reads next, in another call; its table is empty where that is not known.</summary>
+    public PartitionKeys Next { get; init; }
 
     public int Rows => NumTokens * Group;
 

@@ -15,10 +15,10 @@ internal readonly unsafe struct EmittedKernels : IInnerKernels
     public static void Gather(AttentionCall* call) =>
         ((delegate* unmanaged[SuppressGCTransition]<AttentionCall*, void>)call->Code[AttentionLayout.MostRows + call->Rows - 1])(call);
 
-    /// <remarks>
-    /// Bytes as <c>vpdpbusd</c> multiplies them, the high parts first. A query (7 bits) splits into signed parts, −64 to 63
-    /// the low one; a weight (8 bits) into unsigned ones.
-    /// </remarks>
+    /// <summary>
+    /// Packs bytes as <c>vpdpbusd</c> multiplies them, the high parts first. A query (7 bits) splits into signed parts, −64
+    /// to 63 the low one; a weight (8 bits) into unsigned ones.
+    /// </summary>
     public static void Pack(int* integers, int count, int bits, byte* destination, int lowPart)
     {
         Vector512<int> half = Vector512.Create(bits == 7 ? 64 : 0);

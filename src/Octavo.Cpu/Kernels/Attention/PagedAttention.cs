@@ -125,10 +125,14 @@ internal sealed unsafe class PagedAttention : IDisposable
         int headDim = _layout.Kv.HeadDim;
         int outputStride = _numHeads * headDim;
         int all = _numItems * kvHeads;
-        for (int next; (next = Interlocked.Increment(ref _next) - 1) < all;)
+        for (int next = Take(); next < all;)
         {
-            Item item = _items[next / kvHeads];
-            int kvHead = next % kvHeads;
+            // Who decodes takes its next item early and fetches that one's first keys with this one's last. Not near the
+            // end: there an item that waits for its owner might have been somebody else's.
+            int following = next < all - (4 * _workers) && _tiles[_items[next % _numItems].Tile].NumTokens == 1 ? Take() : -1;
+            // All tiles of a head before the next head: a prompt's tiles find its keys and values in the second-level cache.
+            Item item = _items[next % _numItems];
+            int kvHead = next / _numItems;
             Tile tile = _tiles[item.Tile];
             long firstHead = (long)kvHead * _group * headDim;
             long partialRows = (long)tile.NumTokens * _group * ((tile.NumKeys + AttentionLayout.PartitionKeys - 1) / AttentionLayout.PartitionKeys);
@@ -149,9 +153,11 @@ internal sealed unsafe class PagedAttention : IDisposable
                 Slopes = _slopes is null ? null : _slopes.Floats + ((long)kvHead * _group),
                 FirstPartition = item.First,
                 EndPartition = item.End,
+                Next = following >= 0 && following < all ? KeysOf(batch, following) : default,
                 Partials = tile.Ranges == 1 ? null : _partials.Floats + ((tile.PartialRow + (kvHead * partialRows)) * _layout.PartialStride),
             };
             _path.Run(work, _scratch[worker]);
+            next = following >= 0 ? following : Take();
             if (tile.Ranges > 1 && Interlocked.Decrement(ref _unfinished[(item.Tile * kvHeads) + kvHead]) == 0)
             {
                 // The last of the ranges merges them all, and makes the count ready for the next layer.
@@ -159,6 +165,21 @@ internal sealed unsafe class PagedAttention : IDisposable
                 _path.Finish(work, _scratch[worker]);
             }
         }
+    }
+
+    private int Take() => Interlocked.Increment(ref _next) - 1;
+
+    private PartitionKeys KeysOf(StepBatch batch, int next)
+    {
+        Item item = _items[next % _numItems];
+        Tile tile = _tiles[item.Tile];
+        return new PartitionKeys
+        {
+            BlockTable = batch.BlockTable(tile.Sequence),
+            KvHead = next / _numItems,
+            Partition = item.First,
+            NumKeys = tile.NumKeys,
+        };
     }
 
     public void Dispose()

@@ -91,7 +91,7 @@ internal readonly unsafe struct PlainFloatKernels<TElement, TVector, TSimd, TInt
 
         public void Clear() => (_a0, _a1, _a2, _a3) = (default, default, default, default);
 
-        public void Accumulate(in Operands rows, byte* lines, int stride, int steps)
+        public void Accumulate(Operands rows, byte* lines, int stride, int steps)
         {
             (TVector a0, TVector a1, TVector a2, TVector a3) = (_a0, _a1, _a2, _a3);
             float* r0 = rows.R0, r1 = rows.R1, r2 = rows.R2, r3 = rows.R3;
