@@ -93,6 +93,7 @@ internal static class CommandLine
             ServeCommand.Make(),
             InspectCommand.Make(),
             EvalCommand.Make(),
+            QuantizeCommand.Make(),
             BenchCommand.Make(),
         };
         foreach (Option option in root.Options)

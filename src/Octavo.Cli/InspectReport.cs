@@ -78,12 +78,16 @@ internal sealed record InspectReport
 
     private static long ParametersOf(Checkpoint checkpoint, Tensor tensor)
     {
-        string module = tensor.Name[..Math.Max(0, tensor.Name.LastIndexOf('.'))];
-        return checkpoint.FindQuantized(module + ".weight") is not { } quantized || tensor.Name.EndsWith(".bias", StringComparison.Ordinal)
-            ? tensor.ElementCount
-            : tensor.Name.EndsWith("weight", StringComparison.Ordinal) || tensor.Name.EndsWith("_packed", StringComparison.Ordinal)
-                ? (long)quantized.Rows * quantized.Columns
-                : 0;
+        int dot = Math.Max(0, tensor.Name.LastIndexOf('.'));
+        string module = tensor.Name[..dot];
+        string part = tensor.Name[dot..];
+        bool quantized = Array.Exists([".qweight", ".weight_packed", ".weight_scale"], suffix => checkpoint.Contains(module + suffix));
+        if (!quantized || part == ".bias")
+        {
+            return tensor.ElementCount;
+        }
+
+        return part is ".qweight" or ".weight_packed" or ".weight" && checkpoint.FindQuantized(module + ".weight") is { } matrix ? (long)matrix.Rows * matrix.Columns : 0;
     }
 
     private static string Positions(PositionSpec positions) => positions switch

@@ -51,7 +51,11 @@ internal sealed class DecoderMatrices
         ProjectOut = t.ProjectOut is null ? null : Plan(spec.HiddenSize, (t.ProjectOut, spec.EmbeddingSize));
         Layers = [.. t.Layers.Select(PlanLayer)];
         LinearTensors names = t.OutputHead ?? new LinearTensors(t.TokenEmbedding, null);
-        MatrixSource source = Source(names, spec.VocabSize, spec.EmbeddingSize);
+
+        // A tied head is an embedding, which is no linear layer to whoever quantized the checkpoint.
+        MatrixSource source = t.OutputHead is null && checkpoint is not null
+            ? new TensorMatrix(checkpoint.Get(t.TokenEmbedding), null)
+            : Source(names, spec.VocabSize, spec.EmbeddingSize);
         OutputHead = Fitted([names], source, source.Stored ?? (head is { } h ? LinearScheme.For(h, isa) : LinearScheme.ForHead(format, isa)));
     }
 

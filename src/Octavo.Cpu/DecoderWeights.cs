@@ -17,6 +17,12 @@ internal sealed unsafe class NormWeights : IDisposable
         _bias = names.Bias is null ? null : Load(checkpoint.Get(names.Bias));
     }
 
+    public NormWeights(ReadOnlySpan<float> weight, ReadOnlySpan<float> bias)
+    {
+        _weight = Copy(weight);
+        _bias = bias.IsEmpty ? null : Copy(bias);
+    }
+
     public float* Weight => _weight.Floats;
 
     public float* Bias => _bias is null ? null : _bias.Floats;
@@ -25,6 +31,13 @@ internal sealed unsafe class NormWeights : IDisposable
     {
         _weight.Dispose();
         _bias?.Dispose();
+    }
+
+    private static NativeBuffer Copy(ReadOnlySpan<float> values)
+    {
+        var buffer = NativeBuffer.OfFloats(values.Length);
+        values.CopyTo(new Span<float>(buffer.Floats, values.Length));
+        return buffer;
     }
 
     private static NativeBuffer Load(Tensor tensor)
@@ -145,7 +158,7 @@ internal sealed class DecoderWeights : IDisposable
         var linear = new Linear(matrix.Source, matrix.Scheme, _isa);
         _owned.Add(linear);
         Bytes += linear.Bytes;
-        _read += matrix.Names.Sum(n => _checkpoint.FindQuantized(n.Weight)?.ByteLength ?? _checkpoint.Get(n.Weight).ByteLength);
+        _read += matrix.Source.StoredBytes;
         _progress?.Report(new LoadProgress(Math.Min(_read, _total), _total));
         return linear;
     }

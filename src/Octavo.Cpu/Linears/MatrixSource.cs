@@ -14,6 +14,9 @@ internal abstract class MatrixSource
 
     public abstract bool HasBias { get; }
 
+    /// <summary>Bytes that the weights take where they are read from; for progress.</summary>
+    public virtual long StoredBytes => 0;
+
     /// <summary>Reads one output feature's weights; called by several threads at once.</summary>
     public abstract void ReadRow(int row, Span<float> destination);
 
@@ -77,6 +80,8 @@ internal sealed class TensorMatrix(Tensor weight, Tensor? bias) : MatrixSource
 
     public override bool HasBias => bias is not null;
 
+    public override long StoredBytes => weight.ByteLength;
+
     public override void ReadRow(int row, Span<float> destination) =>
         ElementConversion.ToFloat32(weight.Type, weight.Bytes((long)row * _rowBytes, _rowBytes), destination);
 
@@ -96,6 +101,8 @@ internal sealed class StackedMatrix(IReadOnlyList<MatrixSource> parts) : MatrixS
     public override int Columns => parts[0].Columns;
 
     public override bool HasBias => parts.Any(p => p.HasBias);
+
+    public override long StoredBytes => parts.Sum(p => p.StoredBytes);
 
     public override void ReadRow(int row, Span<float> destination)
     {
@@ -152,6 +159,8 @@ internal sealed class GatedMatrix(MatrixSource gate, MatrixSource up) : MatrixSo
     public override int Columns => gate.Columns;
 
     public override bool HasBias => gate.HasBias || up.HasBias;
+
+    public override long StoredBytes => gate.StoredBytes + up.StoredBytes;
 
     /// <summary>Rows of the woven matrix.</summary>
     public static int RowsFor(int features) => checked((features + Half - 1) / Half * PanelLayout.Width);

@@ -37,6 +37,8 @@ internal sealed class QuantizedSource : MatrixSource
 
     public override bool HasBias => _bias is not null;
 
+    public override long StoredBytes => _matrix.ByteLength;
+
     public override LinearScheme? Stored { get; }
 
     public override int[]? InputOrder { get; }
