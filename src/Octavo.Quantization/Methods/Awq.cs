@@ -22,24 +22,27 @@ public sealed record Awq(int Steps = 20, bool Clip = true)
             Apply(LinearRole.GateUp, (stack, s) => Smoothing.IntoNorm(layer.MlpNorm, stack, moments[LinearRole.GateUp], s));
         }
 
-        // A value head that several query heads share cannot be divided by each one's own numbers.
+        // Query heads that share a value head must be divided by the same numbers.
         FloatMatrix value = layer.Stacks[LinearRole.QueryKeyValue][2];
-        if (spec.NumHeads == spec.NumKvHeads && !value.HasBias)
+        if (!value.HasBias)
         {
-            Apply(LinearRole.Output, (stack, s) => Smoothing.IntoRows(value, stack, moments[LinearRole.Output], s));
+            Apply(
+                LinearRole.Output,
+                (stack, s) => Smoothing.IntoRows(value, stack, moments[LinearRole.Output], s, k => ValueRow(spec, k)),
+                k => ValueRow(spec, k));
         }
 
         // Both x and max(x, 0) scale as their argument does, and so does what a gate multiplies.
         FloatMatrix up = layer.Stacks[LinearRole.GateUp][^1];
         if (!up.HasBias && (spec.GatedMlp || spec.Activation == Activation.Relu))
         {
-            Apply(LinearRole.Down, (stack, s) => Smoothing.IntoRows(up, stack, moments[LinearRole.Down], s));
+            Apply(LinearRole.Down, (stack, s) => Smoothing.IntoRows(up, stack, moments[LinearRole.Down], s, k => k));
         }
 
-        void Apply(LinearRole role, Action<FloatMatrix[], float[]> fold)
+        void Apply(LinearRole role, Action<FloatMatrix[], float[]> fold, Func<int, int>? shared = null)
         {
             FloatMatrix[] stack = layer.Stacks[role];
-            if (Array.TrueForAll(stack, m => schemeOf(m) is not null) && Search(stack, moments[role], schemeOf(stack[0])!, observer) is { } s)
+            if (Array.TrueForAll(stack, m => schemeOf(m) is not null) && Search(stack, moments[role], schemeOf(stack[0])!, observer, shared) is { } s)
             {
                 fold(stack, s);
             }
@@ -71,8 +74,12 @@ public sealed record Awq(int Steps = 20, bool Clip = true)
         });
     }
 
+    /// <summary>The row of the value projection that an input of the output projection comes from.</summary>
+    private static int ValueRow(DecoderSpec spec, int k) =>
+        (k / spec.HeadDim / (spec.NumHeads / spec.NumKvHeads) * spec.HeadDim) + (k % spec.HeadDim);
+
     /// <summary>The best numbers to multiply columns with, or null where none are better than ones.</summary>
-    private float[]? Search(FloatMatrix[] stack, InputMoments moments, WeightScheme scheme, Observer observer)
+    private float[]? Search(FloatMatrix[] stack, InputMoments moments, WeightScheme scheme, Observer observer, Func<int, int>? shared)
     {
         float[] ones = new float[moments.Width];
         ones.AsSpan().Fill(1);
@@ -83,7 +90,7 @@ public sealed record Awq(int Steps = 20, bool Clip = true)
         {
             foreach (bool both in (ReadOnlySpan<bool>)[false, true])
             {
-                float[] s = Candidate(moments, weights, (double)step / Steps, both);
+                float[] s = Candidate(moments, weights, (double)step / Steps, both, shared);
                 double loss = Loss(stack, moments, scheme, observer, s);
                 if (loss < least)
                 {
@@ -96,13 +103,19 @@ public sealed record Awq(int Steps = 20, bool Clip = true)
     }
 
     /// <summary><c>s = X^α</c>, or <c>X^α / W^(1−α)</c>, its largest and smallest as far above as below one.</summary>
-    private static float[] Candidate(InputMoments moments, double[] weights, double ratio, bool both)
+    private static float[] Candidate(InputMoments moments, double[] weights, double ratio, bool both, Func<int, int>? shared)
     {
         double[] s = new double[moments.Width];
         for (int k = 0; k < s.Length; k++)
         {
             double x = Math.Max(moments.MeanMagnitude(k), 1e-8);
             s[k] = Math.Max(both ? Math.Pow(x, ratio) / Math.Pow(weights[k] + 1e-4, 1 - ratio) : Math.Pow(x, ratio), 1e-4);
+        }
+
+        if (shared is not null)
+        {
+            Dictionary<int, double> means = Enumerable.Range(0, s.Length).GroupBy(shared).ToDictionary(g => g.Key, g => Math.Exp(g.Average(k => Math.Log(s[k]))));
+            s = [.. Enumerable.Range(0, s.Length).Select(k => means[shared(k)])];
         }
 
         double middle = Math.Sqrt(s.Max() * s.Min());

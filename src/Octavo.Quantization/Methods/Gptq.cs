@@ -22,7 +22,7 @@ public sealed record Gptq(double Damping = 0.01, bool ActivationOrder = true, in
     {
         int n = matrix.Columns;
         int[] order = Order(moments);
-        float[] factor = InverseFactor(moments, order);
+        float[] factor = moments.FactorFor(this, () => InverseFactor(moments, order));
         var coded = CodedMatrix.For(matrix, scheme);
         const int RowsAtOnce = 8;
         Parallel.For(0, (matrix.Rows + RowsAtOnce - 1) / RowsAtOnce, batch =>

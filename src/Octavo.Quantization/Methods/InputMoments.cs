@@ -9,6 +9,7 @@ internal sealed unsafe class InputMoments(int width, bool withProducts)
     private readonly float[] _highest = new float[width];
     private readonly double[] _magnitudes = new double[width];
     private readonly double[] _products = withProducts ? new double[(long)width * width] : [];
+    private (Gptq For, float[] Factor)? _factor;
     private long _rows;
 
     public int Width => width;
@@ -54,10 +55,22 @@ internal sealed unsafe class InputMoments(int width, bool withProducts)
         return sum / Math.Max(1, _rows);
     }
 
+    /// <summary>The factor that GPTQ needs: matrices that share an input share it.</summary>
+    public float[] FactorFor(Gptq settings, Func<float[]> make)
+    {
+        if (_factor?.For != settings)
+        {
+            _factor = (settings, make());
+        }
+
+        return _factor!.Value.Factor;
+    }
+
     /// <summary>Divides each input by a number, as if the inputs had been so all along.</summary>
     public void Divide(ReadOnlySpan<float> by)
     {
         float[] divisors = by.ToArray();
+        _factor = null;
         for (int k = 0; k < width; k++)
         {
             _lowest[k] /= divisors[k];

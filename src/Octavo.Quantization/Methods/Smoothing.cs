@@ -53,13 +53,24 @@ internal static class Smoothing
     }
 
     /// <summary>Divides the rows of the matrix before, and multiplies the columns that read them.</summary>
-    public static void IntoRows(FloatMatrix before, FloatMatrix[] stack, InputMoments moments, float[] s)
+    /// <param name="before">The matrix before.</param>
+    /// <param name="stack">The matrices that read it.</param>
+    /// <param name="moments">What they are given.</param>
+    /// <param name="s">A number for each input.</param>
+    /// <param name="rowOf">The row that an input comes from; inputs of one row have the same number.</param>
+    public static void IntoRows(FloatMatrix before, FloatMatrix[] stack, InputMoments moments, float[] s, Func<int, int> rowOf)
     {
+        float[] divisors = new float[before.Rows];
+        for (int k = 0; k < s.Length; k++)
+        {
+            divisors[rowOf(k)] = s[k];
+        }
+
         Parallel.For(0, before.Rows, row =>
         {
             foreach (ref float w in before.Row(row))
             {
-                w /= s[row];
+                w /= divisors[row];
             }
         });
         MultiplyColumns(stack, s);
