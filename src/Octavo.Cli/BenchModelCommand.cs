@@ -52,9 +52,12 @@ internal sealed class BenchModelCommand
         List<StepMeasurement> steps = [];
         BenchOutput.Progress($"making the model, shape {shape.Name}");
         using var benchmark = new ModelBenchmark(shape, options, ModelPlan.AvailableMemory / 10 * 9);   // a tenth for everybody else
+        double before = MachineCeilings.MeasureReadBandwidth(options.Threads);
         foreach (StepMeasurement step in benchmark.Measure(BenchOutput.Progress))
         {
-            steps.Add(step);
+            double behind = MachineCeilings.MeasureReadBandwidth(options.Threads);
+            steps.Add(step with { ReadBandwidth = Math.Max(before, behind) });
+            before = behind;
             if (steps.Count % StepsBetweenLooks == 0)
             {
                 ceilings = Look(ceilings, options.Threads);

@@ -31,7 +31,7 @@ internal sealed record BenchModelReport(
         Table table = new Table
         {
             Title = new TableTitle($"shape {Shape.Name}, weights {Scheme} ({BenchOutput.Number(WeightBytes / MiB, 0)} MiB), cache {CacheName}"),
-            Caption = new TableTitle("bandwidth: of the measured read bandwidth; operations: of the peak of the weights' instruction"),
+            Caption = new TableTitle("bandwidth: of the read bandwidth measured just before and behind the step; operations: of the peak of the weights' instruction"),
         }.AddColumns("step", "sequences", "context", "tokens/s", "ms a step", "bandwidth, weights", "bandwidth, weights and cache", "operations");
         foreach (StepMeasurement step in Steps)
         {
@@ -41,8 +41,8 @@ internal sealed record BenchModelReport(
                 step.Context.ToString(CultureInfo.InvariantCulture),
                 BenchOutput.Number(step.TokensPerSecond, 1),
                 BenchOutput.Number(step.Seconds * 1e3, 2),
-                BenchOutput.Percent(step.WeightBytesPerSecond / Ceilings.ReadBandwidth),
-                BenchOutput.Percent(step.BytesPerSecond / Ceilings.ReadBandwidth),
+                BenchOutput.Percent(step.WeightBytesPerSecond / step.ReadBandwidth),
+                BenchOutput.Percent(step.BytesPerSecond / step.ReadBandwidth),
                 BenchOutput.Percent(step.OperationsPerSecond / Peak));
         }
 
@@ -98,8 +98,9 @@ internal sealed record BenchModelReport(
         json.WriteNumber("weight_bytes_per_second", step.WeightBytesPerSecond);
         json.WriteNumber("bytes_per_second", step.BytesPerSecond);
         json.WriteNumber("operations_per_second", step.OperationsPerSecond);
-        json.WriteNumber("weight_fraction_of_bandwidth", step.WeightBytesPerSecond / Ceilings.ReadBandwidth);
-        json.WriteNumber("fraction_of_bandwidth", step.BytesPerSecond / Ceilings.ReadBandwidth);
+        json.WriteNumber("read_bytes_per_second", step.ReadBandwidth);
+        json.WriteNumber("weight_fraction_of_bandwidth", step.WeightBytesPerSecond / step.ReadBandwidth);
+        json.WriteNumber("fraction_of_bandwidth", step.BytesPerSecond / step.ReadBandwidth);
         json.WriteNumber("fraction_of_peak", step.OperationsPerSecond / Peak);
         json.WriteEndObject();
     }

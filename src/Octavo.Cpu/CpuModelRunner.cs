@@ -45,6 +45,14 @@ public sealed unsafe class CpuModelRunner : IModelRunner
             _weights = Own(new DecoderWeights(spec, checkpoint, options, InstructionSet, progress, cancellation));
             _cache = Own(new KvCache(spec, options.KvCache, options.NumBlocks, options.BlockSize));
             _team = Own(new ThreadTeam(options.Threads ?? Environment.ProcessorCount));
+            if (_team.Nodes.Several)
+            {
+                foreach (Linear linear in _weights.Linears)
+                {
+                    linear.Place(_team.Nodes, _team.Count);
+                }
+            }
+
             _attention = Own(new PagedAttention(
                 spec, _cache, InstructionSet, _team.Count, options.MaxModelLen, options.MaxNumBatchedTokens));
             _forward = new Forward(spec, _weights, _cache, _attention, _team, options);

@@ -20,7 +20,7 @@ public sealed class BenchModelReportTests
         new ModelBenchmarkOptions { Weights = WeightFormat.BFloat16, KvCache = KvCacheFormat.BFloat16 },
         Ceilings,
         WeightBytes: 1_000_000,
-        [new StepMeasurement("decode", Sequences: 4, Context: 128, Tokens: 4, Seconds: 0.001, WeightBytes: 1_000_000, CacheBytes: 3_000_000, Operations: 50_000_000)],
+        [new StepMeasurement("decode", Sequences: 4, Context: 128, Tokens: 4, Seconds: 0.001, WeightBytes: 1_000_000, CacheBytes: 3_000_000, Operations: 50_000_000) { ReadBandwidth = 20e9 }],
         [new SkippedStep(64, 4096, 1L << 40)]);
 
     [Fact]
@@ -41,8 +41,8 @@ public sealed class BenchModelReportTests
         step.GetProperty("context").GetInt32().ShouldBe(128);
         step.GetProperty("seconds").GetDouble().ShouldBe(0.001);
         step.GetProperty("tokens_per_second").GetDouble().ShouldBe(4000, 1e-6);
-        step.GetProperty("weight_fraction_of_bandwidth").GetDouble().ShouldBe(1e9 / 40e9, 1e-9);
-        step.GetProperty("fraction_of_bandwidth").GetDouble().ShouldBe(4e9 / 40e9, 1e-9);
+        step.GetProperty("weight_fraction_of_bandwidth").GetDouble().ShouldBe(1e9 / 20e9, 1e-9);
+        step.GetProperty("fraction_of_bandwidth").GetDouble().ShouldBe(4e9 / 20e9, 1e-9);
         step.GetProperty("fraction_of_peak").GetDouble().ShouldBe(50e9 / 200e9, 1e-9);
         root.GetProperty("skipped")[0].GetProperty("cache_bytes").GetInt64().ShouldBe(1L << 40);
     }

@@ -17,6 +17,8 @@ public sealed unsafe class KernelTests
         ProcessorFeatures.Cap(InstructionSet.Avx512, "AVX2").ShouldBe(InstructionSet.Avx2);
         ProcessorFeatures.Cap(InstructionSet.Avx2, "avx512vnni").ShouldBe(InstructionSet.Avx2);
         ProcessorFeatures.Cap(InstructionSet.Avx512, "portable").ShouldBe(InstructionSet.Portable);
+        ProcessorFeatures.Cap(InstructionSet.Avx512Vnni, null).ShouldBe(InstructionSet.Avx512Vnni, "matrix registers are taken only where they are asked for");
+        ProcessorFeatures.Cap(InstructionSet.Avx512Vnni, "amx").ShouldBe(ProcessorFeatures.Has(InstructionSet.Amx) ? InstructionSet.Amx : InstructionSet.Avx512Vnni);
         Should.Throw<Engine.EngineConfigurationException>(() => ProcessorFeatures.Cap(InstructionSet.Avx512, "mmx")).Message.ShouldContain("avx2");
     }
 

@@ -168,13 +168,14 @@ public sealed unsafe class LinearTests
         }
     }
 
+    /// <summary>Integers are exact and float32 sums are one chain; only pairs of bfloat16 exist on one instruction set alone.</summary>
     [Fact]
-    public void Run_IntegerSchemes_AreTheSameBitsOnEveryInstructionSet()
+    public void Run_EachScheme_GivesTheSameBitsOnEveryInstructionSet()
     {
         var random = new Random(4);
         float[][] weights = [.. Enumerable.Range(0, 70).Select(_ => Row(random, 1030))];
-        float[][] x = [.. Enumerable.Range(0, 300).Select(_ => Row(random, 1030))];
-        foreach (LinearScheme scheme in Schemes.Where(s => s.Integer))
+        float[][] x = [.. Enumerable.Range(0, 140).Select(_ => Row(random, 1030))];
+        foreach (LinearScheme scheme in Schemes.Where(s => s.Input != InputCode.BFloat16))
         {
             float[]? first = null;
             foreach (InstructionSet isa in TestRunner.InstructionSets)

@@ -11,7 +11,7 @@ internal static class ByteDot
     public const int NibbleBias = 8;
 
     /// <summary>Whether there is an instruction for unsigned by signed bytes.</summary>
-    public static bool IsNative(InstructionSet isa) => isa is InstructionSet.Avx512Vnni or InstructionSet.AvxVnni;
+    public static bool IsNative(InstructionSet isa) => isa is InstructionSet.Amx or InstructionSet.Avx512Vnni or InstructionSet.AvxVnni;
 
     /// <summary>
     /// What 8-bit codes stand above their value in a panel: 128 where they must be unsigned, 0 where they are signed.

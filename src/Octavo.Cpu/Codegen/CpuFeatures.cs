@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
 
 namespace Octavo.Cpu.Codegen;
@@ -24,6 +25,7 @@ public static class CpuFeatures
         ("AVX-VNNI", 7, 1, 0, 4),
         ("AMX-INT8", 7, 0, 3, 25),
         ("AMX-BF16", 7, 0, 3, 22),
+        ("AMX-TILE", 7, 0, 3, 24),
     ];
 
     /// <summary>Features that matter here and whether the processor reports them; none on other than x86.</summary>
@@ -46,6 +48,22 @@ public static class CpuFeatures
 
     /// <summary>AVX-512 dot products of bfloat16, usable.</summary>
     public static bool Avx512Bf16 { get; } = Avx512 && Reports("AVX-512BF16");
+
+    /// <summary>Matrix registers for bytes and bfloat16, which Linux lets this process use; asked for when it is first read.</summary>
+    public static bool Amx => AmxPermission.Value;
+
+    private static Lazy<bool> AmxPermission { get; } = new(() =>
+        Avx512Vnni && Avx512Bf16 && Reports("AMX-TILE") && Reports("AMX-INT8") && Reports("AMX-BF16") && OperatingSystem.IsLinux() && RequestTileData());
+
+    /// <summary>Linux keeps the matrix registers of a process only if it asked for them (Documentation/arch/x86/xstate.rst).</summary>
+    private static bool RequestTileData()
+    {
+        const long archPrctl = 158, requestPermission = 0x1023, tileData = 18;
+        return syscall(archPrctl, requestPermission, tileData) == 0;
+    }
+
+    [DllImport("libc")]
+    private static extern long syscall(long number, long first, long second);
 
     private static bool Reports(string name) => Reported.Any(f => f.Name == name && f.Present);
 

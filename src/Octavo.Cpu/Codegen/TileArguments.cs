@@ -1,4 +1,6 @@
 using System.Runtime.InteropServices;
+using Iced.Intel;
+using static Iced.Intel.AssemblerRegisters;
 
 namespace Octavo.Cpu.Codegen;
 
@@ -49,4 +51,8 @@ internal unsafe struct TileArguments
 
     /// <summary>Bytes to go on in it at each turn of the loop; 0 fetches nothing new.</summary>
     public long PrefetchStep;
+
+    /// <summary>Where a field stands behind a pointer to the arguments.</summary>
+    public static AssemblerMemoryOperand Operand(AssemblerRegister64 arguments, string field) =>
+        __qword_ptr[arguments + (int)Marshal.OffsetOf<TileArguments>(field)];
 }

@@ -39,8 +39,6 @@ internal sealed class TileEmitter
     private static readonly AssemblerRegister64 ScaleStride = r14;
     private static readonly AssemblerRegister64 Prefetch = r15;
     private static readonly AssemblerRegister64 PrefetchStep = rbp;
-    private static readonly AssemblerRegister64[] Kept = [rbx, rbp, rdi, rsi, r12, r13, r14, r15];
-    private static readonly AssemblerRegisterXMM[] KeptOnWindows = [xmm6, xmm7, xmm8, xmm9, xmm10, xmm11, xmm12, xmm13, xmm14, xmm15];
 
     private readonly VectorAssembler _v;
     private readonly Assembler _c;
@@ -92,62 +90,21 @@ internal sealed class TileEmitter
     /// <summary>Writes the whole function.</summary>
     public void Emit()
     {
-        EmitEntry();
+        CallingConvention.Enter(_c, rax);
+        _c.mov(Stride, Argument(nameof(TileArguments.InputStride)));
+        _c.mov(ScaleStride, Argument(nameof(TileArguments.ScaleStride)));
+        _c.mov(Prefetch, Argument(nameof(TileArguments.Prefetch)));
+        _c.mov(PrefetchStep, Argument(nameof(TileArguments.PrefetchStep)));
         int passes = PanelLayout.Width / (2 * _v.Lanes);
         for (int pass = 0; pass < passes; pass++)
         {
             EmitPass(pass);
         }
 
-        EmitExit();
+        CallingConvention.Leave(_c);
     }
 
-    private static AssemblerMemoryOperand Argument(string field) =>
-        __qword_ptr[rax + (int)System.Runtime.InteropServices.Marshal.OffsetOf<TileArguments>(field)];
-
-    private void EmitEntry()
-    {
-        foreach (AssemblerRegister64 register in Kept)
-        {
-            _c.push(register);
-        }
-
-        if (OperatingSystem.IsWindows())
-        {
-            _c.sub(rsp, 16 * KeptOnWindows.Length);
-            for (int i = 0; i < KeptOnWindows.Length; i++)
-            {
-                _c.vmovups(__xmmword_ptr[rsp + (16 * i)], KeptOnWindows[i]);
-            }
-        }
-
-        _c.mov(rax, OperatingSystem.IsWindows() ? rcx : rdi);
-        _c.mov(Stride, Argument(nameof(TileArguments.InputStride)));
-        _c.mov(ScaleStride, Argument(nameof(TileArguments.ScaleStride)));
-        _c.mov(Prefetch, Argument(nameof(TileArguments.Prefetch)));
-        _c.mov(PrefetchStep, Argument(nameof(TileArguments.PrefetchStep)));
-    }
-
-    private void EmitExit()
-    {
-        _c.vzeroupper();
-        if (OperatingSystem.IsWindows())
-        {
-            for (int i = 0; i < KeptOnWindows.Length; i++)
-            {
-                _c.vmovups(KeptOnWindows[i], __xmmword_ptr[rsp + (16 * i)]);
-            }
-
-            _c.add(rsp, 16 * KeptOnWindows.Length);
-        }
-
-        foreach (AssemblerRegister64 register in Kept.Reverse())
-        {
-            _c.pop(register);
-        }
-
-        _c.ret();
-    }
+    private static AssemblerMemoryOperand Argument(string field) => TileArguments.Operand(rax, field);
 
     /// <summary>All groups for the features of one pair of vectors.</summary>
     private void EmitPass(int pass)

@@ -7,15 +7,28 @@ namespace Octavo.Cpu.Codegen;
 /// <summary>The tile kernels of one scheme: one function for each number of rows. Made once a process.</summary>
 internal sealed unsafe class TileKernels
 {
+    // A matrix register is loaded whole for however few rows there are.
+    private const int FewestRowsOfMatrices = 4;
+
     private static readonly ConcurrentDictionary<Key, Lazy<TileKernels>> Made = new();
 
     private readonly void*[] _byRows;
 
     private TileKernels(InstructionSet isa, PanelLayout layout)
     {
-        MostRows = TileEmitter.MostRows(TileEmitter.IsWide(isa));
-        _byRows = MachineCode.MakeAll(
-            [.. Enumerable.Range(1, MostRows).Select<int, Action<Iced.Intel.Assembler>>(rows => c => new TileEmitter(c, isa, layout, rows).Emit())]);
+        bool matrices = isa == InstructionSet.Amx && AmxTileEmitter.Takes(layout.Scheme);
+        MostRows = matrices ? AmxTileEmitter.MostRows : TileEmitter.MostRows(TileEmitter.IsWide(isa));
+        _byRows = MachineCode.MakeAll([.. Enumerable.Range(1, MostRows).Select<int, Action<Iced.Intel.Assembler>>(rows => c =>
+        {
+            if (matrices && rows >= FewestRowsOfMatrices)
+            {
+                new AmxTileEmitter(c, layout, rows).Emit();
+            }
+            else
+            {
+                new TileEmitter(c, isa, layout, rows).Emit();
+            }
+        })]);
     }
 
     /// <summary>Rows of the tallest tile.</summary>

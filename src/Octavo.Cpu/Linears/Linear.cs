@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Octavo.Cpu.Codegen;
+using Octavo.Cpu.Threading;
 
 namespace Octavo.Cpu.Linears;
 
@@ -44,6 +45,16 @@ internal sealed unsafe class Linear : IDisposable
         _rowBlock = (int)Math.Clamp(ActivationBytesInBlock / _layout.InputStride / _mostRows * _mostRows, _mostRows, MostRowsInBlock);
     }
 
+    /// <summary>Moves each member's panels to the memory beside it, on a machine with several nodes.</summary>
+    public void Place(NumaNodes nodes, int workers)
+    {
+        for (int worker = 0; worker < workers; worker++)
+        {
+            (int first, int end) = Share(worker, workers);
+            nodes.Place(_panels.Panel(first), (end - first) * _layout.PanelBytes, worker, workers);
+        }
+    }
+
     public int InFeatures => _layout.InFeatures;
 
     public int OutFeatures => _panels.OutFeatures;
@@ -65,8 +76,7 @@ internal sealed unsafe class Linear : IDisposable
     {
         byte* memory = stackalloc byte[(MostRowsInBlock * PanelLayout.Width * sizeof(float)) + 64];
         byte* sums = (byte*)(((nuint)memory + 63) & ~(nuint)63);
-        int first = (int)((long)_panels.Count * worker / workers);
-        int end = (int)((long)_panels.Count * (worker + 1) / workers);
+        (int first, int end) = Share(worker, workers);
         for (int row = 0; row < rows; row += _rowBlock)
         {
             int count = Math.Min(_rowBlock, rows - row);
@@ -79,6 +89,9 @@ internal sealed unsafe class Linear : IDisposable
     }
 
     public void Dispose() => _panels.Dispose();
+
+    private (int First, int End) Share(int worker, int workers) =>
+        ((int)((long)_panels.Count * worker / workers), (int)((long)_panels.Count * (worker + 1) / workers));
 
     private void RunPanel(int panel, ActivationBuffer x, int firstRow, int rows, byte* sums)
     {

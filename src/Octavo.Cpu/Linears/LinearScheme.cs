@@ -74,7 +74,7 @@ internal sealed record LinearScheme(
         isa);
 
     /// <summary>Whether bfloat16 weights meet bfloat16 activations on a machine; elsewhere they are widened to float32.</summary>
-    public static bool HasBFloat16Dots(InstructionSet isa) => isa == InstructionSet.Avx512Vnni && Codegen.CpuFeatures.Avx512Bf16;
+    public static bool HasBFloat16Dots(InstructionSet isa) => isa >= InstructionSet.Avx512Vnni && Codegen.CpuFeatures.Avx512Bf16;
 
     /// <summary>
     /// The same scheme with a group that divides <paramref name="inFeatures"/>: the largest divisor up to the one asked for.

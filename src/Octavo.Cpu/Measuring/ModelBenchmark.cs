@@ -44,6 +44,12 @@ public sealed record ModelBenchmarkOptions
 public sealed record StepMeasurement(
     string Phase, int Sequences, int Context, int Tokens, double Seconds, long WeightBytes, long CacheBytes, long Operations)
 {
+    /// <summary>
+    /// Bytes a second that the machine read just before or just after the step, whichever was more; 0 where nobody looked.
+    /// Where others use the memory, too, the limit moves within minutes.
+    /// </summary>
+    public double ReadBandwidth { get; init; }
+
     /// <summary>Tokens a second.</summary>
     public double TokensPerSecond => Tokens / Seconds;
 

@@ -20,6 +20,12 @@ public enum InstructionSet
 
     /// <summary>Sixteen lanes and dot products of bytes: AVX-512 with VNNI; those of bfloat16 where the processor has them.</summary>
     Avx512Vnni,
+
+    /// <summary>
+    /// As <see cref="Avx512Vnni"/>, and matrix registers (AMX) for 8-bit and bfloat16 tiles. Taken only where OCTAVO_ISA asks
+    /// for it: the kernels are tested instruction by instruction, but have not run on such a processor yet.
+    /// </summary>
+    Amx,
 }
 
 /// <summary>Which kernels this process takes, and why.</summary>
@@ -45,6 +51,7 @@ public static class ProcessorFeatures
     /// AVX-512 that lack AVX-VNNI.</summary>
     public static bool Has(InstructionSet isa) => isa switch
     {
+        InstructionSet.Amx => CpuFeatures.Amx,
         InstructionSet.Avx512Vnni => CpuFeatures.Avx512Vnni,
         InstructionSet.Avx512 => CpuFeatures.Avx512,
         InstructionSet.AvxVnni => CpuFeatures.AvxVnni,
@@ -56,14 +63,20 @@ public static class ProcessorFeatures
     {
         InstructionSet cap = name?.ToLowerInvariant() switch
         {
+            "amx" => InstructionSet.Amx,
             null or "" or "avx512vnni" => InstructionSet.Avx512Vnni,
             "avx512" => InstructionSet.Avx512,
             "avxvnni" => InstructionSet.AvxVnni,
             "avx2" => InstructionSet.Avx2,
             "portable" => InstructionSet.Portable,
             _ => throw new Engine.EngineConfigurationException(
-                $"{Variable}={name} is not an instruction set; use avx512vnni, avx512, avxvnni, avx2 or portable"),
+                $"{Variable}={name} is not an instruction set; use amx, avx512vnni, avx512, avxvnni, avx2 or portable"),
         };
+        if (cap == InstructionSet.Amx && supported == InstructionSet.Avx512Vnni && CpuFeatures.Amx)
+        {
+            return cap;
+        }
+
         cap = cap < supported ? cap : supported;
         return cap == InstructionSet.AvxVnni && !CpuFeatures.AvxVnni ? InstructionSet.Avx2 : cap;
     }

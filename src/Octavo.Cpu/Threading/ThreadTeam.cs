@@ -9,7 +9,8 @@ internal interface ITeamWork
 }
 
 /// <summary>
-/// A fixed team of threads: the caller is worker 0, the others wait for work. Members meet at barriers that spin briefly
+/// A fixed team of threads: the caller is worker 0, the others wait for work. On a machine with several memory nodes every
+/// member has a thread of its own that stays at its node, and the caller only waits. Members meet at barriers that spin briefly
 /// and then yield; between two pieces of work they spin briefly and then sleep, so an idle team uses no processor time.
 /// </summary>
 internal sealed class ThreadTeam : IDisposable
@@ -19,7 +20,8 @@ internal sealed class ThreadTeam : IDisposable
     private const int SpinsBeforeSleep = 400;
     private const int SpinsBeforeYield = 200;
 
-    private readonly Thread[] _threads;
+    private readonly int _firstOwn;          // the first member with a thread of its own
+    private readonly Thread[] _threads;      // from that member on
     private readonly SemaphoreSlim[] _wake;
     private readonly int[] _asleep;
     private ITeamWork? _work;
@@ -29,24 +31,29 @@ internal sealed class ThreadTeam : IDisposable
     private volatile ExceptionDispatchInfo? _failure;
     private volatile bool _disposed;
 
-    public ThreadTeam(int count)
+    public ThreadTeam(int count, NumaNodes? nodes = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(count);
         Count = count;
-        (_middle, _end) = (new Barrier(count), new Barrier(count));
-        _threads = new Thread[count - 1];
+        Nodes = nodes ?? NumaNodes.OfMachine;
+        _firstOwn = Nodes.Several ? 0 : 1;
+        (_middle, _end) = (new Barrier(count), new Barrier(count + (1 - _firstOwn)));
+        _threads = new Thread[count - _firstOwn];
         _wake = new SemaphoreSlim[count];
         _asleep = new int[count];
-        for (int worker = 1; worker < count; worker++)
+        for (int worker = _firstOwn; worker < count; worker++)
         {
             int number = worker;
             _wake[worker] = new SemaphoreSlim(0);
-            _threads[worker - 1] = new Thread(() => Loop(number)) { IsBackground = true, Name = $"octavo-{number}" };
-            _threads[worker - 1].Start();
+            _threads[worker - _firstOwn] = new Thread(() => Loop(number)) { IsBackground = true, Name = $"octavo-{number}" };
+            _threads[worker - _firstOwn].Start();
         }
     }
 
-    /// <summary>Members, the caller included.</summary>
+    /// <summary>The memory nodes that the members are at.</summary>
+    public NumaNodes Nodes { get; }
+
+    /// <summary>Members.</summary>
     public int Count { get; }
 
     /// <summary>Runs the work on every member and returns when all are done; rethrows the first failure.</summary>
@@ -55,7 +62,11 @@ internal sealed class ThreadTeam : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         _work = work;
         Start();
-        RunGuarded(work, 0);
+        if (_firstOwn > 0)
+        {
+            RunGuarded(work, 0);
+        }
+
         _end.Wait(this, opensOnFailure: false);
         if (_failure is { } failure)
         {
@@ -88,7 +99,7 @@ internal sealed class ThreadTeam : IDisposable
             thread.Join();
         }
 
-        foreach (SemaphoreSlim semaphore in _wake.Skip(1))
+        foreach (SemaphoreSlim semaphore in _wake.Skip(_firstOwn))
         {
             semaphore.Dispose();
         }
@@ -97,7 +108,7 @@ internal sealed class ThreadTeam : IDisposable
     private void Start()
     {
         Interlocked.Increment(ref _generation);
-        for (int worker = 1; worker < Count; worker++)
+        for (int worker = _firstOwn; worker < Count; worker++)
         {
             if (Interlocked.Exchange(ref _asleep[worker], 0) == 1)
             {
@@ -108,6 +119,11 @@ internal sealed class ThreadTeam : IDisposable
 
     private void Loop(int worker)
     {
+        if (Nodes.Several)
+        {
+            Nodes.Pin(worker, Count);
+        }
+
         int seen = 0;
         while (true)
         {
