@@ -87,7 +87,8 @@ internal sealed unsafe class CalibrationStreams : IDisposable
             {
                 if (!moments.TryGetValue(role, out InputMoments? of))
                 {
-                    moments.Add(role, of = new InputMoments(width, withProducts));
+                    of = new InputMoments(width, withProducts);
+                    moments.Add(role, of);
                 }
 
                 of.Add(x, rows);

@@ -86,7 +86,6 @@ internal sealed unsafe class LayerPass : IDisposable
     public void Run(LayerWeights w, float* hidden, int tokens, InputTap? tap = null)
     {
         bool before = _spec.NormPlacement == NormPlacement.Pre;
-        int queries = _spec.NumHeads * _spec.HeadDim;
         float* x = before ? Norm(w.AttentionNorm, hidden, _normed.Floats, tokens) : hidden;
         Multiply(LinearRole.QueryKeyValue, w.QueryKeyValue, x, tokens, new LinearOutput(_qkv.Floats, _qkvWidth, _qkvWidth), tap);
         Attend(tokens);

@@ -333,7 +333,7 @@ public sealed class QuantizerTests : IDisposable
     private static async Task<JsonElement?> ReadInPythonAsync(string directory, params string[] layers)
     {
         string script = Path.Combine(Repository.Root!, "tests", "Octavo.Quantization.Tests", "read_compressed_tensors.py");
-        var start = new ProcessStartInfo("python3", [script, directory, .. layers]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("python3", [script, directory, .. layers]) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
         Process python;
         try
         {
@@ -372,7 +372,7 @@ public sealed class QuantizerTests : IDisposable
     {
         try
         {
-            using Process process = Process.Start(new ProcessStartInfo(name, arguments) { RedirectStandardError = true })!;
+            using Process process = Process.Start(new ProcessStartInfo(name, arguments) { UseShellExecute = false, RedirectStandardError = true })!;
             process.WaitForExit();
             return process.ExitCode == 0;
         }

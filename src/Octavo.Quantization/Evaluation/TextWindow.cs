@@ -24,11 +24,13 @@ public sealed record TextWindow(int Document, int[] Ids, int FirstScored)
         {
             int[] ids = documents[document];
             int scored = 1;
-            for (int begin = 0; scored < ids.Length; begin += stride)
+            int begin = 0;
+            while (scored < ids.Length)
             {
                 int end = Math.Min(begin + length, ids.Length);
                 windows.Add(new TextWindow(document, ids[begin..end], scored - begin));
                 scored = end;
+                begin += stride;
             }
         }
 

@@ -58,12 +58,9 @@ internal sealed unsafe class InputMoments(int width, bool withProducts)
     /// <summary>The factor that GPTQ needs: matrices that share an input share it.</summary>
     public float[] FactorFor(Gptq settings, Func<float[]> make)
     {
-        if (_factor?.For != settings)
-        {
-            _factor = (settings, make());
-        }
-
-        return _factor!.Value.Factor;
+        (Gptq For, float[] Factor) factor = _factor is { } made && made.For == settings ? made : (settings, make());
+        _factor = factor;
+        return factor.Factor;
     }
 
     /// <summary>Divides each input by a number, as if the inputs had been so all along.</summary>
