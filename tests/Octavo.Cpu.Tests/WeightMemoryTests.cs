@@ -23,6 +23,15 @@ public sealed partial class WeightMemoryTests
         ratio.ShouldBeLessThanOrEqualTo(most);
     }
 
+    [Fact]
+    public void NotesFor_GroupsThatDoNotDivide_NameTheGroupsTaken()
+    {
+        DecoderSpec spec = RandomModel.Describe(ModelShape.All.Single(s => s.Name == "135m"), 64);
+
+        CpuModelRunner.NotesFor(spec, WeightFormat.Int8).ShouldBe(["matrices of 576 inputs: groups of 96, because 128 does not divide them"]);
+        CpuModelRunner.NotesFor(spec, WeightFormat.BFloat16).ShouldBeEmpty();
+    }
+
     /// <summary>What is promised before loading is what the process then holds.</summary>
     [Theory]
     [InlineData(WeightFormat.BFloat16)]
