@@ -12,7 +12,7 @@ fail() { echo "error: $*" >&2; exit 1; }
 rm -rf "$packages"
 dotnet pack "$root" -c Release -v quiet
 
-for library in Octavo Octavo.Cpu Octavo.Engine Octavo.Formats Octavo.Models Octavo.Server Octavo.Text Octavo.Cli; do
+for library in Octavo Octavo.Cpu Octavo.Engine Octavo.Formats Octavo.Models Octavo.Quantization Octavo.Server Octavo.Text Octavo.Cli; do
   package=$(ls "$packages/$library".[0-9]*.nupkg)
   [ -f "${package%.nupkg}.snupkg" ] || fail "$library has no symbols"
   files=$(unzip -Z1 "$package")

@@ -6,6 +6,7 @@ using System.Reflection;
 using Octavo.Engine;
 using Octavo.Formats;
 using Octavo.Models;
+using Octavo.Quantization;
 using Octavo.Text;
 
 namespace Octavo.Cli;
@@ -70,7 +71,7 @@ internal static class CommandLine
             return Fail(ExitCode.Usage, $"{e.File} is missing" + (canDoWithout ? $"; {EngineArguments.SkipTokenizerInit} takes and gives token ids without it" : string.Empty));
         }
         catch (Exception e) when (e is UsageException or EngineConfigurationException or CheckpointException
-            or UnsupportedModelException or TokenizerFormatException or ChatTemplateException or InvalidRequestException)
+            or UnsupportedModelException or TokenizerFormatException or ChatTemplateException or InvalidRequestException or QuantizationException)
         {
             return Fail(ExitCode.Usage, e.Message);
         }
@@ -91,6 +92,8 @@ internal static class CommandLine
             ChatCommand.Make(),
             ServeCommand.Make(),
             InspectCommand.Make(),
+            EvalCommand.Make(),
+            QuantizeCommand.Make(),
             BenchCommand.Make(),
         };
         foreach (Option option in root.Options)

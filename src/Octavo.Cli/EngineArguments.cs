@@ -30,6 +30,13 @@ internal sealed class EngineArguments
     private readonly Option<string?> _quantization = OptionKinds.Text(
         "--quantization", string.Join('|', ModelPlan.QuantizationSchemes), "Scheme that the weights are converted to while loading. [default: none, see --dtype]");
 
+    private readonly Option<HeadQuantization> _quantizeHead = OptionKinds.Choice(
+        "--quantize-head",
+        "What --quantization does to the output head: auto gives it the layers' scheme but eight bits at least, never keeps it as stored, always takes the layers' scheme. The embedding is always kept.",
+        ("auto", HeadQuantization.Auto),
+        ("never", HeadQuantization.Never),
+        ("always", HeadQuantization.Always));
+
     private readonly Option<int?> _maxModelLen = OptionKinds.Integer(
         "--max-model-len", "Longest sequence, prompt and answer together, in tokens. Less needs less memory. [default: the model's own]");
 
@@ -73,7 +80,7 @@ internal sealed class EngineArguments
     {
         Option[] all =
         [
-            _dtype, _kvCacheDtype, _quantization, _maxModelLen, _maxNumSeqs, _maxNumBatchedTokens, _blockSize, _kvCacheMemory,
+            _dtype, _kvCacheDtype, _quantization, _quantizeHead, _maxModelLen, _maxNumSeqs, _maxNumBatchedTokens, _blockSize, _kvCacheMemory,
             _noPrefixCaching, _seed, _threads, _skipTokenizerInit, _generationConfig, _maxLogprobs,
         ];
         foreach (Option option in all.Where(o => !except.Contains(o.Name)))
@@ -100,6 +107,7 @@ internal sealed class EngineArguments
             Dtype = result.GetValue(_dtype),
             KvCacheDtype = result.GetValue(_kvCacheDtype),
             Quantization = result.GetValue(_quantization),
+            QuantizeHead = result.GetValue(_quantizeHead),
             MaxModelLen = result.GetValue(_maxModelLen),
             MaxNumSeqs = result.GetValue(_maxNumSeqs) ?? defaults.MaxNumSeqs,
             MaxNumBatchedTokens = batchedTokens,

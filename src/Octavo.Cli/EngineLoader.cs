@@ -24,7 +24,13 @@ internal static class EngineLoader
 
         try
         {
-            return await loading.ConfigureAwait(false);
+            AsyncEngine engine = await loading.ConfigureAwait(false);
+            foreach (string note in showProgress ? engine.Model.Notes : [])
+            {
+                await Terminal.Error.WriteLineAsync("note: " + note).ConfigureAwait(false);
+            }
+
+            return engine;
         }
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
         {

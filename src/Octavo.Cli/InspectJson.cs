@@ -78,6 +78,14 @@ internal static class InspectJson
         json.WriteStartObject("memory");
         json.WriteNumber("checkpoint_bytes", report.CheckpointBytes);
         json.WriteString("weights", NameOf(plan.Weights));
+        json.WriteString("stored_quantization", plan.StoredQuantization);
+        json.WriteStartArray("notes");
+        foreach (string note in plan.Notes)
+        {
+            json.WriteStringValue(note);
+        }
+
+        json.WriteEndArray();
         json.WriteStartObject("weight_bytes");
         foreach ((WeightFormat format, long bytes) in report.WeightBytes)
         {

@@ -20,8 +20,8 @@ internal sealed record InspectReport
     /// <summary>Bytes of the packed weights in each format they can be loaded in.</summary>
     public required IReadOnlyDictionary<WeightFormat, long> WeightBytes { get; init; }
 
-    /// <summary>Parameters, each counted once.</summary>
-    public long Parameters => Tensors.Sum(t => t.Shape.Aggregate(1L, (product, d) => product * d));
+    /// <summary>Parameters, each counted once, however many share a word; scales and zero-points are none.</summary>
+    public required long Parameters { get; init; }
 
     /// <summary>Bytes of a block of the key-value cache.</summary>
     public long BytesPerBlock => CpuModelRunner.BytesPerBlock(Plan.Spec, Plan.KvCache, Plan.BlockSize);
@@ -62,14 +62,32 @@ internal sealed record InspectReport
     {
         ModelDirectory directory = ModelDirectory.Open(model);
         using Checkpoint checkpoint = directory.OpenCheckpoint();
-        ModelInfo plan = ModelPlan.Make(directory, ModelCatalog.Describe(directory, checkpoint), options);
+        ModelInfo plan = ModelPlan.Make(directory, ModelCatalog.Describe(directory, checkpoint), checkpoint, options);
         return new InspectReport
         {
             Plan = plan,
             Tensors = [.. checkpoint.Tensors.Values.Select(TensorRow.Of).Order(TensorRow.NaturalOrder)],
             CheckpointBytes = checkpoint.TotalBytes,
-            WeightBytes = Enum.GetValues<WeightFormat>().ToDictionary(f => f, f => CpuModelRunner.WeightBytesFor(plan.Spec, f)),
+            WeightBytes = checkpoint.Quantization is null
+                ? Enum.GetValues<WeightFormat>().ToDictionary(
+                    f => f, f => f == plan.Weights ? plan.WeightBytes : CpuModelRunner.WeightBytesFor(plan.Spec, f))
+                : new Dictionary<WeightFormat, long> { [plan.Weights] = plan.WeightBytes },
+            Parameters = checkpoint.Tensors.Values.Sum(t => ParametersOf(checkpoint, t)),
         };
+    }
+
+    private static long ParametersOf(Checkpoint checkpoint, Tensor tensor)
+    {
+        int dot = Math.Max(0, tensor.Name.LastIndexOf('.'));
+        string module = tensor.Name[..dot];
+        string part = tensor.Name[dot..];
+        bool quantized = Array.Exists([".qweight", ".weight_packed", ".weight_scale"], suffix => checkpoint.Contains(module + suffix));
+        if (!quantized || part == ".bias")
+        {
+            return tensor.ElementCount;
+        }
+
+        return part is ".qweight" or ".weight_packed" or ".weight" && checkpoint.FindQuantized(module + ".weight") is { } matrix ? (long)matrix.Rows * matrix.Columns : 0;
     }
 
     private static string Positions(PositionSpec positions) => positions switch

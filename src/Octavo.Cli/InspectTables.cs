@@ -69,7 +69,17 @@ internal static class InspectTables
     private static IEnumerable<(string Name, string Value)> Memory(InspectReport report)
     {
         ModelInfo plan = report.Plan;
-        foreach ((WeightFormat format, long bytes) in report.WeightBytes)
+        if (plan.StoredQuantization is { } stored)
+        {
+            yield return ("weights as stored", $"{ByteSize.Format(plan.WeightBytes)}: {stored}; the rest in {InspectJson.NameOf(plan.Weights)}");
+        }
+
+        foreach (string note in plan.Notes)
+        {
+            yield return ("  note", note);
+        }
+
+        foreach ((WeightFormat format, long bytes) in report.WeightBytes.Where(_ => plan.StoredQuantization is null))
         {
             yield return ($"weights in {InspectJson.NameOf(format)}", ByteSize.Format(bytes) + (format == plan.Weights ? "  (chosen)" : string.Empty));
         }

@@ -42,7 +42,7 @@ public sealed unsafe class CpuModelRunner : IModelRunner
         var made = new Stack<IDisposable>();
         try
         {
-            _weights = Own(new DecoderWeights(spec, checkpoint, options.Weights, InstructionSet, progress, cancellation));
+            _weights = Own(new DecoderWeights(spec, checkpoint, options, InstructionSet, progress, cancellation));
             _cache = Own(new KvCache(spec, options.KvCache, options.NumBlocks, options.BlockSize));
             _team = Own(new ThreadTeam(options.Threads ?? Environment.ProcessorCount));
             if (_team.Nodes.Several)
@@ -106,6 +106,9 @@ public sealed unsafe class CpuModelRunner : IModelRunner
     /// <inheritdoc/>
     public int MaxNumBatchedTokens => Options.MaxNumBatchedTokens;
 
+    /// <summary>The weights, for measuring layer by layer.</summary>
+    internal DecoderWeights Weights => _weights;
+
     /// <summary>The key-value cache, for measuring.</summary>
     internal KvCache Cache => _cache;
 
@@ -114,41 +117,18 @@ public sealed unsafe class CpuModelRunner : IModelRunner
         KvLayout.BytesPerBlock(spec, format, blockSize);
 
     /// <summary>Bytes that the packed weights of a decoder take; a loaded runner's <see cref="WeightBytes"/>.</summary>
-    public static long WeightBytesFor(DecoderSpec spec, WeightFormat format)
-    {
-        InstructionSet isa = ProcessorFeatures.Selected;
-        var scheme = LinearScheme.For(format, isa);
-        DecoderTensors t = spec.Tensors;
-        int queries = spec.NumHeads * spec.HeadDim;
-        int keys = spec.NumKvHeads * spec.HeadDim;
-        long total = Bytes(LinearScheme.ForHead(format, isa), spec.VocabSize, spec.EmbeddingSize, t.OutputHead);
-        total += t.ProjectIn is null ? 0 : Bytes(scheme, spec.HiddenSize, spec.EmbeddingSize, t.ProjectIn);
-        total += t.ProjectOut is null ? 0 : Bytes(scheme, spec.EmbeddingSize, spec.HiddenSize, t.ProjectOut);
-        foreach (LayerTensors layer in t.Layers)
-        {
-            // Stacked as DecoderWeights stacks them: what shares an input is one matrix.
-            total += Bytes(scheme, queries + (2 * keys), spec.HiddenSize, layer.Query, layer.Key, layer.Value);
-            total += Bytes(scheme, spec.HiddenSize, queries, layer.Output);
-            total += layer.Gate is null
-                ? Bytes(scheme, spec.IntermediateSize, spec.HiddenSize, layer.Up)
-                : Bytes(scheme, GatedMatrix.RowsFor(spec.IntermediateSize), spec.HiddenSize, layer.Gate, layer.Up);
-            total += Bytes(scheme, spec.HiddenSize, spec.IntermediateSize, layer.Down);
-        }
+    /// <param name="spec">The decoder.</param>
+    /// <param name="format">The format of what the checkpoint does not store quantized.</param>
+    /// <param name="head">The format of the output head; null leaves it to the format's policy.</param>
+    /// <param name="checkpoint">The checkpoint, where weights may be quantized in it already.</param>
+    public static long WeightBytesFor(DecoderSpec spec, WeightFormat format, WeightFormat? head = null, Checkpoint? checkpoint = null) =>
+        new DecoderMatrices(spec, checkpoint, format, head, ProcessorFeatures.Selected).All.Sum(m => m.Bytes);
 
-        return total;
-
-        static long Bytes(LinearScheme scheme, long outFeatures, int inFeatures, params ReadOnlySpan<LinearTensors?> stack)
-        {
-            bool biased = false;
-            foreach (LinearTensors? part in stack)
-            {
-                biased |= part?.Bias is not null;
-            }
-
-            (long weights, long bias) = PackedPanels.BytesFor(outFeatures, inFeatures, biased, scheme);
-            return weights + bias;
-        }
-    }
+    /// <summary>What loading would not do exactly as the checkpoint or the format asks, in words: groups that do not divide
+    /// a matrix, stacked matrices of several schemes.</summary>
+    /// <inheritdoc cref="WeightBytesFor"/>
+    public static IReadOnlyList<string> NotesFor(DecoderSpec spec, WeightFormat format, WeightFormat? head = null, Checkpoint? checkpoint = null) =>
+        new DecoderMatrices(spec, checkpoint, format, head, ProcessorFeatures.Selected).Notes;
 
     /// <summary>Bytes of the buffers that a step of so many tokens passes through (those of <see cref="Forward"/>).</summary>
     public static long ActivationBytesFor(DecoderSpec spec, int maxTokens)

@@ -5,8 +5,11 @@ namespace Octavo.Cpu;
 /// <summary>How a model is laid out and run on this processor.</summary>
 public sealed record CpuRunnerOptions
 {
-    /// <summary>How weights are stored; arithmetic is float32.</summary>
+    /// <summary>How weights are stored that the checkpoint does not store quantized already; those stay as they are.</summary>
     public required WeightFormat Weights { get; init; }
+
+    /// <summary>How the output head is stored; null takes that of the weights, but never fewer than eight bits.</summary>
+    public WeightFormat? Head { get; init; }
 
     /// <summary>How keys and values are stored.</summary>
     public required KvCacheFormat KvCache { get; init; }

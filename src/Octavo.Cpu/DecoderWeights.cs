@@ -17,6 +17,12 @@ internal sealed unsafe class NormWeights : IDisposable
         _bias = names.Bias is null ? null : Load(checkpoint.Get(names.Bias));
     }
 
+    public NormWeights(ReadOnlySpan<float> weight, ReadOnlySpan<float> bias)
+    {
+        _weight = Copy(weight);
+        _bias = bias.IsEmpty ? null : Copy(bias);
+    }
+
     public float* Weight => _weight.Floats;
 
     public float* Bias => _bias is null ? null : _bias.Floats;
@@ -25,6 +31,13 @@ internal sealed unsafe class NormWeights : IDisposable
     {
         _weight.Dispose();
         _bias?.Dispose();
+    }
+
+    private static NativeBuffer Copy(ReadOnlySpan<float> values)
+    {
+        var buffer = NativeBuffer.OfFloats(values.Length);
+        values.CopyTo(new Span<float>(buffer.Floats, values.Length));
+        return buffer;
     }
 
     private static NativeBuffer Load(Tensor tensor)
@@ -59,7 +72,6 @@ internal sealed class DecoderWeights : IDisposable
 {
     private readonly List<IDisposable> _owned = [];
     private readonly Checkpoint _checkpoint;
-    private readonly LinearScheme _scheme;
     private readonly InstructionSet _isa;
     private readonly IProgress<LoadProgress>? _progress;
     private readonly CancellationToken _cancellation;
@@ -69,24 +81,24 @@ internal sealed class DecoderWeights : IDisposable
     public DecoderWeights(
         DecoderSpec spec,
         Checkpoint checkpoint,
-        WeightFormat format,
+        CpuRunnerOptions options,
         InstructionSet isa,
         IProgress<LoadProgress>? progress,
         CancellationToken cancellation)
     {
         (_checkpoint, _isa, _progress, _cancellation) = (checkpoint, isa, progress, cancellation);
-        _scheme = LinearScheme.For(format, isa);
         _total = checkpoint.TotalBytes;
         try
         {
             DecoderTensors t = spec.Tensors;
             TokenEmbedding = new TensorMatrix(checkpoint.Get(t.TokenEmbedding), null);
             PositionEmbedding = t.PositionEmbedding is null ? null : new TensorMatrix(checkpoint.Get(t.PositionEmbedding), null);
-            ProjectIn = t.ProjectIn is null ? null : Pack(t.ProjectIn);
-            Layers = [.. t.Layers.Select(LoadLayer)];
+            var matrices = new DecoderMatrices(spec, checkpoint, options.Weights, options.Head, isa);
+            ProjectIn = matrices.ProjectIn is null ? null : Pack(matrices.ProjectIn);
+            Layers = [.. t.Layers.Zip(matrices.Layers, LoadLayer)];
             FinalNorm = t.FinalNorm is null ? null : Norm(t.FinalNorm);
-            ProjectOut = t.ProjectOut is null ? null : Pack(t.ProjectOut);
-            OutputHead = Pack(LinearScheme.ForHead(format, isa), Source(t.OutputHead ?? new LinearTensors(t.TokenEmbedding, null)));
+            ProjectOut = matrices.ProjectOut is null ? null : Pack(matrices.ProjectOut);
+            OutputHead = Pack(matrices.OutputHead);
         }
         catch
         {
@@ -125,12 +137,12 @@ internal sealed class DecoderWeights : IDisposable
         }
     }
 
-    private LayerWeights LoadLayer(LayerTensors layer) => new(
-        Norm(layer.AttentionNorm),
-        Pack(layer.Query, layer.Key, layer.Value),
+    private LayerWeights LoadLayer(LayerTensors names, PlannedLayer layer) => new(
+        Norm(names.AttentionNorm),
+        Pack(layer.QueryKeyValue),
         Pack(layer.Output),
-        Norm(layer.MlpNorm),
-        layer.Gate is null ? Pack(layer.Up) : Pack(_scheme, new GatedMatrix(Source(layer.Gate), Source(layer.Up))),
+        Norm(names.MlpNorm),
+        Pack(layer.GateUp),
         Pack(layer.Down));
 
     private NormWeights Norm(NormTensors names)
@@ -140,23 +152,14 @@ internal sealed class DecoderWeights : IDisposable
         return norm;
     }
 
-    private Linear Pack(params IReadOnlyList<LinearTensors> stack) =>
-        Pack(_scheme, stack is [var one] ? Source(one) : new StackedMatrix([.. stack.Select(Source)]));
-
-    private Linear Pack(LinearScheme scheme, MatrixSource source)
+    private Linear Pack(PlannedMatrix matrix)
     {
         _cancellation.ThrowIfCancellationRequested();
-        var linear = new Linear(source, scheme, _isa);
+        var linear = new Linear(matrix.Source, matrix.Scheme, _isa);
         _owned.Add(linear);
         Bytes += linear.Bytes;
+        _read += matrix.Source.StoredBytes;
         _progress?.Report(new LoadProgress(Math.Min(_read, _total), _total));
         return linear;
-    }
-
-    private MatrixSource Source(LinearTensors names)
-    {
-        Tensor weight = _checkpoint.Get(names.Weight);
-        _read += weight.ByteLength;
-        return new TensorMatrix(weight, names.Bias is null ? null : _checkpoint.Get(names.Bias));
     }
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Octavo.Formats.Quantization;
 
 namespace Octavo.Formats;
 
@@ -17,6 +18,9 @@ public sealed class Checkpoint : IDisposable
 
     private Checkpoint(string path) => _path = path;
 
+    /// <summary>The file or directory, or what the checkpoint was called where it was made in memory.</summary>
+    public string Path => _path;
+
     /// <summary>Every tensor by its name.</summary>
     public IReadOnlyDictionary<string, Tensor> Tensors => _tensors;
 
@@ -26,14 +30,19 @@ public sealed class Checkpoint : IDisposable
     /// <summary>The size of all tensors, in bytes.</summary>
     public long TotalBytes { get; private set; }
 
+    /// <summary>How the model's directory says that its weights are quantized, or null.</summary>
+    public QuantizationConfig? Quantization { get; internal init; }
+
     /// <summary>
     /// Opens a <c>.safetensors</c> file, or of a directory: <c>model.safetensors</c>, else the shards that
     /// <c>model.safetensors.index.json</c> names, else every <c>.safetensors</c> file.
     /// </summary>
     /// <exception cref="CheckpointException">There is no checkpoint, or it breaks a rule of the format.</exception>
-    public static Checkpoint Open(string path)
+    public static Checkpoint Open(string path) => Open(path, null);
+
+    internal static Checkpoint Open(string path, QuantizationConfig? quantization)
     {
-        var checkpoint = new Checkpoint(path);
+        var checkpoint = new Checkpoint(path) { Quantization = quantization };
         try
         {
             checkpoint.AddAll();
@@ -79,6 +88,18 @@ public sealed class Checkpoint : IDisposable
     /// <summary>Whether there is a tensor of this name.</summary>
     public bool Contains(string name) => _tensors.ContainsKey(name);
 
+    /// <summary>The quantized matrix that stands in place of a weight, or null where it is stored as numbers.</summary>
+    /// <param name="weight">The weight's name, such as <c>model.layers.0.mlp.down_proj.weight</c>.</param>
+    /// <exception cref="CheckpointException">Its tensors are not what the configuration says.</exception>
+    /// <exception cref="UnsupportedModelException">It is stored in a way that is not supported.</exception>
+    public QuantizedMatrix? FindQuantized(string weight)
+    {
+        const string Suffix = ".weight";
+        return Quantization is not null && weight.EndsWith(Suffix, StringComparison.Ordinal)
+            ? Quantization.Find(this, weight[..^Suffix.Length])
+            : null;
+    }
+
     /// <summary>Unmaps all files; the tensors may not be read any more.</summary>
     public void Dispose()
     {
@@ -121,8 +142,8 @@ public sealed class Checkpoint : IDisposable
             return;
         }
 
-        string single = Path.Combine(_path, SingleFileName);
-        string index = Path.Combine(_path, ShardIndex.FileName);
+        string single = System.IO.Path.Combine(_path, SingleFileName);
+        string index = System.IO.Path.Combine(_path, ShardIndex.FileName);
         if (File.Exists(single))
         {
             Add(single);
@@ -142,7 +163,7 @@ public sealed class Checkpoint : IDisposable
         IReadOnlyDictionary<string, string> fileOfTensor = ShardIndex.Read(index);
         foreach (string name in fileOfTensor.Values.Distinct().Order(StringComparer.Ordinal))
         {
-            string path = Path.Combine(_path, name);
+            string path = System.IO.Path.Combine(_path, name);
             if (!File.Exists(path))
             {
                 throw new CheckpointException(index, $"weight_map names '{name}', which is not in the directory");
@@ -153,7 +174,7 @@ public sealed class Checkpoint : IDisposable
 
         foreach ((string tensor, string file) in fileOfTensor)
         {
-            if (!TryGet(tensor, out Tensor? found) || Path.GetFileName(found.File) != file)
+            if (!TryGet(tensor, out Tensor? found) || System.IO.Path.GetFileName(found.File) != file)
             {
                 throw new CheckpointException(
                     index, tensor, $"weight_map says that it is in '{file}', but that file does not hold it");
@@ -177,7 +198,7 @@ public sealed class Checkpoint : IDisposable
                 _path,
                 pickled.Length == 0
                     ? $"holds no checkpoint; expected {SingleFileName}, or {ShardIndex.FileName} and its files"
-                    : $"holds only PyTorch files such as '{Path.GetFileName(pickled[0])}', which are not supported; "
+                    : $"holds only PyTorch files such as '{System.IO.Path.GetFileName(pickled[0])}', which are not supported; "
                       + "convert the checkpoint to safetensors");
         }
     }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Octavo.Formats.Quantization;
 
 namespace Octavo.Formats;
 
@@ -68,7 +69,8 @@ public sealed class ModelDirectory
 
     /// <summary>Maps the directory's tensors; the caller disposes.</summary>
     /// <exception cref="CheckpointException">There are none, or they break a rule of the format.</exception>
-    public Checkpoint OpenCheckpoint() => Checkpoint.Open(Path);
+    /// <exception cref="UnsupportedModelException">They are quantized in a way that is not supported.</exception>
+    public Checkpoint OpenCheckpoint() => Checkpoint.Open(Path, QuantizationConfig.Read(this));
 
     private string? Find(string name)
     {

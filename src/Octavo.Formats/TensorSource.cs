@@ -50,8 +50,11 @@ public sealed class TensorSource
     /// <summary>The size in bytes.</summary>
     public long ByteLength { get; }
 
-    internal void WriteTo(Stream stream)
+    /// <summary>Writes the bytes.</summary>
+    /// <exception cref="InvalidOperationException">They are not as many as the tensor takes.</exception>
+    public void WriteTo(Stream stream)
     {
+        ArgumentNullException.ThrowIfNull(stream);
         long start = stream.Position;
         _write(stream);
         if (stream.Position - start != ByteLength)

@@ -19,8 +19,6 @@ public static class ModelCatalog
     {
         var config = new ConfigReader(directory.ConfigPath, directory.Config);
         ModelFamily family = FamilyOf(config);
-        RefuseQuantized(config, "quantization_config");
-        RefuseQuantized(config, "compression_config");
         DecoderSpec spec = family.Map(config, checkpoint);
         SpecValidator.Validate(spec, checkpoint);
         return new ModelDescription(
@@ -43,22 +41,6 @@ public static class ModelCatalog
         return Array.Find(Families, family => family.ModelType == type)
             ?? throw new UnsupportedModelException(
                 config.File, "model_type", $"'{type}'", Families.Select(family => family.ModelType));
-    }
-
-    private static void RefuseQuantized(ConfigReader config, string field)
-    {
-        if (config.Find(field) is { } value)
-        {
-            string method = value.ValueKind == JsonValueKind.Object
-                && value.TryGetProperty("quant_method", out JsonElement name) && name.ValueKind == JsonValueKind.String
-                ? $" ({name.GetString()})"
-                : "";
-            throw new UnsupportedModelException(
-                config.File,
-                field,
-                $"present{method}: quantized checkpoints are not supported",
-                "unquantized F32, F16, BF16");
-        }
     }
 
     // transformers 5 calls the field dtype, earlier versions torch_dtype; a name that is no stored type says nothing.

@@ -1,4 +1,5 @@
 using Octavo.Formats;
+using Octavo.Formats.Quantization;
 
 namespace Octavo.Models;
 
@@ -48,7 +49,32 @@ internal static class SpecValidator
     {
         if (linear is not null)
         {
+            if (checkpoint.FindQuantized(linear.Weight) is { } quantized)
+            {
+                CheckQuantized(checkpoint, linear, quantized, outputs, inputs);
+                return;
+            }
+
             Check(checkpoint, linear.Weight, outputs, inputs);
+            Bias(checkpoint, linear.Weight, linear.Bias, outputs);
+        }
+    }
+
+    private static void CheckQuantized(Checkpoint checkpoint, LinearTensors linear, QuantizedMatrix quantized, long outputs, long inputs)
+    {
+        if (quantized.Rows != outputs || quantized.Columns != inputs)
+        {
+            throw new CheckpointException(
+                checkpoint.Path,
+                linear.Weight,
+                $"expected shape [{outputs}, {inputs}] as config.json implies, found quantized [{quantized.Rows}, {quantized.Columns}]");
+        }
+
+        // AutoGPTQ writes a bias of zeros for every layer that has none.
+        if (linear.Bias is not null
+            || !checkpoint.TryGet($"{quantized.Module}.bias", out Tensor? idle)
+            || idle.Bytes(0, checked((int)idle.ByteLength)).ContainsAnyExcept((byte)0))
+        {
             Bias(checkpoint, linear.Weight, linear.Bias, outputs);
         }
     }

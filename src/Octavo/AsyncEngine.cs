@@ -74,21 +74,12 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         try
         {
             ModelDescription description = ModelCatalog.Describe(directory, checkpoint);
-            ModelInfo plan = ModelPlan.Make(directory, description, options);
+            ModelInfo plan = ModelPlan.Make(directory, description, checkpoint, options);
             ModelPlan.RequireMemory(plan);
             runner = new CpuModelRunner(
                 plan.Spec,
                 checkpoint,
-                new CpuRunnerOptions
-                {
-                    Weights = plan.Weights,
-                    KvCache = plan.KvCache,
-                    NumBlocks = plan.NumBlocks,
-                    BlockSize = plan.BlockSize,
-                    MaxModelLen = plan.MaxModelLen,
-                    MaxNumBatchedTokens = plan.MaxNumBatchedTokens,
-                    Threads = plan.Threads,
-                },
+                plan.RunnerOptions,
                 progress,
                 cancellation);
             var engine = new LlmEngine(

@@ -15,6 +15,19 @@ public enum ModelDtype
     BFloat16,
 }
 
+/// <summary>What quantization at load does to the output head. The embedding's rows are always read as they are stored.</summary>
+public enum HeadQuantization
+{
+    /// <summary>As the layers, but never fewer than eight bits: the head decides every token.</summary>
+    Auto,
+
+    /// <summary>Kept in the checkpoint's own type.</summary>
+    Never,
+
+    /// <summary>As the layers, whatever their bits.</summary>
+    Always,
+}
+
 /// <summary>How keys and values are stored.</summary>
 public enum KvCacheDtype
 {
@@ -51,8 +64,12 @@ public sealed record EngineOptions
     /// <summary>The type of keys and values; <see cref="KvCacheDtype.Auto"/> takes that of the weights.</summary>
     public KvCacheDtype KvCacheDtype { get; init; } = KvCacheDtype.Auto;
 
-    /// <summary>The scheme that weights are quantized to at load: <c>float32</c> or <c>bf16</c>; null keeps <see cref="Dtype"/>.</summary>
+    /// <summary>The scheme that weights are quantized to at load, one of <see cref="ModelPlan.QuantizationSchemes"/>; null keeps
+    /// <see cref="Dtype"/>, or what the checkpoint stores quantized.</summary>
     public string? Quantization { get; init; }
+
+    /// <summary>What that does to the output head.</summary>
+    public HeadQuantization QuantizeHead { get; init; } = HeadQuantization.Auto;
 
     /// <summary>The longest sequence, prompt and output, in tokens; null takes the model's own.</summary>
     public int? MaxModelLen { get; init; }

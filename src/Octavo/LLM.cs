@@ -36,7 +36,7 @@ public sealed class LLM : IDisposable
 
     /// <summary>Loads a model from a Hugging Face directory.</summary>
     /// <param name="model">The directory.</param>
-    /// <param name="quantization">The scheme of the weights, <c>float32</c> or <c>bf16</c>; null keeps the checkpoint's.</param>
+    /// <param name="quantization">The scheme of the weights, one of <see cref="ModelPlan.QuantizationSchemes"/>; null keeps the checkpoint's.</param>
     /// <param name="options">Everything else.</param>
     /// <param name="progress">Hears how far loading is.</param>
     /// <inheritdoc cref="AsyncEngine.Load" path="/exception"/>

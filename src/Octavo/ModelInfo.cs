@@ -29,8 +29,17 @@ public sealed record ModelInfo
     /// <summary>The most tokens in a step.</summary>
     public required int MaxNumBatchedTokens { get; init; }
 
-    /// <summary>How weights are stored.</summary>
+    /// <summary>How weights are stored that the checkpoint does not store quantized already.</summary>
     public required WeightFormat Weights { get; init; }
+
+    /// <summary>How the output head is stored; null where it follows <see cref="Weights"/>, with eight bits at least.</summary>
+    public WeightFormat? Head { get; init; }
+
+    /// <summary>How the checkpoint stores its weights quantized, in words; null where it does not.</summary>
+    public string? StoredQuantization { get; init; }
+
+    /// <summary>What is not done exactly as the checkpoint or the options ask, in words; usually nothing.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
 
     /// <summary>How keys and values are stored.</summary>
     public required KvCacheFormat KvCache { get; init; }
@@ -55,6 +64,19 @@ public sealed record ModelInfo
 
     /// <summary>The sampling defaults of <c>generation_config.json</c>.</summary>
     public required GenerationDefaults GenerationDefaults { get; init; }
+
+    /// <summary>How a runner is made by this plan.</summary>
+    public CpuRunnerOptions RunnerOptions => new()
+    {
+        Weights = Weights,
+        Head = Head,
+        KvCache = KvCache,
+        NumBlocks = NumBlocks,
+        BlockSize = BlockSize,
+        MaxModelLen = MaxModelLen,
+        MaxNumBatchedTokens = MaxNumBatchedTokens,
+        Threads = Threads,
+    };
 
     /// <summary>What a request samples with that says nothing: the model's own defaults over vLLM's.</summary>
     public SamplingParams DefaultSamplingParams => new()

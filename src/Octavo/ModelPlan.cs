@@ -44,12 +44,14 @@ public static class ModelPlan
     /// <summary>Plans a model.</summary>
     /// <param name="directory">Its directory.</param>
     /// <param name="description">What it is.</param>
+    /// <param name="checkpoint">Its tensors.</param>
     /// <param name="options">What was asked for.</param>
     /// <exception cref="EngineConfigurationException">The options cannot work with this model or machine.</exception>
-    public static ModelInfo Make(ModelDirectory directory, ModelDescription description, EngineOptions options)
+    public static ModelInfo Make(ModelDirectory directory, ModelDescription description, Checkpoint checkpoint, EngineOptions options)
     {
         DecoderSpec spec = description.Spec;
-        WeightFormat weights = ChooseWeights(description, options);
+        WeightFormat weights = ChooseWeights(description, checkpoint, options);
+        WeightFormat? head = ChooseHead(description, weights, options);
         KvCacheFormat kvCache = options.KvCacheDtype switch
         {
             KvCacheDtype.Float32 => KvCacheFormat.Float32,
@@ -95,7 +97,10 @@ public static class ModelPlan
             KvCache = kvCache,
             BlockSize = options.BlockSize,
             NumBlocks = checked((int)Math.Min(blocks, int.MaxValue / options.BlockSize)),
-            WeightBytes = CpuModelRunner.WeightBytesFor(spec, weights),
+            Head = head,
+            StoredQuantization = checkpoint.Quantization is { } stored ? $"{stored.Method}: {stored.Summary}" : null,
+            Notes = [.. checkpoint.Quantization?.Notes ?? [], .. CpuModelRunner.NotesFor(spec, weights, head, checkpoint)],
+            WeightBytes = CpuModelRunner.WeightBytesFor(spec, weights, head, checkpoint),
             KvCacheBytes = Math.Min(blocks, int.MaxValue / options.BlockSize) * bytesPerBlock,
             InstructionSet = ProcessorFeatures.Selected,
             Threads = options.Threads ?? Environment.ProcessorCount,
@@ -138,8 +143,12 @@ public static class ModelPlan
             + $"of {plan.MaxNumBatchedTokens} tokens), and {available} are available: {remedy}");
     }
 
-    private static WeightFormat ChooseWeights(ModelDescription description, EngineOptions options)
+    private static WeightFormat ChooseWeights(ModelDescription description, Checkpoint checkpoint, EngineOptions options)
     {
+        Check(
+            options.Quantization is null || checkpoint.Quantization is null,
+            $"quantization {options.Quantization} does not go with a checkpoint that is quantized already ({checkpoint.Quantization?.Method}: {checkpoint.Quantization?.Summary}); "
+            + "it loads as it is, without that option");
         WeightFormat? asked = options.Quantization is null ? null : SchemeNamed(options.Quantization);
         WeightFormat? dtype = options.Dtype switch
         {
@@ -148,8 +157,19 @@ public static class ModelPlan
             _ => null,
         };
         Check(asked is null || dtype is null || asked == dtype, $"quantization {options.Quantization} and dtype {options.Dtype.ToString().ToLowerInvariant()} contradict each other");
-        return asked ?? dtype ?? (description.StoredType == TensorType.BFloat16 ? WeightFormat.BFloat16 : WeightFormat.Float32);
+        return asked ?? dtype ?? PlainFormat(description);
     }
+
+    private static WeightFormat PlainFormat(ModelDescription description) =>
+        description.StoredType == TensorType.BFloat16 ? WeightFormat.BFloat16 : WeightFormat.Float32;
+
+    private static WeightFormat? ChooseHead(ModelDescription description, WeightFormat weights, EngineOptions options) => options.QuantizeHead switch
+    {
+        HeadQuantization.Never when SchemeName(weights) is "float32" or "bf16" or "fp16" => null,
+        HeadQuantization.Never => PlainFormat(description),
+        HeadQuantization.Always => weights,
+        _ => null,
+    };
 
     private static long DefaultKvCacheMemory(EngineOptions options, long blocksPerSequence, long bytesPerBlock)
     {

@@ -14,6 +14,7 @@ public sealed unsafe class LinearTests
         new(WeightCode.BFloat16, InputCode.BFloat16),
         new(WeightCode.Float16, InputCode.Float32),
         new(WeightCode.Float8, InputCode.Float32),
+        new(WeightCode.Float8, InputCode.Float32, 32),
         new(WeightCode.Int8, InputCode.Int8, 128),
         new(WeightCode.Int8, InputCode.Int8, 32, Asymmetric: true),
         new(WeightCode.Int8, InputCode.Int8),
@@ -24,6 +25,8 @@ public sealed unsafe class LinearTests
         new(WeightCode.Int8, InputCode.Float32, 32, Asymmetric: true),
         new(WeightCode.Int4, InputCode.Float32, 128),
         new(WeightCode.Int4, InputCode.Float32, 32, Asymmetric: true),
+        new(WeightCode.Int4, InputCode.Int8, int.MaxValue),
+        new(WeightCode.Int4, InputCode.Float32, int.MaxValue, Asymmetric: true),
     ];
 
     public static TheoryData<InstructionSet, int> Paths()

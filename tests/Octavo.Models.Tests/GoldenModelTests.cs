@@ -103,9 +103,6 @@ public sealed class GoldenModelTests
 
     [Theory]
     [InlineData("llama-rope-dynamic", "rope_scaling.rope_type", "'dynamic'", "default, linear, llama3")]
-    [InlineData("llama-q-gptq-4bit-sym", "quantization_config", "gptq", "unquantized F32, F16, BF16")]
-    [InlineData("llama-q-awq-4bit", "quantization_config", "awq", "unquantized F32, F16, BF16")]
-    [InlineData("llama-q-ct-w8a8-int8", "quantization_config", "compressed-tensors", "unquantized F32, F16, BF16")]
     [InlineData("qwen2", "architectures", "'Qwen2ForCausalLM'", "LlamaForCausalLM, OPTForCausalLM")]
     [InlineData("gpt2", "architectures", "'GPT2LMHeadModel'", "LlamaForCausalLM, OPTForCausalLM")]
     public void Describe_UnsupportedGolden_NamesFieldValueAndAlternatives(

@@ -5,10 +5,10 @@ namespace Octavo.Testing;
 /// <summary>A tiny checkpoint with logits from an independent float64 implementation.</summary>
 public sealed class Golden
 {
-    private Golden(string directory)
+    private Golden(string directory, string expected)
     {
         Directory = directory;
-        using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(directory, "expected.json")));
+        using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(directory, expected)));
         Prompts = [.. document.RootElement.GetProperty("prompts").EnumerateArray().Select(p => new GoldenPrompt(
             p.GetProperty("name").GetString()!,
             Read(p, "ids", e => e.GetInt32()),
@@ -24,7 +24,10 @@ public sealed class Golden
     public IReadOnlyList<GoldenPrompt> Prompts { get; }
 
     /// <summary>Reads a directory under <c>shared/data/golden</c>; skips the running test where it is absent.</summary>
-    public static Golden Require(string name) => new(SharedData.Require(Path.Combine("golden", name)));
+    /// <param name="name">The directory's name.</param>
+    /// <param name="expected">The file that holds the logits: some directories have several conventions.</param>
+    public static Golden Require(string name, string expected = "expected.json") =>
+        new(SharedData.Require(Path.Combine("golden", name)), expected);
 
     private static T[] Read<T>(JsonElement element, string field, Func<JsonElement, T> read) =>
         element.TryGetProperty(field, out JsonElement values) ? [.. values.EnumerateArray().Select(read)] : [];

@@ -13,9 +13,10 @@ public sealed class ProjectGraphTests
         ["Octavo.Models"] = ["Octavo.Formats"],
         ["Octavo.Engine"] = ["Octavo.Models", "Octavo.Text"],
         ["Octavo.Cpu"] = ["Octavo.Models", "Octavo.Engine"],
+        ["Octavo.Quantization"] = ["Octavo.Formats", "Octavo.Text", "Octavo.Models", "Octavo.Cpu"],
         ["Octavo"] = ["Octavo.Formats", "Octavo.Text", "Octavo.Models", "Octavo.Engine", "Octavo.Cpu"],
         ["Octavo.Server"] = ["Octavo"],
-        ["Octavo.Cli"] = ["Octavo", "Octavo.Server"],
+        ["Octavo.Cli"] = ["Octavo", "Octavo.Quantization", "Octavo.Server"],
     };
 
     private static readonly Dictionary<string, string[]> AllowedPackages = new()

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Octavo.Cpu.Simd;
@@ -63,6 +64,34 @@ internal sealed unsafe class ActivationBuffer : IDisposable
 
     /// <summary>Writes a row for a layer.</summary>
     public void Store(PanelLayout layout, int row, float* x)
+    {
+        if (layout.InputOrder is { } order)
+        {
+            StoreInOrder(layout, row, x, order);
+            return;
+        }
+
+        StoreAsItIs(layout, row, x);
+    }
+
+    /// <summary>Gathers a row in the order of the panel's inputs first.</summary>
+    private void StoreInOrder(PanelLayout layout, int row, float* x, int[] order)
+    {
+        float[] gathered = ArrayPool<float>.Shared.Rent(order.Length);
+        for (int k = 0; k < order.Length; k++)
+        {
+            gathered[k] = x[order[k]];
+        }
+
+        fixed (float* ordered = gathered)
+        {
+            StoreAsItIs(layout, row, ordered);
+        }
+
+        ArrayPool<float>.Shared.Return(gathered);
+    }
+
+    private void StoreAsItIs(PanelLayout layout, int row, float* x)
     {
         byte* destination = Row(layout, row);
         int size = PanelLayout.InputSize(layout.Scheme.Input);

@@ -116,10 +116,15 @@ internal sealed class PanelLayout
     // Rows of activations that lie a power of two apart would share a few sets of the first-level cache.
     private const int Skew = 64;
 
-    public PanelLayout(LinearScheme scheme, int inFeatures)
+    /// <summary>Lays a matrix out.</summary>
+    /// <param name="scheme">Its arithmetic; a group that does not divide the inputs becomes the largest that does.</param>
+    /// <param name="inFeatures">Inputs.</param>
+    /// <param name="inputOrder">Which input stands at each place of the panel; null where they stand in order.</param>
+    public PanelLayout(LinearScheme scheme, int inFeatures, int[]? inputOrder = null)
     {
         Scheme = scheme.Fit(inFeatures);
         InFeatures = inFeatures;
+        InputOrder = inputOrder;
         (StepDepth, StepBytes) = (scheme.Weight, scheme.Input) switch
         {
             (WeightCode.Float32, _) => (1, 128),
@@ -144,6 +149,9 @@ internal sealed class PanelLayout
     public LinearScheme Scheme { get; }
 
     public int InFeatures { get; }
+
+    /// <summary>Which input stands at each place, <c>[InFeatures]</c>, or null: activations are stored in the same order.</summary>
+    public int[]? InputOrder { get; }
 
     /// <summary>Inputs a step.</summary>
     public int StepDepth { get; }

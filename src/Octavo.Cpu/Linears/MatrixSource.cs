@@ -1,4 +1,5 @@
 using Octavo.Formats;
+using Octavo.Formats.Quantization;
 
 namespace Octavo.Cpu.Linears;
 
@@ -13,10 +14,59 @@ internal abstract class MatrixSource
 
     public abstract bool HasBias { get; }
 
+    /// <summary>Bytes that the weights take where they are read from; for progress.</summary>
+    public virtual long StoredBytes => 0;
+
     /// <summary>Reads one output feature's weights; called by several threads at once.</summary>
     public abstract void ReadRow(int row, Span<float> destination);
 
     public abstract void ReadBias(Span<float> destination);
+
+    /// <summary>The scheme whose codes the weights are stored in already; null where they are read as numbers.</summary>
+    public virtual LinearScheme? Stored => null;
+
+    /// <summary>
+    /// Which input stands at each place of <see cref="ReadCodes"/>, <c>[in]</c>, where groups are not made of neighbours;
+    /// null where inputs stand in their order. Rows of numbers are always in order.
+    /// </summary>
+    public virtual int[]? InputOrder => null;
+
+    /// <summary>Reads one output feature's stored codes; called by several threads at once.</summary>
+    /// <param name="row">The output feature.</param>
+    /// <param name="codes">Receives the codes, <c>[in]</c>.</param>
+    /// <param name="scales">Receives the scales, one for each group of <see cref="Stored"/>, or one.</param>
+    /// <param name="zeros">Receives as many zero-points.</param>
+    public virtual void ReadCodes(int row, Span<sbyte> codes, Span<float> scales, Span<int> zeros) =>
+        throw new InvalidOperationException("these weights are not stored as codes");
+
+    /// <summary>The scheme that holds the codes of several matrices alike, or null where there is none.</summary>
+    protected static LinearScheme? Common(MatrixSource first, IEnumerable<MatrixSource> others)
+    {
+        LinearScheme? scheme = first.Stored;
+        foreach (MatrixSource other in others)
+        {
+            bool alike = scheme is not null && other.Stored is { } stored
+                && scheme with { Asymmetric = stored.Asymmetric } == stored
+                && (first.InputOrder ?? []).AsSpan().SequenceEqual(other.InputOrder ?? []);
+            scheme = alike ? scheme! with { Asymmetric = scheme.Asymmetric || other.Stored!.Asymmetric } : null;
+        }
+
+        return scheme;
+    }
+}
+
+/// <summary>A matrix whose shape is all that is known: for plans.</summary>
+internal sealed class UnreadMatrix(int rows, int columns, bool bias) : MatrixSource
+{
+    public override int Rows => rows;
+
+    public override int Columns => columns;
+
+    public override bool HasBias => bias;
+
+    public override void ReadRow(int row, Span<float> destination) => throw new InvalidOperationException("a matrix of a plan has no weights");
+
+    public override void ReadBias(Span<float> destination) => throw new InvalidOperationException("a matrix of a plan has no bias");
 }
 
 /// <summary>A matrix of a checkpoint.</summary>
@@ -30,6 +80,8 @@ internal sealed class TensorMatrix(Tensor weight, Tensor? bias) : MatrixSource
 
     public override bool HasBias => bias is not null;
 
+    public override long StoredBytes => weight.ByteLength;
+
     public override void ReadRow(int row, Span<float> destination) =>
         ElementConversion.ToFloat32(weight.Type, weight.Bytes((long)row * _rowBytes, _rowBytes), destination);
 
@@ -40,21 +92,28 @@ internal sealed class TensorMatrix(Tensor weight, Tensor? bias) : MatrixSource
 /// <summary>Matrices one above another: what shares an input is one matrix.</summary>
 internal sealed class StackedMatrix(IReadOnlyList<MatrixSource> parts) : MatrixSource
 {
+    public override LinearScheme? Stored { get; } = Common(parts[0], parts.Skip(1));
+
+    public override int[]? InputOrder => Stored is null ? null : parts[0].InputOrder;
+
     public override int Rows { get; } = checked(parts.Sum(p => p.Rows));
 
     public override int Columns => parts[0].Columns;
 
     public override bool HasBias => parts.Any(p => p.HasBias);
 
+    public override long StoredBytes => parts.Sum(p => p.StoredBytes);
+
     public override void ReadRow(int row, Span<float> destination)
     {
-        int part = 0;
-        while (row >= parts[part].Rows)
-        {
-            row -= parts[part++].Rows;
-        }
+        MatrixSource part = PartOf(ref row);
+        part.ReadRow(row, destination);
+    }
 
-        parts[part].ReadRow(row, destination);
+    public override void ReadCodes(int row, Span<sbyte> codes, Span<float> scales, Span<int> zeros)
+    {
+        MatrixSource part = PartOf(ref row);
+        part.ReadCodes(row, codes, scales, zeros);
     }
 
     public override void ReadBias(Span<float> destination)
@@ -69,6 +128,17 @@ internal sealed class StackedMatrix(IReadOnlyList<MatrixSource> parts) : MatrixS
             destination = destination[part.Rows..];
         }
     }
+
+    private MatrixSource PartOf(ref int row)
+    {
+        int part = 0;
+        while (row >= parts[part].Rows)
+        {
+            row -= parts[part++].Rows;
+        }
+
+        return parts[part];
+    }
 }
 
 /// <summary>
@@ -80,11 +150,17 @@ internal sealed class GatedMatrix(MatrixSource gate, MatrixSource up) : MatrixSo
     /// <summary>Features of each in a panel.</summary>
     public const int Half = PanelLayout.Width / 2;
 
+    public override LinearScheme? Stored { get; } = Common(gate, [up]);
+
+    public override int[]? InputOrder => Stored is null ? null : gate.InputOrder;
+
     public override int Rows { get; } = RowsFor(gate.Rows);
 
     public override int Columns => gate.Columns;
 
     public override bool HasBias => gate.HasBias || up.HasBias;
+
+    public override long StoredBytes => gate.StoredBytes + up.StoredBytes;
 
     /// <summary>Rows of the woven matrix.</summary>
     public static int RowsFor(int features) => checked((features + Half - 1) / Half * PanelLayout.Width);
@@ -99,6 +175,21 @@ internal sealed class GatedMatrix(MatrixSource gate, MatrixSource up) : MatrixSo
         else
         {
             destination.Clear();
+        }
+    }
+
+    public override void ReadCodes(int row, Span<sbyte> codes, Span<float> scales, Span<int> zeros)
+    {
+        (MatrixSource part, int feature) = Of(row);
+        if (feature < part.Rows)
+        {
+            part.ReadCodes(feature, codes, scales, zeros);
+        }
+        else
+        {
+            codes.Clear();
+            scales.Clear();
+            zeros.Clear();
         }
     }
 

@@ -26,7 +26,7 @@ internal sealed unsafe class PackedPanels : IDisposable
     public PackedPanels(MatrixSource source, LinearScheme scheme, int codeBias)
     {
         (OutFeatures, _codeBias) = (source.Rows, codeBias);
-        Layout = new PanelLayout(scheme, source.Columns);
+        Layout = new PanelLayout(scheme, source.Columns, Takes(source, scheme) ? source.InputOrder : null);
         Count = PanelLayout.PanelsOf(OutFeatures);
         (long weights, long bias) = BytesFor(OutFeatures, source.Columns, source.HasBias, scheme);
         _weights = new NativeBuffer(weights);
@@ -68,24 +68,52 @@ internal sealed unsafe class PackedPanels : IDisposable
         _bias?.Dispose();
     }
 
+    /// <summary>Whether a matrix's own codes are what the scheme wants.</summary>
+    private static bool Takes(MatrixSource source, LinearScheme scheme) => source.Stored is not null && source.Stored == scheme;
+
     private void PackPanel(MatrixSource source, int panel)
     {
         float[] row = ArrayPool<float>.Shared.Rent(Layout.InFeatures);
         sbyte[] codes = ArrayPool<sbyte>.Shared.Rent(Layout.InFeatures);
-        try
+        float[] scales = ArrayPool<float>.Shared.Rent(Layout.Segments);
+        int[] zeros = ArrayPool<int>.Shared.Rent(Layout.Segments);
+        bool stored = Takes(source, Layout.Scheme);
+        int features = Math.Min(Width, OutFeatures - (panel * Width));
+        for (int feature = 0; feature < features; feature++)
         {
-            int features = Math.Min(Width, OutFeatures - (panel * Width));
-            for (int feature = 0; feature < features; feature++)
+            Span<sbyte> ofFeature = codes.AsSpan(0, Layout.InFeatures);
+            if (stored)
+            {
+                source.ReadCodes((panel * Width) + feature, ofFeature, scales, zeros);
+                PackStored(Panel(panel), feature, ofFeature, scales, zeros);
+            }
+            else
             {
                 Span<float> weights = row.AsSpan(0, Layout.InFeatures);
                 source.ReadRow((panel * Width) + feature, weights);
-                PackFeature(Panel(panel), feature, weights, codes.AsSpan(0, Layout.InFeatures));
+                PackFeature(Panel(panel), feature, weights, ofFeature);
             }
         }
-        finally
+
+        ArrayPool<float>.Shared.Return(row);
+        ArrayPool<sbyte>.Shared.Return(codes);
+        ArrayPool<float>.Shared.Return(scales);
+        ArrayPool<int>.Shared.Return(zeros);
+    }
+
+    private void PackStored(byte* panel, int feature, ReadOnlySpan<sbyte> codes, ReadOnlySpan<float> scales, ReadOnlySpan<int> zeros)
+    {
+        for (int segment = 0; segment < Layout.Segments; segment++)
         {
-            ArrayPool<float>.Shared.Return(row);
-            ArrayPool<sbyte>.Shared.Return(codes);
+            ReadOnlySpan<sbyte> part = codes.Slice(segment * Layout.Segment, Layout.Segment);
+            if (Layout.Scheme.Weight == WeightCode.Float8)
+            {
+                PackFloat8(panel, segment, feature, MemoryMarshal.Cast<sbyte, byte>(part), scales[segment]);
+            }
+            else
+            {
+                PackCodes(panel, segment, feature, part, scales[segment], zeros[segment]);
+            }
         }
     }
 
@@ -94,14 +122,19 @@ internal sealed unsafe class PackedPanels : IDisposable
         for (int segment = 0; segment < Layout.Segments; segment++)
         {
             ReadOnlySpan<float> part = weights.Slice(segment * Layout.Segment, Layout.Segment);
+            Span<sbyte> rounded = codes[..part.Length];
             byte* steps = panel + Layout.StepsOffset(segment);
             switch (Layout.Scheme.Weight)
             {
                 case WeightCode.Int8 or WeightCode.Int4:
-                    PackCodes(panel, segment, feature, part, codes[..part.Length]);
+                    int bits = Layout.Scheme.Weight == WeightCode.Int4 ? 4 : 8;
+                    (float scale, int zero) = WeightQuantizer.Range(part, bits, Layout.Scheme.Asymmetric);
+                    WeightQuantizer.Round(part, scale, zero, bits, rounded);
+                    PackCodes(panel, segment, feature, rounded, scale, zero);
                     break;
                 case WeightCode.Float8:
-                    PackFloat8(panel, feature, part);
+                    float scaleOfFloats = WeightQuantizer.RoundFloat8(part, MemoryMarshal.Cast<sbyte, byte>(rounded));
+                    PackFloat8(panel, segment, feature, MemoryMarshal.Cast<sbyte, byte>(rounded), scaleOfFloats);
                     break;
                 case WeightCode.Float32:
                     Scatter<Float32Element>(steps, feature, part);
@@ -136,29 +169,20 @@ internal sealed unsafe class PackedPanels : IDisposable
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void PackFloat8(byte* panel, int feature, ReadOnlySpan<float> weights)
+    private void PackFloat8(byte* panel, int segment, int feature, ReadOnlySpan<byte> numbers, float scale)
     {
-        float largest = 0;
-        foreach (float w in weights)
+        Scales(panel, segment)[feature] = scale;
+        byte* steps = panel + Layout.StepsOffset(segment) + feature;
+        for (int k = 0; k < numbers.Length; k++)
         {
-            largest = Math.Max(largest, Math.Abs(w));
-        }
-
-        float scale = largest / WeightQuantizer.Float8Largest;
-        Scales(panel, 0)[feature] = scale;
-        for (int k = 0; k < weights.Length; k++)
-        {
-            panel[((long)k * Layout.StepBytes) + feature] = scale == 0 ? (byte)0 : WeightQuantizer.ToFloat8(weights[k] / scale);
+            steps[(long)k * Layout.StepBytes] = numbers[k];
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void PackCodes(byte* panel, int segment, int feature, ReadOnlySpan<float> weights, Span<sbyte> codes)
+    private void PackCodes(byte* panel, int segment, int feature, ReadOnlySpan<sbyte> codes, float scale, int zero)
     {
         LinearScheme scheme = Layout.Scheme;
-        int bits = scheme.Weight == WeightCode.Int4 ? 4 : 8;
-        (float scale, int zero) = WeightQuantizer.Range(weights, bits, scheme.Asymmetric);
-        WeightQuantizer.Round(weights, scale, zero, bits, codes);
         Scales(panel, segment)[feature] = scale;
         if (scheme.Asymmetric || !scheme.Grouped)
         {

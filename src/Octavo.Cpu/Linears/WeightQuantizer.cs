@@ -70,6 +70,26 @@ internal static class WeightQuantizer
         }
     }
 
+    /// <summary>Rounds weights that share a scale to E4M3 numbers; the scale puts the largest on the largest number.</summary>
+    /// <returns>The scale.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static float RoundFloat8(ReadOnlySpan<float> weights, Span<byte> numbers)
+    {
+        float largest = 0;
+        foreach (float w in weights)
+        {
+            largest = Math.Max(largest, Math.Abs(w));
+        }
+
+        float scale = largest / Float8Largest;
+        for (int k = 0; k < weights.Length; k++)
+        {
+            numbers[k] = scale == 0 ? (byte)0 : ToFloat8(weights[k] / scale);
+        }
+
+        return scale;
+    }
+
     /// <summary>The nearest E4M3 number, ties to even; beyond the largest, the largest. A NaN stays one.</summary>
     public static byte ToFloat8(float value)
     {

@@ -1,4 +1,4 @@
-namespace Octavo.Models;
+namespace Octavo.Formats;
 
 /// <summary>A model that is well formed but asks for something that is not supported; the message says what is.</summary>
 public sealed class UnsupportedModelException : Exception

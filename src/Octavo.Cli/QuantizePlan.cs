@@ -1,0 +1,40 @@
+using System.Globalization;
+using Octavo.Formats;
+using Octavo.Quantization;
+using Spectre.Console;
+
+namespace Octavo.Cli;
+
+/// <summary>Chooses a scheme for each layer within a budget, and prints what was chosen and what it costs.</summary>
+internal static class QuantizePlan
+{
+    /// <summary>Chooses, with a progress line, and prints the plan.</summary>
+    public static QuantizationRecipe Choose(
+        ModelDirectory directory, QuantizationRecipe recipe, CalibrationSet calibration, double maxLoss, CancellationToken cancellation)
+    {
+        PrecisionPlan plan;
+        using (var bar = new WorkBar("planning"))
+        {
+            plan = PrecisionPlanner.Choose(directory, recipe, calibration, maxLoss, bar, cancellation);
+        }
+
+        Table table = new Table { Border = TableBorder.Rounded, Title = new TableTitle("plan") }.AddColumn("layer").AddColumn("matrices").AddColumn("scheme");
+        table.AddColumn(new TableColumn("cost").RightAligned()).AddColumn(new TableColumn("at the cheapest").RightAligned());
+        foreach (PrecisionChoice choice in plan.Choices)
+        {
+            table.AddRow(
+                new Spectre.Console.Text(choice.Layer.ToString(CultureInfo.InvariantCulture)),
+                new Spectre.Console.Text(choice.Matrices),
+                new Spectre.Console.Text(choice.Scheme?.ToString() ?? "as it is"),
+                new Spectre.Console.Text(EvalReport.Percent(choice.Loss)),
+                new Spectre.Console.Text(EvalReport.Percent(choice.LossAtCheapest)));
+        }
+
+        InspectTables.Console().Write(table);
+        Terminal.Out.WriteLine(
+            $"{EvalReport.Number(plan.CheapestFraction * 100, 1)}% of the layers' weights in {plan.Recipe.Scheme}; "
+            + $"loss predicted {EvalReport.Percent(plan.PredictedLoss)}, measured on the calibration text {EvalReport.Percent(plan.MeasuredLoss)}, allowed {EvalReport.Percent(maxLoss)}");
+        Terminal.Out.Flush();
+        return plan.Recipe;
+    }
+}

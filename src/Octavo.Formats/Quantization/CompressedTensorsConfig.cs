@@ -1,0 +1,245 @@
+using System.Text.Json;
+using System.Text.RegularExpressions;
+
+namespace Octavo.Formats.Quantization;
+
+/// <summary>
+/// The configuration of compressed-tensors: groups of modules with a scheme each, and modules that are left alone.
+/// </summary>
+/// <remarks>Field names: compressed-tensors, <c>quantization/quant_config.py</c> and <c>quant_args.py</c>.</remarks>
+internal sealed class CompressedTensorsConfig : QuantizationConfig
+{
+    private const string ClassOfLinears = "Linear";
+
+    private static readonly string[] Formats =
+        ["int-quantized", "pack-quantized", "float-quantized", "naive-quantized", "mixed-precision", "dense"];
+
+    private readonly ModulePattern[] _ignored;
+    private readonly List<(ModulePattern[] Targets, CompressedTensorsScheme? Scheme)> _groups = [];
+    private readonly List<string> _notes = [];
+
+    public CompressedTensorsConfig(ConfigReader config)
+    {
+        string format = config.Text("format") ?? "dense";
+        Require<string>(config, "format", format, Formats);
+        RefuseUnlessEmpty(config, "transform_config");
+        if (config.Section("sparsity_config") is { } sparsity && (sparsity.Text("format") ?? "dense") != "dense")
+        {
+            Require(sparsity, "format", sparsity.Text("format")!, "dense");
+        }
+
+        _ignored = [.. config.Texts("ignore").Select(t => new ModulePattern(config, "ignore", t))];
+        if (config.Has("kv_cache_scheme"))
+        {
+            _notes.Add("kv_cache_scheme: keys and values are quantized only where --kv-cache-dtype says so, with a scale for each token and head; stored k_scale and v_scale are not used");
+        }
+
+        if (config.Section("config_groups") is not { } groups)
+        {
+            return;
+        }
+
+        foreach (JsonProperty property in config.Find("config_groups")!.Value.EnumerateObject())
+        {
+            ConfigReader group = groups.Section(property.Name) ?? throw groups.Missing(property.Name);
+            string ofGroup = group.Text("format") ?? format;
+            Require<string>(group, "format", ofGroup, Formats);
+            CompressedTensorsScheme? scheme = ofGroup == "dense" ? null : CompressedTensorsScheme.Read(group, _notes);
+            _groups.Add(([.. group.Texts("targets").Select(t => new ModulePattern(group, "targets", t))], scheme));
+        }
+    }
+
+    public override string Method => "compressed-tensors";
+
+    public override string Summary => string.Join("; ", _groups.Select(g => g.Scheme?.ToString() ?? "dense").Distinct());
+
+    public override IReadOnlyList<string> Notes => [.. _notes.Distinct()];
+
+    public override QuantizedMatrix? Find(Checkpoint checkpoint, string module)
+    {
+        CompressedTensorsScheme? scheme = SchemeOf(module);
+        if (scheme is not null)
+        {
+            return CompressedTensorsMatrix.Open(checkpoint, module, scheme);
+        }
+
+        string? stray = Array.Find([$"{module}.weight_packed", $"{module}.weight_scale"], checkpoint.Contains);
+        return stray is null
+            ? null
+            : throw new CheckpointException(
+                checkpoint.Get(stray).File, stray, "belongs to a quantized weight, but quantization_config leaves its module alone");
+    }
+
+    // A module's own name counts for more than its class.
+    private CompressedTensorsScheme? SchemeOf(string module)
+    {
+        if (Array.Exists(_ignored, p => p.Text == ClassOfLinears || p.Matches(module)))
+        {
+            return null;
+        }
+
+        foreach (bool byClass in (ReadOnlySpan<bool>)[false, true])
+        {
+            foreach ((ModulePattern[] targets, CompressedTensorsScheme? scheme) in _groups)
+            {
+                if (Array.Exists(targets, p => byClass ? p.Text == ClassOfLinears : p.Matches(module)))
+                {
+                    return scheme;
+                }
+            }
+        }
+
+        return null;
+    }
+
+    private static void RefuseUnlessEmpty(ConfigReader config, string field)
+    {
+        if (config.Find(field) is { } value && !(value.ValueKind == JsonValueKind.Object && !value.EnumerateObject().Any()))
+        {
+            throw new UnsupportedModelException(config.File, config.PathOf(field), value.GetRawText(), "{}");
+        }
+    }
+
+    /// <summary>A module's name, or after <c>re:</c> a regular expression that a name must begin with, as Python's <c>re.match</c> has it.</summary>
+    private sealed class ModulePattern
+    {
+        private const string Prefix = "re:";
+        private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+
+        private readonly ConfigReader _config;
+        private readonly Regex? _regex;
+
+        public ModulePattern(ConfigReader config, string field, string text)
+        {
+            (_config, Text) = (config, text);
+            if (!text.StartsWith(Prefix, StringComparison.Ordinal))
+            {
+                return;
+            }
+
+            try
+            {
+                _regex = new Regex($@"\A(?:{text[Prefix.Length..]})", RegexOptions.CultureInvariant, Patience);
+            }
+            catch (ArgumentException e)
+            {
+                throw config.Invalid(field, $"holds '{text}', which is no regular expression: {e.Message}");
+            }
+        }
+
+        public string Text { get; }
+
+        public bool Matches(string module)
+        {
+            try
+            {
+                return _regex?.IsMatch(module) ?? Text == module;
+            }
+            catch (RegexMatchTimeoutException)
+            {
+                throw _config.Invalid("targets or ignore", $"holds '{Text}', which takes too long to match");
+            }
+        }
+    }
+}
+
+/// <summary>How the modules of one group are quantized.</summary>
+internal sealed record CompressedTensorsScheme(
+    CodeKind Kind, int Bits, string Strategy, int? GroupSize, (int Rows, int Columns)? Block, bool Asymmetric, StoredActivations Activations)
+{
+    public static CompressedTensorsScheme Read(ConfigReader group, List<string> notes)
+    {
+        ConfigReader weights = group.Section("weights") ?? throw group.Missing("weights");
+        Refuse(group, "output_activations");
+        string type = weights.Text("type") ?? "int";
+        Require(weights, "type", type, "int", "float");
+        int bits = weights.Integer("num_bits") ?? 8;
+        Require(weights, "num_bits", bits, type == "int" ? [4, 8] : [8]);
+        string strategy = weights.Text("strategy") ?? (weights.Integer("group_size") is > 0 ? "group" : "tensor");
+        Require(weights, "strategy", strategy, "tensor", "channel", "group", "block");
+        int? size = weights.Integer("group_size");
+        if (strategy == "group" && size is not > 0)
+        {
+            throw weights.Missing("group_size");
+        }
+
+        (int, int)? block = null;
+        if (strategy == "block")
+        {
+            block = weights.Integers("block_structure") is [> 0 and var rows, > 0 and var columns] ? (rows, columns) : throw weights.Missing("block_structure");
+        }
+
+        return new CompressedTensorsScheme(
+            type == "int" ? CodeKind.Integer : CodeKind.Float8, bits, strategy, size, block, !weights.Flag("symmetric", true), Input(group, bits, strategy, size, notes));
+    }
+
+    public override string ToString()
+    {
+        string scales = Strategy switch { "group" => $"group {GroupSize}", "block" => $"block {Block!.Value.Rows}x{Block.Value.Columns}", _ => Strategy };
+        string activations = Activations switch
+        {
+            StoredActivations.Plain => "plain activations",
+            StoredActivations.Float8 => "E4M3 activations",
+            _ => "8-bit activations",
+        };
+        return $"{Bits}-bit {(Kind == CodeKind.Integer ? "integer" : "E4M3")} weights by {scales}, {(Asymmetric ? "asymmetric" : "symmetric")}, {activations}";
+    }
+
+    private static StoredActivations Input(ConfigReader group, int bits, string strategy, int? groupSize, List<string> notes)
+    {
+        if (group.Section("input_activations") is not { } input)
+        {
+            return StoredActivations.Plain;
+        }
+
+        string type = input.Text("type") ?? "int";
+        Require(input, "type", type, "int", "float");
+        Require(input, "num_bits", input.Integer("num_bits") ?? 8, 8);
+        if (type == "float")
+        {
+            notes.Add("E4M3 activations: activations are not rounded to eight bits here; weights are, as stored");
+            return StoredActivations.Float8;
+        }
+
+        string ofInput = input.Text("strategy") ?? "tensor";
+        Require(input, "strategy", ofInput, "token", "tensor", "group");
+        if (input.Find("dynamic") is not { ValueKind: JsonValueKind.True })
+        {
+            notes.Add("static activation scales: each token gets its own scale instead");
+        }
+
+        if (strategy is "group" && !(ofInput == "group" && input.Integer("group_size") == groupSize))
+        {
+            notes.Add($"activations get a scale for each group of {groupSize} inputs, as the weights have, instead of one a {ofInput}");
+        }
+        else if (ofInput == "group" && strategy is not "group")
+        {
+            throw new UnsupportedModelException(input.File, input.PathOf("strategy"), "group beside weights without groups", "token");
+        }
+
+        bool asymmetric = !input.Flag("symmetric", true);
+        if (asymmetric && (bits != 8 || strategy is "group" or "block"))
+        {
+            throw new UnsupportedModelException(input.File, input.PathOf("symmetric"), "false beside 4-bit weights or weights in groups", "true");
+        }
+
+        return asymmetric ? StoredActivations.Int8Asymmetric : StoredActivations.Int8;
+    }
+
+    private static void Refuse(ConfigReader config, string field)
+    {
+        if (config.Find(field) is { } value)
+        {
+            throw new UnsupportedModelException(config.File, config.PathOf(field), value.GetRawText(), "null");
+        }
+    }
+
+    private static void Require<T>(ConfigReader config, string field, T value, params ReadOnlySpan<T> supported)
+        where T : IEquatable<T>
+    {
+        if (!supported.Contains(value))
+        {
+            throw new UnsupportedModelException(config.File, config.PathOf(field), $"{value}", [.. supported.ToArray().Select(s => $"{s}")]);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+using System.Text.Json;
+
+namespace Octavo.Formats.Quantization;
+
+/// <summary>
+/// What a model's directory says about how its weights are quantized: the <c>quantization_config</c> of
+/// <c>config.json</c>, or a <c>quantize_config.json</c> beside it.
+/// </summary>
+public abstract class QuantizationConfig
+{
+    /// <summary>The methods that are supported, as <c>quant_method</c> names them.</summary>
+    public static IReadOnlyList<string> Methods { get; } = ["compressed-tensors", "gptq", "awq"];
+
+    /// <summary>The method, as <c>quant_method</c> names it.</summary>
+    public abstract string Method { get; }
+
+    /// <summary>How matrices are quantized where no exception is made, in words.</summary>
+    public abstract string Summary { get; }
+
+    /// <summary>What is not done exactly as the directory asks, in words; usually nothing.</summary>
+    public virtual IReadOnlyList<string> Notes => [];
+
+    /// <summary>The quantized matrix of a module, or null where its weight is stored as numbers.</summary>
+    /// <param name="checkpoint">The tensors.</param>
+    /// <param name="module">The module's name: its weight's, less <c>.weight</c>.</param>
+    /// <exception cref="CheckpointException">The tensors are not what the configuration says.</exception>
+    /// <exception cref="UnsupportedModelException">They are stored in a way that is not supported.</exception>
+    public abstract QuantizedMatrix? Find(Checkpoint checkpoint, string module);
+
+    /// <summary>Reads what a directory says; null where its weights are not quantized.</summary>
+    /// <exception cref="CheckpointException">A field is missing or wrong.</exception>
+    /// <exception cref="UnsupportedModelException">The method or one of its options is not supported.</exception>
+    public static QuantizationConfig? Read(ModelDirectory directory)
+    {
+        ArgumentNullException.ThrowIfNull(directory);
+        var config = new ConfigReader(directory.ConfigPath, directory.Config);
+        string? field = Array.Find(["quantization_config", "compression_config"], config.Has);
+        if (field is not null)
+        {
+            ConfigReader section = config.Section(field)!;
+            return Make(section, section.Text("quant_method") ?? (field == "compression_config" ? "compressed-tensors" : throw section.Missing("quant_method")));
+        }
+
+        // AutoGPTQ and AutoAWQ wrote their settings only here, once.
+        string beside = Path.Combine(directory.Path, "quantize_config.json");
+        if (!File.Exists(beside))
+        {
+            return null;
+        }
+
+        JsonElement settings = JsonFile.ReadObject(beside, 1 << 20, allowDuplicates: true);
+        var reader = new ConfigReader(beside, settings);
+        return Make(reader, reader.Text("quant_method") ?? (reader.Has("zero_point") ? "awq" : "gptq"));
+    }
+
+    private static QuantizationConfig Make(ConfigReader config, string method) => method switch
+    {
+        "compressed-tensors" => new CompressedTensorsConfig(config),
+        "gptq" => new GptqConfig(config),
+        "awq" => new AwqConfig(config),
+        _ => throw new UnsupportedModelException(config.File, config.PathOf("quant_method"), $"'{method}'", Methods),
+    };
+
+    private protected static void Require<T>(ConfigReader config, string field, T value, params ReadOnlySpan<T> supported)
+        where T : IEquatable<T>
+    {
+        if (!supported.Contains(value))
+        {
+            throw new UnsupportedModelException(config.File, config.PathOf(field), $"{value}", [.. supported.ToArray().Select(s => $"{s}")]);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+using Octavo.Cpu;
+using Octavo.Engine;
+using Octavo.Formats;
+using Octavo.Models;
+
+namespace Octavo.Quantization.Evaluation;
+
+/// <summary>A loaded model whose logits are compared; owns the runner and the checkpoint.</summary>
+public sealed class EvaluatedModel : IDisposable
+{
+    private readonly StepBatch _batch;
+    private readonly int[] _blocks;
+
+    private EvaluatedModel(string name, ModelDescription description, Checkpoint checkpoint, CpuModelRunner runner)
+    {
+        (Name, Description, Checkpoint, Runner) = (name, description, checkpoint, runner);
+        _batch = new StepBatch(runner.BlockSize);
+        _blocks = [.. Enumerable.Range(0, runner.NumBlocks)];
+    }
+
+    /// <summary>What reports call it.</summary>
+    public string Name { get; }
+
+    /// <summary>What it is.</summary>
+    public ModelDescription Description { get; }
+
+    /// <summary>The loaded model.</summary>
+    public CpuModelRunner Runner { get; }
+
+    internal Checkpoint Checkpoint { get; }
+
+    /// <summary>Loads a model.</summary>
+    /// <param name="name">What reports call it.</param>
+    /// <param name="description">What it is.</param>
+    /// <param name="checkpoint">Its weights; disposed with the model, or at once where loading fails.</param>
+    /// <param name="options">How it is run; the cache must hold one window.</param>
+    /// <param name="cancellation">Stops loading.</param>
+    public static EvaluatedModel Load(
+        string name, ModelDescription description, Checkpoint checkpoint, CpuRunnerOptions options, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(description);
+        ArgumentNullException.ThrowIfNull(checkpoint);
+        try
+        {
+            return new EvaluatedModel(name, description, checkpoint, new CpuModelRunner(description.Spec, checkpoint, options, null, cancellation));
+        }
+        catch
+        {
+            checkpoint.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Computes the logits of a window's next tokens; earlier ones of the same window came before.</summary>
+    /// <param name="ids">The tokens.</param>
+    /// <param name="position">The first one's position in the window.</param>
+    /// <param name="logits">Receives them, <c>[tokens][vocabulary]</c>.</param>
+    internal void Run(ReadOnlySpan<int> ids, int position, Span<float> logits)
+    {
+        _batch.Clear();
+        _batch.AddSequence(ids, position, _blocks, ids.Length);
+        Runner.Run(_batch, logits);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Runner.Dispose();
+        Checkpoint.Dispose();
+    }
+}

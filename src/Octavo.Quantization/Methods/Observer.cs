@@ -1,0 +1,110 @@
+using Octavo.Cpu.Linears;
+using Octavo.Formats;
+using Octavo.Formats.Quantization;
+
+namespace Octavo.Quantization.Methods;
+
+/// <summary>How the range that codes must span is chosen from the weights of a group.</summary>
+public enum ObserverKind
+{
+    /// <summary>From the smallest to the largest.</summary>
+    MinMax,
+
+    /// <summary>Leaving out the largest magnitudes, a stated fraction of them.</summary>
+    Percentile,
+
+    /// <summary>Of ranges shrunk step by step, the one whose rounding errors are smallest (power 2.4, as llm-compressor's).</summary>
+    Mse,
+}
+
+/// <summary>Chooses scale and zero-point for the weights of a group.</summary>
+/// <param name="Kind">How.</param>
+/// <param name="Percentile">For <see cref="ObserverKind.Percentile"/>: the percentage of magnitudes inside the range.</param>
+public sealed record Observer(ObserverKind Kind = ObserverKind.MinMax, double Percentile = 99.9)
+{
+    private const int Shrinks = 40;
+    private const float ShrinkStep = 0.02f;
+    private const double Power = 2.4;
+
+    /// <summary>Chooses for a group; the scale is a number of <paramref name="stored"/>.</summary>
+    internal (float Scale, int Zero) Choose(ReadOnlySpan<float> weights, WeightScheme scheme, TensorType stored)
+    {
+        (float min, float max) = (0, 0);
+        foreach (float w in weights)
+        {
+            (min, max) = (Math.Min(min, w), Math.Max(max, w));
+        }
+
+        switch (Kind)
+        {
+            case ObserverKind.Percentile:
+                float most = Magnitude(weights);
+                return Range(Math.Max(min, -most), Math.Min(max, most), scheme, stored);
+            case ObserverKind.Mse:
+                return Search(min, max, scheme, stored, Error(weights, scheme));
+            default:
+                return Range(min, max, scheme, stored);
+        }
+    }
+
+    /// <summary>Of ranges shrunk step by step, the one of the smallest error.</summary>
+    internal static (float Scale, int Zero) Search(
+        float min, float max, WeightScheme scheme, TensorType stored, Func<float, int, double> error)
+    {
+        (float Scale, int Zero) best = Range(min, max, scheme, stored);
+        double least = error(best.Scale, best.Zero);
+        for (int i = 1; i < Shrinks; i++)
+        {
+            float factor = 1 - (i * ShrinkStep);
+            (float scale, int zero) = Range(min * factor, max * factor, scheme, stored);
+            double now = error(scale, zero);
+            if (now < least)
+            {
+                (least, best) = (now, (scale, zero));
+            }
+        }
+
+        return best;
+    }
+
+    /// <summary>The scale and zero-point of a range that holds 0 (compressed-tensors' <c>calculate_qparams</c>).</summary>
+    internal static (float Scale, int Zero) Range(float min, float max, WeightScheme scheme, TensorType stored)
+    {
+        if (scheme.Kind == CodeKind.Float8)
+        {
+            return (Positive(Math.Max(-min, max) / WeightQuantizer.Float8Largest, stored), 0);
+        }
+
+        int levels = (1 << scheme.Bits) - 1;
+        int lowest = -(1 << (scheme.Bits - 1));
+        if (!scheme.Asymmetric)
+        {
+            return (Positive(Math.Max(-min, max) / (levels / 2f), stored), 0);
+        }
+
+        float scale = Positive((max - min) / levels, stored);
+        return (scale, (int)Math.Clamp(MathF.Round(lowest - (min / scale)), lowest, -lowest - 1));
+    }
+
+    private static Func<float, int, double> Error(ReadOnlySpan<float> weights, WeightScheme scheme)
+    {
+        float[] copy = weights.ToArray();
+        return (scale, zero) => copy.Sum(w => Math.Pow(Math.Abs(w - RoundToNearest.Value(RoundToNearest.Code(w, scale, zero, scheme), scale, zero, scheme)), Power));
+    }
+
+    // Float16 knows no smaller number that is not subnormal.
+    private static float Positive(float scale, TensorType stored) =>
+        StoredNumbers.Round(Math.Max(scale, stored == TensorType.Float16 ? 6.104e-5f : 1.1920929e-7f), stored);
+
+    private float Magnitude(ReadOnlySpan<float> weights)
+    {
+        float[] magnitudes = new float[weights.Length];
+        for (int i = 0; i < weights.Length; i++)
+        {
+            magnitudes[i] = Math.Abs(weights[i]);
+        }
+
+        Array.Sort(magnitudes);
+        return magnitudes[(int)Math.Clamp(Math.Ceiling(Percentile / 100 * magnitudes.Length) - 1, 0, magnitudes.Length - 1)];
+    }
+}

@@ -1,0 +1,48 @@
+using Octavo.Cpu.Linears;
+using Octavo.Formats.Quantization;
+
+namespace Octavo.Quantization.Methods;
+
+/// <summary>Rounds each weight to the nearest code: no calibration.</summary>
+internal static class RoundToNearest
+{
+    /// <summary>Quantizes a matrix; <paramref name="choose"/> may take the place of the observer for a row's group.</summary>
+    public static CodedMatrix Quantize(
+        FloatMatrix matrix, WeightScheme scheme, Observer observer, Func<int, int, (float Scale, int Zero)>? choose = null)
+    {
+        var coded = CodedMatrix.For(matrix, scheme);
+        Parallel.For(0, matrix.Rows, row =>
+        {
+            ReadOnlySpan<float> weights = matrix.Row(row);
+            Span<sbyte> codes = coded.Codes.AsSpan(row * matrix.Columns, matrix.Columns);
+            for (int g = 0; g < coded.Groups; g++)
+            {
+                ReadOnlySpan<float> group = weights.Slice(g * coded.GroupSize, coded.GroupSize);
+                (float scale, int zero) = choose?.Invoke(row, g) ?? observer.Choose(group, scheme, coded.ScaleType);
+                coded.Scales[(row * coded.Groups) + g] = scale;
+                coded.Zeros[(row * coded.Groups) + g] = zero;
+                for (int k = 0; k < group.Length; k++)
+                {
+                    codes[(g * coded.GroupSize) + k] = Code(group[k], scale, zero, scheme);
+                }
+            }
+        });
+        return coded;
+    }
+
+    /// <summary>The code nearest to a weight; of E4M3, its byte.</summary>
+    public static sbyte Code(float weight, float scale, int zero, WeightScheme scheme)
+    {
+        if (scheme.Kind == CodeKind.Float8)
+        {
+            return (sbyte)WeightQuantizer.ToFloat8(weight / scale);
+        }
+
+        int lowest = -(1 << (scheme.Bits - 1));
+        return (sbyte)Math.Clamp(MathF.Round(weight / scale) + zero, lowest, -lowest - 1);
+    }
+
+    /// <summary>What a code stands for.</summary>
+    public static float Value(sbyte code, float scale, int zero, WeightScheme scheme) =>
+        scheme.Kind == CodeKind.Float8 ? WeightQuantizer.FromFloat8((byte)code) * scale : (code - zero) * scale;
+}

@@ -1,0 +1,308 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using System.Text;
+using Octavo.Cpu;
+using Octavo.Cpu.Linears;
+using Octavo.Formats;
+using Octavo.Models;
+using Octavo.Quantization.Evaluation;
+using Octavo.Quantization.Methods;
+using Octavo.Quantization.Writing;
+
+namespace Octavo.Quantization;
+
+/// <summary>
+/// Quantizes a model layer by layer and writes it in compressed-tensors form. At any time one layer is in memory as
+/// float32, beside the calibration samples' residual streams; each layer is calibrated on what the quantized layers
+/// before it give.
+/// </summary>
+public sealed class ModelQuantizer
+{
+    private readonly ModelDirectory _directory;
+    private readonly Checkpoint _checkpoint;
+    private readonly ModelDescription _description;
+    private readonly QuantizationRecipe _recipe;
+    private readonly CalibrationSet? _calibration;
+    private readonly IProgress<BenchProgress>? _progress;
+    private readonly CancellationToken _cancellation;
+    private readonly InstructionSet _isa = ProcessorFeatures.Selected;
+    private long _done;
+
+    private ModelQuantizer(
+        ModelDirectory directory, Checkpoint checkpoint, QuantizationRecipe recipe, CalibrationSet? calibration,
+        IProgress<BenchProgress>? progress, CancellationToken cancellation)
+    {
+        (_directory, _checkpoint, _recipe, _calibration, _progress, _cancellation) = (directory, checkpoint, recipe, calibration, progress, cancellation);
+        _description = ModelCatalog.Describe(directory, checkpoint);
+    }
+
+    private DecoderSpec Spec => _description.Spec;
+
+    /// <summary>Quantizes a model.</summary>
+    /// <param name="directory">The model.</param>
+    /// <param name="output">The directory to be written; it must not be there.</param>
+    /// <param name="recipe">How.</param>
+    /// <param name="calibration">What the recipe is calibrated on, where it needs that.</param>
+    /// <param name="progress">Hears how far it is.</param>
+    /// <param name="cancellation">Stops it; a later run with the same arguments goes on.</param>
+    /// <exception cref="QuantizationException">It cannot be done as asked, or cannot be written.</exception>
+    public static void Run(
+        ModelDirectory directory, string output, QuantizationRecipe recipe, CalibrationSet? calibration,
+        IProgress<BenchProgress>? progress = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(directory);
+        ArgumentNullException.ThrowIfNull(recipe);
+        OutputDirectory.RequireNew(output);
+        using Checkpoint checkpoint = OpenUnquantized(directory);
+        if (recipe.NeedsCalibration && calibration is null)
+        {
+            throw new QuantizationException($"{recipe.Method.ToString().ToLowerInvariant()} needs a calibration text");
+        }
+
+        try
+        {
+            new ModelQuantizer(directory, checkpoint, recipe, recipe.NeedsCalibration ? calibration : null, progress, cancellation).Run(output);
+        }
+        catch (IOException e)
+        {
+            throw new QuantizationException(
+                $"{output} cannot be written: {e.Message.TrimEnd('.')}; what is done so far stays in {output}.partial, and the same command goes on from there", e);
+        }
+    }
+
+    /// <summary>Opens a model's weights, which must be numbers.</summary>
+    /// <exception cref="QuantizationException">They are quantized already.</exception>
+    public static Checkpoint OpenUnquantized(ModelDirectory directory)
+    {
+        ArgumentNullException.ThrowIfNull(directory);
+        Checkpoint checkpoint = directory.OpenCheckpoint();
+        if (checkpoint.Quantization is not { } already)
+        {
+            return checkpoint;
+        }
+
+        checkpoint.Dispose();
+        throw new QuantizationException(
+            $"{directory.Path} is quantized already ({already.Method}: {already.Summary}); quantize the model that it was made from");
+    }
+
+    private void Run(string output)
+    {
+        var written = new OutputDirectory(output, Spec.NumLayers, Fingerprint());
+        Dictionary<string, WeightScheme> schemes = Schemes(out List<string> ignored);
+        written.WriteConfig(_directory.Config, _recipe.Head is not null && Spec.Tensors.OutputHead is null, schemes, ignored);
+        using CalibrationStreams? streams = _calibration is null ? null : new CalibrationStreams(Spec, _checkpoint, _calibration);
+        GoThroughDone(written, streams);
+        for (int layer = written.LayersDone; layer < Spec.NumLayers; layer++)
+        {
+            _cancellation.ThrowIfCancellationRequested();
+            var work = new LayerUnderWork(Spec, _checkpoint, layer);
+            Dictionary<string, CodedMatrix> coded = QuantizeLayer(work, streams);
+            written.WriteLayer(layer, LayerTensors(work, coded));
+            Step(streams is null ? 1 : 0, layer);
+        }
+
+        written.Finish(_directory, Rest());
+    }
+
+    /// <summary>Takes the streams through what an earlier run has written.</summary>
+    private void GoThroughDone(OutputDirectory written, CalibrationStreams? streams)
+    {
+        if (written.LayersDone == 0 || streams is null)
+        {
+            Step(streams is null ? written.LayersDone : 0, written.LayersDone);
+            return;
+        }
+
+        using Checkpoint done = ModelDirectory.Open(written.Partial).OpenCheckpoint();
+        for (int layer = 0; layer < written.LayersDone; layer++)
+        {
+            int now = layer;
+            using LayerWeights packed = PackStored(done, Spec.Tensors.Layers[layer]);
+            streams.Advance(packed, () => Step(2, now), _cancellation);
+        }
+    }
+
+    private Dictionary<string, CodedMatrix> QuantizeLayer(LayerUnderWork work, CalibrationStreams? streams)
+    {
+        if (streams is null)
+        {
+            return LayerQuantizer.Run(work, new Dictionary<LinearRole, InputMoments>(), _recipe);
+        }
+
+        Dictionary<LinearRole, InputMoments> moments;
+        using (LayerWeights plain = work.Pack(null, _isa))
+        {
+            moments = streams.Observe(plain, LayerQuantizer.NeedsProducts(_recipe), () => Step(1, work.Index), _cancellation);
+        }
+
+        Dictionary<string, CodedMatrix> coded = LayerQuantizer.Run(work, moments, _recipe);
+        using LayerWeights quantized = work.Pack(coded, _isa);
+        streams.Advance(quantized, () => Step(1, work.Index), _cancellation);
+        return coded;
+    }
+
+    private static IEnumerable<TensorSource> LayerTensors(LayerUnderWork work, Dictionary<string, CodedMatrix> coded)
+    {
+        foreach (FloatMatrix matrix in work.Stacks.Values.SelectMany(s => s))
+        {
+            if (coded.TryGetValue(matrix.Module, out CodedMatrix? codes))
+            {
+                foreach (TensorSource tensor in CompressedTensorsWriter.Tensors(codes))
+                {
+                    yield return tensor;
+                }
+            }
+            else
+            {
+                yield return new TensorSource(
+                    matrix.Names.Weight, matrix.StoredType, [matrix.Rows, matrix.Columns], StoredNumbers.Bytes(matrix.Data, matrix.StoredType));
+            }
+
+            if (matrix.Bias is { } bias)
+            {
+                yield return Copy(bias, bias.Name);
+            }
+        }
+
+        foreach (FloatNorm norm in (FloatNorm[])[work.AttentionNorm, work.MlpNorm])
+        {
+            yield return new TensorSource(norm.Names.Weight, norm.StoredType, [norm.Weight.Length], StoredNumbers.Bytes(norm.Weight, norm.StoredType));
+            if (norm.Bias is { } bias)
+            {
+                yield return new TensorSource(norm.Names.Bias!, norm.StoredType, [bias.Length], StoredNumbers.Bytes(bias, norm.StoredType));
+            }
+        }
+    }
+
+    /// <summary>The tensors of no layer: embeddings, the last norm, the head.</summary>
+    private IEnumerable<TensorSource> Rest()
+    {
+        DecoderTensors t = Spec.Tensors;
+        string?[] names =
+        [
+            t.TokenEmbedding, t.PositionEmbedding, t.ProjectIn?.Weight, t.ProjectIn?.Bias, t.ProjectOut?.Weight, t.ProjectOut?.Bias,
+            t.FinalNorm?.Weight, t.FinalNorm?.Bias, _recipe.Head is null ? t.OutputHead?.Weight : null, t.OutputHead?.Bias,
+        ];
+        foreach (string name in names.OfType<string>())
+        {
+            yield return Copy(_checkpoint.Get(name), name);
+        }
+
+        if (_recipe.Head is { } scheme)
+        {
+            FloatMatrix head = FloatMatrix.Load(_checkpoint, t.OutputHead ?? new LinearTensors(t.TokenEmbedding, null));
+            CodedMatrix coded = RoundToNearest.Quantize(head, scheme, _recipe.Observer);
+            foreach (TensorSource tensor in CompressedTensorsWriter.Tensors(coded))
+            {
+                yield return new TensorSource(tensor.Name.Replace(head.Module, HeadModule, StringComparison.Ordinal), tensor.Type, [.. tensor.Shape], tensor.WriteTo);
+            }
+        }
+    }
+
+    private string HeadModule => FloatMatrix.ModuleOf(Spec.Tensors.OutputHead?.Weight ?? "lm_head.weight");
+
+    private Dictionary<string, WeightScheme> Schemes(out List<string> ignored)
+    {
+        Dictionary<string, WeightScheme> schemes = [];
+        ignored = [];
+        DecoderTensors t = Spec.Tensors;
+        for (int layer = 0; layer < Spec.NumLayers; layer++)
+        {
+            foreach ((LinearRole role, LinearTensors names) in Linears(t.Layers[layer]))
+            {
+                string module = FloatMatrix.ModuleOf(names.Weight);
+                if (_recipe.SchemeOf(layer, role) is { } scheme)
+                {
+                    schemes.Add(module, scheme.Fit(checked((int)_checkpoint.Get(names.Weight).Shape[1])));
+                }
+                else
+                {
+                    ignored.Add(module);
+                }
+            }
+        }
+
+        ignored.AddRange(new[] { t.ProjectIn, t.ProjectOut }.OfType<LinearTensors>().Select(n => FloatMatrix.ModuleOf(n.Weight)));
+        if (_recipe.Head is { } head)
+        {
+            schemes.Add(HeadModule, head.Fit(Spec.EmbeddingSize));
+        }
+        else
+        {
+            ignored.Add(HeadModule);
+        }
+
+        return schemes;
+    }
+
+    private static IEnumerable<(LinearRole Role, LinearTensors Names)> Linears(LayerTensors layer)
+    {
+        yield return (LinearRole.QueryKeyValue, layer.Query);
+        yield return (LinearRole.QueryKeyValue, layer.Key);
+        yield return (LinearRole.QueryKeyValue, layer.Value);
+        yield return (LinearRole.Output, layer.Output);
+        if (layer.Gate is not null)
+        {
+            yield return (LinearRole.GateUp, layer.Gate);
+        }
+
+        yield return (LinearRole.GateUp, layer.Up);
+        yield return (LinearRole.Down, layer.Down);
+    }
+
+    private LayerWeights PackStored(Checkpoint done, LayerTensors names)
+    {
+        LinearScheme plain = LinearScheme.For(Octavo.Cpu.Kernels.WeightFormat.Float32, _isa);
+        return new LayerWeights(
+            new NormWeights(done, names.AttentionNorm),
+            Linear(new StackedMatrix([Source(names.Query), Source(names.Key), Source(names.Value)])),
+            Linear(Source(names.Output)),
+            new NormWeights(done, names.MlpNorm),
+            Linear(names.Gate is null ? Source(names.Up) : new GatedMatrix(Source(names.Gate), Source(names.Up))),
+            Linear(Source(names.Down)));
+
+        MatrixSource Source(LinearTensors n)
+        {
+            Tensor? bias = n.Bias is null ? null : done.Get(n.Bias);
+            return done.FindQuantized(n.Weight) is { } quantized ? new QuantizedSource(quantized, bias) : new TensorMatrix(done.Get(n.Weight), bias);
+        }
+
+        Linear Linear(MatrixSource source) => new(source, source.Stored ?? plain, _isa);
+    }
+
+    private static TensorSource Copy(Tensor tensor, string name) => new(name, tensor.Type, [.. tensor.Shape], stream =>
+    {
+        const int AtOnce = 1 << 22;
+        for (long at = 0; at < tensor.ByteLength; at += AtOnce)
+        {
+            stream.Write(tensor.Bytes(at, (int)Math.Min(AtOnce, tensor.ByteLength - at)));
+        }
+    });
+
+    private void Step(int units, int layer)
+    {
+        _done += units;
+        long total = (long)Spec.NumLayers * (_calibration is null ? 1 : 2 * _calibration.Samples.Count);
+        _progress?.Report(new BenchProgress(_done, total, string.Create(CultureInfo.InvariantCulture, $"layer {layer + 1} of {Spec.NumLayers}")));
+    }
+
+    /// <summary>What must be the same for a run to go on where another stopped.</summary>
+    private string Fingerprint()
+    {
+        var text = new StringBuilder();
+        text.Append(CultureInfo.InvariantCulture, $"{Path.GetFullPath(_directory.Path)} {_checkpoint.TotalBytes} {_recipe with { Exceptions = new Dictionary<(int, LinearRole), WeightScheme?>() }} ");
+        foreach (((int layer, LinearRole role), WeightScheme? scheme) in _recipe.Exceptions.OrderBy(e => e.Key))
+        {
+            text.Append(CultureInfo.InvariantCulture, $"{layer} {role} {scheme} ");
+        }
+
+        foreach (int[] sample in _calibration?.Samples ?? [])
+        {
+            text.Append(Convert.ToHexString(SHA256.HashData(MemoryMarshal.AsBytes(sample.AsSpan()))));
+        }
+
+        return text.ToString();
+    }
+}

@@ -1,0 +1,274 @@
+using System.Globalization;
+using Octavo.Cpu;
+using Octavo.Formats;
+using Octavo.Formats.Quantization;
+using Octavo.Models;
+using Octavo.Quantization.Evaluation;
+using Octavo.Quantization.Methods;
+
+namespace Octavo.Quantization;
+
+/// <summary>
+/// Chooses a scheme for each layer's matrices: the cheapest assignment whose loss stays within a budget.
+/// </summary>
+/// <remarks>
+/// How much the matrices that share an input matter is measured as the divergence that they alone cause, quantized, in a
+/// model that is otherwise as it was: divergences of small changes add up and are not noisy. What a divergence means in
+/// perplexity is learnt once, from the model that is quantized throughout. Matrices then go up from the cheapest scheme to
+/// eight bits, and from there to none, those first that give back the most for their bits, until the sum is within the
+/// budget; and until the whole, quantized so and measured, is.
+/// </remarks>
+public sealed class PrecisionPlanner : IDisposable
+{
+    private const int SamplesForSensitivity = 8;
+    private const double BitsUnquantized = 16;
+
+    private readonly ModelDirectory _directory;
+    private readonly QuantizationRecipe _recipe;
+    private readonly CalibrationSet _calibration;
+    private readonly IProgress<BenchProgress>? _progress;
+    private readonly CancellationToken _cancellation;
+    private readonly InstructionSet _isa = ProcessorFeatures.Selected;
+    private readonly Checkpoint _checkpoint;
+    private readonly DecoderSpec _spec;
+    private readonly ModelTail _tail;
+    private readonly WeightScheme?[] _candidates;
+    private readonly List<Stack> _stacks = [];
+    private long _done;
+
+    private PrecisionPlanner(
+        ModelDirectory directory, QuantizationRecipe recipe, CalibrationSet calibration, IProgress<BenchProgress>? progress, CancellationToken cancellation)
+    {
+        (_directory, _recipe, _calibration, _progress, _cancellation) = (directory, recipe, calibration, progress, cancellation);
+        _checkpoint = ModelQuantizer.OpenUnquantized(directory);
+        _spec = ModelCatalog.Describe(directory, _checkpoint).Spec;
+        _tail = new ModelTail(_spec, _checkpoint, _isa, calibration.Length);
+        WeightScheme eight = recipe.Scheme with { Bits = 8, Kind = CodeKind.Integer };
+        _candidates = recipe.Scheme == eight ? [eight, null] : [recipe.Scheme, eight, null];
+    }
+
+    /// <summary>Chooses.</summary>
+    /// <param name="directory">The model.</param>
+    /// <param name="recipe">The recipe, whose scheme is the cheapest.</param>
+    /// <param name="calibration">The calibration text.</param>
+    /// <param name="maxLoss">The most that the perplexity may rise, as a fraction.</param>
+    /// <param name="progress">Hears how far it is.</param>
+    /// <param name="cancellation">Stops it.</param>
+    /// <exception cref="QuantizationException">The model is quantized already.</exception>
+    public static PrecisionPlan Choose(
+        ModelDirectory directory, QuantizationRecipe recipe, CalibrationSet calibration, double maxLoss,
+        IProgress<BenchProgress>? progress = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(recipe);
+        ArgumentNullException.ThrowIfNull(calibration);
+        using var planner = new PrecisionPlanner(directory, recipe, calibration, progress, cancellation);
+        return planner.Choose(maxLoss);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _tail.Dispose();
+        _checkpoint.Dispose();
+    }
+
+    private PrecisionPlan Choose(double maxLoss)
+    {
+        MeasureSensitivities();
+        (double loss, _) = Measure(_recipe);
+        double lossPerKl = Math.Max(loss, 0) / Math.Max(_stacks.Sum(s => s.Kl[0]), double.Epsilon);
+        double budget = Math.Log(1 + maxLoss);
+
+        double allowed = budget;
+        while (true)
+        {
+            while (Predicted() > allowed && Raise())
+            {
+                // One stack after another.
+            }
+
+            QuantizationRecipe chosen = Chosen();
+            bool plain = _stacks.TrueForAll(s => s.Chosen == _candidates.Length - 1);
+            double measured = plain ? 0 : chosen.Exceptions.Count == 0 ? loss : Measure(chosen).Loss;
+            if (measured <= budget || plain)
+            {
+                return new PrecisionPlan(
+                    chosen, [.. _stacks.Select(s => ChoiceOf(s, lossPerKl))], Math.Exp(Predicted()) - 1, Math.Exp(measured) - 1);
+            }
+
+            // A round that misses tightens what may be predicted by as much as it missed, and by one stack at least.
+            allowed = Math.Min(allowed, Predicted() * budget / measured);
+            Raise();
+        }
+
+        double Predicted() => _stacks.Sum(s => s.Kl[s.Chosen]) * lossPerKl;
+    }
+
+    /// <summary>Takes the stack that gives back most for its bits one candidate up; false where all are at the top.</summary>
+    private bool Raise()
+    {
+        Stack? next = _stacks.Where(s => s.Chosen < _candidates.Length - 1).MaxBy(GainPerBit);
+        if (next is not null)
+        {
+            next.Chosen++;
+        }
+
+        return next is not null;
+    }
+
+    private PrecisionChoice ChoiceOf(Stack stack, double lossPerKl) => new(
+        stack.Layer, Words(stack.Role), stack.Weights, _candidates[stack.Chosen], stack.Kl[stack.Chosen] * lossPerKl, stack.Kl[0] * lossPerKl);
+
+    private string Words(LinearRole role) => role switch
+    {
+        LinearRole.QueryKeyValue => "q, k, v",
+        LinearRole.Output => "o",
+        LinearRole.GateUp => _spec.GatedMlp ? "gate, up" : "up",
+        _ => "down",
+    };
+
+    private double GainPerBit(Stack stack)
+    {
+        double bits = (Bits(_candidates[stack.Chosen + 1]) - Bits(_candidates[stack.Chosen])) * stack.Weights;
+        return (stack.Kl[stack.Chosen] - stack.Kl[stack.Chosen + 1]) / bits;
+    }
+
+    private static double Bits(WeightScheme? scheme) => scheme?.BitsPerWeight ?? BitsUnquantized;
+
+    private QuantizationRecipe Chosen() => _recipe with
+    {
+        Exceptions = _stacks.Where(s => s.Chosen > 0).ToDictionary(s => (s.Layer, s.Role), s => _candidates[s.Chosen]),
+    };
+
+    /// <summary>For each stack and scheme: the divergence that it alone causes.</summary>
+    private void MeasureSensitivities()
+    {
+        CalibrationSet fit = _calibration.Where(i => i % 2 == 0), held = Held();
+        using DecoderWeights plain = new(
+            _spec, _checkpoint, new CpuRunnerOptions { Weights = Octavo.Cpu.Kernels.WeightFormat.Float32, KvCache = default, NumBlocks = 1, MaxModelLen = held.Length, MaxNumBatchedTokens = 1 }, _isa, null, _cancellation);
+        using var observed = new CalibrationStreams(_spec, _checkpoint, fit);
+        using var streams = new CalibrationStreams(_spec, _checkpoint, held);
+        using CalibrationStreams reference = streams.Copy();
+        foreach (LayerWeights layer in plain.Layers)
+        {
+            reference.Advance(layer, Nothing, _cancellation);
+        }
+
+        for (int layer = 0; layer < _spec.NumLayers; layer++)
+        {
+            for (int candidate = 0; candidate < _candidates.Length - 1; candidate++)
+            {
+                var work = new LayerUnderWork(_spec, _checkpoint, layer);
+                Dictionary<LinearRole, InputMoments> moments = _recipe.NeedsCalibration
+                    ? observed.Observe(plain.Layers[layer], LayerQuantizer.NeedsProducts(_recipe), Nothing, _cancellation)
+                    : [];
+                Dictionary<string, CodedMatrix> coded = LayerQuantizer.Run(work, moments, _recipe with { Scheme = _candidates[candidate]! });
+                foreach (LinearRole role in work.Stacks.Keys)
+                {
+                    Stack stack = StackOf(work, role);
+                    HashSet<string> modules = [.. work.Stacks[role].Select(m => m.Module)];
+                    using LayerWeights one = work.Pack(coded.Where(c => modules.Contains(c.Key)).ToDictionary(), _isa);
+                    using CalibrationStreams changed = streams.Copy();
+                    changed.Advance(one, Nothing, _cancellation);
+                    foreach (LayerWeights later in plain.Layers.Skip(layer + 1))
+                    {
+                        changed.Advance(later, Nothing, _cancellation);
+                    }
+
+                    stack.Kl[candidate] = Compare(held, changed, reference).Kl;
+                    Step();
+                }
+            }
+
+            observed.Advance(plain.Layers[layer], Nothing, _cancellation);
+            streams.Advance(plain.Layers[layer], Nothing, _cancellation);
+        }
+    }
+
+    private CalibrationSet Held()
+    {
+        // The other half's, as far apart as they can be.
+        int odd = Math.Max(1, _calibration.Samples.Count / 2);
+        int stride = Math.Max(1, odd / SamplesForSensitivity);
+        return _calibration.Samples.Count == 1 ? _calibration : _calibration.Where(i => i % 2 == 1 && i / 2 % stride == 0);
+    }
+
+    /// <summary>Quantizes by a recipe, on each half of the text in turn, and measures on the other.</summary>
+    private (double Loss, double Kl) Measure(QuantizationRecipe recipe)
+    {
+        (double loss, double kl) = (0, 0);
+        for (int half = 0; half < 2; half++)
+        {
+            bool only = _calibration.Samples.Count == 1;
+            CalibrationSet fit = only ? _calibration : _calibration.Where(i => i % 2 == half), held = only ? _calibration : _calibration.Where(i => i % 2 != half);
+            using var observed = new CalibrationStreams(_spec, _checkpoint, fit);
+            using var streams = new CalibrationStreams(_spec, _checkpoint, held);
+            using CalibrationStreams reference = streams.Copy();
+            for (int layer = 0; layer < _spec.NumLayers; layer++)
+            {
+                var work = new LayerUnderWork(_spec, _checkpoint, layer);
+                Dictionary<LinearRole, InputMoments> moments = [];
+                using (LayerWeights plain = work.Pack(null, _isa))
+                {
+                    reference.Advance(plain, Nothing, _cancellation);
+                    moments = recipe.NeedsCalibration ? observed.Observe(plain, LayerQuantizer.NeedsProducts(recipe), Nothing, _cancellation) : moments;
+                }
+
+                Dictionary<string, CodedMatrix> coded = LayerQuantizer.Run(work, moments, recipe);
+                using LayerWeights quantized = work.Pack(coded, _isa);
+                observed.Advance(quantized, Nothing, _cancellation);
+                streams.Advance(quantized, Nothing, _cancellation);
+                Step();
+            }
+
+            (double halfLoss, double halfKl) = Compare(held, streams, reference);
+            (loss, kl) = (loss + (halfLoss / 2), kl + (halfKl / 2));
+        }
+
+        return (loss, kl);
+    }
+
+    private unsafe (double Loss, double Kl) Compare(CalibrationSet set, CalibrationStreams streams, CalibrationStreams reference)
+    {
+        (double loss, double kl) = (0, 0);
+        for (int sample = 0; sample < streams.Samples; sample++)
+        {
+            (double l, double k) = _tail.Compare(set.Samples[sample], streams.Of(sample), reference.Of(sample));
+            (loss, kl) = (loss + l, kl + k);
+        }
+
+        double tokens = (double)streams.Samples * (set.Length - 1);
+        return (loss / tokens, kl / tokens);
+    }
+
+    private Stack StackOf(LayerUnderWork work, LinearRole role)
+    {
+        Stack? stack = _stacks.Find(s => s.Layer == work.Index && s.Role == role);
+        if (stack is null)
+        {
+            stack = new Stack(work.Index, role, work.Stacks[role].Sum(m => (long)m.Rows * m.Columns), new double[_candidates.Length]);
+            _stacks.Add(stack);
+        }
+
+        return stack;
+    }
+
+    private void Step()
+    {
+        _done++;
+        long sensitivities = (long)_spec.NumLayers * 4 * (_candidates.Length - 1);
+        long total = sensitivities + (4L * _spec.NumLayers);   // and two measurements, as a rule
+        _progress?.Report(new BenchProgress(_done, Math.Max(total, _done), string.Create(CultureInfo.InvariantCulture, $"{(_done <= sensitivities ? "each layer alone" : "all together")}")));
+    }
+
+    private static void Nothing()
+    {
+        // Parts of one step.
+    }
+
+    /// <summary>Matrices that share an input, and what each candidate does.</summary>
+    private sealed record Stack(int Layer, LinearRole Role, long Weights, double[] Kl)
+    {
+        public int Chosen { get; set; }
+    }
+}

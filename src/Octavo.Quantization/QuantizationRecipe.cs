@@ -1,0 +1,54 @@
+using Octavo.Quantization.Methods;
+
+namespace Octavo.Quantization;
+
+/// <summary>How codes are found.</summary>
+public enum QuantizationMethod
+{
+    /// <summary>Round to nearest; no calibration.</summary>
+    Rtn,
+
+    /// <summary>SmoothQuant, then round to nearest.</summary>
+    SmoothQuant,
+
+    /// <summary>GPTQ.</summary>
+    Gptq,
+
+    /// <summary>AWQ's scales and ranges, then round to nearest.</summary>
+    Awq,
+}
+
+/// <summary>Everything that decides a quantized checkpoint, but the model and the calibration text.</summary>
+public sealed record QuantizationRecipe
+{
+    /// <summary>The scheme of the layers' matrices.</summary>
+    public required WeightScheme Scheme { get; init; }
+
+    /// <summary>How codes are found.</summary>
+    public QuantizationMethod Method { get; init; }
+
+    /// <summary>How ranges are chosen.</summary>
+    public Observer Observer { get; init; } = new();
+
+    /// <summary>GPTQ's settings.</summary>
+    public Gptq Gptq { get; init; } = new();
+
+    /// <summary>AWQ's settings.</summary>
+    public Awq Awq { get; init; } = new();
+
+    /// <summary>SmoothQuant's migration strength, from 0 (all in the activations) to 1 (all in the weights).</summary>
+    public double SmoothingStrength { get; init; } = 0.5;
+
+    /// <summary>The scheme of the output head, rounded to nearest; null leaves it alone. A head tied to the embedding is untied.</summary>
+    public WeightScheme? Head { get; init; }
+
+    /// <summary>Exceptions: the scheme of a stack of matrices, null to leave it alone.</summary>
+    internal IReadOnlyDictionary<(int Layer, LinearRole Role), WeightScheme?> Exceptions { get; init; } =
+        new Dictionary<(int, LinearRole), WeightScheme?>();
+
+    /// <summary>Whether calibration text is needed.</summary>
+    public bool NeedsCalibration => Method != QuantizationMethod.Rtn;
+
+    internal WeightScheme? SchemeOf(int layer, LinearRole role) =>
+        Exceptions.TryGetValue((layer, role), out WeightScheme? exception) ? exception : Scheme;
+}

@@ -1,0 +1,68 @@
+using System.Text.Json;
+using Octavo.Testing;
+
+namespace Octavo.Cli.Tests;
+
+public sealed class QuantizeTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("octavo-quantize-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public async Task QuantizeThenEval_Int8_CostsATenthOfAPercent()
+    {
+        string output = Path.Combine(_folder, "tales-int8"), page = Path.Combine(_folder, "report.html");
+        CliResult quantized = await CliProcess.RunAsync("quantize", "--scheme", "int8", "--output", output);
+        quantized.Code.ShouldBe(0, quantized.Error);
+        quantized.Output.ShouldContain("peak memory: ");
+
+        CliResult result = await CliProcess.RunAsync("eval", output, "--dtype", "float32", "--reference", Repository.TalesModel, "--json", "--report", page);
+
+        result.Code.ShouldBe(0, result.Error);
+        using JsonDocument json = JsonDocument.Parse(result.Output);
+        JsonElement comparison = json.RootElement.GetProperty("comparison");
+        json.RootElement.GetProperty("scored_tokens").GetInt32().ShouldBe(17245);
+        comparison.GetProperty("reference_perplexity").GetProperty("value").GetDouble().ShouldBe(33.3884, 0.001);
+
+        // An independent simulation: 0.10%.
+        comparison.GetProperty("perplexity_increase").GetProperty("value").GetDouble().ShouldBeInRange(0.0003, 0.0025);
+        comparison.GetProperty("layer_errors").GetArrayLength().ShouldBe(5);
+        string html = await File.ReadAllTextAsync(page);
+        html.ShouldContain("<svg");
+        html.ShouldNotContain("http");
+        html.ShouldNotContain("NaN");
+
+        CliResult told = await CliProcess.RunAsync("generate", "Once upon a time", "--model", output, "--temperature", "0", "--max-tokens", "8");
+        told.Code.ShouldBe(0, told.Error);
+        CliResult inspected = await CliProcess.RunAsync("inspect", output);
+        inspected.Output.ShouldContain("compressed-tensors: 8-bit integer weights by group 128, symmetric, 8-bit activations");
+        CliResult refused = await CliProcess.RunAsync("generate", "x", "--model", output, "--quantization", "int4");
+        refused.Code.ShouldBe(2);
+        refused.Error.ShouldContain("quantized already");
+    }
+
+    [Theory]
+    [InlineData("--scheme is missing", "quantize", "--output", "x")]
+    [InlineData("--output is missing", "quantize", "--scheme", "int8")]
+    [InlineData("scheme \"int3\" is not one", "quantize", "--scheme", "int3", "--output", "x")]
+    [InlineData("--max-quality-loss takes a percentage above 0", "quantize", "--scheme", "int4", "--output", "x", "--max-quality-loss", "none")]
+    [InlineData("--group-size does not go with fp8", "quantize", "--scheme", "fp8", "--output", "x", "--group-size", "64")]
+    [InlineData("the calibration text has", "quantize", "--scheme", "int4", "--method", "gptq", "--output", "x", "--calibration", "SHORT")]
+    [InlineData("there is no text in it", "quantize", "--scheme", "int4", "--method", "gptq", "--output", "x", "--calibration", "EMPTY")]
+    [InlineData("--stride must be at least 1 and less than the window", "eval", "--stride", "512")]
+    [InlineData("--window must be between 2 and the model's 512 positions", "eval", "--window", "1024")]
+    [InlineData("there is no text in it", "eval", "--text", "EMPTY")]
+    public async Task BadInput_AnyOfIt_IsRefusedByNameAndNothingIsWritten(string problem, params string[] args)
+    {
+        string shortText = Path.Combine(_folder, "short.txt"), empty = Path.Combine(_folder, "empty.txt"), output = Path.Combine(_folder, "x");
+        await File.WriteAllTextAsync(shortText, "Once.");
+        await File.WriteAllTextAsync(empty, string.Empty);
+
+        CliResult result = await CliProcess.RunAsync([.. args.Select(a => a switch { "SHORT" => shortText, "EMPTY" => empty, "x" => output, _ => a })]);
+
+        result.Code.ShouldBe(2);
+        result.Error.ShouldContain(problem);
+        Directory.GetFileSystemEntries(_folder).Length.ShouldBe(2);
+    }
+}

@@ -1,0 +1,259 @@
+using System.Runtime.InteropServices;
+using Octavo.Formats.Quantization;
+
+namespace Octavo.Formats.Tests;
+
+/// <summary>
+/// Layouts that no golden covers, written here element by element from their definition: what is read must be what was
+/// meant.
+/// </summary>
+public sealed class QuantizedLayoutTests : IDisposable
+{
+    private const int Rows = 16;
+    private const int Columns = 32;
+    private const int Group = 8;
+
+    private readonly TempDirectory _directory = new();
+    private readonly int[,] _codes = new int[Rows, Columns];     // unsigned
+    private readonly int[,] _zeros = new int[Rows, Columns / Group];
+    private readonly float[,] _scales = new float[Rows, Columns / Group];
+
+    public void Dispose() => _directory.Dispose();
+
+    [Theory]
+    [InlineData(4, "gptq")]
+    [InlineData(4, "gptq_v2")]
+    [InlineData(8, "gptq")]
+    [InlineData(8, "gptq_v2")]
+    public void Gptq_BothVersionsAndWidths_ReadsCodesZerosAndGroups(int bits, string version)
+    {
+        Fill(bits);
+        int per = 32 / bits, minus = version == "gptq" ? 1 : 0;
+        int[] groups = [.. Enumerable.Range(0, Columns).Select(k => k % (Columns / Group))];
+        uint[] weights = new uint[Columns / per * Rows], zeros = new uint[Columns / Group * Rows / per];
+        for (int row = 0; row < Rows; row++)
+        {
+            for (int k = 0; k < Columns; k++)
+            {
+                weights[(k / per * Rows) + row] |= (uint)_codes[row, k] << (k % per * bits);
+            }
+
+            for (int g = 0; g < Columns / Group; g++)
+            {
+                uint stored = (uint)(_zeros[row, g] - minus) & ((1u << bits) - 1);
+                zeros[(g * (Rows / per)) + (row / per)] |= stored << (row % per * bits);
+            }
+        }
+
+        using Checkpoint checkpoint = Write(
+            $$"""{"quant_method":"gptq","bits":{{bits}},"group_size":{{Group}},"desc_act":true,"sym":false,"checkpoint_format":"{{version}}"}""",
+            Words("m.qweight", [Columns / per, Rows], weights),
+            Words("m.qzeros", [Columns / Group, Rows / per], zeros),
+            Floats("m.scales", [Columns / Group, Rows], Transposed()),
+            Words("m.g_idx", [Columns], [.. groups.Select(g => (uint)g)]));
+
+        QuantizedMatrix matrix = checkpoint.FindQuantized("m.weight")!;
+        ShouldHold(matrix, bits);
+        matrix.GroupIndex.ShouldBe(groups);
+    }
+
+    [Fact]
+    public void CompressedTensors_PackedWithGroupIndexInItsOrder_HasNoneToMind()
+    {
+        Fill(4);
+        using Checkpoint checkpoint = Write(Packed("\"group\""), [.. PackedTensors(), Words("m.weight_g_idx", [Columns], [.. Enumerable.Range(0, Columns).Select(k => (uint)(k / Group))])]);
+
+        checkpoint.FindQuantized("m.weight")!.GroupIndex.ShouldBeNull();
+        ShouldHold(checkpoint.FindQuantized("m.weight")!, 4);
+    }
+
+    [Fact]
+    public void CompressedTensors_GroupIndexOutOfRange_IsRefusedByName()
+    {
+        Fill(4);
+        using Checkpoint checkpoint = Write(Packed("\"group\""), [.. PackedTensors(), Words("m.weight_g_idx", [Columns], [.. Enumerable.Repeat(4u, Columns)])]);
+
+        Should.Throw<CheckpointException>(() => checkpoint.FindQuantized("m.weight")).Message.ShouldContain("'m.weight_g_idx': puts input 0 into group 4; there are 4");
+    }
+
+    [Fact]
+    public void CompressedTensors_BytesWithZeroPointsByChannel_AreRead()
+    {
+        sbyte[] codes = [.. Enumerable.Range(0, Rows * Columns).Select(i => (sbyte)((i * 37) % 256 - 128))];
+        sbyte[] zeros = [.. Enumerable.Range(0, Rows).Select(i => (sbyte)(i - 8))];
+        using Checkpoint checkpoint = Write(
+            Config("int-quantized", """{"num_bits":8,"type":"int","symmetric":false,"strategy":"channel"}""", """{"num_bits":8,"type":"int","symmetric":false,"strategy":"token","dynamic":true}"""),
+            new TensorSource("m.weight", TensorType.Int8, [Rows, Columns], MemoryMarshal.AsBytes<sbyte>(codes).ToArray()),
+            Floats("m.weight_scale", [Rows, 1], [.. Enumerable.Range(1, Rows).Select(i => i / 16f)]),
+            new TensorSource("m.weight_zero_point", TensorType.Int8, [Rows, 1], MemoryMarshal.AsBytes<sbyte>(zeros).ToArray()));
+
+        QuantizedMatrix matrix = checkpoint.FindQuantized("m.weight")!;
+        (matrix.Asymmetric, matrix.Activations, matrix.GroupSize).ShouldBe((true, StoredActivations.Int8Asymmetric, Columns));
+        sbyte[] row = new sbyte[Columns];
+        int[] zero = new int[1];
+        float[] scale = new float[1];
+        matrix.ReadCodes(5, row);
+        matrix.ReadZeros(5, zero);
+        matrix.ReadScales(5, scale);
+        row.ShouldBe(codes[(5 * Columns)..(6 * Columns)]);
+        (zero[0], scale[0]).ShouldBe((-3, 6 / 16f));
+    }
+
+    [Theory]
+    [InlineData("\"tensor\"", "null", 1, 1)]
+    [InlineData("\"block\"", "[8, 16]", 2, 2)]
+    public void CompressedTensors_Float8ByTensorOrBlock_ReadsTheScaleOfEachRow(string strategy, string block, int scaleRows, int scaleColumns)
+    {
+        float[] scales = [.. Enumerable.Range(1, scaleRows * scaleColumns).Select(i => i / 4f)];
+        using Checkpoint checkpoint = Write(
+            Config("float-quantized", $$"""{"num_bits":8,"type":"float","symmetric":true,"strategy":{{strategy}},"block_structure":{{block}}}""", "null"),
+            new TensorSource("m.weight", TensorType.Float8E4M3, [Rows, Columns], new byte[Rows * Columns]),
+            Floats("m.weight_scale", scaleRows == 1 ? [1] : [scaleRows, scaleColumns], scales));
+
+        QuantizedMatrix matrix = checkpoint.FindQuantized("m.weight")!;
+        float[] read = new float[matrix.Groups];
+        matrix.ReadScales(Rows - 1, read);
+        matrix.Groups.ShouldBe(scaleColumns);
+        read.ShouldBe(scales[^scaleColumns..]);
+    }
+
+    [Theory]
+    [InlineData("lm_head", false)]
+    [InlineData("model.layers.0.q_proj", true)]
+    [InlineData("model.layers.11.q_proj", false)]
+    [InlineData("model.layers.1.q_proj", true)]
+    [InlineData("model.layers.1.o_proj", false)]
+    public void CompressedTensors_IgnoreLists_MatchAsPythonDoes(string module, bool quantized)
+    {
+        string config = Config("int-quantized", """{"num_bits":8,"type":"int","symmetric":true,"strategy":"channel"}""", "null")
+            .Replace("\"ignore\":[]", "\"ignore\":[\"lm_head\",\"re:.*layers\\\\.1\\\\d\",\"re:model.*o_proj$\",\"re:layers\"]");
+        using Checkpoint checkpoint = Write(
+            config,
+            new TensorSource($"{module}.weight", TensorType.Int8, [Rows, Columns], new byte[Rows * Columns]),
+            new TensorSource($"{module}.other", TensorType.Int8, [1], new byte[1]));
+
+        if (quantized)
+        {
+            Should.Throw<CheckpointException>(() => checkpoint.FindQuantized($"{module}.weight")).Message.ShouldContain($"{module}.weight_scale");
+        }
+        else
+        {
+            checkpoint.FindQuantized($"{module}.weight").ShouldBeNull();
+        }
+    }
+
+    [Fact]
+    public void CompressedTensors_GroupsByName_GoBeforeTheClass()
+    {
+        const string Config =
+            """{"quant_method":"compressed-tensors","format":"mixed-precision","ignore":[],"config_groups":{"a":{"format":"int-quantized","targets":["Linear"],"weights":{"num_bits":8,"type":"int","strategy":"channel"}},"b":{"format":"float-quantized","targets":["re:.*down_proj"],"weights":{"num_bits":8,"type":"float","strategy":"channel"}}}}""";
+        using Checkpoint checkpoint = Write(
+            Config,
+            new TensorSource("m.down_proj.weight", TensorType.Float8E4M3, [Rows, Columns], new byte[Rows * Columns]),
+            Floats("m.down_proj.weight_scale", [Rows, 1], new float[Rows]),
+            new TensorSource("m.up_proj.weight", TensorType.Int8, [Rows, Columns], new byte[Rows * Columns]),
+            Floats("m.up_proj.weight_scale", [Rows, 1], new float[Rows]));
+
+        checkpoint.FindQuantized("m.down_proj.weight")!.Kind.ShouldBe(CodeKind.Float8);
+        checkpoint.FindQuantized("m.up_proj.weight")!.Kind.ShouldBe(CodeKind.Integer);
+    }
+
+    [Fact]
+    public void CompressedTensors_BrokenPattern_IsRefusedByName()
+    {
+        const string pattern = "re:([", problem = "which is no regular expression";
+        string config = Packed("\"group\"").Replace("\"ignore\":[]", $"\"ignore\":[\"{pattern}\"]");
+        _directory.Write("config.json", "{\"quantization_config\":" + config + "}");
+        Should.Throw<CheckpointException>(() => ModelDirectory.Open(_directory.Root).OpenCheckpoint()).Message.ShouldContain(problem);
+    }
+
+    [Fact]
+    public void CompressedTensors_ScaleOfAnotherShape_IsRefusedByName()
+    {
+        Fill(4);
+        using Checkpoint checkpoint = Write(Packed("\"group\""), [.. PackedTensors().Where(t => t.Name != "m.weight_scale"), Floats("m.weight_scale", [Rows, 3], new float[Rows * 3])]);
+
+        Should.Throw<CheckpointException>(() => checkpoint.FindQuantized("m.weight")).Message
+            .ShouldContain("'m.weight_scale': expected shape [16, 4] as the quantization's configuration implies, found [16, 3]");
+    }
+
+    private static string Config(string format, string weights, string activations) =>
+        $$$$"""{"quant_method":"compressed-tensors","format":"{{{{format}}}}","ignore":[],"config_groups":{"group_0":{"targets":["Linear"],"weights":{{{{weights}}}},"input_activations":{{{{activations}}}}}}}""";
+
+    private static string Packed(string actorder) =>
+        Config("pack-quantized", $$"""{"num_bits":4,"type":"int","symmetric":false,"strategy":"group","group_size":{{Group}},"actorder":{{actorder}}}""", "null");
+
+    private static TensorSource Words(string name, long[] shape, uint[] words) => new(name, TensorType.Int32, shape, MemoryMarshal.AsBytes<uint>(words).ToArray());
+
+    private static TensorSource Floats(string name, long[] shape, float[] values) => new(name, TensorType.Float32, shape, MemoryMarshal.AsBytes<float>(values).ToArray());
+
+    private TensorSource[] PackedTensors()
+    {
+        uint[] weights = new uint[Rows * Columns / 8], zeros = new uint[Rows / 8 * Columns / Group];
+        for (int row = 0; row < Rows; row++)
+        {
+            for (int k = 0; k < Columns; k++)
+            {
+                weights[(row * Columns / 8) + (k / 8)] |= (uint)_codes[row, k] << (k % 8 * 4);
+            }
+
+            for (int g = 0; g < Columns / Group; g++)
+            {
+                zeros[(row / 8 * (Columns / Group)) + g] |= (uint)_zeros[row, g] << (row % 8 * 4);
+            }
+        }
+
+        return
+        [
+            Words("m.weight_packed", [Rows, Columns / 8], weights),
+            Words("m.weight_zero_point", [Rows / 8, Columns / Group], zeros),
+            Floats("m.weight_scale", [Rows, Columns / Group], [.. _scales.Cast<float>()]),
+            new TensorSource("m.weight_shape", TensorType.Int64, [2], MemoryMarshal.AsBytes<long>(new long[] { Rows, Columns }).ToArray()),
+        ];
+    }
+
+    private void Fill(int bits)
+    {
+        var random = new Random(bits);
+        for (int row = 0; row < Rows; row++)
+        {
+            for (int k = 0; k < Columns; k++)
+            {
+                _codes[row, k] = random.Next(1 << bits);
+            }
+
+            for (int g = 0; g < Columns / Group; g++)
+            {
+                _zeros[row, g] = random.Next(1 << bits);   // 0 too, which version 1 stores wrapped
+                _scales[row, g] = random.NextSingle();
+            }
+        }
+    }
+
+    private float[] Transposed() => [.. Enumerable.Range(0, Columns / Group).SelectMany(g => Enumerable.Range(0, Rows).Select(row => _scales[row, g]))];
+
+    private Checkpoint Write(string config, params TensorSource[] tensors)
+    {
+        _directory.Write("config.json", "{\"quantization_config\":" + config + "}");
+        SafetensorsWriter.Write(_directory["model.safetensors"], tensors);
+        return ModelDirectory.Open(_directory.Root).OpenCheckpoint();
+    }
+
+    private void ShouldHold(QuantizedMatrix matrix, int bits)
+    {
+        (matrix.Rows, matrix.Columns, matrix.Bits, matrix.GroupSize).ShouldBe((Rows, Columns, bits, Group));
+        sbyte[] codes = new sbyte[Columns];
+        int[] zeros = new int[Columns / Group];
+        float[] scales = new float[Columns / Group];
+        int above = 1 << (bits - 1);
+        for (int row = 0; row < Rows; row++)
+        {
+            matrix.ReadCodes(row, codes);
+            matrix.ReadZeros(row, zeros);
+            matrix.ReadScales(row, scales);
+            codes.Select(c => c + above).ShouldBe(Enumerable.Range(0, Columns).Select(k => _codes[row, k]));
+            zeros.Select(z => z + above).ShouldBe(Enumerable.Range(0, Columns / Group).Select(g => _zeros[row, g]));
+            scales.ShouldBe(Enumerable.Range(0, Columns / Group).Select(g => _scales[row, g]));
+        }
+    }
+}

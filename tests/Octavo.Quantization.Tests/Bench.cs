@@ -1,0 +1,38 @@
+using Octavo.Cpu;
+using Octavo.Cpu.Kernels;
+using Octavo.Formats;
+using Octavo.Models;
+using Octavo.Quantization.Evaluation;
+using Octavo.Testing;
+using Octavo.Text;
+
+namespace Octavo.Quantization.Tests;
+
+/// <summary>The bundled model and stories, loaded for a test.</summary>
+internal static class Bench
+{
+    public static string Stories(string name) => Path.Combine(Repository.Root!, "models", "stories", name);
+
+    public static EvaluatedModel Load(
+        string directory, WeightFormat weights = WeightFormat.Float32, WeightFormat? head = WeightFormat.Float32, KvCacheFormat cache = KvCacheFormat.Float32)
+    {
+        ModelDirectory model = ModelDirectory.Open(directory);
+        Checkpoint checkpoint = model.OpenCheckpoint();
+        ModelDescription description = ModelCatalog.Describe(model, checkpoint);
+        return EvaluatedModel.Load(Path.GetFileName(directory), description, checkpoint, new CpuRunnerOptions
+        {
+            Weights = weights,
+            Head = head,
+            KvCache = cache,
+            NumBlocks = 32,
+            MaxModelLen = 512,
+            MaxNumBatchedTokens = 512,
+        });
+    }
+
+    public static IReadOnlyList<TextWindow> Windows(string file, int documents = int.MaxValue)
+    {
+        IReadOnlyList<int[]> ids = TextCorpus.Tokenize(TextCorpus.Read(Stories(file)), Tokenizer.Load(Repository.TalesModel), 0);
+        return TextWindow.Cut([.. ids.Take(documents)], 512, 511);
+    }
+}

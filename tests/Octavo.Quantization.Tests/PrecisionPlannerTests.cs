@@ -1,0 +1,40 @@
+using Octavo.Formats;
+using Octavo.Testing;
+
+namespace Octavo.Quantization.Tests;
+
+public sealed class PrecisionPlannerTests
+{
+    private static readonly ModelDirectory Tales = ModelDirectory.Open(Repository.TalesModel);
+    private static readonly QuantizationRecipe FourBits = new() { Scheme = WeightScheme.Named("int4-weight") };
+
+    [Fact]
+    public void Choose_ABudgetBetween_MixesSchemesWithinIt()
+    {
+        PrecisionPlan plan = PrecisionPlanner.Choose(Tales, FourBits, QuantizerTests.Calibration(8), 0.006);
+
+        plan.MeasuredLoss.ShouldBeLessThanOrEqualTo(0.006);
+        plan.PredictedLoss.ShouldBeInRange(0.0001, 0.006);
+        plan.CheapestFraction.ShouldBeInRange(0.05, 0.99);
+        plan.Choices.Count.ShouldBe(20);
+        plan.Choices.Sum(c => c.Loss).ShouldBe(Math.Log(1 + plan.PredictedLoss), 1e-9);
+        plan.Choices.ShouldContain(c => c.Scheme == FourBits.Scheme);
+        plan.Choices.ShouldContain(c => c.Scheme != null && c.Scheme.Bits == 8);
+        plan.Choices.ShouldAllBe(c => c.Scheme == FourBits.Scheme || c.Loss < c.LossAtCheapest);
+        plan.Recipe.Exceptions.Count.ShouldBe(plan.Choices.Count(c => c.Scheme != FourBits.Scheme));
+    }
+
+    [Fact]
+    public void Choose_ABudgetThatAnythingMeets_TakesTheCheapestEverywhere() =>
+        PrecisionPlanner.Choose(Tales, FourBits, QuantizerTests.Calibration(2), 0.5).Recipe.Exceptions.ShouldBeEmpty();
+
+    /// <summary>Eight bits cost something, too: where that is too much, layers stay as they are.</summary>
+    [Fact]
+    public void Choose_ABudgetThatNotEvenEightBitsMeet_LeavesLayersAlone()
+    {
+        PrecisionPlan plan = PrecisionPlanner.Choose(Tales, FourBits, QuantizerTests.Calibration(2), 1e-7);
+
+        plan.MeasuredLoss.ShouldBeLessThanOrEqualTo(1e-7);
+        plan.Choices.ShouldContain(c => c.Scheme == null);
+    }
+}

@@ -1,0 +1,389 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using System.Text.Json;
+using Octavo.Cpu.Linears;
+using Octavo.Formats;
+using Octavo.Formats.Quantization;
+using Octavo.Models;
+using Octavo.Quantization.Evaluation;
+using Octavo.Quantization.Methods;
+using Octavo.Testing;
+using Octavo.Text;
+
+namespace Octavo.Quantization.Tests;
+
+public sealed class QuantizerTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("octavo-quantize-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Theory]
+    [InlineData("int8", 0, false)]
+    [InlineData("int8-channel", 0, true)]
+    [InlineData("int8-weight", 64, true)]
+    [InlineData("int4", 32, false)]
+    [InlineData("int4-weight", 128, true)]
+    [InlineData("fp8", 0, false)]
+    public async Task Run_EachScheme_ReadsBackToTheSameBitsHereAndInPython(string scheme, int group, bool asymmetric)
+    {
+        string output = Path.Combine(_folder, "out");
+        WeightScheme named = WeightScheme.Named(scheme) with { Asymmetric = asymmetric };
+        var recipe = new QuantizationRecipe { Scheme = group == 0 ? named : named with { GroupSize = group } };
+        ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, recipe, null);
+
+        Dictionary<string, string> here = [];
+        ModelDirectory written = ModelDirectory.Open(output);
+        using Checkpoint checkpoint = written.OpenCheckpoint();
+        using Checkpoint original = ModelDirectory.Open(Repository.TalesModel).OpenCheckpoint();
+        foreach (LinearTensors names in Linears(ModelCatalog.Describe(written, checkpoint).Spec.Tensors.Layers[3]))
+        {
+            QuantizedMatrix stored = checkpoint.FindQuantized(names.Weight)!;
+            CodedMatrix made = RoundToNearest.Quantize(FloatMatrix.Load(original, names), recipe.Scheme, recipe.Observer);
+            ShouldBeTheSame(stored, made);
+            here.Add(stored.Module, Hash(stored));
+        }
+
+        if (await ReadInPythonAsync(output, "3") is { } python)
+        {
+            JsonElement modules = python.GetProperty("modules");
+            modules.EnumerateObject().Select(m => m.Name).ShouldBe(here.Keys, ignoreOrder: true);
+            modules.EnumerateObject().ShouldAllBe(m => m.Value.GetProperty("sha256").GetString() == here[m.Name]);
+        }
+    }
+
+    [Fact]
+    public async Task Run_SchemesThatDiffer_AreWrittenAndReadAsMixedPrecision()
+    {
+        string output = Path.Combine(_folder, "out");
+        var recipe = new QuantizationRecipe
+        {
+            Scheme = WeightScheme.Named("int4-weight"),
+            Head = WeightScheme.Named("int8-weight"),
+            Exceptions = new Dictionary<(int, LinearRole), WeightScheme?>
+            {
+                [(1, LinearRole.Down)] = WeightScheme.Named("int8"),
+                [(3, LinearRole.QueryKeyValue)] = null,
+            },
+        };
+
+        ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, recipe, null);
+
+        ModelDirectory written = ModelDirectory.Open(output);
+        written.Config.GetProperty("tie_word_embeddings").GetBoolean().ShouldBeFalse();
+        using Checkpoint checkpoint = written.OpenCheckpoint();
+        ModelCatalog.Describe(written, checkpoint);
+        checkpoint.FindQuantized("model.layers.1.mlp.down_proj.weight")!.Bits.ShouldBe(8);
+        checkpoint.FindQuantized("model.layers.1.mlp.up_proj.weight")!.Bits.ShouldBe(4);
+        checkpoint.FindQuantized("model.layers.3.self_attn.q_proj.weight").ShouldBeNull();
+        checkpoint.FindQuantized("lm_head.weight")!.Rows.ShouldBe(4096);
+        using EvaluatedModel model = Bench.Load(output);
+        Evaluator.Run(model, null, Bench.Windows("valid.txt", 3)).Perplexity.Value.ShouldBeInRange(10, 60);
+        if (await ReadInPythonAsync(output, "1", "3") is { } python)
+        {
+            python.GetProperty("format").GetString().ShouldBe("mixed-precision");
+            python.GetProperty("modules").GetProperty("model.layers.1.mlp.down_proj").GetProperty("format").GetString().ShouldBe("int-quantized");
+            python.GetProperty("modules").TryGetProperty("model.layers.3.self_attn.q_proj", out _).ShouldBeFalse();
+        }
+    }
+
+    /// <summary>Projections that share an input may have schemes that no kernel reads together.</summary>
+    [Fact]
+    public void Load_StackedProjectionsOfSeveralSchemes_RunAndSaySo()
+    {
+        string output = Path.Combine(_folder, "out");
+        ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, new QuantizationRecipe { Scheme = WeightScheme.Named("int8-weight") }, null);
+        string config = Path.Combine(output, "config.json");
+        File.WriteAllText(config, File.ReadAllText(config).Replace("\"lm_head\"", "\"lm_head\", \"re:.*layers\\\\.0\\\\.self_attn\\\\.v_proj$\""));
+        string shard = Path.Combine(output, "model-00001-of-00006.safetensors");
+        ReplaceByNumbers(shard, "model.layers.0.self_attn.v_proj");
+        File.Delete(Path.Combine(output, "model.safetensors.index.json"));
+
+        using EvaluatedModel model = Bench.Load(output);
+        using Checkpoint checkpoint = ModelDirectory.Open(output).OpenCheckpoint();
+
+        Cpu.CpuModelRunner.NotesFor(model.Description.Spec, Cpu.Kernels.WeightFormat.Float32, null, checkpoint)
+            .ShouldHaveSingleItem().ShouldContain("model.layers.0.self_attn.v_proj share an input but not a scheme");
+        Evaluator.Run(model, null, Bench.Windows("valid.txt", 3)).Perplexity.Value.ShouldBeInRange(10, 60);
+    }
+
+    [Theory]
+    [InlineData(QuantizationMethod.Gptq, 0.011)]
+    [InlineData(QuantizationMethod.Awq, 0.016)]
+    public void Run_CalibratedMethods_CostLessThanRounding(QuantizationMethod method, double mostKl)
+    {
+        string output = Path.Combine(_folder, "out");
+        var recipe = new QuantizationRecipe { Scheme = WeightScheme.Named("int4-weight"), Method = method };
+        ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, recipe, Calibration());
+        using EvaluatedModel model = Bench.Load(output);
+        using EvaluatedModel reference = Bench.Load(Repository.TalesModel);
+
+        ComparisonResult result = Evaluator.Run(model, reference, Bench.Windows("valid.txt")).Comparison!;
+
+        // Rounding to nearest: 0.021 nats.
+        result.MeanKl.Value.ShouldBeLessThan(mostKl);
+        result.Increase.Value.ShouldBeLessThan(0.0135);
+    }
+
+    /// <summary>Strong activations become weaker and the function stays.</summary>
+    [Fact]
+    public void SmoothQuant_BeforeRounding_LeavesTheModelAsItIs()
+    {
+        string output = Path.Combine(_folder, "out");
+        var recipe = new QuantizationRecipe { Scheme = WeightScheme.Named("int8-weight") with { GroupSize = 32 }, Method = QuantizationMethod.SmoothQuant };
+        ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, recipe, Calibration());
+        using EvaluatedModel model = Bench.Load(output);
+        using EvaluatedModel reference = Bench.Load(Repository.TalesModel);
+
+        Evaluator.Run(model, reference, Bench.Windows("valid.txt", 6)).Comparison!.MeanKl.Value.ShouldBeLessThan(1e-4);
+        using Checkpoint smoothed = ModelDirectory.Open(output).OpenCheckpoint();
+        using Checkpoint original = ModelDirectory.Open(Repository.TalesModel).OpenCheckpoint();
+        const string Norm = "model.layers.0.input_layernorm.weight";
+        smoothed.Get(Norm).Bytes(0, 512).SequenceEqual(original.Get(Norm).Bytes(0, 512)).ShouldBeFalse();
+    }
+
+    [Fact]
+    public void Run_StoppedHalfway_LeavesNothingAndGoesOnToTheSameBytes()
+    {
+        ModelDirectory tales = ModelDirectory.Open(Repository.TalesModel);
+        string whole = Path.Combine(_folder, "whole"), stopped = Path.Combine(_folder, "stopped");
+        var recipe = new QuantizationRecipe { Scheme = WeightScheme.Named("int4"), Method = QuantizationMethod.Gptq };
+        CalibrationSet calibration = Calibration(4);
+        ModelQuantizer.Run(tales, whole, recipe, calibration);
+        using var stop = new CancellationTokenSource();
+        var meter = new Meter(p =>
+        {
+            if (p.Doing.StartsWith("layer 4", StringComparison.Ordinal))
+            {
+                stop.Cancel();
+            }
+        });
+
+        Should.Throw<OperationCanceledException>(() => ModelQuantizer.Run(tales, stopped, recipe, calibration, meter, stop.Token));
+        Directory.Exists(stopped).ShouldBeFalse();
+        Directory.GetFiles(stopped + ".partial", "model-*").Length.ShouldBe(3);
+        DateTime first = File.GetLastWriteTimeUtc(Path.Combine(stopped + ".partial", "model-00001-of-00006.safetensors"));
+        ModelQuantizer.Run(tales, stopped, recipe, calibration);
+
+        File.GetLastWriteTimeUtc(Path.Combine(stopped, "model-00001-of-00006.safetensors")).ShouldBe(first);
+        Directory.Exists(stopped + ".partial").ShouldBeFalse();
+        string[] names = [.. Directory.GetFiles(whole).Select(f => Path.GetFileName(f))];
+        Directory.GetFiles(stopped).Select(f => Path.GetFileName(f)).ShouldBe(names, ignoreOrder: true);
+        foreach (string name in names)
+        {
+            File.ReadAllBytes(Path.Combine(stopped, name)).ShouldBe(File.ReadAllBytes(Path.Combine(whole, name)), name);
+        }
+    }
+
+    [Fact]
+    public void Run_OutputThere_IsRefusedAndLeftAlone()
+    {
+        string output = Directory.CreateDirectory(Path.Combine(_folder, "out")).FullName;
+        File.WriteAllText(Path.Combine(output, "mine.txt"), "mine");
+
+        Refusal(() => ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, new QuantizationRecipe { Scheme = WeightScheme.Named("int8") }, null))
+            .ShouldContain("is there already");
+        Directory.GetFiles(output).Length.ShouldBe(1);
+
+        Directory.CreateDirectory(Path.Combine(_folder, "other.partial"));
+        Refusal(() => ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), Path.Combine(_folder, "other"), new QuantizationRecipe { Scheme = WeightScheme.Named("int8") }, null))
+            .ShouldContain("other.partial is in the way");
+    }
+
+    [Fact]
+    public void Run_QuantizedAlready_IsRefused()
+    {
+        string output = Path.Combine(_folder, "out");
+        var recipe = new QuantizationRecipe { Scheme = WeightScheme.Named("int8") };
+        ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, recipe, null);
+
+        Refusal(() => ModelQuantizer.Run(ModelDirectory.Open(output), output + "2", recipe, null)).ShouldContain("is quantized already (compressed-tensors: 8-bit integer weights by group 128");
+        Directory.GetFileSystemEntries(_folder).Length.ShouldBe(1);
+    }
+
+    [Fact]
+    public void Run_DiskFull_SaysSoAndGoesOnWhenThereIsRoom()
+    {
+        string disk = Directory.CreateDirectory(Path.Combine(_folder, "disk")).FullName;
+        Assert.SkipUnless(Command("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk), "needs the right to mount a small tmpfs");
+        try
+        {
+            string output = Path.Combine(disk, "out");
+            var recipe = new QuantizationRecipe { Scheme = WeightScheme.Named("int8") };
+
+            Refusal(() => ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, recipe, null)).ShouldContain("cannot be written");
+            Directory.Exists(output).ShouldBeFalse();
+            Directory.GetFiles(output + ".partial", "*.tmp").ShouldBeEmpty();
+
+            Command("mount", "-o", "remount,size=64m", disk).ShouldBeTrue();
+            ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, recipe, null);
+            File.Exists(Path.Combine(output, "model.safetensors.index.json")).ShouldBeTrue();
+        }
+        finally
+        {
+            Command("umount", disk).ShouldBeTrue();
+        }
+    }
+
+    [Fact]
+    public void Texts_EmptyShortOrBroken_AreRefusedByName()
+    {
+        string Write(string name, string text)
+        {
+            string path = Path.Combine(_folder, name);
+            File.WriteAllText(path, text);
+            return path;
+        }
+
+        Refusal(() => TextCorpus.Read(Write("empty.txt", "\n<|endoftext|>\n"))).ShouldContain("there is no text in it");
+        Refusal(() => TextCorpus.Read(Path.Combine(_folder, "none.txt"))).ShouldContain("cannot be read");
+        Refusal(() => TextCorpus.Read(Write("a.jsonl", "{\"text\":\"a\"}\n{\"texts\":\"b\"}\n"))).ShouldContain("line 2 has no string");
+        Refusal(() => TextCorpus.Read(Write("b.jsonl", "{\"text\":\"a\"\n"))).ShouldContain("line 1 is not JSON");
+        Refusal(() => CalibrationSet.Make([[1, 2, 3]], 4, 8)).ShouldContain("has 3 tokens, fewer than one sample of 8");
+        Refusal(() => WeightScheme.Named("int3")).ShouldContain("\"int3\" is not one that a checkpoint can be written in; there are int8, int8-channel");
+        TextCorpus.Read(Write("c.jsonl", "{\"text\":\"a\"}\n\n{\"text\":\"b\"}\n")).ShouldBe(["a", "b"]);
+        TextCorpus.Read(Write("c.txt", "a\nb\n<|endoftext|>\nc\n")).ShouldBe(["a\nb", "c"]);
+    }
+
+    [Fact]
+    public void InverseFactor_OfMoments_IsTheFactorOfTheirInverse()
+    {
+        const int N = 17;
+        var random = new Random(5);
+        double[] root = [.. Enumerable.Range(0, N * N).Select(_ => random.NextDouble() - 0.5)];
+        double[] a = new double[N * N];
+        for (int i = 0; i < N; i++)
+        {
+            for (int j = 0; j < N; j++)
+            {
+                a[(i * N) + j] = Enumerable.Range(0, N).Sum(k => root[(i * N) + k] * root[(j * N) + k]) + (i == j ? 0.1 : 0);
+            }
+        }
+
+        double[] lower = [.. a];
+        Cholesky.Factor(lower, N).ShouldBeTrue();
+        double[] inverse = [.. lower];
+        Cholesky.InvertLower(inverse, N);
+
+        for (int i = 0; i < N; i++)
+        {
+            for (int j = 0; j <= i; j++)
+            {
+                Enumerable.Range(0, j + 1).Sum(k => lower[(i * N) + k] * lower[(j * N) + k]).ShouldBe(a[(i * N) + j], 1e-12);
+                Enumerable.Range(j, i - j + 1).Sum(k => lower[(i * N) + k] * inverse[(k * N) + j]).ShouldBe(i == j ? 1 : 0, 1e-10);
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData(ObserverKind.Percentile)]
+    [InlineData(ObserverKind.Mse)]
+    public void Choose_WithAnOutlier_TakesASmallerRangeThanMinMax(ObserverKind kind)
+    {
+        float[] weights = [.. Enumerable.Range(0, 127).Select(i => MathF.Sin(i)), 4f];
+        WeightScheme scheme = WeightScheme.Named("int4-weight");
+
+        float all = new Observer().Choose(weights, scheme, TensorType.Float32).Scale;
+        float fewer = new Observer(kind, 99).Choose(weights, scheme, TensorType.Float32).Scale;
+
+        all.ShouldBe(4f / 7.5f);
+        fewer.ShouldBeLessThan(0.9f * all);
+    }
+
+    internal static CalibrationSet Calibration(int samples = 128)
+    {
+        IReadOnlyList<string> documents = TextCorpus.Read(Bench.Stories("calib.txt"));
+        return CalibrationSet.Make(TextCorpus.Tokenize(documents, Tokenizer.Load(Repository.TalesModel), 0), samples, 512);
+    }
+
+    private static string Refusal(Action action) => Should.Throw<QuantizationException>(action).Message;
+
+    private static IEnumerable<LinearTensors> Linears(LayerTensors layer) => [layer.Query, layer.Key, layer.Value, layer.Output, layer.Gate!, layer.Up, layer.Down];
+
+    private static void ShouldBeTheSame(QuantizedMatrix stored, CodedMatrix made)
+    {
+        sbyte[] codes = new sbyte[stored.Columns];
+        float[] scales = new float[stored.Groups];
+        int[] zeros = new int[stored.Groups];
+        for (int row = 0; row < stored.Rows; row++)
+        {
+            stored.ReadCodes(row, codes);
+            stored.ReadScales(row, scales);
+            stored.ReadZeros(row, zeros);
+            codes.AsSpan().SequenceEqual(made.Codes.AsSpan(row * stored.Columns, stored.Columns)).ShouldBeTrue();
+            scales.ShouldBe(made.Scales[(row * stored.Groups)..((row + 1) * stored.Groups)]);
+            zeros.ShouldBe(made.Zeros[(row * stored.Groups)..((row + 1) * stored.Groups)]);
+        }
+    }
+
+    private static string Hash(QuantizedMatrix stored)
+    {
+        var source = new QuantizedSource(stored, null);
+        float[] weights = new float[stored.Rows * stored.Columns];
+        for (int row = 0; row < stored.Rows; row++)
+        {
+            source.ReadRow(row, weights.AsSpan(row * stored.Columns, stored.Columns));
+        }
+
+        return Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes(weights.AsSpan())));
+    }
+
+    /// <summary>What the independent reader finds; null where there is no Python.</summary>
+    private static async Task<JsonElement?> ReadInPythonAsync(string directory, params string[] layers)
+    {
+        string script = Path.Combine(Repository.Root!, "tests", "Octavo.Quantization.Tests", "read_compressed_tensors.py");
+        var start = new ProcessStartInfo("python3", [script, directory, .. layers]) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
+        Process python;
+        try
+        {
+            python = Process.Start(start)!;
+        }
+        catch (System.ComponentModel.Win32Exception)
+        {
+            return null;
+        }
+
+        using (python)
+        {
+            Task<string> error = python.StandardError.ReadToEndAsync();
+            string output = await python.StandardOutput.ReadToEndAsync();
+            await python.WaitForExitAsync();
+            python.ExitCode.ShouldBe(0, await error);
+            return JsonDocument.Parse(output).RootElement;
+        }
+    }
+
+    /// <summary>Writes a module's own numbers into a shard in place of its codes.</summary>
+    private static void ReplaceByNumbers(string shard, string module)
+    {
+        string changed = shard + ".changed";
+        using (Checkpoint checkpoint = Checkpoint.Open(shard))
+        using (Checkpoint original = ModelDirectory.Open(Repository.TalesModel).OpenCheckpoint())
+        {
+            IEnumerable<Tensor> tensors = [.. checkpoint.Tensors.Values.Where(t => !t.Name.StartsWith(module, StringComparison.Ordinal)), original.Get(module + ".weight")];
+            SafetensorsWriter.Write(changed, tensors.Select(t => new TensorSource(t.Name, t.Type, [.. t.Shape], t.Bytes(0, (int)t.ByteLength).ToArray())));
+        }
+
+        File.Move(changed, shard, overwrite: true);
+    }
+
+    private static bool Command(string name, params string[] arguments)
+    {
+        try
+        {
+            using Process process = Process.Start(new ProcessStartInfo(name, arguments) { UseShellExecute = false, RedirectStandardError = true })!;
+            process.WaitForExit();
+            return process.ExitCode == 0;
+        }
+        catch (System.ComponentModel.Win32Exception)
+        {
+            return false;
+        }
+    }
+
+    private sealed class Meter(Action<BenchProgress> hear) : IProgress<BenchProgress>
+    {
+        public void Report(BenchProgress value) => hear(value);
+    }
+}
