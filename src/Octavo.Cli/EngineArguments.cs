@@ -39,6 +39,21 @@ internal sealed class EngineArguments
     private readonly Option<int?> _maxNumBatchedTokens = OptionKinds.Integer(
         "--max-num-batched-tokens", "Most tokens that one step computes; longer prompts are read in chunks. [default: 2048]");
 
+    private readonly Option<BatchingMode> _batching = OptionKinds.Choice(
+        "--batching",
+        "How much goes into a step: adaptive holds the latency targets, fixed takes what the two limits allow, as vLLM does.",
+        ("adaptive", BatchingMode.Adaptive),
+        ("fixed", BatchingMode.Fixed));
+
+    private readonly Option<TimeSpan?> _targetItl = OptionKinds.Duration(
+        "--target-itl", "Longest time between two tokens of an answer that adaptive batching holds. [default: 100ms]");
+
+    private readonly Option<TimeSpan?> _targetTtft = OptionKinds.Duration(
+        "--target-ttft", "Longest time to an answer's first token that adaptive batching aims at. [default: none]");
+
+    private readonly Option<float?> _targetPercentile = OptionKinds.Number(
+        "--target-percentile", "Percentage of the times between tokens that must hold --target-itl, from 50 to 99.9. [default: 95]");
+
     private readonly Option<int?> _blockSize = OptionKinds.Integer(
         "--block-size", "Tokens in a block of the key-value cache, a multiple of 16. [default: 16]");
 
@@ -73,7 +88,8 @@ internal sealed class EngineArguments
     {
         Option[] all =
         [
-            _dtype, _kvCacheDtype, _quantization, _maxModelLen, _maxNumSeqs, _maxNumBatchedTokens, _blockSize, _kvCacheMemory,
+            _dtype, _kvCacheDtype, _quantization, _maxModelLen, _maxNumSeqs, _maxNumBatchedTokens,
+            _batching, _targetItl, _targetTtft, _targetPercentile, _blockSize, _kvCacheMemory,
             _noPrefixCaching, _seed, _threads, _skipTokenizerInit, _generationConfig, _maxLogprobs,
         ];
         foreach (Option option in all.Where(o => !except.Contains(o.Name)))
@@ -103,6 +119,13 @@ internal sealed class EngineArguments
             MaxModelLen = result.GetValue(_maxModelLen),
             MaxNumSeqs = result.GetValue(_maxNumSeqs) ?? defaults.MaxNumSeqs,
             MaxNumBatchedTokens = batchedTokens,
+            Batching = result.GetValue(_batching),
+            Targets = new BatchingTargets
+            {
+                InterToken = result.GetValue(_targetItl) ?? defaults.Targets.InterToken,
+                FirstToken = result.GetValue(_targetTtft),
+                Percentile = (result.GetValue(_targetPercentile) / 100) ?? defaults.Targets.Percentile,
+            },
             BlockSize = result.GetValue(_blockSize) ?? defaults.BlockSize,
             KvCacheMemory = result.GetValue(_kvCacheMemory),
             EnablePrefixCaching = !result.GetValue(_noPrefixCaching),

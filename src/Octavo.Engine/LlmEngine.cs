@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using System.Runtime.InteropServices;
+using Octavo.Engine.Batching;
 using Octavo.Engine.Blocks;
 using Octavo.Engine.Output;
 using Octavo.Engine.Sampling;
@@ -18,6 +19,8 @@ public sealed class LlmEngine : IDisposable
     // Prompt log-probabilities need a row of logits for every token; a step takes no more of them than fit in these bytes.
     private const int PromptLogitsBytes = 64 << 20;
 
+    private static readonly TimeSpan ProbeLimit = TimeSpan.FromSeconds(1);
+
     private readonly IModelRunner _runner;
     private readonly LlmEngineOptions _options;
     private readonly Tokenizer? _tokenizer;
@@ -27,13 +30,14 @@ public sealed class LlmEngine : IDisposable
     private readonly Sampler _sampler;
     private readonly StepBatch _batch;
     private readonly EngineMetrics _metrics;
-    private readonly StepLimits _limits;
+    private readonly BatchController _batching;
     private readonly int[] _eosTokenIds;                   // those that the model can draw
     private readonly Dictionary<string, RequestGroup> _groups = new(StringComparer.Ordinal);
     private readonly List<RequestGroup> _changed = [];
     private readonly List<int> _firstRows = [];            // plan's request -> its first row of logits
     private float[] _logits = [];
     private long _arrivals;
+    private long _lastStepEnd;                             // 0 where the engine had nothing to do since
 
     /// <summary>Makes an engine over a runner, which it owns from then on.</summary>
     /// <param name="runner">Runs the model.</param>
@@ -50,10 +54,12 @@ public sealed class LlmEngine : IDisposable
         _scheduler = new Scheduler(_cache);
         _sampler = new Sampler(runner.VocabSize);
         _batch = new StepBatch(runner.BlockSize);
-        _limits = new StepLimits(
+        var bounds = new StepLimits(
             options.MaxNumSeqs, options.MaxNumBatchedTokens, Math.Max(16, PromptLogitsBytes / (sizeof(float) * runner.VocabSize)));
+        IBatchingPolicy policy = options.Batching == BatchingMode.Fixed ? new FixedBatching() : new AdaptiveBatching(options.Targets);
+        _batching = new BatchController(policy, new StepTimeModel(), bounds, _scheduler, _cache.Pool);
         _eosTokenIds = [.. options.EosTokenIds.Where(id => (uint)id < (uint)runner.VocabSize)];
-        _metrics = new EngineMetrics(options, _cache.Pool, _time);
+        _metrics = new EngineMetrics(options, _cache.Pool, _batching, _time);
     }
 
     /// <summary>True while a request is in flight.</summary>
@@ -64,6 +70,12 @@ public sealed class LlmEngine : IDisposable
 
     /// <summary>Requests that the last step ran, and those that wait.</summary>
     public (int Running, int Waiting) QueueLengths => (_scheduler.Running.Count, _scheduler.NumWaiting);
+
+    /// <summary>What is wrong with the latency targets on this machine, or null. Callable from any thread.</summary>
+    public string? BatchingAdvice => _batching.Policy.Advice;
+
+    /// <summary>The step-time model and the policy, for tests and measurements.</summary>
+    internal BatchController Batching => _batching;
 
     /// <summary>The meter that carries the engine's metrics, under vLLM's names.</summary>
     public Meter Meter => _metrics.Meter;
@@ -123,21 +135,40 @@ public sealed class LlmEngine : IDisposable
         UpdateQueueMetrics();
     }
 
+    /// <summary>
+    /// Times a few steps, so that the step-time model knows this machine from the first request on. Takes about a second at
+    /// most, far less with a small model; only before the first request.
+    /// </summary>
+    public void Probe()
+    {
+        if (_arrivals > 0)
+        {
+            throw new InvalidOperationException("the probe would overwrite the cache of requests");
+        }
+
+        StepProbe.Run(_runner, _batching.Model, _options.MaxModelLen, _time, ProbeLimit);
+    }
+
     /// <summary>Plans, runs, samples and emits one step; false where nothing was to be done.</summary>
     public bool Step()
     {
-        StepPlan plan = _scheduler.Schedule(_limits);
+        // What happens between two steps of a busy engine is part of the time between two tokens.
+        long started = _time.GetTimestamp();
+        long since = _lastStepEnd == 0 ? started : _lastStepEnd;
+        StepPlan plan = _batching.Plan();
         if (plan.IsEmpty)
         {
             return false;
         }
 
-        long started = _time.GetTimestamp();
         FillBatch(plan);
         _runner.Run(_batch, _logits.AsSpan(0, _batch.LogitsRows.Length * _runner.VocabSize));
         SampleTokens(plan, started);
         EmitOutputs();
-        _metrics.RecordStep(plan, _cache);
+        long now = _time.GetTimestamp();
+        double seconds = _time.GetElapsedTime(since, now).TotalSeconds;
+        _metrics.RecordStep(plan, _cache, seconds, _batching.Ran(seconds));
+        _lastStepEnd = HasWork ? now : 0;
         UpdateQueueMetrics();
         CheckIntegrityWhenIdle();
         return true;
@@ -283,6 +314,7 @@ public sealed class LlmEngine : IDisposable
     private void Retire(Completion completion, long now)
     {
         _scheduler.Finish(completion);
+        _batching.Ended(completion);
         _metrics.RecordFinished(completion, now);
     }
 

@@ -17,6 +17,12 @@ public sealed record LlmEngineOptions
     /// <summary>The most tokens that one step computes.</summary>
     public int MaxNumBatchedTokens { get; init; } = 2048;
 
+    /// <summary>How many requests and tokens share a step, within these limits.</summary>
+    public BatchingMode Batching { get; init; } = BatchingMode.Fixed;
+
+    /// <summary>What latency adaptive batching holds.</summary>
+    public BatchingTargets Targets { get; init; } = new();
+
     /// <summary>Let requests share the blocks of common prefixes.</summary>
     public bool EnablePrefixCaching { get; init; } = true;
 
@@ -44,6 +50,7 @@ public sealed record LlmEngineOptions
     {
         Check(MaxModelLen >= 2, $"max_model_len must be at least 2; it is {MaxModelLen}");
         Check(MaxNumSeqs >= 1, $"max_num_seqs must be at least 1; it is {MaxNumSeqs}");
+        Targets.Validate();
         Check(KvCacheWatermark is >= 0 and < 1, $"the cache watermark must be at least 0 and below 1; it is {KvCacheWatermark}");
         Check(
             MaxNumBatchedTokens >= MaxNumSeqs,

@@ -52,6 +52,9 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     /// <summary>Why the engine has stopped for good; null while it works.</summary>
     public Exception? Failure => _failure;
 
+    /// <summary>What is wrong with the latency targets on this machine; null where they can be held.</summary>
+    public string? BatchingAdvice => _engine.BatchingAdvice;
+
     /// <summary>Requests in flight.</summary>
     public int NumRequests => _streams.Count;
 
@@ -100,6 +103,8 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
                     MaxModelLen = plan.MaxModelLen,
                     MaxNumSeqs = plan.MaxNumSeqs,
                     MaxNumBatchedTokens = plan.MaxNumBatchedTokens,
+                    Batching = options.Batching,
+                    Targets = options.Targets,
                     EnablePrefixCaching = options.EnablePrefixCaching,
                     KvCacheWatermark = options.KvCacheWatermark,
                     Seed = options.Seed,
@@ -107,6 +112,11 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
                     EosTokenIds = plan.EosTokenIds,
                     LogitsProcessors = options.LogitsProcessors,
                 });
+            if (options.Batching == BatchingMode.Adaptive)
+            {
+                engine.Probe();
+            }
+
             return new AsyncEngine(engine, tokenizer, plan, checkpoint);
         }
         catch

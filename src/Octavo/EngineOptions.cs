@@ -63,6 +63,12 @@ public sealed record EngineOptions
     /// <summary>The most tokens a step computes; null takes 2048, or <see cref="MaxNumSeqs"/> where that is more.</summary>
     public int? MaxNumBatchedTokens { get; init; }
 
+    /// <summary>How many requests and tokens share a step, within the two limits.</summary>
+    public BatchingMode Batching { get; init; } = BatchingMode.Adaptive;
+
+    /// <summary>What latency adaptive batching holds; by default 100 ms between two tokens, at the 95th percentile.</summary>
+    public BatchingTargets Targets { get; init; } = new();
+
     /// <summary>Tokens a block of the key-value cache, a multiple of 16.</summary>
     public int BlockSize { get; init; } = 16;
 

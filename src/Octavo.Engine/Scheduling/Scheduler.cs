@@ -10,7 +10,19 @@ namespace Octavo.Engine.Scheduling;
 /// The most tokens of requests that score their prompts: each of them needs a row of logits. A running request takes one
 /// all the same.
 /// </param>
-internal readonly record struct StepLimits(int MaxNumSeqs, int MaxNumBatchedTokens, int MaxScoredTokens = int.MaxValue);
+/// <param name="MaxPrefillTokens">
+/// The most tokens of requests that have more than one to compute. The first running request takes one all the same.
+/// </param>
+/// <param name="LongPromptTokens">
+/// A request that has more tokens than this to compute takes at most half of what the step has left for prompts while
+/// another one has a prompt to compute, so that no long prompt blocks a short one.
+/// </param>
+internal readonly record struct StepLimits(
+    int MaxNumSeqs,
+    int MaxNumBatchedTokens,
+    int MaxScoredTokens = int.MaxValue,
+    int MaxPrefillTokens = int.MaxValue,
+    int LongPromptTokens = int.MaxValue);
 
 /// <summary>
 /// Decides what each step computes: continuous batching with chunked prefill, as in vLLM's scheduler. A pure state
@@ -30,12 +42,15 @@ internal sealed class Scheduler(KvCacheManager cache)
 
     public int NumWaiting => _waiting.Count;
 
+    /// <summary>Tokens of the waiting requests.</summary>
+    public long WaitingTokens { get; private set; }
+
     public bool HasWork => _running.Count + _waiting.Count > 0;
 
     public void Add(Request request)
     {
         request.Status = RequestStatus.Waiting;
-        _waiting.Add(request);
+        Enqueue(request);
     }
 
     /// <summary>Ends a request, wherever it stands, and takes its blocks back.</summary>
@@ -45,9 +60,9 @@ internal sealed class Scheduler(KvCacheManager cache)
         {
             _running.Remove(request);
         }
-        else
+        else if (request.Status != RequestStatus.Finished)
         {
-            _waiting.Remove(request);
+            Dequeue(request);
         }
 
         cache.Release(request);
@@ -76,6 +91,11 @@ internal sealed class Scheduler(KvCacheManager cache)
         {
             throw new InvalidOperationException("scheduler: a request stands in the wrong queue");
         }
+
+        if (WaitingTokens != _waiting.Sum(r => (long)r.NumTokens))
+        {
+            throw new InvalidOperationException("scheduler: the waiting tokens are miscounted");
+        }
     }
 
     private void ScheduleRunning(StepLimits limits)
@@ -88,6 +108,11 @@ internal sealed class Scheduler(KvCacheManager cache)
             // One token stays for each request behind this one, so that a long prompt does not halt their decoding.
             int share = Math.Max(1, budget - (_running.Count - i - 1));
             int chunk = Chunk(request, share, limits);
+            if (chunk == 0)
+            {
+                continue;                                  // the prompts before it have taken what there was
+            }
+
             bool fits = cache.TryGrow(request, chunk);
             while (!fits && request.Status == RequestStatus.Running)
             {
@@ -109,23 +134,63 @@ internal sealed class Scheduler(KvCacheManager cache)
             && _plan.NumTokens < limits.MaxNumBatchedTokens)
         {
             int budget = limits.MaxNumBatchedTokens - _plan.NumTokens;
-            if (!cache.TryAdmit(request, r => Chunk(r, budget, limits), keepWatermark: !_plan.IsEmpty))
+            if (PrefillLeft(limits) == 0)
             {
                 break;
             }
 
-            _waiting.Remove(request);
+            int chunk = 0;
+            if (!cache.TryAdmit(request, r => chunk = Chunk(r, budget, limits), keepWatermark: !_plan.IsEmpty))
+            {
+                break;
+            }
+
+            Dequeue(request);
             int place = _running.BinarySearch(request, Request.Order.Instance);
             _running.Insert(~place, request);
             request.Status = RequestStatus.Running;
-            Take(request, Chunk(request, budget, limits));
+            Take(request, chunk);
         }
     }
 
     private int Chunk(Request request, int budget, StepLimits limits)
     {
-        int chunk = Math.Min(request.NumTokens - request.NumComputedTokens, budget);
+        int missing = request.NumTokens - request.NumComputedTokens;
+        int chunk = Math.Min(missing, budget);
+        if (missing > 1)
+        {
+            int left = PrefillLeft(limits);
+            bool shares = missing > limits.LongPromptTokens && AnotherHasPrompt(request);
+            chunk = Math.Min(chunk, shares ? (left + 1) / 2 : left);
+        }
+
+        if (chunk == 0)
+        {
+            return 0;
+        }
+
         return request.ScoresPrompt ? Math.Clamp(limits.MaxScoredTokens - _plan.NumScoredTokens, 1, chunk) : chunk;
+    }
+
+    private int PrefillLeft(StepLimits limits) =>
+        Math.Max(_plan.IsEmpty ? 1 : 0, limits.MaxPrefillTokens - _plan.NumPrefillTokens);
+
+    private bool AnotherHasPrompt(Request request) =>
+        _waiting.Count > (request.Status == RequestStatus.Running ? 0 : 1)
+        || _running.Exists(r => r != request && r.NumTokens - r.NumComputedTokens > 1);
+
+    private void Enqueue(Request request)
+    {
+        _waiting.Add(request);
+        WaitingTokens += request.NumTokens;
+    }
+
+    private void Dequeue(Request request)
+    {
+        if (_waiting.Remove(request))
+        {
+            WaitingTokens -= request.NumTokens;
+        }
     }
 
     private void Take(Request request, int chunk)
@@ -143,7 +208,7 @@ internal sealed class Scheduler(KvCacheManager cache)
         victim.NumComputedTokens = 0;
         victim.NumPreemptions++;
         victim.Status = RequestStatus.Preempted;
-        _waiting.Add(victim);
+        Enqueue(victim);
         _plan.CountPreemption();
     }
 }
