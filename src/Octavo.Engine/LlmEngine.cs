@@ -33,10 +33,14 @@ public sealed class LlmEngine : IDisposable
     private readonly BatchController _batching;
     private readonly int[] _eosTokenIds;                   // those that the model can draw
     private readonly Dictionary<string, RequestGroup> _groups = new(StringComparer.Ordinal);
+    private readonly FairShare _shares;
+    private readonly PriorityQueue<RequestGroup, long> _deadlines = new();     // timestamp -> whose time is up then
     private readonly List<RequestGroup> _changed = [];
     private readonly List<int> _firstRows = [];            // plan's request -> its first row of logits
     private float[] _logits = [];
     private long _arrivals;
+    private int _waiting;                                  // for other threads, as of the newest change
+    private double _expectedWait;
     private long _lastStepEnd;                             // 0 where the engine had nothing to do since
 
     /// <summary>Makes an engine over a runner, which it owns from then on.</summary>
@@ -52,6 +56,7 @@ public sealed class LlmEngine : IDisposable
         _cache = new KvCacheManager(
             new BlockPool(runner.NumBlocks, runner.BlockSize), options.EnablePrefixCaching, options.KvCacheWatermark);
         _scheduler = new Scheduler(_cache);
+        _shares = new FairShare(options.PriorityAgeing.TotalSeconds, options.ClientWeights);
         _sampler = new Sampler(runner.VocabSize);
         _batch = new StepBatch(runner.BlockSize);
         var bounds = new StepLimits(
@@ -74,6 +79,12 @@ public sealed class LlmEngine : IDisposable
     /// <summary>What is wrong with the latency targets on this machine, or null. Callable from any thread.</summary>
     public string? BatchingAdvice => _batching.Policy.Advice;
 
+    /// <summary>What the step-time model has learned: seconds a unit of each of its terms (docs/batching.md).</summary>
+    public IReadOnlyList<double> StepTimeCoefficients => _batching.Model.Coefficients.ToArray();
+
+    /// <summary>The step-time model's recent error: the mean of |actual / predicted − 1|.</summary>
+    public double StepTimeError => _batching.Model.RelativeError;
+
     /// <summary>The step-time model and the policy, for tests and measurements.</summary>
     internal BatchController Batching => _batching;
 
@@ -83,6 +94,27 @@ public sealed class LlmEngine : IDisposable
     /// <summary>Checks a request against the model and the limits. Unlike the rest, callable from any thread.</summary>
     /// <exception cref="InvalidRequestException">It cannot be run.</exception>
     public void Validate(EngineRequest request) => RequestValidation.Check(request, _options, _runner.VocabSize, _tokenizer);
+
+    /// <summary>Refuses where the queue is too long for one more. Callable from any thread.</summary>
+    /// <param name="pending">Requests on their way to <see cref="Add"/>.</param>
+    /// <exception cref="EngineOverloadedException">It is; the exception says when it may be shorter.</exception>
+    public void CheckQueue(int pending)
+    {
+        int waiting = Volatile.Read(ref _waiting) + pending;
+        var expected = TimeSpan.FromSeconds(Volatile.Read(ref _expectedWait));
+        if (_options.MaxQueue is { } most && waiting > 0 && waiting >= most)
+        {
+            throw Overloaded($"{waiting} requests wait already, the most that may (max_queue)");
+        }
+
+        if (_options.MaxQueueWait is { } longest && expected > longest)
+        {
+            throw Overloaded($"a request would wait about {expected.TotalSeconds:F0} s to be taken up, longer than max_queue_wait allows ({longest.TotalSeconds:F0} s)");
+        }
+
+        EngineOverloadedException Overloaded(string message) =>
+            new(message, expected > TimeSpan.FromSeconds(1) ? expected : TimeSpan.FromSeconds(1));
+    }
 
     /// <summary>Takes a request in. Its outputs go to <paramref name="sink"/>, called from within <see cref="Step"/>.</summary>
     /// <exception cref="InvalidRequestException">It cannot be run; nothing has changed.</exception>
@@ -99,6 +131,7 @@ public sealed class LlmEngine : IDisposable
             Parameters = p,
             MaxOutputTokens = maxOutput,
             Priority = request.Priority,
+            Client = request.Client,
             PromptHashes = new PromptHashes(_options.EnablePrefixCaching ? request.CacheSalt : request.Id),
             Sink = sink,
             ArrivalTimestamp = _time.GetTimestamp(),
@@ -108,9 +141,16 @@ public sealed class LlmEngine : IDisposable
         group.Completions = [.. Enumerable.Range(0, p.N).Select(i => MakeCompletion(group, i, rules, seed))];
         group.BeginPromptLogprobs();
         _groups.Add(group.Id, group);
+        double cost = _batching.EstimateCost(group.PromptTokenIds.Length);
         foreach (Completion completion in group.Completions)
         {
+            completion.Rank = _shares.Enter(request.Client, request.Priority, _time.GetElapsedTime(0, group.ArrivalTimestamp).TotalSeconds, cost);
             _scheduler.Add(completion);
+        }
+
+        if (_options.RequestTimeout is { } timeout)
+        {
+            _deadlines.Enqueue(group, group.ArrivalTimestamp + (long)(timeout.TotalSeconds * _time.TimestampFrequency));
         }
 
         UpdateQueueMetrics();
@@ -155,6 +195,7 @@ public sealed class LlmEngine : IDisposable
         // What happens between two steps of a busy engine is part of the time between two tokens.
         long started = _time.GetTimestamp();
         long since = _lastStepEnd == 0 ? started : _lastStepEnd;
+        EndOverdue(started);
         StepPlan plan = _batching.Plan();
         if (plan.IsEmpty)
         {
@@ -300,6 +341,20 @@ public sealed class LlmEngine : IDisposable
         MarkChanged(completion.Group);
     }
 
+    private void EndOverdue(long now)
+    {
+        while (_deadlines.TryPeek(out RequestGroup? group, out long deadline) && (group.IsForgotten || deadline <= now))
+        {
+            _deadlines.Dequeue();
+            if (!group.IsForgotten)
+            {
+                FailGroup(group, new RequestTimeoutException($"the request did not end within {_options.RequestTimeout!.Value.TotalSeconds:G4} s (request_timeout)"), now);
+            }
+        }
+
+        EmitOutputs();
+    }
+
     private void FailGroup(RequestGroup group, Exception error, long now)
     {
         foreach (Completion completion in group.Completions.Where(c => !c.IsFinished))
@@ -315,6 +370,7 @@ public sealed class LlmEngine : IDisposable
     {
         _scheduler.Finish(completion);
         _batching.Ended(completion);
+        _shares.Leave(completion.Group.Client);
         _metrics.RecordFinished(completion, now);
     }
 
@@ -355,7 +411,12 @@ public sealed class LlmEngine : IDisposable
         return Row(next - 1);
     }
 
-    private void UpdateQueueMetrics() => _metrics.SetQueues(_scheduler.Running.Count, _scheduler.NumWaiting);
+    private void UpdateQueueMetrics()
+    {
+        _metrics.SetQueues(_scheduler.Running.Count, _scheduler.NumWaiting);
+        Volatile.Write(ref _waiting, _scheduler.NumWaiting);
+        Volatile.Write(ref _expectedWait, _batching.EstimateWait());
+    }
 
     [Conditional("DEBUG")]
     private void CheckIntegrityWhenIdle()

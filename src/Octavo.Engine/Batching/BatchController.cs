@@ -83,6 +83,14 @@ internal sealed class BatchController(IBatchingPolicy policy, StepTimeModel mode
         return Math.Max(prompts, before / endings);
     }
 
+    /// <summary>Seconds that a request keeps the machine busy, at the batch size of now.</summary>
+    public double EstimateCost(int promptTokens)
+    {
+        int batch = Math.Max(1, Limits.MaxNumSeqs);
+        double decode = model.Predict(StepLoad.Decode(batch, (long)(batch * (promptTokens + (MeanOutput / 2))))) / batch;
+        return (promptTokens * AdaptiveBatching.SecondsPerPromptToken(model, promptTokens)) + (MeanOutput * decode);
+    }
+
     private BatchingSnapshot TakeSnapshot()
     {
         int decoding = 0;

@@ -29,11 +29,13 @@ internal readonly record struct StepLimits(
 /// machine: no clock, no threads, no I/O, no randomness.
 /// </summary>
 /// <remarks>
-/// Both queues are ordered by (priority, arrival), so the first running request is never the one to be preempted and
+/// Both queues are ordered by (rank, arrival), so the first running request is never the one to be preempted and
 /// always makes progress: with a pool that holds one sequence of the greatest length, every request ends.
 /// </remarks>
 internal sealed class Scheduler(KvCacheManager cache)
 {
+    private const int SparedPreemptions = 3;
+
     private readonly SortedSet<Request> _waiting = new(Request.Order.Instance);
     private readonly List<Request> _running = [];
     private readonly StepPlan _plan = new();
@@ -41,6 +43,8 @@ internal sealed class Scheduler(KvCacheManager cache)
     public IReadOnlyList<Request> Running => _running;
 
     public int NumWaiting => _waiting.Count;
+
+    public IReadOnlyCollection<Request> Waiting => _waiting;
 
     /// <summary>Tokens of the waiting requests.</summary>
     public long WaitingTokens { get; private set; }
@@ -116,7 +120,7 @@ internal sealed class Scheduler(KvCacheManager cache)
             bool fits = cache.TryGrow(request, chunk);
             while (!fits && request.Status == RequestStatus.Running)
             {
-                Preempt(_running[^1]);
+                Preempt(ChooseVictim(i, chunk));
                 fits = request.Status == RequestStatus.Running && cache.TryGrow(request, chunk);
             }
 
@@ -199,11 +203,33 @@ internal sealed class Scheduler(KvCacheManager cache)
         request.NumComputedTokens += chunk;
     }
 
+    /// <summary>
+    /// Who makes room for the request at <paramref name="index"/>: of those behind it that have the lowest priority, the one
+    /// that loses least among those that free enough; the last where none does. Who was preempted often is spared.
+    /// </summary>
+    private Request ChooseVictim(int index, int chunk)
+    {
+        Request victim = _running[^1];
+        int needed = cache.CountMissing(_running[index], chunk);
+        int least = int.MaxValue;
+        for (int i = _running.Count - 1; i > index; i--)
+        {
+            Request candidate = _running[i];
+            int freed = cache.CountSole(candidate);
+            if (candidate.Priority == victim.Priority && candidate.NumPreemptions < SparedPreemptions && freed >= needed && freed < least)
+            {
+                (victim, least) = (candidate, freed);
+            }
+        }
+
+        return victim;
+    }
+
     private void Preempt(Request victim)
     {
         // Blocks that this step publishes stand in the cache before they are computed (decision 2).
         Debug.Assert(_plan.Requests.All(s => s.Request != victim), "what is scheduled stays scheduled");
-        _running.RemoveAt(_running.Count - 1);
+        _running.Remove(victim);
         cache.Release(victim);
         victim.NumComputedTokens = 0;
         victim.NumPreemptions++;
