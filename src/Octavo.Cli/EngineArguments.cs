@@ -54,6 +54,18 @@ internal sealed class EngineArguments
     private readonly Option<float?> _targetPercentile = OptionKinds.Number(
         "--target-percentile", "Percentage of the times between tokens that must hold --target-itl, from 50 to 99.9. [default: 95]");
 
+    private readonly Option<int?> _maxQueue = OptionKinds.Integer(
+        "--max-queue", "Most requests that wait; more are answered with 429. [default: any number]");
+
+    private readonly Option<TimeSpan?> _maxQueueWait = OptionKinds.Duration(
+        "--max-queue-wait", "Requests that would wait longer than this, by the engine's estimate, are answered with 429. [default: any time]");
+
+    private readonly Option<TimeSpan?> _requestTimeout = OptionKinds.Duration(
+        "--request-timeout", "Longest time that a request may take in all. [default: any]");
+
+    private readonly Option<TimeSpan?> _priorityAgeing = OptionKinds.Duration(
+        "--priority-ageing", "How much waiting makes up for one level of priority. [default: 30s]");
+
     private readonly Option<int?> _blockSize = OptionKinds.Integer(
         "--block-size", "Tokens in a block of the key-value cache, a multiple of 16. [default: 16]");
 
@@ -80,6 +92,15 @@ internal sealed class EngineArguments
 
     private readonly Option<int?> _maxLogprobs = OptionKinds.Integer(
         "--max-logprobs", "Most log-probabilities a request may ask for at each position; -1 is any number. [default: 20]");
+
+    /// <summary>Adds the options that matter where many clients share the engine.</summary>
+    public void AddQueueOptionsTo(Command command)
+    {
+        command.Add(_maxQueue);
+        command.Add(_maxQueueWait);
+        command.Add(_requestTimeout);
+        command.Add(_priorityAgeing);
+    }
 
     /// <summary>Adds the options to a command.</summary>
     /// <param name="command">The command.</param>
@@ -126,6 +147,10 @@ internal sealed class EngineArguments
                 FirstToken = result.GetValue(_targetTtft),
                 Percentile = (result.GetValue(_targetPercentile) / 100) ?? defaults.Targets.Percentile,
             },
+            MaxQueue = result.GetValue(_maxQueue),
+            MaxQueueWait = result.GetValue(_maxQueueWait),
+            RequestTimeout = result.GetValue(_requestTimeout),
+            PriorityAgeing = result.GetValue(_priorityAgeing) ?? defaults.PriorityAgeing,
             BlockSize = result.GetValue(_blockSize) ?? defaults.BlockSize,
             KvCacheMemory = result.GetValue(_kvCacheMemory),
             EnablePrefixCaching = !result.GetValue(_noPrefixCaching),
