@@ -92,6 +92,7 @@ internal static class CommandLine
             ServeCommand.Make(),
             InspectCommand.Make(),
             BenchCommand.Make(),
+            SimulateCommand.Make(),
         };
         foreach (Option option in root.Options)
         {

@@ -19,6 +19,9 @@ public sealed class LlmEngine : IDisposable
     // Prompt log-probabilities need a row of logits for every token; a step takes no more of them than fit in these bytes.
     private const int PromptLogitsBytes = 64 << 20;
 
+    /// <summary>Numbers in <see cref="StepTimeCoefficients"/>.</summary>
+    public const int StepTimeTerms = StepTimeModel.NumTerms;
+
     private static readonly TimeSpan ProbeLimit = TimeSpan.FromSeconds(1);
 
     private readonly IModelRunner _runner;

@@ -16,7 +16,10 @@ namespace Octavo.Engine.Batching;
 /// </remarks>
 internal sealed class StepTimeModel
 {
-    private const int N = 7;
+    /// <summary>How many terms there are.</summary>
+    public const int NumTerms = 7;
+
+    private const int N = NumTerms;
     private const int FewRows = 8;           // below: hidden behind the reading of the weights
     private const int ManyRows = 32;         // beyond: bound by arithmetic on every machine that we know
     private const double Forgetting = 0.995;
