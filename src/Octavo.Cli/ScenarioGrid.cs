@@ -8,7 +8,7 @@ namespace Octavo.Cli;
 /// <summary>Six loads, each with adaptive batching and with every fixed setting of a grid, in the simulator.</summary>
 internal static class ScenarioGrid
 {
-    private const int Requests = 240;
+    private const int Requests = 800;      // a minute or more of load: a queue has time to grow
     private static readonly int[] Seqs = [4, 8, 16, 32, 64, 128];
     private static readonly int[] Tokens = [64, 128, 256, 512, 1024, 2048];
 
@@ -59,7 +59,7 @@ internal static class ScenarioGrid
         [
             ("light", usual with { Rate = 0.2 * rate }),
             ("moderate", usual with { Rate = 0.6 * rate }),
-            ("saturating", usual with { Rate = 1.3 * rate }),
+            ("saturating", usual with { Rate = 1.5 * rate }),
             ("burst of 10 times", usual with { Arrivals = ArrivalProcess.OnOff, Rate = 0.2 * rate, PeakRate = 2 * rate, Period = 60 / rate }),
             ("ramp", usual with { Arrivals = ArrivalProcess.Ramp, Rate = 0.1 * rate, PeakRate = 1.5 * rate }),
             ("mixed long prompts", usual with { Rate = 0.5 * rate, LongPart = 0.1, LongPrompt = new UniformLength(maxLength / 2, maxLength / 2) }),

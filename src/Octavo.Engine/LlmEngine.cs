@@ -147,7 +147,7 @@ public sealed class LlmEngine : IDisposable
         double cost = _batching.EstimateCost(group.PromptTokenIds.Length);
         foreach (Completion completion in group.Completions)
         {
-            completion.Rank = _shares.Enter(request.Client, request.Priority, _time.GetElapsedTime(0, group.ArrivalTimestamp).TotalSeconds, cost);
+            completion.Rank = _shares.Enter(request.Client, request.Priority, Seconds(group.ArrivalTimestamp), cost);
             _scheduler.Add(completion);
         }
 
@@ -199,7 +199,7 @@ public sealed class LlmEngine : IDisposable
         long started = _time.GetTimestamp();
         long since = _lastStepEnd == 0 ? started : _lastStepEnd;
         EndOverdue(started);
-        StepPlan plan = _batching.Plan();
+        StepPlan plan = _batching.Plan(Seconds(started));
         if (plan.IsEmpty)
         {
             return false;
@@ -254,8 +254,11 @@ public sealed class LlmEngine : IDisposable
             SharesPromptWithSiblings = p.N > 1,
             SkipReadingPrefixCache = scoresPrompt || p.SkipReadingPrefixCache == true,
             ScoresPrompt = scoresPrompt,
+            ArrivalSeconds = Seconds(group.ArrivalTimestamp),
         };
     }
+
+    private double Seconds(long timestamp) => _time.GetElapsedTime(0, timestamp).TotalSeconds;
 
     private long NextSeed(long ordinal)
     {

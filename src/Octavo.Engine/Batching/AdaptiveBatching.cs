@@ -47,6 +47,7 @@ internal sealed class AdaptiveBatching(BatchingTargets targets) : IBatchingPolic
         {
             MaxNumSeqs = Math.Clamp(seqs, 1, snapshot.Bounds.MaxNumSeqs),
             MaxPrefillTokens = prefill,
+            LateBefore = LateBefore(snapshot, model, prefill, step),
             LongPromptTokens = (int)Math.Min(int.MaxValue, (long)LongPromptSteps * prefill),
         };
     }
@@ -108,6 +109,22 @@ internal sealed class AdaptiveBatching(BatchingTargets targets) : IBatchingPolic
         double backlog = (s.PrefillTokens + s.WaitingTokens) * SecondsPerPromptToken(model, s.MeanPrompt);
         double patience = targets.FirstToken?.TotalSeconds ?? (PatienceSteps * _interToken);
         return Math.Clamp(backlog / (PressurePart * patience), 0, 1);
+    }
+
+    /// <summary>
+    /// Who came before this cannot have its first token in time any more, were it taken up now: the prompts that are being
+    /// computed come first, then its own.
+    /// </summary>
+    private double LateBefore(in BatchingSnapshot s, StepTimeModel model, int prefill, double step)
+    {
+        if (targets.FirstToken is not { } target)
+        {
+            return double.NegativeInfinity;
+        }
+
+        double tokens = s.PrefillTokens + s.MeanPrompt;
+        double needed = Math.Max(tokens * SecondsPerPromptToken(model, s.MeanPrompt), Math.Ceiling(tokens / Math.Max(1, prefill)) * step);
+        return s.Now - Math.Max(0, target.TotalSeconds - needed - step);
     }
 
     private static int PrefillTokens(in BatchingSnapshot s, StepTimeModel model, double seconds)

@@ -28,10 +28,10 @@ internal sealed class BatchController(IBatchingPolicy policy, StepTimeModel mode
 
     public double MeanOutput { get; private set; } = FirstOutput;
 
-    /// <summary>Plans the next step.</summary>
-    public StepPlan Plan()
+    /// <summary>Plans the next step, which begins now.</summary>
+    public StepPlan Plan(double now)
     {
-        Limits = policy.Decide(TakeSnapshot(), model);
+        Limits = policy.Decide(TakeSnapshot(now), model);
         StepPlan plan = scheduler.Schedule(Limits);
         _load = StepLoad.Of(plan);
         foreach (ScheduledRequest s in plan.Requests)
@@ -91,7 +91,7 @@ internal sealed class BatchController(IBatchingPolicy policy, StepTimeModel mode
         return (promptTokens * AdaptiveBatching.SecondsPerPromptToken(model, promptTokens)) + (MeanOutput * decode);
     }
 
-    private BatchingSnapshot TakeSnapshot()
+    private BatchingSnapshot TakeSnapshot(double now)
     {
         int decoding = 0;
         int prefilling = 0;
@@ -118,6 +118,7 @@ internal sealed class BatchController(IBatchingPolicy policy, StepTimeModel mode
         return new BatchingSnapshot
         {
             Bounds = _bounds,
+            Now = now,
             NumDecoding = decoding,
             DecodeContext = context,
             NumPrefilling = prefilling,

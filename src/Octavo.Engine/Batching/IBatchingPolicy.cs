@@ -8,6 +8,9 @@ internal readonly record struct BatchingSnapshot
     /// <summary>The limits that the operator set; no policy goes beyond them.</summary>
     public required StepLimits Bounds { get; init; }
 
+    /// <summary>Seconds, on the clock of <see cref="Request.ArrivalSeconds"/>.</summary>
+    public double Now { get; init; }
+
     /// <summary>Running requests with one token to compute.</summary>
     public int NumDecoding { get; init; }
 

@@ -43,6 +43,9 @@ internal class Request
     /// <summary>Its place in the order: lower goes first. Set before the scheduler has it, and fixed from then on.</summary>
     public double Rank { get; set; }
 
+    /// <summary>When it came, in seconds on the clock of <see cref="StepLimits.LateBefore"/>.</summary>
+    public double ArrivalSeconds { get; init; }
+
     public RequestStatus Status { get; set; }
 
     public int NumPromptTokens { get; }

@@ -17,12 +17,17 @@ namespace Octavo.Engine.Scheduling;
 /// A request that has more tokens than this to compute takes at most half of what the step has left for prompts while
 /// another one has a prompt to compute, so that no long prompt blocks a short one.
 /// </param>
+/// <param name="LateBefore">
+/// A request that came before this and has no token yet is too late for its first-token target. It yields to those that are
+/// not; but one admission in <see cref="Scheduler.LateTurn"/> is that of the first late one.
+/// </param>
 internal readonly record struct StepLimits(
     int MaxNumSeqs,
     int MaxNumBatchedTokens,
     int MaxScoredTokens = int.MaxValue,
     int MaxPrefillTokens = int.MaxValue,
-    int LongPromptTokens = int.MaxValue);
+    int LongPromptTokens = int.MaxValue,
+    double LateBefore = double.NegativeInfinity);
 
 /// <summary>
 /// Decides what each step computes: continuous batching with chunked prefill, as in vLLM's scheduler. A pure state
@@ -34,22 +39,27 @@ internal readonly record struct StepLimits(
 /// </remarks>
 internal sealed class Scheduler(KvCacheManager cache)
 {
+    /// <summary>While late requests wait, one of so many admissions is theirs.</summary>
+    public const int LateTurn = 8;
+
     private const int SparedPreemptions = 3;
 
     private readonly SortedSet<Request> _waiting = new(Request.Order.Instance);
+    private readonly SortedSet<Request> _late = new(Request.Order.Instance);      // waiting, too, and yielding to _waiting
     private readonly List<Request> _running = [];
+    private int _passedLate;                                                     // admissions since a late one had its turn
     private readonly StepPlan _plan = new();
 
     public IReadOnlyList<Request> Running => _running;
 
-    public int NumWaiting => _waiting.Count;
+    public int NumWaiting => _waiting.Count + _late.Count;
 
-    public IReadOnlyCollection<Request> Waiting => _waiting;
+    public IEnumerable<Request> Waiting => _late.Concat(_waiting);
 
     /// <summary>Tokens of the waiting requests.</summary>
     public long WaitingTokens { get; private set; }
 
-    public bool HasWork => _running.Count + _waiting.Count > 0;
+    public bool HasWork => _running.Count + NumWaiting > 0;
 
     public void Add(Request request)
     {
@@ -89,14 +99,14 @@ internal sealed class Scheduler(KvCacheManager cache)
     /// <summary>Throws unless blocks, queues and states agree.</summary>
     public void CheckIntegrity()
     {
-        cache.Pool.CheckIntegrity(_running.Concat(_waiting).Select(r => r.Blocks));
+        cache.Pool.CheckIntegrity(_running.Concat(Waiting).Select(r => r.Blocks));
         if (_running.Any(r => r.Status != RequestStatus.Running)
-            || _waiting.Any(r => r.Status is not (RequestStatus.Waiting or RequestStatus.Preempted) || r.Blocks.Count > 0))
+            || Waiting.Any(r => r.Status is not (RequestStatus.Waiting or RequestStatus.Preempted) || r.Blocks.Count > 0))
         {
             throw new InvalidOperationException("scheduler: a request stands in the wrong queue");
         }
 
-        if (WaitingTokens != _waiting.Sum(r => (long)r.NumTokens))
+        if (WaitingTokens != Waiting.Sum(r => (long)r.NumTokens))
         {
             throw new InvalidOperationException("scheduler: the waiting tokens are miscounted");
         }
@@ -133,7 +143,8 @@ internal sealed class Scheduler(KvCacheManager cache)
 
     private void ScheduleWaiting(StepLimits limits)
     {
-        while (_waiting.Min is { } request
+        SetLateAside(limits.LateBefore);
+        while (NextWaiting() is { } request
             && _running.Count < limits.MaxNumSeqs
             && _plan.NumTokens < limits.MaxNumBatchedTokens)
         {
@@ -149,6 +160,7 @@ internal sealed class Scheduler(KvCacheManager cache)
                 break;
             }
 
+            _passedLate = _late.Count == 0 || _late.Contains(request) ? 0 : _passedLate + 1;
             Dequeue(request);
             int place = _running.BinarySearch(request, Request.Order.Instance);
             _running.Insert(~place, request);
@@ -156,6 +168,18 @@ internal sealed class Scheduler(KvCacheManager cache)
             Take(request, chunk);
         }
     }
+
+    private void SetLateAside(double lateBefore)
+    {
+        while (_waiting.Min is { } first && first.ArrivalSeconds < lateBefore && first.NumOutputTokens == 0)
+        {
+            _waiting.Remove(first);
+            _late.Add(first);
+        }
+    }
+
+    private Request? NextWaiting() =>
+        _late.Count > 0 && (_waiting.Count == 0 || _passedLate >= LateTurn - 1) ? _late.Min : _waiting.Min;
 
     private int Chunk(Request request, int budget, StepLimits limits)
     {
@@ -180,7 +204,7 @@ internal sealed class Scheduler(KvCacheManager cache)
         Math.Max(_plan.IsEmpty ? 1 : 0, limits.MaxPrefillTokens - _plan.NumPrefillTokens);
 
     private bool AnotherHasPrompt(Request request) =>
-        _waiting.Count > (request.Status == RequestStatus.Running ? 0 : 1)
+        NumWaiting > (request.Status == RequestStatus.Running ? 0 : 1)
         || _running.Exists(r => r != request && r.NumTokens - r.NumComputedTokens > 1);
 
     private void Enqueue(Request request)
@@ -191,7 +215,7 @@ internal sealed class Scheduler(KvCacheManager cache)
 
     private void Dequeue(Request request)
     {
-        if (_waiting.Remove(request))
+        if (_waiting.Remove(request) || _late.Remove(request))
         {
             WaitingTokens -= request.NumTokens;
         }

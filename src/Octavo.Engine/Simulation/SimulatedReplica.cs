@@ -44,7 +44,7 @@ internal sealed class SimulatedReplica
     public SimulatedRequest Add(RequestRecord record, double now)
     {
         WorkloadRequest r = record.Request;
-        var request = new SimulatedRequest(record, r.MakePrompt(VocabSize), _arrivals++);
+        var request = new SimulatedRequest(record, r.MakePrompt(VocabSize), _arrivals++) { ArrivalSeconds = r.Arrival };
         request.Rank = _shares.Enter(r.Client, r.Priority, now, Batching.EstimateCost(r.PromptTokens));
         Scheduler.Add(request);
         Load += r.PromptTokens;
@@ -116,7 +116,7 @@ internal sealed class SimulatedReplica
 
     private void BeginStep(double now)
     {
-        StepPlan plan = Batching.Plan();
+        StepPlan plan = Batching.Plan(now);
         if (plan.IsEmpty)
         {
             (_plan, NextEvent) = (null, double.PositiveInfinity);

@@ -182,11 +182,11 @@ public sealed record Workload
     {
         double work = Draws.Exponential(random);
         double at = now;
+        long phase = (long)(now / (Period / 2));
         while (true)
         {
-            double phase = Math.Floor(at / (Period / 2));
             double rate = phase % 2 == 0 ? Rate : PeakRate;
-            double end = (phase + 1) * (Period / 2);
+            double end = Math.Max(at, (phase + 1) * (Period / 2));
             if (work <= rate * (end - at))
             {
                 return at + (work / rate) - now;
@@ -194,6 +194,7 @@ public sealed record Workload
 
             work -= rate * (end - at);
             at = end;
+            phase++;
         }
     }
 }
