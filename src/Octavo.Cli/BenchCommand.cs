@@ -11,5 +11,6 @@ internal static class BenchCommand
         BenchKernelsCommand.Make(),
         BenchModelCommand.Make(),
         BenchAttention.Make(),
+        BenchBatching.Make(),
     };
 }

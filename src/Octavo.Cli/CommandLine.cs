@@ -95,6 +95,7 @@ internal static class CommandLine
             EvalCommand.Make(),
             QuantizeCommand.Make(),
             BenchCommand.Make(),
+            SimulateCommand.Make(),
         };
         foreach (Option option in root.Options)
         {

@@ -46,6 +46,33 @@ internal sealed class EngineArguments
     private readonly Option<int?> _maxNumBatchedTokens = OptionKinds.Integer(
         "--max-num-batched-tokens", "Most tokens that one step computes; longer prompts are read in chunks. [default: 2048]");
 
+    private readonly Option<BatchingMode> _batching = OptionKinds.Choice(
+        "--batching",
+        "How much goes into a step: adaptive holds the latency targets, fixed takes what the two limits allow, as vLLM does.",
+        ("adaptive", BatchingMode.Adaptive),
+        ("fixed", BatchingMode.Fixed));
+
+    private readonly Option<TimeSpan?> _targetItl = OptionKinds.Duration(
+        "--target-itl", "Longest time between two tokens of an answer that adaptive batching holds. [default: 100ms]");
+
+    private readonly Option<TimeSpan?> _targetTtft = OptionKinds.Duration(
+        "--target-ttft", "Longest time to an answer's first token that adaptive batching aims at. [default: none]");
+
+    private readonly Option<float?> _targetPercentile = OptionKinds.Number(
+        "--target-percentile", "Percentage of the times between tokens that must hold --target-itl, from 50 to 99.9. [default: 95]");
+
+    private readonly Option<int?> _maxQueue = OptionKinds.Integer(
+        "--max-queue", "Most requests that wait; more are answered with 429. [default: any number]");
+
+    private readonly Option<TimeSpan?> _maxQueueWait = OptionKinds.Duration(
+        "--max-queue-wait", "Requests that would wait longer than this, by the engine's estimate, are answered with 429. [default: any time]");
+
+    private readonly Option<TimeSpan?> _requestTimeout = OptionKinds.Duration(
+        "--request-timeout", "Longest time that a request may take in all. [default: any]");
+
+    private readonly Option<TimeSpan?> _priorityAgeing = OptionKinds.Duration(
+        "--priority-ageing", "How much waiting makes up for one level of priority. [default: 30s]");
+
     private readonly Option<int?> _blockSize = OptionKinds.Integer(
         "--block-size", "Tokens in a block of the key-value cache, a multiple of 16. [default: 16]");
 
@@ -73,6 +100,15 @@ internal sealed class EngineArguments
     private readonly Option<int?> _maxLogprobs = OptionKinds.Integer(
         "--max-logprobs", "Most log-probabilities a request may ask for at each position; -1 is any number. [default: 20]");
 
+    /// <summary>Adds the options that matter where many clients share the engine.</summary>
+    public void AddQueueOptionsTo(Command command)
+    {
+        command.Add(_maxQueue);
+        command.Add(_maxQueueWait);
+        command.Add(_requestTimeout);
+        command.Add(_priorityAgeing);
+    }
+
     /// <summary>Adds the options to a command.</summary>
     /// <param name="command">The command.</param>
     /// <param name="except">The names of those that would do nothing for it.</param>
@@ -80,7 +116,8 @@ internal sealed class EngineArguments
     {
         Option[] all =
         [
-            _dtype, _kvCacheDtype, _quantization, _quantizeHead, _maxModelLen, _maxNumSeqs, _maxNumBatchedTokens, _blockSize, _kvCacheMemory,
+            _dtype, _kvCacheDtype, _quantization, _quantizeHead, _maxModelLen, _maxNumSeqs, _maxNumBatchedTokens,
+            _batching, _targetItl, _targetTtft, _targetPercentile, _blockSize, _kvCacheMemory,
             _noPrefixCaching, _seed, _threads, _skipTokenizerInit, _generationConfig, _maxLogprobs,
         ];
         foreach (Option option in all.Where(o => !except.Contains(o.Name)))
@@ -111,6 +148,17 @@ internal sealed class EngineArguments
             MaxModelLen = result.GetValue(_maxModelLen),
             MaxNumSeqs = result.GetValue(_maxNumSeqs) ?? defaults.MaxNumSeqs,
             MaxNumBatchedTokens = batchedTokens,
+            Batching = result.GetValue(_batching),
+            Targets = new BatchingTargets
+            {
+                InterToken = result.GetValue(_targetItl) ?? defaults.Targets.InterToken,
+                FirstToken = result.GetValue(_targetTtft),
+                Percentile = (result.GetValue(_targetPercentile) / 100) ?? defaults.Targets.Percentile,
+            },
+            MaxQueue = result.GetValue(_maxQueue),
+            MaxQueueWait = result.GetValue(_maxQueueWait),
+            RequestTimeout = result.GetValue(_requestTimeout),
+            PriorityAgeing = result.GetValue(_priorityAgeing) ?? defaults.PriorityAgeing,
             BlockSize = result.GetValue(_blockSize) ?? defaults.BlockSize,
             KvCacheMemory = result.GetValue(_kvCacheMemory),
             EnablePrefixCaching = !result.GetValue(_noPrefixCaching),

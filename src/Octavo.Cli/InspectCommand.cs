@@ -25,7 +25,7 @@ internal sealed class InspectCommand
         };
         it._engine.AddTo(
             command,
-            EngineArguments.SkipTokenizerInit, EngineArguments.SeedOption, "--no-enable-prefix-caching", "--generation-config", "--max-logprobs");
+            EngineArguments.SkipTokenizerInit, EngineArguments.SeedOption, "--batching", "--target-itl", "--target-ttft", "--target-percentile", "--no-enable-prefix-caching", "--generation-config", "--max-logprobs");
         command.SetAction(it.Run);
         return command;
     }

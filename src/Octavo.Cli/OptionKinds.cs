@@ -64,6 +64,17 @@ internal static class OptionKinds
             return valid;
         });
 
+    /// <summary>A length of time, such as <c>100ms</c> or <c>2.5s</c>; a bare number is seconds.</summary>
+    public static Option<TimeSpan?> Duration(string name, string help) =>
+        Make<TimeSpan?>(name, "TIME", help, "a time such as 100ms, 2.5s or a number of seconds", static (string text, out TimeSpan? value) =>
+        {
+            bool milli = text.EndsWith("ms", StringComparison.OrdinalIgnoreCase);
+            string digits = milli ? text[..^2] : text.EndsWith('s') ? text[..^1] : text;
+            bool valid = double.TryParse(digits, NumberStyles.Float, CultureInfo.InvariantCulture, out double number) && number is >= 0 and < 1e9;
+            value = valid ? TimeSpan.FromSeconds(milli ? number / 1000 : number) : null;
+            return valid;
+        });
+
     /// <summary>One of a few words, each of which means a value.</summary>
     /// <remarks>The first choice must mean the type's default value: it holds where the option is left out.</remarks>
     public static Option<T> Choice<T>(string name, string help, params (string Word, T Value)[] choices)

@@ -46,6 +46,7 @@ internal sealed class ServeCommand
             it._model, it._host, it._port, it._servedModelName, it._shutdownTimeout,
         };
         it._engine.AddTo(command);
+        it._engine.AddQueueOptionsTo(command);
         command.SetAction((result, _) => it.RunAsync(result));
         return command;
     }
@@ -82,7 +83,7 @@ internal sealed class ServeCommand
             OctavoServer running = await OctavoServer.StartAsync(engine, server with { LoggerFactory = loggers }, signals.Drain).ConfigureAwait(false);
             await using (running.ConfigureAwait(false))
             {
-                Announce(engine.Model, running.Url);
+                Announce(engine.Model, options, running.Url);
                 await WaitAsync(engine, running, signals).ConfigureAwait(false);
                 await StopAsync(engine, running, signals).ConfigureAwait(false);
             }
@@ -118,12 +119,16 @@ internal sealed class ServeCommand
         };
     }
 
-    private static void Announce(ModelInfo model, string url)
+    private static void Announce(ModelInfo model, EngineOptions options, string url)
     {
+        string batching = options.Batching == BatchingMode.Fixed
+            ? $"batches  fixed: up to {model.MaxNumSeqs} requests and {model.MaxNumBatchedTokens} tokens a step"
+            : string.Create(CultureInfo.InvariantCulture, $"batches  adaptive: at most {options.Targets.InterToken.TotalMilliseconds:G4} ms between tokens, for {options.Targets.Percentile:P1} of them");
         long tokens = (long)model.NumBlocks * model.BlockSize;
         Terminal.Out.WriteLine($"model    {model.Name} ({model.Spec.Architecture}), up to {model.MaxModelLen} tokens a request");
         Terminal.Out.WriteLine($"weights  {ByteSize.Format(model.WeightBytes)} in {InspectJson.NameOf(model.Weights)}");
         Terminal.Out.WriteLine($"cache    {ByteSize.Format(model.KvCacheBytes)} in {InspectJson.NameOf(model.KvCache)}: {tokens} tokens in {model.NumBlocks} blocks");
+        Terminal.Out.WriteLine(batching);
         Terminal.Out.WriteLine($"runs on  {model.Threads} threads, {InspectJson.NameOf(model.InstructionSet)} kernels; up to {model.MaxNumSeqs} requests at once");
         if (model.GenerationDefaults.MaxNewTokens is { } most)
         {

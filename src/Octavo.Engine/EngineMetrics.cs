@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using Octavo.Engine.Batching;
 using Octavo.Engine.Blocks;
 using Octavo.Engine.Output;
 using Octavo.Engine.Scheduling;
@@ -20,6 +21,11 @@ internal sealed class EngineMetrics : IDisposable
     private static readonly double[] RequestLatencyBuckets =
         [.3, .5, .8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680];
 
+    private static readonly double[] StepBuckets =
+        [.0005, .001, .0025, .005, .01, .02, .03, .04, .05, .06, .08, .1, .125, .15, .2, .3, .5, .75, 1, 2.5, 5, 10];
+
+    private static readonly double[] RatioBuckets = [.25, .5, .7, .8, .9, .95, 1, 1.05, 1.1, 1.2, 1.3, 1.5, 2, 3, 5, 10];
+
     private static readonly double[] IterationBuckets =
         [1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384];
 
@@ -33,6 +39,8 @@ internal sealed class EngineMetrics : IDisposable
     private readonly Counter<long> _prefixHits;
     private readonly Counter<long> _finished;
     private readonly Histogram<long> _iterationTokens;
+    private readonly Histogram<double> _stepTime;
+    private readonly Histogram<double> _stepTimeRatio;
     private readonly Histogram<double> _timeToFirstToken;
     private readonly Histogram<double> _interTokenLatency;
     private readonly Histogram<double> _timePerOutputToken;
@@ -50,7 +58,7 @@ internal sealed class EngineMetrics : IDisposable
     private long _seenQueries;
     private long _seenHits;
 
-    public EngineMetrics(LlmEngineOptions options, BlockPool pool, TimeProvider time)
+    public EngineMetrics(LlmEngineOptions options, BlockPool pool, BatchController batching, TimeProvider time)
     {
         _time = time;
         _tags = [new("model_name", options.ModelName), new("engine", "0")];
@@ -65,6 +73,9 @@ internal sealed class EngineMetrics : IDisposable
             () => new Measurement<int>(1, [.. _tags, new("block_size", pool.BlockSize), new("num_gpu_blocks", pool.Count), new("enable_prefix_caching", options.EnablePrefixCaching)]),
             null,
             "The key-value cache's settings, as labels.");
+        ObserveBatching(batching);
+        _stepTime = Seconds("octavo_step_time_seconds", "A step, and what lay between it and the one before.", StepBuckets);
+        _stepTimeRatio = Meter.CreateHistogram("octavo_step_time_ratio", null, "A step's time over what the model had predicted.", null, Buckets<double>(RatioBuckets));
         _promptTokens = Counter("vllm:prompt_tokens", "Prompt tokens computed or found in the cache.");
         _promptTokensCached = Counter("vllm:prompt_tokens_cached", "Prompt tokens found in the prefix cache.");
         _generationTokens = Counter("vllm:generation_tokens", "Tokens generated.");
@@ -143,8 +154,10 @@ internal sealed class EngineMetrics : IDisposable
         double Elapsed(long from, long to) => _time.GetElapsedTime(from, to).TotalSeconds;
     }
 
-    public void RecordStep(StepPlan plan, KvCacheManager cache)
+    public void RecordStep(StepPlan plan, KvCacheManager cache, double seconds, double predicted)
     {
+        _stepTime.Record(seconds, _tags);
+        _stepTimeRatio.Record(seconds / predicted, _tags);
         _iterationTokens.Record(plan.NumTokens, _tags);
         _preemptions.Add(plan.NumPreempted, _tags);
         _prefixQueries.Add(cache.PrefixQueries - _seenQueries, _tags);
@@ -153,6 +166,25 @@ internal sealed class EngineMetrics : IDisposable
     }
 
     public void Dispose() => Meter.Dispose();
+
+    // Read by whoever scrapes, while the engine writes: each is one number, and a scrape may see two of different steps.
+    private void ObserveBatching(BatchController batching)
+    {
+        Meter.CreateObservableGauge(
+            "octavo_step_time_error", () => Measured(batching.Model.RelativeError), null, "The step-time model's recent error: mean of |actual / predicted - 1|.");
+        Meter.CreateObservableGauge("octavo_step_time_coefficient_seconds", Coefficients, null, "The step-time model's seconds for a unit of each term.");
+        Meter.CreateObservableGauge("octavo_batching_max_num_seqs", () => Measured(batching.Limits.MaxNumSeqs), null, "Requests that the policy lets run at once now.");
+        Meter.CreateObservableGauge(
+            "octavo_batching_max_prefill_tokens",
+            () => Measured(Math.Min(batching.Limits.MaxPrefillTokens, batching.Limits.MaxNumBatchedTokens)),
+            null,
+            "Prompt tokens that the policy lets into a step now.");
+        Meter.CreateObservableGauge(
+            "octavo_batching_targets_met", () => Measured(batching.Policy.Advice is null ? 1 : 0), null, "0 where this machine cannot hold the latency targets.");
+
+        IEnumerable<Measurement<double>> Coefficients() => StepTimeModel.Terms.Select(
+            (term, i) => new Measurement<double>(batching.Model.Coefficients[i], [.. _tags, new("term", term)]));
+    }
 
     /// <summary>1, 2 and 5 times the powers of ten up to the model's length, as vLLM has them.</summary>
     private static double[] LengthBuckets(int maxModelLen)

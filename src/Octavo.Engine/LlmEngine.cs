@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using System.Runtime.InteropServices;
+using Octavo.Engine.Batching;
 using Octavo.Engine.Blocks;
 using Octavo.Engine.Output;
 using Octavo.Engine.Sampling;
@@ -18,6 +19,11 @@ public sealed class LlmEngine : IDisposable
     // Prompt log-probabilities need a row of logits for every token; a step takes no more of them than fit in these bytes.
     private const int PromptLogitsBytes = 64 << 20;
 
+    /// <summary>Numbers in <see cref="StepTimeCoefficients"/>.</summary>
+    public const int StepTimeTerms = StepTimeModel.NumTerms;
+
+    private static readonly TimeSpan ProbeLimit = TimeSpan.FromSeconds(1);
+
     private readonly IModelRunner _runner;
     private readonly LlmEngineOptions _options;
     private readonly Tokenizer? _tokenizer;
@@ -27,13 +33,18 @@ public sealed class LlmEngine : IDisposable
     private readonly Sampler _sampler;
     private readonly StepBatch _batch;
     private readonly EngineMetrics _metrics;
-    private readonly StepLimits _limits;
+    private readonly BatchController _batching;
     private readonly int[] _eosTokenIds;                   // those that the model can draw
     private readonly Dictionary<string, RequestGroup> _groups = new(StringComparer.Ordinal);
+    private readonly FairShare _shares;
+    private readonly PriorityQueue<RequestGroup, long> _deadlines = new();     // timestamp -> whose time is up then
     private readonly List<RequestGroup> _changed = [];
     private readonly List<int> _firstRows = [];            // plan's request -> its first row of logits
     private float[] _logits = [];
     private long _arrivals;
+    private int _waiting;                                  // for other threads, as of the newest change
+    private double _expectedWait;
+    private long _lastStepEnd;                             // 0 where the engine had nothing to do since
 
     /// <summary>Makes an engine over a runner, which it owns from then on.</summary>
     /// <param name="runner">Runs the model.</param>
@@ -48,12 +59,15 @@ public sealed class LlmEngine : IDisposable
         _cache = new KvCacheManager(
             new BlockPool(runner.NumBlocks, runner.BlockSize), options.EnablePrefixCaching, options.KvCacheWatermark);
         _scheduler = new Scheduler(_cache);
+        _shares = new FairShare(options.PriorityAgeing.TotalSeconds, options.ClientWeights);
         _sampler = new Sampler(runner.VocabSize);
         _batch = new StepBatch(runner.BlockSize);
-        _limits = new StepLimits(
+        var bounds = new StepLimits(
             options.MaxNumSeqs, options.MaxNumBatchedTokens, Math.Max(16, PromptLogitsBytes / (sizeof(float) * runner.VocabSize)));
+        IBatchingPolicy policy = options.Batching == BatchingMode.Fixed ? new FixedBatching() : new AdaptiveBatching(options.Targets);
+        _batching = new BatchController(policy, new StepTimeModel(), bounds, _scheduler, _cache.Pool);
         _eosTokenIds = [.. options.EosTokenIds.Where(id => (uint)id < (uint)runner.VocabSize)];
-        _metrics = new EngineMetrics(options, _cache.Pool, _time);
+        _metrics = new EngineMetrics(options, _cache.Pool, _batching, _time);
     }
 
     /// <summary>True while a request is in flight.</summary>
@@ -65,12 +79,45 @@ public sealed class LlmEngine : IDisposable
     /// <summary>Requests that the last step ran, and those that wait.</summary>
     public (int Running, int Waiting) QueueLengths => (_scheduler.Running.Count, _scheduler.NumWaiting);
 
+    /// <summary>What is wrong with the latency targets on this machine, or null. Callable from any thread.</summary>
+    public string? BatchingAdvice => _batching.Policy.Advice;
+
+    /// <summary>What the step-time model has learned: seconds a unit of each of its terms (docs/batching.md).</summary>
+    public IReadOnlyList<double> StepTimeCoefficients => _batching.Model.Coefficients.ToArray();
+
+    /// <summary>The step-time model's recent error: the mean of |actual / predicted − 1|.</summary>
+    public double StepTimeError => _batching.Model.RelativeError;
+
+    /// <summary>The step-time model and the policy, for tests and measurements.</summary>
+    internal BatchController Batching => _batching;
+
     /// <summary>The meter that carries the engine's metrics, under vLLM's names.</summary>
     public Meter Meter => _metrics.Meter;
 
     /// <summary>Checks a request against the model and the limits. Unlike the rest, callable from any thread.</summary>
     /// <exception cref="InvalidRequestException">It cannot be run.</exception>
     public void Validate(EngineRequest request) => RequestValidation.Check(request, _options, _runner.VocabSize, _tokenizer);
+
+    /// <summary>Refuses where the queue is too long for one more. Callable from any thread.</summary>
+    /// <param name="pending">Requests on their way to <see cref="Add"/>.</param>
+    /// <exception cref="EngineOverloadedException">It is; the exception says when it may be shorter.</exception>
+    public void CheckQueue(int pending)
+    {
+        int waiting = Volatile.Read(ref _waiting) + pending;
+        var expected = TimeSpan.FromSeconds(Volatile.Read(ref _expectedWait));
+        if (_options.MaxQueue is { } most && waiting > 0 && waiting >= most)
+        {
+            throw Overloaded($"{waiting} requests wait already, the most that may (max_queue)");
+        }
+
+        if (_options.MaxQueueWait is { } longest && expected > longest)
+        {
+            throw Overloaded($"a request would wait about {expected.TotalSeconds:F0} s to be taken up, longer than max_queue_wait allows ({longest.TotalSeconds:F0} s)");
+        }
+
+        EngineOverloadedException Overloaded(string message) =>
+            new(message, expected > TimeSpan.FromSeconds(1) ? expected : TimeSpan.FromSeconds(1));
+    }
 
     /// <summary>Takes a request in. Its outputs go to <paramref name="sink"/>, called from within <see cref="Step"/>.</summary>
     /// <exception cref="InvalidRequestException">It cannot be run; nothing has changed.</exception>
@@ -87,6 +134,7 @@ public sealed class LlmEngine : IDisposable
             Parameters = p,
             MaxOutputTokens = maxOutput,
             Priority = request.Priority,
+            Client = request.Client,
             PromptHashes = new PromptHashes(_options.EnablePrefixCaching ? request.CacheSalt : request.Id),
             Sink = sink,
             ArrivalTimestamp = _time.GetTimestamp(),
@@ -96,9 +144,16 @@ public sealed class LlmEngine : IDisposable
         group.Completions = [.. Enumerable.Range(0, p.N).Select(i => MakeCompletion(group, i, rules, seed))];
         group.BeginPromptLogprobs();
         _groups.Add(group.Id, group);
+        double cost = _batching.EstimateCost(group.PromptTokenIds.Length);
         foreach (Completion completion in group.Completions)
         {
+            completion.Rank = _shares.Enter(request.Client, request.Priority, Seconds(group.ArrivalTimestamp), cost);
             _scheduler.Add(completion);
+        }
+
+        if (_options.RequestTimeout is { } timeout)
+        {
+            _deadlines.Enqueue(group, group.ArrivalTimestamp + (long)(timeout.TotalSeconds * _time.TimestampFrequency));
         }
 
         UpdateQueueMetrics();
@@ -123,21 +178,41 @@ public sealed class LlmEngine : IDisposable
         UpdateQueueMetrics();
     }
 
+    /// <summary>
+    /// Times a few steps, so that the step-time model knows this machine from the first request on. Takes about a second at
+    /// most, far less with a small model; only before the first request.
+    /// </summary>
+    public void Probe()
+    {
+        if (_arrivals > 0)
+        {
+            throw new InvalidOperationException("the probe would overwrite the cache of requests");
+        }
+
+        StepProbe.Run(_runner, _batching.Model, _options.MaxModelLen, _time, ProbeLimit);
+    }
+
     /// <summary>Plans, runs, samples and emits one step; false where nothing was to be done.</summary>
     public bool Step()
     {
-        StepPlan plan = _scheduler.Schedule(_limits);
+        // What happens between two steps of a busy engine is part of the time between two tokens.
+        long started = _time.GetTimestamp();
+        long since = _lastStepEnd == 0 ? started : _lastStepEnd;
+        EndOverdue(started);
+        StepPlan plan = _batching.Plan(Seconds(started));
         if (plan.IsEmpty)
         {
             return false;
         }
 
-        long started = _time.GetTimestamp();
         FillBatch(plan);
         _runner.Run(_batch, _logits.AsSpan(0, _batch.LogitsRows.Length * _runner.VocabSize));
         SampleTokens(plan, started);
         EmitOutputs();
-        _metrics.RecordStep(plan, _cache);
+        long now = _time.GetTimestamp();
+        double seconds = _time.GetElapsedTime(since, now).TotalSeconds;
+        _metrics.RecordStep(plan, _cache, seconds, _batching.Ran(seconds));
+        _lastStepEnd = HasWork ? now : 0;
         UpdateQueueMetrics();
         CheckIntegrityWhenIdle();
         return true;
@@ -179,8 +254,11 @@ public sealed class LlmEngine : IDisposable
             SharesPromptWithSiblings = p.N > 1,
             SkipReadingPrefixCache = scoresPrompt || p.SkipReadingPrefixCache == true,
             ScoresPrompt = scoresPrompt,
+            ArrivalSeconds = Seconds(group.ArrivalTimestamp),
         };
     }
+
+    private double Seconds(long timestamp) => _time.GetElapsedTime(0, timestamp).TotalSeconds;
 
     private long NextSeed(long ordinal)
     {
@@ -269,6 +347,20 @@ public sealed class LlmEngine : IDisposable
         MarkChanged(completion.Group);
     }
 
+    private void EndOverdue(long now)
+    {
+        while (_deadlines.TryPeek(out RequestGroup? group, out long deadline) && (group.IsForgotten || deadline <= now))
+        {
+            _deadlines.Dequeue();
+            if (!group.IsForgotten)
+            {
+                FailGroup(group, new RequestTimeoutException($"the request did not end within {_options.RequestTimeout!.Value.TotalSeconds:G4} s (request_timeout)"), now);
+            }
+        }
+
+        EmitOutputs();
+    }
+
     private void FailGroup(RequestGroup group, Exception error, long now)
     {
         foreach (Completion completion in group.Completions.Where(c => !c.IsFinished))
@@ -283,6 +375,8 @@ public sealed class LlmEngine : IDisposable
     private void Retire(Completion completion, long now)
     {
         _scheduler.Finish(completion);
+        _batching.Ended(completion);
+        _shares.Leave(completion.Group.Client);
         _metrics.RecordFinished(completion, now);
     }
 
@@ -323,7 +417,12 @@ public sealed class LlmEngine : IDisposable
         return Row(next - 1);
     }
 
-    private void UpdateQueueMetrics() => _metrics.SetQueues(_scheduler.Running.Count, _scheduler.NumWaiting);
+    private void UpdateQueueMetrics()
+    {
+        _metrics.SetQueues(_scheduler.Running.Count, _scheduler.NumWaiting);
+        Volatile.Write(ref _waiting, _scheduler.NumWaiting);
+        Volatile.Write(ref _expectedWait, _batching.EstimateWait());
+    }
 
     [Conditional("DEBUG")]
     private void CheckIntegrityWhenIdle()

@@ -17,6 +17,27 @@ public sealed record LlmEngineOptions
     /// <summary>The most tokens that one step computes.</summary>
     public int MaxNumBatchedTokens { get; init; } = 2048;
 
+    /// <summary>How many requests and tokens share a step, within these limits.</summary>
+    public BatchingMode Batching { get; init; } = BatchingMode.Fixed;
+
+    /// <summary>What latency adaptive batching holds.</summary>
+    public BatchingTargets Targets { get; init; } = new();
+
+    /// <summary>The most requests that wait; more are refused. Null refuses none for that.</summary>
+    public int? MaxQueue { get; init; }
+
+    /// <summary>Requests are refused that would wait longer than this to be taken up, by the engine's estimate; null refuses none for that.</summary>
+    public TimeSpan? MaxQueueWait { get; init; }
+
+    /// <summary>How long a request may take in all; null is without limit.</summary>
+    public TimeSpan? RequestTimeout { get; init; }
+
+    /// <summary>How much waiting makes up for one level of priority.</summary>
+    public TimeSpan PriorityAgeing { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Shares of clients (<see cref="EngineRequest.Client"/>) that are not 1: one of weight 2 gets twice the turns.</summary>
+    public IReadOnlyDictionary<string, double> ClientWeights { get; init; } = new Dictionary<string, double>();
+
     /// <summary>Let requests share the blocks of common prefixes.</summary>
     public bool EnablePrefixCaching { get; init; } = true;
 
@@ -44,6 +65,12 @@ public sealed record LlmEngineOptions
     {
         Check(MaxModelLen >= 2, $"max_model_len must be at least 2; it is {MaxModelLen}");
         Check(MaxNumSeqs >= 1, $"max_num_seqs must be at least 1; it is {MaxNumSeqs}");
+        Targets.Validate();
+        Check(MaxQueue is null or >= 0, $"max_queue must be at least 0; it is {MaxQueue}");
+        Check(MaxQueueWait is null || MaxQueueWait >= TimeSpan.Zero, $"max_queue_wait must not be negative; it is {MaxQueueWait}");
+        Check(RequestTimeout is null || RequestTimeout > TimeSpan.Zero, $"request_timeout must be above 0; it is {RequestTimeout}");
+        Check(PriorityAgeing > TimeSpan.Zero, $"priority_ageing must be above 0; it is {PriorityAgeing}");
+        Check(ClientWeights.Values.All(w => w is > 0 and < 1e6), "client weights must be above 0");
         Check(KvCacheWatermark is >= 0 and < 1, $"the cache watermark must be at least 0 and below 1; it is {KvCacheWatermark}");
         Check(
             MaxNumBatchedTokens >= MaxNumSeqs,
@@ -84,6 +111,9 @@ public sealed record EngineRequest
 
     /// <summary>Lower goes first.</summary>
     public int Priority { get; init; }
+
+    /// <summary>Whose request it is; clients share the engine fairly. Null is nobody in particular.</summary>
+    public string? Client { get; init; }
 
     /// <summary>Requests with different salts share no cached blocks.</summary>
     public string? CacheSalt { get; init; }

@@ -29,7 +29,19 @@ internal sealed partial class Api
                 StatusCodes.Status503ServiceUnavailable, "server_error", null, "engine_failed", "the engine has failed: " + failure.Message);
         }
 
-        return Gate.IsClosed ? throw ApiException.ShuttingDown() : Task.CompletedTask;
+        if (Gate.IsClosed)
+        {
+            throw ApiException.ShuttingDown();
+        }
+
+        // As vLLM's, empty where all is well.
+        return _engine.BatchingAdvice is not { } advice ? Task.CompletedTask : JsonOutput.WriteAsync(context, StatusCodes.Status200OK, json =>
+        {
+            json.WriteStartObject();
+            json.WriteString("status", "degraded");
+            json.WriteString("detail", advice);
+            json.WriteEndObject();
+        });
     }
 
     private Task ListModelsAsync(HttpContext context) => JsonOutput.WriteAsync(context, StatusCodes.Status200OK, json =>

@@ -25,6 +25,7 @@ internal sealed partial class Api : IDisposable
     private readonly JobMaker _jobs;
     private readonly IReadOnlyList<string> _names;
     private readonly ILogger _log;
+    private int _hasAdvice;
     private readonly long _started = TimeProvider.System.GetUtcNow().ToUnixTimeSeconds();
 
     public Api(AsyncEngine engine, ServerOptions options, ILoggerFactory? loggers)
@@ -190,6 +191,8 @@ internal sealed partial class Api : IDisposable
             CheckModel(request.Model);
             request.Check();
             Job job = prepare(request);
+            NoteAdvice();
+            request.Client = ClientOf(context);
             using var ended = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, Gate.Aborted);
             await using JobRun run = await JobRun.StartAsync(_engine, job, request, ended.Token);
             GenerationResponse response = respond(request, job);
@@ -238,6 +241,23 @@ internal sealed partial class Api : IDisposable
         where T : class => fields.Read(
             new JsonValue(string.Empty, body.RootElement), request, name => LogUnknownField(_log, name), note);
 
+    /// <summary>Whose request it is: that of the key it carries. Nobody learns the key from it.</summary>
+    private static string? ClientOf(HttpContext context) =>
+        context.Request.Headers.Authorization.ToString() is { Length: > 0 } key && key.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)
+            ? key["Bearer ".Length..].Trim()
+            : null;
+
+    /// <summary>Logs what is wrong with the latency targets, once for each time that it begins or ends.</summary>
+    private void NoteAdvice()
+    {
+        string? advice = _engine.BatchingAdvice;
+        bool had = Interlocked.Exchange(ref _hasAdvice, advice is null ? 0 : 1) != 0;
+        if (advice is not null && !had)
+        {
+            LogAdvice(_log, advice);
+        }
+    }
+
     private void CheckModel(string? name)
     {
         if (!string.IsNullOrEmpty(name) && !_names.Contains(name, StringComparer.Ordinal))
@@ -257,6 +277,9 @@ internal sealed partial class Api : IDisposable
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "chat: off, {Reason}")]
     private static partial void LogChatOff(ILogger logger, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "batching: {Advice}")]
+    private static partial void LogAdvice(ILogger logger, string advice);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "{Path} failed")]
     private static partial void LogFailed(ILogger logger, string path, Exception failure);

@@ -27,6 +27,7 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     private volatile bool _ended;                                  // nobody looks into the inbox any more
     private volatile Exception? _failure;
     private long _requests;
+    private int _pending;                                          // requests on their way to the engine
 
     /// <summary>Starts an engine; it and <paramref name="resources"/> are disposed with this object.</summary>
     /// <param name="engine">The core.</param>
@@ -51,6 +52,9 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
 
     /// <summary>Why the engine has stopped for good; null while it works.</summary>
     public Exception? Failure => _failure;
+
+    /// <summary>What is wrong with the latency targets on this machine; null where they can be held.</summary>
+    public string? BatchingAdvice => _engine.BatchingAdvice;
 
     /// <summary>Requests in flight.</summary>
     public int NumRequests => _streams.Count;
@@ -91,6 +95,13 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
                     MaxModelLen = plan.MaxModelLen,
                     MaxNumSeqs = plan.MaxNumSeqs,
                     MaxNumBatchedTokens = plan.MaxNumBatchedTokens,
+                    Batching = options.Batching,
+                    Targets = options.Targets,
+                    MaxQueue = options.MaxQueue,
+                    MaxQueueWait = options.MaxQueueWait,
+                    RequestTimeout = options.RequestTimeout,
+                    PriorityAgeing = options.PriorityAgeing,
+                    ClientWeights = options.ClientWeights,
                     EnablePrefixCaching = options.EnablePrefixCaching,
                     KvCacheWatermark = options.KvCacheWatermark,
                     Seed = options.Seed,
@@ -98,6 +109,11 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
                     EosTokenIds = plan.EosTokenIds,
                     LogitsProcessors = options.LogitsProcessors,
                 });
+            if (options.Batching == BatchingMode.Adaptive)
+            {
+                engine.Probe();
+            }
+
             return new AsyncEngine(engine, tokenizer, plan, checkpoint);
         }
         catch
@@ -139,6 +155,7 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     /// token is left to draw), the exception of a hook that threw, and <see cref="EngineStoppedException"/>.
     /// </remarks>
     /// <exception cref="InvalidRequestException">The request cannot be run; thrown at once, not by the enumeration.</exception>
+    /// <exception cref="EngineOverloadedException">Too many requests wait already.</exception>
     /// <exception cref="EngineStoppedException">The engine is shutting down or has failed.</exception>
     public IAsyncEnumerable<RequestOutput> RunAsync(
         Prompt prompt, SamplingParams? sampling = null, RequestOptions? options = null, CancellationToken cancellation = default)
@@ -146,6 +163,7 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         EngineRequest request = MakeRequest(prompt, sampling, options);
         _engine.Validate(request);
         ThrowIfStopped();
+        _engine.CheckQueue(Volatile.Read(ref _pending));
         var channel = Channel.CreateUnbounded<RequestOutput>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
         if (!_streams.TryAdd(request.Id, channel.Writer))
         {
@@ -159,7 +177,12 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
             ThrowIfStopped();
         }
 
-        Post(() => Start(request, channel.Writer));
+        Interlocked.Increment(ref _pending);
+        Post(() =>
+        {
+            Interlocked.Decrement(ref _pending);
+            Start(request, channel.Writer);
+        });
 
         // Cancellation counts from now on, not only from the first enumeration.
         CancellationTokenRegistration registration = cancellation.UnsafeRegister(_ => CallOff(request.Id, channel.Writer), null);
@@ -243,6 +266,7 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         Parameters = sampling ?? Model.DefaultSamplingParams,
         Priority = options?.Priority ?? 0,
         CacheSalt = options?.CacheSalt,
+        Client = options?.Client,
     };
 
     private void Post(Action action)

@@ -80,6 +80,27 @@ public sealed record EngineOptions
     /// <summary>The most tokens a step computes; null takes 2048, or <see cref="MaxNumSeqs"/> where that is more.</summary>
     public int? MaxNumBatchedTokens { get; init; }
 
+    /// <summary>How many requests and tokens share a step, within the two limits.</summary>
+    public BatchingMode Batching { get; init; } = BatchingMode.Adaptive;
+
+    /// <summary>What latency adaptive batching holds; by default 100 ms between two tokens, at the 95th percentile.</summary>
+    public BatchingTargets Targets { get; init; } = new();
+
+    /// <summary>The most requests that wait; more are refused (<see cref="Engine.EngineOverloadedException"/>). Null refuses none for that.</summary>
+    public int? MaxQueue { get; init; }
+
+    /// <summary>Requests are refused that would wait longer than this to be taken up, by the engine's estimate; null refuses none for that.</summary>
+    public TimeSpan? MaxQueueWait { get; init; }
+
+    /// <summary>How long a request may take in all; null is without limit.</summary>
+    public TimeSpan? RequestTimeout { get; init; }
+
+    /// <summary>How much waiting makes up for one level of priority.</summary>
+    public TimeSpan PriorityAgeing { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Shares of clients (<see cref="RequestOptions.Client"/>) that are not 1: one of weight 2 gets twice the turns.</summary>
+    public IReadOnlyDictionary<string, double> ClientWeights { get; init; } = new Dictionary<string, double>();
+
     /// <summary>Tokens a block of the key-value cache, a multiple of 16.</summary>
     public int BlockSize { get; init; } = 16;
 

@@ -38,6 +38,9 @@ public sealed record RequestOptions
     /// <summary>Lower goes first.</summary>
     public int Priority { get; init; }
 
+    /// <summary>Whose request it is: clients share the engine fairly. Null is nobody in particular.</summary>
+    public string? Client { get; init; }
+
     /// <summary>Requests with different salts share no cached blocks.</summary>
     public string? CacheSalt { get; init; }
 }

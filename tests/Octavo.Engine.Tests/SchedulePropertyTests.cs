@@ -32,7 +32,12 @@ public sealed class SchedulePropertyTests
         int maxSeqs = random.Next(1, 9);
         int maxTokens = maxSeqs + random.Next(0, 30);
         using var harness = new EngineHarness(
-            numBlocks, blockSize, maxModelLen, maxSeqs, maxTokens, random.Next(4) > 0, o => o with { KvCacheWatermark = random.Next(2) * 0.05 });
+            numBlocks, blockSize, maxModelLen, maxSeqs, maxTokens, random.Next(4) > 0, o => o with
+            {
+                KvCacheWatermark = random.Next(2) * 0.05,
+                Batching = (BatchingMode)random.Next(2),
+                Targets = new BatchingTargets { InterToken = TimeSpan.FromMilliseconds(random.Next(5, 200)) },
+            });
         harness.Runner.Observe = batch =>
         {
             batch.NumTokens.ShouldBeInRange(1, maxTokens, $"seed {seed}");
@@ -61,6 +66,7 @@ public sealed class SchedulePropertyTests
             Request? first = before.FirstOrDefault();
             int preemptions = harness.Preemptions;
             harness.Engine.Step();
+            harness.Clock.Advance(TimeSpan.FromMilliseconds(random.Next(20)));
             CheckOrder(harness.Engine.Scheduler, before, first, harness.Preemptions > preemptions, seed);
             harness.Engine.CheckIntegrity();
             steps++;

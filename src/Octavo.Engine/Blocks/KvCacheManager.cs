@@ -66,6 +66,22 @@ internal sealed class KvCacheManager(BlockPool pool, bool enablePrefixCaching, d
         return true;
     }
 
+    /// <summary>Blocks that must become free before a running request can grow so far.</summary>
+    public int CountMissing(Request request, int numTokens) =>
+        BlocksFor(request.NumComputedTokens + numTokens) - request.Blocks.Count - pool.FreeCount;
+
+    /// <summary>Blocks that nobody but this request holds: what its preemption frees, and what it would compute again.</summary>
+    public int CountSole(Request request)
+    {
+        int sole = 0;
+        foreach (int block in request.Blocks)
+        {
+            sole += pool.References(block) == 1 ? 1 : 0;
+        }
+
+        return sole;
+    }
+
     /// <summary>Takes all blocks from a request; their content stays findable until it is overwritten.</summary>
     public void Release(Request request)
     {

@@ -22,6 +22,8 @@ internal sealed class RequestGroup
 
     public required int Priority { get; init; }
 
+    public required string? Client { get; init; }
+
     public required PromptHashes PromptHashes { get; init; }
 
     /// <summary>Receives the group's outputs, on the engine's thread.</summary>

@@ -25,6 +25,7 @@ internal class Request
         string id, ReadOnlySpan<int> promptTokenIds, int maxOutputTokens, int priority, long arrival, PromptHashes promptHashes)
     {
         (Id, Priority, Arrival, NumPromptTokens) = (id, priority, arrival, promptTokenIds.Length);
+        Rank = priority;
         _tokens = new int[promptTokenIds.Length + Math.Min(maxOutputTokens, 256)];
         promptTokenIds.CopyTo(_tokens);
         NumTokens = promptTokenIds.Length;
@@ -38,6 +39,12 @@ internal class Request
 
     /// <summary>Position in the order of arrival; unique.</summary>
     public long Arrival { get; }
+
+    /// <summary>Its place in the order: lower goes first. Set before the scheduler has it, and fixed from then on.</summary>
+    public double Rank { get; set; }
+
+    /// <summary>When it came, in seconds on the clock of <see cref="StepLimits.LateBefore"/>.</summary>
+    public double ArrivalSeconds { get; init; }
 
     public RequestStatus Status { get; set; }
 
@@ -96,15 +103,15 @@ internal class Request
         }
     }
 
-    /// <summary>The scheduler's order: priority, then arrival.</summary>
+    /// <summary>The scheduler's order: rank, then arrival.</summary>
     public sealed class Order : IComparer<Request>
     {
         public static readonly Order Instance = new();
 
         public int Compare(Request? x, Request? y)
         {
-            int byPriority = x!.Priority.CompareTo(y!.Priority);
-            return byPriority != 0 ? byPriority : x.Arrival.CompareTo(y.Arrival);
+            int byRank = x!.Rank.CompareTo(y!.Rank);
+            return byRank != 0 ? byRank : x.Arrival.CompareTo(y.Arrival);
         }
     }
 }

@@ -10,32 +10,61 @@ namespace Octavo.Engine.Scheduling;
 /// The most tokens of requests that score their prompts: each of them needs a row of logits. A running request takes one
 /// all the same.
 /// </param>
-internal readonly record struct StepLimits(int MaxNumSeqs, int MaxNumBatchedTokens, int MaxScoredTokens = int.MaxValue);
+/// <param name="MaxPrefillTokens">
+/// The most tokens of requests that have more than one to compute. The first running request takes one all the same.
+/// </param>
+/// <param name="LongPromptTokens">
+/// A request that has more tokens than this to compute takes at most half of what the step has left for prompts while
+/// another one has a prompt to compute, so that no long prompt blocks a short one.
+/// </param>
+/// <param name="LateBefore">
+/// A request that came before this and has no token yet is too late for its first-token target. It yields to those that are
+/// not; but one admission in <see cref="Scheduler.LateTurn"/> is that of the first late one.
+/// </param>
+internal readonly record struct StepLimits(
+    int MaxNumSeqs,
+    int MaxNumBatchedTokens,
+    int MaxScoredTokens = int.MaxValue,
+    int MaxPrefillTokens = int.MaxValue,
+    int LongPromptTokens = int.MaxValue,
+    double LateBefore = double.NegativeInfinity);
 
 /// <summary>
 /// Decides what each step computes: continuous batching with chunked prefill, as in vLLM's scheduler. A pure state
 /// machine: no clock, no threads, no I/O, no randomness.
 /// </summary>
 /// <remarks>
-/// Both queues are ordered by (priority, arrival), so the first running request is never the one to be preempted and
+/// Both queues are ordered by (rank, arrival), so the first running request is never the one to be preempted and
 /// always makes progress: with a pool that holds one sequence of the greatest length, every request ends.
 /// </remarks>
 internal sealed class Scheduler(KvCacheManager cache)
 {
+    /// <summary>While late requests wait, one of so many admissions is theirs.</summary>
+    public const int LateTurn = 8;
+
+    private const int SparedPreemptions = 3;
+
     private readonly SortedSet<Request> _waiting = new(Request.Order.Instance);
+    private readonly SortedSet<Request> _late = new(Request.Order.Instance);      // waiting, too, and yielding to _waiting
     private readonly List<Request> _running = [];
+    private int _passedLate;                                                     // admissions since a late one had its turn
     private readonly StepPlan _plan = new();
 
     public IReadOnlyList<Request> Running => _running;
 
-    public int NumWaiting => _waiting.Count;
+    public int NumWaiting => _waiting.Count + _late.Count;
 
-    public bool HasWork => _running.Count + _waiting.Count > 0;
+    public IEnumerable<Request> Waiting => _late.Concat(_waiting);
+
+    /// <summary>Tokens of the waiting requests.</summary>
+    public long WaitingTokens { get; private set; }
+
+    public bool HasWork => _running.Count + NumWaiting > 0;
 
     public void Add(Request request)
     {
         request.Status = RequestStatus.Waiting;
-        _waiting.Add(request);
+        Enqueue(request);
     }
 
     /// <summary>Ends a request, wherever it stands, and takes its blocks back.</summary>
@@ -45,9 +74,9 @@ internal sealed class Scheduler(KvCacheManager cache)
         {
             _running.Remove(request);
         }
-        else
+        else if (request.Status != RequestStatus.Finished)
         {
-            _waiting.Remove(request);
+            Dequeue(request);
         }
 
         cache.Release(request);
@@ -70,11 +99,16 @@ internal sealed class Scheduler(KvCacheManager cache)
     /// <summary>Throws unless blocks, queues and states agree.</summary>
     public void CheckIntegrity()
     {
-        cache.Pool.CheckIntegrity(_running.Concat(_waiting).Select(r => r.Blocks));
+        cache.Pool.CheckIntegrity(_running.Concat(Waiting).Select(r => r.Blocks));
         if (_running.Any(r => r.Status != RequestStatus.Running)
-            || _waiting.Any(r => r.Status is not (RequestStatus.Waiting or RequestStatus.Preempted) || r.Blocks.Count > 0))
+            || Waiting.Any(r => r.Status is not (RequestStatus.Waiting or RequestStatus.Preempted) || r.Blocks.Count > 0))
         {
             throw new InvalidOperationException("scheduler: a request stands in the wrong queue");
+        }
+
+        if (WaitingTokens != Waiting.Sum(r => (long)r.NumTokens))
+        {
+            throw new InvalidOperationException("scheduler: the waiting tokens are miscounted");
         }
     }
 
@@ -88,10 +122,15 @@ internal sealed class Scheduler(KvCacheManager cache)
             // One token stays for each request behind this one, so that a long prompt does not halt their decoding.
             int share = Math.Max(1, budget - (_running.Count - i - 1));
             int chunk = Chunk(request, share, limits);
+            if (chunk == 0)
+            {
+                continue;                                  // the prompts before it have taken what there was
+            }
+
             bool fits = cache.TryGrow(request, chunk);
             while (!fits && request.Status == RequestStatus.Running)
             {
-                Preempt(_running[^1]);
+                Preempt(ChooseVictim(i, chunk));
                 fits = request.Status == RequestStatus.Running && cache.TryGrow(request, chunk);
             }
 
@@ -104,28 +143,82 @@ internal sealed class Scheduler(KvCacheManager cache)
 
     private void ScheduleWaiting(StepLimits limits)
     {
-        while (_waiting.Min is { } request
+        SetLateAside(limits.LateBefore);
+        while (NextWaiting() is { } request
             && _running.Count < limits.MaxNumSeqs
             && _plan.NumTokens < limits.MaxNumBatchedTokens)
         {
             int budget = limits.MaxNumBatchedTokens - _plan.NumTokens;
-            if (!cache.TryAdmit(request, r => Chunk(r, budget, limits), keepWatermark: !_plan.IsEmpty))
+            if (PrefillLeft(limits) == 0)
             {
                 break;
             }
 
-            _waiting.Remove(request);
+            int chunk = 0;
+            if (!cache.TryAdmit(request, r => chunk = Chunk(r, budget, limits), keepWatermark: !_plan.IsEmpty))
+            {
+                break;
+            }
+
+            _passedLate = _late.Count == 0 || _late.Contains(request) ? 0 : _passedLate + 1;
+            Dequeue(request);
             int place = _running.BinarySearch(request, Request.Order.Instance);
             _running.Insert(~place, request);
             request.Status = RequestStatus.Running;
-            Take(request, Chunk(request, budget, limits));
+            Take(request, chunk);
         }
     }
 
+    private void SetLateAside(double lateBefore)
+    {
+        while (_waiting.Min is { } first && first.ArrivalSeconds < lateBefore && first.NumOutputTokens == 0)
+        {
+            _waiting.Remove(first);
+            _late.Add(first);
+        }
+    }
+
+    private Request? NextWaiting() =>
+        _late.Count > 0 && (_waiting.Count == 0 || _passedLate >= LateTurn - 1) ? _late.Min : _waiting.Min;
+
     private int Chunk(Request request, int budget, StepLimits limits)
     {
-        int chunk = Math.Min(request.NumTokens - request.NumComputedTokens, budget);
+        int missing = request.NumTokens - request.NumComputedTokens;
+        int chunk = Math.Min(missing, budget);
+        if (missing > 1)
+        {
+            int left = PrefillLeft(limits);
+            bool shares = missing > limits.LongPromptTokens && AnotherHasPrompt(request);
+            chunk = Math.Min(chunk, shares ? (left + 1) / 2 : left);
+        }
+
+        if (chunk == 0)
+        {
+            return 0;
+        }
+
         return request.ScoresPrompt ? Math.Clamp(limits.MaxScoredTokens - _plan.NumScoredTokens, 1, chunk) : chunk;
+    }
+
+    private int PrefillLeft(StepLimits limits) =>
+        Math.Max(_plan.IsEmpty ? 1 : 0, limits.MaxPrefillTokens - _plan.NumPrefillTokens);
+
+    private bool AnotherHasPrompt(Request request) =>
+        NumWaiting > (request.Status == RequestStatus.Running ? 0 : 1)
+        || _running.Exists(r => r != request && r.NumTokens - r.NumComputedTokens > 1);
+
+    private void Enqueue(Request request)
+    {
+        _waiting.Add(request);
+        WaitingTokens += request.NumTokens;
+    }
+
+    private void Dequeue(Request request)
+    {
+        if (_waiting.Remove(request) || _late.Remove(request))
+        {
+            WaitingTokens -= request.NumTokens;
+        }
     }
 
     private void Take(Request request, int chunk)
@@ -134,16 +227,38 @@ internal sealed class Scheduler(KvCacheManager cache)
         request.NumComputedTokens += chunk;
     }
 
+    /// <summary>
+    /// Who makes room for the request at <paramref name="index"/>: of those behind it that have the lowest priority, the one
+    /// that loses least among those that free enough; the last where none does. Who was preempted often is spared.
+    /// </summary>
+    private Request ChooseVictim(int index, int chunk)
+    {
+        Request victim = _running[^1];
+        int needed = cache.CountMissing(_running[index], chunk);
+        int least = int.MaxValue;
+        for (int i = _running.Count - 1; i > index; i--)
+        {
+            Request candidate = _running[i];
+            int freed = cache.CountSole(candidate);
+            if (candidate.Priority == victim.Priority && candidate.NumPreemptions < SparedPreemptions && freed >= needed && freed < least)
+            {
+                (victim, least) = (candidate, freed);
+            }
+        }
+
+        return victim;
+    }
+
     private void Preempt(Request victim)
     {
         // Blocks that this step publishes stand in the cache before they are computed (decision 2).
         Debug.Assert(_plan.Requests.All(s => s.Request != victim), "what is scheduled stays scheduled");
-        _running.RemoveAt(_running.Count - 1);
+        _running.Remove(victim);
         cache.Release(victim);
         victim.NumComputedTokens = 0;
         victim.NumPreemptions++;
         victim.Status = RequestStatus.Preempted;
-        _waiting.Add(victim);
+        Enqueue(victim);
         _plan.CountPreemption();
     }
 }

@@ -27,7 +27,7 @@ internal sealed class JobRun : IAsyncDisposable
             for (int i = 0; i < job.Prompts.Count; i++)
             {
                 // The number keeps ids apart that clients chose alike.
-                var options = new RequestOptions { RequestId = $"{job.Id}-{number}-{i}", Priority = request.Priority, CacheSalt = request.CacheSalt };
+                var options = new RequestOptions { RequestId = $"{job.Id}-{number}-{i}", Priority = request.Priority, CacheSalt = request.CacheSalt, Client = request.Client };
                 IAsyncEnumerable<RequestOutput> outputs = request.UseBeamSearch
                     ? BeamSearchRun.RunAsync(engine, job.Prompts[i], job.Sampling, request.LengthPenalty, run._cancellation.Token)
                     : engine.RunAsync(Prompt.FromTokenIds(job.Prompts[i].TokenIds), job.Sampling, options, run._cancellation.Token);

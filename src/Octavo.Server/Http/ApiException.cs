@@ -19,6 +19,9 @@ internal sealed class ApiException(int status, string type, string? param, strin
 
     public string? Code { get; } = code;
 
+    /// <summary>When another try is worth it; null says nothing of that.</summary>
+    public TimeSpan? RetryAfter { get; init; }
+
     public static ApiException BadRequest(string? param, string message, string? code = null) =>
         new(StatusCodes.Status400BadRequest, InvalidRequest, param, code, message);
 
@@ -29,7 +32,7 @@ internal sealed class ApiException(int status, string type, string? param, strin
         new(StatusCodes.Status404NotFound, InvalidRequest, param, code, message);
 
     public static ApiException ShuttingDown() =>
-        new(StatusCodes.Status503ServiceUnavailable, "service_unavailable", null, "shutting_down", "the server is shutting down");
+        new(StatusCodes.Status503ServiceUnavailable, "service_unavailable", null, "shutting_down", "the server is shutting down") { RetryAfter = TimeSpan.FromSeconds(1) };
 
     /// <summary>What a failure looks like to a client; null for one that has left.</summary>
     public static ApiException? From(Exception failure, bool clientLeft) => failure switch
@@ -37,9 +40,11 @@ internal sealed class ApiException(int status, string type, string? param, strin
         ApiException e => e,
         InvalidRequestException e => new(
             StatusCodes.Status400BadRequest, InvalidRequest, e.Field, e.IsContextLength ? "context_length_exceeded" : null, e.Message, e),
+        EngineOverloadedException e => new(StatusCodes.Status429TooManyRequests, "rate_limit_error", null, "overloaded", e.Message, e) { RetryAfter = e.RetryAfter },
+        RequestTimeoutException e => new(StatusCodes.Status504GatewayTimeout, "timeout_error", null, "request_timeout", e.Message, e),
         ChatTemplateException e => new(StatusCodes.Status400BadRequest, InvalidRequest, "messages", null, e.Message, e),
         EngineStoppedException { InnerException: null } e => new(
-            StatusCodes.Status503ServiceUnavailable, "service_unavailable", null, "shutting_down", e.Message, e),
+            StatusCodes.Status503ServiceUnavailable, "service_unavailable", null, "shutting_down", e.Message, e) { RetryAfter = TimeSpan.FromSeconds(1) },
         EngineStoppedException e => new(StatusCodes.Status500InternalServerError, "server_error", null, "engine_failed", e.Message, e),
         BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } e => new(
             e.StatusCode, InvalidRequest, null, "request_too_large", e.Message, e),

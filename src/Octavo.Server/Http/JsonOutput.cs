@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
@@ -28,9 +29,9 @@ internal static class JsonOutput
 
     public static Task WriteErrorAsync(HttpContext context, ApiException error)
     {
-        if (error.Status == StatusCodes.Status503ServiceUnavailable)
+        if (error.RetryAfter is { } wait)
         {
-            context.Response.Headers.RetryAfter = "1";
+            context.Response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
         }
 
         return WriteAsync(context, error.Status, json => WriteError(json, error));

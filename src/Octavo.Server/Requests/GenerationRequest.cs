@@ -50,6 +50,9 @@ internal abstract class GenerationRequest(SamplingParams defaults)
 
     public string? CacheSalt { get; set; }
 
+    /// <summary>Whose request it is; told by the transport, not by the body.</summary>
+    public string? Client { get; set; }
+
     public bool ReturnTokenIds { get; set; }
 
     public bool ReturnTokensAsTokenIds { get; set; }

@@ -1,0 +1,134 @@
+using System.CommandLine;
+using System.Globalization;
+using Octavo.Engine;
+using Octavo.Engine.Simulation;
+using Octavo.Engine.Workloads;
+using Spectre.Console;
+
+namespace Octavo.Cli;
+
+/// <summary><c>octavo simulate</c>: what replicas of an engine would do under a load, on a virtual clock.</summary>
+internal sealed class SimulateCommand
+{
+    private readonly LoadArguments _load = new();
+    private readonly Option<int?> _replicas = OptionKinds.Integer("--replicas", "Engines that share the load. [default: 1]");
+    private readonly Option<Routing> _routing = OptionKinds.Choice(
+        "--routing", "Which engine gets a request.", ("round-robin", Routing.RoundRobin), ("least-loaded", Routing.LeastLoaded), ("prefix-aware", Routing.PrefixAware));
+
+    private readonly Option<BatchingMode> _batching = OptionKinds.Choice(
+        "--batching", "The engines' policy.", ("adaptive", BatchingMode.Adaptive), ("fixed", BatchingMode.Fixed));
+
+    private readonly Option<int?> _maxNumSeqs = OptionKinds.Integer("--max-num-seqs", "Most requests in a step. [default: 128]");
+    private readonly Option<int?> _maxNumBatchedTokens = OptionKinds.Integer("--max-num-batched-tokens", "Most tokens in a step. [default: 2048]");
+    private readonly Option<string?> _stepTime = OptionKinds.Text(
+        "--step-time", "S,S,…", "The step-time model's coefficients, as this command prints them; otherwise they are measured with MODEL on this machine.");
+
+    private readonly Option<bool> _check = OptionKinds.Switch("--check", "Also run the load on the model, in real time, and print how far the simulation was off.");
+    private readonly Option<bool> _scenarios = OptionKinds.Switch(
+        "--scenarios", "Instead of one load, simulate six, each with adaptive batching and with every fixed setting of a grid.");
+
+    /// <summary>Makes the command.</summary>
+    public static Command Make()
+    {
+        var it = new SimulateCommand();
+        var command = new Command("simulate", "Simulate a load: the engine's own scheduler and policies on a virtual clock, with step times of this machine.");
+        it._load.AddTo(command);
+        foreach (Option option in (Option[])[it._replicas, it._routing, it._batching, it._maxNumSeqs, it._maxNumBatchedTokens, it._stepTime, it._check, it._scenarios])
+        {
+            command.Add(option);
+        }
+
+        command.SetAction(it.Run);
+        return command;
+    }
+
+    private int Run(ParseResult result)
+    {
+        bool check = result.GetValue(_check);
+        IReadOnlyList<double>? stepTime = ReadStepTime(result);
+        if (check && (result.GetValue(_replicas) ?? 1) != 1)
+        {
+            throw new UsageException("--check runs one engine, so --replicas must be 1");
+        }
+
+        using LoadedModel? model = stepTime is null || check ? _load.Load(result) : null;
+        Workload workload = _load.Workload(result, model?.MaxModelLen ?? 4096);
+        BatchingTargets targets = _load.Targets(result);
+        BenchOutput.Progress("measuring steps");
+        stepTime ??= Calibration.Run(model!, workload);
+        BenchOutput.Progress(string.Empty);
+        var options = new SimulationOptions
+        {
+            StepTime = stepTime,
+            Replicas = result.GetValue(_replicas) ?? 1,
+            Routing = result.GetValue(_routing),
+            Batching = result.GetValue(_batching),
+            Targets = targets,
+            MaxNumSeqs = result.GetValue(_maxNumSeqs) ?? 128,
+            MaxNumBatchedTokens = result.GetValue(_maxNumBatchedTokens) ?? 2048,
+            NumBlocks = model?.NumBlocks ?? new SimulationOptions { StepTime = stepTime }.NumBlocks,
+            BlockSize = model?.BlockSize ?? 16,
+        };
+        IAnsiConsole console = InspectTables.Console();
+        Terminal.Out.WriteLine("step time  " + string.Join(',', stepTime.Select(c => c.ToString("G5", CultureInfo.InvariantCulture))));
+        if (result.GetValue(_scenarios))
+        {
+            ScenarioGrid.Write(console, options, workload.MaxLength);
+            Terminal.Out.Flush();
+            return ExitCode.Success;
+        }
+
+        IReadOnlyList<WorkloadRequest> requests = workload.Make();
+        LoadFigures simulated = LoadFigures.Of(Simulator.Run(requests, options), targets);
+        Table table = LoadArguments.FiguresTable(string.Create(CultureInfo.InvariantCulture, $"{requests.Count} requests, {options.Replicas} replicas"));
+        LoadArguments.AddRow(table, "simulated", simulated);
+        if (check)
+        {
+            Check(table, model!, requests, options, simulated);
+        }
+
+        console.Write(table);
+        Terminal.Out.Flush();
+        return ExitCode.Success;
+    }
+
+    private static void Check(Table table, LoadedModel model, IReadOnlyList<WorkloadRequest> requests, SimulationOptions options, LoadFigures simulated)
+    {
+        BenchOutput.Progress("running the load");
+        using LlmEngine engine = model.MakeEngine(Calibration.Options(model, options.Batching, options.Targets, options.MaxNumSeqs, options.MaxNumBatchedTokens));
+        engine.Probe();
+        LoadFigures measured = LoadFigures.Of(LoadRunner.Run(engine, requests, model.VocabSize, TimeProvider.System), options.Targets);
+        BenchOutput.Progress(string.Empty);
+        LoadArguments.AddRow(table, "measured", measured);
+        table.AddRow(
+            "simulated over measured",
+            Ratio(simulated.TokensPerSecond, measured.TokensPerSecond),
+            Ratio(simulated.Goodput, measured.Goodput),
+            string.Empty,
+            $"{Ratio(simulated.TimeToFirstToken.P50, measured.TimeToFirstToken.P50)} / {Ratio(simulated.TimeToFirstToken.P95, measured.TimeToFirstToken.P95)}",
+            $"{Ratio(simulated.InterTokenLatency.P50, measured.InterTokenLatency.P50)} / {Ratio(simulated.InterTokenLatency.P95, measured.InterTokenLatency.P95)} / "
+            + Ratio(simulated.InterTokenLatency.P99, measured.InterTokenLatency.P99));
+
+        static string Ratio(double a, double b) => b == 0 ? "–" : BenchOutput.Number(a / b, 2);
+    }
+
+    private IReadOnlyList<double>? ReadStepTime(ParseResult result)
+    {
+        if (result.GetValue(_stepTime) is not { } text)
+        {
+            return null;
+        }
+
+        List<double> numbers = [];
+        foreach (string word in text.Split(','))
+        {
+            numbers.Add(double.TryParse(word, NumberStyles.Float, CultureInfo.InvariantCulture, out double n) && n >= 0
+                ? n
+                : throw new UsageException($"--step-time takes numbers with commas between; it is '{text}'"));
+        }
+
+        return numbers.Count == Terms ? numbers : throw new UsageException($"--step-time takes {Terms} numbers; it has {numbers.Count}");
+    }
+
+    private const int Terms = LlmEngine.StepTimeTerms;
+}

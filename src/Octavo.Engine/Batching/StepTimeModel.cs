@@ -1,0 +1,220 @@
+namespace Octavo.Engine.Batching;
+
+/// <summary>
+/// Predicts how long a step takes from its <see cref="StepLoad"/>, and learns from each step that was run: recursive least
+/// squares with forgetting, in information form.
+/// </summary>
+/// <remarks>
+/// <para>The terms: a constant (weights are read once a step, threads meet at barriers); the rows of the matrix products,
+/// in three ranges of which each has its own slope, since a few rows hide behind the reading of the weights and many are
+/// bound by arithmetic; rows of the output head with their sampling; keys and values read by decoding sequences (memory);
+/// pairs of query and key in prompts (arithmetic). All are costs, so no coefficient is negative.</para>
+/// <para>Errors count relative to the prediction. What is known is <c>A = Σ λ^age w x xᵀ</c> and <c>b = Σ λ^age w x y</c>
+/// beside a weak prior that is not forgotten: a server that decodes at one batch size for an hour forgets what it does not
+/// see, and without the prior its covariance would blow up. An error beyond 2.5 times the usual weighs less (Huber). Where
+/// most steps miss on the same side, the machine has changed: then every step counts in full and the past fades fast.</para>
+/// </remarks>
+internal sealed class StepTimeModel
+{
+    /// <summary>How many terms there are.</summary>
+    public const int NumTerms = 7;
+
+    private const int N = NumTerms;
+    private const int FewRows = 8;           // below: hidden behind the reading of the weights
+    private const int ManyRows = 32;         // beyond: bound by arithmetic on every machine that we know
+    private const double Forgetting = 0.995;
+    private const double FastForgetting = 0.9;       // once most steps miss on the same side
+    private const double OneSided = 0.7;
+    private const double PriorStrength = 0.01;
+    private const double UsualErrors = 2.5;
+    private const double LeastError = 0.02;
+    private const double ErrorSpeed = 0.05;
+    private const double UnknownSeconds = 0.1;      // what any term may cost before anything is known
+    private const double LeastSeconds = 1e-7;
+
+    // A load of ordinary size in each term, which says how much an unknown coefficient may matter.
+    private static readonly double[] Typical = [1, FewRows, ManyRows - FewRows, 256, 32, 16, 4];
+
+    private readonly double[] _a = new double[N * N];
+    private readonly double[] _b = new double[N];
+    private readonly double[] _theta = new double[N];
+    private readonly double[] _prior = new double[N];
+    private readonly double[] _priorWeight = new double[N];
+    private readonly double[] _x = new double[N];
+    private double _side;                            // moving mean of: slower (1) or faster (-1) than predicted
+
+    public StepTimeModel()
+    {
+        for (int i = 0; i < N; i++)
+        {
+            double scale = UnknownSeconds / Typical[i];
+            _priorWeight[i] = PriorStrength / (scale * scale);
+        }
+    }
+
+    /// <summary>The terms' names, in the order of <see cref="Coefficients"/>.</summary>
+    public static IReadOnlyList<string> Terms { get; } =
+        ["constant", "rows_to_8", "rows_to_32", "rows_beyond", "logits_rows", "kv_tokens_1024", "prefill_pairs_65536"];
+
+    /// <summary>Seconds a unit of each term.</summary>
+    public ReadOnlySpan<double> Coefficients => _theta;
+
+    /// <summary>Steps learned from.</summary>
+    public long Observations { get; private set; }
+
+    /// <summary>The moving mean of |actual / predicted − 1|, as predictions were made before their step.</summary>
+    public double RelativeError { get; private set; } = 0.1;
+
+    /// <summary>A model with given coefficients, such as a simulator's truth.</summary>
+    public static StepTimeModel Of(ReadOnlySpan<double> coefficients)
+    {
+        if (coefficients.Length != N)
+        {
+            throw new ArgumentException($"{coefficients.Length} coefficients for {N} terms", nameof(coefficients));
+        }
+
+        var model = new StepTimeModel { Observations = 1 };
+        coefficients.CopyTo(model._theta);
+        model.SetPrior();
+        return model;
+    }
+
+    /// <summary>The expected time of a step, in seconds.</summary>
+    public double Predict(in StepLoad load)
+    {
+        Span<double> x = stackalloc double[N];
+        Fill(load, x);
+        double sum = 0;
+        for (int i = 0; i < N; i++)
+        {
+            sum += _theta[i] * x[i];
+        }
+
+        return Math.Max(sum, LeastSeconds);
+    }
+
+    /// <summary>Learns from a step that was run.</summary>
+    /// <returns>What it had been predicted to take.</returns>
+    public double Observe(in StepLoad load, double seconds)
+    {
+        seconds = Math.Max(seconds, LeastSeconds);
+        double predicted = Predict(load);
+        double error = Math.Abs((seconds / predicted) - 1);
+        double usual = Math.Max(RelativeError, LeastError);
+        bool warm = Observations >= N;
+        _side += ErrorSpeed * ((error > LeastError ? Math.Sign(seconds - predicted) : 0) - _side);
+        bool changed = Math.Abs(_side) > OneSided;
+        double weight = warm && !changed ? Math.Min(1, UsualErrors * usual / Math.Max(error, LeastError)) : 1;
+        RelativeError = warm ? RelativeError + (ErrorSpeed * (Math.Min(error, 4 * usual) - RelativeError)) : RelativeError;
+        Observations++;
+        Accumulate(load, seconds, warm ? predicted : seconds, weight, changed ? FastForgetting : Forgetting);
+        Solve();
+        return predicted;
+    }
+
+    /// <summary>Takes what is known now as the prior, which is never forgotten.</summary>
+    public void SetPrior()
+    {
+        double total = Math.Max(_theta[0], LeastSeconds);
+        for (int i = 0; i < N; i++)
+        {
+            double scale = Math.Max(_theta[i], 0.1 * total / Typical[i]);
+            _prior[i] = _theta[i];
+            _priorWeight[i] = PriorStrength / (scale * scale);
+        }
+    }
+
+    private static void Fill(in StepLoad load, Span<double> x)
+    {
+        x[0] = 1;
+        x[1] = Math.Min(load.Tokens, FewRows);
+        x[2] = Math.Clamp(load.Tokens - FewRows, 0, ManyRows - FewRows);
+        x[3] = Math.Max(load.Tokens - ManyRows, 0);
+        x[4] = load.LogitsRows;
+        x[5] = load.KvTokens / 1024.0;
+        x[6] = load.PrefillPairs / 65536.0;
+    }
+
+    private void Accumulate(in StepLoad load, double seconds, double scale, double weight, double forgetting)
+    {
+        Fill(load, _x);
+        double w = weight / (scale * scale);
+        for (int i = 0; i < N; i++)
+        {
+            _b[i] = (forgetting * _b[i]) + (w * _x[i] * seconds);
+            for (int j = 0; j < N; j++)
+            {
+                _a[(i * N) + j] = (forgetting * _a[(i * N) + j]) + (w * _x[i] * _x[j]);
+            }
+        }
+    }
+
+    /// <summary>
+    /// Least squares without negative coefficients: solves for all terms, and again without the most negative one until
+    /// none is.
+    /// </summary>
+    private void Solve()
+    {
+        uint free = (1u << N) - 1;
+        while (free != 0)
+        {
+            SolveFree(free);
+            int worst = -1;
+            for (int i = 0; i < N; i++)
+            {
+                worst = _x[i] * Typical[i] < (worst < 0 ? 0 : _x[worst] * Typical[worst]) ? i : worst;
+            }
+
+            if (worst < 0)
+            {
+                _x.CopyTo(_theta, 0);
+                return;
+            }
+
+            free &= ~(1u << worst);
+        }
+    }
+
+    /// <summary>Solves the normal equations of the free terms by Cholesky's method into <see cref="_x"/>; the others are 0.</summary>
+    private void SolveFree(uint free)
+    {
+        Span<double> l = stackalloc double[N * N];
+        l.Clear();
+        for (int i = 0; i < N; i++)
+        {
+            bool used = (free >> i & 1) != 0;
+            _x[i] = used ? _b[i] + (_priorWeight[i] * _prior[i]) : 0;
+            for (int j = 0; j <= i; j++)
+            {
+                bool both = used && (free >> j & 1) != 0;
+                double sum = both ? _a[(i * N) + j] + (i == j ? _priorWeight[i] : 0) : i == j ? 1 : 0;
+                for (int k = 0; k < j; k++)
+                {
+                    sum -= l[(i * N) + k] * l[(j * N) + k];
+                }
+
+                l[(i * N) + j] = i == j ? Math.Sqrt(Math.Max(sum, double.Epsilon)) : sum / l[(j * N) + j];
+            }
+        }
+
+        for (int i = 0; i < N; i++)
+        {
+            for (int k = 0; k < i; k++)
+            {
+                _x[i] -= l[(i * N) + k] * _x[k];
+            }
+
+            _x[i] /= l[(i * N) + i];
+        }
+
+        for (int i = N - 1; i >= 0; i--)
+        {
+            for (int k = i + 1; k < N; k++)
+            {
+                _x[i] -= l[(k * N) + i] * _x[k];
+            }
+
+            _x[i] /= l[(i * N) + i];
+        }
+    }
+}

@@ -1,0 +1,107 @@
+using Octavo.Engine.Batching;
+
+namespace Octavo.Engine.Tests;
+
+public sealed class StepTimeModelTests
+{
+    // A machine like those we know: 3 ms to read the weights, few rows nearly free, many 0.3 ms each.
+    private static readonly StepTimeModel Machine = StepTimeModel.Of([0.003, 0.0001, 0.0002, 0.00025, 0.00008, 0.0009, 0.0004]);
+
+    [Fact]
+    public void Observe_NoisySteps_PredictsUnseenOnes()
+    {
+        var model = new StepTimeModel();
+        var random = new Random(1);
+        for (int i = 0; i < 2000; i++)
+        {
+            StepLoad load = Draw(random);
+            model.Observe(load, Machine.Predict(load) * (1 + (0.05 * ((2 * random.NextDouble()) - 1))));
+        }
+
+        for (int i = 0; i < 200; i++)
+        {
+            StepLoad load = Draw(random);
+            model.Predict(load).ShouldBe(Machine.Predict(load), Machine.Predict(load) * 0.05);
+        }
+
+        model.RelativeError.ShouldBeInRange(0.01, 0.06);
+    }
+
+    [Fact]
+    public void Observe_RareSlowSteps_BarelyMoveIt()
+    {
+        StepTimeModel model = Trained(out Random random);
+        for (int i = 0; i < 1000; i++)
+        {
+            StepLoad load = Draw(random);
+            model.Observe(load, Machine.Predict(load) * (i % 25 == 0 ? 10 : 1));
+        }
+
+        var probe = StepLoad.Decode(16, 4096);
+        model.Predict(probe).ShouldBe(Machine.Predict(probe), Machine.Predict(probe) * 0.1);
+    }
+
+    [Fact]
+    public void Observe_MachineTwiceAsSlow_FollowsWithinAHundredSteps()
+    {
+        StepTimeModel model = Trained(out Random random);
+        for (int i = 0; i < 100; i++)
+        {
+            StepLoad load = Draw(random);
+            model.Observe(load, 2 * Machine.Predict(load));
+        }
+
+        var probe = StepLoad.Decode(16, 4096);
+        model.Predict(probe).ShouldBe(2 * Machine.Predict(probe), Machine.Predict(probe) * 0.3);
+    }
+
+    [Fact]
+    public void Observe_OneLoadForever_KeepsWhatItKnowsOfOthers()
+    {
+        StepTimeModel model = Trained(out _);
+        model.SetPrior();
+        var same = StepLoad.Decode(4, 1000);
+        for (int i = 0; i < 20_000; i++)
+        {
+            model.Observe(same, Machine.Predict(same) * (i % 2 == 0 ? 1.03 : 0.97));
+        }
+
+        StepLoad other = StepLoad.Decode(32, 20_000).WithPrefill(200, 300);
+        model.Predict(other).ShouldBe(Machine.Predict(other), Machine.Predict(other) * 0.25);
+        model.Coefficients.ToArray().ShouldAllBe(c => c >= 0 && double.IsFinite(c));
+    }
+
+    [Fact]
+    public void Probe_RunnerWithAClock_FindsItsScale()
+    {
+        var clock = new ManualClock();
+        var runner = new FakeRunner(numBlocks: 2048, blockSize: 16, maxTokens: 2048);
+        runner.Observe = batch => clock.Advance(TimeSpan.FromSeconds(0.002 + (0.0003 * batch.NumTokens)));
+        var engine = new LlmEngine(
+            runner, null, new LlmEngineOptions { MaxModelLen = 1024, Batching = BatchingMode.Adaptive }, clock);
+        engine.Probe();
+        engine.Batching.Model.Predict(StepLoad.Decode(16, 16 * 100)).ShouldBe(0.0068, 0.002);
+        engine.Batching.Model.Predict(default(StepLoad).WithPrefill(128, 0)).ShouldBe(0.0404, 0.008);
+        engine.Dispose();
+    }
+
+    private static StepTimeModel Trained(out Random random)
+    {
+        var model = new StepTimeModel();
+        random = new Random(2);
+        for (int i = 0; i < 1000; i++)
+        {
+            StepLoad load = Draw(random);
+            model.Observe(load, Machine.Predict(load));
+        }
+
+        return model;
+    }
+
+    private static StepLoad Draw(Random random)
+    {
+        int decode = random.Next(0, 65);
+        StepLoad load = StepLoad.Decode(decode, decode * random.Next(1, 2000));
+        return random.Next(2) == 0 && decode > 0 ? load : load.WithPrefill(random.Next(1, 400), random.Next(1000));
+    }
+}

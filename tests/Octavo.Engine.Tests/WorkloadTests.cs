@@ -1,0 +1,67 @@
+using Octavo.Engine.Workloads;
+
+namespace Octavo.Engine.Tests;
+
+public sealed class WorkloadTests
+{
+    [Theory]
+    [InlineData("poisson rate=4", 4)]
+    [InlineData("constant rate=4", 4)]
+    [InlineData("gamma rate=4 burstiness=0.25", 4)]
+    [InlineData("ramp rate=2 peak=8", 4.33)]                   // requests over the sum of 1 / rate: (8 - 2) / ln (8 / 2)
+    [InlineData("onoff rate=2 peak=6 period=7.3", 4)]
+    public void Make_EachProcess_HasItsRate(string text, double rate)
+    {
+        IReadOnlyList<WorkloadRequest> requests = (WorkloadText.Parse(text) with { Requests = 20_000, Seed = 3 }).Make();
+        requests.Count.ShouldBe(20_000);
+        (requests.Count / requests[^1].Arrival).ShouldBe(rate, rate * 0.05);
+        requests.Select(r => r.Arrival).ShouldBe(requests.Select(r => r.Arrival).Order());
+    }
+
+    [Fact]
+    public void Make_LogNormalLengths_HaveTheirMean()
+    {
+        IReadOnlyList<WorkloadRequest> requests = WorkloadText.Parse("requests=20000 prompt=lognormal:161:1:100000 output=lognormal:338:0.8:100000", new Workload { MaxLength = 1 << 20 }).Make();
+        requests.Average(r => r.PromptTokens).ShouldBe(161, 8);
+        requests.Average(r => r.OutputTokens).ShouldBe(338, 12);
+    }
+
+    [Fact]
+    public void Make_SameSeed_SameRequestsAndPrompts()
+    {
+        var workload = new Workload { Requests = 20, Seed = 9, Prefixes = 2, PrefixTokens = 8 };
+        workload.Make().ShouldBe(workload.Make());
+        IReadOnlyList<WorkloadRequest> requests = workload.Make();
+        requests[0].MakePrompt(1000)[..8].ShouldBe(requests[2].MakePrompt(1000)[..8]);
+        requests[0].MakePrompt(1000)[..8].ShouldNotBe(requests[1].MakePrompt(1000)[..8]);
+        requests[0].MakePrompt(1000)[8..].Take(4).ShouldNotBe(requests[2].MakePrompt(1000)[8..].Take(4));
+    }
+
+    [Fact]
+    public void Make_Conversations_BeginWithWhatWasSaid()
+    {
+        IReadOnlyList<WorkloadRequest> turns = new Workload { Requests = 3, Turns = 3, ThinkTime = 5 }.Make();
+        turns.Select(t => t.Arrival).ShouldBe([0, 5, 10]);
+        turns[2].PrefixTokens.ShouldBe(turns[1].PromptTokens);
+        turns[2].MakePrompt(1000)[..turns[1].PrefixTokens].ShouldBe(turns[1].MakePrompt(1000)[..turns[1].PrefixTokens]);
+    }
+
+    [Fact]
+    public void ParseTrace_Lines_AreRequests()
+    {
+        WorkloadText.ParseTrace(["arrival,prompt,output", "0.5,10,20,alice", "", "1,3,4"]).Select(r => (r.Arrival, r.PromptTokens, r.OutputTokens, r.Client))
+            .ShouldBe([(0.5, 10, 20, "alice"), (1, 3, 4, null)]);
+    }
+
+    [Theory]
+    [InlineData("possion", "possion")]
+    [InlineData("rate=-1", "rate")]
+    [InlineData("prompt=lognormal:1", "lognormal:1")]
+    [InlineData("colour=red", "colour")]
+    public void Parse_Nonsense_NamesIt(string text, string named) =>
+        Should.Throw<FormatException>(() => WorkloadText.Parse(text)).Message.ShouldContain(named);
+
+    [Fact]
+    public void ParseTrace_BadLine_NamesIt() =>
+        Should.Throw<FormatException>(() => WorkloadText.ParseTrace(["0,1,1", "1,x,1"])).Message.ShouldContain("line 2");
+}
