@@ -67,7 +67,7 @@ internal sealed class BenchAttention
     }
 
     private static string Name(AttentionMeasurement m) => m.Tokens == 1
-        ? $"{InspectJson.NameOf(m.Format)} decode, batch {m.Sequences}, context {m.Context}"
+        ? $"{InspectJson.NameOf(m.Format)} decode, batch {m.Sequences}, context {m.Context}{(m.Disordered ? ", blocks in disorder" : string.Empty)}"
         : $"{InspectJson.NameOf(m.Format)} prefill {m.Tokens}, context {m.Context}";
 
     private static void WriteTable(ModelShape shape, MachineCeilings ceilings, List<AttentionMeasurement> measurements)
@@ -109,6 +109,7 @@ internal sealed class BenchAttention
                 json.WriteNumber("sequences", m.Sequences);
                 json.WriteNumber("tokens", m.Tokens);
                 json.WriteNumber("context", m.Context);
+                json.WriteBoolean("disordered", m.Disordered);
                 json.WriteNumber("seconds", m.Seconds);
                 json.WriteNumber("bytes_per_second", m.BytesPerSecond);
                 json.WriteNumber("operations_per_second", m.OperationsPerSecond);

@@ -16,8 +16,9 @@ public enum KvCacheFormat
 }
 
 /// <summary>
-/// The memory of the paged key-value cache. Of each layer the keys stand <c>[block][kvHead][group]</c>, and so do the
-/// values, in groups as <see cref="KvLayout"/> says.
+/// The memory of the paged key-value cache. Of each layer the keys stand <c>[kvHead][block][group]</c>, and so do the
+/// values, in groups as <see cref="KvLayout"/> says: a prompt's blocks mostly follow one another, and what a head reads of them
+/// is then one stretch of memory.
 /// </summary>
 internal sealed unsafe class KvCache : IDisposable
 {
@@ -62,11 +63,14 @@ internal sealed unsafe class KvCache : IDisposable
 
     public KvLayout Layout { get; }
 
-    /// <summary>A layer's keys; a block's groups of one head stand at <c>(block · NumKvHeads + kvHead) · GroupsPerBlock</c>.</summary>
+    /// <summary>A layer's keys; where a block's groups of one head begin, <see cref="GroupOf"/> says.</summary>
     public byte* Keys(int layer) => _keys[layer]!.Pointer;
 
     /// <summary>A layer's values, in the same order.</summary>
     public byte* Values(int layer) => _values[layer]!.Pointer;
+
+    /// <summary>The number of a block's first group of one head.</summary>
+    public long GroupOf(int block, int kvHead) => (((long)kvHead * NumBlocks) + block) * GroupsPerBlock;
 
     /// <summary>
     /// Writes one token's keys and values, each <c>[kvHeads][headDim]</c>, to a slot. Tokens of one group may be written
@@ -80,7 +84,7 @@ internal sealed unsafe class KvCache : IDisposable
         int lane = slot % KvLayout.GroupKeys;
         for (int head = 0; head < NumKvHeads; head++)
         {
-            long group = ((((long)block * NumKvHeads) + head) * GroupsPerBlock) + within;
+            long group = GroupOf(block, head) + within;
             KvWriter.Write(
                 Layout,
                 lane,

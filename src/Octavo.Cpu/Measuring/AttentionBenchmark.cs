@@ -11,11 +11,12 @@ namespace Octavo.Cpu.Measuring;
 /// <param name="Sequences">Sequences in the step.</param>
 /// <param name="Tokens">Query tokens of each.</param>
 /// <param name="Context">Keys that the last token of each attends to.</param>
+/// <param name="Disordered">No two blocks of a sequence stand side by side; else they follow one another, as a prompt's do.</param>
 /// <param name="Seconds">The median time of one layer.</param>
 /// <param name="Bytes">Bytes of keys, values and scales that are read at least once.</param>
 /// <param name="Operations">Multiplications and additions of both products, for attended keys only.</param>
 public sealed record AttentionMeasurement(
-    KvCacheFormat Format, int Sequences, int Tokens, int Context, double Seconds, long Bytes, long Operations)
+    KvCacheFormat Format, int Sequences, int Tokens, int Context, bool Disordered, double Seconds, long Bytes, long Operations)
 {
     /// <summary>Bytes a second.</summary>
     public double BytesPerSecond => Bytes / Seconds;
@@ -32,9 +33,12 @@ public static class AttentionBenchmark
     private const double LeastSeconds = 0.03;
     private const long LeastBytesInTurn = 192L << 20;
 
-    /// <summary>The steps that are measured: sequences, query tokens of each, context.</summary>
-    public static IReadOnlyList<(int Sequences, int Tokens, int Context)> Steps { get; } =
-        [(1, 1, 128), (16, 1, 128), (64, 1, 128), (1, 1, 4096), (16, 1, 4096), (64, 1, 4096), (1, 512, 512), (1, 512, 4096)];
+    /// <summary>The steps that are measured: sequences, query tokens of each, context, and whether blocks are in disorder.</summary>
+    public static IReadOnlyList<(int Sequences, int Tokens, int Context, bool Disordered)> Steps { get; } =
+    [
+        (1, 1, 128, false), (16, 1, 128, false), (64, 1, 128, false), (1, 1, 4096, false), (16, 1, 4096, false),
+        (16, 1, 4096, true), (64, 1, 4096, false), (1, 512, 512, false), (1, 512, 4096, false),
+    ];
 
     /// <summary>Measures every step in one format.</summary>
     /// <param name="shape">Whose heads.</param>
@@ -45,19 +49,19 @@ public static class AttentionBenchmark
         Measure(shape, format, threads, Steps, report);
 
     internal static void Measure(
-        ModelShape shape, KvCacheFormat format, int threads, IReadOnlyList<(int Sequences, int Tokens, int Context)> steps, Action<AttentionMeasurement> report)
+        ModelShape shape, KvCacheFormat format, int threads, IReadOnlyList<(int Sequences, int Tokens, int Context, bool Disordered)> steps, Action<AttentionMeasurement> report)
     {
         using var team = new ThreadTeam(threads);
-        foreach ((int sequences, int tokens, int context) in steps)
+        foreach ((int sequences, int tokens, int context, bool disordered) in steps)
         {
             // Layers taken in turn, so many that no cache holds one until it is needed again, as in a model.
             long layerBytes = (long)sequences * context * BytesPerToken(shape, format);
             int layers = (int)Math.Clamp(LeastBytesInTurn / layerBytes, 1, tokens > 1 ? 2 : 64);
-            using var work = new AttentionWork(shape, format, layers, team.Count, sequences, tokens, context);
+            using var work = new AttentionWork(shape, format, layers, team.Count, sequences, tokens, context, disordered);
             team.Run(work);
             double seconds = Median(team, work);
             long pairs = (long)sequences * (((long)tokens * (context - tokens)) + ((long)tokens * (tokens + 1) / 2));
-            report(new AttentionMeasurement(format, sequences, tokens, context, seconds, layerBytes, 4 * pairs * shape.Heads * shape.HeadDim));
+            report(new AttentionMeasurement(format, sequences, tokens, context, disordered, seconds, layerBytes, 4 * pairs * shape.Heads * shape.HeadDim));
         }
     }
 
@@ -122,7 +126,7 @@ public static class AttentionBenchmark
         private readonly NativeBuffer _output;
         private int _layer;
 
-        public AttentionWork(ModelShape shape, KvCacheFormat format, int layers, int workers, int sequences, int tokens, int context)
+        public AttentionWork(ModelShape shape, KvCacheFormat format, int layers, int workers, int sequences, int tokens, int context, bool disordered)
         {
             (_workers, _layers) = (workers, layers);
             DecoderSpec spec = Spec(shape, layers);
@@ -130,8 +134,7 @@ public static class AttentionBenchmark
             _cache = new KvCache(spec, format, sequences * blocks, BlockSize);
             _attention = new PagedAttention(spec, _cache, ProcessorFeatures.Selected, workers, context, sequences * tokens);
 
-            // Requests that come and go leave a pool in disorder: no two blocks of a sequence stand side by side.
-            int[] order = [.. Enumerable.Range(0, sequences * blocks).OrderBy(i => (uint)i * 2654435761u)];
+            int[] order = [.. Enumerable.Range(0, sequences * blocks).OrderBy(i => disordered ? (uint)i * 2654435761u : (uint)i)];
             for (int s = 0; s < sequences; s++)
             {
                 _batch.AddSequence(new int[tokens], context - tokens, order.AsSpan(s * blocks, blocks), 1);

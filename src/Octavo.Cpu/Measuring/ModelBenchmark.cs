@@ -236,7 +236,7 @@ public sealed class ModelBenchmark : IDisposable
         return new StepMeasurement(phase, sequences, context, (int)tokens, seconds, _runner.WeightBytes, cacheBytes, matrices + attention);
     }
 
-    /// <summary>A step of several sequences, whose blocks alternate in memory, as those of sequences that grow together do.</summary>
+    /// <summary>A step of several sequences, each with its blocks one behind another, as a prompt gets them.</summary>
     private StepBatch MakeBatch(int sequences, int context, int tokensEach)
     {
         var batch = new StepBatch(BlockSize);
@@ -246,7 +246,7 @@ public sealed class ModelBenchmark : IDisposable
         {
             for (int i = 0; i < table.Length; i++)
             {
-                table[i] = (i * sequences) + s;
+                table[i] = (s * table.Length) + i;
             }
 
             for (int i = 0; i < tokensEach; i++)

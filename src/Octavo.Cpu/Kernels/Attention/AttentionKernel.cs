@@ -179,7 +179,7 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
         int within = start % perBlock;
         for (int i = 0; i < count; i++)
         {
-            pointers[i] = first + ((((((long)at.BlockTable[block] * cache.NumKvHeads) + at.KvHead) * perBlock) + within) * size);
+            pointers[i] = first + ((cache.GroupOf(at.BlockTable[block], at.KvHead) + within) * size);
             if (++within == perBlock)
             {
                 (within, block) = (0, block + 1);
