@@ -14,7 +14,7 @@ internal static class Bench
     public static string Stories(string name) => Path.Combine(Repository.Root!, "models", "stories", name);
 
     public static EvaluatedModel Load(
-        string directory, WeightFormat weights = WeightFormat.Float32, WeightFormat? head = WeightFormat.Float32, KvCacheFormat cache = KvCacheFormat.Float32)
+        string directory, WeightFormat weights = WeightFormat.Float32, WeightFormat? head = WeightFormat.Float32, KvCacheFormat cache = KvCacheFormat.Float32, int length = 512)
     {
         ModelDirectory model = ModelDirectory.Open(directory);
         Checkpoint checkpoint = model.OpenCheckpoint();
@@ -25,7 +25,7 @@ internal static class Bench
             Head = head,
             KvCache = cache,
             NumBlocks = 32,
-            MaxModelLen = 512,
+            MaxModelLen = length,
             MaxNumBatchedTokens = 512,
         });
     }

@@ -143,6 +143,38 @@ public sealed class QuantizerTests : IDisposable
         smoothed.Get(Norm).Bytes(0, 512).SequenceEqual(original.Get(Norm).Bytes(0, 512)).ShouldBeFalse();
     }
 
+    /// <summary>Biases, LayerNorm, learned positions, ReLU; float32 and grouped heads; whatever is folded leaves the function.</summary>
+    [Theory]
+    [InlineData("opt", QuantizationMethod.SmoothQuant)]
+    [InlineData("opt", QuantizationMethod.Gptq)]
+    [InlineData("opt", QuantizationMethod.Awq)]
+    [InlineData("llama", QuantizationMethod.SmoothQuant)]
+    [InlineData("llama", QuantizationMethod.Awq)]
+    [InlineData("llama-attention-bias", QuantizationMethod.Awq)]
+    [InlineData("llama-mlp-bias", QuantizationMethod.Awq)]
+    public void Run_OtherFamilies_StayWhatTheyAre(string golden, QuantizationMethod method)
+    {
+        string directory = Golden.Require(golden).Directory;
+        var random = new Random(1);
+        int[] ids = [.. Enumerable.Range(0, 512).Select(_ => random.Next(4, 250))];
+        using EvaluatedModel reference = Bench.Load(directory, length: 64);
+
+        double rounded = Cost(QuantizationMethod.Rtn), calibrated = Cost(method);
+
+        // What a wrong fold does is hundreds of times what eight bits do.
+        rounded.ShouldBeInRange(1e-6, 5e-3);
+        calibrated.ShouldBeLessThan(1.6 * rounded);
+
+        double Cost(QuantizationMethod by)
+        {
+            string output = Path.Combine(_folder, by.ToString());
+            var recipe = new QuantizationRecipe { Scheme = WeightScheme.Named("int8-weight") with { GroupSize = 16 }, Method = by, SmoothingStrength = 0.7 };
+            ModelQuantizer.Run(ModelDirectory.Open(directory), output, recipe, CalibrationSet.Make([ids], 16, 32));
+            using EvaluatedModel model = Bench.Load(output, length: 64);
+            return Evaluator.Run(model, reference, TextWindow.Cut([ids], 64, 63)).Comparison!.MeanKl.Value;
+        }
+    }
+
     [Fact]
     public void Run_StoppedHalfway_LeavesNothingAndGoesOnToTheSameBytes()
     {
