@@ -6,6 +6,8 @@ using Octavo.Models;
 
 namespace Octavo.Cpu.Tests;
 
+// What other tests allocate meanwhile would be taken for the weights.
+[Collection(nameof(Alone))]
 public sealed partial class WeightMemoryTests
 {
     private static readonly ModelShape Shape = new("memory", 1024, 6, 16, 4, 64, 4096, 16384);
@@ -71,3 +73,6 @@ public sealed partial class WeightMemoryTests
         return long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]) * 1024;
     }
 }
+
+[CollectionDefinition(nameof(Alone), DisableParallelization = true)]
+public sealed class Alone;
