@@ -93,6 +93,7 @@ internal static class CommandLine
             InspectCommand.Make(),
             BenchCommand.Make(),
             SimulateCommand.Make(),
+            TuneCommand.Make(),
         };
         foreach (Option option in root.Options)
         {
