@@ -96,6 +96,7 @@ internal static class CommandLine
             QuantizeCommand.Make(),
             BenchCommand.Make(),
             SimulateCommand.Make(),
+            TuneCommand.Make(),
         };
         foreach (Option option in root.Options)
         {

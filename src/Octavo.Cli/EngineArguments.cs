@@ -100,6 +100,9 @@ internal sealed class EngineArguments
     private readonly Option<int?> _maxLogprobs = OptionKinds.Integer(
         "--max-logprobs", "Most log-probabilities a request may ask for at each position; -1 is any number. [default: 20]");
 
+    private readonly Option<string?> _settings = OptionKinds.Text(
+        "--settings", "FILE", "Settings that octavo tune wrote; the command line goes before them.");
+
     /// <summary>Adds the options that matter where many clients share the engine.</summary>
     public void AddQueueOptionsTo(Command command)
     {
@@ -107,6 +110,7 @@ internal sealed class EngineArguments
         command.Add(_maxQueueWait);
         command.Add(_requestTimeout);
         command.Add(_priorityAgeing);
+        command.Add(_settings);
     }
 
     /// <summary>Adds the options to a command.</summary>
@@ -133,8 +137,9 @@ internal sealed class EngineArguments
     public EngineOptions Read(ParseResult result)
     {
         var defaults = new EngineOptions();
+        SettingsFile file = result.GetValue(_settings) is { } path ? SettingsFile.Read(path) : new SettingsFile();
         int? threads = result.GetValue(_threads);
-        int? batchedTokens = result.GetValue(_maxNumBatchedTokens);
+        int? batchedTokens = result.GetValue(_maxNumBatchedTokens) ?? file.MaxNumBatchedTokens;
         int? maxLogprobs = result.GetValue(_maxLogprobs);
         Check(threads is null or >= 1, "--threads must be at least 1", threads);
         Check(batchedTokens is null or >= 1, "--max-num-batched-tokens must be at least 1", batchedTokens);
@@ -146,13 +151,14 @@ internal sealed class EngineArguments
             Quantization = result.GetValue(_quantization),
             QuantizeHead = result.GetValue(_quantizeHead),
             MaxModelLen = result.GetValue(_maxModelLen),
-            MaxNumSeqs = result.GetValue(_maxNumSeqs) ?? defaults.MaxNumSeqs,
+            MaxNumSeqs = result.GetValue(_maxNumSeqs) ?? file.MaxNumSeqs ?? defaults.MaxNumSeqs,
             MaxNumBatchedTokens = batchedTokens,
-            Batching = result.GetValue(_batching),
+            Batching = result.GetResult(_batching) is null ? file.Batching ?? defaults.Batching : result.GetValue(_batching),
+            ClientWeights = file.ClientWeights ?? defaults.ClientWeights,
             Targets = new BatchingTargets
             {
-                InterToken = result.GetValue(_targetItl) ?? defaults.Targets.InterToken,
-                FirstToken = result.GetValue(_targetTtft),
+                InterToken = result.GetValue(_targetItl) ?? Milliseconds(file.TargetItlMilliseconds) ?? defaults.Targets.InterToken,
+                FirstToken = result.GetValue(_targetTtft) ?? Milliseconds(file.TargetTtftMilliseconds),
                 Percentile = (result.GetValue(_targetPercentile) / 100) ?? defaults.Targets.Percentile,
             },
             MaxQueue = result.GetValue(_maxQueue),
@@ -169,6 +175,8 @@ internal sealed class EngineArguments
             MaxLogprobs = maxLogprobs ?? defaults.MaxLogprobs,
         };
     }
+
+    private static TimeSpan? Milliseconds(double? value) => value is { } number ? TimeSpan.FromMilliseconds(number) : null;
 
     private static void Check(bool holds, string rule, int? value)
     {

@@ -44,18 +44,9 @@ public sealed class LoadedModel : IDisposable
         Checkpoint checkpoint = directory.OpenCheckpoint();
         return Make(checkpoint, () =>
         {
-            ModelInfo plan = ModelPlan.Make(directory, ModelCatalog.Describe(directory, checkpoint), options);
+            ModelInfo plan = ModelPlan.Make(directory, ModelCatalog.Describe(directory, checkpoint), checkpoint, options);
             ModelPlan.RequireMemory(plan);
-            return (plan.Name, plan.Spec, new CpuRunnerOptions
-            {
-                Weights = plan.Weights,
-                KvCache = plan.KvCache,
-                NumBlocks = plan.NumBlocks,
-                BlockSize = plan.BlockSize,
-                MaxModelLen = plan.MaxModelLen,
-                MaxNumBatchedTokens = plan.MaxNumBatchedTokens,
-                Threads = plan.Threads,
-            });
+            return (plan.Name, plan.Spec, plan.RunnerOptions);
         });
     }
 
