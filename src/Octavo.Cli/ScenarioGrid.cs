@@ -52,8 +52,11 @@ internal static class ScenarioGrid
     {
         var usual = new Workload
         {
-            Requests = Requests, MaxLength = maxLength, Seed = 7,
-            Prompt = new LogNormalLength(161, 1, maxLength / 2), Output = new LogNormalLength(120, 0.8, maxLength / 4),
+            Requests = Requests,
+            MaxLength = maxLength,
+            Seed = 7,
+            Prompt = new LogNormalLength(161, 1, maxLength / 2),
+            Output = new LogNormalLength(120, 0.8, maxLength / 4),
         };
         return
         [

@@ -40,8 +40,11 @@ public sealed class SimulationPropertyTests
         {
             var workload = new Workload
             {
-                Arrivals = ArrivalProcess.Saturating, Requests = 120, Seed = seed,
-                Prompt = new LogNormalLength(161, 1, 1024), Output = new LogNormalLength(120, 0.8, 512),
+                Arrivals = ArrivalProcess.Saturating,
+                Requests = 120,
+                Seed = seed,
+                Prompt = new LogNormalLength(161, 1, 1024),
+                Output = new LogNormalLength(120, 0.8, 512),
             };
             var options = new SimulationOptions
             {
@@ -69,7 +72,12 @@ public sealed class SimulationPropertyTests
     {
         IReadOnlyList<WorkloadRequest> load = new Workload
         {
-            Rate = 150, Requests = 600, Prefixes = 15, PrefixTokens = 512, Prompt = new UniformLength(16, 64), Output = new UniformLength(8, 32),
+            Rate = 150,
+            Requests = 600,
+            Prefixes = 15,
+            PrefixTokens = 512,
+            Prompt = new UniformLength(16, 64),
+            Output = new UniformLength(8, 32),
         }.Make();
         double[] first = [.. new[] { Routing.RoundRobin, Routing.PrefixAware }.Select(routing => LoadFigures.Of(
             Simulator.Run(load, new SimulationOptions { StepTime = Machine, Replicas = 8, Routing = routing, NumBlocks = 150 }), new BatchingTargets()).TimeToFirstToken.P50)];

@@ -44,7 +44,8 @@ internal sealed class ApiException(int status, string type, string? param, strin
         RequestTimeoutException e => new(StatusCodes.Status504GatewayTimeout, "timeout_error", null, "request_timeout", e.Message, e),
         ChatTemplateException e => new(StatusCodes.Status400BadRequest, InvalidRequest, "messages", null, e.Message, e),
         EngineStoppedException { InnerException: null } e => new(
-            StatusCodes.Status503ServiceUnavailable, "service_unavailable", null, "shutting_down", e.Message, e) { RetryAfter = TimeSpan.FromSeconds(1) },
+            StatusCodes.Status503ServiceUnavailable, "service_unavailable", null, "shutting_down", e.Message, e)
+        { RetryAfter = TimeSpan.FromSeconds(1) },
         EngineStoppedException e => new(StatusCodes.Status500InternalServerError, "server_error", null, "engine_failed", e.Message, e),
         BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } e => new(
             e.StatusCode, InvalidRequest, null, "request_too_large", e.Message, e),
