@@ -13,6 +13,8 @@ Measures Octavo, llama.cpp and ONNX Runtime in alternation and prints ratios of 
 
   --shape 135m|1b       the model's widths [default: 1b]
   --scheme S            how Octavo stores weights: a name that octavo bench model --scheme takes [default: int8]
+  --quantize-head P     how Octavo stores the output head: auto (eight bits at least), never, always. llama.cpp's random
+                        model has it as its layers are [default: auto]
   --kv-cache-dtype D    how Octavo stores keys and values; llama.cpp stores them in 16 bits [default: auto]
   --part model|linear|all
                         whole models against llama.cpp, linear layers against ONNX Runtime, or both [default: all]
@@ -77,7 +79,7 @@ console.log(`all figures: ${args.out}`);
 
 function readArguments() {
   const options = Object.fromEntries(
-    ['shape', 'scheme', 'kv-cache-dtype', 'part', 'rounds', 'threads', 'prompt', 'batches', 'contexts', 'type', 'kinds', 'octavo', 'with', 'cache', 'out']
+    ['shape', 'scheme', 'quantize-head', 'kv-cache-dtype', 'part', 'rounds', 'threads', 'prompt', 'batches', 'contexts', 'type', 'kinds', 'octavo', 'with', 'cache', 'out']
       .map((name) => [name, { type: 'string' }]));
   const { values } = parseArgs({ options: { ...options, help: { type: 'boolean' } } });
   if (values.help) {
@@ -134,10 +136,10 @@ async function measureModels(round) {
   peer.decode.forEach((step) => model.add(decodeName(step.batch, step.context), 'llama.cpp', step.tokens_per_second));
 
   progress(round, `octavo ${args.scheme}`);
-  const cache = args['kv-cache-dtype'] ? ['--kv-cache-dtype', args['kv-cache-dtype']] : [];
-  const ours = await measurements.octavo('bench', 'model', ...common, '--scheme', args.scheme, ...cache, ...steps, '--json');
+  const storage = ['kv-cache-dtype', 'quantize-head'].flatMap((name) => (args[name] ? [`--${name}`, args[name]] : []));
+  const ours = await measurements.octavo('bench', 'model', ...common, '--scheme', args.scheme, ...storage, ...steps, '--json');
   raw.push(ours);
-  for (const step of ours.steps) {
+  for (const step of ours.models[0].steps) {
     const name = step.phase === 'prefill' ? `prefill ${step.tokens}` : decodeName(step.sequences, step.context);
     model.add(name, 'octavo', step.tokens_per_second);
   }

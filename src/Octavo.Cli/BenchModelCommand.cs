@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Octavo.Cpu.Kernels;
 using Octavo.Cpu.Measuring;
+using Octavo.Formats;
 
 namespace Octavo.Cli;
 
@@ -9,13 +10,16 @@ internal sealed class BenchModelCommand
 {
     private const int StepsBetweenLooks = 4;
 
-    private static readonly WeightFormat[] Formats = [.. ModelPlan.QuantizationSchemes.Select(ModelPlan.SchemeNamed)];
     private static readonly KvCacheFormat[] CacheFormats = Enum.GetValues<KvCacheFormat>();
 
     private readonly BenchArguments _arguments = new();
 
-    private readonly Option<int> _scheme = OptionKinds.Choice(
-        "--scheme", "How the weights are stored.", [.. ModelPlan.QuantizationSchemes.Select((s, i) => (s, i))]);
+    private readonly Option<IReadOnlyList<string>?> _schemes = OptionKinds.Choices(
+        "--scheme",
+        "How the weights are stored; several are measured in turn, step by step, and compared with the first.",
+        [.. ModelPlan.QuantizationSchemes.Select(s => (s, s))]);
+
+    private readonly Option<HeadQuantization> _head = EngineArguments.QuantizeHeadOption();
 
     private readonly Option<int> _kvCacheDtype = OptionKinds.Choice(
         "--kv-cache-dtype",
@@ -30,6 +34,9 @@ internal sealed class BenchModelCommand
     private readonly Option<IReadOnlyList<int>?> _contexts = OptionKinds.Integers(
         "--contexts", "Tokens that each of them has behind it. [default: 128,4096]");
 
+    private readonly Option<int?> _rounds = OptionKinds.Integer(
+        "--rounds", "How often all of it is measured; medians are shown. [default: 1]");
+
     /// <summary>Makes the command.</summary>
     public static Command Make()
     {
@@ -37,7 +44,7 @@ internal sealed class BenchModelCommand
         var command = new Command(
             "model", "Time prefill, and decode at several batch sizes, of a model with random weights made on the spot, beside the ceilings of this machine.")
         {
-            it._scheme, it._kvCacheDtype, it._prompt, it._batches, it._contexts,
+            it._schemes, it._head, it._kvCacheDtype, it._prompt, it._batches, it._contexts, it._rounds,
         };
         it._arguments.AddTo(command);
         command.SetAction(it.Run);
@@ -47,28 +54,79 @@ internal sealed class BenchModelCommand
     private int Run(ParseResult result)
     {
         ModelShape shape = _arguments.Shape(result);
-        ModelBenchmarkOptions options = Options(result);
-        MachineCeilings ceilings = Look(null, options.Threads);
-        List<StepMeasurement> steps = [];
+        string[] schemes = [.. result.GetValue(_schemes) ?? [ModelPlan.QuantizationSchemes[0]]];
+        ModelBenchmarkOptions[] options = [.. schemes.Select(s => Options(result, s))];
+        int rounds = result.GetValue(_rounds) ?? 1;
+        Check(rounds is >= 1 and <= 1000, $"--rounds must be between 1 and 1000; it is {rounds}");
+        MachineCeilings ceilings = Look(null, options[0].Threads);
         BenchOutput.Progress($"making the model, shape {shape.Name}");
-        using var benchmark = new ModelBenchmark(shape, options, ModelPlan.AvailableMemory / 10 * 9);   // a tenth for everybody else
-        double before = MachineCeilings.MeasureReadBandwidth(options.Threads);
-        foreach (StepMeasurement step in benchmark.Measure(BenchOutput.Progress))
+        using Checkpoint checkpoint = RandomModel.MakeCheckpoint(shape);
+        List<ModelBenchmark> benchmarks = [];
+        List<StepMeasurement>[] found = [.. schemes.Select(_ => new List<StepMeasurement>())];
+        try
         {
-            double behind = MachineCeilings.MeasureReadBandwidth(options.Threads);
-            steps.Add(step with { ReadBandwidth = Math.Max(before, behind) });
-            before = behind;
-            if (steps.Count % StepsBetweenLooks == 0)
+            // A tenth for everybody else.
+            long memory = (ModelPlan.AvailableMemory / 10 * 9) - (RandomModel.ParameterCount(shape) * sizeof(ushort));
+            foreach (ModelBenchmarkOptions each in options)
             {
-                ceilings = Look(ceilings, options.Threads);
+                benchmarks.Add(new ModelBenchmark(shape, checkpoint, each, memory - benchmarks.Sum(b => b.MemoryBytes)));
+            }
+
+            for (int round = 1; round <= rounds; round++)
+            {
+                ceilings = MeasureAll(benchmarks, schemes, found, ceilings, rounds == 1 ? string.Empty : $"round {round}, ");
+            }
+
+            var report = new BenchModelReport(shape, ceilings, [.. benchmarks.Select((b, i) => new ModelFigures(
+                schemes[i], result.GetValue(_head), options[i], b.WeightBytes, Medians(found[i]), b.Skipped))]);
+            Write(report, _arguments.Json(result));
+        }
+        finally
+        {
+            benchmarks.ForEach(b => b.Dispose());
+        }
+
+        return ExitCode.Success;
+    }
+
+    /// <summary>One round: each kind of step of one scheme after another, so that they meet the same machine.</summary>
+    private static MachineCeilings MeasureAll(
+        List<ModelBenchmark> benchmarks, string[] schemes, List<StepMeasurement>[] found, MachineCeilings ceilings, string round)
+    {
+        int? threads = ceilings.Threads;
+        double before = MachineCeilings.MeasureReadBandwidth(threads);
+        int steps = 0;
+        foreach (StepKind step in benchmarks.SelectMany(b => b.Steps).Distinct().ToArray())
+        {
+            for (int i = 0; i < benchmarks.Count; i++)
+            {
+                if (benchmarks[i].Steps.Contains(step))
+                {
+                    BenchOutput.Progress($"{round}{schemes[i]}, {step}");
+                    StepMeasurement measured = benchmarks[i].Measure(step);
+                    double behind = MachineCeilings.MeasureReadBandwidth(threads);
+                    found[i].Add(measured with { ReadBandwidth = Math.Max(before, behind) });
+                    before = behind;
+                }
+            }
+
+            if (++steps % StepsBetweenLooks == 0)
+            {
+                ceilings = Look(ceilings, threads);
             }
         }
 
-        ceilings = Look(ceilings, options.Threads);
-        var report = new BenchModelReport(
-            shape, ModelPlan.QuantizationSchemes[result.GetValue(_scheme)], options, ceilings, benchmark.WeightBytes, steps, benchmark.Skipped);
+        return Look(ceilings, threads);
+    }
+
+    /// <summary>Of each kind of step the measurement of median time, in the order of the first round.</summary>
+    private static List<StepMeasurement> Medians(List<StepMeasurement> all) =>
+        [.. all.GroupBy(s => (s.Phase, s.Sequences, s.Context)).Select(g => g.OrderBy(s => s.Seconds).ElementAt(g.Count() / 2))];
+
+    private static void Write(BenchModelReport report, bool json)
+    {
         BenchOutput.Progress(string.Empty);
-        if (_arguments.Json(result))
+        if (json)
         {
             Terminal.Out.WriteLine(report.ToJson());
         }
@@ -78,7 +136,6 @@ internal sealed class BenchModelCommand
         }
 
         Terminal.Out.Flush();
-        return ExitCode.Success;
     }
 
     /// <summary>Looks at the ceilings again: on a machine that others use, too, the highest of several looks is nearest to the truth.</summary>
@@ -89,13 +146,14 @@ internal sealed class BenchModelCommand
         return before?.Or(now) ?? now;
     }
 
-    private ModelBenchmarkOptions Options(ParseResult result)
+    private ModelBenchmarkOptions Options(ParseResult result, string scheme)
     {
-        WeightFormat weights = Formats[result.GetValue(_scheme)];
+        WeightFormat weights = ModelPlan.SchemeNamed(scheme);
         int cache = result.GetValue(_kvCacheDtype);
         var defaults = new ModelBenchmarkOptions
         {
             Weights = weights,
+            Head = ModelPlan.HeadFormat(result.GetValue(_head), weights, stored: WeightFormat.BFloat16),
             KvCache = cache == 0 ? ModelPlan.DefaultKvCache(weights) : CacheFormats[cache - 1],
             Threads = _arguments.Threads(result),
         };

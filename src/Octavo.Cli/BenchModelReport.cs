@@ -5,22 +5,34 @@ using Spectre.Console;
 
 namespace Octavo.Cli;
 
-/// <summary>What <c>octavo bench model</c> found, as tables and as JSON.</summary>
-/// <param name="Shape">The model's widths.</param>
+/// <summary>What <c>octavo bench model</c> found for one scheme.</summary>
 /// <param name="Scheme">What the weights' storage is called.</param>
+/// <param name="Head">The policy for the output head.</param>
 /// <param name="Options">What was measured.</param>
-/// <param name="Ceilings">What the machine can do.</param>
 /// <param name="WeightBytes">Bytes of the packed weights.</param>
 /// <param name="Steps">The measurements.</param>
 /// <param name="Skipped">What memory was too small for.</param>
-internal sealed record BenchModelReport(
-    ModelShape Shape,
+internal sealed record ModelFigures(
     string Scheme,
+    HeadQuantization Head,
     ModelBenchmarkOptions Options,
-    MachineCeilings Ceilings,
     long WeightBytes,
     IReadOnlyList<StepMeasurement> Steps,
     IReadOnlyList<SkippedStep> Skipped)
+{
+    /// <summary>What the cache's storage is called.</summary>
+    public string CacheName => Options.KvCache.ToString().ToLowerInvariant();
+
+    /// <summary>The measurement of the same kind of step, or null.</summary>
+    public StepMeasurement? Find(StepMeasurement like) =>
+        Steps.FirstOrDefault(s => (s.Phase, s.Sequences, s.Context) == (like.Phase, like.Sequences, like.Context));
+}
+
+/// <summary>What <c>octavo bench model</c> found, as tables and as JSON.</summary>
+/// <param name="Shape">The model's widths.</param>
+/// <param name="Ceilings">What the machine can do.</param>
+/// <param name="Models">The figures of each scheme.</param>
+internal sealed record BenchModelReport(ModelShape Shape, MachineCeilings Ceilings, IReadOnlyList<ModelFigures> Models)
 {
     private const double MiB = 1 << 20;
 
@@ -28,26 +40,52 @@ internal sealed record BenchModelReport(
     public void WriteTables(IAnsiConsole console)
     {
         console.Write(BenchOutput.MachineTable(Ceilings));
+        foreach (ModelFigures model in Models)
+        {
+            WriteTable(console, model);
+        }
+
+        if (Models.Count > 1)
+        {
+            console.Write(Comparison());
+        }
+    }
+
+    /// <summary>One JSON object.</summary>
+    public string ToJson() => BenchOutput.ToJson(Shape, Ceilings, json =>
+    {
+        json.WriteStartArray("models");
+        foreach (ModelFigures model in Models)
+        {
+            WriteModel(json, model);
+        }
+
+        json.WriteEndArray();
+    });
+
+    private void WriteTable(IAnsiConsole console, ModelFigures model)
+    {
         Table table = new Table
         {
-            Title = new TableTitle($"shape {Shape.Name}, weights {Scheme} ({BenchOutput.Number(WeightBytes / MiB, 0)} MiB), cache {CacheName}"),
+            Title = new TableTitle(
+                $"shape {Shape.Name}, weights {model.Scheme} ({BenchOutput.Number(model.WeightBytes / MiB, 0)} MiB), cache {model.CacheName}"),
             Caption = new TableTitle("bandwidth: of the read bandwidth measured just before and behind the step; operations: of the peak of the weights' instruction"),
         }.AddColumns("step", "sequences", "context", "tokens/s", "ms a step", "bandwidth, weights", "bandwidth, weights and cache", "operations");
-        foreach (StepMeasurement step in Steps)
+        foreach (StepMeasurement step in model.Steps)
         {
             table.AddRow(
                 step.Phase,
-                step.Sequences.ToString(CultureInfo.InvariantCulture),
-                step.Context.ToString(CultureInfo.InvariantCulture),
+                Integer(step.Sequences),
+                Integer(step.Context),
                 BenchOutput.Number(step.TokensPerSecond, 1),
                 BenchOutput.Number(step.Seconds * 1e3, 2),
                 BenchOutput.Percent(step.WeightBytesPerSecond / step.ReadBandwidth),
                 BenchOutput.Percent(step.BytesPerSecond / step.ReadBandwidth),
-                BenchOutput.Percent(step.OperationsPerSecond / Peak));
+                BenchOutput.Percent(step.OperationsPerSecond / Peak(model)));
         }
 
         console.Write(table);
-        foreach (SkippedStep step in Skipped)
+        foreach (SkippedStep step in model.Skipped)
         {
             console.WriteLine(
                 $"skipped: decode of {step.Sequences} sequences with {step.Context} tokens behind each, whose keys and values take "
@@ -55,22 +93,44 @@ internal sealed record BenchModelReport(
         }
     }
 
-    /// <summary>One JSON object.</summary>
-    public string ToJson() => BenchOutput.ToJson(Shape, Ceilings, json =>
+    private Table Comparison()
     {
-        json.WriteString("scheme", Scheme);
-        json.WriteString("kv_cache_dtype", CacheName);
-        json.WriteNumber("weight_bytes", WeightBytes);
-        json.WriteNumber("peak_operations_per_second", Peak);
-        json.WriteStartArray("steps");
-        foreach (StepMeasurement step in Steps)
+        ModelFigures first = Models[0];
+        Table table = new Table { Title = new TableTitle($"tokens/s, and over {first.Scheme}") }
+            .AddColumns(["step", "sequences", "context", .. Models.Select(m => m.Scheme)]);
+        foreach (StepMeasurement step in first.Steps)
         {
-            WriteStep(json, step);
+            table.AddRow(
+            [
+                step.Phase,
+                Integer(step.Sequences),
+                Integer(step.Context),
+                .. Models.Select(m => m.Find(step) is { } other
+                    ? $"{BenchOutput.Number(other.TokensPerSecond, 1)} ({BenchOutput.Number(other.TokensPerSecond / step.TokensPerSecond, 2)})"
+                    : "skipped"),
+            ]);
+        }
+
+        return table;
+    }
+
+    private void WriteModel(Utf8JsonWriter json, ModelFigures model)
+    {
+        json.WriteStartObject();
+        json.WriteString("scheme", model.Scheme);
+        json.WriteString("quantize_head", model.Head.ToString().ToLowerInvariant());
+        json.WriteString("kv_cache_dtype", model.CacheName);
+        json.WriteNumber("weight_bytes", model.WeightBytes);
+        json.WriteNumber("peak_operations_per_second", Peak(model));
+        json.WriteStartArray("steps");
+        foreach (StepMeasurement step in model.Steps)
+        {
+            WriteStep(json, step, Peak(model));
         }
 
         json.WriteEndArray();
         json.WriteStartArray("skipped");
-        foreach (SkippedStep step in Skipped)
+        foreach (SkippedStep step in model.Skipped)
         {
             json.WriteStartObject();
             json.WriteNumber("sequences", step.Sequences);
@@ -80,13 +140,14 @@ internal sealed record BenchModelReport(
         }
 
         json.WriteEndArray();
-    });
+        json.WriteEndObject();
+    }
 
-    private double Peak => ModelBenchmark.PeakFor(Options.Weights, Ceilings);
+    private double Peak(ModelFigures model) => ModelBenchmark.PeakFor(model.Options.Weights, Ceilings);
 
-    private string CacheName => Options.KvCache.ToString().ToLowerInvariant();
+    private static string Integer(int value) => value.ToString(CultureInfo.InvariantCulture);
 
-    private void WriteStep(Utf8JsonWriter json, StepMeasurement step)
+    private static void WriteStep(Utf8JsonWriter json, StepMeasurement step, double peak)
     {
         json.WriteStartObject();
         json.WriteString("phase", step.Phase);
@@ -101,7 +162,7 @@ internal sealed record BenchModelReport(
         json.WriteNumber("read_bytes_per_second", step.ReadBandwidth);
         json.WriteNumber("weight_fraction_of_bandwidth", step.WeightBytesPerSecond / step.ReadBandwidth);
         json.WriteNumber("fraction_of_bandwidth", step.BytesPerSecond / step.ReadBandwidth);
-        json.WriteNumber("fraction_of_peak", step.OperationsPerSecond / Peak);
+        json.WriteNumber("fraction_of_peak", step.OperationsPerSecond / peak);
         json.WriteEndObject();
     }
 }

@@ -30,12 +30,7 @@ internal sealed class EngineArguments
     private readonly Option<string?> _quantization = OptionKinds.Text(
         "--quantization", string.Join('|', ModelPlan.QuantizationSchemes), "Scheme that the weights are converted to while loading. [default: none, see --dtype]");
 
-    private readonly Option<HeadQuantization> _quantizeHead = OptionKinds.Choice(
-        "--quantize-head",
-        "What --quantization does to the output head: auto gives it the layers' scheme but eight bits at least, never keeps it as stored, always takes the layers' scheme. The embedding is always kept.",
-        ("auto", HeadQuantization.Auto),
-        ("never", HeadQuantization.Never),
-        ("always", HeadQuantization.Always));
+    private readonly Option<HeadQuantization> _quantizeHead = QuantizeHeadOption();
 
     private readonly Option<int?> _maxModelLen = OptionKinds.Integer(
         "--max-model-len", "Longest sequence, prompt and answer together, in tokens. Less needs less memory. [default: the model's own]");
@@ -129,6 +124,14 @@ internal sealed class EngineArguments
             command.Add(option);
         }
     }
+
+    /// <summary>The policy for the output head.</summary>
+    public static Option<HeadQuantization> QuantizeHeadOption() => OptionKinds.Choice(
+        "--quantize-head",
+        "How a scheme stores the output head: auto gives it the layers' scheme but eight bits at least, never keeps it as stored, always takes the layers' scheme. The embedding is always kept.",
+        ("auto", HeadQuantization.Auto),
+        ("never", HeadQuantization.Never),
+        ("always", HeadQuantization.Always));
 
     /// <summary>The seed, where one was named.</summary>
     public long? Seed(ParseResult result) => result.GetValue(_seed);

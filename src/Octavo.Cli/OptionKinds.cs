@@ -88,6 +88,18 @@ internal static class OptionKinds
         });
     }
 
+    /// <summary>Some of a few words, with commas between, each of which means a value.</summary>
+    public static Option<IReadOnlyList<T>?> Choices<T>(string name, string help, params (string Word, T Value)[] choices)
+    {
+        string words = string.Join(", ", choices.Select(c => c.Word));
+        return Make<IReadOnlyList<T>?>(name, "S,S,…", $"{help} Of {words}.", "words with commas between, of " + words, (string text, out IReadOnlyList<T>? value) =>
+        {
+            (string Word, T Value)[] chosen = [.. text.Split(',').Select(word => choices.FirstOrDefault(c => string.Equals(c.Word, word, StringComparison.OrdinalIgnoreCase)))];
+            value = [.. chosen.Select(c => c.Value)];
+            return chosen.All(c => c.Word is not null);
+        });
+    }
+
     /// <summary>A text.</summary>
     public static Option<string?> Text(string name, string helpName, string help) => new(name) { Description = help, HelpName = helpName };
 

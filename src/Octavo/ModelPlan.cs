@@ -51,7 +51,7 @@ public static class ModelPlan
     {
         DecoderSpec spec = description.Spec;
         WeightFormat weights = ChooseWeights(description, checkpoint, options);
-        WeightFormat? head = ChooseHead(description, weights, options);
+        WeightFormat? head = HeadFormat(options.QuantizeHead, weights, PlainFormat(description));
         KvCacheFormat kvCache = options.KvCacheDtype switch
         {
             KvCacheDtype.Float32 => KvCacheFormat.Float32,
@@ -123,6 +123,18 @@ public static class ModelPlan
     /// <summary>Bytes of memory there are on this machine, or allowed to this process.</summary>
     public static long AvailableMemory => GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
 
+    /// <summary>How a policy has the output head stored; null for what the layers' format brings along.</summary>
+    /// <param name="policy">The policy.</param>
+    /// <param name="weights">The layers' format.</param>
+    /// <param name="stored">The format nearest to what the checkpoint stores.</param>
+    public static WeightFormat? HeadFormat(HeadQuantization policy, WeightFormat weights, WeightFormat stored) => policy switch
+    {
+        HeadQuantization.Never when SchemeName(weights) is "float32" or "bf16" or "fp16" => null,
+        HeadQuantization.Never => stored,
+        HeadQuantization.Always => weights,
+        _ => null,
+    };
+
     internal static void RequireMemory(ModelInfo plan, long available)
     {
         long activations = ActivationBytes(plan);
@@ -162,14 +174,6 @@ public static class ModelPlan
 
     private static WeightFormat PlainFormat(ModelDescription description) =>
         description.StoredType == TensorType.BFloat16 ? WeightFormat.BFloat16 : WeightFormat.Float32;
-
-    private static WeightFormat? ChooseHead(ModelDescription description, WeightFormat weights, EngineOptions options) => options.QuantizeHead switch
-    {
-        HeadQuantization.Never when SchemeName(weights) is "float32" or "bf16" or "fp16" => null,
-        HeadQuantization.Never => PlainFormat(description),
-        HeadQuantization.Always => weights,
-        _ => null,
-    };
 
     private static long DefaultKvCacheMemory(EngineOptions options, long blocksPerSequence, long bytesPerBlock)
     {

@@ -25,8 +25,9 @@ public sealed class ModelBenchmarkTests
     [Fact]
     public void Measure_PrefillAndDecodes_EveryFigureIsThere()
     {
-        using var benchmark = new ModelBenchmark(Tiny, Options, Plenty);
-        StepMeasurement[] steps = [.. benchmark.Measure()];
+        using Checkpoint checkpoint = RandomModel.MakeCheckpoint(Tiny);
+        using var benchmark = new ModelBenchmark(Tiny, checkpoint, Options, Plenty);
+        StepMeasurement[] steps = [.. benchmark.Steps.Select(benchmark.Measure)];
 
         steps.Select(s => (s.Phase, s.Sequences, s.Context, s.Tokens)).ShouldBe(
             [("prefill", 1, 0, 40), ("decode", 1, 0, 1), ("decode", 3, 0, 3), ("decode", 1, 17, 1), ("decode", 3, 17, 3)]);
@@ -43,8 +44,9 @@ public sealed class ModelBenchmarkTests
     [Fact]
     public void Measure_OneSequence_CountsBytesAndOperationsOfAStep()
     {
-        using var benchmark = new ModelBenchmark(Tiny, Options, Plenty);
-        StepMeasurement[] steps = [.. benchmark.Measure()];
+        using Checkpoint checkpoint = RandomModel.MakeCheckpoint(Tiny);
+        using var benchmark = new ModelBenchmark(Tiny, checkpoint, Options, Plenty);
+        StepMeasurement[] steps = [.. benchmark.Steps.Select(benchmark.Measure)];
 
         // By hand: a layer has 128·64 + 64·64 + 192·64 + 64·96 = 30720 weights; attention multiplies 4 heads of 16 with
         // each key, and each value, of every token so far: 820 pairs for 40 tokens, 18 for the 18th.
@@ -61,9 +63,10 @@ public sealed class ModelBenchmarkTests
     public void Measure_CombinationLargerThanMemory_IsSkippedAndSaidSo()
     {
         // Room for the model and one sequence of 16,001 tokens, but not for three.
-        using var benchmark = new ModelBenchmark(Tiny, Options with { Contexts = [0, 16000] }, availableMemory: 6 << 20);
+        using Checkpoint checkpoint = RandomModel.MakeCheckpoint(Tiny);
+        using var benchmark = new ModelBenchmark(Tiny, checkpoint, Options with { Contexts = [0, 16000] }, availableMemory: 6 << 20);
 
-        benchmark.Measure().Select(s => (s.Sequences, s.Context)).ShouldBe([(1, 0), (1, 0), (3, 0), (1, 16000)]);
+        benchmark.Steps.Select(s => (s.Sequences, s.Context)).ShouldBe([(1, 0), (1, 0), (3, 0), (1, 16000)]);
         benchmark.Skipped.ShouldHaveSingleItem().ShouldBe(new SkippedStep(3, 16000, 3L * 16016 * 256));
     }
 

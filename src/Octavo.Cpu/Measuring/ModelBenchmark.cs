@@ -13,6 +13,9 @@ public sealed record ModelBenchmarkOptions
     /// <summary>How weights are stored.</summary>
     public required WeightFormat Weights { get; init; }
 
+    /// <summary>How the output head is stored; null leaves it to <see cref="LinearScheme.ForHead"/>.</summary>
+    public WeightFormat? Head { get; init; }
+
     /// <summary>How keys and values are stored.</summary>
     public required KvCacheFormat KvCache { get; init; }
 
@@ -63,6 +66,17 @@ public sealed record StepMeasurement(
     public double OperationsPerSecond => Operations / Seconds;
 }
 
+/// <summary>A kind of step.</summary>
+/// <param name="Phase"><c>prefill</c> or <c>decode</c>.</param>
+/// <param name="Sequences">Sequences in the batch.</param>
+/// <param name="Context">Tokens that each has in the cache before.</param>
+/// <param name="TokensEach">Tokens computed of each.</param>
+public sealed record StepKind(string Phase, int Sequences, int Context, int TokensEach)
+{
+    /// <inheritdoc/>
+    public override string ToString() => Phase == "prefill" ? $"prefill, {TokensEach} tokens" : $"{Phase}, batch {Sequences}, context {Context}";
+}
+
 /// <summary>A combination that was not measured, for want of memory.</summary>
 /// <param name="Sequences">Sequences in the batch.</param>
 /// <param name="Context">Tokens behind each.</param>
@@ -82,21 +96,22 @@ public sealed class ModelBenchmark : IDisposable
 
     private readonly ModelShape _shape;
     private readonly ModelBenchmarkOptions _options;
-    private readonly Checkpoint _checkpoint;
     private readonly CpuModelRunner _runner;
-    private readonly List<(int Sequences, int Context)> _decodes = [];
+    private readonly List<StepKind> _steps = [];
     private readonly List<SkippedStep> _skipped = [];
     private readonly float[] _logits;
     private readonly long _cacheBytesPerToken;
 
-    /// <summary>Makes the model, packs it, and fills its cache.</summary>
+    /// <summary>Packs the model, and fills its cache.</summary>
     /// <param name="shape">Its widths.</param>
+    /// <param name="checkpoint">Its weights (<see cref="RandomModel.MakeCheckpoint"/>); stays open as long as this lives, and is not owned.</param>
     /// <param name="options">What is to be measured.</param>
     /// <param name="availableMemory">Bytes that all of it may take; what would take more is skipped.</param>
     /// <exception cref="EngineConfigurationException">The options cannot work on this machine.</exception>
-    public ModelBenchmark(ModelShape shape, ModelBenchmarkOptions options, long availableMemory)
+    public ModelBenchmark(ModelShape shape, Checkpoint checkpoint, ModelBenchmarkOptions options, long availableMemory)
     {
         ArgumentNullException.ThrowIfNull(shape);
+        ArgumentNullException.ThrowIfNull(checkpoint);
         ArgumentNullException.ThrowIfNull(options);
         (_shape, _options) = (shape, options);
         int maxTokens = Math.Max(1, Math.Max(options.PromptTokens, options.Batches.DefaultIfEmpty().Max()));
@@ -104,31 +119,30 @@ public sealed class ModelBenchmark : IDisposable
         DecoderSpec spec = RandomModel.Describe(shape, maxLength);
         long bytesPerBlock = CpuModelRunner.BytesPerBlock(spec, options.KvCache, BlockSize);
         _cacheBytesPerToken = bytesPerBlock / BlockSize;
-        long taken = (RandomModel.ParameterCount(shape) * sizeof(ushort)) + CpuModelRunner.WeightBytesFor(spec, options.Weights)
+        long taken = CpuModelRunner.WeightBytesFor(spec, options.Weights, options.Head)
             + CpuModelRunner.ActivationBytesFor(spec, maxTokens) + ((long)maxTokens * shape.Vocabulary * sizeof(float));
-        int blocks = ChooseDecodes(bytesPerBlock, availableMemory - taken);
-        _logits = new float[(long)_decodes.Select(d => d.Sequences).DefaultIfEmpty(1).Max() * shape.Vocabulary];
-        _checkpoint = RandomModel.MakeCheckpoint(shape);
-        try
+        int blocks = ChooseSteps(bytesPerBlock, availableMemory - taken);
+        MemoryBytes = taken + (blocks * bytesPerBlock);
+        _logits = new float[(long)_steps.Select(s => s.Sequences).DefaultIfEmpty(1).Max() * shape.Vocabulary];
+        _runner = new CpuModelRunner(spec, checkpoint, new CpuRunnerOptions
         {
-            _runner = new CpuModelRunner(spec, _checkpoint, new CpuRunnerOptions
-            {
-                Weights = options.Weights,
-                KvCache = options.KvCache,
-                NumBlocks = blocks,
-                BlockSize = BlockSize,
-                MaxModelLen = maxLength,
-                MaxNumBatchedTokens = maxTokens,
-                Threads = options.Threads,
-            });
-            FillCache();
-        }
-        catch
-        {
-            Dispose();
-            throw;
-        }
+            Weights = options.Weights,
+            Head = options.Head,
+            KvCache = options.KvCache,
+            NumBlocks = blocks,
+            BlockSize = BlockSize,
+            MaxModelLen = maxLength,
+            MaxNumBatchedTokens = maxTokens,
+            Threads = options.Threads,
+        });
+        FillCache();
     }
+
+    /// <summary>What can be measured, in the order to do it in.</summary>
+    public IReadOnlyList<StepKind> Steps => _steps;
+
+    /// <summary>Bytes that it takes beside the checkpoint.</summary>
+    public long MemoryBytes { get; }
 
     /// <summary>Combinations of <see cref="ModelBenchmarkOptions.Batches"/> and <see cref="ModelBenchmarkOptions.Contexts"/> that memory is too small for.</summary>
     public IReadOnlyList<SkippedStep> Skipped => _skipped;
@@ -143,36 +157,36 @@ public sealed class ModelBenchmark : IDisposable
         return ceilings.Peak(KernelBenchmark.ArithmeticOf(LinearScheme.For(format, ProcessorFeatures.Selected)));
     }
 
-    /// <summary>Measures one kind of step after another.</summary>
-    /// <param name="starting">Hears what is measured next.</param>
-    public IEnumerable<StepMeasurement> Measure(Action<string>? starting = null)
-    {
-        if (_options.PromptTokens > 0)
-        {
-            starting?.Invoke($"prefill, {_options.PromptTokens} tokens");
-            yield return Measure("prefill", sequences: 1, context: 0, _options.PromptTokens);
-        }
-
-        foreach ((int sequences, int context) in _decodes)
-        {
-            starting?.Invoke($"decode, batch {sequences}, context {context}");
-            yield return Measure("decode", sequences, context, tokensEach: 1);
-        }
-    }
-
     /// <inheritdoc/>
-    public void Dispose()
+    public void Dispose() => _runner.Dispose();
+
+    /// <summary>Times one kind of step.</summary>
+    /// <param name="step">One of <see cref="Steps"/>.</param>
+    /// <returns>The median of several runs.</returns>
+    public StepMeasurement Measure(StepKind step)
     {
-        _runner?.Dispose();
-        _checkpoint.Dispose();
+        ArgumentNullException.ThrowIfNull(step);
+        (string phase, int sequences, int context, int tokensEach) = step;
+        double seconds = MedianSeconds(MakeBatch(sequences, context, tokensEach));
+        long tokens = (long)sequences * tokensEach;
+        long attended = sequences * ((long)tokensEach * (context + context + tokensEach + 1) / 2);   // pairs of query and key
+        long matrices = 2 * ((tokens * _shape.Layers * _shape.Linears.Sum(l => (long)l.Out * l.In)) + ((long)sequences * _shape.Vocabulary * _shape.Hidden));
+        long attention = 4 * attended * _shape.Layers * _shape.Heads * _shape.HeadDim;
+        long cacheBytes = sequences * (long)(context + tokensEach) * _cacheBytesPerToken;
+        return new StepMeasurement(phase, sequences, context, (int)tokens, seconds, _runner.WeightBytes, cacheBytes, matrices + attention);
     }
 
     private static int BlocksFor(int length) => (length + BlockSize - 1) / BlockSize;
 
     /// <summary>Sorts combinations into those that fit and those that do not; returns the blocks that the largest takes.</summary>
-    private int ChooseDecodes(long bytesPerBlock, long available)
+    private int ChooseSteps(long bytesPerBlock, long available)
     {
         int blocks = Math.Max(1, BlocksFor(_options.PromptTokens));
+        if (_options.PromptTokens > 0)
+        {
+            _steps.Add(new StepKind("prefill", Sequences: 1, Context: 0, _options.PromptTokens));
+        }
+
         foreach (int context in _options.Contexts)
         {
             foreach (int sequences in _options.Batches)
@@ -184,7 +198,7 @@ public sealed class ModelBenchmark : IDisposable
                 }
                 else
                 {
-                    _decodes.Add((sequences, context));
+                    _steps.Add(new StepKind("decode", sequences, context, TokensEach: 1));
                     blocks = Math.Max(blocks, (int)wanted);
                 }
             }
@@ -222,18 +236,6 @@ public sealed class ModelBenchmark : IDisposable
                 }
             }
         });
-    }
-
-    private StepMeasurement Measure(string phase, int sequences, int context, int tokensEach)
-    {
-        StepBatch batch = MakeBatch(sequences, context, tokensEach);
-        double seconds = MedianSeconds(batch);
-        long tokens = (long)sequences * tokensEach;
-        long attended = sequences * ((long)tokensEach * (context + context + tokensEach + 1) / 2);   // pairs of query and key
-        long matrices = 2 * ((tokens * _shape.Layers * _shape.Linears.Sum(l => (long)l.Out * l.In)) + ((long)sequences * _shape.Vocabulary * _shape.Hidden));
-        long attention = 4 * attended * _shape.Layers * _shape.Heads * _shape.HeadDim;
-        long cacheBytes = sequences * (long)(context + tokensEach) * _cacheBytesPerToken;
-        return new StepMeasurement(phase, sequences, context, (int)tokens, seconds, _runner.WeightBytes, cacheBytes, matrices + attention);
     }
 
     /// <summary>A step of several sequences, each with its blocks one behind another, as a prompt gets them.</summary>
