@@ -38,8 +38,7 @@ public sealed unsafe class CodegenTests
         (CpuFeatures.Avx512Vnni && !CpuFeatures.Avx512).ShouldBeFalse();
         (CpuFeatures.Avx512Bf16 && !CpuFeatures.Avx512).ShouldBeFalse();
         // Under an emulator /proc/cpuinfo is still the host's.
-        bool emulated = Environment.GetEnvironmentVariable("OCTAVO_EMULATED") == "1";
-        if (OperatingSystem.IsLinux() && X86Base.IsSupported && !emulated)
+        if (OperatingSystem.IsLinux() && X86Base.IsSupported && !TestRunner.Emulated)
         {
             string flags = File.ReadLines("/proc/cpuinfo").First(l => l.StartsWith("flags", StringComparison.Ordinal)) + " ";
             CpuFeatures.Avx512Vnni.ShouldBe(CpuFeatures.Avx512 && flags.Contains(" avx512_vnni "));

@@ -37,6 +37,12 @@ internal sealed class TestRunner : IDisposable
         });
     }
 
+    /// <summary>
+    /// Whether an emulator carries us out (.ci/run says so). The runtime's own vector code does not survive there, so what
+    /// is tested is what we generate.
+    /// </summary>
+    public static bool Emulated => Environment.GetEnvironmentVariable("OCTAVO_EMULATED") == "1";
+
     /// <summary>The instruction sets that this machine, and OCTAVO_ISA, allow.</summary>
     public static IEnumerable<InstructionSet> InstructionSets =>
         Enum.GetValues<InstructionSet>().Where(i => i <= ProcessorFeatures.Selected && ProcessorFeatures.Has(i));
