@@ -3,22 +3,26 @@ using Octavo.Engine.Workloads;
 
 namespace Octavo.Cli;
 
-/// <summary>Learns how long a model's steps take on this machine: the probe, then a few seconds of mixed load.</summary>
+/// <summary>Learns how long a model's steps take on this machine.</summary>
 internal static class Calibration
 {
-    /// <summary>The coefficients that the step-time model has learned.</summary>
-    public static IReadOnlyList<double> Run(LoadedModel model, Workload like)
-    {
-        using LlmEngine engine = model.MakeEngine(Options(model, BatchingMode.Adaptive, new BatchingTargets(), 128, Math.Min(512, model.MaxNumBatchedTokens)));
-        engine.Probe();
-        Workload full = like with { Arrivals = ArrivalProcess.Saturating, Requests = 48, Turns = 1, Trace = null, Seed = like.Seed + 1, MaxLength = Math.Min(512, model.MaxModelLen) };
-        LoadRunner.Run(engine, full.Make(), model.VocabSize, TimeProvider.System);
-        for (int running = 1; running <= 8; running *= 2)
-        {
-            Workload few = full with { Requests = running, Output = new UniformLength(48, 48), Seed = running };
-            LoadRunner.Run(engine, few.Make(), model.VocabSize, TimeProvider.System);
-        }
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
 
+    /// <summary>The coefficients that the step-time model has learned.</summary>
+    public static IReadOnlyList<double> Run(LoadedModel model)
+    {
+        using LlmEngine engine = model.MakeEngine(Options(model, BatchingMode.Adaptive, new BatchingTargets(), 128, model.MaxNumBatchedTokens));
+        engine.Probe(Limit);
+        // What the engine does beside the model, sampling above all, shows only under a load; a short one, so that what the
+        // probe told apart stays known.
+        var load = new Workload
+        {
+            Arrivals = ArrivalProcess.Saturating,
+            Requests = 32,
+            MaxLength = Math.Min(512, model.MaxModelLen),
+            Output = new UniformLength(16, 64),
+        };
+        LoadRunner.Run(engine, load.Make(), model.VocabSize, TimeProvider.System);
         return engine.StepTimeCoefficients;
     }
 

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Octavo.Cli.Scenarios;
 using Octavo.Engine;
 using Octavo.Engine.Simulation;
 using Octavo.Engine.Workloads;
@@ -10,6 +11,8 @@ namespace Octavo.Cli;
 /// <summary><c>octavo simulate</c>: what replicas of an engine would do under a load, on a virtual clock.</summary>
 internal sealed class SimulateCommand
 {
+    private static readonly TimeSpan DefaultFirstToken = TimeSpan.FromSeconds(2);
+
     private readonly LoadArguments _load = new();
     private readonly Option<int?> _replicas = OptionKinds.Integer("--replicas", "Engines that share the load. [default: 1]");
     private readonly Option<Routing> _routing = OptionKinds.Choice(
@@ -25,7 +28,11 @@ internal sealed class SimulateCommand
 
     private readonly Option<bool> _check = OptionKinds.Switch("--check", "Also run the load on the model, in real time, and print how far the simulation was off.");
     private readonly Option<bool> _scenarios = OptionKinds.Switch(
-        "--scenarios", "Instead of one load, simulate six, each with adaptive batching and with every fixed setting of a grid.");
+        "--scenarios", "Instead of one load, simulate six, each with adaptive batching and with every fixed setting of a grid; with --check, also run the best of them.");
+
+    private readonly Option<TimeSpan?> _seconds = OptionKinds.Duration("--seconds", "With --scenarios: how long requests come in each. [default: 60s]");
+    private readonly Option<int?> _rounds = OptionKinds.Integer("--rounds", "With --scenarios --check: how often each is run; medians are shown. [default: 1]");
+    private readonly Option<string?> _chart = OptionKinds.Text("--chart", "FILE", "With --scenarios: also draws the result into this SVG file.");
 
     /// <summary>Makes the command.</summary>
     public static Command Make()
@@ -33,7 +40,7 @@ internal sealed class SimulateCommand
         var it = new SimulateCommand();
         var command = new Command("simulate", "Simulate a load: the engine's own scheduler and policies on a virtual clock, with step times of this machine.");
         it._load.AddTo(command);
-        foreach (Option option in (Option[])[it._replicas, it._routing, it._batching, it._maxNumSeqs, it._maxNumBatchedTokens, it._stepTime, it._check, it._scenarios])
+        foreach (Option option in (Option[])[it._replicas, it._routing, it._batching, it._maxNumSeqs, it._maxNumBatchedTokens, it._stepTime, it._check, it._scenarios, it._seconds, it._rounds, it._chart])
         {
             command.Add(option);
         }
@@ -55,7 +62,7 @@ internal sealed class SimulateCommand
         Workload workload = _load.Workload(result, model?.MaxModelLen ?? 4096);
         BatchingTargets targets = _load.Targets(result);
         BenchOutput.Progress("measuring steps");
-        stepTime ??= Calibration.Run(model!, workload);
+        stepTime ??= Calibration.Run(model!);
         BenchOutput.Progress(string.Empty);
         var options = new SimulationOptions
         {
@@ -73,8 +80,7 @@ internal sealed class SimulateCommand
         Terminal.Out.WriteLine("step time  " + string.Join(',', stepTime.Select(c => c.ToString("G5", CultureInfo.InvariantCulture))));
         if (result.GetValue(_scenarios))
         {
-            ScenarioGrid.Write(console, options, workload.MaxLength);
-            Terminal.Out.Flush();
+            RunScenarios(result, console, options, workload.MaxLength, check ? model : null);
             return ExitCode.Success;
         }
 
@@ -90,6 +96,40 @@ internal sealed class SimulateCommand
         console.Write(table);
         Terminal.Out.Flush();
         return ExitCode.Success;
+    }
+
+    private void RunScenarios(ParseResult result, IAnsiConsole console, SimulationOptions options, int maxLength, LoadedModel? model)
+    {
+        double seconds = (result.GetValue(_seconds) ?? TimeSpan.FromSeconds(60)).TotalSeconds;
+        int rounds = result.GetValue(_rounds) ?? 1;
+        if (seconds is not (>= 1 and <= 3600) || rounds is < 1 or > 100)
+        {
+            throw new UsageException("--seconds must be between 1 and 3600, --rounds between 1 and 100");
+        }
+
+        TimeSpan first = options.Targets.FirstToken ?? DefaultFirstToken;
+        options = options with { Targets = options.Targets with { FirstToken = first } };
+        string targets = string.Create(
+            CultureInfo.InvariantCulture, $"{options.Targets.InterToken.TotalMilliseconds} ms between tokens (p95), {first.TotalSeconds} s to the first");
+        var runs = new ScenarioRuns(options, Scenario.All(options, maxLength, seconds));
+        List<(string Title, IReadOnlyList<ScenarioResult> Results)> parts = [("simulated: " + targets, runs.Simulate())];
+        if (model is not null)
+        {
+            parts.Add(("measured: " + targets, runs.Measure(model, parts[0].Results, rounds)));
+        }
+
+        BenchOutput.Progress(string.Empty);
+        foreach ((string title, IReadOnlyList<ScenarioResult> results) in parts)
+        {
+            console.Write(ScenarioTable.Make(title, results));
+        }
+
+        if (result.GetValue(_chart) is { } path)
+        {
+            File.WriteAllText(path, ScenarioChart.Draw(parts));
+        }
+
+        Terminal.Out.Flush();
     }
 
     private static void Check(Table table, LoadedModel model, IReadOnlyList<WorkloadRequest> requests, SimulationOptions options, LoadFigures simulated)

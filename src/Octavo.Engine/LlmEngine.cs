@@ -182,14 +182,15 @@ public sealed class LlmEngine : IDisposable
     /// Times a few steps, so that the step-time model knows this machine from the first request on. Takes about a second at
     /// most, far less with a small model; only before the first request.
     /// </summary>
-    public void Probe()
+    /// <param name="limit">How long; null takes a second. With more time it tells long contexts from short ones better.</param>
+    public void Probe(TimeSpan? limit = null)
     {
         if (_arrivals > 0)
         {
             throw new InvalidOperationException("the probe would overwrite the cache of requests");
         }
 
-        StepProbe.Run(_runner, _batching.Model, _options.MaxModelLen, _time, ProbeLimit);
+        StepProbe.Run(_runner, _batching.Model, _options.MaxModelLen, _time, limit ?? ProbeLimit);
     }
 
     /// <summary>Plans, runs, samples and emits one step; false where nothing was to be done.</summary>

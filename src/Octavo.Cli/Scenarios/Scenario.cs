@@ -1,0 +1,102 @@
+using Octavo.Engine;
+using Octavo.Engine.Simulation;
+using Octavo.Engine.Workloads;
+
+namespace Octavo.Cli.Scenarios;
+
+/// <summary>How a load is batched: adaptively, or with two fixed limits.</summary>
+/// <param name="Batching">The policy.</param>
+/// <param name="Seqs">Most requests in a step.</param>
+/// <param name="Tokens">Most tokens in a step.</param>
+internal readonly record struct BatchSetting(BatchingMode Batching, int Seqs, int Tokens)
+{
+    /// <summary>Adaptive, bounded only by vLLM's default limits.</summary>
+    public static readonly BatchSetting Adaptive = Defaults with { Batching = BatchingMode.Adaptive };
+
+    /// <summary>Fixed at vLLM's default limits on a processor.</summary>
+    public static BatchSetting Defaults => new(BatchingMode.Fixed, 128, 2048);
+
+    /// <summary>Every fixed setting of the grid.</summary>
+    public static IReadOnlyList<BatchSetting> Grid { get; } =
+        [.. from seqs in new[] { 4, 8, 16, 32, 64, 128 } from tokens in new[] { 64, 128, 256, 512, 1024, 2048 } where tokens >= seqs select new BatchSetting(BatchingMode.Fixed, seqs, tokens)];
+
+    /// <inheritdoc/>
+    public override string ToString() => Batching == BatchingMode.Adaptive ? "adaptive" : $"{Seqs}, {Tokens}";
+}
+
+/// <summary>One of six loads, in multiples of what this machine gets through.</summary>
+/// <param name="Name">What it is called.</param>
+/// <param name="Requests">Its requests.</param>
+internal sealed record Scenario(string Name, IReadOnlyList<WorkloadRequest> Requests)
+{
+    private const int Seed = 7;
+
+    /// <summary>All six.</summary>
+    /// <param name="options">The machine, and the engine's limits.</param>
+    /// <param name="maxLength">The longest sequence.</param>
+    /// <param name="seconds">How long requests come.</param>
+    public static IReadOnlyList<Scenario> All(SimulationOptions options, int maxLength, double seconds)
+    {
+        var usual = new Workload
+        {
+            MaxLength = maxLength,
+            Seed = Seed,
+            Prompt = new LogNormalLength(161, 1, maxLength / 2),
+            Output = new LogNormalLength(120, 0.8, maxLength / 4),
+        };
+        double rate = SustainableRate(usual, options);
+        return
+        [
+            Make("light", usual with { Rate = 0.2 * rate }, 0.2),
+            Make("moderate", usual with { Rate = 0.6 * rate }, 0.6),
+            Make("saturating", usual with { Rate = 1.5 * rate }, 1.5),
+            Make("bursts of 10 times", usual with { Arrivals = ArrivalProcess.OnOff, Rate = 0.2 * rate, PeakRate = 2 * rate, Period = seconds / 3 }, 1.1),
+            Make("ramp", usual with { Arrivals = ArrivalProcess.Ramp, Rate = 0.1 * rate, PeakRate = 1.5 * rate }, 1.4 / Math.Log(15)),
+            Make("mixed long prompts", usual with { Rate = 0.5 * rate, LongPart = 0.1, LongPrompt = new UniformLength(maxLength / 2, maxLength / 2) }, 0.5),
+        ];
+
+        // A ramp grows with the number of requests, so its mean gap is that of a logarithm.
+        Scenario Make(string name, Workload load, double meanRate) =>
+            new(name, (load with { Requests = Math.Max(1, (int)(meanRate * rate * seconds)) }).Make());
+    }
+
+    // What vLLM's defaults get through when all requests are there at once.
+    private static double SustainableRate(Workload usual, SimulationOptions options)
+    {
+        Workload all = usual with { Arrivals = ArrivalProcess.Saturating, Requests = 400 };
+        IReadOnlyList<RequestRecord> records = Simulator.Run(all.Make(), With(options, BatchSetting.Defaults));
+        return records.Count / records.Max(r => r.End);
+    }
+
+    /// <summary>The same simulation with another setting.</summary>
+    public static SimulationOptions With(SimulationOptions options, BatchSetting setting) =>
+        options with { Batching = setting.Batching, MaxNumSeqs = setting.Seqs, MaxNumBatchedTokens = setting.Tokens };
+}
+
+/// <summary>What each setting reached under one scenario.</summary>
+/// <param name="Scenario">Its name.</param>
+/// <param name="Goodput">Requests a second that met both targets.</param>
+internal sealed record ScenarioResult(string Scenario, IReadOnlyDictionary<BatchSetting, double> Goodput)
+{
+    private const double Least = 1e-9;
+
+    /// <summary>What adaptive batching reached.</summary>
+    public double Adaptive => Goodput[BatchSetting.Adaptive];
+
+    /// <summary>Fixed settings, the best first.</summary>
+    public IEnumerable<BatchSetting> BestFixed => Goodput.Keys.Where(s => s.Batching == BatchingMode.Fixed).OrderByDescending(s => Goodput[s]).ThenBy(s => s.Tokens);
+
+    /// <summary>What the best fixed setting reached.</summary>
+    public double Best => Math.Max(Least, Goodput[BestFixed.First()]);
+
+    /// <summary>What a setting reached, over the best fixed one.</summary>
+    public double Relative(BatchSetting setting) => Goodput[setting] / Best;
+
+    /// <summary>The fixed setting that is best over all scenarios, each relative to its best fixed one.</summary>
+    /// <param name="all">The scenarios; only settings that ran under each of them count.</param>
+    public static BatchSetting BestSingle(IReadOnlyCollection<ScenarioResult> all) =>
+        all.First().BestFixed.Where(s => all.All(r => r.Goodput.ContainsKey(s))).MaxBy(s => Mean(all, s));
+
+    /// <summary>A setting's mean over all scenarios, each relative to its best fixed setting.</summary>
+    public static double Mean(IReadOnlyCollection<ScenarioResult> all, BatchSetting setting) => all.Average(r => r.Relative(setting));
+}

@@ -1,0 +1,67 @@
+using Octavo.Engine;
+using Octavo.Engine.Simulation;
+using Octavo.Engine.Workloads;
+
+namespace Octavo.Cli.Scenarios;
+
+/// <summary>Six loads, each with adaptive batching and with fixed limits: all of a grid in the simulator, the best of them in real runs.</summary>
+/// <param name="options">The machine, the targets and the engine's limits.</param>
+/// <param name="scenarios">The loads.</param>
+internal sealed class ScenarioRuns(SimulationOptions options, IReadOnlyList<Scenario> scenarios)
+{
+    private const int BestOfEach = 3;
+
+    /// <summary>Simulates every setting under every scenario.</summary>
+    public IReadOnlyList<ScenarioResult> Simulate() => [.. scenarios.Select(scenario =>
+    {
+        BenchOutput.Progress("simulating " + scenario.Name);
+        return new ScenarioResult(scenario.Name, BatchSetting.Grid.Append(BatchSetting.Adaptive).AsParallel().ToDictionary(
+            setting => setting, setting => Goodput(Simulator.Run(scenario.Requests, Scenario.With(options, setting)))));
+    })];
+
+    /// <summary>
+    /// Runs, one after another in real time: adaptive batching, the fixed settings that the simulator found best for the
+    /// scenario, vLLM's defaults, and the setting that the simulator found best over all.
+    /// </summary>
+    /// <param name="model">The model.</param>
+    /// <param name="simulated">What <see cref="Simulate"/> found.</param>
+    /// <param name="rounds">How often; medians count.</param>
+    public IReadOnlyList<ScenarioResult> Measure(LoadedModel model, IReadOnlyList<ScenarioResult> simulated, int rounds)
+    {
+        BatchSetting single = ScenarioResult.BestSingle([.. simulated]);
+        Dictionary<BatchSetting, List<double>>[] found = [.. simulated.Select(s => s.BestFixed.Take(BestOfEach)
+            .Concat([BatchSetting.Defaults, single, BatchSetting.Adaptive]).Distinct().ToDictionary(setting => setting, _ => new List<double>()))];
+        for (int round = 1; round <= rounds; round++)
+        {
+            for (int i = 0; i < scenarios.Count; i++)
+            {
+                foreach ((BatchSetting setting, List<double> goodputs) in found[i])
+                {
+                    BenchOutput.Progress($"round {round} of {rounds}: {scenarios[i].Name}, {setting}");
+                    goodputs.Add(Measure(model, scenarios[i], setting));
+                }
+            }
+        }
+
+        return [.. found.Select((f, i) => new ScenarioResult(scenarios[i].Name, f.ToDictionary(s => s.Key, s => Median(s.Value))))];
+    }
+
+    private double Measure(LoadedModel model, Scenario scenario, BatchSetting setting)
+    {
+        using LlmEngine engine = model.MakeEngine(Calibration.Options(model, setting.Batching, options.Targets, setting.Seqs, setting.Tokens));
+        if (setting.Batching == BatchingMode.Adaptive)
+        {
+            engine.Probe();
+        }
+
+        return Goodput(LoadRunner.Run(engine, scenario.Requests, model.VocabSize, TimeProvider.System));
+    }
+
+    private double Goodput(IReadOnlyList<RequestRecord> records) => LoadFigures.Of(records, options.Targets).Goodput;
+
+    private static double Median(List<double> values)
+    {
+        double[] sorted = [.. values.Order()];
+        return (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
+    }
+}
