@@ -64,4 +64,19 @@ public sealed class WorkloadTests
     [Fact]
     public void ParseTrace_BadLine_NamesIt() =>
         Should.Throw<FormatException>(() => WorkloadText.ParseTrace(["0,1,1", "1,x,1"])).Message.ShouldContain("line 2");
+
+    [Fact]
+    public void Run_BeyondItsLimit_CallsOffTheRest()
+    {
+        using var harness = new EngineHarness();
+        WorkloadRequest[] load = [new(0, 4, 3), new(0, 4, 50), new(90, 4, 3)];
+        harness.Runner.Observe = _ => harness.Clock.Advance(TimeSpan.FromSeconds(1));
+
+        IReadOnlyList<RequestRecord> records = LoadRunner.Run(harness.Engine, load, 60, harness.Clock, TestContext.Current.CancellationToken, TimeSpan.FromSeconds(10));
+
+        records.Select(r => (r.Failed, r.Tokens)).ShouldBe([(false, 3), (true, 11), (true, 0)]);
+        harness.Engine.HasWork.ShouldBeFalse();
+        var figures = LoadFigures.Of(records, new BatchingTargets { InterToken = TimeSpan.FromSeconds(2) });
+        (figures.Seconds, figures.Completed, figures.Failed, figures.Goodput).ShouldBe((11, 1, 2, 1 / 11.0));
+    }
 }

@@ -87,7 +87,7 @@ public sealed record LoadFigures
         ArgumentNullException.ThrowIfNull(records);
         RequestRecord[] ended = [.. records.Where(r => !r.Failed && !double.IsNaN(r.End))];
         double start = records.Count == 0 ? 0 : records.Min(r => r.Request.Arrival);
-        double seconds = Math.Max(1e-9, ended.Select(r => r.End).DefaultIfEmpty(start).Max() - start);
+        double seconds = Math.Max(1e-9, records.Select(r => r.End).Where(end => !double.IsNaN(end)).DefaultIfEmpty(start).Max() - start);
         List<float> gaps = [.. records.SelectMany(r => r.Gaps)];
         List<float> first = [.. ended.Select(r => (float)r.TimeToFirstToken)];
         int good = ended.Count(r => r.Meets(targets));
