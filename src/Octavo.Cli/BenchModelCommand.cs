@@ -51,7 +51,7 @@ internal sealed class BenchModelCommand
         MachineCeilings ceilings = Look(null, options.Threads);
         List<StepMeasurement> steps = [];
         BenchOutput.Progress($"making the model, shape {shape.Name}");
-        using var benchmark = new ModelBenchmark(shape, options, ModelPlan.AvailableMemory / 10 * 9);   // a tenth for everybody else
+        using var benchmark = new ModelBenchmark(shape, options, MachineMemory.Read().Free / 10 * 9);   // a tenth for everybody else
         double before = MachineCeilings.MeasureReadBandwidth(options.Threads);
         foreach (StepMeasurement step in benchmark.Measure(BenchOutput.Progress))
         {

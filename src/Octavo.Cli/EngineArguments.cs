@@ -77,7 +77,10 @@ internal sealed class EngineArguments
         "--block-size", "Tokens in a block of the key-value cache, a multiple of 16. [default: 16]");
 
     private readonly Option<long?> _kvCacheMemory = OptionKinds.Size(
-        "--kv-cache-memory", "Memory of the key-value cache: 512MiB, 4GiB, or bytes. [default: enough for --max-num-seqs, at most 4GiB and half of memory]");
+        "--kv-cache-memory", "Memory of the key-value cache: 512MiB, 4GiB, or bytes. [default: what --memory-fraction leaves]");
+
+    private readonly Option<float?> _memoryFraction = OptionKinds.Number(
+        "--memory-fraction", "Part of the memory free at start, within a container's limits, that weights and cache share. The cache takes no more than --max-num-seqs can use. [default: 0.8]");
 
     private readonly Option<bool> _noPrefixCaching = OptionKinds.Switch(
         "--no-enable-prefix-caching", "Compute every prompt in full. Otherwise requests share the cache of common beginnings.");
@@ -121,7 +124,7 @@ internal sealed class EngineArguments
         Option[] all =
         [
             _dtype, _kvCacheDtype, _quantization, _quantizeHead, _maxModelLen, _maxNumSeqs, _maxNumBatchedTokens,
-            _batching, _targetItl, _targetTtft, _targetPercentile, _blockSize, _kvCacheMemory,
+            _batching, _targetItl, _targetTtft, _targetPercentile, _blockSize, _kvCacheMemory, _memoryFraction,
             _noPrefixCaching, _seed, _threads, _skipTokenizerInit, _generationConfig, _maxLogprobs,
         ];
         foreach (Option option in all.Where(o => !except.Contains(o.Name)))
@@ -167,6 +170,7 @@ internal sealed class EngineArguments
             PriorityAgeing = result.GetValue(_priorityAgeing) ?? defaults.PriorityAgeing,
             BlockSize = result.GetValue(_blockSize) ?? defaults.BlockSize,
             KvCacheMemory = result.GetValue(_kvCacheMemory),
+            MemoryFraction = ToDouble(result.GetValue(_memoryFraction)),
             EnablePrefixCaching = !result.GetValue(_noPrefixCaching),
             Seed = Seed(result) ?? defaults.Seed,
             Threads = threads,
@@ -175,6 +179,9 @@ internal sealed class EngineArguments
             MaxLogprobs = maxLogprobs ?? defaults.MaxLogprobs,
         };
     }
+
+    // 0.9 as a double, not as the nearest float of it.
+    private static double? ToDouble(float? value) => value is { } number ? (double)(decimal)number : null;
 
     private static TimeSpan? Milliseconds(double? value) => value is { } number ? TimeSpan.FromMilliseconds(number) : null;
 
