@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 
 namespace Octavo.Cli;
 
@@ -73,6 +74,13 @@ internal sealed class EngineArguments
     private readonly Option<TimeSpan?> _priorityAgeing = OptionKinds.Duration(
         "--priority-ageing", "How much waiting makes up for one level of priority. [default: 30s]");
 
+    private readonly Option<string[]> _clientWeight = new("--client-weight")
+    {
+        Description = "Share of a client, told by its API key: one of weight 2 gets twice the turns of one of 1, the default. Repeat for several; a file for --settings keeps keys out of the list of processes.",
+        HelpName = "KEY=WEIGHT",
+        Arity = ArgumentArity.OneOrMore,        // one a time: a second word is MODEL
+    };
+
     private readonly Option<int?> _blockSize = OptionKinds.Integer(
         "--block-size", "Tokens in a block of the key-value cache, a multiple of 16. [default: 16]");
 
@@ -113,6 +121,7 @@ internal sealed class EngineArguments
         command.Add(_maxQueueWait);
         command.Add(_requestTimeout);
         command.Add(_priorityAgeing);
+        command.Add(_clientWeight);
         command.Add(_settings);
     }
 
@@ -157,7 +166,7 @@ internal sealed class EngineArguments
             MaxNumSeqs = result.GetValue(_maxNumSeqs) ?? file.MaxNumSeqs ?? defaults.MaxNumSeqs,
             MaxNumBatchedTokens = batchedTokens,
             Batching = result.GetResult(_batching) is null ? file.Batching ?? defaults.Batching : result.GetValue(_batching),
-            ClientWeights = file.ClientWeights ?? defaults.ClientWeights,
+            ClientWeights = ClientWeights(result, file.ClientWeights ?? defaults.ClientWeights),
             Targets = new BatchingTargets
             {
                 InterToken = result.GetValue(_targetItl) ?? Milliseconds(file.TargetItlMilliseconds) ?? defaults.Targets.InterToken,
@@ -178,6 +187,23 @@ internal sealed class EngineArguments
             GenerationConfig = result.GetValue(_generationConfig),
             MaxLogprobs = maxLogprobs ?? defaults.MaxLogprobs,
         };
+    }
+
+    private Dictionary<string, double> ClientWeights(ParseResult result, IReadOnlyDictionary<string, double> file)
+    {
+        var weights = new Dictionary<string, double>(file, StringComparer.Ordinal);
+        foreach (string word in result.GetValue(_clientWeight) ?? [])
+        {
+            int equals = word.LastIndexOf('=');         // a key may well end with one
+            if (equals < 1 || !double.TryParse(word.AsSpan(equals + 1), NumberStyles.Float, CultureInfo.InvariantCulture, out double weight) || weight is not (> 0 and < 1e6))
+            {
+                throw new UsageException($"--client-weight takes KEY=WEIGHT with a weight above 0; it is '{word}'");
+            }
+
+            weights[word[..equals]] = weight;
+        }
+
+        return weights;
     }
 
     // 0.9 as a double, not as the nearest float of it.

@@ -66,6 +66,19 @@ public sealed class TunerTests : IDisposable
     }
 
     [Fact]
+    public void Run_NoiseHidesWhichIsBetter_RunsThemAgain()
+    {
+        var random = new Random(4);
+        TuneResult noisy = Tune(60, trial => Figures(100 * (1 + (0.4 * (random.NextDouble() - 0.5)))));
+        TuneResult quiet = Tune(60, trial => Figures(100 * (1 + (0.02 * (random.NextDouble() - 0.5)))));
+
+        noisy.Confirmation!.Best.Runs.Count.ShouldBeInRange(TunePlan.Rounds + 1, TunePlan.MostRounds);
+        quiet.Confirmation!.Best.Runs.Count.ShouldBe(TunePlan.Rounds);
+        quiet.Confirmation.Holds.ShouldBeTrue();
+        quiet.Confirmation.IsBetter.ShouldBeFalse();
+    }
+
+    [Fact]
     public void Run_Stopped_GoesOnWhereItStopped()
     {
         string path = Path.Combine(_folder, "settings.json.state");

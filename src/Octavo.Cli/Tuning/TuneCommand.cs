@@ -88,7 +88,7 @@ internal sealed class TuneCommand
         }
 
         // Each round draws other requests, the same for all settings; a trace is what it is.
-        IEnumerable<WorkloadRequest> requests = (workload with { Requests = trial.Requests, Seed = workload.Seed + trial.Round + (trial.Stage == "confirm" ? TunePlan.Rounds : 0) })
+        IEnumerable<WorkloadRequest> requests = (workload with { Requests = trial.Requests, Seed = workload.Seed + trial.Round + (trial.Stage == TuneTrial.Confirm ? TunePlan.Rounds : 0) })
             .Make().Take(trial.Requests).Select(r => trial.AtOnce ? r with { Arrival = 0 } : r);
         IReadOnlyList<RequestRecord> records = LoadRunner.Run(
             engine, [.. requests], model.VocabSize, TimeProvider.System, cancellation, TimeSpan.FromSeconds(trial.Limit));

@@ -13,6 +13,7 @@ internal sealed class TunePlan
     public const int Finalists = 3;
     public const int MostFinalists = Finalists + 2;         // vLLM's defaults and adaptive batching beside them
     public const int Rounds = 5;
+    public const int MostRounds = 15;       // of the confirmation, while noise hides which is better
     public const int LeastRequests = 16;    // of a run, where the load has so many
     public const int Compared = 2;          // in the confirmation: the best and the next
 
@@ -72,11 +73,11 @@ internal sealed class TunePlan
 
     /// <summary>A run of a finalist.</summary>
     public TuneTrial Final(int round, TuneSetting setting, double secondsPerRequest) =>
-        Trial("final", round, setting, FinalPart * Budget / FinalRuns, secondsPerRequest);
+        Trial(TuneTrial.Final, round, setting, FinalPart * Budget / FinalRuns, secondsPerRequest);
 
     /// <summary>A run of the two best against each other.</summary>
     public TuneTrial Confirm(int round, TuneSetting setting, double secondsPerRequest) =>
-        Trial("confirm", round, setting, FinalPart * Budget / FinalRuns, secondsPerRequest);
+        Trial(TuneTrial.Confirm, round, setting, FinalPart * Budget / FinalRuns, secondsPerRequest);
 
     /// <summary>Seconds that everything takes.</summary>
     public double TotalSeconds(int settings, double secondsPerRequest)

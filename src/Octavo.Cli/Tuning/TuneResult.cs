@@ -52,6 +52,9 @@ internal sealed record Confirmation(Measured Best, Measured Next)
     /// <summary>True where the best was better beyond noise.</summary>
     public bool IsBetter => Lead.Mean - Lead.HalfWidth > 0;
 
+    /// <summary>True where more runs would say nothing that matters: one is better beyond noise, or noise is less than what counts as alike.</summary>
+    public bool IsDecided => Math.Abs(Lead.Mean) > Lead.HalfWidth || Lead.HalfWidth <= Measured.Alike;
+
     /// <summary>True unless the next was better beyond noise, and by more than what counts as alike.</summary>
     public bool Holds => Lead.Mean >= -Math.Max(Lead.HalfWidth, Measured.Alike);
 }

@@ -24,10 +24,17 @@ internal sealed record TuneTrial(string Stage, int Round, TuneSetting Setting, i
     /// <summary>The stage that finds out how fast the machine is.</summary>
     public const string WarmUp = "warm-up";
 
+    /// <summary>The stage of those that the search left.</summary>
+    public const string Final = "final";
+
+    /// <summary>The stage of the best setting against the next.</summary>
+    public const string Confirm = "confirm";
+
     private const double Patience = 2;
+    private const double PatienceForFinalists = 3;       // their speed is known, so that a longer run is the machine's fault
 
     /// <summary>When a run is called off, in seconds.</summary>
-    public double Limit => Stage == WarmUp ? Seconds : Patience * Seconds;
+    public double Limit => Seconds * Stage switch { WarmUp => 1, Confirm or Final => PatienceForFinalists, _ => Patience };
 
     /// <summary>True where all requests come at once, whatever the load says.</summary>
     public bool AtOnce => Stage == WarmUp;

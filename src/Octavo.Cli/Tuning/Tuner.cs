@@ -13,6 +13,7 @@ namespace Octavo.Cli.Tuning;
 internal sealed class Tuner(TunePlan plan, TuneState state, Func<TuneTrial, LoadFigures> measure, IProgress<BenchProgress> progress, Action<string>? say = null)
 {
     private const double MuchLonger = 1.5;
+    private const double Overtime = 1.5;
 
     private readonly Dictionary<TuneSetting, Measured> _searched = [];
     private double _secondsPerRequest;
@@ -24,6 +25,11 @@ internal sealed class Tuner(TunePlan plan, TuneState state, Func<TuneTrial, Load
     public TuneResult Run()
     {
         _left = plan.Budget;
+        if (state.Find(plan.WarmUp) is not null)
+        {
+            measure(plan.WarmUp);       // this process is cold all the same
+        }
+
         LoadFigures warm = Run(plan.WarmUp);
         _secondsPerRequest = warm.TokensPerSecond > 0 ? plan.MeanOutput / warm.TokensPerSecond : plan.WarmUp.Seconds;
         IReadOnlyList<TuneSetting> settings = plan.Settings(_secondsPerRequest);
@@ -75,8 +81,7 @@ internal sealed class Tuner(TunePlan plan, TuneState state, Func<TuneTrial, Load
         TuneSetting best = ranked[0].Setting;
         if (ranked.Count > 1)
         {
-            IReadOnlyList<Measured> two = InTurn([best, ranked[1].Setting], plan.Confirm);
-            confirmation = new Confirmation(two[0], two[1]);
+            confirmation = Confirm(best, ranked[1].Setting);
             best = confirmation.Holds ? best : ranked[1].Setting;
         }
 
@@ -84,11 +89,29 @@ internal sealed class Tuner(TunePlan plan, TuneState state, Func<TuneTrial, Load
         return new TuneResult(others, [.. ranked, .. final.Where(m => m.Setting.Batching == BatchingMode.Adaptive)], best, confirmation, _measurements);
     }
 
+    private Confirmation Confirm(TuneSetting best, TuneSetting next)
+    {
+        Confirmation confirmation = Run(TunePlan.Rounds);
+        for (int rounds = TunePlan.Rounds + 1; rounds <= TunePlan.MostRounds && !confirmation.IsDecided && _done < Overtime * plan.Budget; rounds++)
+        {
+            confirmation = Run(rounds);
+        }
+
+        return confirmation;
+
+        // Those that have been run are known.
+        Confirmation Run(int rounds)
+        {
+            IReadOnlyList<Measured> two = InTurn([best, next], plan.Confirm, rounds);
+            return new Confirmation(two[0], two[1]);
+        }
+    }
+
     // Every other round goes backwards, so that none always runs behind the same one.
-    private IReadOnlyList<Measured> InTurn(IReadOnlyList<TuneSetting> settings, Func<int, TuneSetting, double, TuneTrial> trial)
+    private IReadOnlyList<Measured> InTurn(IReadOnlyList<TuneSetting> settings, Func<int, TuneSetting, double, TuneTrial> trial, int rounds = TunePlan.Rounds)
     {
         var runs = settings.ToDictionary(s => s, _ => new List<LoadFigures>());
-        for (int round = 0; round < TunePlan.Rounds; round++)
+        for (int round = 0; round < rounds; round++)
         {
             foreach (TuneSetting setting in round % 2 == 0 ? settings : settings.Reverse())
             {

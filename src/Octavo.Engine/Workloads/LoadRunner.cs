@@ -56,7 +56,11 @@ public static class LoadRunner
         {
             if (double.IsNaN(records[i].End))
             {
-                engine.Abort(IdOf(i));
+                engine.Abort(IdOf(i));       // which tells the record, where the request was in the engine
+            }
+
+            if (double.IsNaN(records[i].End))
+            {
                 records[i].Finish(now, failed: true);
             }
         }
