@@ -40,10 +40,20 @@ public sealed class WorkloadTests
     [Fact]
     public void Make_Conversations_BeginWithWhatWasSaid()
     {
-        IReadOnlyList<WorkloadRequest> turns = new Workload { Requests = 3, Turns = 3, ThinkTime = 5 }.Make();
-        turns.Select(t => t.Arrival).ShouldBe([0, 5, 10]);
-        turns[2].PrefixTokens.ShouldBe(turns[1].PromptTokens);
-        turns[2].MakePrompt(1000)[..turns[1].PrefixTokens].ShouldBe(turns[1].MakePrompt(1000)[..turns[1].PrefixTokens]);
+        var workload = new Workload { Requests = 6, Turns = 3, ThinkTime = 5, Rate = 1000, Prompt = new UniformLength(10, 30), Output = new UniformLength(5, 9), Prefixes = 1, PrefixTokens = 12 };
+        foreach (WorkloadRequest[] turns in workload.Make().GroupBy(r => r.Conversation).Select(g => g.ToArray()))
+        {
+            turns.Select(t => t.Arrival - turns[0].Arrival).ShouldBe([0, 5, 10]);
+            for (int i = 1; i < turns.Length; i++)
+            {
+                (turns[i].PromptTokens - turns[i - 1].PromptTokens - turns[i - 1].OutputTokens).ShouldBeInRange(10, 30);
+                turns[i].MakePrompt(1000)[..turns[i - 1].PromptTokens].ShouldBe(turns[i - 1].MakePrompt(1000));
+            }
+        }
+
+        int[][] first = [.. workload.Make().Take(2).Select(r => r.MakePrompt(1000))];
+        first[0][..12].ShouldBe(first[1][..12]);
+        first[0][12..20].ShouldNotBe(first[1][12..20]);
     }
 
     [Fact]
