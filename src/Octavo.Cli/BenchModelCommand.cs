@@ -65,8 +65,7 @@ internal sealed class BenchModelCommand
         List<StepMeasurement>[] found = [.. schemes.Select(_ => new List<StepMeasurement>())];
         try
         {
-            // A tenth for everybody else.
-            long memory = (ModelPlan.AvailableMemory / 10 * 9) - (RandomModel.ParameterCount(shape) * sizeof(ushort));
+            long memory = MachineMemory.Read().Free / 10 * 9;      // a tenth for everybody else
             foreach (ModelBenchmarkOptions each in options)
             {
                 benchmarks.Add(new ModelBenchmark(shape, checkpoint, each, memory - benchmarks.Sum(b => b.MemoryBytes)));

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 
 namespace Octavo.Cli;
 
@@ -68,11 +69,21 @@ internal sealed class EngineArguments
     private readonly Option<TimeSpan?> _priorityAgeing = OptionKinds.Duration(
         "--priority-ageing", "How much waiting makes up for one level of priority. [default: 30s]");
 
+    private readonly Option<string[]> _clientWeight = new("--client-weight")
+    {
+        Description = "Share of a client, told by its API key: one of weight 2 gets twice the turns of one of 1, the default. Repeat for several; a file for --settings keeps keys out of the list of processes.",
+        HelpName = "KEY=WEIGHT",
+        Arity = ArgumentArity.OneOrMore,        // one a time: a second word is MODEL
+    };
+
     private readonly Option<int?> _blockSize = OptionKinds.Integer(
         "--block-size", "Tokens in a block of the key-value cache, a multiple of 16. [default: 16]");
 
     private readonly Option<long?> _kvCacheMemory = OptionKinds.Size(
-        "--kv-cache-memory", "Memory of the key-value cache: 512MiB, 4GiB, or bytes. [default: enough for --max-num-seqs, at most 4GiB and half of memory]");
+        "--kv-cache-memory", "Memory of the key-value cache: 512MiB, 4GiB, or bytes. [default: what --memory-fraction leaves]");
+
+    private readonly Option<float?> _memoryFraction = OptionKinds.Number(
+        "--memory-fraction", "Part of the memory free at start, within a container's limits, that weights and cache share. The cache takes no more than --max-num-seqs can use. [default: 0.8]");
 
     private readonly Option<bool> _noPrefixCaching = OptionKinds.Switch(
         "--no-enable-prefix-caching", "Compute every prompt in full. Otherwise requests share the cache of common beginnings.");
@@ -105,6 +116,7 @@ internal sealed class EngineArguments
         command.Add(_maxQueueWait);
         command.Add(_requestTimeout);
         command.Add(_priorityAgeing);
+        command.Add(_clientWeight);
         command.Add(_settings);
     }
 
@@ -116,7 +128,7 @@ internal sealed class EngineArguments
         Option[] all =
         [
             _dtype, _kvCacheDtype, _quantization, _quantizeHead, _maxModelLen, _maxNumSeqs, _maxNumBatchedTokens,
-            _batching, _targetItl, _targetTtft, _targetPercentile, _blockSize, _kvCacheMemory,
+            _batching, _targetItl, _targetTtft, _targetPercentile, _blockSize, _kvCacheMemory, _memoryFraction,
             _noPrefixCaching, _seed, _threads, _skipTokenizerInit, _generationConfig, _maxLogprobs,
         ];
         foreach (Option option in all.Where(o => !except.Contains(o.Name)))
@@ -157,7 +169,7 @@ internal sealed class EngineArguments
             MaxNumSeqs = result.GetValue(_maxNumSeqs) ?? file.MaxNumSeqs ?? defaults.MaxNumSeqs,
             MaxNumBatchedTokens = batchedTokens,
             Batching = result.GetResult(_batching) is null ? file.Batching ?? defaults.Batching : result.GetValue(_batching),
-            ClientWeights = file.ClientWeights ?? defaults.ClientWeights,
+            ClientWeights = ClientWeights(result, file.ClientWeights ?? defaults.ClientWeights),
             Targets = new BatchingTargets
             {
                 InterToken = result.GetValue(_targetItl) ?? Milliseconds(file.TargetItlMilliseconds) ?? defaults.Targets.InterToken,
@@ -170,6 +182,7 @@ internal sealed class EngineArguments
             PriorityAgeing = result.GetValue(_priorityAgeing) ?? defaults.PriorityAgeing,
             BlockSize = result.GetValue(_blockSize) ?? defaults.BlockSize,
             KvCacheMemory = result.GetValue(_kvCacheMemory),
+            MemoryFraction = ToDouble(result.GetValue(_memoryFraction)),
             EnablePrefixCaching = !result.GetValue(_noPrefixCaching),
             Seed = Seed(result) ?? defaults.Seed,
             Threads = threads,
@@ -178,6 +191,26 @@ internal sealed class EngineArguments
             MaxLogprobs = maxLogprobs ?? defaults.MaxLogprobs,
         };
     }
+
+    private Dictionary<string, double> ClientWeights(ParseResult result, IReadOnlyDictionary<string, double> file)
+    {
+        var weights = new Dictionary<string, double>(file, StringComparer.Ordinal);
+        foreach (string word in result.GetValue(_clientWeight) ?? [])
+        {
+            int equals = word.LastIndexOf('=');         // a key may well end with one
+            if (equals < 1 || !double.TryParse(word.AsSpan(equals + 1), NumberStyles.Float, CultureInfo.InvariantCulture, out double weight) || weight is not (> 0 and < 1e6))
+            {
+                throw new UsageException($"--client-weight takes KEY=WEIGHT with a weight above 0; it is '{word}'");
+            }
+
+            weights[word[..equals]] = weight;
+        }
+
+        return weights;
+    }
+
+    // 0.9 as a double, not as the nearest float of it.
+    private static double? ToDouble(float? value) => value is { } number ? (double)(decimal)number : null;
 
     private static TimeSpan? Milliseconds(double? value) => value is { } number ? TimeSpan.FromMilliseconds(number) : null;
 

@@ -103,7 +103,9 @@ internal static class InspectJson
         json.WriteEndObject();
         json.WriteNumber("activation_bytes", report.ActivationBytes);
         json.WriteNumber("total_bytes", report.TotalBytes);
-        json.WriteNumber("available_bytes", ModelPlan.AvailableMemory);
+        json.WriteNumber("available_bytes", plan.Memory.Free);
+        json.WriteString("available_by", plan.Memory.Source);
+        json.WriteNumber("memory_bytes", plan.Memory.Total);
         json.WriteNumber("max_model_len", plan.MaxModelLen);
         json.WriteNumber("max_num_seqs", plan.MaxNumSeqs);
         json.WriteNumber("max_num_batched_tokens", plan.MaxNumBatchedTokens);

@@ -89,8 +89,8 @@ internal static class InspectTables
         yield return ("  a block", $"{ByteSize.Format(report.BytesPerBlock)} for {plan.BlockSize} tokens");
         yield return ("  blocks", $"{plan.NumBlocks}, {report.CacheTokens} tokens");
         yield return ("buffers of a step", $"{ByteSize.Format(report.ActivationBytes)} for {plan.MaxNumBatchedTokens} tokens");
-        yield return ("in all", $"{ByteSize.Format(report.TotalBytes)} of {ByteSize.Format(ModelPlan.AvailableMemory)}"
-            + (report.TotalBytes > ModelPlan.AvailableMemory ? "  (too much for this machine)" : string.Empty));
+        yield return ("in all", $"{ByteSize.Format(report.TotalBytes)} of {ByteSize.Format(plan.Memory.Free)} free ({plan.Memory.Source}; {ByteSize.Format(plan.Memory.Total)} in all)"
+            + (report.TotalBytes > plan.Memory.Free ? "  (too much for this machine)" : string.Empty));
         yield return ("longest sequence", $"{plan.MaxModelLen} tokens");
         yield return ("requests at once", string.Create(
             CultureInfo.InvariantCulture,

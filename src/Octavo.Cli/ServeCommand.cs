@@ -125,9 +125,11 @@ internal sealed class ServeCommand
             ? $"batches  fixed: up to {model.MaxNumSeqs} requests and {model.MaxNumBatchedTokens} tokens a step"
             : string.Create(CultureInfo.InvariantCulture, $"batches  adaptive: at most {options.Targets.InterToken.TotalMilliseconds:G4} ms between tokens, for {options.Targets.Percentile:P1} of them");
         long tokens = (long)model.NumBlocks * model.BlockSize;
+        string share = model.MemoryFraction is { } fraction ? string.Create(CultureInfo.InvariantCulture, $", at most {fraction * 100:G4} %") : string.Empty;
         Terminal.Out.WriteLine($"model    {model.Name} ({model.Spec.Architecture}), up to {model.MaxModelLen} tokens a request");
         Terminal.Out.WriteLine($"weights  {ByteSize.Format(model.WeightBytes)} in {InspectJson.NameOf(model.Weights)}");
         Terminal.Out.WriteLine($"cache    {ByteSize.Format(model.KvCacheBytes)} in {InspectJson.NameOf(model.KvCache)}: {tokens} tokens in {model.NumBlocks} blocks");
+        Terminal.Out.WriteLine($"memory   {ByteSize.Format(model.WeightBytes + model.KvCacheBytes + ModelPlan.ActivationBytes(model))} in all{share} of {ByteSize.Format(model.Memory.Free)} free at start ({model.Memory.Source}; {ByteSize.Format(model.Memory.Total)} in all)");
         Terminal.Out.WriteLine(batching);
         Terminal.Out.WriteLine($"runs on  {model.Threads} threads, {InspectJson.NameOf(model.InstructionSet)} kernels; up to {model.MaxNumSeqs} requests at once");
         if (model.GenerationDefaults.MaxNewTokens is { } most)

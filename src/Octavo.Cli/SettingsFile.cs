@@ -25,6 +25,11 @@ internal sealed record SettingsFile
         try
         {
             using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
+            if (document.RootElement.ValueKind != JsonValueKind.Object)
+            {
+                throw new FormatException("it must hold one JSON object");
+            }
+
             var settings = new SettingsFile();
             foreach (JsonProperty member in document.RootElement.EnumerateObject())
             {
@@ -33,7 +38,7 @@ internal sealed record SettingsFile
 
             return settings;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or InvalidOperationException or FormatException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or FormatException or ArgumentException)
         {
             throw new UsageException($"--settings {path}: {e.Message}");
         }
@@ -61,18 +66,30 @@ internal sealed record SettingsFile
     {
         "batching" => settings with
         {
-            Batching = member.Value.GetString() switch
+            Batching = member.Value.ToString() switch
             {
                 "adaptive" => BatchingMode.Adaptive,
                 "fixed" => BatchingMode.Fixed,
                 var other => throw new FormatException($"batching must be adaptive or fixed; it is '{other}'"),
             },
         },
-        "max_num_seqs" => settings with { MaxNumSeqs = member.Value.GetInt32() },
-        "max_num_batched_tokens" => settings with { MaxNumBatchedTokens = member.Value.GetInt32() },
-        "target_itl_ms" => settings with { TargetItlMilliseconds = member.Value.GetDouble() },
-        "target_ttft_ms" => settings with { TargetTtftMilliseconds = member.Value.GetDouble() },
-        "client_weights" => settings with { ClientWeights = member.Value.EnumerateObject().ToDictionary(w => w.Name, w => w.Value.GetDouble(), StringComparer.Ordinal) },
+        "max_num_seqs" => settings with { MaxNumSeqs = Whole(member) },
+        "max_num_batched_tokens" => settings with { MaxNumBatchedTokens = Whole(member) },
+        "target_itl_ms" => settings with { TargetItlMilliseconds = Number(member) },
+        "target_ttft_ms" => settings with { TargetTtftMilliseconds = Number(member) },
+        "client_weights" when member.Value.ValueKind == JsonValueKind.Object =>
+            settings with { ClientWeights = member.Value.EnumerateObject().ToDictionary(w => w.Name, Number, StringComparer.Ordinal) },
+        "client_weights" => throw new FormatException("client_weights must be an object of keys and numbers"),
         _ => throw new FormatException($"'{member.Name}' is unknown; known: batching, max_num_seqs, max_num_batched_tokens, target_itl_ms, target_ttft_ms, client_weights"),
     };
+
+    private static int Whole(JsonProperty member) =>
+        member.Value.ValueKind == JsonValueKind.Number && member.Value.TryGetInt32(out int number) && number >= 1
+            ? number
+            : throw new FormatException($"{member.Name} must be a whole number, at least 1; it is {member.Value.GetRawText()}");
+
+    private static double Number(JsonProperty member) =>
+        member.Value.ValueKind == JsonValueKind.Number && member.Value.GetDouble() is > 0 and < 1e9 and var number
+            ? number
+            : throw new FormatException($"{member.Name} must be a number above 0; it is {member.Value.GetRawText()}");
 }

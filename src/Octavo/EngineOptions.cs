@@ -104,11 +104,15 @@ public sealed record EngineOptions
     /// <summary>Tokens a block of the key-value cache, a multiple of 16.</summary>
     public int BlockSize { get; init; } = 16;
 
-    /// <summary>
-    /// Bytes for the key-value cache; null takes what <see cref="MaxNumSeqs"/> sequences of the greatest length need, at
-    /// most 4 GiB and half of the memory there is.
-    /// </summary>
+    /// <summary>Bytes for the key-value cache; null leaves it what <see cref="MemoryFraction"/> says.</summary>
     public long? KvCacheMemory { get; init; }
+
+    /// <summary>
+    /// The part of the memory that is free at start (<see cref="MachineMemory"/>) that weights, steps and key-value cache share,
+    /// above 0 and at most 1; null takes 0.8. The cache gets what the others leave, but no more than <see cref="MaxNumSeqs"/>
+    /// sequences of the greatest length could fill.
+    /// </summary>
+    public double? MemoryFraction { get; init; }
 
     /// <summary>Let requests share the blocks of common prefixes.</summary>
     public bool EnablePrefixCaching { get; init; } = true;

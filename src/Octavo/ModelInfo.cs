@@ -56,6 +56,12 @@ public sealed record ModelInfo
     /// <summary>Bytes of the packed weights.</summary>
     public long WeightBytes { get; init; }
 
+    /// <summary>The memory that was found when this was planned.</summary>
+    public required MachineMemory Memory { get; init; }
+
+    /// <summary>The part of <see cref="MachineMemory.Free"/> that weights, cache and step share; null where the cache's size was given.</summary>
+    public double? MemoryFraction { get; init; }
+
     /// <summary>The instruction set of the kernels.</summary>
     public required InstructionSet InstructionSet { get; init; }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Octavo.Cpu;
 using Octavo.Cpu.Kernels;
 using Octavo.Engine;
@@ -9,7 +10,7 @@ namespace Octavo;
 /// <summary>Decides from a model and options how it will be laid out, before anything is loaded.</summary>
 public static class ModelPlan
 {
-    private const long DefaultKvCacheLimit = 4L << 30;
+    private const double DefaultMemoryFraction = 0.8;
 
     private static readonly OrderedDictionary<string, WeightFormat> Schemes = new()
     {
@@ -47,7 +48,11 @@ public static class ModelPlan
     /// <param name="checkpoint">Its tensors.</param>
     /// <param name="options">What was asked for.</param>
     /// <exception cref="EngineConfigurationException">The options cannot work with this model or machine.</exception>
-    public static ModelInfo Make(ModelDirectory directory, ModelDescription description, Checkpoint checkpoint, EngineOptions options)
+    public static ModelInfo Make(ModelDirectory directory, ModelDescription description, Checkpoint checkpoint, EngineOptions options) =>
+        Make(directory, description, checkpoint, options, MachineMemory.Read());
+
+    internal static ModelInfo Make(
+        ModelDirectory directory, ModelDescription description, Checkpoint checkpoint, EngineOptions options, MachineMemory memory)
     {
         DecoderSpec spec = description.Spec;
         WeightFormat weights = ChooseWeights(description, checkpoint, options);
@@ -75,14 +80,8 @@ public static class ModelPlan
             $"max_model_len {maxModelLen} is more than the {spec.MaxPositionEmbeddings} positions the model was made for (max_position_embeddings)");
 
         long bytesPerBlock = CpuModelRunner.BytesPerBlock(spec, kvCache, options.BlockSize);
-        int blocksPerSequence = (maxModelLen + options.BlockSize - 1) / options.BlockSize;
-        long cacheMemory = options.KvCacheMemory ?? DefaultKvCacheMemory(options, blocksPerSequence, bytesPerBlock);
-        long blocks = cacheMemory / bytesPerBlock;
-        Check(
-            blocks >= blocksPerSequence,
-            $"a key-value cache of {cacheMemory} bytes holds {blocks * options.BlockSize} tokens, less than one request of "
-            + $"max_model_len {maxModelLen}, which needs {blocksPerSequence * bytesPerBlock} bytes: raise kv_cache_memory"
-            + (blocks > 0 ? $", or set max_model_len to {blocks * options.BlockSize} or less" : string.Empty));
+        long weightBytes = CpuModelRunner.WeightBytesFor(spec, weights, head, checkpoint);
+        long blocks = ChooseBlocks(options, memory, weightBytes + StepBytes(spec, maxNumBatchedTokens, options.MaxNumSeqs), maxModelLen, bytesPerBlock);
         GenerationDefaults defaults = options.GenerationConfig == GenerationConfigSource.Vllm ? new GenerationDefaults() : directory.Generation;
         return new ModelInfo
         {
@@ -100,7 +99,9 @@ public static class ModelPlan
             Head = head,
             StoredQuantization = checkpoint.Quantization is { } stored ? $"{stored.Method}: {stored.Summary}" : null,
             Notes = [.. checkpoint.Quantization?.Notes ?? [], .. CpuModelRunner.NotesFor(spec, weights, head, checkpoint)],
-            WeightBytes = CpuModelRunner.WeightBytesFor(spec, weights, head, checkpoint),
+            WeightBytes = weightBytes,
+            Memory = memory,
+            MemoryFraction = options.KvCacheMemory is null ? options.MemoryFraction ?? DefaultMemoryFraction : null,
             KvCacheBytes = Math.Min(blocks, int.MaxValue / options.BlockSize) * bytesPerBlock,
             InstructionSet = ProcessorFeatures.Selected,
             Threads = options.Threads ?? Environment.ProcessorCount,
@@ -108,20 +109,21 @@ public static class ModelPlan
         };
     }
 
-    /// <summary>Bytes that a plan's step passes through, beside weights and cache.</summary>
+    /// <summary>Bytes that a plan's step passes through, beside weights and cache: activations, and a row of logits for each request.</summary>
     public static long ActivationBytes(ModelInfo plan)
     {
         ArgumentNullException.ThrowIfNull(plan);
-        return CpuModelRunner.ActivationBytesFor(plan.Spec, plan.MaxNumBatchedTokens);
+        return StepBytes(plan.Spec, plan.MaxNumBatchedTokens, plan.MaxNumSeqs);
     }
 
-    /// <summary>Checks that this machine has the memory that a plan takes. Apart from <see cref="Make"/>, so that a plan can
+    /// <summary>Checks that there is the memory that a plan takes. Apart from <see cref="Make(ModelDirectory, ModelDescription, Checkpoint, EngineOptions)"/>, so that a plan can
     /// be looked at where it could not run.</summary>
-    /// <exception cref="EngineConfigurationException">It has not; the message says what takes how much, and what to lower.</exception>
-    public static void RequireMemory(ModelInfo plan) => RequireMemory(plan, AvailableMemory);
-
-    /// <summary>Bytes of memory there are on this machine, or allowed to this process.</summary>
-    public static long AvailableMemory => GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+    /// <exception cref="EngineConfigurationException">There is not; the message says what takes how much, and what to lower.</exception>
+    public static void RequireMemory(ModelInfo plan)
+    {
+        ArgumentNullException.ThrowIfNull(plan);
+        RequireMemory(plan, plan.Memory.Free);
+    }
 
     /// <summary>How a policy has the output head stored; null for what the layers' format brings along.</summary>
     /// <param name="policy">The policy.</param>
@@ -152,7 +154,7 @@ public static class ModelPlan
             : "the weights alone are too large for this machine";
         throw new EngineConfigurationException(
             $"{total} bytes of memory are needed ({plan.WeightBytes} for weights, {plan.KvCacheBytes} for the key-value cache, {activations} for a step "
-            + $"of {plan.MaxNumBatchedTokens} tokens), and {available} are available: {remedy}");
+            + $"of {plan.MaxNumBatchedTokens} tokens), and {available} are free ({plan.Memory.Source}): {remedy}");
     }
 
     private static WeightFormat ChooseWeights(ModelDescription description, Checkpoint checkpoint, EngineOptions options)
@@ -175,10 +177,46 @@ public static class ModelPlan
     private static WeightFormat PlainFormat(ModelDescription description) =>
         description.StoredType == TensorType.BFloat16 ? WeightFormat.BFloat16 : WeightFormat.Float32;
 
-    private static long DefaultKvCacheMemory(EngineOptions options, long blocksPerSequence, long bytesPerBlock)
+    private static long StepBytes(DecoderSpec spec, int maxNumBatchedTokens, int maxNumSeqs) =>
+        CpuModelRunner.ActivationBytesFor(spec, maxNumBatchedTokens) + ((long)maxNumSeqs * spec.VocabSize * sizeof(float));
+
+    /// <summary>The size of the cache's pool, in blocks: what was asked for, or what the rest leaves of the memory that is free.</summary>
+    /// <param name="options">What was asked for.</param>
+    /// <param name="memory">What there is.</param>
+    /// <param name="rest">Bytes of weights and step.</param>
+    /// <param name="maxModelLen">The longest sequence, which must fit.</param>
+    /// <param name="bytesPerBlock">Bytes of a block.</param>
+    private static long ChooseBlocks(EngineOptions options, MachineMemory memory, long rest, int maxModelLen, long bytesPerBlock)
     {
-        Int128 useful = (Int128)options.MaxNumSeqs * blocksPerSequence * bytesPerBlock;
-        return (long)Int128.Min(useful, Math.Min(DefaultKvCacheLimit, AvailableMemory / 2));
+        Check(
+            options.KvCacheMemory is null || options.MemoryFraction is null,
+            "kv_cache_memory and memory_fraction do not go together: the one says how much the cache has, the other leaves it what is left");
+        int blocksPerSequence = (maxModelLen + options.BlockSize - 1) / options.BlockSize;
+        long needed = blocksPerSequence * bytesPerBlock;
+        if (options.KvCacheMemory is { } asked)
+        {
+            long blocks = asked / bytesPerBlock;
+            Check(
+                blocks >= blocksPerSequence,
+                $"a key-value cache of {asked} bytes holds {blocks * options.BlockSize} tokens, less than one request of "
+                + $"max_model_len {maxModelLen}, which needs {needed} bytes: raise kv_cache_memory{OrShorter(blocks)}");
+            return blocks;
+        }
+
+        double fraction = options.MemoryFraction ?? DefaultMemoryFraction;
+        Check(fraction is > 0 and <= 1, string.Create(CultureInfo.InvariantCulture, $"memory_fraction must be above 0 and at most 1; it is {fraction}"));
+        long left = (long)(fraction * memory.Free) - rest;
+        long fitting = Math.Max(0, left / bytesPerBlock);
+        Check(
+            fitting >= blocksPerSequence,
+            string.Create(CultureInfo.InvariantCulture, $"memory_fraction {fraction} of the {memory.Free} bytes that are free ({memory.Source}) leaves {Math.Max(0, left)} for the key-value cache ")
+            + $"beside {rest} for weights and step: {fitting * options.BlockSize} tokens, less than one request of max_model_len {maxModelLen}, which needs {needed} bytes: "
+            + $"raise memory_fraction, or lower max_num_batched_tokens{OrShorter(fitting)}");
+
+        // More than all requests at their longest could never be used.
+        return (long)Int128.Min((Int128)options.MaxNumSeqs * blocksPerSequence, fitting);
+
+        string OrShorter(long blocks) => blocks > 0 ? $", or set max_model_len to {blocks * options.BlockSize} or less" : string.Empty;
     }
 
     private static void Check(bool holds, string message)

@@ -29,12 +29,37 @@ internal static class CliProcess
         Task<string> error = process.StandardError.ReadToEndAsync();
         var first = new char[1];
         (await process.StandardOutput.ReadAsync(first)).ShouldBe(1);
-        using (Process kill = Process.Start("kill", ["-" + signal, process.Id.ToString()]))
-        {
-            await kill.WaitForExitAsync();
-        }
-
+        await KillAsync(process, signal);
         return await EndAsync(process, first[0] + await process.StandardOutput.ReadToEndAsync(), await error);
+    }
+
+    /// <summary>Runs a command line, and sends a signal once it has written a file.</summary>
+    public static async Task<CliResult> InterruptAsync(string signal, string file, string[] args)
+    {
+        var written = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var watcher = new FileSystemWatcher(Path.GetDirectoryName(file)!) { EnableRaisingEvents = true };
+        watcher.Renamed += (_, e) => Heard(e.FullPath);
+        watcher.Created += (_, e) => Heard(e.FullPath);
+        using Process process = Start(args);
+        Task<string> output = process.StandardOutput.ReadToEndAsync();
+        Task<string> error = process.StandardError.ReadToEndAsync();
+        await written.Task.WaitAsync(Patience);
+        await KillAsync(process, signal);
+        return await EndAsync(process, await output, await error);
+
+        void Heard(string path)
+        {
+            if (path == file)
+            {
+                written.TrySetResult();
+            }
+        }
+    }
+
+    private static async Task KillAsync(Process process, string signal)
+    {
+        using Process kill = Process.Start("kill", ["-" + signal, process.Id.ToString()]);
+        await kill.WaitForExitAsync();
     }
 
     private static Process Start(string[] args)

@@ -46,6 +46,24 @@ public sealed partial class ServeTests
     }
 
     [Fact]
+    public async Task Serve_Settings_AreThoseOfTheFileAndMemoryIsReported()
+    {
+        string file = Path.GetTempFileName();
+        try
+        {
+            await File.WriteAllTextAsync(file, """{"batching": "fixed", "max_num_seqs": 5, "max_num_batched_tokens": 64, "client_weights": {"paid": 2}}""", TestContext.Current.CancellationToken);
+            await using OctavoProcess server = await OctavoProcess.ServeAsync("--settings", file, "--max-num-seqs", "7", "--client-weight", "free=0.5", "--memory-fraction", "0.3");
+
+            server.Output.ShouldContain("batches  fixed: up to 7 requests and 64 tokens a step");       // the command line goes first
+            server.Output.ShouldMatch(@"memory   \S+ \wiB in all, at most 30 % of \S+ \wiB free at start \(.+; \S+ \wiB in all\)");
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
+    [Fact]
     public async Task Serve_BadRequests_AreRefusedAndThoseBesideThemFinish()
     {
         await using OctavoProcess server = await OctavoProcess.ServeAsync("--dtype", "float32");

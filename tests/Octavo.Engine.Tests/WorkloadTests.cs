@@ -40,10 +40,20 @@ public sealed class WorkloadTests
     [Fact]
     public void Make_Conversations_BeginWithWhatWasSaid()
     {
-        IReadOnlyList<WorkloadRequest> turns = new Workload { Requests = 3, Turns = 3, ThinkTime = 5 }.Make();
-        turns.Select(t => t.Arrival).ShouldBe([0, 5, 10]);
-        turns[2].PrefixTokens.ShouldBe(turns[1].PromptTokens);
-        turns[2].MakePrompt(1000)[..turns[1].PrefixTokens].ShouldBe(turns[1].MakePrompt(1000)[..turns[1].PrefixTokens]);
+        var workload = new Workload { Requests = 6, Turns = 3, ThinkTime = 5, Rate = 1000, Prompt = new UniformLength(10, 30), Output = new UniformLength(5, 9), Prefixes = 1, PrefixTokens = 12 };
+        foreach (WorkloadRequest[] turns in workload.Make().GroupBy(r => r.Conversation).Select(g => g.ToArray()))
+        {
+            turns.Select(t => t.Arrival - turns[0].Arrival).ShouldBe([0, 5, 10]);
+            for (int i = 1; i < turns.Length; i++)
+            {
+                (turns[i].PromptTokens - turns[i - 1].PromptTokens - turns[i - 1].OutputTokens).ShouldBeInRange(10, 30);
+                turns[i].MakePrompt(1000)[..turns[i - 1].PromptTokens].ShouldBe(turns[i - 1].MakePrompt(1000));
+            }
+        }
+
+        int[][] first = [.. workload.Make().Take(2).Select(r => r.MakePrompt(1000))];
+        first[0][..12].ShouldBe(first[1][..12]);
+        first[0][12..20].ShouldNotBe(first[1][12..20]);
     }
 
     [Fact]
@@ -64,4 +74,19 @@ public sealed class WorkloadTests
     [Fact]
     public void ParseTrace_BadLine_NamesIt() =>
         Should.Throw<FormatException>(() => WorkloadText.ParseTrace(["0,1,1", "1,x,1"])).Message.ShouldContain("line 2");
+
+    [Fact]
+    public void Run_BeyondItsLimit_CallsOffTheRest()
+    {
+        using var harness = new EngineHarness();
+        WorkloadRequest[] load = [new(0, 4, 3), new(0, 4, 50), new(90, 4, 3)];
+        harness.Runner.Observe = _ => harness.Clock.Advance(TimeSpan.FromSeconds(1));
+
+        IReadOnlyList<RequestRecord> records = LoadRunner.Run(harness.Engine, load, 60, harness.Clock, TestContext.Current.CancellationToken, TimeSpan.FromSeconds(10));
+
+        records.Select(r => (r.Failed, r.Tokens)).ShouldBe([(false, 3), (true, 11), (true, 0)]);
+        harness.Engine.HasWork.ShouldBeFalse();
+        var figures = LoadFigures.Of(records, new BatchingTargets { InterToken = TimeSpan.FromSeconds(2) });
+        (figures.Seconds, figures.Completed, figures.Failed, figures.Goodput).ShouldBe((11, 1, 2, 1 / 11.0));
+    }
 }

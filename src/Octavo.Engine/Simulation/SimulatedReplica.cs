@@ -15,7 +15,6 @@ internal sealed class SimulatedReplica
     private readonly SimulationOptions _options;
     private readonly Random _random;
     private StepPlan? _plan;
-    private double _stepBegan;
     private long _arrivals;
 
     public SimulatedReplica(SimulationOptions options, int index)
@@ -37,6 +36,12 @@ internal sealed class SimulatedReplica
 
     /// <summary>When the running step ends; infinity where nothing runs.</summary>
     public double NextEvent { get; private set; } = double.PositiveInfinity;
+
+    /// <summary>The running step; to who observes, the one that has just ended.</summary>
+    public StepPlan? Plan => _plan;
+
+    /// <summary>When it began.</summary>
+    public double StepBegan { get; private set; }
 
     /// <summary>Tokens that those in the house have still to compute, as far as is known on arrival.</summary>
     public long Load { get; private set; }
@@ -70,7 +75,7 @@ internal sealed class SimulatedReplica
     public void EndStep()
     {
         double now = NextEvent;
-        Batching.Ran(now - _stepBegan);
+        Batching.Ran(now - StepBegan);
         foreach (ScheduledRequest s in _plan!.Requests)
         {
             var request = (SimulatedRequest)s.Request;
@@ -92,7 +97,6 @@ internal sealed class SimulatedReplica
             DropAborted((SimulatedRequest)request, now);
         }
 
-        _plan = null;
         _options.Observe?.Invoke(this);
         BeginStep(now);
     }
@@ -125,7 +129,7 @@ internal sealed class SimulatedReplica
 
         double seconds = _truth.Predict(StepLoad.Of(plan)) * Math.Max(0.5, 1 + (_options.Noise * Draws.Normal(_random)));
         seconds *= _random.NextDouble() < _options.SlowSteps ? _options.SlowFactor : 1;
-        (_plan, _stepBegan, NextEvent) = (plan, now, now + seconds);
+        (_plan, StepBegan, NextEvent) = (plan, now, now + seconds);
     }
 }
 

@@ -70,15 +70,16 @@ public static class Simulator
         }
 
         SimulatedReplica least = replicas.MinBy(r => r.Load)!;
-        if (routing == Routing.LeastLoaded || request.PrefixTokens == 0)
+        if (routing == Routing.LeastLoaded || (request.PrefixTokens == 0 && request.Conversation is null))
         {
             return least;
         }
 
-        if (!prefixes.TryGetValue(request.PrefixSeed, out SimulatedReplica? holder)
+        int beginning = request.Conversation ?? request.PrefixSeed;
+        if (!prefixes.TryGetValue(beginning, out SimulatedReplica? holder)
             || holder.Load > (FarMore * replicas.Average(r => (double)r.Load)) + SomeTokens)
         {
-            prefixes[request.PrefixSeed] = holder = least;
+            prefixes[beginning] = holder = least;
         }
 
         return holder;

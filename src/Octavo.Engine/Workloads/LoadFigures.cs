@@ -27,8 +27,14 @@ public sealed class RequestRecord(WorkloadRequest request)
     public double TimeToFirstToken => FirstToken - Request.Arrival;
 
     /// <summary>Notes a token.</summary>
+    /// <exception cref="InvalidOperationException">It has ended before.</exception>
     public void Token(double now)
     {
+        if (!double.IsNaN(End))
+        {
+            throw new InvalidOperationException("a request has ended and goes on");
+        }
+
         if (Tokens++ == 0)
         {
             FirstToken = now;
@@ -42,7 +48,16 @@ public sealed class RequestRecord(WorkloadRequest request)
     }
 
     /// <summary>Notes the end.</summary>
-    public void Finish(double now, bool failed = false) => (End, Failed) = (now, failed);
+    /// <exception cref="InvalidOperationException">It has ended before.</exception>
+    public void Finish(double now, bool failed = false)
+    {
+        if (!double.IsNaN(End))
+        {
+            throw new InvalidOperationException("a request has ended twice");
+        }
+
+        (End, Failed) = (now, failed);
+    }
 
     /// <summary>True where it ended well, and first token and 95th percentile of the gaps kept to the targets.</summary>
     public bool Meets(BatchingTargets targets)
@@ -87,7 +102,7 @@ public sealed record LoadFigures
         ArgumentNullException.ThrowIfNull(records);
         RequestRecord[] ended = [.. records.Where(r => !r.Failed && !double.IsNaN(r.End))];
         double start = records.Count == 0 ? 0 : records.Min(r => r.Request.Arrival);
-        double seconds = Math.Max(1e-9, ended.Select(r => r.End).DefaultIfEmpty(start).Max() - start);
+        double seconds = Math.Max(1e-9, records.Select(r => r.End).Where(end => !double.IsNaN(end)).DefaultIfEmpty(start).Max() - start);
         List<float> gaps = [.. records.SelectMany(r => r.Gaps)];
         List<float> first = [.. ended.Select(r => (float)r.TimeToFirstToken)];
         int good = ended.Count(r => r.Meets(targets));

@@ -9,8 +9,9 @@ public static class LoadRunner
     /// <param name="vocabSize">Prompts are drawn from so many tokens.</param>
     /// <param name="time">The clock.</param>
     /// <param name="cancellation">Calls it off.</param>
+    /// <param name="limit">After so long, what has not ended is called off and counts as failed.</param>
     public static IReadOnlyList<RequestRecord> Run(
-        LlmEngine engine, IReadOnlyList<WorkloadRequest> requests, int vocabSize, TimeProvider time, CancellationToken cancellation = default)
+        LlmEngine engine, IReadOnlyList<WorkloadRequest> requests, int vocabSize, TimeProvider time, CancellationToken cancellation = default, TimeSpan? limit = null)
     {
         ArgumentNullException.ThrowIfNull(engine);
         ArgumentNullException.ThrowIfNull(requests);
@@ -23,6 +24,12 @@ public static class LoadRunner
         {
             cancellation.ThrowIfCancellationRequested();
             double now = time.GetElapsedTime(began).TotalSeconds;
+            if (now > limit?.TotalSeconds)
+            {
+                CallOff(engine, records, now);
+                break;
+            }
+
             while (next < records.Length && records[next].Request.Arrival <= now)
             {
                 RequestRecord record = records[next];
@@ -43,9 +50,27 @@ public static class LoadRunner
         return records;
     }
 
+    private static void CallOff(LlmEngine engine, RequestRecord[] records, double now)
+    {
+        for (int i = 0; i < records.Length; i++)
+        {
+            if (double.IsNaN(records[i].End))
+            {
+                engine.Abort(IdOf(i));       // which tells the record, where the request was in the engine
+            }
+
+            if (double.IsNaN(records[i].End))
+            {
+                records[i].Finish(now, failed: true);
+            }
+        }
+    }
+
+    private static string IdOf(int index) => $"load-{index}";
+
     private static EngineRequest Prepare(WorkloadRequest r, int index, int vocabSize) => new()
     {
-        Id = $"load-{index}",
+        Id = IdOf(index),
         PromptTokenIds = r.MakePrompt(vocabSize),
         Priority = r.Priority,
         Client = r.Client,

@@ -37,6 +37,9 @@ public sealed record WorkloadRequest(double Arrival, int PromptTokens, int Outpu
     /// <summary>Seeds the shared part.</summary>
     public int PrefixSeed { get; init; }
 
+    /// <summary>The conversation that it belongs to; null is none of more than one request.</summary>
+    public int? Conversation { get; init; }
+
     /// <summary>Whose request it is; null is nobody in particular.</summary>
     public string? Client { get; init; }
 
@@ -102,7 +105,7 @@ public sealed record Workload
     /// <summary>Tokens of a shared beginning, added to the prompt.</summary>
     public int PrefixTokens { get; init; } = 128;
 
-    /// <summary>Requests of a conversation; each asks again with all before it as its beginning.</summary>
+    /// <summary>Requests of a conversation; each begins with all before it: prompts, and as many tokens as were answered.</summary>
     public int Turns { get; init; } = 1;
 
     /// <summary>Seconds from a turn's arrival to the next one's.</summary>
@@ -143,21 +146,26 @@ public sealed record Workload
 
     private void AddConversation(List<WorkloadRequest> requests, Random random, double now, int index)
     {
+        int prefix = Prefixes > 0 ? PrefixTokens : 0;
         int history = 0;
         int seed = random.Next();
         for (int turn = 0; turn < Turns && requests.Count < Requests; turn++)
         {
             int own = (random.NextDouble() < LongPart ? LongPrompt : Prompt).Draw(random);
             int output = Output.Draw(random);
-            int prefix = turn > 0 ? history : Prefixes > 0 ? PrefixTokens : 0;
-            requests.Add(Cut(new WorkloadRequest(now + (turn * ThinkTime), prefix + own, output)
+            int fresh = random.Next();
+
+            // All turns draw from one seed, so that each begins with all of the one before. Where its answer, which nobody
+            // knows, would stand, there are as many other tokens.
+            requests.Add(Cut(new WorkloadRequest(now + (turn * ThinkTime), prefix + history + own, output)
             {
-                Seed = random.Next(),
+                Seed = Turns > 1 ? seed : fresh,
+                Conversation = Turns > 1 ? seed : null,
                 PrefixTokens = prefix,
-                PrefixSeed = turn > 0 || Prefixes == 0 ? seed : index % Prefixes,
+                PrefixSeed = Prefixes > 0 ? index % Prefixes : seed,
                 Client = Clients > 1 ? $"client-{index % Clients}" : null,
             }));
-            history = prefix + own;
+            history += own + output;
         }
     }
 

@@ -1,0 +1,165 @@
+using System.Text.Json;
+
+namespace Octavo.Cli.Tests;
+
+/// <summary>The commands that put a load on a model: <c>simulate</c>, <c>tune</c> and <c>bench batching</c>, small and real.</summary>
+public sealed class LoadCommandTests : IDisposable
+{
+    private const string StepTime = "0.003,0.0001,0.0002,0.00025,0.00008,0.0009,0.0004";
+    private static readonly string[] SmallTune = ["tune", "--time", "2s", "--workload", "saturating requests=60 prompt=20 output=uniform:5:40"];
+    private readonly string _folder = Directory.CreateTempSubdirectory("octavo-load-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public async Task Simulate_Replicas_SameFiguresEachTime()
+    {
+        string[] command = ["simulate", "--step-time", StepTime, "--replicas", "3", "--routing", "least-loaded", "--workload", "gamma rate=20 requests=60 output=uniform:5:50 clients=3"];
+
+        CliResult first = await CliProcess.RunAsync(command);
+        CliResult second = await CliProcess.RunAsync(command);
+
+        first.Code.ShouldBe(0, first.Error);
+        first.Output.ShouldContain("60 requests, 3 replicas");
+        first.Output.ShouldContain("step time  " + StepTime.Replace("0.00008", "8E-05", StringComparison.Ordinal));
+        second.Output.ShouldBe(first.Output);
+        CliResult one = await CliProcess.RunAsync([.. command, "--max-num-seqs", "1"]);
+        one.Output.ShouldNotBe(first.Output);
+    }
+
+    [Fact]
+    public async Task Simulate_CheckOnATrace_ShowsBothAndTheirRatio()
+    {
+        string trace = Path.Combine(_folder, "trace.csv");
+        await File.WriteAllLinesAsync(trace, ["seconds,prompt,output,client", .. Enumerable.Range(0, 20).Select(i => $"{i * 0.01},{10 + i},{5 + i},{(i % 2 == 0 ? "a" : "b")}")]);
+
+        CliResult result = await CliProcess.RunAsync("simulate", "--workload", "trace=" + trace, "--check");
+
+        result.Code.ShouldBe(0, result.Error);
+        foreach (string word in new[] { "20 requests, 1 replicas", "simulated", "measured", "simulated over" })
+        {
+            result.Output.ShouldContain(word);
+        }
+    }
+
+    [Fact]
+    public async Task BenchBatching_Small_ComparesAllThree()
+    {
+        CliResult result = await CliProcess.RunAsync("bench", "batching", "--model", "tales", "--requests", "12", "--rounds", "1", "--batches", "2,4", "--workload", "prompt=8 output=uniform:2:20", "--json");
+
+        result.Code.ShouldBe(0, result.Error);
+        using JsonDocument json = JsonDocument.Parse(result.Output);
+        json.RootElement.GetProperty("requests").GetInt32().ShouldBe(12);
+        JsonElement[] batches = [.. json.RootElement.GetProperty("batches").EnumerateArray()];
+        batches.Select(b => b.GetProperty("batch").GetInt32()).ShouldBe([2, 4]);
+        foreach (string kind in new[] { "static", "dropping", "continuous" })
+        {
+            batches.ShouldAllBe(b => b.GetProperty(kind + "_tokens_per_second").GetDouble() > 0);
+        }
+    }
+
+    [Fact]
+    public async Task Tune_Small_WritesSettingsPageAndJson()
+    {
+        string settings = Path.Combine(_folder, "settings.json"), page = Path.Combine(_folder, "page.html");
+
+        CliResult result = await CliProcess.RunAsync([.. SmallTune, "--target-ttft", "5s", "--output", settings, "--report", page, "--json"]);
+
+        result.Code.ShouldBe(0, result.Error);
+        using JsonDocument json = JsonDocument.Parse(result.Output);
+        JsonElement best = json.RootElement.GetProperty("best");
+        JsonElement[] final = [.. json.RootElement.GetProperty("final").EnumerateArray()];
+        final.Count(f => f.GetProperty("batching").GetString() == "adaptive").ShouldBe(1);
+        final.ShouldAllBe(f => f.GetProperty("runs").GetInt32() == 5 && f.GetProperty("goodput").GetProperty("half_width_95").GetDouble() >= 0);
+        final.Where(f => f.GetProperty("batching").GetString() == "fixed").Max(f => f.GetProperty("goodput").GetProperty("mean").GetDouble()).ShouldBeGreaterThan(0);
+        json.RootElement.GetProperty("confirmation").GetProperty("best").GetProperty("runs").GetInt32().ShouldBeInRange(5, 15);
+        SettingsFile.Read(settings).ShouldBe(new SettingsFile
+        {
+            Batching = BatchingMode.Fixed,
+            MaxNumSeqs = best.GetProperty("max_num_seqs").GetInt32(),
+            MaxNumBatchedTokens = best.GetProperty("max_num_batched_tokens").GetInt32(),
+            TargetItlMilliseconds = 100,
+            TargetTtftMilliseconds = 5000,
+        });
+        string html = await File.ReadAllTextAsync(page);
+        html.ShouldContain("<polyline class=\"frontier\" points=\"");
+        html.ShouldContain("(best fixed)");
+        html.ShouldNotContain("http");
+        html.ShouldNotContain("NaN");
+        Directory.GetFiles(_folder).Order().ShouldBe([page, settings]);        // the state is gone
+    }
+
+    [Fact]
+    public async Task Tune_Interrupted_TheSameCommandGoesOn()
+    {
+        string settings = Path.Combine(_folder, "settings.json"), state = settings + ".state";
+        string[] command = [.. SmallTune, "--output", settings];
+
+        CliResult stopped = await CliProcess.InterruptAsync("INT", state, command);
+        stopped.Code.ShouldBe(130, stopped.Error);
+        int known = JsonDocument.Parse(await File.ReadAllTextAsync(state)).RootElement.GetProperty("runs").GetArrayLength();
+        CliResult other = await CliProcess.RunAsync([.. command, "--target-itl", "50ms"]);
+        other.Code.ShouldBe(2);
+        other.Error.ShouldContain("--target-itl not given there, 50ms here");
+        File.Exists(settings).ShouldBeFalse();
+        CliResult done = await CliProcess.RunAsync(command);
+
+        done.Code.ShouldBe(0, done.Error);
+        done.Error.ShouldContain($"{known} runs are known");
+        done.Output.ShouldContain("best fixed limits: --max-num-seqs ");
+        done.Output.ShouldContain("adaptive batching, serve's default, gets ");
+        Directory.GetFiles(_folder).ShouldBe([settings]);
+    }
+
+    [Theory]
+    [InlineData("--workload: a workload has no 'colour'; it takes: poisson|", "simulate", "--step-time", StepTime, "--workload", "poisson colour=red")]
+    [InlineData("--workload: a workload has no 'colour'", "tune", "--workload", "colour=red")]
+    [InlineData("--workload: a workload has no 'colour'", "bench", "batching", "--model", "tales", "--workload", "colour=red")]
+    [InlineData("--workload: rate of a workload must be a number from 1E-06 to 1000000; it is 'fast'", "tune", "--workload", "rate=fast")]
+    [InlineData("--workload: a length is N, uniform:LOW:HIGH or lognormal:MEAN:SIGMA:MOST, all at least 1; it is 'long'", "tune", "--workload", "prompt=long")]
+    [InlineData("no-such.csv", "tune", "--workload", "trace=FOLDER/no-such.csv")]
+    [InlineData("line 2 of the trace is not", "simulate", "--step-time", StepTime, "--workload", "trace=BADTRACE")]
+    [InlineData("--step-time takes 7 numbers; it has 2", "simulate", "--step-time", "1,2")]
+    [InlineData("--step-time takes numbers with commas between; it is '1,x'", "simulate", "--step-time", "1,x")]
+    [InlineData("--replicas must be 1", "simulate", "--check", "--replicas", "2")]
+    [InlineData("--target-itl takes a time", "tune", "--target-itl", "soon")]
+    [InlineData("--time must be at least a second", "tune", "--time", "10ms")]
+    [InlineData("--output FOLDER/none/s.json: there is no directory FOLDER/none", "tune", "--output", "FOLDER/none/s.json")]
+    [InlineData("--report FOLDER: that is a directory", "tune", "--report", "FOLDER")]
+    [InlineData("only --quantization, --threads and --max-model-len go with it", "tune", "135m", "--kv-cache-memory", "1GiB")]
+    [InlineData("no such model directory: /no/such", "tune", "/no/such")]
+    [InlineData("--batches must be from 1 to 512", "bench", "batching", "--batches", "0")]
+    [InlineData("'max_num_sequences' is unknown; known: batching, max_num_seqs,", "serve", "--settings", """{"max_num_sequences": 4}""")]
+    [InlineData("max_num_seqs must be a whole number, at least 1; it is \"many\"", "serve", "--settings", """{"max_num_seqs": "many"}""")]
+    [InlineData("max_num_batched_tokens must be a whole number, at least 1; it is -3", "serve", "--settings", """{"max_num_batched_tokens": -3}""")]
+    [InlineData("target_itl_ms must be a number above 0; it is null", "serve", "--settings", """{"target_itl_ms": null}""")]
+    [InlineData("batching must be adaptive or fixed; it is 'static'", "serve", "--settings", """{"batching": "static"}""")]
+    [InlineData("client_weights must be an object of keys and numbers", "serve", "--settings", """{"client_weights": [1]}""")]
+    [InlineData("alice must be a number above 0; it is 0", "serve", "--settings", """{"client_weights": {"alice": 0}}""")]
+    [InlineData("it must hold one JSON object", "serve", "--settings", "[]")]
+    [InlineData("--settings FOLDER/settings.json: ", "serve", "--settings", "{")]
+    [InlineData("--client-weight takes KEY=WEIGHT with a weight above 0; it is 'alice=heavy'", "serve", "--client-weight", "alice=heavy")]
+    [InlineData("--client-weight takes KEY=WEIGHT with a weight above 0; it is '=2'", "serve", "--client-weight", "=2")]
+    public async Task BadInput_AnyOfIt_IsRefusedByName(string problem, params string[] args)
+    {
+        string trace = Path.Combine(_folder, "bad.csv"), settings = Path.Combine(_folder, "settings.json");
+        await File.WriteAllTextAsync(trace, "0,1,1\n1,x,1\n");
+        string[] words = [.. args.Select(a => a == "BADTRACE" ? trace : a.Replace("=BADTRACE", "=" + trace, StringComparison.Ordinal).Replace("FOLDER", _folder, StringComparison.Ordinal))];
+        if (args[^2] == "--settings")
+        {
+            await File.WriteAllTextAsync(settings, args[^1]);
+            words[^1] = settings;
+        }
+
+        CliResult result = await CliProcess.RunAsync(words);
+
+        result.Code.ShouldBe(2);
+        result.Output.ShouldBeEmpty();
+        result.Error.ShouldStartWith("error: ");
+        result.Error.ShouldContain(problem.Replace("FOLDER", _folder, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Simulate_UnknownRouting_NamesThoseThereAre() =>
+        (await CliProcess.RunAsync("simulate", "--routing", "random")).Error.ShouldContain("round-robin, least-loaded, prefix-aware");
+}

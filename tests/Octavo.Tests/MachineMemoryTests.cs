@@ -1,0 +1,176 @@
+using Octavo.Engine;
+using Octavo.Formats;
+using Octavo.Models;
+using Octavo.Testing;
+
+namespace Octavo.Tests;
+
+/// <summary>How much memory there is, read from made-up /proc and /sys, and what the pool's size follows from.</summary>
+public sealed class MachineMemoryTests : IDisposable
+{
+    private const long MiB = 1 << 20;
+    private const long GiB = 1 << 30;
+    private readonly string _root = Directory.CreateTempSubdirectory("octavo-memory-").FullName;
+
+    public void Dispose() => Directory.Delete(_root, recursive: true);
+
+    [Fact]
+    public void Read_NoGroupHasALimit_IsWhatTheMachineHasFree()
+    {
+        Machine(16 * GiB, 10 * GiB);
+        Put("proc/self/cgroup", "0::/user.slice\n");
+        Put("sys/fs/cgroup/user.slice/memory.max", "max\n");
+
+        Read(16 * GiB).ShouldBe(new MachineMemory(16 * GiB, 10 * GiB, "this machine"));
+    }
+
+    [Fact]
+    public void Read_Version2_SubtractsUseButNotFiles()
+    {
+        Machine(16 * GiB, 10 * GiB);
+        Put("proc/self/cgroup", "0::/pod/box\n");
+        Put("sys/fs/cgroup/pod/box/memory.max", $"{4 * GiB}\n");
+        Put("sys/fs/cgroup/pod/box/memory.current", $"{3 * GiB}\n");
+        Put("sys/fs/cgroup/pod/box/memory.stat", $"anon {GiB}\ninactive_file {GiB}\nactive_file {512 * MiB}\n");
+
+        // The runtime's three quarters of the container are for objects.
+        Read(3 * GiB).ShouldBe(new MachineMemory(4 * GiB, (2 * GiB) + (512 * MiB), "memory.max of control group /pod/box"));
+    }
+
+    [Fact]
+    public void Read_ParentIsTighter_ParentCounts()
+    {
+        Machine(16 * GiB, 10 * GiB);
+        Put("proc/self/cgroup", "0::/pod/box\n");
+        Put("sys/fs/cgroup/pod/box/memory.max", $"{4 * GiB}\n");
+        Put("sys/fs/cgroup/pod/box/memory.current", "0\n");
+        Put("sys/fs/cgroup/pod/memory.max", $"{5 * GiB}\n");
+        Put("sys/fs/cgroup/pod/memory.current", $"{4 * GiB}\n");
+
+        Read(16 * GiB).ShouldBe(new MachineMemory(4 * GiB, GiB, "memory.max of control group /pod"));
+    }
+
+    [Fact]
+    public void Read_PathOfTheHost_MountItselfCounts()
+    {
+        Machine(16 * GiB, 10 * GiB);
+        Put("proc/self/cgroup", "0::/../../docker/0123\n");
+        Put("sys/fs/cgroup/memory.max", $"{2 * GiB}\n");
+        Put("sys/fs/cgroup/memory.current", $"{GiB}\n");
+
+        Read(16 * GiB).ShouldBe(new MachineMemory(2 * GiB, GiB, "memory.max of control group /"));
+    }
+
+    [Fact]
+    public void Read_Version1_IsReadFromItsOwnFiles()
+    {
+        Machine(16 * GiB, 10 * GiB);
+        Put("proc/self/cgroup", "9:name=systemd:/\n4:cpu,memory:/box\n3:cpuset:/\n0::/\n");
+        Put("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
+        Put("sys/fs/cgroup/memory/box/memory.limit_in_bytes", $"{3 * GiB}\n");
+        Put("sys/fs/cgroup/memory/box/memory.usage_in_bytes", $"{2 * GiB}\n");
+        Put("sys/fs/cgroup/memory/box/memory.stat", $"inactive_file 7\ntotal_inactive_file {GiB}\n");
+
+        Read(16 * GiB).ShouldBe(new MachineMemory(3 * GiB, 2 * GiB, "memory.limit_in_bytes of control group /box"));
+    }
+
+    [Fact]
+    public void Read_MachineHasLessFreeThanTheGroupAllows_MachineCounts()
+    {
+        Machine(16 * GiB, GiB);
+        Put("proc/self/cgroup", "0::/box\n");
+        Put("sys/fs/cgroup/box/memory.max", $"{4 * GiB}\n");
+
+        Read(16 * GiB).ShouldBe(new MachineMemory(4 * GiB, GiB, "this machine"));
+    }
+
+    [Fact]
+    public void Read_NothingToRead_IsTheRuntimesLimit()
+    {
+        Read(5 * GiB).ShouldBe(new MachineMemory(5 * GiB, 5 * GiB, "the .NET runtime's limit"));
+        Machine(16 * GiB, 10 * GiB);
+        Read(5 * GiB).Free.ShouldBe(5 * GiB);
+    }
+
+    [Fact]
+    public void Read_ThisMachine_IsPlausible()
+    {
+        var memory = MachineMemory.Read();
+
+        memory.Free.ShouldBeInRange(16 * MiB, memory.Total);
+        memory.Total.ShouldBeLessThan(1L << 50);
+    }
+
+    [Fact]
+    public void Make_PlentyOfMemory_PoolIsWhatAllRequestsCanUse()
+    {
+        ModelInfo plan = Plan(new EngineOptions { MaxNumSeqs = 8 }, 64 * GiB);
+
+        ((long)plan.NumBlocks * plan.BlockSize).ShouldBe(8 * plan.MaxModelLen);
+        plan.Memory.Free.ShouldBe(64 * GiB);
+        plan.MemoryFraction.ShouldBe(0.8);
+    }
+
+    [Theory]
+    [InlineData(100, null)]
+    [InlineData(200, 0.5)]
+    [InlineData(80, 1.0)]
+    public void Make_LittleMemory_AllTogetherStaysWithinTheFraction(int free, double? fraction)
+    {
+        ModelInfo plan = Plan(new EngineOptions { MemoryFraction = fraction }, free * MiB);
+
+        long total = plan.WeightBytes + plan.KvCacheBytes + ModelPlan.ActivationBytes(plan);
+        double allowed = (fraction ?? 0.8) * free * MiB;
+        double bytesPerBlock = (double)plan.KvCacheBytes / plan.NumBlocks;
+        ((double)total).ShouldBeInRange(allowed - bytesPerBlock, allowed);
+        ModelPlan.RequireMemory(plan);
+    }
+
+    [Fact]
+    public void Make_NoRoomForOneRequest_SaysWhatThereIsAndWhatItTakes()
+    {
+        string message = Should.Throw<EngineConfigurationException>(() => Plan(new EngineOptions { MemoryFraction = 0.5, MaxNumSeqs = 4, MaxNumBatchedTokens = 128 }, 22 * MiB)).Message;
+
+        message.ShouldStartWith($"memory_fraction 0.5 of the {22 * MiB} bytes that are free (a test) leaves ");
+        message.ShouldContain("less than one request of max_model_len 512, which needs 1310720 bytes: raise memory_fraction, or lower max_num_batched_tokens, or set max_model_len to ");
+        Should.Throw<EngineConfigurationException>(() => Plan(new EngineOptions(), MiB)).Message.ShouldContain("leaves 0 for the key-value cache");
+    }
+
+    [Fact]
+    public void Make_BadFraction_IsRefused()
+    {
+        foreach (double fraction in new[] { 0, -1, 1.01, double.NaN })
+        {
+            Should.Throw<EngineConfigurationException>(() => Plan(new EngineOptions { MemoryFraction = fraction }, GiB)).Message.ShouldContain("memory_fraction must be above 0");
+        }
+
+        Should.Throw<EngineConfigurationException>(() => Plan(new EngineOptions { MemoryFraction = 0.5, KvCacheMemory = 8 * MiB }, GiB)).Message.ShouldContain("do not go together");
+    }
+
+    [Fact]
+    public void RequireMemory_CacheAskedForIsMoreThanIsFree_SaysSo()
+    {
+        ModelInfo plan = Plan(new EngineOptions { KvCacheMemory = 90 * MiB }, 100 * MiB);
+
+        plan.KvCacheBytes.ShouldBe(90 * MiB);
+        Should.Throw<EngineConfigurationException>(() => ModelPlan.RequireMemory(plan)).Message.ShouldContain($"and {100 * MiB} are free (a test): lower kv_cache_memory");
+    }
+
+    private static ModelInfo Plan(EngineOptions options, long free)
+    {
+        ModelDirectory directory = ModelDirectory.Open(Repository.TalesModel);
+        using Checkpoint checkpoint = directory.OpenCheckpoint();
+        return ModelPlan.Make(directory, ModelCatalog.Describe(directory, checkpoint), checkpoint, options, new MachineMemory(64 * GiB, free, "a test"));
+    }
+
+    private MachineMemory Read(long runtimeLimit) => MachineMemory.Read(_root, runtimeLimit);
+
+    private void Machine(long total, long free) => Put("proc/meminfo", $"MemTotal:       {total >> 10} kB\nMemFree:  5 kB\nMemAvailable:   {free >> 10} kB\n");
+
+    private void Put(string path, string text)
+    {
+        string file = Path.Combine(_root, path);
+        Directory.CreateDirectory(Path.GetDirectoryName(file)!);
+        File.WriteAllText(file, text);
+    }
+}
