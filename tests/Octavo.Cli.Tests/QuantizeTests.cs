@@ -37,6 +37,22 @@ public sealed class QuantizeTests : IDisposable
         told.Code.ShouldBe(0, told.Error);
         CliResult inspected = await CliProcess.RunAsync("inspect", output);
         inspected.Output.ShouldContain("compressed-tensors: 8-bit integer weights by group 128, symmetric, 8-bit activations");
+        using (JsonDocument plain = JsonDocument.Parse((await CliProcess.RunAsync("inspect", output, "--json")).Output))
+        {
+            CacheOf(plain).ShouldBe("bfloat16");
+        }
+
+        // A checkpoint may ask for the cache of vLLM's fp8.
+        string config = Path.Combine(output, "config.json");
+        File.WriteAllText(config, File.ReadAllText(config).Replace(
+            "\"quant_method\"", "\"kv_cache_scheme\": {\"type\": \"float\", \"num_bits\": 8, \"strategy\": \"tensor\"}, \"quant_method\""));
+        using (JsonDocument asked = JsonDocument.Parse((await CliProcess.RunAsync("inspect", output, "--json")).Output))
+        {
+            CacheOf(asked).ShouldBe("fp8");
+        }
+
+        static string? CacheOf(JsonDocument inspected) => inspected.RootElement.GetProperty("kv_cache").GetProperty("dtype").GetString();
+
         CliResult refused = await CliProcess.RunAsync("generate", "x", "--model", output, "--quantization", "int4");
         refused.Code.ShouldBe(2);
         refused.Error.ShouldContain("quantized already");

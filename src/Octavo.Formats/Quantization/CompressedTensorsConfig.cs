@@ -29,10 +29,7 @@ internal sealed class CompressedTensorsConfig : QuantizationConfig
         }
 
         _ignored = [.. config.Texts("ignore").Select(t => new ModulePattern(config, "ignore", t))];
-        if (config.Has("kv_cache_scheme"))
-        {
-            _notes.Add("kv_cache_scheme: keys and values are quantized only where --kv-cache-dtype says so, with a scale for each token and head; stored k_scale and v_scale are not used");
-        }
+        CachesFloat8 = config.Section("kv_cache_scheme") is { } cache && RequireFloat8(cache);
 
         if (config.Section("config_groups") is not { } groups)
         {
@@ -54,6 +51,8 @@ internal sealed class CompressedTensorsConfig : QuantizationConfig
     public override string Summary => string.Join("; ", _groups.Select(g => g.Scheme?.ToString() ?? "dense").Distinct());
 
     public override IReadOnlyList<string> Notes => [.. _notes.Distinct()];
+
+    public override bool CachesFloat8 { get; }
 
     public override QuantizedMatrix? Find(Checkpoint checkpoint, string module)
     {
@@ -90,6 +89,17 @@ internal sealed class CompressedTensorsConfig : QuantizationConfig
         }
 
         return null;
+    }
+
+    // The one scheme of caches that vLLM takes, too.
+    private static bool RequireFloat8(ConfigReader cache)
+    {
+        Require(cache, "type", cache.Text("type") ?? "int", "float");
+        Require(cache, "num_bits", cache.Integer("num_bits") ?? 8, 8);
+        Require(cache, "strategy", cache.Text("strategy") ?? "tensor", "tensor");
+        Require(cache, "symmetric", cache.Flag("symmetric", true), true);
+        Require(cache, "dynamic", cache.Flag("dynamic", false), false);
+        return true;
     }
 
     private static void RefuseUnlessEmpty(ConfigReader config, string field)
