@@ -177,6 +177,36 @@ public sealed class QuantizedLayoutTests : IDisposable
             .ShouldContain("'m.weight_scale': expected shape [16, 4] as the quantization's configuration implies, found [16, 3]");
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void CompressedTensors_StaticActivations_AreReadFromTheirTensors(bool symmetric)
+    {
+        string word = symmetric ? "true" : "false";
+        string config = Config(
+            "int-quantized",
+            """{"num_bits":8,"type":"int","symmetric":true,"strategy":"channel"}""",
+            $$"""{"num_bits":8,"type":"int","symmetric":{{word}},"strategy":"tensor","dynamic":false}""");
+        TensorSource[] weight = [.. ((string[])["m", "n"]).SelectMany(m => new[]
+        {
+            new TensorSource($"{m}.weight", TensorType.Int8, [Rows, Columns], new byte[Rows * Columns]),
+            Floats($"{m}.weight_scale", [Rows, 1], new float[Rows]),
+        })];
+        using Checkpoint checkpoint = Write(
+            config,
+            [.. weight, Floats("m.input_scale", [1], [0.5f]), new TensorSource("m.input_zero_point", TensorType.Int8, [1], new byte[] { 0xFD }), Floats("n.input_scale", [1], [-1f])]);
+
+        checkpoint.Quantization!.Notes.ShouldBeEmpty();
+        checkpoint.FindQuantized("m.weight")!.StaticInput.ShouldBe((0.5f, symmetric ? 0 : -3));
+        Should.Throw<CheckpointException>(() => checkpoint.FindQuantized("n.weight")).Message.ShouldContain("'n.input_scale': is -1; a scale must be above 0");
+    }
+
+    [Fact]
+    public void CompressedTensors_StaticActivationsByToken_AreRefusedByName() =>
+        Should.Throw<UnsupportedModelException>(() => Write(
+            Config("int-quantized", """{"num_bits":8,"type":"int","strategy":"channel"}""", """{"num_bits":8,"type":"int","strategy":"token","dynamic":false}"""),
+            Floats("m.weight_scale", [Rows, 1], new float[Rows]))).Message.ShouldContain("input_activations.strategy");
+
     [Fact]
     public void CompressedTensors_CacheOfFloat8_IsFollowedAndItsScalesAreRead()
     {

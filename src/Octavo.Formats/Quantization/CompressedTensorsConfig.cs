@@ -180,8 +180,14 @@ internal sealed record CompressedTensorsScheme(
         }
 
         return new CompressedTensorsScheme(
-            type == "int" ? CodeKind.Integer : CodeKind.Float8, bits, strategy, size, block, !weights.Flag("symmetric", true), Input(group, bits, strategy, size, notes));
+            type == "int" ? CodeKind.Integer : CodeKind.Float8, bits, strategy, size, block, !weights.Flag("symmetric", true), Input(group, bits, strategy, size, notes))
+        {
+            StaticInput = group.Section("input_activations") is { } input && IsStatic(input),
+        };
     }
+
+    /// <summary>Activations have one stored scale, and perhaps zero-point, instead of one for each token.</summary>
+    public bool StaticInput { get; init; }
 
     public override string ToString()
     {
@@ -213,12 +219,11 @@ internal sealed record CompressedTensorsScheme(
 
         string ofInput = input.Text("strategy") ?? "tensor";
         Require(input, "strategy", ofInput, "token", "tensor", "group");
-        if (input.Find("dynamic") is not { ValueKind: JsonValueKind.True })
+        if (IsStatic(input))
         {
-            notes.Add("static activation scales: each token gets its own scale instead");
+            Require(input, "strategy", ofInput, "tensor");
         }
-
-        if (strategy is "group" && !(ofInput == "group" && input.Integer("group_size") == groupSize))
+        else if (strategy is "group" && !(ofInput == "group" && input.Integer("group_size") == groupSize))
         {
             notes.Add($"activations get a scale for each group of {groupSize} inputs, as the weights have, instead of one a {ofInput}");
         }
@@ -235,6 +240,9 @@ internal sealed record CompressedTensorsScheme(
 
         return asymmetric ? StoredActivations.Int8Asymmetric : StoredActivations.Int8;
     }
+
+    private static bool IsStatic(ConfigReader input) =>
+        (input.Text("type") ?? "int") == "int" && input.Find("dynamic") is not { ValueKind: JsonValueKind.True or JsonValueKind.String };
 
     private static void Refuse(ConfigReader config, string field)
     {
