@@ -37,6 +37,28 @@ internal static class CliProcess
         return await EndAsync(process, first[0] + await process.StandardOutput.ReadToEndAsync(), await error);
     }
 
+    /// <summary>Runs a command line, and sends a signal as soon as something is so.</summary>
+    public static async Task<CliResult> InterruptWhenAsync(string signal, Func<bool> when, params string[] args)
+    {
+        using Process process = Start(args);
+        Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
+        using (var patience = new CancellationTokenSource(Patience))
+        {
+            while (!when() && !process.HasExited)
+            {
+                await Task.Delay(5, patience.Token);
+            }
+        }
+
+        process.HasExited.ShouldBeFalse("it must still run when it is interrupted");
+        using (Process kill = Process.Start("kill", ["-" + signal, process.Id.ToString()]))
+        {
+            await kill.WaitForExitAsync();
+        }
+
+        return await EndAsync(process, await output, await error);
+    }
+
     private static Process Start(string[] args)
     {
         var start = new ProcessStartInfo("dotnet")
