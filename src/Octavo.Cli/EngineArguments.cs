@@ -22,11 +22,13 @@ internal sealed class EngineArguments
 
     private readonly Option<KvCacheDtype> _kvCacheDtype = OptionKinds.Choice(
         "--kv-cache-dtype",
-        "Type of cached keys and values; auto takes that of the weights. bfloat16 holds twice the tokens of float32, int8 nearly four times.",
+        "Type of cached keys and values; auto takes what the checkpoint asks for, else that of the weights. bfloat16 holds twice the tokens of float32, int8 nearly four times, fp8 (E4M3) four times.",
         ("auto", KvCacheDtype.Auto),
         ("float32", KvCacheDtype.Float32),
         ("bfloat16", KvCacheDtype.BFloat16),
-        ("int8", KvCacheDtype.Int8));
+        ("int8", KvCacheDtype.Int8),
+        ("fp8", KvCacheDtype.Fp8),
+        ("fp8_e4m3", KvCacheDtype.Fp8));
 
     private readonly Option<string?> _quantization = OptionKinds.Text(
         "--quantization", string.Join('|', ModelPlan.QuantizationSchemes), "Scheme that the weights are converted to while loading. [default: none, see --dtype]");

@@ -41,7 +41,8 @@ internal sealed class QuantizeCommand
 
     private readonly Option<ObserverKind> _observer = OptionKinds.Choice(
         "--observer",
-        "How the range of a group's weights is chosen.",
+        "How the range of a group's weights is chosen: auto is mse for four bits and minmax for eight.",
+        ("auto", ObserverKind.Auto),
         ("minmax", ObserverKind.MinMax),
         ("percentile", ObserverKind.Percentile),
         ("mse", ObserverKind.Mse));

@@ -3,6 +3,7 @@ using Octavo.Cpu.Linears;
 using Octavo.Cpu.Threading;
 using Octavo.Engine;
 using Octavo.Formats;
+using Octavo.Formats.Quantization;
 using Octavo.Models;
 
 namespace Octavo.Cpu;
@@ -43,7 +44,7 @@ public sealed unsafe class CpuModelRunner : IModelRunner
         try
         {
             _weights = Own(new DecoderWeights(spec, checkpoint, options, InstructionSet, progress, cancellation));
-            _cache = Own(new KvCache(spec, options.KvCache, options.NumBlocks, options.BlockSize));
+            _cache = Own(new KvCache(spec, options.KvCache, options.NumBlocks, options.BlockSize, options.KvCache == KvCacheFormat.Fp8 ? ScalesOf(spec, checkpoint) : null));
             _team = Own(new ThreadTeam(options.Threads ?? Environment.ProcessorCount));
             if (_team.Nodes.Several)
             {
@@ -165,6 +166,19 @@ public sealed unsafe class CpuModelRunner : IModelRunner
         _cache.Dispose();
         _weights.Dispose();
     }
+
+    /// <summary>The scales of an E4M3 cache by layer: the checkpoint's, or ones.</summary>
+    private static KvScale[] ScalesOf(DecoderSpec spec, Checkpoint checkpoint) => [.. spec.Tensors.Layers.Select(layer =>
+    {
+        const string BelowAttention = ".k_proj.weight";
+        if (!layer.Key.Weight.EndsWith(BelowAttention, StringComparison.Ordinal))
+        {
+            return KvScale.One;
+        }
+
+        (float key, float value) = KvCacheScales.Read(checkpoint, layer.Key.Weight[..^BelowAttention.Length]);
+        return new KvScale(key, value);
+    })];
 
     private static void Validate(DecoderSpec spec, CpuRunnerOptions options)
     {

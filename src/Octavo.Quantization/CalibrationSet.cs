@@ -46,6 +46,7 @@ internal sealed unsafe class CalibrationStreams : IDisposable
     private readonly LayerPass _pass;
     private readonly NativeBuffer _hidden;
     private readonly int _length;
+    private readonly bool _borrowed;     // the pass is another's
 
     public CalibrationStreams(DecoderSpec spec, Checkpoint checkpoint, CalibrationSet set)
     {
@@ -61,9 +62,10 @@ internal sealed unsafe class CalibrationStreams : IDisposable
     private CalibrationStreams(CalibrationStreams other)
     {
         (_spec, _length, Samples) = (other._spec, other._length, other.Samples);
-        _pass = new LayerPass(_spec, _length);
+        _pass = other._pass;
+        _borrowed = true;
         _hidden = NativeBuffer.OfFloats((long)Samples * _length * _spec.HiddenSize);
-        new Span<byte>(other._hidden.Pointer, checked((int)_hidden.Length)).CopyTo(new Span<byte>(_hidden.Pointer, (int)_hidden.Length));
+        Buffer.MemoryCopy(other._hidden.Pointer, _hidden.Pointer, _hidden.Length, _hidden.Length);
     }
 
     public int Samples { get; }
@@ -71,7 +73,7 @@ internal sealed unsafe class CalibrationStreams : IDisposable
     /// <summary>A sample's stream, <c>[length][hidden]</c>.</summary>
     public float* Of(int sample) => _hidden.Floats + ((long)sample * _length * _spec.HiddenSize);
 
-    /// <summary>The same streams again, to be moved elsewhere.</summary>
+    /// <summary>The same streams again, to be moved elsewhere; not while these are, and not after these are disposed of.</summary>
     public CalibrationStreams Copy() => new(this);
 
     /// <summary>Looks at what a layer's matrices are given; the streams stay where they are.</summary>
@@ -112,7 +114,11 @@ internal sealed unsafe class CalibrationStreams : IDisposable
 
     public void Dispose()
     {
-        _pass.Dispose();
+        if (!_borrowed)
+        {
+            _pass.Dispose();
+        }
+
         _hidden.Dispose();
     }
 }

@@ -97,13 +97,19 @@ public sealed class ModelQuantizer
         for (int layer = written.LayersDone; layer < Spec.NumLayers; layer++)
         {
             _cancellation.ThrowIfCancellationRequested();
-            var work = new LayerUnderWork(Spec, _checkpoint, layer);
-            Dictionary<string, CodedMatrix> coded = QuantizeLayer(work, streams);
-            written.WriteLayer(layer, LayerTensors(work, coded));
-            Step(streams is null ? 1 : 0, layer);
+            WriteLayer(layer, written, streams);
+            Garbage.Return();
         }
 
         written.Finish(_directory, Rest());
+    }
+
+    private void WriteLayer(int layer, OutputDirectory written, CalibrationStreams? streams)
+    {
+        var work = new LayerUnderWork(Spec, _checkpoint, layer);
+        Dictionary<string, CodedMatrix> coded = QuantizeLayer(work, streams);
+        written.WriteLayer(layer, LayerTensors(work, coded));
+        Step(streams is null ? 1 : 0, layer);
     }
 
     /// <summary>Takes the streams through what an earlier run has written.</summary>
@@ -119,7 +125,7 @@ public sealed class ModelQuantizer
         for (int layer = 0; layer < written.LayersDone; layer++)
         {
             int now = layer;
-            using LayerWeights packed = PackStored(done, Spec.Tensors.Layers[layer]);
+            using LayerWeights packed = StoredLayer.Pack(done, Spec.Tensors.Layers[layer], _isa);
             streams.Advance(packed, () => Step(2, now), _cancellation);
         }
     }
@@ -250,26 +256,6 @@ public sealed class ModelQuantizer
 
         yield return (LinearRole.GateUp, layer.Up);
         yield return (LinearRole.Down, layer.Down);
-    }
-
-    private LayerWeights PackStored(Checkpoint done, LayerTensors names)
-    {
-        LinearScheme plain = LinearScheme.For(Octavo.Cpu.Kernels.WeightFormat.Float32, _isa);
-        return new LayerWeights(
-            new NormWeights(done, names.AttentionNorm),
-            Linear(new StackedMatrix([Source(names.Query), Source(names.Key), Source(names.Value)])),
-            Linear(Source(names.Output)),
-            new NormWeights(done, names.MlpNorm),
-            Linear(names.Gate is null ? Source(names.Up) : new GatedMatrix(Source(names.Gate), Source(names.Up))),
-            Linear(Source(names.Down)));
-
-        MatrixSource Source(LinearTensors n)
-        {
-            Tensor? bias = n.Bias is null ? null : done.Get(n.Bias);
-            return done.FindQuantized(n.Weight) is { } quantized ? new QuantizedSource(quantized, bias) : new TensorMatrix(done.Get(n.Weight), bias);
-        }
-
-        Linear Linear(MatrixSource source) => new(source, source.Stored ?? plain, _isa);
     }
 
     private static TensorSource Copy(Tensor tensor, string name) => new(name, tensor.Type, [.. tensor.Shape], stream =>

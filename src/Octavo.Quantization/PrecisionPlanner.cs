@@ -141,49 +141,87 @@ public sealed class PrecisionPlanner : IDisposable
     };
 
     /// <summary>For each stack and scheme: the divergence that it alone causes.</summary>
+    /// <remarks>
+    /// What a layer's stacks and schemes make of the streams goes through the later layers together, each of which is packed
+    /// for that and given back: two layers are in memory at most, whatever the model has.
+    /// </remarks>
     private void MeasureSensitivities()
     {
         CalibrationSet fit = _calibration.Where(i => i % 2 == 0), held = Held();
-        using DecoderWeights plain = new(
-            _spec, _checkpoint, new CpuRunnerOptions { Weights = Octavo.Cpu.Kernels.WeightFormat.Float32, KvCache = default, NumBlocks = 1, MaxModelLen = held.Length, MaxNumBatchedTokens = 1 }, _isa, null, _cancellation);
         using var observed = new CalibrationStreams(_spec, _checkpoint, fit);
         using var streams = new CalibrationStreams(_spec, _checkpoint, held);
         using CalibrationStreams reference = streams.Copy();
-        foreach (LayerWeights layer in plain.Layers)
+        for (int layer = 0; layer < _spec.NumLayers; layer++)
         {
-            reference.Advance(layer, Nothing, _cancellation);
+            using LayerWeights plain = Plain(layer);
+            reference.Advance(plain, Nothing, _cancellation);
         }
 
         for (int layer = 0; layer < _spec.NumLayers; layer++)
         {
-            for (int candidate = 0; candidate < _candidates.Length - 1; candidate++)
+            List<(Stack Stack, int Candidate, CalibrationStreams Streams)> changed = [];
+            try
             {
-                var work = new LayerUnderWork(_spec, _checkpoint, layer);
-                Dictionary<LinearRole, InputMoments> moments = _recipe.NeedsCalibration
-                    ? observed.Observe(plain.Layers[layer], LayerQuantizer.NeedsProducts(_recipe), Nothing, _cancellation)
-                    : [];
-                Dictionary<string, CodedMatrix> coded = LayerQuantizer.Run(work, moments, _recipe with { Scheme = _candidates[candidate]! });
-                foreach (LinearRole role in work.Stacks.Keys)
+                ChangeAlone(layer, observed, streams, changed);
+                for (int later = layer + 1; later < _spec.NumLayers; later++)
                 {
-                    Stack stack = StackOf(work, role);
-                    HashSet<string> modules = [.. work.Stacks[role].Select(m => m.Module)];
-                    using LayerWeights one = work.Pack(coded.Where(c => modules.Contains(c.Key)).ToDictionary(), _isa);
-                    using CalibrationStreams changed = streams.Copy();
-                    changed.Advance(one, Nothing, _cancellation);
-                    foreach (LayerWeights later in plain.Layers.Skip(layer + 1))
+                    using LayerWeights plain = Plain(later);
+                    foreach ((_, _, CalibrationStreams one) in changed)
                     {
-                        changed.Advance(later, Nothing, _cancellation);
+                        one.Advance(plain, Nothing, _cancellation);
                     }
+                }
 
-                    stack.Kl[candidate] = Compare(held, changed, reference).Kl;
+                foreach ((Stack stack, int candidate, CalibrationStreams one) in changed)
+                {
+                    stack.Kl[candidate] = Compare(held, one, reference).Kl;
                     Step();
                 }
             }
-
-            observed.Advance(plain.Layers[layer], Nothing, _cancellation);
-            streams.Advance(plain.Layers[layer], Nothing, _cancellation);
+            finally
+            {
+                foreach ((_, _, CalibrationStreams one) in changed)
+                {
+                    one.Dispose();
+                }
+            }
         }
     }
+
+    /// <summary>Moves the streams behind a layer, and copies of them behind the same with one stack quantized, in each scheme.</summary>
+    private void ChangeAlone(
+        int layer, CalibrationStreams observed, CalibrationStreams streams, List<(Stack Stack, int Candidate, CalibrationStreams Streams)> changed)
+    {
+        using LayerWeights plain = Plain(layer);
+        for (int candidate = 0; candidate < _candidates.Length - 1; candidate++)
+        {
+            ChangeAlone(layer, candidate, plain, observed, streams, changed);
+            Garbage.Return();
+        }
+
+        observed.Advance(plain, Nothing, _cancellation);
+        streams.Advance(plain, Nothing, _cancellation);
+    }
+
+    private void ChangeAlone(
+        int layer, int candidate, LayerWeights plain, CalibrationStreams observed, CalibrationStreams streams, List<(Stack Stack, int Candidate, CalibrationStreams Streams)> changed)
+    {
+        var work = new LayerUnderWork(_spec, _checkpoint, layer);
+        Dictionary<LinearRole, InputMoments> moments = _recipe.NeedsCalibration
+            ? observed.Observe(plain, LayerQuantizer.NeedsProducts(_recipe), Nothing, _cancellation)
+            : [];
+        Dictionary<string, CodedMatrix> coded = LayerQuantizer.Run(work, moments, _recipe with { Scheme = _candidates[candidate]! });
+        foreach (LinearRole role in work.Stacks.Keys)
+        {
+            HashSet<string> modules = [.. work.Stacks[role].Select(m => m.Module)];
+            using LayerWeights one = work.Pack(coded.Where(c => modules.Contains(c.Key)).ToDictionary(), _isa);
+            CalibrationStreams copy = streams.Copy();
+            changed.Add((StackOf(work, role), candidate, copy));
+            copy.Advance(one, Nothing, _cancellation);
+        }
+    }
+
+    private LayerWeights Plain(int layer) => StoredLayer.Pack(_checkpoint, _spec.Tensors.Layers[layer], _isa);
 
     private CalibrationSet Held()
     {
@@ -206,18 +244,8 @@ public sealed class PrecisionPlanner : IDisposable
             using CalibrationStreams reference = streams.Copy();
             for (int layer = 0; layer < _spec.NumLayers; layer++)
             {
-                var work = new LayerUnderWork(_spec, _checkpoint, layer);
-                Dictionary<LinearRole, InputMoments> moments = [];
-                using (LayerWeights plain = work.Pack(null, _isa))
-                {
-                    reference.Advance(plain, Nothing, _cancellation);
-                    moments = recipe.NeedsCalibration ? observed.Observe(plain, LayerQuantizer.NeedsProducts(recipe), Nothing, _cancellation) : moments;
-                }
-
-                Dictionary<string, CodedMatrix> coded = LayerQuantizer.Run(work, moments, recipe);
-                using LayerWeights quantized = work.Pack(coded, _isa);
-                observed.Advance(quantized, Nothing, _cancellation);
-                streams.Advance(quantized, Nothing, _cancellation);
+                Quantize(layer, recipe, observed, streams, reference);
+                Garbage.Return();
                 Step();
             }
 
@@ -226,6 +254,23 @@ public sealed class PrecisionPlanner : IDisposable
         }
 
         return (loss, kl);
+    }
+
+    /// <summary>Quantizes a layer and moves the streams behind it, the reference's behind what it was.</summary>
+    private void Quantize(int layer, QuantizationRecipe recipe, CalibrationStreams observed, CalibrationStreams streams, CalibrationStreams reference)
+    {
+        var work = new LayerUnderWork(_spec, _checkpoint, layer);
+        Dictionary<LinearRole, InputMoments> moments = [];
+        using (LayerWeights plain = work.Pack(null, _isa))
+        {
+            reference.Advance(plain, Nothing, _cancellation);
+            moments = recipe.NeedsCalibration ? observed.Observe(plain, LayerQuantizer.NeedsProducts(recipe), Nothing, _cancellation) : moments;
+        }
+
+        Dictionary<string, CodedMatrix> coded = LayerQuantizer.Run(work, moments, recipe);
+        using LayerWeights quantized = work.Pack(coded, _isa);
+        observed.Advance(quantized, Nothing, _cancellation);
+        streams.Advance(quantized, Nothing, _cancellation);
     }
 
     private unsafe (double Loss, double Kl) Compare(CalibrationSet set, CalibrationStreams streams, CalibrationStreams reference)

@@ -31,7 +31,8 @@ public enum HeadQuantization
 /// <summary>How keys and values are stored.</summary>
 public enum KvCacheDtype
 {
-    /// <summary>As the weights: float32 beside float32 weights, otherwise bfloat16.</summary>
+    /// <summary>E4M3 where the checkpoint asks for it (<c>kv_cache_scheme</c>), else as the weights: float32 beside float32
+    /// weights, otherwise bfloat16.</summary>
     Auto,
 
     /// <summary>Four bytes an element.</summary>
@@ -43,6 +44,10 @@ public enum KvCacheDtype
     /// <summary>One byte an element, and two float32 scales for each token and key-value head: half the memory of bfloat16,
     /// and half the time that long contexts take to read. Results differ a little.</summary>
     Int8,
+
+    /// <summary>One byte an element (E4M3), with the checkpoint's scale for each layer's keys and values, or none: vLLM's
+    /// <c>fp8</c>.</summary>
+    Fp8,
 }
 
 /// <summary>Where the defaults of sampling come from.</summary>

@@ -62,6 +62,8 @@ public static class ModelPlan
             KvCacheDtype.Float32 => KvCacheFormat.Float32,
             KvCacheDtype.BFloat16 => KvCacheFormat.BFloat16,
             KvCacheDtype.Int8 => KvCacheFormat.Int8,
+            KvCacheDtype.Fp8 => KvCacheFormat.Fp8,
+            _ when checkpoint.Quantization?.CachesFloat8 == true => KvCacheFormat.Fp8,
             _ => DefaultKvCache(weights),
         };
         Check(options.BlockSize is >= 16 and <= 1024 && options.BlockSize % 16 == 0, $"block_size must be a multiple of 16 up to 1024; it is {options.BlockSize}");

@@ -33,27 +33,22 @@ internal static class CliProcess
         return await EndAsync(process, first[0] + await process.StandardOutput.ReadToEndAsync(), await error);
     }
 
-    /// <summary>Runs a command line, and sends a signal once it has written a file.</summary>
-    public static async Task<CliResult> InterruptAsync(string signal, string file, string[] args)
+    /// <summary>Runs a command line, and sends a signal as soon as something is so.</summary>
+    public static async Task<CliResult> InterruptWhenAsync(string signal, Func<bool> when, params string[] args)
     {
-        var written = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        using var watcher = new FileSystemWatcher(Path.GetDirectoryName(file)!) { EnableRaisingEvents = true };
-        watcher.Renamed += (_, e) => Heard(e.FullPath);
-        watcher.Created += (_, e) => Heard(e.FullPath);
         using Process process = Start(args);
-        Task<string> output = process.StandardOutput.ReadToEndAsync();
-        Task<string> error = process.StandardError.ReadToEndAsync();
-        await written.Task.WaitAsync(Patience);
-        await KillAsync(process, signal);
-        return await EndAsync(process, await output, await error);
-
-        void Heard(string path)
+        Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
+        using (var patience = new CancellationTokenSource(Patience))
         {
-            if (path == file)
+            while (!when() && !process.HasExited)
             {
-                written.TrySetResult();
+                await Task.Delay(5, patience.Token);
             }
         }
+
+        process.HasExited.ShouldBeFalse("it must still run when it is interrupted");
+        await KillAsync(process, signal);
+        return await EndAsync(process, await output, await error);
     }
 
     private static async Task KillAsync(Process process, string signal)

@@ -95,7 +95,7 @@ public sealed class LoadCommandTests : IDisposable
         string settings = Path.Combine(_folder, "settings.json"), state = settings + ".state";
         string[] command = [.. SmallTune, "--output", settings];
 
-        CliResult stopped = await CliProcess.InterruptAsync("INT", state, command);
+        CliResult stopped = await CliProcess.InterruptWhenAsync("INT", () => File.Exists(state), command);
         stopped.Code.ShouldBe(130, stopped.Error);
         int known = JsonDocument.Parse(await File.ReadAllTextAsync(state)).RootElement.GetProperty("runs").GetArrayLength();
         CliResult other = await CliProcess.RunAsync([.. command, "--target-itl", "50ms"]);

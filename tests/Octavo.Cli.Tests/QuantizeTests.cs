@@ -37,9 +37,77 @@ public sealed class QuantizeTests : IDisposable
         told.Code.ShouldBe(0, told.Error);
         CliResult inspected = await CliProcess.RunAsync("inspect", output);
         inspected.Output.ShouldContain("compressed-tensors: 8-bit integer weights by group 128, symmetric, 8-bit activations");
+        using (JsonDocument plain = JsonDocument.Parse((await CliProcess.RunAsync("inspect", output, "--json")).Output))
+        {
+            CacheOf(plain).ShouldBe("bfloat16");
+        }
+
+        // A checkpoint may ask for the cache of vLLM's fp8.
+        string config = Path.Combine(output, "config.json");
+        await File.WriteAllTextAsync(config, (await File.ReadAllTextAsync(config)).Replace(
+            "\"kv_cache_scheme\": null", "\"kv_cache_scheme\": {\"type\": \"float\", \"num_bits\": 8, \"strategy\": \"tensor\"}"));
+        using (JsonDocument asked = JsonDocument.Parse((await CliProcess.RunAsync("inspect", output, "--json")).Output))
+        {
+            CacheOf(asked).ShouldBe("fp8");
+        }
+
+        static string? CacheOf(JsonDocument inspected) =>
+            inspected.RootElement.GetProperty("memory").GetProperty("kv_cache").GetProperty("dtype").GetString();
+
         CliResult refused = await CliProcess.RunAsync("generate", "x", "--model", output, "--quantization", "int4");
         refused.Code.ShouldBe(2);
         refused.Error.ShouldContain("quantized already");
+    }
+
+    /// <summary>Ctrl-C, to the process itself: nothing under the name, and the same command goes on.</summary>
+    [Fact]
+    public async Task Quantize_Interrupted_LeavesNoDirectoryAndGoesOn()
+    {
+        string output = Path.Combine(_folder, "out"), first = Path.Combine(output + ".partial", "model-00001-of-00006.safetensors");
+        string[] command = ["quantize", "--scheme", "int4-weight", "--method", "gptq", "--samples", "48", "--output", output];
+
+        CliResult stopped = await CliProcess.InterruptWhenAsync("INT", () => File.Exists(first), command);
+
+        stopped.Code.ShouldBe(130, stopped.Error);
+        stopped.Error.ShouldContain("the same command goes on from");
+        Directory.Exists(output).ShouldBeFalse();
+        Directory.GetFiles(output + ".partial", "*.tmp").ShouldBeEmpty();
+        int done = Directory.GetFiles(output + ".partial", "model-*.safetensors").Length;
+        done.ShouldBeInRange(1, 4);
+        DateTime written = File.GetLastWriteTimeUtc(first);
+
+        CliResult resumed = await CliProcess.RunAsync(command);
+
+        resumed.Code.ShouldBe(0, resumed.Error);
+        Directory.Exists(output + ".partial").ShouldBeFalse();
+        File.GetLastWriteTimeUtc(Path.Combine(output, Path.GetFileName(first))).ShouldBe(written);
+    }
+
+    /// <summary>
+    /// Models that differ in nothing but the number of their layers: what they take more is what their files have more, for
+    /// files are mapped, and a layer or two. Kept as float32 it would be three times as much.
+    /// </summary>
+    [Theory]
+    [InlineData("--method", "gptq")]
+    [InlineData("--max-quality-loss", "90%")]
+    public async Task Quantize_MoreLayers_TakeNoMoreMemoryThanTheirFile(params string[] how)
+    {
+        (long few, long fewBytes) = await PeakAsync(4, how);
+        (long many, long manyBytes) = await PeakAsync(24, how);
+
+        (many - few).ShouldBeLessThan((long)(1.7 * (manyBytes - fewBytes)), $"{few} bytes with 4 layers, {many} with 24");
+    }
+
+    private async Task<(long Peak, long Bytes)> PeakAsync(int layers, string[] how)
+    {
+        string model = Directory.CreateDirectory(Path.Combine(_folder, $"layers-{layers}")).FullName;
+        long bytes = RandomDirectory.Write(model, layers);
+        CliResult result = await CliProcess.RunAsync(
+            ["quantize", model, "--scheme", "int4-weight", "--samples", "2", "--sample-length", "16", "--output", model + "-out", .. how]);
+        result.Code.ShouldBe(0, result.Error);
+        string line = result.Output.Split('\n').Single(l => l.StartsWith("peak memory: ", StringComparison.Ordinal));
+        ByteSize.TryParse(line["peak memory: ".Length..].Replace(" ", string.Empty), out long peak).ShouldBeTrue(line);
+        return (peak, bytes);
     }
 
     [Theory]

@@ -13,6 +13,7 @@ public sealed class AllocationTests
     [InlineData(WeightFormat.Float32, KvCacheFormat.Float32)]
     [InlineData(WeightFormat.BFloat16, KvCacheFormat.BFloat16)]
     [InlineData(WeightFormat.BFloat16, KvCacheFormat.Int8)]
+    [InlineData(WeightFormat.BFloat16, KvCacheFormat.Fp8)]
     public void Run_SteadyState_AllocatesNothing(WeightFormat weights, KvCacheFormat kvCache)
     {
         using var model = new TestRunner(Repository.TalesModel, weights, kvCache);

@@ -14,9 +14,9 @@ internal sealed unsafe class AttentionCase : IDisposable
     private readonly float[] _slopes;
     private readonly int[] _table;
 
-    public AttentionCase(KvCacheFormat format, int headDim, int group, int first, int tokens, AttentionRule rule, bool slopes = false, int blockSize = 16, int seed = 1)
+    public AttentionCase(KvCacheFormat format, int headDim, int group, int first, int tokens, AttentionRule rule, bool slopes = false, int blockSize = 16, int seed = 1, KvScale? scale = null)
     {
-        (Format, HeadDim, Group, First, Tokens, Rule) = (format, headDim, group, first, tokens, rule);
+        (Format, HeadDim, Group, First, Tokens, Rule, Scale) = (format, headDim, group, first, tokens, rule, scale ?? KvScale.One);
         var random = new Random(seed);
         int length = first + tokens;
         _keys = Rows(length * KvHeads);
@@ -25,7 +25,7 @@ internal sealed unsafe class AttentionCase : IDisposable
         _slopes = [.. Enumerable.Range(0, KvHeads * group).Select(h => slopes ? MathF.Pow(2, -0.5f * (h + 1)) : 0f)];
         int blocks = (length + blockSize - 1) / blockSize;
         _table = [.. Enumerable.Range(0, blocks + 3).OrderBy(_ => random.Next()).Take(blocks)];
-        Cache = new KvCache(Spec(headDim, KvHeads, group), format, blocks + 3, blockSize);
+        Cache = new KvCache(Spec(headDim, KvHeads, group), format, blocks + 3, blockSize, [Scale]);
 
         // What was in a block before must not be seen: numbers that are none, and enormous ones.
         float[] junk = [.. Enumerable.Range(0, KvHeads * headDim).Select(i => i % 3 == 0 ? float.NaN : i % 3 == 1 ? 3e38f : -1f)];
@@ -62,6 +62,8 @@ internal sealed unsafe class AttentionCase : IDisposable
 
     public AttentionRule Rule { get; }
 
+    public KvScale Scale { get; }
+
     public KvCache Cache { get; }
 
     public int Heads => KvHeads * Group;
@@ -69,7 +71,7 @@ internal sealed unsafe class AttentionCase : IDisposable
     /// <summary>What each token's heads must give.</summary>
     public float[][] Expected()
     {
-        var twin = new AttentionTwin(Format, HeadDim, Rule);
+        var twin = new AttentionTwin(Format, HeadDim, Rule, Scale);
         return [.. Enumerable.Range(0, Tokens * Heads).AsParallel().AsOrdered().Select(row =>
         {
             int head = row % Heads;

@@ -82,9 +82,24 @@ public sealed class AttentionTests
     }
 
     [Theory]
+    [MemberData(nameof(Paths))]
+    public void Run_ScaledCache_EqualsTheTwinBitForBit(InstructionSet isa, bool emitted, KvCacheFormat format)
+    {
+        // Scales that make subnormals of keys and saturate values; only E4M3 has them.
+        KvScale scale = format == KvCacheFormat.Fp8 ? new KvScale(40f, 0.003f) : KvScale.One;
+        foreach (AttentionRule rule in new[] { new AttentionRule { Scale = 0.3f }, new AttentionRule { Scale = 0.3f, SoftCap = 4f, Window = 37 } })
+        {
+            using var it = new AttentionCase(format, 40, 3, 518, 7, rule, scale: scale);
+            AssertSame(it.Expected(), it.Run(Path(isa, emitted, it), 0, 7, split: false), $"{isa} {format} {rule}");
+            AssertSame(it.Expected(), it.Run(Path(isa, emitted, it), 0, 7, split: true), $"{isa} {format} {rule}, split");
+        }
+    }
+
+    [Theory]
     [InlineData(KvCacheFormat.Float32, 2e-6)]
     [InlineData(KvCacheFormat.BFloat16, 8e-3)]
     [InlineData(KvCacheFormat.Int8, 2e-2)]
+    [InlineData(KvCacheFormat.Fp8, 0.15)]
     public void Expected_EachFormat_IsNearTheIdeal(KvCacheFormat format, double tolerance)
     {
         foreach (AttentionRule rule in new[]
@@ -123,6 +138,7 @@ public sealed class AttentionTests
     [InlineData(KvCacheFormat.Float32)]
     [InlineData(KvCacheFormat.BFloat16)]
     [InlineData(KvCacheFormat.Int8)]
+    [InlineData(KvCacheFormat.Fp8)]
     public unsafe void Run_ValueThatIsNoNumber_ReachesOnlyWhoAttendsToIt(KvCacheFormat format)
     {
         using var it = new AttentionCase(format, 16, 1, 20, 3, new AttentionRule { Scale = 0.3f });

@@ -1,4 +1,5 @@
 using Octavo.Cpu.Kernels;
+using Octavo.Cpu.Linears;
 using Octavo.Cpu.Simd;
 
 namespace Octavo.Cpu.Tests;
@@ -7,7 +8,7 @@ namespace Octavo.Cpu.Tests;
 /// Attention of one row in plain C#, obviously right: what the cache stores, what each partition gives, how partitions
 /// merge. The kernels are compared with it bit by bit.
 /// </summary>
-internal sealed class AttentionTwin(KvCacheFormat format, int headDim, AttentionRule rule)
+internal sealed class AttentionTwin(KvCacheFormat format, int headDim, AttentionRule rule, KvScale scale)
 {
     private const int PartitionKeys = 512;
     private const float Log2E = 1.44269504f;
@@ -45,7 +46,7 @@ internal sealed class AttentionTwin(KvCacheFormat format, int headDim, Attention
             }
         }
 
-        return [.. output.Select(o => o / sum)];
+        return [.. output.Select(o => o / sum * scale.Value)];
     }
 
     private (float Max, float Sum, float[] Output) Partition(
@@ -68,13 +69,14 @@ internal sealed class AttentionTwin(KvCacheFormat format, int headDim, Attention
 
     private float Score(float[] query, float[] key)
     {
-        float factor = rule.SoftCap > 0 ? rule.Scale / rule.SoftCap : rule.Scale * Log2E;
+        float all = rule.Scale * scale.Key;
+        float factor = rule.SoftCap > 0 ? all / rule.SoftCap : all * Log2E;
         if (format != KvCacheFormat.Int8)
         {
             float sum = 0;
             for (int d = 0; d < headDim; d++)
             {
-                sum = MathF.FusedMultiplyAdd(query[d] * factor, Stored(key[d]), sum);
+                sum = MathF.FusedMultiplyAdd(query[d] * factor, Stored(key[d], scale.Key), sum);
             }
 
             return sum;
@@ -105,7 +107,7 @@ internal sealed class AttentionTwin(KvCacheFormat format, int headDim, Attention
         {
             for (int d = 0; d < headDim; d++)
             {
-                output[d] = MathF.FusedMultiplyAdd(weights[i], Stored(values[i][d]), output[d]);
+                output[d] = MathF.FusedMultiplyAdd(weights[i], Stored(values[i][d], scale.Value), output[d]);
             }
         }
 
@@ -116,7 +118,7 @@ internal sealed class AttentionTwin(KvCacheFormat format, int headDim, Attention
     {
         (int[] Integers, float Scale)[] stored = [.. values.Select(v => Quantize(v, 127))];
         float[] scaled = [.. weights.Zip(stored, (w, v) => w * v.Scale)];
-        (int[] integers, float scale) = Quantize(scaled, 32767);
+        (int[] integers, float scaledBy) = Quantize(scaled, 32767);
         var output = new float[headDim];
         for (int d = 0; d < headDim; d++)
         {
@@ -126,14 +128,18 @@ internal sealed class AttentionTwin(KvCacheFormat format, int headDim, Attention
                 sum += integers[i] * stored[i].Integers[d];
             }
 
-            output[d] = sum * scale;
+            output[d] = sum * scaledBy;
         }
 
         return output;
     }
 
-    private float Stored(float value) =>
-        format == KvCacheFormat.BFloat16 ? BitConverter.Int32BitsToSingle(BFloat16Element.Round(value) << 16) : value;
+    private float Stored(float value, float scaledBy) => format switch
+    {
+        KvCacheFormat.BFloat16 => BitConverter.Int32BitsToSingle(BFloat16Element.Round(value) << 16),
+        KvCacheFormat.Fp8 => WeightQuantizer.FromFloat8(WeightQuantizer.ToFloat8(value / scaledBy)),
+        _ => value,
+    };
 
     /// <summary>Integers up to <paramref name="most"/> over the largest magnitude.</summary>
     private static (int[] Integers, float Scale) Quantize(float[] numbers, int most)

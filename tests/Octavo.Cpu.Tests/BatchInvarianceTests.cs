@@ -28,6 +28,7 @@ public sealed class BatchInvarianceTests
     [InlineData(WeightFormat.Float32, KvCacheFormat.Float32)]
     [InlineData(WeightFormat.BFloat16, KvCacheFormat.BFloat16)]
     [InlineData(WeightFormat.BFloat16, KvCacheFormat.Int8)]
+    [InlineData(WeightFormat.BFloat16, KvCacheFormat.Fp8)]
     [InlineData(WeightFormat.Int8, KvCacheFormat.Int8)]
     [InlineData(WeightFormat.Int4, KvCacheFormat.BFloat16)]
     [InlineData(WeightFormat.Int8Channel, KvCacheFormat.Float32)]
@@ -72,6 +73,7 @@ public sealed class BatchInvarianceTests
     /// <summary>Integers are exact, and everything between them is done in one order with correctly rounded operations.</summary>
     [Theory]
     [InlineData(WeightFormat.Int8, KvCacheFormat.Int8)]
+    [InlineData(WeightFormat.Int8, KvCacheFormat.Fp8)]
     [InlineData(WeightFormat.Int8Channel, KvCacheFormat.Float32)]
     [InlineData(WeightFormat.Int4, KvCacheFormat.BFloat16)]
     [InlineData(WeightFormat.Float32, KvCacheFormat.Float32)]

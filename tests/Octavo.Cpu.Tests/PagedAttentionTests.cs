@@ -20,6 +20,7 @@ public sealed unsafe class PagedAttentionTests
     [InlineData(KvCacheFormat.Float32)]
     [InlineData(KvCacheFormat.BFloat16)]
     [InlineData(KvCacheFormat.Int8)]
+    [InlineData(KvCacheFormat.Fp8)]
     public void Run_AnyTeamAndCompany_GivesTheSameBits(KvCacheFormat format)
     {
         foreach (DecoderSpec spec in new[] { Spec(), Spec() with { SlidingWindows = [600], AttentionSoftCap = 20f }, Spec() with { Positions = new AlibiPositions() } })

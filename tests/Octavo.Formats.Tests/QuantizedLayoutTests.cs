@@ -177,6 +177,66 @@ public sealed class QuantizedLayoutTests : IDisposable
             .ShouldContain("'m.weight_scale': expected shape [16, 4] as the quantization's configuration implies, found [16, 3]");
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void CompressedTensors_StaticActivations_AreReadFromTheirTensors(bool symmetric)
+    {
+        string word = symmetric ? "true" : "false";
+        string config = Config(
+            "int-quantized",
+            """{"num_bits":8,"type":"int","symmetric":true,"strategy":"channel"}""",
+            $$"""{"num_bits":8,"type":"int","symmetric":{{word}},"strategy":"tensor","dynamic":false}""");
+        TensorSource[] weight = [.. ((string[])["m", "n"]).SelectMany(m => new[]
+        {
+            new TensorSource($"{m}.weight", TensorType.Int8, [Rows, Columns], new byte[Rows * Columns]),
+            Floats($"{m}.weight_scale", [Rows, 1], new float[Rows]),
+        })];
+        using Checkpoint checkpoint = Write(
+            config,
+            [.. weight, Floats("m.input_scale", [1], [0.5f]), new TensorSource("m.input_zero_point", TensorType.Int8, [1], new byte[] { 0xFD }), Floats("n.input_scale", [1], [-1f])]);
+
+        checkpoint.Quantization!.Notes.ShouldBeEmpty();
+        checkpoint.FindQuantized("m.weight")!.StaticInput.ShouldBe((0.5f, symmetric ? 0 : -3));
+        Should.Throw<CheckpointException>(() => checkpoint.FindQuantized("n.weight")).Message.ShouldContain("'n.input_scale': is -1; a scale must be above 0");
+    }
+
+    [Fact]
+    public void CompressedTensors_StaticActivationsByToken_AreRefusedByName() =>
+        Should.Throw<UnsupportedModelException>(() => Write(
+            Config("int-quantized", """{"num_bits":8,"type":"int","strategy":"channel"}""", """{"num_bits":8,"type":"int","strategy":"token","dynamic":false}"""),
+            Floats("m.weight_scale", [Rows, 1], new float[Rows]))).Message.ShouldContain("input_activations.strategy");
+
+    [Fact]
+    public void CompressedTensors_CacheOfFloat8_IsFollowedAndItsScalesAreRead()
+    {
+        using Checkpoint checkpoint = Write(
+            Cached("""{"num_bits":8,"type":"float","strategy":"tensor","symmetric":true,"dynamic":false}"""),
+            Floats("a.k_scale", [1], [0.25f]),
+            new TensorSource("a.v_scale", TensorType.BFloat16, [], new byte[] { 0x00, 0x40 }),
+            Floats("b.k_proj.output_scale", [1], [3f]),
+            Floats("c.k_scale", [2], [1f, 2f]),
+            Floats("d.v_scale", [1], [0f]));
+
+        checkpoint.Quantization!.CachesFloat8.ShouldBeTrue();
+        checkpoint.Quantization.Notes.ShouldBeEmpty();
+        KvCacheScales.Read(checkpoint, "a").ShouldBe((0.25f, 2f));
+        KvCacheScales.Read(checkpoint, "b").ShouldBe((3f, 1f));
+        Should.Throw<CheckpointException>(() => KvCacheScales.Read(checkpoint, "c")).Message.ShouldContain("'c.k_scale': expected one number of F32, F16 or BF16");
+        Should.Throw<CheckpointException>(() => KvCacheScales.Read(checkpoint, "d")).Message.ShouldContain("'d.v_scale': is 0; a scale must be above 0");
+    }
+
+    [Theory]
+    [InlineData("""{"num_bits":8,"type":"int"}""", "kv_cache_scheme.type")]
+    [InlineData("""{"num_bits":4,"type":"float"}""", "kv_cache_scheme.num_bits")]
+    [InlineData("""{"num_bits":8,"type":"float","strategy":"attn_head"}""", "kv_cache_scheme.strategy")]
+    [InlineData("""{"num_bits":8,"type":"float","symmetric":false}""", "kv_cache_scheme.symmetric")]
+    [InlineData("""{"num_bits":8,"type":"float","dynamic":true}""", "kv_cache_scheme.dynamic")]
+    public void CompressedTensors_CacheOfAnotherKind_IsRefusedByName(string scheme, string field) =>
+        Should.Throw<UnsupportedModelException>(() => Write(Cached(scheme), Floats("a.k_scale", [1], [1f]))).Message.ShouldContain(field);
+
+    private static string Cached(string scheme) => Packed("\"group\"").Replace("\"ignore\":[]", $"\"ignore\":[],\"kv_cache_scheme\":{scheme}");
+
     private static string Config(string format, string weights, string activations) =>
         $$$$"""{"quant_method":"compressed-tensors","format":"{{{{format}}}}","ignore":[],"config_groups":{"group_0":{"targets":["Linear"],"weights":{{{{weights}}}},"input_activations":{{{{activations}}}}}}}""";
 

@@ -13,6 +13,18 @@ public enum KvCacheFormat
 
     /// <summary>One byte an element, and for each token and head one float32 scale for its key and one for its value.</summary>
     Int8,
+
+    /// <summary>One byte an element (E4M3), and for each layer one scale for its keys and one for its values.</summary>
+    Fp8,
+}
+
+/// <summary>What E4M3 keys and values of a layer are multiplied with; ones where the cache has another format.</summary>
+/// <param name="Key">The scale of keys, above 0.</param>
+/// <param name="Value">The scale of values, above 0.</param>
+public readonly record struct KvScale(float Key, float Value)
+{
+    /// <summary>None.</summary>
+    public static KvScale One => new(1, 1);
 }
 
 /// <summary>
@@ -27,9 +39,18 @@ internal sealed unsafe class KvCache : IDisposable
 
     private readonly NativeBuffer?[] _keys;     // by layer; null only while they are being made
     private readonly NativeBuffer?[] _values;
+    private readonly KvScale[] _scales;         // by layer
 
-    public KvCache(DecoderSpec spec, KvCacheFormat format, int numBlocks, int blockSize)
+    /// <summary>Reserves a cache.</summary>
+    /// <param name="spec">The decoder.</param>
+    /// <param name="format">How keys and values are stored.</param>
+    /// <param name="numBlocks">Blocks.</param>
+    /// <param name="blockSize">Tokens a block.</param>
+    /// <param name="scales">Of E4M3, the scales by layer; null takes ones.</param>
+    public KvCache(DecoderSpec spec, KvCacheFormat format, int numBlocks, int blockSize, IReadOnlyList<KvScale>? scales = null)
     {
+        bool scaled = format == KvCacheFormat.Fp8 && scales is not null;
+        _scales = scaled ? [.. scales!] : [.. Enumerable.Repeat(KvScale.One, spec.NumLayers)];
         (NumKvHeads, NumBlocks, BlockSize) = (spec.NumKvHeads, numBlocks, blockSize);
         Layout = new KvLayout(format, spec.HeadDim);
         GroupsPerBlock = blockSize / KvLayout.GroupKeys;
@@ -69,6 +90,9 @@ internal sealed unsafe class KvCache : IDisposable
     /// <summary>A layer's values, in the same order.</summary>
     public byte* Values(int layer) => _values[layer]!.Pointer;
 
+    /// <summary>A layer's scales.</summary>
+    public KvScale Scales(int layer) => _scales[layer];
+
     /// <summary>The number of a block's first group of one head.</summary>
     public long GroupOf(int block, int kvHead) => (((long)kvHead * NumBlocks) + block) * GroupsPerBlock;
 
@@ -91,7 +115,8 @@ internal sealed unsafe class KvCache : IDisposable
                 keys + ((long)head * headDim),
                 values + ((long)head * headDim),
                 Keys(layer) + (group * Layout.KeyGroupBytes),
-                Values(layer) + (group * Layout.ValueGroupBytes));
+                Values(layer) + (group * Layout.ValueGroupBytes),
+                _scales[layer]);
         }
     }
 

@@ -11,7 +11,8 @@ namespace Octavo.Cpu.Linears;
 /// </summary>
 /// <remarks>
 /// Codes: <c>scale = largest magnitude / 127</c>, <c>code = round_half_even(x · (127 / largest magnitude))</c>; with
-/// zero-points (one scale a row only), <c>scale = range / 255</c> and <c>code = round(x / scale) + zero</c>.
+/// zero-points (one scale a row only), <c>scale = range / 255</c> and <c>code = round(x / scale) + zero</c>; or with the
+/// checkpoint's scale and zero-point (<see cref="PanelLayout.StaticInput"/>), cut off where codes end.
 /// A segment (group) begins at a whole step; what fills it up is zero. Scales stand by segment, then by row.
 /// </remarks>
 internal sealed unsafe class ActivationBuffer : IDisposable
@@ -153,22 +154,26 @@ internal sealed unsafe class ActivationBuffer : IDisposable
     private void StoreCodes(PanelLayout layout, int row, int segment, float* x, sbyte* codes)
     {
         int count = layout.Segment;
-        (float factor, float scale, int zero) = layout.Scheme.AsymmetricInput ? AsymmetricRange(x, count) : SymmetricRange(x, count);
+        (float factor, float scale, int zero) = layout.StaticInput is { } known ? StaticRange(x, count, known)
+            : layout.Scheme.AsymmetricInput ? AsymmetricRange(x, count)
+            : SymmetricRange(x, count);
+        var lowest = Vector512.Create(-128f - zero);
+        var highest = Vector512.Create(127f - zero);
         Vector512<int> sums = default;
         var factors = Vector512.Create(factor);
         var offset = Vector512.Create(zero);
         int i = 0;
         for (; i <= count - 64; i += 64)
         {
-            Vector512<int> a = Code(x + i, factors, offset), b = Code(x + i + 16, factors, offset);
-            Vector512<int> c = Code(x + i + 32, factors, offset), d = Code(x + i + 48, factors, offset);
+            Vector512<int> a = Code(x + i, factors, lowest, highest, offset), b = Code(x + i + 16, factors, lowest, highest, offset);
+            Vector512<int> c = Code(x + i + 32, factors, lowest, highest, offset), d = Code(x + i + 48, factors, lowest, highest, offset);
             sums += a + b + (c + d);
             Vector512.Narrow(Vector512.Narrow(a, b), Vector512.Narrow(c, d)).Store(codes + i);
         }
 
         for (; i <= count - 16; i += 16)
         {
-            Vector512<int> a = Code(x + i, factors, offset);
+            Vector512<int> a = Code(x + i, factors, lowest, highest, offset);
             sums += a;
             Vector256<short> halves = Vector256.Narrow(a.GetLower(), a.GetUpper());
             Vector128.Narrow(halves.GetLower(), halves.GetUpper()).Store(codes + i);
@@ -177,7 +182,7 @@ internal sealed unsafe class ActivationBuffer : IDisposable
         int sum = Vector512.Sum(sums);
         for (; i < count; i++)
         {
-            codes[i] = (sbyte)Math.Clamp((int)MathF.Round(x[i] * factor) + zero, -128, 127);
+            codes[i] = (sbyte)(Math.Clamp(MathF.Round(x[i] * factor), -128f - zero, 127f - zero) + zero);
             sum += codes[i];
         }
 
@@ -188,10 +193,11 @@ internal sealed unsafe class ActivationBuffer : IDisposable
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<int> Code(float* x, Vector512<float> factors, Vector512<int> offset)
+    private static Vector512<int> Code(float* x, Vector512<float> factors, Vector512<float> lowest, Vector512<float> highest, Vector512<int> offset)
     {
-        Vector512<int> code = Vector512.ConvertToInt32Native(Vector512.Round(Vector512.Load(x) * factors, MidpointRounding.ToEven)) + offset;
-        return Vector512.Min(Vector512.Max(code, Vector512.Create(-128)), Vector512.Create(127));
+        // Cut off before the conversion: a stored scale may be far too small for a number.
+        Vector512<float> steps = Vector512.MinNative(Vector512.MaxNative(Vector512.Load(x) * factors, lowest), highest);
+        return Vector512.ConvertToInt32Native(Vector512.Round(steps, MidpointRounding.ToEven)) + offset;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -214,6 +220,13 @@ internal sealed unsafe class ActivationBuffer : IDisposable
 
         // A row that holds a NaN gets a scale that is one.
         return (most > 0 ? 127f / most : 0, most / 127f, 0);
+    }
+
+    /// <summary>A stored range; a row that holds a number that is none gets a scale that is none.</summary>
+    private static (float Factor, float Scale, int Zero) StaticRange(float* x, int count, InputRange range)
+    {
+        (_, float largest, _) = SymmetricRange(x, count);
+        return (1 / range.Scale, float.IsFinite(largest) ? range.Scale : float.NaN, range.Zero);
     }
 
     private static (float Factor, float Scale, int Zero) AsymmetricRange(float* x, int count)

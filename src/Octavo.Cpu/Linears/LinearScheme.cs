@@ -120,11 +120,13 @@ internal sealed class PanelLayout
     /// <param name="scheme">Its arithmetic; a group that does not divide the inputs becomes the largest that does.</param>
     /// <param name="inFeatures">Inputs.</param>
     /// <param name="inputOrder">Which input stands at each place of the panel; null where they stand in order.</param>
-    public PanelLayout(LinearScheme scheme, int inFeatures, int[]? inputOrder = null)
+    /// <param name="staticInput">How activations become codes, where the checkpoint says; null where each row is measured.</param>
+    public PanelLayout(LinearScheme scheme, int inFeatures, int[]? inputOrder = null, InputRange? staticInput = null)
     {
         Scheme = scheme.Fit(inFeatures);
         InFeatures = inFeatures;
         InputOrder = inputOrder;
+        StaticInput = staticInput;
         (StepDepth, StepBytes) = (scheme.Weight, scheme.Input) switch
         {
             (WeightCode.Float32, _) => (1, 128),
@@ -152,6 +154,9 @@ internal sealed class PanelLayout
 
     /// <summary>Which input stands at each place, <c>[InFeatures]</c>, or null: activations are stored in the same order.</summary>
     public int[]? InputOrder { get; }
+
+    /// <summary>How activations become codes, or null: each row, or group of its inputs, is measured.</summary>
+    public InputRange? StaticInput { get; }
 
     /// <summary>Inputs a step.</summary>
     public int StepDepth { get; }

@@ -31,6 +31,9 @@ internal abstract class MatrixSource
     /// </summary>
     public virtual int[]? InputOrder => null;
 
+    /// <summary>The scale and zero-point that activations are quantized with beside stored codes; null where each row gets its own.</summary>
+    public virtual InputRange? StaticInput => null;
+
     /// <summary>Reads one output feature's stored codes; called by several threads at once.</summary>
     /// <param name="row">The output feature.</param>
     /// <param name="codes">Receives the codes, <c>[in]</c>.</param>
@@ -47,11 +50,37 @@ internal abstract class MatrixSource
         {
             bool alike = scheme is not null && other.Stored is { } stored
                 && scheme with { Asymmetric = stored.Asymmetric } == stored
+                && first.StaticInput is null == other.StaticInput is null
                 && (first.InputOrder ?? []).AsSpan().SequenceEqual(other.InputOrder ?? []);
             scheme = alike ? scheme! with { Asymmetric = scheme.Asymmetric || other.Stored!.Asymmetric } : null;
         }
 
         return scheme;
+    }
+}
+
+/// <summary>How activations become codes where that was settled beforehand: <c>code = round(x / Scale) + Zero</c>.</summary>
+internal readonly record struct InputRange(float Scale, int Zero)
+{
+    /// <summary>
+    /// The range that holds those of several layers which read the same activations, as vLLM joins them.
+    /// </summary>
+    public static InputRange? Join(IEnumerable<InputRange?> ranges)
+    {
+        InputRange?[] all = [.. ranges.Distinct()];
+        if (all.Length == 1 || Array.Exists(all, r => r is null))
+        {
+            return all.Length == 1 ? all[0] : null;
+        }
+
+        if (Array.TrueForAll(all, r => r!.Value.Zero == 0))
+        {
+            return new InputRange(all.Max(r => r!.Value.Scale), 0);
+        }
+
+        float highest = all.Max(r => r!.Value.Scale * (127 - r.Value.Zero)), lowest = all.Min(r => r!.Value.Scale * (-128 - r.Value.Zero));
+        float scale = (highest - lowest) / 255;
+        return new InputRange(scale, (int)MathF.Round(-128 - (lowest / scale)));
     }
 }
 
@@ -95,6 +124,8 @@ internal sealed class StackedMatrix(IReadOnlyList<MatrixSource> parts) : MatrixS
     public override LinearScheme? Stored { get; } = Common(parts[0], parts.Skip(1));
 
     public override int[]? InputOrder => Stored is null ? null : parts[0].InputOrder;
+
+    public override InputRange? StaticInput => Stored is null ? null : InputRange.Join(parts.Select(p => p.StaticInput));
 
     public override int Rows { get; } = checked(parts.Sum(p => p.Rows));
 
@@ -153,6 +184,8 @@ internal sealed class GatedMatrix(MatrixSource gate, MatrixSource up) : MatrixSo
     public override LinearScheme? Stored { get; } = Common(gate, [up]);
 
     public override int[]? InputOrder => Stored is null ? null : gate.InputOrder;
+
+    public override InputRange? StaticInput => Stored is null ? null : InputRange.Join([gate.StaticInput, up.StaticInput]);
 
     public override int Rows { get; } = RowsFor(gate.Rows);
 

@@ -26,7 +26,9 @@ internal sealed unsafe class PackedPanels : IDisposable
     public PackedPanels(MatrixSource source, LinearScheme scheme, int codeBias)
     {
         (OutFeatures, _codeBias) = (source.Rows, codeBias);
-        Layout = new PanelLayout(scheme, source.Columns, Takes(source, scheme) ? source.InputOrder : null);
+        Layout = Takes(source, scheme)
+            ? new PanelLayout(scheme, source.Columns, source.InputOrder, source.StaticInput)
+            : new PanelLayout(scheme, source.Columns);
         Count = PanelLayout.PanelsOf(OutFeatures);
         (long weights, long bias) = BytesFor(OutFeatures, source.Columns, source.HasBias, scheme);
         _weights = new NativeBuffer(weights);

@@ -43,6 +43,9 @@ internal sealed class QuantizedSource : MatrixSource
 
     public override int[]? InputOrder { get; }
 
+    public override InputRange? StaticInput =>
+        Stored is { Integer: true } && _matrix.StaticInput is { } range ? new InputRange(range.Scale, range.Zero) : null;
+
     public override void ReadRow(int row, Span<float> destination)
     {
         sbyte[] codes = ArrayPool<sbyte>.Shared.Rent(Columns);

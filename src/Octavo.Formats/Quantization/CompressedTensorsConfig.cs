@@ -29,10 +29,7 @@ internal sealed class CompressedTensorsConfig : QuantizationConfig
         }
 
         _ignored = [.. config.Texts("ignore").Select(t => new ModulePattern(config, "ignore", t))];
-        if (config.Has("kv_cache_scheme"))
-        {
-            _notes.Add("kv_cache_scheme: keys and values are quantized only where --kv-cache-dtype says so, with a scale for each token and head; stored k_scale and v_scale are not used");
-        }
+        CachesFloat8 = config.Section("kv_cache_scheme") is { } cache && RequireFloat8(cache);
 
         if (config.Section("config_groups") is not { } groups)
         {
@@ -54,6 +51,8 @@ internal sealed class CompressedTensorsConfig : QuantizationConfig
     public override string Summary => string.Join("; ", _groups.Select(g => g.Scheme?.ToString() ?? "dense").Distinct());
 
     public override IReadOnlyList<string> Notes => [.. _notes.Distinct()];
+
+    public override bool CachesFloat8 { get; }
 
     public override QuantizedMatrix? Find(Checkpoint checkpoint, string module)
     {
@@ -90,6 +89,17 @@ internal sealed class CompressedTensorsConfig : QuantizationConfig
         }
 
         return null;
+    }
+
+    // The one scheme of caches that vLLM takes, too.
+    private static bool RequireFloat8(ConfigReader cache)
+    {
+        Require(cache, "type", cache.Text("type") ?? "int", "float");
+        Require(cache, "num_bits", cache.Integer("num_bits") ?? 8, 8);
+        Require(cache, "strategy", cache.Text("strategy") ?? "tensor", "tensor");
+        Require(cache, "symmetric", cache.Flag("symmetric", true), true);
+        Require(cache, "dynamic", cache.Flag("dynamic", false), false);
+        return true;
     }
 
     private static void RefuseUnlessEmpty(ConfigReader config, string field)
@@ -170,8 +180,14 @@ internal sealed record CompressedTensorsScheme(
         }
 
         return new CompressedTensorsScheme(
-            type == "int" ? CodeKind.Integer : CodeKind.Float8, bits, strategy, size, block, !weights.Flag("symmetric", true), Input(group, bits, strategy, size, notes));
+            type == "int" ? CodeKind.Integer : CodeKind.Float8, bits, strategy, size, block, !weights.Flag("symmetric", true), Input(group, bits, strategy, size, notes))
+        {
+            StaticInput = group.Section("input_activations") is { } input && IsStatic(input),
+        };
     }
+
+    /// <summary>Activations have one stored scale, and perhaps zero-point, instead of one for each token.</summary>
+    public bool StaticInput { get; init; }
 
     public override string ToString()
     {
@@ -203,12 +219,11 @@ internal sealed record CompressedTensorsScheme(
 
         string ofInput = input.Text("strategy") ?? "tensor";
         Require(input, "strategy", ofInput, "token", "tensor", "group");
-        if (input.Find("dynamic") is not { ValueKind: JsonValueKind.True })
+        if (IsStatic(input))
         {
-            notes.Add("static activation scales: each token gets its own scale instead");
+            Require(input, "strategy", ofInput, "tensor");
         }
-
-        if (strategy is "group" && !(ofInput == "group" && input.Integer("group_size") == groupSize))
+        else if (strategy is "group" && !(ofInput == "group" && input.Integer("group_size") == groupSize))
         {
             notes.Add($"activations get a scale for each group of {groupSize} inputs, as the weights have, instead of one a {ofInput}");
         }
@@ -225,6 +240,9 @@ internal sealed record CompressedTensorsScheme(
 
         return asymmetric ? StoredActivations.Int8Asymmetric : StoredActivations.Int8;
     }
+
+    private static bool IsStatic(ConfigReader input) =>
+        (input.Text("type") ?? "int") == "int" && input.Find("dynamic") is not { ValueKind: JsonValueKind.True or JsonValueKind.String };
 
     private static void Refuse(ConfigReader config, string field)
     {

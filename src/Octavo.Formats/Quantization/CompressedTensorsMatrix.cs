@@ -53,6 +53,7 @@ internal sealed class CompressedTensorsMatrix : QuantizedMatrix
             GroupSize = group,
             Asymmetric = zeros is not null,
             Activations = scheme.Activations,
+            StaticInput = scheme.StaticInput ? Input(checkpoint, module, scheme.Activations == StoredActivations.Int8Asymmetric) : null,
             GroupIndex = index,
             ByteLength = codes.ByteLength + scales.ByteLength + (zeros?.ByteLength ?? 0),
         };
@@ -117,6 +118,28 @@ internal sealed class CompressedTensorsMatrix : QuantizedMatrix
         int perWord = 32 / scheme.Bits;
         Tensor codes = PackedTensors.Require(checkpoint, name, [TensorType.Int32], shape[0], (shape[1] + perWord - 1) / perWord);
         return (codes, shape[0], shape[1]);
+    }
+
+    private static (float Scale, int Zero) Input(Checkpoint checkpoint, string module, bool asymmetric)
+    {
+        Tensor stored = checkpoint.Get($"{module}.input_scale");
+        CheckScales(stored, 1, 1);
+        Span<float> scale = stackalloc float[1];
+        PackedTensors.Floats(stored, 0, scale);
+        if (!float.IsFinite(scale[0]) || scale[0] <= 0)
+        {
+            throw new CheckpointException(stored.File, stored.Name, $"is {scale[0]}; a scale must be above 0");
+        }
+
+        if (!asymmetric)
+        {
+            return (scale[0], 0);
+        }
+
+        Tensor zero = checkpoint.Get($"{module}.input_zero_point");
+        return zero.Type == TensorType.Int8 && zero.ElementCount == 1
+            ? (scale[0], (sbyte)zero.Bytes(0, 1)[0])
+            : throw new CheckpointException(zero.File, zero.Name, $"expected one number of I8, found {zero.Type.Name()} [{string.Join(", ", zero.Shape)}]");
     }
 
     private static void CheckScales(Tensor scales, int rows, int groups)

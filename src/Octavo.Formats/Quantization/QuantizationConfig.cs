@@ -20,6 +20,9 @@ public abstract class QuantizationConfig
     /// <summary>What is not done exactly as the directory asks, in words; usually nothing.</summary>
     public virtual IReadOnlyList<string> Notes => [];
 
+    /// <summary>Whether keys and values are to be cached as E4M3, with the scales that <see cref="KvCacheScales"/> reads.</summary>
+    public virtual bool CachesFloat8 => false;
+
     /// <summary>The quantized matrix of a module, or null where its weight is stored as numbers.</summary>
     /// <param name="checkpoint">The tensors.</param>
     /// <param name="module">The module's name: its weight's, less <c>.weight</c>.</param>

@@ -56,6 +56,9 @@ public abstract class QuantizedMatrix
     /// <summary>What becomes of activations.</summary>
     public StoredActivations Activations { get; init; }
 
+    /// <summary>The scale, and the zero-point, that all activations are quantized with; null where each token gets its own.</summary>
+    public (float Scale, int Zero)? StaticInput { get; init; }
+
     /// <summary>Which group each input belongs to, <c>[in]</c>; null where input <c>k</c> is in group <c>k / GroupSize</c>.</summary>
     public IReadOnlyList<int>? GroupIndex { get; init; }
 

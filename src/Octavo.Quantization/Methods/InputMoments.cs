@@ -35,21 +35,24 @@ internal sealed unsafe class InputMoments(int width, bool withProducts)
         double sum = 0;
         for (int i = 0; i < errors.Length; i++)
         {
-            ReadOnlySpan<double> row = _products.AsSpan(((first + i) * width) + first, errors.Length);
-            Vector<double> lanes = default;
-            int j = 0;
-            for (; j <= row.Length - Vector<double>.Count; j += Vector<double>.Count)
+            // H is symmetric: what stands behind the diagonal counts twice.
+            ReadOnlySpan<double> row = _products.AsSpan(((first + i) * width) + first + i, errors.Length - i);
+            ReadOnlySpan<double> behind = errors[i..];
+            Vector<double> lanes = default, others = default;
+            int j = 1;
+            for (; j <= row.Length - (2 * Vector<double>.Count); j += 2 * Vector<double>.Count)
             {
-                lanes += new Vector<double>(row[j..]) * new Vector<double>(errors[j..]);
+                lanes += new Vector<double>(row[j..]) * new Vector<double>(behind[j..]);
+                others += new Vector<double>(row[(j + Vector<double>.Count)..]) * new Vector<double>(behind[(j + Vector<double>.Count)..]);
             }
 
-            double product = Vector.Sum(lanes);
+            double product = Vector.Sum(lanes + others);
             for (; j < row.Length; j++)
             {
-                product += row[j] * errors[j];
+                product += row[j] * behind[j];
             }
 
-            sum += product * errors[i];
+            sum += ((2 * product) + (row[0] * errors[i])) * errors[i];
         }
 
         return sum / Math.Max(1, _rows);

@@ -45,7 +45,8 @@ internal struct RowScale
 }
 
 /// <summary>Sizes that all attention kernels of one cache share.</summary>
-internal readonly record struct AttentionLayout(KvLayout Kv)
+/// <param name="Stored">How keys and values stand in the cache.</param>
+internal readonly record struct AttentionLayout(KvLayout Stored)
 {
     /// <summary>
     /// Keys whose softmax is computed at once, counted from position 0: the unit of every reduction, whatever the batch.
@@ -66,6 +67,12 @@ internal readonly record struct AttentionLayout(KvLayout Kv)
 
     /// <summary>The floats before a partial result: the maximum, the sum, and padding to a line.</summary>
     public const int PartialHeader = 16;
+
+    /// <summary>How the inner products read them.</summary>
+    public KvLayout Kv { get; } = Stored.Read;
+
+    /// <summary>Whether a partition is widened before it is read.</summary>
+    public bool Widens => Stored.Format != Kv.Format;
 
     /// <summary>Bytes from one packed query to the next.</summary>
     public int QueryStride => Kv.ValueDim * (Kv.Format == KvCacheFormat.Int8 ? 2 : sizeof(float));

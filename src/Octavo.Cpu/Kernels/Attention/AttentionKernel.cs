@@ -52,6 +52,12 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
                 new Span<nint>(scratch.NextKeys + found, AttentionLayout.PartitionGroups - found).Fill((nint)scratch.NextKeys[found - 1]);
             }
 
+            if (layout.Widens)
+            {
+                int skipped = Math.Max(0, tile.FirstKey(0) - (partition * KeysAtOnce)) / GroupKeys;
+                Widen(layout, scratch, skipped, groups);
+            }
+
             Fetching.Plan(layout, scratch, groups);
             for (int row = 0; row < tile.Rows; row += AttentionLayout.MostRows)
             {
@@ -90,15 +96,21 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
         WriteOutputs(tile, layout, scratch.State);
     }
 
-    /// <summary>Scores in units of log 2, so that the softmax takes powers of 2; a soft cap wants them as multiples of itself first.</summary>
-    private static float ScoreFactor(in AttentionRule rule) =>
-        rule.SoftCap > 0 ? rule.Scale / rule.SoftCap : rule.Scale * ScoreAdjustment.Log2E;
+    /// <summary>
+    /// Scores in units of log 2, so that the softmax takes powers of 2; a soft cap wants them as multiples of itself first.
+    /// The scale of stored keys is in it.
+    /// </summary>
+    private static float ScoreFactor(in AttentionTile tile)
+    {
+        float scale = tile.Rule.Scale * tile.Cache.Scales(tile.Layer).Key;
+        return tile.Rule.SoftCap > 0 ? scale / tile.Rule.SoftCap : scale * ScoreAdjustment.Log2E;
+    }
 
     private static void PackQueries(in AttentionTile tile, AttentionLayout layout, AttentionScratch scratch)
     {
         int headDim = layout.Kv.HeadDim;
         int padded = layout.Kv.ValueDim;
-        float factor = ScoreFactor(tile.Rule);
+        float factor = ScoreFactor(tile);
         float* buffer = scratch.Scores;
         for (int row = 0; row < tile.Rows; row++)
         {
@@ -187,6 +199,32 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
         }
 
         return count;
+    }
+
+    /// <summary>
+    /// Widens a partition's groups, but those that no row attends to, and leaves the addresses of what it made. What comes
+    /// next in the same order is fetched meanwhile: values with keys, the next partition's keys with values.
+    /// </summary>
+    private static void Widen(AttentionLayout layout, AttentionScratch scratch, int skipped, int groups)
+    {
+        KvLayout stored = layout.Stored;
+        bool wide = TSimd.Count == Vector512<float>.Count;
+        byte** next = scratch.HasNext ? scratch.NextKeys : scratch.Values;
+        for (int g = skipped; g < groups; g++)
+        {
+            byte* widened = scratch.WidenedKeys + ((long)g * layout.Kv.KeyGroupBytes);
+            Float8.Widen(scratch.Keys[g], widened, stored.KeySteps, KvLayout.LineBytes, scratch.Values[g], wide);
+            scratch.Keys[g] = widened;
+        }
+
+        for (int g = skipped; g < groups; g++)
+        {
+            byte* widened = scratch.WidenedValues + ((long)g * layout.Kv.ValueGroupBytes);
+            Float8.Widen(scratch.Values[g], widened, stored.ValueSteps, stored.ValueRowBytes, next[g], wide);
+            scratch.Values[g] = widened;
+        }
+
+        scratch.HasNext = false;
     }
 
     /// <summary>One partition for up to six rows.</summary>
@@ -396,10 +434,11 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
         for (int row = 0; row < tile.Rows; row++, state += layout.PartialStride)
         {
             TVector divisor = TSimd.Broadcast(state[1]);
+            TVector scale = TSimd.Broadcast(tile.Cache.Scales(tile.Layer).Value);
             float* sums = state + AttentionLayout.PartialHeader;
             for (int d = 0; d < layout.Kv.ValueDim; d += TSimd.Count)
             {
-                TSimd.Store(TSimd.Divide(TSimd.Load(sums + d), divisor), sums + d);
+                TSimd.Store(TSimd.Multiply(TSimd.Divide(TSimd.Load(sums + d), divisor), scale), sums + d);
             }
 
             new ReadOnlySpan<float>(sums, layout.Kv.HeadDim).CopyTo(new Span<float>(tile.OutputRow(row), layout.Kv.HeadDim));

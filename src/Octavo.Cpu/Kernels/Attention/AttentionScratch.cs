@@ -19,6 +19,8 @@ internal sealed unsafe class AttentionScratch : IDisposable
         long partials = Take((long)Chunk * layout.PartialStride * sizeof(float));
         long integers = Take(Math.Max(AttentionLayout.PartitionKeys, layout.Kv.ValueDim) * sizeof(int));
         long pointers = Take(6 * Pointers);
+        long widenedKeys = Take(layout.Widens ? (long)AttentionLayout.PartitionGroups * layout.Kv.KeyGroupBytes : 0);
+        long widenedValues = Take(layout.Widens ? (long)AttentionLayout.PartitionGroups * layout.Kv.ValueGroupBytes : 0);
         _memory = new NativeBuffer(offset);
         byte* memory = _memory.Pointer;
         Queries = memory + queries;
@@ -32,6 +34,8 @@ internal sealed unsafe class AttentionScratch : IDisposable
         Keys = (byte**)(memory + pointers);
         NextKeys = (byte**)(memory + pointers + Pointers);
         Values = (byte**)(memory + pointers + (2 * Pointers));
+        WidenedKeys = memory + widenedKeys;
+        WidenedValues = memory + widenedValues;
         AheadOfScore = (byte**)(memory + pointers + (3 * Pointers));
         AheadOfGather = (byte**)(memory + pointers + (4 * Pointers));
 
@@ -69,6 +73,11 @@ internal sealed unsafe class AttentionScratch : IDisposable
     public byte** NextKeys { get; private set; }
 
     public byte** Values { get; }
+
+    /// <summary>Where a partition's groups are widened to, where the cache is not read as it stands.</summary>
+    public byte* WidenedKeys { get; }
+
+    public byte* WidenedValues { get; }
 
     /// <summary>What each product fetches ahead, by group that it computes.</summary>
     public byte** AheadOfScore { get; }

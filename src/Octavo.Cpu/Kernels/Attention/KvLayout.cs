@@ -4,20 +4,22 @@ namespace Octavo.Cpu.Kernels;
 
 /// <summary>
 /// How one head's keys and values of sixteen neighbouring tokens, a <em>group</em>, stand in memory. Both are lines of 64
-/// bytes, sixteen lanes of 32-bit words; a word holds one float32, two bfloat16 or four int8 of what a dot product runs
-/// over, so that a kernel multiplies whole lines:
+/// bytes, sixteen lanes of 32-bit words; a word holds one float32, two bfloat16, or four int8 or E4M3 of what a dot product
+/// runs over, so that a kernel multiplies whole lines:
 /// <code>
 /// keys    [scales: 16 float32, int8 only] [keyDim / elements][16 keys][elements: dimensions]
 /// values  [scales: 16 float32, int8 only] [16 / elements][valueDim][elements: keys]
 /// </code>
 /// Int8 keys are stored with 128 added (unsigned, as <c>vpdpbusd</c> takes its first operand), int8 values as they are.
+/// E4M3 numbers are widened to bfloat16 before they are multiplied, in the layout <see cref="Read"/>.
 /// </summary>
 internal readonly record struct KvLayout
 {
     /// <summary>Keys in a group.</summary>
     public const int GroupKeys = 16;
 
-    private const int LineBytes = 64;
+    /// <summary>Bytes of a line.</summary>
+    public const int LineBytes = 64;
 
     public KvLayout(KvCacheFormat format, int headDim)
     {
@@ -54,6 +56,9 @@ internal readonly record struct KvLayout
     public int KeyGroupBytes => HeaderBytes + (KeySteps * LineBytes);
 
     public int ValueGroupBytes => HeaderBytes + (ValueSteps * ValueRowBytes);
+
+    /// <summary>The layout that kernels read: this one, or of E4M3 the one that it is widened to.</summary>
+    public KvLayout Read => Format == KvCacheFormat.Fp8 ? new KvLayout(KvCacheFormat.BFloat16, HeadDim) : this;
 
     /// <summary>Bytes that one block takes over all layers.</summary>
     public static long BytesPerBlock(DecoderSpec spec, KvCacheFormat format, int blockSize)

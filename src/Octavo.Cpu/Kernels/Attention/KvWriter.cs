@@ -20,7 +20,7 @@ internal static unsafe class KvWriter
 
     /// <summary>Writes lane <paramref name="lane"/> of a key group and of a value group.</summary>
     [SkipLocalsInit]
-    public static void Write(in KvLayout layout, int lane, float* key, float* value, byte* keys, byte* values)
+    public static void Write(in KvLayout layout, int lane, float* key, float* value, byte* keys, byte* values, KvScale scale)
     {
         int padded = layout.ValueDim;
         float* k = stackalloc float[padded];
@@ -48,6 +48,12 @@ internal static unsafe class KvWriter
                 Scatter((int*)k, (int*)keys + lane, layout.KeySteps);
                 ScatterHalves((ushort*)v, (ushort*)(values + (lane / 2 * layout.ValueRowBytes)) + (lane % 2), padded);
                 break;
+            case KvCacheFormat.Fp8:
+                RoundToFloat8(k, padded, scale.Key);
+                RoundToFloat8(v, padded, scale.Value);
+                Scatter((int*)k, (int*)keys + lane, layout.KeySteps);
+                ScatterBytes((byte*)v, values + (lane / 4 * layout.ValueRowBytes) + (lane % 4), padded);
+                break;
             default:
                 ((float*)keys)[lane] = Quantize(k, largestKey, padded, 128);
                 ((float*)values)[lane] = Quantize(v, largestValue, padded, 0);
@@ -58,9 +64,9 @@ internal static unsafe class KvWriter
 
         if (!finite)
         {
-            // The scale of an int8 key, or the first word of the others: as bfloat16 a zero and a NaN. Its low bits are
-            // zeros, so that Exponential keeps it one.
-            ((int*)keys)[lane] = 0x7FC0_0000;
+            // The scale of an int8 key, or the first word of the others: as bfloat16 a zero and a NaN, of E4M3 the first of
+            // four. Its low bits are zeros, so that Exponential keeps it one.
+            ((int*)keys)[lane] = layout.Format == KvCacheFormat.Fp8 ? 0x7F : 0x7FC0_0000;
         }
     }
 
@@ -109,8 +115,7 @@ internal static unsafe class KvWriter
         float inverse = largest >= Rounding.Least ? 127f / largest : 0f;
         for (int i = 0; i < count; i += 2 * Step)
         {
-            Vector256<short> shorts = Vector256.Narrow(Round(numbers + i), Round(numbers + i + Step));
-            Vector128.Narrow(shorts.GetLower().AsUInt16(), shorts.GetUpper().AsUInt16()).Store((byte*)numbers + i);
+            Pack(Round(numbers + i), Round(numbers + i + Step)).Store((byte*)numbers + i);
         }
 
         return largest >= Rounding.Least ? largest / 127f : 0f;
@@ -121,6 +126,22 @@ internal static unsafe class KvWriter
             Vector256<int> rounded = (scaled + Vector256.Create(Rounding.Magic)).AsInt32() - Vector256.Create(Rounding.MagicBits);
             return (rounded + Vector256.Create(offset)) & Vector256.Create(0xFF);
         }
+    }
+
+    /// <summary>Rounds finite numbers over a scale to E4M3, packed at the buffer's beginning.</summary>
+    private static void RoundToFloat8(float* numbers, int count, float scale)
+    {
+        var divisor = Vector256.Create(scale);
+        for (int i = 0; i < count; i += 2 * Step)
+        {
+            Pack(Float8.Round(Vector256.Load(numbers + i) / divisor), Float8.Round(Vector256.Load(numbers + i + Step) / divisor)).Store((byte*)numbers + i);
+        }
+    }
+
+    private static Vector128<byte> Pack(Vector256<int> low, Vector256<int> high)
+    {
+        Vector256<short> shorts = Vector256.Narrow(low, high);
+        return Vector128.Narrow(shorts.GetLower().AsUInt16(), shorts.GetUpper().AsUInt16());
     }
 
     private static void Scatter(int* words, int* destination, int count)

@@ -1,0 +1,16 @@
+namespace Octavo.Quantization;
+
+/// <summary>Keeps what one layer leaves behind from standing in memory beside the next.</summary>
+internal static class Garbage
+{
+    /// <summary>
+    /// Gives back what the last layer needed. Its matrices are arrays of tens of megabytes, few of them: left alone, the
+    /// collector would wait for several layers' worth, and the peak would be theirs.
+    /// </summary>
+    public static void Return()
+    {
+#pragma warning disable S1215 // Here we know better: everything large has just become garbage.
+        GC.Collect(2, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+#pragma warning restore S1215
+    }
+}
