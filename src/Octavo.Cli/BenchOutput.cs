@@ -34,6 +34,8 @@ internal static class BenchOutput
         machine.AddRow("bfloat16 dot product", ceilings.BFloat16Peak is { } wide ? Giga(wide, "GFLOPS") : "not there");
         machine.AddRow("int8 dot product", ceilings.Int8Peak is { } bytes ? Giga(bytes, "GOPS") : "not there");
         machine.AddRow("kernels", ProcessorFeatures.Selected.ToString().ToLowerInvariant());
+        GeneratedCode code = GeneratedCode.Total;
+        machine.AddRow("generated code", $"{code.Functions} functions, {Number(code.Bytes / 1024.0, 0)} KiB in {Number(code.Time.TotalMilliseconds, 0)} ms");
         return machine;
     }
 

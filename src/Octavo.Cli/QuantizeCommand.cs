@@ -41,7 +41,7 @@ internal sealed class QuantizeCommand
 
     private readonly Option<ObserverKind> _observer = OptionKinds.Choice(
         "--observer",
-        "How the range of a group's weights is chosen: auto is mse for four bits and minmax for eight.",
+        "How the range of a group's weights is chosen: auto is mse for four bits, minmax for eight and with --max-quality-loss.",
         ("auto", ObserverKind.Auto),
         ("minmax", ObserverKind.MinMax),
         ("percentile", ObserverKind.Percentile),
@@ -117,6 +117,12 @@ internal sealed class QuantizeCommand
         var defaults = new QuantizationRecipe { Scheme = scheme };
         double percentile = result.GetValue(_percentile) ?? defaults.Observer.Percentile;
         Check(percentile is > 0 and <= 100, $"--percentile must be above 0 and at most 100; it is {percentile}");
+        ObserverKind kind = result.GetValue(_observer);
+        if (kind == ObserverKind.Auto && result.GetValue(_loss) is not null)
+        {
+            kind = ObserverKind.MinMax;      // the losses of layers add up more nearly than those of ranges cut short
+        }
+
         double strength = result.GetValue(_strength) ?? defaults.SmoothingStrength;
         Check(strength is >= 0 and <= 1, $"--smoothing-strength must be between 0 and 1; it is {strength}");
         double damping = result.GetValue(_damping) ?? defaults.Gptq.Damping;
@@ -126,7 +132,7 @@ internal sealed class QuantizeCommand
         return defaults with
         {
             Method = result.GetValue(_method),
-            Observer = new Observer(result.GetValue(_observer), percentile),
+            Observer = new Observer(kind, percentile),
             SmoothingStrength = strength,
             Gptq = new Gptq(damping, !result.GetValue(_noOrder), block),
             Head = result.GetValue(_head) ? scheme with { Bits = 8 } : null,

@@ -30,6 +30,9 @@ internal sealed class SimulateCommand
     private readonly Option<bool> _scenarios = OptionKinds.Switch(
         "--scenarios", "Instead of one load, simulate six, each with adaptive batching and with every fixed setting of a grid; with --check, also run the best of them.");
 
+    private readonly Option<IReadOnlyList<string>?> _only = OptionKinds.Choices(
+        "--only", "With --scenarios: only these.", [.. Scenario.Names.Select(n => (n.Split(' ')[0], n))]);
+
     private readonly Option<TimeSpan?> _seconds = OptionKinds.Duration("--seconds", "With --scenarios: how long requests come in each. [default: 60s]");
     private readonly Option<int?> _rounds = OptionKinds.Integer("--rounds", "With --scenarios --check: how often each is run; medians are shown. [default: 1]");
     private readonly Option<string?> _chart = OptionKinds.Text("--chart", "FILE", "With --scenarios: also draws the result into this SVG file.");
@@ -40,7 +43,7 @@ internal sealed class SimulateCommand
         var it = new SimulateCommand();
         var command = new Command("simulate", "Simulate a load: the engine's own scheduler and policies on a virtual clock, with step times of this machine.");
         it._load.AddTo(command);
-        foreach (Option option in (Option[])[it._replicas, it._routing, it._batching, it._maxNumSeqs, it._maxNumBatchedTokens, it._stepTime, it._check, it._scenarios, it._seconds, it._rounds, it._chart])
+        foreach (Option option in (Option[])[it._replicas, it._routing, it._batching, it._maxNumSeqs, it._maxNumBatchedTokens, it._stepTime, it._check, it._scenarios, it._only, it._seconds, it._rounds, it._chart])
         {
             command.Add(option);
         }
@@ -52,6 +55,8 @@ internal sealed class SimulateCommand
     private int Run(ParseResult result)
     {
         bool check = result.GetValue(_check);
+        bool scenarios = result.GetValue(_scenarios);
+        (double seconds, int rounds, string? chart) = ReadScenarioArguments(result, scenarios);
         IReadOnlyList<double>? stepTime = ReadStepTime(result);
         if (check && (result.GetValue(_replicas) ?? 1) != 1)
         {
@@ -78,9 +83,11 @@ internal sealed class SimulateCommand
         };
         IAnsiConsole console = InspectTables.Console();
         Terminal.Out.WriteLine("step time  " + string.Join(',', stepTime.Select(c => c.ToString("G5", CultureInfo.InvariantCulture))));
-        if (result.GetValue(_scenarios))
+        if (scenarios)
         {
-            RunScenarios(result, console, options, workload.MaxLength, check ? model : null);
+            IReadOnlyList<string> only = result.GetValue(_only) ?? Scenario.Names;
+            var runs = new ScenarioRuns(WithFirstToken(options), [.. Scenario.All(options, workload.MaxLength, seconds).Where(s => only.Contains(s.Name))]);
+            RunScenarios(runs, console, check ? model : null, rounds, chart);
             return ExitCode.Success;
         }
 
@@ -98,24 +105,32 @@ internal sealed class SimulateCommand
         return ExitCode.Success;
     }
 
-    private void RunScenarios(ParseResult result, IAnsiConsole console, SimulationOptions options, int maxLength, LoadedModel? model)
+    private (double Seconds, int Rounds, string? Chart) ReadScenarioArguments(ParseResult result, bool scenarios)
     {
-        double seconds = (result.GetValue(_seconds) ?? TimeSpan.FromSeconds(60)).TotalSeconds;
-        int rounds = result.GetValue(_rounds) ?? 1;
-        if (seconds is not (>= 1 and <= 3600) || rounds is < 1 or > 100)
+        (TimeSpan? seconds, int? rounds, string? chart) = (result.GetValue(_seconds), result.GetValue(_rounds), result.GetValue(_chart));
+        if (!scenarios && (result.GetValue(_only), seconds, rounds, chart) is not (null, null, null, null))
+        {
+            throw new UsageException("--only, --seconds, --rounds and --chart go with --scenarios");
+        }
+
+        if (seconds?.TotalSeconds is < 1 or > 3600 || rounds is < 1 or > 100)
         {
             throw new UsageException("--seconds must be between 1 and 3600, --rounds between 1 and 100");
         }
 
-        TimeSpan first = options.Targets.FirstToken ?? DefaultFirstToken;
-        options = options with { Targets = options.Targets with { FirstToken = first } };
-        string targets = string.Create(
-            CultureInfo.InvariantCulture, $"{options.Targets.InterToken.TotalMilliseconds} ms between tokens (p95), {first.TotalSeconds} s to the first");
-        var runs = new ScenarioRuns(options, Scenario.All(options, maxLength, seconds));
-        List<(string Title, IReadOnlyList<ScenarioResult> Results)> parts = [("simulated: " + targets, runs.Simulate())];
+        WholeFile.Check("--chart", chart);
+        return (seconds?.TotalSeconds ?? 60, rounds ?? 1, chart);
+    }
+
+    private static SimulationOptions WithFirstToken(SimulationOptions options) =>
+        options with { Targets = options.Targets with { FirstToken = options.Targets.FirstToken ?? DefaultFirstToken } };
+
+    private static void RunScenarios(ScenarioRuns runs, IAnsiConsole console, LoadedModel? model, int rounds, string? chart)
+    {
+        List<(string Title, IReadOnlyList<ScenarioResult> Results)> parts = [("simulated: " + runs.Targets, runs.Simulate())];
         if (model is not null)
         {
-            parts.Add(("measured: " + targets, runs.Measure(model, parts[0].Results, rounds)));
+            parts.Add(("measured: " + runs.Targets, runs.Measure(model, parts[0].Results, rounds)));
         }
 
         BenchOutput.Progress(string.Empty);
@@ -124,9 +139,9 @@ internal sealed class SimulateCommand
             console.Write(ScenarioTable.Make(title, results));
         }
 
-        if (result.GetValue(_chart) is { } path)
+        if (chart is not null)
         {
-            File.WriteAllText(path, ScenarioChart.Draw(parts));
+            WholeFile.Write(chart, ScenarioChart.Draw(parts).TrimEnd());
         }
 
         Terminal.Out.Flush();

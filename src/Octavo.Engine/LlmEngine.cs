@@ -190,7 +190,7 @@ public sealed class LlmEngine : IDisposable
             throw new InvalidOperationException("the probe would overwrite the cache of requests");
         }
 
-        StepProbe.Run(_runner, _batching.Model, _options.MaxModelLen, _time, limit ?? ProbeLimit);
+        StepProbe.Run(_runner, _batching.Model, _options.MaxModelLen, _options.MaxNumSeqs, _time, limit ?? ProbeLimit);
     }
 
     /// <summary>Plans, runs, samples and emits one step; false where nothing was to be done.</summary>

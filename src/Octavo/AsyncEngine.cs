@@ -75,18 +75,14 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         Tokenizer? tokenizer = options.SkipTokenizerInit ? null : Tokenizer.Load(directory.Path);
         Checkpoint checkpoint = directory.OpenCheckpoint();
         CpuModelRunner? runner = null;
+        LlmEngine? engine = null;
         try
         {
             ModelDescription description = ModelCatalog.Describe(directory, checkpoint);
             ModelInfo plan = ModelPlan.Make(directory, description, checkpoint, options);
             ModelPlan.RequireMemory(plan);
-            runner = new CpuModelRunner(
-                plan.Spec,
-                checkpoint,
-                plan.RunnerOptions,
-                progress,
-                cancellation);
-            var engine = new LlmEngine(
+            runner = new CpuModelRunner(plan.Spec, checkpoint, plan.RunnerOptions, progress, cancellation);
+            engine = new LlmEngine(
                 runner,
                 tokenizer,
                 new LlmEngineOptions
@@ -118,7 +114,7 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         }
         catch
         {
-            runner?.Dispose();
+            ((IDisposable?)engine ?? runner)?.Dispose();      // the engine owns its runner
             checkpoint.Dispose();
             throw;
         }

@@ -43,6 +43,39 @@ public sealed class LoadCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task SimulateScenarios_Check_ShowsSimulatedAndMeasuredAndDrawsBoth()
+    {
+        string chart = Path.Combine(_folder, "chart.svg");
+
+        CliResult result = await CliProcess.RunAsync("simulate", "--scenarios", "--check", "--only", "light,bursts", "--seconds", "1", "--target-itl", "20ms", "--target-ttft", "500ms", "--chart", chart);
+
+        result.Code.ShouldBe(0, result.Error);
+        foreach (string word in new[] { "simulated: 20 ms between tokens (p95), 0.5 s to the first", "measured: 20 ms", "light", "bursts of 10 times", "best single: " })
+        {
+            result.Output.ShouldContain(word);
+        }
+
+        result.Output.ShouldNotContain("mixed");
+        string svg = await File.ReadAllTextAsync(chart);
+        System.Xml.Linq.XDocument.Parse(svg).Root!.Name.LocalName.ShouldBe("svg");
+        svg.Split("<g ").Length.ShouldBe(1 + 2);
+        svg.ShouldNotContain("NaN");
+    }
+
+    [Theory]
+    [InlineData("--only, --seconds, --rounds and --chart go with --scenarios", "--rounds", "2")]
+    [InlineData("--only takes words with commas between, of light, moderate, saturating, bursts, ramp, mixed", "--scenarios", "--only", "heavy")]
+    [InlineData("--seconds must be between 1 and 3600", "--scenarios", "--seconds", "0.5")]
+    [InlineData("--chart /nowhere/x.svg: there is no directory /nowhere", "--scenarios", "--chart", "/nowhere/x.svg")]
+    public async Task SimulateScenarios_BadArguments_AreNamed(string message, params string[] arguments)
+    {
+        CliResult result = await CliProcess.RunAsync(["simulate", "--step-time", StepTime, .. arguments]);
+
+        result.Code.ShouldBe(2);
+        result.Error.ShouldContain(message);
+    }
+
+    [Fact]
     public async Task BenchBatching_Small_ComparesAllThree()
     {
         CliResult result = await CliProcess.RunAsync("bench", "batching", "--model", "tales", "--requests", "12", "--rounds", "1", "--batches", "2,4", "--workload", "prompt=8 output=uniform:2:20", "--json");

@@ -196,15 +196,9 @@ internal sealed unsafe class AmxInterpreter
                     }
                 });
                 break;
-            case Mnemonic.Tdpbf16ps:
-                Multiply(i, (sums, x, w) => *(float*)sums +=
-                    (BFloat16(x) * BFloat16(w)) + (BFloat16(x + 2) * BFloat16(w + 2)));
-                break;
             default:
                 throw new NotSupportedException($"{i} is not an instruction that tile kernels have");
         }
-
-        static float BFloat16(byte* p) => BitConverter.Int32BitsToSingle(*(ushort*)p << 16);
     }
 
     private void Configure(byte* configuration)

@@ -15,7 +15,6 @@ public sealed unsafe class AmxTests
         new(WeightCode.Int8, InputCode.Int8, 96),
         new(WeightCode.Int8, InputCode.Int8, 32, Asymmetric: true),
         new(WeightCode.Int8, InputCode.Int8),
-        new(WeightCode.BFloat16, InputCode.BFloat16),
     ];
 
     [Theory]
@@ -25,7 +24,6 @@ public sealed unsafe class AmxTests
     [InlineData(2, 16)]
     [InlineData(3, 16)]
     [InlineData(3, 7)]
-    [InlineData(4, 9)]
     public void Emit_EachScheme_DoesWhatTheTwinDoes(int index, int rows)
     {
         LinearScheme scheme = Schemes[index];
@@ -71,14 +69,7 @@ public sealed unsafe class AmxTests
             for (int c = 0; c < 32; c++)
             {
                 float actual = output.Floats[(r * 32) + c];
-                if (scheme.Integer)
-                {
-                    actual.ShouldBe((float)expected[c], $"{scheme} at [{r}, {c}]");
-                }
-                else
-                {
-                    ((double)actual).ShouldBe(expected[c], 1e-4 * (1 + Math.Abs(expected[c])));
-                }
+                actual.ShouldBe((float)expected[c], $"{scheme} at [{r}, {c}]");
             }
         }
     }

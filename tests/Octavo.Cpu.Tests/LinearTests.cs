@@ -168,6 +168,22 @@ public sealed unsafe class LinearTests
         }
     }
 
+    /// <summary>A byte that is no number must not become one of the numbers that kernels make by shifting bits.</summary>
+    [Fact]
+    public void Run_Float8ByteThatIsNoNumber_SpoilsItsFeatureAloneOnEveryInstructionSet()
+    {
+        const int features = 40, inputs = 64;
+        foreach (InstructionSet isa in TestRunner.InstructionSets)
+        {
+            using var linear = new Linear(new Float8Ones(features, inputs, spoilt: 33), new LinearScheme(WeightCode.Float8, InputCode.Float32), isa);
+            float[] y = Run(linear, [[.. Enumerable.Repeat(1f, inputs)]], features, OutputMode.Store);
+            for (int feature = 0; feature < features; feature++)
+            {
+                y[feature].ShouldBe(feature == 33 ? float.NaN : inputs, $"{isa}, feature {feature}");
+            }
+        }
+    }
+
     /// <summary>Integers are exact and float32 sums are one chain; only pairs of bfloat16 exist on one instruction set alone.</summary>
     [Fact]
     public void Run_EachScheme_GivesTheSameBitsOnEveryInstructionSet()
@@ -222,7 +238,7 @@ public sealed unsafe class LinearTests
     public void Fit_GroupThatDoesNotDivide_TakesTheLargestThatDoes(int asked, int inFeatures, int group) =>
         new LinearScheme(WeightCode.Int8, InputCode.Int8, asked).Fit(inFeatures).GroupSize.ShouldBe(group);
 
-    private static float[] Run(Linear linear, float[][] x, int width, OutputMode mode, int workers = 2, float initial = 0)
+    internal static float[] Run(Linear linear, float[][] x, int width, OutputMode mode, int workers = 2, float initial = 0)
     {
         using var input = new ActivationBuffer(Math.Max(1, x.Length), [linear.Layout]);
         input.Begin(x.Length);
@@ -264,5 +280,29 @@ public sealed unsafe class LinearTests
         public override void ReadRow(int row, Span<float> destination) => weights[row].CopyTo(destination);
 
         public override void ReadBias(Span<float> destination) => bias.CopyTo(destination);
+    }
+
+    /// <summary>E4M3 ones, and one byte in one row that is no number.</summary>
+    private sealed class Float8Ones(int rows, int columns, int spoilt) : MatrixSource
+    {
+        public override int Rows => rows;
+
+        public override int Columns => columns;
+
+        public override bool HasBias => false;
+
+        public override LinearScheme? Stored => new(WeightCode.Float8, InputCode.Float32);
+
+        public override void ReadCodes(int row, Span<sbyte> codes, Span<float> scales, Span<int> zeros)
+        {
+            codes.Fill(0x38);
+            codes[7] = row == spoilt ? (sbyte)0x7F : codes[7];
+            scales.Fill(1);
+            zeros.Clear();
+        }
+
+        public override void ReadRow(int row, Span<float> destination) => throw new InvalidOperationException("codes are asked for");
+
+        public override void ReadBias(Span<float> destination) => throw new InvalidOperationException("there is none");
     }
 }

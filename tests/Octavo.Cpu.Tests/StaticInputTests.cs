@@ -6,18 +6,18 @@ namespace Octavo.Cpu.Tests;
 public sealed unsafe class StaticInputTests
 {
     [Theory]
-    [InlineData(0.03f, 0, 0)]
-    [InlineData(0.03f, -7, 0)]
-    [InlineData(0.01f, 0, 32)]
-    [InlineData(1e-12f, 100, 0)]
-    public void Store_AStoredScale_RoundsWithItAndCutsOff(float scale, int zero, int group)
+    [InlineData(0.03f, 0, 0, -128)]
+    [InlineData(0.03f, -7, 0, -128)]
+    [InlineData(0.01f, 0, 32, -127)]
+    [InlineData(1e-12f, 100, 0, -128)]
+    public void Store_AStoredScale_RoundsWithItAndCutsOff(float scale, int zero, int group, int least)
     {
         const int width = 96 + 17;
         int columns = group == 0 ? width : 96;
         var layout = new PanelLayout(
-            new LinearScheme(WeightCode.Int8, InputCode.Int8, group, false, zero != 0), columns, null, new InputRange(scale, zero));
+            new LinearScheme(WeightCode.Int8, InputCode.Int8, group, false, AsymmetricInput: group == 0), columns, null, new InputRange(scale, zero));
         var random = new Random(3);
-        float[] x = [.. Enumerable.Range(0, columns).Select(i => i == 5 ? 1000f : (float)((random.NextDouble() - 0.5) * 6))];
+        float[] x = [.. Enumerable.Range(0, columns).Select(i => i == 5 ? 1000f : i == 6 ? -1000f : (float)((random.NextDouble() - 0.5) * 6))];
         using GuardedMemory values = GuardedMemory.OfFloats(x);
         using var buffer = new ActivationBuffer(2, [layout]);
         buffer.Begin(2);
@@ -31,7 +31,7 @@ public sealed unsafe class StaticInputTests
             for (int k = 0; k < layout.Segment; k++)
             {
                 float steps = MathF.Round(x[(segment * layout.Segment) + k] * (1 / scale));
-                int expected = (int)Math.Clamp(steps + zero, -128d, 127d);
+                int expected = (int)Math.Clamp(steps + zero, least, 127d);
                 ((int)codes[k]).ShouldBe(expected, $"input {k} of segment {segment}");
                 sum += expected;
             }
@@ -41,6 +41,28 @@ public sealed unsafe class StaticInputTests
         }
 
         buffer.Zeros[1].ShouldBe(zero);
+    }
+
+    /// <summary>Activations beyond the stored range meet every code, as the scheme that a stored range brings along multiplies them.</summary>
+    [Fact]
+    public void Run_InputsBeyondTheRange_GiveTheExactSumsOnEveryInstructionSet()
+    {
+        const int width = 77;
+        var random = new Random(5);
+        float[][] weights = [.. Enumerable.Range(0, 40).Select(_ => Enumerable.Range(0, width).Select(_ => (float)random.Next(-127, 128)).ToArray())];
+        float[] x = [.. Enumerable.Range(0, width).Select(i => i % 3 == 0 ? -1000f : random.Next(-128, 128))];
+        float[] codes = [.. x.Select(v => Math.Max(v, -128f))];
+        foreach (InstructionSet isa in TestRunner.InstructionSets)
+        {
+            using var linear = new Linear(new ClippedMatrix(weights), new LinearScheme(WeightCode.Int8, InputCode.Int8, AsymmetricInput: true), isa);
+            linear.Layout.StaticInput.ShouldNotBeNull();
+            float[] y = LinearTests.Run(linear, [x], weights.Length, OutputMode.Store);
+
+            for (int row = 0; row < weights.Length; row++)
+            {
+                y[row].ShouldBe(weights[row].Zip(codes, (w, c) => w * c).Sum(), $"{isa}, row {row}");
+            }
+        }
     }
 
     [Theory]
@@ -73,5 +95,34 @@ public sealed unsafe class StaticInputTests
         InputRange joined = InputRange.Join([new InputRange(0.1f, 0), new InputRange(0.1f, -128)])!.Value;
         joined.Scale.ShouldBe(38.3f / 255, 1e-5f);
         joined.Zero.ShouldBe(-43);
+    }
+
+    /// <summary>Weights whose activations have a scale of one.</summary>
+    private sealed class ClippedMatrix(float[][] weights) : MatrixSource
+    {
+        public override int Rows => weights.Length;
+
+        public override int Columns => weights[0].Length;
+
+        public override bool HasBias => false;
+
+        public override InputRange? StaticInput => new InputRange(1, 0);
+
+        public override LinearScheme? Stored => new(WeightCode.Int8, InputCode.Int8, AsymmetricInput: true);
+
+        public override void ReadCodes(int row, Span<sbyte> codes, Span<float> scales, Span<int> zeros)
+        {
+            for (int k = 0; k < codes.Length; k++)
+            {
+                codes[k] = (sbyte)weights[row][k];
+            }
+
+            scales.Fill(1);
+            zeros.Clear();
+        }
+
+        public override void ReadRow(int row, Span<float> destination) => throw new InvalidOperationException("codes are asked for");
+
+        public override void ReadBias(Span<float> destination) => throw new InvalidOperationException("there is none");
     }
 }

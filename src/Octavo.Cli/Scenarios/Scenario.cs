@@ -31,6 +31,9 @@ internal sealed record Scenario(string Name, IReadOnlyList<WorkloadRequest> Requ
 {
     private const int Seed = 7;
 
+    /// <summary>What they are called.</summary>
+    public static IReadOnlyList<string> Names { get; } = ["light", "moderate", "saturating", "bursts of 10 times", "ramp", "mixed long prompts"];
+
     /// <summary>All six.</summary>
     /// <param name="options">The machine, and the engine's limits.</param>
     /// <param name="maxLength">The longest sequence.</param>
@@ -47,12 +50,12 @@ internal sealed record Scenario(string Name, IReadOnlyList<WorkloadRequest> Requ
         double rate = SustainableRate(usual, options);
         return
         [
-            Make("light", usual with { Rate = 0.2 * rate }, 0.2),
-            Make("moderate", usual with { Rate = 0.6 * rate }, 0.6),
-            Make("saturating", usual with { Rate = 1.5 * rate }, 1.5),
-            Make("bursts of 10 times", usual with { Arrivals = ArrivalProcess.OnOff, Rate = 0.2 * rate, PeakRate = 2 * rate, Period = seconds / 3 }, 1.1),
-            Make("ramp", usual with { Arrivals = ArrivalProcess.Ramp, Rate = 0.1 * rate, PeakRate = 1.5 * rate }, 1.4 / Math.Log(15)),
-            Make("mixed long prompts", usual with { Rate = 0.5 * rate, LongPart = 0.1, LongPrompt = new UniformLength(maxLength / 2, maxLength / 2) }, 0.5),
+            Make(Names[0], usual with { Rate = 0.2 * rate }, 0.2),
+            Make(Names[1], usual with { Rate = 0.6 * rate }, 0.6),
+            Make(Names[2], usual with { Rate = 1.5 * rate }, 1.5),
+            Make(Names[3], usual with { Arrivals = ArrivalProcess.OnOff, Rate = 0.2 * rate, PeakRate = 2 * rate, Period = seconds / 3 }, 1.1),
+            Make(Names[4], usual with { Arrivals = ArrivalProcess.Ramp, Rate = 0.1 * rate, PeakRate = 1.5 * rate }, 1.4 / Math.Log(15)),
+            Make(Names[5], usual with { Rate = 0.5 * rate, LongPart = 0.1, LongPrompt = new UniformLength(maxLength / 2, maxLength / 2) }, 0.5),
         ];
 
         // A ramp grows with the number of requests, so its mean gap is that of a logarithm.

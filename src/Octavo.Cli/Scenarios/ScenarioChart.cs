@@ -9,8 +9,8 @@ internal static class ScenarioChart
 {
     private const int Left = 60;
     private const int Height = 200;
-    private const int BarWidth = 26;
-    private const int GroupWidth = 120;
+    private const int BarWidth = 36;
+    private const int GroupWidth = 130;
     private const double Most = 2.0;       // the axis ends here; taller bars are cut, with their number above
 
     private static readonly string[] Colours = ["#1f6feb", "#57606a", "#c9a227"];

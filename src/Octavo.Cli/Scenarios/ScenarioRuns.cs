@@ -1,3 +1,4 @@
+using System.Globalization;
 using Octavo.Engine;
 using Octavo.Engine.Simulation;
 using Octavo.Engine.Workloads;
@@ -10,6 +11,10 @@ namespace Octavo.Cli.Scenarios;
 internal sealed class ScenarioRuns(SimulationOptions options, IReadOnlyList<Scenario> scenarios)
 {
     private const int BestOfEach = 3;
+
+    /// <summary>The targets, in words.</summary>
+    public string Targets => string.Create(
+        CultureInfo.InvariantCulture, $"{options.Targets.InterToken.TotalMilliseconds} ms between tokens (p95), {options.Targets.FirstToken?.TotalSeconds} s to the first");
 
     /// <summary>Simulates every setting under every scenario.</summary>
     public IReadOnlyList<ScenarioResult> Simulate() => [.. scenarios.Select(scenario =>

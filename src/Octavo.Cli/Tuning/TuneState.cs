@@ -36,7 +36,7 @@ internal sealed class TuneState
             state.Read(document.RootElement);
             return state;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or InvalidOperationException or FormatException or KeyNotFoundException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or InvalidOperationException or FormatException or KeyNotFoundException or ArgumentException)
         {
             throw new UsageException($"{path} is not the state of a tuning ({e.Message}); delete it to start anew");
         }

@@ -14,7 +14,9 @@ namespace Octavo.Cpu.Codegen;
 ///   tmm2 (tmm5 the rest)                 tmm3 and tmm4 (tmm6 the rest)         tmm0 and tmm1
 /// </code>
 /// The rest is what remains of a group behind whole blocks of sixteen steps; its height is set when the kernel begins.
-/// Source: Intel SDM volume 2, LDTILECFG, TILELOADD, TDPBSUD, TDPBF16PS.
+/// Integers only: the instruction for bfloat16 adds even and odd products apart, over as many steps as a tile happens to
+/// have, so that a row's bits would depend on the rows beside it (decision 1).
+/// Source: Intel SDM volume 2, LDTILECFG, TILELOADD, TDPBSUD.
 /// </remarks>
 internal sealed class AmxTileEmitter
 {
@@ -54,7 +56,7 @@ internal sealed class AmxTileEmitter
 
     /// <summary>Whether a scheme's steps are what AMX multiplies.</summary>
     public static bool Takes(LinearScheme scheme) =>
-        (scheme.Weight, scheme.Input, scheme.AsymmetricInput) is (WeightCode.Int8, InputCode.Int8, false) or (WeightCode.BFloat16, InputCode.BFloat16, _);
+        (scheme.Weight, scheme.Input, scheme.AsymmetricInput) is (WeightCode.Int8, InputCode.Int8, false);
 
     /// <summary>Writes the whole function.</summary>
     public void Emit()
@@ -160,9 +162,9 @@ internal sealed class AmxTileEmitter
         _c.Label(ref block);
         _c.tileloadd(tmm2, __[Input + Stride]);
         _c.tileloadd(tmm3, __[Weights + RowStride]);
-        Multiply(tmm0, tmm2, tmm3);
+        _c.tdpbsud(tmm0, tmm2, tmm3);
         _c.tileloadd(tmm4, __[Weights + RowStride + LineBytes]);
-        Multiply(tmm1, tmm2, tmm4);
+        _c.tdpbsud(tmm1, tmm2, tmm4);
         _c.add(Weights, StepsInBlock * StepBytes);
         _c.add(Input, LineBytes);
         _c.dec(Blocks);
@@ -172,27 +174,14 @@ internal sealed class AmxTileEmitter
         _c.jz(done);
         _c.tileloadd(tmm5, __[Input + Stride]);
         _c.tileloadd(tmm6, __[Weights + RowStride]);
-        Multiply(tmm0, tmm5, tmm6);
+        _c.tdpbsud(tmm0, tmm5, tmm6);
         _c.tileloadd(tmm6, __[Weights + RowStride + LineBytes]);
-        Multiply(tmm1, tmm5, tmm6);
+        _c.tdpbsud(tmm1, tmm5, tmm6);
         _c.lea(Input, __[Input + (Rest * 4)]);
         _c.mov(Blocks, Rest);
         _c.shl(Blocks, 7);
         _c.add(Weights, Blocks);
         _c.Label(ref done);
-    }
-
-    /// <summary>Signed activations times unsigned codes, or pairs of bfloat16.</summary>
-    private void Multiply(AssemblerRegisterTMM sums, AssemblerRegisterTMM x, AssemblerRegisterTMM w)
-    {
-        if (_scheme.Integer)
-        {
-            _c.tdpbsud(sums, x, w);
-        }
-        else
-        {
-            _c.tdpbf16ps(sums, x, w);
-        }
     }
 
     private void EmitGroups()

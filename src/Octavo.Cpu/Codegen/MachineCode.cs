@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.Intrinsics.X86;
 using Iced.Intel;
 
@@ -18,6 +19,7 @@ internal static unsafe class MachineCode
     /// <summary>Assembles and seals several functions behind one another.</summary>
     public static void*[] MakeAll(IReadOnlyList<Action<Assembler>> emits)
     {
+        long began = Stopwatch.GetTimestamp();
         using var code = new MemoryStream();
         int[] starts = new int[emits.Count];
         for (int i = 0; i < emits.Count; i++)
@@ -37,6 +39,7 @@ internal static unsafe class MachineCode
             functions[i] = memory + starts[i];
         }
 
+        GeneratedCode.Add(functions.Length, code.Length, began);
         return functions;
     }
 

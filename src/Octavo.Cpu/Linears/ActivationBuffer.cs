@@ -157,7 +157,9 @@ internal sealed unsafe class ActivationBuffer : IDisposable
         (float factor, float scale, int zero) = layout.StaticInput is { } known ? StaticRange(x, count, known)
             : layout.Scheme.AsymmetricInput ? AsymmetricRange(x, count)
             : SymmetricRange(x, count);
-        var lowest = Vector512.Create(-128f - zero);
+        // −128 has no negative of eight bits, so that kernels without zero-points of activations do not take it everywhere.
+        float least = (layout.Scheme.AsymmetricInput ? -128f : -127f) - zero;
+        var lowest = Vector512.Create(least);
         var highest = Vector512.Create(127f - zero);
         Vector512<int> sums = default;
         var factors = Vector512.Create(factor);
@@ -182,7 +184,7 @@ internal sealed unsafe class ActivationBuffer : IDisposable
         int sum = Vector512.Sum(sums);
         for (; i < count; i++)
         {
-            codes[i] = (sbyte)(Math.Clamp(MathF.Round(x[i] * factor), -128f - zero, 127f - zero) + zero);
+            codes[i] = (sbyte)(Math.Clamp(MathF.Round(x[i] * factor), least, 127f - zero) + zero);
             sum += codes[i];
         }
 

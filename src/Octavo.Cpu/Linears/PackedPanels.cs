@@ -173,12 +173,16 @@ internal sealed unsafe class PackedPanels : IDisposable
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void PackFloat8(byte* panel, int segment, int feature, ReadOnlySpan<byte> numbers, float scale)
     {
-        Scales(panel, segment)[feature] = scale;
         byte* steps = panel + Layout.StepsOffset(segment) + feature;
+        bool numeric = true;
         for (int k = 0; k < numbers.Length; k++)
         {
+            numeric &= (numbers[k] & WeightQuantizer.Float8NaN) != WeightQuantizer.Float8NaN;
             steps[(long)k * Layout.StepBytes] = numbers[k];
         }
+
+        // Kernels shift the bits of a number into their place and would take what is none for 480.
+        Scales(panel, segment)[feature] = numeric ? scale : float.NaN;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

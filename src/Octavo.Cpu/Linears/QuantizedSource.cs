@@ -116,8 +116,9 @@ internal sealed class QuantizedSource : MatrixSource
             return new LinearScheme(code, InputCode.Float32, group, matrix.Asymmetric);
         }
 
+        // A range settled beforehand is cut off at −128, which only kernels for zero-points multiply everywhere.
         return channel && code == WeightCode.Int8
-            ? new LinearScheme(code, InputCode.Int8, 0, matrix.Asymmetric, matrix.Activations == StoredActivations.Int8Asymmetric)
+            ? new LinearScheme(code, InputCode.Int8, 0, matrix.Asymmetric, matrix.Activations == StoredActivations.Int8Asymmetric || matrix.StaticInput is not null)
             : new LinearScheme(code, InputCode.Int8, group, matrix.Asymmetric);
     }
 

@@ -11,6 +11,9 @@ namespace Octavo.Cpu.Linears;
 /// <remarks>Source: compressed-tensors, <c>quantization/utils/helpers.py</c>, <c>calculate_qparams</c>.</remarks>
 internal static class WeightQuantizer
 {
+    /// <summary>The bits of an E4M3 byte, but the sign, that is no number.</summary>
+    public const byte Float8NaN = 0x7F;
+
     /// <summary>E4M3's largest number.</summary>
     public const float Float8Largest = 448f;
 
@@ -98,7 +101,7 @@ internal static class WeightQuantizer
         float magnitude = Math.Abs(value);
         if (float.IsNaN(value))
         {
-            return (byte)(sign | 0x7F);
+            return (byte)(sign | Float8NaN);
         }
 
         if (magnitude >= Float8Largest)
@@ -122,7 +125,7 @@ internal static class WeightQuantizer
     public static float FromFloat8(byte value)
     {
         float magnitude = BitConverter.UInt32BitsToSingle((uint)(value & 0x7F) << 20) * 1.329227995784916e36f; // 2^120
-        return (value & 0x7F) == 0x7F ? float.NaN : (value & 0x80) != 0 ? -magnitude : magnitude;
+        return (value & Float8NaN) == Float8NaN ? float.NaN : (value & 0x80) != 0 ? -magnitude : magnitude;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -74,11 +74,11 @@ public sealed record MachineCeilings
         {
             Threads = team.Count,
             ReadBandwidth = MeasureReadBandwidth(team),
-            Float32Peak = CpuFeatures.Avx512
+            Float32Peak = MachineCode.IsAllowed && CpuFeatures.Avx512
                 ? Peak(team, PeakLoops.Float32(), 32)
                 : team.Count * ManagedWork.Operations / Best(team, new ManagedWork()),
-            BFloat16Peak = CpuFeatures.Avx512Bf16 ? Peak(team, PeakLoops.BFloat16(), 64) : null,
-            Int8Peak = CpuFeatures.Avx512Vnni ? Peak(team, PeakLoops.Bytes(), 128) : null,
+            BFloat16Peak = MachineCode.IsAllowed && CpuFeatures.Avx512Bf16 ? Peak(team, PeakLoops.BFloat16(), 64) : null,
+            Int8Peak = MachineCode.IsAllowed && CpuFeatures.Avx512Vnni ? Peak(team, PeakLoops.Bytes(), 128) : null,
         };
     }
 

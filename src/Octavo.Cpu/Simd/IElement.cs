@@ -7,10 +7,6 @@ internal unsafe interface IElement
 {
     static abstract int Size { get; }
 
-    static abstract TVector Load<TVector, TSimd>(byte* source)
-        where TVector : struct
-        where TSimd : struct, ISimd<TVector>;
-
     static abstract void Store(float value, byte* destination);
 }
 
@@ -19,22 +15,12 @@ internal readonly unsafe struct Float32Element : IElement
     public static int Size => sizeof(float);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TVector Load<TVector, TSimd>(byte* source)
-        where TVector : struct
-        where TSimd : struct, ISimd<TVector> => TSimd.Load((float*)source);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(float value, byte* destination) => *(float*)destination = value;
 }
 
 internal readonly unsafe struct BFloat16Element : IElement
 {
     public static int Size => sizeof(ushort);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TVector Load<TVector, TSimd>(byte* source)
-        where TVector : struct
-        where TSimd : struct, ISimd<TVector> => TSimd.LoadBFloat16((ushort*)source);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(float value, byte* destination) => *(ushort*)destination = Round(value);
@@ -52,19 +38,6 @@ internal readonly unsafe struct BFloat16Element : IElement
 internal readonly unsafe struct Float16Element : IElement
 {
     public static int Size => sizeof(ushort);
-
-    public static TVector Load<TVector, TSimd>(byte* source)
-        where TVector : struct
-        where TSimd : struct, ISimd<TVector>
-    {
-        float* lanes = stackalloc float[TSimd.Count];
-        for (int i = 0; i < TSimd.Count; i++)
-        {
-            lanes[i] = (float)((Half*)source)[i];
-        }
-
-        return TSimd.Load(lanes);
-    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(float value, byte* destination) => *(Half*)destination = (Half)value;

@@ -6,8 +6,8 @@ namespace Octavo.Cpu.Simd;
 
 /// <summary>
 /// A vector of float32 lanes, so that a kernel is written once and closed over each width; the JIT resolves every call.
-/// All operations but <see cref="Exp"/> are correctly rounded or fused per lane, so a kernel that fixes its order of
-/// additions gives the same bits at every width; the bits of an exponential are the runtime's own.
+/// All operations are correctly rounded or fused per lane, so a kernel that fixes its order of additions gives the same
+/// bits at every width.
 /// </summary>
 internal unsafe interface ISimd<TVector>
     where TVector : struct
@@ -15,9 +15,6 @@ internal unsafe interface ISimd<TVector>
     static abstract int Count { get; }
 
     static abstract TVector Load(float* source);
-
-    /// <summary>Loads bfloat16 lanes and widens them.</summary>
-    static abstract TVector LoadBFloat16(ushort* source);
 
     static abstract void Store(TVector value, float* destination);
 
@@ -35,8 +32,6 @@ internal unsafe interface ISimd<TVector>
 
     /// <summary><c>left · right + addend</c>, rounded once.</summary>
     static abstract TVector MultiplyAdd(TVector left, TVector right, TVector addend);
-
-    static abstract TVector Exp(TVector value);
 }
 
 internal readonly unsafe struct Simd512 : ISimd<Vector512<float>>
@@ -45,10 +40,6 @@ internal readonly unsafe struct Simd512 : ISimd<Vector512<float>>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Load(float* source) => Vector512.Load(source);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> LoadBFloat16(ushort* source) =>
-        (Avx512F.ConvertToVector512UInt32(Vector256.Load(source)) << 16).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(Vector512<float> value, float* destination) => value.Store(destination);
@@ -74,9 +65,6 @@ internal readonly unsafe struct Simd512 : ISimd<Vector512<float>>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> MultiplyAdd(Vector512<float> left, Vector512<float> right, Vector512<float> addend) =>
         Vector512.FusedMultiplyAdd(left, right, addend);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Exp(Vector512<float> value) => Vector512.Exp(value);
 }
 
 internal readonly unsafe struct Simd256 : ISimd<Vector256<float>>
@@ -85,10 +73,6 @@ internal readonly unsafe struct Simd256 : ISimd<Vector256<float>>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Load(float* source) => Vector256.Load(source);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> LoadBFloat16(ushort* source) =>
-        (Avx2.ConvertToVector256Int32(Vector128.Load(source)) << 16).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(Vector256<float> value, float* destination) => value.Store(destination);
@@ -114,9 +98,6 @@ internal readonly unsafe struct Simd256 : ISimd<Vector256<float>>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> MultiplyAdd(Vector256<float> left, Vector256<float> right, Vector256<float> addend) =>
         Vector256.FusedMultiplyAdd(left, right, addend);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Exp(Vector256<float> value) => Vector256.Exp(value);
 }
 
 internal readonly unsafe struct Simd128 : ISimd<Vector128<float>>
@@ -125,10 +106,6 @@ internal readonly unsafe struct Simd128 : ISimd<Vector128<float>>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> Load(float* source) => Vector128.Load(source);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<float> LoadBFloat16(ushort* source) =>
-        (Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(ulong*)source).AsUInt16()) << 16).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(Vector128<float> value, float* destination) => value.Store(destination);
@@ -154,7 +131,4 @@ internal readonly unsafe struct Simd128 : ISimd<Vector128<float>>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> MultiplyAdd(Vector128<float> left, Vector128<float> right, Vector128<float> addend) =>
         Vector128.FusedMultiplyAdd(left, right, addend);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<float> Exp(Vector128<float> value) => Vector128.Exp(value);
 }

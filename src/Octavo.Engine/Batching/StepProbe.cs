@@ -20,13 +20,14 @@ internal static class StepProbe
     /// <param name="runner">A runner that serves nobody yet.</param>
     /// <param name="model">Learns from it.</param>
     /// <param name="maxModelLen">The longest sequence.</param>
+    /// <param name="maxNumSeqs">The most sequences in a step.</param>
     /// <param name="time">The clock.</param>
     /// <param name="limit">No further step begins after this time.</param>
-    public static void Run(IModelRunner runner, StepTimeModel model, int maxModelLen, TimeProvider time, TimeSpan limit)
+    public static void Run(IModelRunner runner, StepTimeModel model, int maxModelLen, int maxNumSeqs, TimeProvider time, TimeSpan limit)
     {
         int chunk = Math.Min(Chunk, Math.Min(runner.MaxNumBatchedTokens, (maxModelLen - 1) / 2));
         int blocks = ((2 * chunk) + runner.BlockSize) / runner.BlockSize;
-        int most = Math.Min(Math.Min(MostSequences, runner.NumBlocks / blocks), runner.MaxNumBatchedTokens);
+        int most = new[] { MostSequences, maxNumSeqs, runner.NumBlocks / blocks, runner.MaxNumBatchedTokens }.Min();
         if (chunk < 1 || most < 1)
         {
             return;                         // too small a cache to learn from; the first requests will teach
@@ -87,6 +88,11 @@ internal static class StepProbe
     /// </summary>
     private static IEnumerable<(int First, int Sequences, int Start, int Tokens, bool Counts)> Long(int longest, int most, int mostTokens)
     {
+        if (longest < 2)
+        {
+            yield break;                    // blocks as long as sequences, and few of them
+        }
+
         int deep = Math.Min(LongSequences, most);
         int next = 0;
         for (int s = 0; s < deep; s++)

@@ -68,7 +68,7 @@ public static class WorkloadText
             requests.Add(new WorkloadRequest(arrival, prompt, output) { Seed = number, Client = cells.Length > 3 ? cells[3] : null });
         }
 
-        return requests;
+        return requests.Count > 0 ? requests : throw new FormatException("the trace has no requests");
     }
 
     private static Workload Set(Workload w, string name, string value) => name.ToLowerInvariant() switch
@@ -88,6 +88,7 @@ public static class WorkloadText
         "think" => w with { ThinkTime = Number(name, value, 0, 1e6) },
         "clients" => w with { Clients = Whole(name, value) },
         "seed" => w with { Seed = (int)Number(name, value, 0, int.MaxValue) },
+        "trace" when value.Length == 0 => throw new FormatException("trace= takes a file's name"),
         "trace" => w with { Trace = ParseTrace(File.ReadLines(value)) },
         _ => throw Unknown(name),
     };

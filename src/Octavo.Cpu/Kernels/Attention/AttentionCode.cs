@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
+using Iced.Intel;
 using Octavo.Cpu.Codegen;
 
 namespace Octavo.Cpu.Kernels;
@@ -10,29 +11,31 @@ namespace Octavo.Cpu.Kernels;
 /// </summary>
 internal static unsafe class AttentionCode
 {
-    private static readonly ConcurrentDictionary<AttentionLayout, nint> Tables = new();
+    private static readonly ConcurrentDictionary<AttentionLayout, Lazy<nint>> Tables = new();
 
     /// <summary>The table, or null where this machine cannot run such code.</summary>
     public static void** For(AttentionLayout layout, InstructionSet isa)
     {
         bool able = isa >= (layout.Kv.Format == KvCacheFormat.Int8 ? InstructionSet.Avx512Vnni : InstructionSet.Avx512);
-        return able ? (void**)Tables.GetOrAdd(layout, Make) : null;
+        return able ? (void**)Tables.GetOrAdd(layout, l => new Lazy<nint>(() => Make(l))).Value : null;
     }
 
     private static nint Make(AttentionLayout layout)
     {
         try
         {
-            var code = new nint[2 * AttentionLayout.MostRows];
-            for (int rows = 1; rows <= AttentionLayout.MostRows; rows++)
+            IEnumerable<int> rows = Enumerable.Range(1, AttentionLayout.MostRows);
+            void*[] code = MachineCode.MakeAll(
+            [
+                .. rows.Select<int, Action<Assembler>>(n => c => AttentionEmitter.EmitScore(c, layout, n)),
+                .. rows.Select<int, Action<Assembler>>(n => c => AttentionEmitter.EmitGather(c, layout, n)),
+            ]);
+            var table = (void**)NativeMemory.Alloc((nuint)(code.Length * sizeof(void*)));
+            for (int i = 0; i < code.Length; i++)
             {
-                int count = rows;
-                code[rows - 1] = (nint)MachineCode.Make(c => AttentionEmitter.EmitScore(c, layout, count));
-                code[AttentionLayout.MostRows + rows - 1] = (nint)MachineCode.Make(c => AttentionEmitter.EmitGather(c, layout, count));
+                table[i] = code[i];
             }
 
-            var table = (nint*)NativeMemory.Alloc((nuint)(code.Length * sizeof(nint)));
-            code.CopyTo(new Span<nint>(table, code.Length));
             return (nint)table;
         }
         catch (PlatformNotSupportedException)
