@@ -85,6 +85,29 @@ public sealed class StepTimeModelTests
         engine.Dispose();
     }
 
+    /// <summary>Whatever the cache has room for, however long the probe goes on: only steps that the engine could run.</summary>
+    [Theory]
+    [InlineData(32, 512, 2048, 8)]
+    [InlineData(10, 256, 256, 8)]
+    [InlineData(1, 16, 8, 1)]
+    [InlineData(2048, 16, 2048, 3)]
+    public void Probe_AnyCache_RunsNoMoreSequencesThanTheEngineWould(int numBlocks, int blockSize, int maxModelLen, int maxNumSeqs)
+    {
+        var clock = new ManualClock();
+        var runner = new FakeRunner(numBlocks, blockSize);
+        runner.Observe = batch =>
+        {
+            batch.NumSequences.ShouldBeInRange(1, maxNumSeqs);
+            clock.Advance(TimeSpan.FromMilliseconds(1));
+        };
+        using var engine = new LlmEngine(runner, null, new LlmEngineOptions { MaxModelLen = maxModelLen, MaxNumSeqs = maxNumSeqs }, clock);
+
+        engine.Probe(TimeSpan.FromSeconds(60));
+
+        runner.Runs.ShouldBePositive();
+        engine.StepTimeCoefficients.ShouldAllBe(c => double.IsFinite(c));
+    }
+
     private static StepTimeModel Trained(out Random random)
     {
         var model = new StepTimeModel();
