@@ -151,6 +151,7 @@ public sealed class LoadCommandTests : IDisposable
     [InlineData("--workload: rate of a workload must be a number from 1E-06 to 1000000; it is 'fast'", "tune", "--workload", "rate=fast")]
     [InlineData("--workload: a length is N, uniform:LOW:HIGH or lognormal:MEAN:SIGMA:MOST, all at least 1; it is 'long'", "tune", "--workload", "prompt=long")]
     [InlineData("no-such.csv", "tune", "--workload", "trace=FOLDER/no-such.csv")]
+    [InlineData("trace= takes a file's name", "simulate", "--step-time", StepTime, "--workload", "trace=")]
     [InlineData("line 2 of the trace is not", "simulate", "--step-time", StepTime, "--workload", "trace=BADTRACE")]
     [InlineData("--step-time takes 7 numbers; it has 2", "simulate", "--step-time", "1,2")]
     [InlineData("--step-time takes numbers with commas between; it is '1,x'", "simulate", "--step-time", "1,x")]

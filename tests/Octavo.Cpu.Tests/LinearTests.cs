@@ -168,6 +168,11 @@ public sealed unsafe class LinearTests
         }
     }
 
+    /// <summary>Packing runs on several threads; whoever loads a model hears of a damaged file as if there were one.</summary>
+    [Fact]
+    public void New_SourceThatCannotBeRead_ThrowsWhatTheSourceThrew() =>
+        Should.Throw<InvalidDataException>(() => new Linear(new Matrix([[1f], null!], null), new LinearScheme(WeightCode.Float32, InputCode.Float32), InstructionSet.Portable));
+
     /// <summary>A byte that is no number must not become one of the numbers that kernels make by shifting bits.</summary>
     [Fact]
     public void Run_Float8ByteThatIsNoNumber_SpoilsItsFeatureAloneOnEveryInstructionSet()
@@ -277,7 +282,8 @@ public sealed unsafe class LinearTests
 
         public override bool HasBias => bias is not null;
 
-        public override void ReadRow(int row, Span<float> destination) => weights[row].CopyTo(destination);
+        public override void ReadRow(int row, Span<float> destination) =>
+            (weights[row] ?? throw new InvalidDataException($"row {row} is not there")).CopyTo(destination);
 
         public override void ReadBias(Span<float> destination) => bias.CopyTo(destination);
     }

@@ -19,6 +19,10 @@ public sealed class WorkloadTests
     }
 
     [Fact]
+    public void ParseTrace_NamesOnly_HasNoRequests() =>
+        Should.Throw<FormatException>(() => WorkloadText.ParseTrace(["seconds,prompt,output"])).Message.ShouldBe("the trace has no requests");
+
+    [Fact]
     public void Make_LogNormalLengths_HaveTheirMean()
     {
         IReadOnlyList<WorkloadRequest> requests = WorkloadText.Parse("requests=20000 prompt=lognormal:161:1:100000 output=lognormal:338:0.8:100000", new Workload { MaxLength = 1 << 20 }).Make();

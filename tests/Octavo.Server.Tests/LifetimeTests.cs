@@ -36,7 +36,7 @@ public sealed class LifetimeTests(ServerFixture fixture)
     public async Task Stop_PastItsTimeout_AbortsWhatRuns()
     {
         using var log = new RecordingLoggers();
-        await using TestServer server = await TestServer.StartAsync(null, new ServerOptions { ShutdownTimeout = TimeSpan.Zero, LoggerFactory = log });
+        await using TestServer server = await TestServer.StartAsync(TestServer.Fixed, new ServerOptions { ShutdownTimeout = TimeSpan.Zero, LoggerFactory = log });
         Task<List<JsonElement>> stream = server.StreamAsync("/v1/completions", Long);
         await UntilAsync(() => server.Engine.NumRequests == 1);
         using var shutdown = new CancellationTokenSource();
@@ -53,7 +53,7 @@ public sealed class LifetimeTests(ServerFixture fixture)
     public async Task Engine_Stopped_IsAnErrorEventAndThen503()
     {
         using var log = new RecordingLoggers();
-        await using TestServer server = await TestServer.StartAsync(null, new ServerOptions { LoggerFactory = log });
+        await using TestServer server = await TestServer.StartAsync(TestServer.Fixed, new ServerOptions { LoggerFactory = log });
         Task<List<JsonElement>> stream = server.StreamAsync("/v1/completions", Long);
         await UntilAsync(() => server.Engine.NumRequests == 1);
         await server.Engine.DisposeAsync();

@@ -40,6 +40,9 @@ public sealed class TestServer : IAsyncDisposable
 
     public HttpClient Http { get; }
 
+    /// <summary>For tests of what the log says: adaptive batching complains there, rightly, when a busy machine cannot keep its targets.</summary>
+    public static EngineOptions Fixed { get; } = new() { Batching = BatchingMode.Fixed };
+
     public static async Task<TestServer> StartAsync(EngineOptions? engineOptions = null, ServerOptions? options = null)
     {
         AsyncEngine engine = AsyncEngine.Load(Repository.TalesModel, (engineOptions ?? new EngineOptions()) with { Dtype = ModelDtype.Float32 });

@@ -16,7 +16,7 @@ public sealed class SlowClientTests
     public async Task Client_Gone_AbortsItsRequestQuietly(string during)
     {
         using var log = new RecordingLoggers();
-        await using TestServer server = await TestServer.StartAsync(null, new ServerOptions { LoggerFactory = log });
+        await using TestServer server = await TestServer.StartAsync(TestServer.Fixed, new ServerOptions { LoggerFactory = log });
         string body = LifetimeTests.Long.Replace("\"stream\": true", $"\"stream\": {(during == "stream" ? "true" : "false")}", StringComparison.Ordinal);
         using (Socket client = await ConnectAsync(server))
         {
@@ -55,7 +55,7 @@ public sealed class SlowClientTests
     public async Task Stop_WhileABodyTrickles_Ends()
     {
         using var log = new RecordingLoggers();
-        await using TestServer server = await TestServer.StartAsync(null, new ServerOptions { ShutdownTimeout = TimeSpan.FromMilliseconds(100), LoggerFactory = log });
+        await using TestServer server = await TestServer.StartAsync(TestServer.Fixed, new ServerOptions { ShutdownTimeout = TimeSpan.FromMilliseconds(100), LoggerFactory = log });
         using Socket client = await ConnectAsync(server);
         await BeginBodyAsync(client);
         Task trickle = TrickleAsync(client);
@@ -69,7 +69,7 @@ public sealed class SlowClientTests
     {
         using var log = new RecordingLoggers();
         await using TestServer server = await TestServer.StartAsync(
-            new EngineOptions { MaxLogprobs = 200 }, new ServerOptions { ShutdownTimeout = TimeSpan.Zero, LoggerFactory = log });
+            TestServer.Fixed with { MaxLogprobs = 200 }, new ServerOptions { ShutdownTimeout = TimeSpan.Zero, LoggerFactory = log });
         using Socket client = await ConnectAsync(server);
         string body = LifetimeTests.Long.Replace("\"n\": 16", "\"n\": 16, \"logprobs\": 200", StringComparison.Ordinal);
         await SendAsync(client, Head(body.Length) + body);

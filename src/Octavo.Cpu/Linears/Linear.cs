@@ -40,7 +40,16 @@ internal sealed unsafe class Linear : IDisposable
         _codeBias = ByteDot.Bias(scheme, isa);
         _panels = new PackedPanels(source, scheme, _codeBias);
         _layout = _panels.Layout;
-        _kernels = isa == InstructionSet.Portable ? null : TileKernels.For(isa, _layout);
+        try
+        {
+            _kernels = isa == InstructionSet.Portable ? null : TileKernels.For(isa, _layout);
+        }
+        catch
+        {
+            _panels.Dispose();
+            throw;
+        }
+
         _mostRows = _kernels?.MostRows ?? PortableTile.MostRows;
         _rowBlock = (int)Math.Clamp(ActivationBytesInBlock / _layout.InputStride / _mostRows * _mostRows, _mostRows, MostRowsInBlock);
     }

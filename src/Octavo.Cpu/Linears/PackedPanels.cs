@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using Octavo.Cpu.Simd;
 
@@ -32,14 +33,27 @@ internal sealed unsafe class PackedPanels : IDisposable
         Count = PanelLayout.PanelsOf(OutFeatures);
         (long weights, long bias) = BytesFor(OutFeatures, source.Columns, source.HasBias, scheme);
         _weights = new NativeBuffer(weights);
-        HugePages.Advise(_weights);
-        _bias = bias > 0 ? new NativeBuffer(bias) : null;
-        if (_bias is not null)
+        try
         {
-            source.ReadBias(new Span<float>(_bias.Floats, source.Rows));
-        }
+            HugePages.Advise(_weights);
+            _bias = bias > 0 ? new NativeBuffer(bias) : null;
+            if (_bias is not null)
+            {
+                source.ReadBias(new Span<float>(_bias.Floats, source.Rows));
+            }
 
-        Parallel.For(0, Count, panel => PackPanel(source, panel));
+            Parallel.For(0, Count, panel => PackPanel(source, panel));
+        }
+        catch (Exception e)
+        {
+            Dispose();
+            if (e is AggregateException { InnerException: { } first })
+            {
+                ExceptionDispatchInfo.Throw(first);     // what a thread found, as if there were one
+            }
+
+            throw;
+        }
     }
 
     public PanelLayout Layout { get; }
