@@ -26,6 +26,18 @@ internal static class Calibration
         return engine.StepTimeCoefficients;
     }
 
+    /// <summary>An engine for a measurement, which knows how long its steps take where it must.</summary>
+    public static LlmEngine MakeEngine(LoadedModel model, BatchSetting setting, BatchingTargets targets)
+    {
+        LlmEngine engine = model.MakeEngine(Options(model, setting.Batching, targets, setting.MaxNumSeqs, setting.MaxNumBatchedTokens));
+        if (setting.Batching == BatchingMode.Adaptive)
+        {
+            engine.Probe();
+        }
+
+        return engine;
+    }
+
     /// <summary>An engine's options for a measurement.</summary>
     public static LlmEngineOptions Options(LoadedModel model, BatchingMode batching, BatchingTargets targets, int maxNumSeqs, int maxNumBatchedTokens) => new()
     {

@@ -20,14 +20,14 @@ public sealed class TunerTests : IDisposable
     public void Run_NoisyMachine_FindsItsBestSetting(int seqs, int tokens)
     {
         var random = new Random(seqs + tokens);
-        var best = new TuneSetting(BatchingMode.Fixed, seqs, tokens);
+        var best = new BatchSetting(BatchingMode.Fixed, seqs, tokens);
         TuneResult result = Tune(240, trial => Figures(Speed(trial.Setting, best) * (1 + (0.02 * (random.NextDouble() - 0.5)))));
 
         result.Best.ShouldBe(best);
         result.Confirmation!.Holds.ShouldBeTrue();
         result.Confirmation.IsBetter.ShouldBeTrue();
-        result.Final.Count.ShouldBe(best == TuneSetting.VllmDefaults ? 4 : 5);
-        result.Final.ShouldContain(m => m.Setting == TuneSetting.VllmDefaults);
+        result.Final.Count.ShouldBe(best == BatchSetting.VllmDefaults ? 4 : 5);
+        result.Final.ShouldContain(m => m.Setting == BatchSetting.VllmDefaults);
         result.BestFixed.Runs.Count.ShouldBe(TunePlan.Rounds);
         result.BestFixed.Goodput.HalfWidth.ShouldBeInRange(1e-9, 0.03 * result.BestFixed.Goodput.Mean);
     }
@@ -55,8 +55,8 @@ public sealed class TunerTests : IDisposable
     [Fact]
     public void Run_BestWasLuck_GivesItsPlaceToTheNext()
     {
-        var lucky = new TuneSetting(BatchingMode.Fixed, 8, 64);
-        var good = new TuneSetting(BatchingMode.Fixed, 64, 1024);
+        var lucky = new BatchSetting(BatchingMode.Fixed, 8, 64);
+        var good = new BatchSetting(BatchingMode.Fixed, 64, 1024);
         TuneResult result = Tune(60, trial => Figures(
             trial.Setting == lucky ? (trial.Stage == "confirm" ? 50 : 120) + trial.Round : trial.Setting == good ? 100 - trial.Round : 40));
 
@@ -82,7 +82,7 @@ public sealed class TunerTests : IDisposable
     public void Run_Stopped_GoesOnWhereItStopped()
     {
         string path = Path.Combine(_folder, "settings.json.state");
-        var best = new TuneSetting(BatchingMode.Fixed, 16, 256);
+        var best = new BatchSetting(BatchingMode.Fixed, 16, 256);
         int runs = 0;
         Should.Throw<OperationCanceledException>(() => Tune(60, trial => ++runs > 20 ? throw new OperationCanceledException() : Figures(Speed(trial.Setting, best)), path));
         Directory.GetFiles(_folder).ShouldBe([path]);      // no half-written file beside it
@@ -99,7 +99,7 @@ public sealed class TunerTests : IDisposable
     {
         string path = Path.Combine(_folder, "x.state");
         TuneState state = TuneState.Open(path, new Dictionary<string, string> { ["model"] = "a", ["--target-itl"] = "50ms" });
-        state.Add(new TuneTrial("final", 0, TuneSetting.Adaptive, 5, 1), Figures(3));
+        state.Add(new TuneTrial("final", 0, BatchSetting.Adaptive, 5, 1), Figures(3));
 
         string problem = Should.Throw<UsageException>(() => TuneState.Open(path, new Dictionary<string, string> { ["model"] = "b", ["--target-itl"] = "50ms", ["--time"] = "9s" })).Message;
 
@@ -114,7 +114,7 @@ public sealed class TunerTests : IDisposable
     public void Rank_AlikeInGoodput_ShorterTimesGoFirst()
     {
         static Measured Of(int seqs, double goodput, double itl, double tokens = 1) =>
-            new(new TuneSetting(BatchingMode.Fixed, seqs, 64), [Figures(goodput) with { InterTokenLatency = (0, itl, 0), TokensPerSecond = tokens }]);
+            new(new BatchSetting(BatchingMode.Fixed, seqs, 64), [Figures(goodput) with { InterTokenLatency = (0, itl, 0), TokensPerSecond = tokens }]);
 
         Measured.Rank([Of(1, 10, 0.05), Of(2, 9.9, 0.01), Of(3, 9.5, 0.001)]).Select(m => m.Setting.MaxNumSeqs).ShouldBe([2, 1, 3]);
         Measured.Rank([Of(1, 0, 0.05, 5), Of(2, 0, 0.01, 3), Of(3, 0, 0.9, 7)]).Select(m => m.Setting.MaxNumSeqs).ShouldBe([3, 1, 2]);
@@ -124,7 +124,7 @@ public sealed class TunerTests : IDisposable
     public void Frontier_OfPoints_AreThoseThatNoneBeatsInBoth()
     {
         static Measured Of(int seqs, double itl, double tokens) =>
-            new(new TuneSetting(BatchingMode.Fixed, seqs, 64), [Figures(1) with { InterTokenLatency = (0, itl, 0), TokensPerSecond = tokens }]);
+            new(new BatchSetting(BatchingMode.Fixed, seqs, 64), [Figures(1) with { InterTokenLatency = (0, itl, 0), TokensPerSecond = tokens }]);
 
         FrontierChart.Frontier([Of(1, 3, 30), Of(2, 1, 10), Of(3, 2, 5), Of(4, 4, 29), Of(5, 3, 12)]).Select(m => m.Setting.MaxNumSeqs).ShouldBe([2, 1]);
     }
@@ -152,7 +152,7 @@ public sealed class TunerTests : IDisposable
     private static double MeanOutput => Load.Make().Average(r => r.OutputTokens);
 
     // The farther from the best, the slower: a tenth for each doubling.
-    private static double Speed(TuneSetting setting, TuneSetting best) =>
+    private static double Speed(BatchSetting setting, BatchSetting best) =>
         100 / (1 + (0.1 * (Math.Abs(Math.Log2((double)setting.MaxNumSeqs / best.MaxNumSeqs)) + Math.Abs(Math.Log2((double)setting.MaxNumBatchedTokens / best.MaxNumBatchedTokens)))));
 
     private static LoadFigures Figures(double goodput, double? tokens = null) => new()

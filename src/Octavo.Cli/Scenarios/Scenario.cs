@@ -4,26 +4,6 @@ using Octavo.Engine.Workloads;
 
 namespace Octavo.Cli.Scenarios;
 
-/// <summary>How a load is batched: adaptively, or with two fixed limits.</summary>
-/// <param name="Batching">The policy.</param>
-/// <param name="Seqs">Most requests in a step.</param>
-/// <param name="Tokens">Most tokens in a step.</param>
-internal readonly record struct BatchSetting(BatchingMode Batching, int Seqs, int Tokens)
-{
-    /// <summary>Adaptive, bounded only by vLLM's default limits.</summary>
-    public static readonly BatchSetting Adaptive = Defaults with { Batching = BatchingMode.Adaptive };
-
-    /// <summary>Fixed at vLLM's default limits on a processor.</summary>
-    public static BatchSetting Defaults => new(BatchingMode.Fixed, 128, 2048);
-
-    /// <summary>Every fixed setting of the grid.</summary>
-    public static IReadOnlyList<BatchSetting> Grid { get; } =
-        [.. from seqs in new[] { 4, 8, 16, 32, 64, 128 } from tokens in new[] { 64, 128, 256, 512, 1024, 2048 } where tokens >= seqs select new BatchSetting(BatchingMode.Fixed, seqs, tokens)];
-
-    /// <inheritdoc/>
-    public override string ToString() => Batching == BatchingMode.Adaptive ? "adaptive" : $"{Seqs}, {Tokens}";
-}
-
 /// <summary>One of six loads, in multiples of what this machine gets through.</summary>
 /// <param name="Name">What it is called.</param>
 /// <param name="Requests">Its requests.</param>
@@ -67,13 +47,13 @@ internal sealed record Scenario(string Name, IReadOnlyList<WorkloadRequest> Requ
     private static double SustainableRate(Workload usual, SimulationOptions options)
     {
         Workload all = usual with { Arrivals = ArrivalProcess.Saturating, Requests = 400 };
-        IReadOnlyList<RequestRecord> records = Simulator.Run(all.Make(), With(options, BatchSetting.Defaults));
+        IReadOnlyList<RequestRecord> records = Simulator.Run(all.Make(), With(options, BatchSetting.VllmDefaults));
         return records.Count / records.Max(r => r.End);
     }
 
     /// <summary>The same simulation with another setting.</summary>
     public static SimulationOptions With(SimulationOptions options, BatchSetting setting) =>
-        options with { Batching = setting.Batching, MaxNumSeqs = setting.Seqs, MaxNumBatchedTokens = setting.Tokens };
+        options with { Batching = setting.Batching, MaxNumSeqs = setting.MaxNumSeqs, MaxNumBatchedTokens = setting.MaxNumBatchedTokens };
 }
 
 /// <summary>What each setting reached under one scenario.</summary>
@@ -87,7 +67,7 @@ internal sealed record ScenarioResult(string Scenario, IReadOnlyDictionary<Batch
     public double Adaptive => Goodput[BatchSetting.Adaptive];
 
     /// <summary>Fixed settings, the best first.</summary>
-    public IEnumerable<BatchSetting> BestFixed => Goodput.Keys.Where(s => s.Batching == BatchingMode.Fixed).OrderByDescending(s => Goodput[s]).ThenBy(s => s.Tokens);
+    public IEnumerable<BatchSetting> BestFixed => Goodput.Keys.Where(s => s.Batching == BatchingMode.Fixed).OrderByDescending(s => Goodput[s]).ThenBy(s => s.MaxNumBatchedTokens);
 
     /// <summary>What the best fixed setting reached.</summary>
     public double Best => Math.Max(Least, Goodput[BestFixed.First()]);
@@ -98,7 +78,7 @@ internal sealed record ScenarioResult(string Scenario, IReadOnlyDictionary<Batch
     /// <summary>The fixed setting that is best over all scenarios, each relative to its best fixed one.</summary>
     /// <param name="all">The scenarios; only settings that ran under each of them count.</param>
     public static BatchSetting BestSingle(IReadOnlyCollection<ScenarioResult> all) =>
-        all.First().BestFixed.Where(s => all.All(r => r.Goodput.ContainsKey(s))).MaxBy(s => Mean(all, s));
+        all.First().BestFixed.Where(s => all.All(r => r.Goodput.ContainsKey(s))).MaxBy(s => Mean(all, s))!;
 
     /// <summary>A setting's mean over all scenarios, each relative to its best fixed setting.</summary>
     public static double Mean(IReadOnlyCollection<ScenarioResult> all, BatchSetting setting) => all.Average(r => r.Relative(setting));

@@ -38,7 +38,7 @@ internal static class ScenarioChart
     {
         const int Top = 50;
         BatchSetting single = ScenarioResult.BestSingle([.. results]);
-        (string Name, BatchSetting Setting)[] series = [("adaptive", BatchSetting.Adaptive), ($"best single fixed ({single})", single), ($"vLLM's defaults ({BatchSetting.Defaults})", BatchSetting.Defaults)];
+        (string Name, BatchSetting Setting)[] series = [("adaptive", BatchSetting.Adaptive), ($"best single fixed ({single})", single), ($"vLLM's defaults ({BatchSetting.VllmDefaults})", BatchSetting.VllmDefaults)];
         Text(svg, Left, 18, title, "start", bold: true);
         int x = Left;
         for (int s = 0; s < series.Length; s++)

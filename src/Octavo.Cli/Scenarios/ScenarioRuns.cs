@@ -12,6 +12,14 @@ internal sealed class ScenarioRuns(SimulationOptions options, IReadOnlyList<Scen
 {
     private const int BestOfEach = 3;
 
+    private static readonly BatchSetting[] Grid =
+    [
+        .. from seqs in new[] { 4, 8, 16, 32, 64, 128 }
+           from tokens in new[] { 64, 128, 256, 512, 1024, 2048 }
+           where tokens >= seqs
+           select new BatchSetting(BatchingMode.Fixed, seqs, tokens),
+    ];
+
     /// <summary>The targets, in words.</summary>
     public string Targets => string.Create(
         CultureInfo.InvariantCulture, $"{options.Targets.InterToken.TotalMilliseconds} ms between tokens (p95), {options.Targets.FirstToken?.TotalSeconds} s to the first");
@@ -20,7 +28,7 @@ internal sealed class ScenarioRuns(SimulationOptions options, IReadOnlyList<Scen
     public IReadOnlyList<ScenarioResult> Simulate() => [.. scenarios.Select(scenario =>
     {
         BenchOutput.Progress("simulating " + scenario.Name);
-        return new ScenarioResult(scenario.Name, BatchSetting.Grid.Append(BatchSetting.Adaptive).AsParallel().ToDictionary(
+        return new ScenarioResult(scenario.Name, Grid.Append(BatchSetting.Adaptive).AsParallel().ToDictionary(
             setting => setting, setting => Goodput(Simulator.Run(scenario.Requests, Scenario.With(options, setting)))));
     })];
 
@@ -35,7 +43,7 @@ internal sealed class ScenarioRuns(SimulationOptions options, IReadOnlyList<Scen
     {
         BatchSetting single = ScenarioResult.BestSingle([.. simulated]);
         Dictionary<BatchSetting, List<double>>[] found = [.. simulated.Select(s => s.BestFixed.Take(BestOfEach)
-            .Concat([BatchSetting.Defaults, single, BatchSetting.Adaptive]).Distinct().ToDictionary(setting => setting, _ => new List<double>()))];
+            .Concat([BatchSetting.VllmDefaults, single, BatchSetting.Adaptive]).Distinct().ToDictionary(setting => setting, _ => new List<double>()))];
         for (int round = 1; round <= rounds; round++)
         {
             for (int i = 0; i < scenarios.Count; i++)
@@ -53,12 +61,7 @@ internal sealed class ScenarioRuns(SimulationOptions options, IReadOnlyList<Scen
 
     private double Measure(LoadedModel model, Scenario scenario, BatchSetting setting)
     {
-        using LlmEngine engine = model.MakeEngine(Calibration.Options(model, setting.Batching, options.Targets, setting.Seqs, setting.Tokens));
-        if (setting.Batching == BatchingMode.Adaptive)
-        {
-            engine.Probe();
-        }
-
+        using LlmEngine engine = Calibration.MakeEngine(model, setting, options.Targets);
         return Goodput(LoadRunner.Run(engine, scenario.Requests, model.VocabSize, TimeProvider.System));
     }
 

@@ -6,14 +6,14 @@ namespace Octavo.Cli.Tuning;
 /// <summary>Settings and figures as members of a JSON object. Times are in seconds.</summary>
 internal static class FiguresJson
 {
-    public static void Write(Utf8JsonWriter json, TuneSetting setting)
+    public static void Write(Utf8JsonWriter json, BatchSetting setting)
     {
         json.WriteString("batching", setting.Batching == BatchingMode.Fixed ? "fixed" : "adaptive");
         json.WriteNumber("max_num_seqs", setting.MaxNumSeqs);
         json.WriteNumber("max_num_batched_tokens", setting.MaxNumBatchedTokens);
     }
 
-    public static TuneSetting ReadSetting(JsonElement json) => new(
+    public static BatchSetting ReadSetting(JsonElement json) => new(
         json.GetProperty("batching").GetString() == "fixed" ? BatchingMode.Fixed : BatchingMode.Adaptive,
         json.GetProperty("max_num_seqs").GetInt32(),
         json.GetProperty("max_num_batched_tokens").GetInt32());

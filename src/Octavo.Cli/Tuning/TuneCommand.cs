@@ -53,7 +53,7 @@ internal sealed class TuneCommand
         (string? output, string? page) = (result.GetValue(_output), result.GetValue(_report));
         WholeFile.Check("--output", output);
         WholeFile.Check("--report", page);
-        using LoadedModel model = _load.Load(result, TuneSetting.VllmDefaults.MaxNumSeqs);
+        using LoadedModel model = _load.Load(result, BatchSetting.VllmDefaults.MaxNumSeqs);
         BenchOutput.Progress(string.Empty);
         Workload workload = _load.Workload(result, model.MaxModelLen, MostRequests);
         BatchingTargets targets = _load.Targets(result);
@@ -80,12 +80,7 @@ internal sealed class TuneCommand
 
     private static LoadFigures Run(LoadedModel model, Workload workload, BatchingTargets targets, TuneTrial trial, CancellationToken cancellation)
     {
-        TuneSetting setting = trial.Setting;
-        using LlmEngine engine = model.MakeEngine(Calibration.Options(model, setting.Batching, targets, setting.MaxNumSeqs, setting.MaxNumBatchedTokens));
-        if (setting.Batching == BatchingMode.Adaptive)
-        {
-            engine.Probe();
-        }
+        using LlmEngine engine = Calibration.MakeEngine(model, trial.Setting, targets);
 
         // Each round draws other requests, the same for all settings; a trace is what it is.
         IEnumerable<WorkloadRequest> requests = (workload with { Requests = trial.Requests, Seed = workload.Seed + trial.Round + (trial.Stage == TuneTrial.Confirm ? TunePlan.Rounds : 0) })

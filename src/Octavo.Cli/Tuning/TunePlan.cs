@@ -54,39 +54,39 @@ internal sealed class TunePlan
     public double MeanOutput { get; }
 
     public TuneTrial WarmUp => new(
-        TuneTrial.WarmUp, 0, new TuneSetting(BatchingMode.Fixed, 32, Math.Min(512, MaxNumBatchedTokens)), MostRequests, Math.Min(MostWarmUp, WarmUpPart * Budget));
+        TuneTrial.WarmUp, 0, new BatchSetting(BatchingMode.Fixed, 32, Math.Min(512, MaxNumBatchedTokens)), MostRequests, Math.Min(MostWarmUp, WarmUpPart * Budget));
 
     /// <summary>The settings to try: the finest grid that the time allows, or the coarsest.</summary>
     /// <param name="secondsPerRequest">That a request keeps the machine busy.</param>
-    public IReadOnlyList<TuneSetting> Settings(double secondsPerRequest)
+    public IReadOnlyList<BatchSetting> Settings(double secondsPerRequest)
     {
         double least = RunSeconds(LeastLoad(), secondsPerRequest);
         return Grids.Select(Settings).FirstOrDefault(g => SearchRuns(g.Count) * least <= SearchPart * Budget) ?? Settings(Grids[^1]);
     }
 
     /// <summary>A trial of the search's <paramref name="stage"/>, counted from 0.</summary>
-    public TuneTrial Search(int stage, TuneSetting setting, int settings, double secondsPerRequest)
+    public TuneTrial Search(int stage, BatchSetting setting, int settings, double secondsPerRequest)
     {
         double first = SearchPart * Budget / SearchRuns(settings);
         return Trial($"search {stage + 1}", 0, setting, first * (1 << stage), secondsPerRequest);
     }
 
     /// <summary>A run of a finalist.</summary>
-    public TuneTrial Final(int round, TuneSetting setting, double secondsPerRequest) =>
+    public TuneTrial Final(int round, BatchSetting setting, double secondsPerRequest) =>
         Trial(TuneTrial.Final, round, setting, FinalPart * Budget / FinalRuns, secondsPerRequest);
 
     /// <summary>A run of the two best against each other.</summary>
-    public TuneTrial Confirm(int round, TuneSetting setting, double secondsPerRequest) =>
+    public TuneTrial Confirm(int round, BatchSetting setting, double secondsPerRequest) =>
         Trial(TuneTrial.Confirm, round, setting, FinalPart * Budget / FinalRuns, secondsPerRequest);
 
     /// <summary>Seconds that everything takes.</summary>
     public double TotalSeconds(int settings, double secondsPerRequest)
     {
-        double seconds = FinalRuns * Final(0, TuneSetting.Adaptive, secondsPerRequest).Seconds;
+        double seconds = FinalRuns * Final(0, BatchSetting.Adaptive, secondsPerRequest).Seconds;
         int stage = 0;
         foreach (int count in StageSizes(settings))
         {
-            seconds += count * Search(stage++, TuneSetting.Adaptive, settings, secondsPerRequest).Seconds;
+            seconds += count * Search(stage++, BatchSetting.Adaptive, settings, secondsPerRequest).Seconds;
         }
 
         return seconds;
@@ -110,16 +110,16 @@ internal sealed class TunePlan
 
     // Limits that the model's runner was not made for are left out; and so are those that more requests at once than there
     // are would not reach.
-    private List<TuneSetting> Settings((int[] Seqs, int[] Tokens) grid)
+    private List<BatchSetting> Settings((int[] Seqs, int[] Tokens) grid)
     {
         int enough = grid.Seqs.FirstOrDefault(s => s >= MostRequests, grid.Seqs[^1]);
         return [.. from s in grid.Seqs
                    from t in grid.Tokens
                    where s <= enough && t >= s && t <= MaxNumBatchedTokens
-                   select new TuneSetting(BatchingMode.Fixed, s, t)];
+                   select new BatchSetting(BatchingMode.Fixed, s, t)];
     }
 
-    private TuneTrial Trial(string stage, int round, TuneSetting setting, double seconds, double secondsPerRequest)
+    private TuneTrial Trial(string stage, int round, BatchSetting setting, double seconds, double secondsPerRequest)
     {
         double each = Math.Max(secondsPerRequest, _secondsBetweenArrivals);
         int requests = Math.Clamp((int)Math.Min(seconds / each, int.MaxValue), LeastLoad(), MostRequests);

@@ -13,9 +13,9 @@ namespace Octavo.Cli.Tuning;
 internal sealed record TuneReport(string Model, string Workload, BatchingTargets Targets, TuneResult Result)
 {
     /// <summary>What runs are called in the table and the page: best, vLLM's defaults, adaptive.</summary>
-    public string NameOf(TuneSetting setting)
+    public string NameOf(BatchSetting setting)
     {
-        string[] notes = [.. new[] { setting == Result.Best ? "best fixed" : null, setting == TuneSetting.VllmDefaults ? "vLLM's defaults" : null }.OfType<string>()];
+        string[] notes = [.. new[] { setting == Result.Best ? "best fixed" : null, setting == BatchSetting.VllmDefaults ? "vLLM's defaults" : null }.OfType<string>()];
         return notes.Length == 0 ? $"{setting}" : $"{setting} ({string.Join(", ", notes)})";
     }
 

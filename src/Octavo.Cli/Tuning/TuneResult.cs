@@ -3,7 +3,7 @@ using Octavo.Engine.Workloads;
 namespace Octavo.Cli.Tuning;
 
 /// <summary>A setting and its runs, all of one length.</summary>
-internal sealed record Measured(TuneSetting Setting, IReadOnlyList<LoadFigures> Runs)
+internal sealed record Measured(BatchSetting Setting, IReadOnlyList<LoadFigures> Runs)
 {
     /// <summary>Settings whose goodput differs by less are taken for alike; then the one with shorter times between tokens is better.</summary>
     public const double Alike = 0.02;
@@ -66,7 +66,7 @@ internal sealed record Confirmation(Measured Best, Measured Next)
 /// <param name="Confirmation">The best against the next; null where only one setting was tried.</param>
 /// <param name="Measurements">Runs of this process; the rest were known.</param>
 internal sealed record TuneResult(
-    IReadOnlyList<Measured> Search, IReadOnlyList<Measured> Final, TuneSetting Best, Confirmation? Confirmation, int Measurements)
+    IReadOnlyList<Measured> Search, IReadOnlyList<Measured> Final, BatchSetting Best, Confirmation? Confirmation, int Measurements)
 {
     /// <summary>Adaptive batching.</summary>
     public Measured Adaptive => Final.First(m => m.Setting.Batching == BatchingMode.Adaptive);

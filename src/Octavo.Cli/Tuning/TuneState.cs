@@ -11,7 +11,7 @@ internal sealed class TuneState
 {
     private readonly string? _path;
     private readonly IReadOnlyDictionary<string, string> _arguments;
-    private readonly Dictionary<(string Stage, int Round, TuneSetting Setting, int Requests), LoadFigures> _runs = [];
+    private readonly Dictionary<(string Stage, int Round, BatchSetting Setting, int Requests), LoadFigures> _runs = [];
 
     private TuneState(string? path, IReadOnlyDictionary<string, string> arguments) => (_path, _arguments) = (path, arguments);
 
@@ -64,7 +64,7 @@ internal sealed class TuneState
         }
     }
 
-    private static (string, int, TuneSetting, int) Key(TuneTrial t) => (t.Stage, t.Round, t.Setting, t.Requests);
+    private static (string, int, BatchSetting, int) Key(TuneTrial t) => (t.Stage, t.Round, t.Setting, t.Requests);
 
     private void Write(Utf8JsonWriter json)
     {
@@ -76,7 +76,7 @@ internal sealed class TuneState
 
         json.WriteEndObject();
         json.WriteStartArray("runs");
-        foreach (((string stage, int round, TuneSetting setting, int requests), LoadFigures figures) in _runs)
+        foreach (((string stage, int round, BatchSetting setting, int requests), LoadFigures figures) in _runs)
         {
             json.WriteStartObject();
             json.WriteString("stage", stage);

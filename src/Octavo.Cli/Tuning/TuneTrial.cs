@@ -1,25 +1,12 @@
 namespace Octavo.Cli.Tuning;
 
-/// <summary>What a trial runs: adaptive batching, or a pair of fixed limits.</summary>
-internal sealed record TuneSetting(BatchingMode Batching, int MaxNumSeqs, int MaxNumBatchedTokens)
-{
-    /// <summary>Adaptive batching within vLLM's limits.</summary>
-    public static TuneSetting Adaptive { get; } = new(BatchingMode.Adaptive, 128, 2048);
-
-    /// <summary>What vLLM does unasked.</summary>
-    public static TuneSetting VllmDefaults { get; } = new(BatchingMode.Fixed, 128, 2048);
-
-    /// <inheritdoc/>
-    public override string ToString() => Batching == BatchingMode.Adaptive ? "adaptive" : $"{MaxNumSeqs}, {MaxNumBatchedTokens}";
-}
-
 /// <summary>One run of a load under one setting.</summary>
 /// <param name="Stage">The part of the search it belongs to.</param>
 /// <param name="Round">Which repetition; each draws other requests.</param>
 /// <param name="Setting">What runs.</param>
 /// <param name="Requests">Requests of the load.</param>
 /// <param name="Seconds">How long it is expected to take. A run that takes far longer is called off, and what has not ended counts as failed.</param>
-internal sealed record TuneTrial(string Stage, int Round, TuneSetting Setting, int Requests, double Seconds)
+internal sealed record TuneTrial(string Stage, int Round, BatchSetting Setting, int Requests, double Seconds)
 {
     /// <summary>The stage that finds out how fast the machine is.</summary>
     public const string WarmUp = "warm-up";

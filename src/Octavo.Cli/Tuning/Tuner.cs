@@ -15,7 +15,7 @@ internal sealed class Tuner(TunePlan plan, TuneState state, Func<TuneTrial, Load
     private const double MuchLonger = 1.5;
     private const double Overtime = 1.5;
 
-    private readonly Dictionary<TuneSetting, Measured> _searched = [];
+    private readonly Dictionary<BatchSetting, Measured> _searched = [];
     private double _secondsPerRequest;
     private double _done;           // seconds of this process
     private double _left;           // seconds that are still planned
@@ -32,7 +32,7 @@ internal sealed class Tuner(TunePlan plan, TuneState state, Func<TuneTrial, Load
 
         LoadFigures warm = Run(plan.WarmUp);
         _secondsPerRequest = warm.TokensPerSecond > 0 ? plan.MeanOutput / warm.TokensPerSecond : plan.WarmUp.Seconds;
-        IReadOnlyList<TuneSetting> settings = plan.Settings(_secondsPerRequest);
+        IReadOnlyList<BatchSetting> settings = plan.Settings(_secondsPerRequest);
         _left = plan.TotalSeconds(settings.Count, _secondsPerRequest);
         if (_left > MuchLonger * plan.Budget)
         {
@@ -41,27 +41,27 @@ internal sealed class Tuner(TunePlan plan, TuneState state, Func<TuneTrial, Load
                 $"a request takes {_secondsPerRequest:G2} s, and fewer than {TunePlan.LeastRequests} a run say nothing: this takes about {_left / 60:F0} minutes, longer than --time"));
         }
 
-        IReadOnlyList<TuneSetting> finalists = Search(settings);
+        IReadOnlyList<BatchSetting> finalists = Search(settings);
         Measured first = _searched[finalists[0]];
         _secondsPerRequest = first.Runs[0].Completed > 0 ? first.Runs[0].Seconds / first.Runs[0].Completed : _secondsPerRequest;
-        List<TuneSetting> final = [.. finalists];
-        if (!final.Contains(TuneSetting.VllmDefaults) && settings.Contains(TuneSetting.VllmDefaults))
+        List<BatchSetting> final = [.. finalists];
+        if (!final.Contains(BatchSetting.VllmDefaults) && settings.Contains(BatchSetting.VllmDefaults))
         {
-            final.Add(TuneSetting.VllmDefaults);
+            final.Add(BatchSetting.VllmDefaults);
         }
 
-        final.Add(TuneSetting.Adaptive);
+        final.Add(BatchSetting.Adaptive);
         _left = (final.Count + Math.Min(TunePlan.Compared, final.Count - 1)) * TunePlan.Rounds * plan.Final(0, final[0], _secondsPerRequest).Seconds;
         return Finish(InTurn(final, plan.Final));
     }
 
-    private IReadOnlyList<TuneSetting> Search(IReadOnlyList<TuneSetting> settings)
+    private IReadOnlyList<BatchSetting> Search(IReadOnlyList<BatchSetting> settings)
     {
-        IReadOnlyList<TuneSetting> left = settings;
+        IReadOnlyList<BatchSetting> left = settings;
         for (int stage = 0; stage == 0 || left.Count > TunePlan.Finalists; stage++)
         {
             List<Measured> runs = [];
-            foreach (TuneSetting setting in left)
+            foreach (BatchSetting setting in left)
             {
                 Measured run = new(setting, [Run(plan.Search(stage, setting, settings.Count, _secondsPerRequest))]);
                 runs.Add(run);
@@ -78,7 +78,7 @@ internal sealed class Tuner(TunePlan plan, TuneState state, Func<TuneTrial, Load
     {
         IReadOnlyList<Measured> ranked = Measured.Rank(final.Where(m => m.Setting.Batching == BatchingMode.Fixed));
         Confirmation? confirmation = null;
-        TuneSetting best = ranked[0].Setting;
+        BatchSetting best = ranked[0].Setting;
         if (ranked.Count > 1)
         {
             confirmation = Confirm(best, ranked[1].Setting);
@@ -89,7 +89,7 @@ internal sealed class Tuner(TunePlan plan, TuneState state, Func<TuneTrial, Load
         return new TuneResult(others, [.. ranked, .. final.Where(m => m.Setting.Batching == BatchingMode.Adaptive)], best, confirmation, _measurements);
     }
 
-    private Confirmation Confirm(TuneSetting best, TuneSetting next)
+    private Confirmation Confirm(BatchSetting best, BatchSetting next)
     {
         Confirmation confirmation = Run(TunePlan.Rounds);
         for (int rounds = TunePlan.Rounds + 1; rounds <= TunePlan.MostRounds && !confirmation.IsDecided && _done < Overtime * plan.Budget; rounds++)
@@ -108,12 +108,12 @@ internal sealed class Tuner(TunePlan plan, TuneState state, Func<TuneTrial, Load
     }
 
     // Every other round goes backwards, so that none always runs behind the same one.
-    private IReadOnlyList<Measured> InTurn(IReadOnlyList<TuneSetting> settings, Func<int, TuneSetting, double, TuneTrial> trial, int rounds = TunePlan.Rounds)
+    private IReadOnlyList<Measured> InTurn(IReadOnlyList<BatchSetting> settings, Func<int, BatchSetting, double, TuneTrial> trial, int rounds = TunePlan.Rounds)
     {
         var runs = settings.ToDictionary(s => s, _ => new List<LoadFigures>());
         for (int round = 0; round < rounds; round++)
         {
-            foreach (TuneSetting setting in round % 2 == 0 ? settings : settings.Reverse())
+            foreach (BatchSetting setting in round % 2 == 0 ? settings : settings.Reverse())
             {
                 runs[setting].Add(Run(trial(round, setting, _secondsPerRequest)));
             }
