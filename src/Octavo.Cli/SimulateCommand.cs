@@ -24,7 +24,10 @@ internal sealed class SimulateCommand
     private readonly Option<int?> _maxNumSeqs = OptionKinds.Integer("--max-num-seqs", "Most requests in a step. [default: 128]");
     private readonly Option<int?> _maxNumBatchedTokens = OptionKinds.Integer("--max-num-batched-tokens", "Most tokens in a step. [default: 2048]");
     private readonly Option<string?> _stepTime = OptionKinds.Text(
-        "--step-time", "S,S,…", "The step-time model's coefficients, as this command prints them; otherwise they are measured with MODEL on this machine.");
+        "--step-time", "S,S,…", "The step-time model's coefficients, as this command prints them; otherwise coefficients and noise are measured with MODEL on this machine.");
+
+    private readonly Option<float?> _stepNoise = OptionKinds.Number(
+        "--step-noise", "With --step-time: how far steps are off from that, as a standard deviation relative to it. [default: 0.03]");
 
     private readonly Option<bool> _check = OptionKinds.Switch("--check", "Also run the load on the model, in real time, and print how far the simulation was off.");
     private readonly Option<bool> _scenarios = OptionKinds.Switch(
@@ -34,7 +37,7 @@ internal sealed class SimulateCommand
         "--only", "With --scenarios: only these.", [.. Scenario.Names.Select(n => (n.Split(' ')[0], n))]);
 
     private readonly Option<TimeSpan?> _seconds = OptionKinds.Duration("--seconds", "With --scenarios: how long requests come in each. [default: 60s]");
-    private readonly Option<int?> _rounds = OptionKinds.Integer("--rounds", "With --scenarios --check: how often each is run; medians are shown. [default: 1]");
+    private readonly Option<int?> _rounds = OptionKinds.Integer("--rounds", "With --check: how often each load is run; medians are shown. [default: 1]");
     private readonly Option<string?> _chart = OptionKinds.Text("--chart", "FILE", "With --scenarios: also draws the result into this SVG file.");
 
     /// <summary>Makes the command.</summary>
@@ -43,7 +46,7 @@ internal sealed class SimulateCommand
         var it = new SimulateCommand();
         var command = new Command("simulate", "Simulate a load: the engine's own scheduler and policies on a virtual clock, with step times of this machine.");
         it._load.AddTo(command);
-        foreach (Option option in (Option[])[it._replicas, it._routing, it._batching, it._maxNumSeqs, it._maxNumBatchedTokens, it._stepTime, it._check, it._scenarios, it._only, it._seconds, it._rounds, it._chart])
+        foreach (Option option in (Option[])[it._replicas, it._routing, it._batching, it._maxNumSeqs, it._maxNumBatchedTokens, it._stepTime, it._stepNoise, it._check, it._scenarios, it._only, it._seconds, it._rounds, it._chart])
         {
             command.Add(option);
         }
@@ -56,33 +59,35 @@ internal sealed class SimulateCommand
     {
         bool check = result.GetValue(_check);
         bool scenarios = result.GetValue(_scenarios);
-        (double seconds, int rounds, string? chart) = ReadScenarioArguments(result, scenarios);
-        IReadOnlyList<double>? stepTime = ReadStepTime(result);
+        (double seconds, int rounds, string? chart) = ReadRunArguments(result, scenarios, check);
+        StepTimes? given = ReadStepTimes(result);
         if (check && (result.GetValue(_replicas) ?? 1) != 1)
         {
             throw new UsageException("--check runs one engine, so --replicas must be 1");
         }
 
-        using LoadedModel? model = stepTime is null || check ? _load.Load(result) : null;
+        using LoadedModel? model = given is null || check ? _load.Load(result) : null;
         Workload workload = _load.Workload(result, model?.MaxModelLen ?? 4096);
         BatchingTargets targets = _load.Targets(result);
         BenchOutput.Progress("measuring steps");
-        stepTime ??= Calibration.Run(model!);
+        StepTimes steps = given ?? Calibration.Run(model!);
         BenchOutput.Progress(string.Empty);
         var options = new SimulationOptions
         {
-            StepTime = stepTime,
+            StepTime = steps.Coefficients,
+            Noise = steps.Noise,
             Replicas = result.GetValue(_replicas) ?? 1,
             Routing = result.GetValue(_routing),
             Batching = result.GetValue(_batching),
             Targets = targets,
             MaxNumSeqs = result.GetValue(_maxNumSeqs) ?? 128,
             MaxNumBatchedTokens = result.GetValue(_maxNumBatchedTokens) ?? 2048,
-            NumBlocks = model?.NumBlocks ?? new SimulationOptions { StepTime = stepTime }.NumBlocks,
+            NumBlocks = model?.NumBlocks ?? new SimulationOptions { StepTime = steps.Coefficients }.NumBlocks,
             BlockSize = model?.BlockSize ?? 16,
         };
         IAnsiConsole console = InspectTables.Console();
-        Terminal.Out.WriteLine("step time  " + string.Join(',', stepTime.Select(c => c.ToString("G5", CultureInfo.InvariantCulture))));
+        Terminal.Out.WriteLine("step time   " + string.Join(',', steps.Coefficients.Select(c => c.ToString("G5", CultureInfo.InvariantCulture))));
+        Terminal.Out.WriteLine("step noise  " + steps.Noise.ToString("G3", CultureInfo.InvariantCulture));
         if (scenarios)
         {
             IReadOnlyList<string> only = result.GetValue(_only) ?? Scenario.Names;
@@ -92,12 +97,14 @@ internal sealed class SimulateCommand
         }
 
         IReadOnlyList<WorkloadRequest> requests = workload.Make();
-        LoadFigures simulated = LoadFigures.Of(Simulator.Run(requests, options), targets);
         Table table = LoadArguments.FiguresTable(string.Create(CultureInfo.InvariantCulture, $"{requests.Count} requests, {options.Replicas} replicas"));
-        LoadArguments.AddRow(table, "simulated", simulated);
         if (check)
         {
-            Check(table, model!, requests, options, simulated);
+            SimulationCheck.AddRows(table, new SimulationCheck(model!, workload, options).Run(rounds, calibrate: given is null));
+        }
+        else
+        {
+            LoadArguments.AddRow(table, "simulated", LoadFigures.Of(Simulator.Run(requests, options), targets));
         }
 
         console.Write(table);
@@ -105,12 +112,17 @@ internal sealed class SimulateCommand
         return ExitCode.Success;
     }
 
-    private (double Seconds, int Rounds, string? Chart) ReadScenarioArguments(ParseResult result, bool scenarios)
+    private (double Seconds, int Rounds, string? Chart) ReadRunArguments(ParseResult result, bool scenarios, bool check)
     {
         (TimeSpan? seconds, int? rounds, string? chart) = (result.GetValue(_seconds), result.GetValue(_rounds), result.GetValue(_chart));
-        if (!scenarios && (result.GetValue(_only), seconds, rounds, chart) is not (null, null, null, null))
+        if (!scenarios && (result.GetValue(_only), seconds, chart) is not (null, null, null))
         {
-            throw new UsageException("--only, --seconds, --rounds and --chart go with --scenarios");
+            throw new UsageException("--only, --seconds and --chart go with --scenarios");
+        }
+
+        if (!check && rounds is not null)
+        {
+            throw new UsageException("--rounds goes with --check");
         }
 
         if (seconds?.TotalSeconds is < 1 or > 3600 || rounds is < 1 or > 100)
@@ -147,31 +159,17 @@ internal sealed class SimulateCommand
         Terminal.Out.Flush();
     }
 
-    private static void Check(Table table, LoadedModel model, IReadOnlyList<WorkloadRequest> requests, SimulationOptions options, LoadFigures simulated)
+    private StepTimes? ReadStepTimes(ParseResult result)
     {
-        BenchOutput.Progress("running the load");
-        using LlmEngine engine = model.MakeEngine(Calibration.Options(model, options.Batching, options.Targets, options.MaxNumSeqs, options.MaxNumBatchedTokens));
-        engine.Probe();
-        LoadFigures measured = LoadFigures.Of(LoadRunner.Run(engine, requests, model.VocabSize, TimeProvider.System), options.Targets);
-        BenchOutput.Progress(string.Empty);
-        LoadArguments.AddRow(table, "measured", measured);
-        table.AddRow(
-            "simulated over measured",
-            Ratio(simulated.TokensPerSecond, measured.TokensPerSecond),
-            Ratio(simulated.Goodput, measured.Goodput),
-            string.Empty,
-            $"{Ratio(simulated.TimeToFirstToken.P50, measured.TimeToFirstToken.P50)} / {Ratio(simulated.TimeToFirstToken.P95, measured.TimeToFirstToken.P95)}",
-            $"{Ratio(simulated.InterTokenLatency.P50, measured.InterTokenLatency.P50)} / {Ratio(simulated.InterTokenLatency.P95, measured.InterTokenLatency.P95)} / "
-            + Ratio(simulated.InterTokenLatency.P99, measured.InterTokenLatency.P99));
+        float? noise = result.GetValue(_stepNoise);
+        if (noise is < 0 or > 1)
+        {
+            throw new UsageException($"--step-noise must be between 0 and 1; it is {noise.Value.ToString(CultureInfo.InvariantCulture)}");
+        }
 
-        static string Ratio(double a, double b) => b == 0 ? "–" : BenchOutput.Number(a / b, 2);
-    }
-
-    private IReadOnlyList<double>? ReadStepTime(ParseResult result)
-    {
         if (result.GetValue(_stepTime) is not { } text)
         {
-            return null;
+            return noise is null ? null : throw new UsageException("--step-noise goes with --step-time");
         }
 
         List<double> numbers = [];
@@ -182,7 +180,9 @@ internal sealed class SimulateCommand
                 : throw new UsageException($"--step-time takes numbers with commas between; it is '{text}'"));
         }
 
-        return numbers.Count == Terms ? numbers : throw new UsageException($"--step-time takes {Terms} numbers; it has {numbers.Count}");
+        return numbers.Count == Terms
+            ? new StepTimes(numbers, noise ?? new SimulationOptions { StepTime = numbers }.Noise)
+            : throw new UsageException($"--step-time takes {Terms} numbers; it has {numbers.Count}");
     }
 
     private const int Terms = LlmEngine.StepTimeTerms;

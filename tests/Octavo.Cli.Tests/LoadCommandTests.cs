@@ -21,10 +21,16 @@ public sealed class LoadCommandTests : IDisposable
 
         first.Code.ShouldBe(0, first.Error);
         first.Output.ShouldContain("60 requests, 3 replicas");
-        first.Output.ShouldContain("step time  " + StepTime.Replace("0.00008", "8E-05", StringComparison.Ordinal));
+        first.Output.ShouldContain("step time   " + StepTime.Replace("0.00008", "8E-05", StringComparison.Ordinal));
+        first.Output.ShouldContain("step noise  0.03");
         second.Output.ShouldBe(first.Output);
+        CliResult noisy = await CliProcess.RunAsync([.. command, "--step-noise", "0.2"]);
+        noisy.Output.ShouldContain("step noise  0.2");
+        Table(noisy).ShouldNotBe(Table(first));
         CliResult one = await CliProcess.RunAsync([.. command, "--max-num-seqs", "1"]);
-        one.Output.ShouldNotBe(first.Output);
+        Table(one).ShouldNotBe(Table(first));
+
+        static string Table(CliResult result) => result.Output[result.Output.IndexOf("60 requests", StringComparison.Ordinal)..];
     }
 
     [Fact]
@@ -33,10 +39,10 @@ public sealed class LoadCommandTests : IDisposable
         string trace = Path.Combine(_folder, "trace.csv");
         await File.WriteAllLinesAsync(trace, ["seconds,prompt,output,client", .. Enumerable.Range(0, 20).Select(i => $"{i * 0.01},{10 + i},{5 + i},{(i % 2 == 0 ? "a" : "b")}")]);
 
-        CliResult result = await CliProcess.RunAsync("simulate", "--workload", "trace=" + trace, "--check");
+        CliResult result = await CliProcess.RunAsync("simulate", "--workload", "trace=" + trace, "--check", "--rounds", "2");
 
         result.Code.ShouldBe(0, result.Error);
-        foreach (string word in new[] { "20 requests, 1 replicas", "simulated", "measured", "simulated over" })
+        foreach (string word in new[] { "20 requests, 1 replicas", "round 1 simulated", "round 2 measured", "simulated over" })
         {
             result.Output.ShouldContain(word);
         }
@@ -63,7 +69,9 @@ public sealed class LoadCommandTests : IDisposable
     }
 
     [Theory]
-    [InlineData("--only, --seconds, --rounds and --chart go with --scenarios", "--rounds", "2")]
+    [InlineData("--only, --seconds and --chart go with --scenarios", "--chart", "x.svg")]
+    [InlineData("--step-noise must be between 0 and 1; it is 1.5", "--step-noise", "1.5")]
+    [InlineData("--rounds goes with --check", "--scenarios", "--rounds", "2")]
     [InlineData("--only takes words with commas between, of light, moderate, saturating, bursts, ramp, mixed", "--scenarios", "--only", "heavy")]
     [InlineData("--seconds must be between 1 and 3600", "--scenarios", "--seconds", "0.5")]
     [InlineData("--chart /nowhere/x.svg: there is no directory /nowhere", "--scenarios", "--chart", "/nowhere/x.svg")]

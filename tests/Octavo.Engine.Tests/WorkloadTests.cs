@@ -93,4 +93,28 @@ public sealed class WorkloadTests
         var figures = LoadFigures.Of(records, new BatchingTargets { InterToken = TimeSpan.FromSeconds(2) });
         (figures.Seconds, figures.Completed, figures.Failed, figures.Goodput).ShouldBe((11, 1, 2, 1 / 11.0));
     }
+
+    [Fact]
+    public void Medians_OddAndEvenNumbersOfRuns_EachFigureForItself()
+    {
+        LoadFigures[] runs = [Run(tokens: 10, first: 3), Run(tokens: 30, first: 1), Run(tokens: 20, first: 9), Run(tokens: 100, first: 2)];
+
+        var three = LoadFigures.Medians(runs[..3]);
+        (three.TokensPerSecond, three.TimeToFirstToken, three.InterTokenLatency).ShouldBe((20, (3, 6, 9), (0.3, 0.6, 0.9)));
+        var four = LoadFigures.Medians(runs);
+        (four.TokensPerSecond, four.TimeToFirstToken.P95).ShouldBe((25, 5));
+        Should.Throw<ArgumentException>(() => LoadFigures.Medians([])).ParamName.ShouldBe("runs");
+
+        static LoadFigures Run(double tokens, double first) => new()
+        {
+            Seconds = 1,
+            Completed = 1,
+            Failed = 0,
+            TokensPerSecond = tokens,
+            Goodput = 1,
+            GoodPart = 1,
+            TimeToFirstToken = (first, 2 * first, 3 * first),
+            InterTokenLatency = (first / 10, 2 * first / 10, 3 * first / 10),
+        };
+    }
 }

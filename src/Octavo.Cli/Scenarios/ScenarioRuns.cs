@@ -29,7 +29,7 @@ internal sealed class ScenarioRuns(SimulationOptions options, IReadOnlyList<Scen
     {
         BenchOutput.Progress("simulating " + scenario.Name);
         return new ScenarioResult(scenario.Name, Grid.Append(BatchSetting.Adaptive).AsParallel().ToDictionary(
-            setting => setting, setting => Goodput(Simulator.Run(scenario.Requests, Scenario.With(options, setting)))));
+            setting => setting, setting => LoadFigures.Of(Simulator.Run(scenario.Requests, Scenario.With(options, setting)), options.Targets).Goodput));
     })];
 
     /// <summary>
@@ -42,34 +42,20 @@ internal sealed class ScenarioRuns(SimulationOptions options, IReadOnlyList<Scen
     public IReadOnlyList<ScenarioResult> Measure(LoadedModel model, IReadOnlyList<ScenarioResult> simulated, int rounds)
     {
         BatchSetting single = ScenarioResult.BestSingle([.. simulated]);
-        Dictionary<BatchSetting, List<double>>[] found = [.. simulated.Select(s => s.BestFixed.Take(BestOfEach)
-            .Concat([BatchSetting.VllmDefaults, single, BatchSetting.Adaptive]).Distinct().ToDictionary(setting => setting, _ => new List<double>()))];
+        Dictionary<BatchSetting, List<LoadFigures>>[] found = [.. simulated.Select(s => s.BestFixed.Take(BestOfEach)
+            .Concat([BatchSetting.VllmDefaults, single, BatchSetting.Adaptive]).Distinct().ToDictionary(setting => setting, _ => new List<LoadFigures>()))];
         for (int round = 1; round <= rounds; round++)
         {
             for (int i = 0; i < scenarios.Count; i++)
             {
-                foreach ((BatchSetting setting, List<double> goodputs) in found[i])
+                foreach ((BatchSetting setting, List<LoadFigures> figures) in found[i])
                 {
                     BenchOutput.Progress($"round {round} of {rounds}: {scenarios[i].Name}, {setting}");
-                    goodputs.Add(Measure(model, scenarios[i], setting));
+                    figures.Add(Calibration.Measure(model, setting, options.Targets, scenarios[i].Requests));
                 }
             }
         }
 
-        return [.. found.Select((f, i) => new ScenarioResult(scenarios[i].Name, f.ToDictionary(s => s.Key, s => Median(s.Value))))];
-    }
-
-    private double Measure(LoadedModel model, Scenario scenario, BatchSetting setting)
-    {
-        using LlmEngine engine = Calibration.MakeEngine(model, setting, options.Targets);
-        return Goodput(LoadRunner.Run(engine, scenario.Requests, model.VocabSize, TimeProvider.System));
-    }
-
-    private double Goodput(IReadOnlyList<RequestRecord> records) => LoadFigures.Of(records, options.Targets).Goodput;
-
-    private static double Median(List<double> values)
-    {
-        double[] sorted = [.. values.Order()];
-        return (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
+        return [.. found.Select((f, i) => new ScenarioResult(scenarios[i].Name, f.ToDictionary(s => s.Key, s => LoadFigures.Medians(s.Value).Goodput)))];
     }
 }

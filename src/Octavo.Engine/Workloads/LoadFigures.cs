@@ -119,6 +119,38 @@ public sealed record LoadFigures
         };
     }
 
+    /// <summary>The median of each figure over several runs; where their number is even, the mean of the two in the middle.</summary>
+    /// <exception cref="ArgumentException">There is no run.</exception>
+    public static LoadFigures Medians(IReadOnlyList<LoadFigures> runs)
+    {
+        ArgumentNullException.ThrowIfNull(runs);
+        if (runs.Count == 0)
+        {
+            throw new ArgumentException("there is no run to take a median of", nameof(runs));
+        }
+
+        return new LoadFigures
+        {
+            Seconds = Median(r => r.Seconds),
+            Completed = (int)Median(r => r.Completed),
+            Failed = (int)Median(r => r.Failed),
+            TokensPerSecond = Median(r => r.TokensPerSecond),
+            Goodput = Median(r => r.Goodput),
+            GoodPart = Median(r => r.GoodPart),
+            TimeToFirstToken = MedianOfThree(r => r.TimeToFirstToken),
+            InterTokenLatency = MedianOfThree(r => r.InterTokenLatency),
+        };
+
+        double Median(Func<LoadFigures, double> figure)
+        {
+            double[] sorted = [.. runs.Select(figure).Order()];
+            return (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
+        }
+
+        (double P50, double P95, double P99) MedianOfThree(Func<LoadFigures, (double P50, double P95, double P99)> figures) =>
+            (Median(r => figures(r).P50), Median(r => figures(r).P95), Median(r => figures(r).P99));
+    }
+
     private static (double P50, double P95, double P99) Three(List<float> values)
     {
         values.Sort();

@@ -1,0 +1,65 @@
+using Octavo.Engine;
+using Octavo.Engine.Simulation;
+using Octavo.Engine.Workloads;
+using Spectre.Console;
+
+namespace Octavo.Cli;
+
+/// <summary>
+/// A load simulated and run on the model, in turn. A machine that others use is not as fast in one minute as in the next, so
+/// steps are measured before each run and behind it, and the simulation has their mean.
+/// </summary>
+/// <param name="model">The model.</param>
+/// <param name="workload">The load; each round has other requests of it.</param>
+/// <param name="options">What is simulated.</param>
+internal sealed class SimulationCheck(LoadedModel model, Workload workload, SimulationOptions options)
+{
+    /// <summary>Both figures of each round.</summary>
+    /// <param name="rounds">How often the load is run.</param>
+    /// <param name="calibrate">True where step times were just measured, and are to be measured again behind each run; false where they are given.</param>
+    public IReadOnlyList<(LoadFigures Simulated, LoadFigures Measured)> Run(int rounds, bool calibrate)
+    {
+        var setting = new BatchSetting(options.Batching, options.MaxNumSeqs, options.MaxNumBatchedTokens);
+        List<(LoadFigures Simulated, LoadFigures Measured)> found = [];
+        var before = new StepTimes(options.StepTime, options.Noise);
+        for (int round = 0; round < rounds; round++)
+        {
+            IReadOnlyList<WorkloadRequest> requests = (workload with { Seed = workload.Seed + round }).Make();
+            BenchOutput.Progress($"round {round + 1} of {rounds}: running the load");
+            LoadFigures measured = Calibration.Measure(model, setting, options.Targets, requests);
+            BenchOutput.Progress($"round {round + 1} of {rounds}: measuring steps");
+            StepTimes behind = calibrate ? Calibration.Run(model) : before;
+            SimulationOptions between = StepTimes.Mean(before, behind).In(options) with { Seed = options.Seed + round };
+            found.Add((LoadFigures.Of(Simulator.Run(requests, between), options.Targets), measured));
+            before = behind;
+        }
+
+        BenchOutput.Progress(string.Empty);
+        return found;
+    }
+
+    /// <summary>Rows of both figures, medians of all rounds (and each round's before them, where there are more), and the ratio of the two.</summary>
+    public static void AddRows(Table table, IReadOnlyList<(LoadFigures Simulated, LoadFigures Measured)> rounds)
+    {
+        for (int i = 0; i < rounds.Count && rounds.Count > 1; i++)
+        {
+            LoadArguments.AddRow(table, $"round {i + 1} simulated", rounds[i].Simulated);
+            LoadArguments.AddRow(table, $"round {i + 1} measured", rounds[i].Measured);
+        }
+
+        LoadFigures simulated = LoadFigures.Medians([.. rounds.Select(r => r.Simulated)]);
+        LoadFigures measured = LoadFigures.Medians([.. rounds.Select(r => r.Measured)]);
+        LoadArguments.AddRow(table, "simulated", simulated);
+        LoadArguments.AddRow(table, "measured", measured);
+        table.AddRow(
+            "simulated over measured",
+            Ratio(simulated.TokensPerSecond, measured.TokensPerSecond),
+            Ratio(simulated.Goodput, measured.Goodput),
+            string.Empty,
+            $"{Ratio(simulated.TimeToFirstToken.P50, measured.TimeToFirstToken.P50)} / {Ratio(simulated.TimeToFirstToken.P95, measured.TimeToFirstToken.P95)}",
+            $"{Ratio(simulated.InterTokenLatency.P50, measured.InterTokenLatency.P50)} / {Ratio(simulated.InterTokenLatency.P95, measured.InterTokenLatency.P95)} / "
+            + Ratio(simulated.InterTokenLatency.P99, measured.InterTokenLatency.P99));
+
+        static string Ratio(double a, double b) => b == 0 ? "–" : BenchOutput.Number(a / b, 2);
+    }
+}
