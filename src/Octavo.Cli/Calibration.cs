@@ -8,24 +8,12 @@ namespace Octavo.Cli;
 internal static class Calibration
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
-    private static readonly double DeviationOfError = Math.Sqrt(Math.PI / 2);      // of a normal distribution, over its mean absolute
 
-    /// <summary>What the step-time model has learned.</summary>
+    /// <summary>Measures them with a fresh engine.</summary>
     public static StepTimes Run(LoadedModel model)
     {
-        using LlmEngine engine = model.MakeEngine(Options(model, BatchingMode.Adaptive, new BatchingTargets(), 128, model.MaxNumBatchedTokens));
-        engine.Probe(Limit);
-        // What the engine does beside the model, sampling above all, shows only under a load; a short one, so that what the
-        // probe told apart stays known.
-        var load = new Workload
-        {
-            Arrivals = ArrivalProcess.Saturating,
-            Requests = 32,
-            MaxLength = Math.Min(512, model.MaxModelLen),
-            Output = new UniformLength(16, 64),
-        };
-        LoadRunner.Run(engine, load.Make(), model.VocabSize, TimeProvider.System);
-        return new StepTimes(engine.StepTimeCoefficients, DeviationOfError * engine.StepTimeError);
+        using LlmEngine engine = MakeEngine(model, BatchSetting.VllmDefaults, new BatchingTargets());
+        return StepTimes.Measure(engine, Limit, TimeProvider.System);
     }
 
     /// <summary>An engine for a measurement, which knows how long its steps take where it must.</summary>
@@ -56,17 +44,4 @@ internal static class Calibration
         MaxNumSeqs = Math.Min(maxNumSeqs, maxNumBatchedTokens),
         MaxNumBatchedTokens = Math.Min(maxNumBatchedTokens, model.MaxNumBatchedTokens),
     };
-}
-
-/// <summary>How long steps take, as a simulation needs it.</summary>
-/// <param name="Coefficients">Of <see cref="SimulationOptions.StepTime"/>.</param>
-/// <param name="Noise">Of <see cref="SimulationOptions.Noise"/>.</param>
-internal sealed record StepTimes(IReadOnlyList<double> Coefficients, double Noise)
-{
-    /// <summary>The mean of two measurements.</summary>
-    public static StepTimes Mean(StepTimes a, StepTimes b) =>
-        new([.. a.Coefficients.Zip(b.Coefficients, (x, y) => (x + y) / 2)], (a.Noise + b.Noise) / 2);
-
-    /// <summary>A simulation with them.</summary>
-    public SimulationOptions In(SimulationOptions options) => options with { StepTime = Coefficients, Noise = Noise };
 }

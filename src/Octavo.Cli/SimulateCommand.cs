@@ -74,15 +74,14 @@ internal sealed class SimulateCommand
         BenchOutput.Progress(string.Empty);
         var options = new SimulationOptions
         {
-            StepTime = steps.Coefficients,
-            Noise = steps.Noise,
+            StepTimes = steps,
             Replicas = result.GetValue(_replicas) ?? 1,
             Routing = result.GetValue(_routing),
             Batching = result.GetValue(_batching),
             Targets = targets,
             MaxNumSeqs = result.GetValue(_maxNumSeqs) ?? 128,
             MaxNumBatchedTokens = result.GetValue(_maxNumBatchedTokens) ?? 2048,
-            NumBlocks = model?.NumBlocks ?? new SimulationOptions { StepTime = steps.Coefficients }.NumBlocks,
+            NumBlocks = model?.NumBlocks ?? new SimulationOptions { StepTimes = steps }.NumBlocks,
             BlockSize = model?.BlockSize ?? 16,
         };
         IAnsiConsole console = InspectTables.Console();
@@ -180,10 +179,11 @@ internal sealed class SimulateCommand
                 : throw new UsageException($"--step-time takes numbers with commas between; it is '{text}'"));
         }
 
-        return numbers.Count == Terms
-            ? new StepTimes(numbers, noise ?? new SimulationOptions { StepTime = numbers }.Noise)
-            : throw new UsageException($"--step-time takes {Terms} numbers; it has {numbers.Count}");
-    }
+        if (numbers.Count != StepTimes.Terms)
+        {
+            throw new UsageException($"--step-time takes {StepTimes.Terms} numbers; it has {numbers.Count}");
+        }
 
-    private const int Terms = LlmEngine.StepTimeTerms;
+        return noise is { } given ? new StepTimes(numbers, given) : new StepTimes(numbers);
+    }
 }

@@ -21,7 +21,7 @@ internal sealed class SimulationCheck(LoadedModel model, Workload workload, Simu
     {
         var setting = new BatchSetting(options.Batching, options.MaxNumSeqs, options.MaxNumBatchedTokens);
         List<(LoadFigures Simulated, LoadFigures Measured)> found = [];
-        var before = new StepTimes(options.StepTime, options.Noise);
+        StepTimes before = options.StepTimes;
         for (int round = 0; round < rounds; round++)
         {
             IReadOnlyList<WorkloadRequest> requests = (workload with { Seed = workload.Seed + round }).Make();
@@ -29,7 +29,7 @@ internal sealed class SimulationCheck(LoadedModel model, Workload workload, Simu
             LoadFigures measured = Calibration.Measure(model, setting, options.Targets, requests);
             BenchOutput.Progress($"round {round + 1} of {rounds}: measuring steps");
             StepTimes behind = calibrate ? Calibration.Run(model) : before;
-            SimulationOptions between = StepTimes.Mean(before, behind).In(options) with { Seed = options.Seed + round };
+            SimulationOptions between = options with { StepTimes = StepTimes.Mean(before, behind), Seed = options.Seed + round };
             found.Add((LoadFigures.Of(Simulator.Run(requests, between), options.Targets), measured));
             before = behind;
         }

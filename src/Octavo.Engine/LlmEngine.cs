@@ -19,9 +19,6 @@ public sealed class LlmEngine : IDisposable
     // Prompt log-probabilities need a row of logits for every token; a step takes no more of them than fit in these bytes.
     private const int PromptLogitsBytes = 64 << 20;
 
-    /// <summary>Numbers in <see cref="StepTimeCoefficients"/>.</summary>
-    public const int StepTimeTerms = StepTimeModel.NumTerms;
-
     private static readonly TimeSpan ProbeLimit = TimeSpan.FromSeconds(1);
 
     private readonly IModelRunner _runner;
@@ -82,11 +79,11 @@ public sealed class LlmEngine : IDisposable
     /// <summary>What is wrong with the latency targets on this machine, or null. Callable from any thread.</summary>
     public string? BatchingAdvice => _batching.Policy.Advice;
 
-    /// <summary>What the step-time model has learned: seconds a unit of each of its terms (docs/batching.md).</summary>
-    public IReadOnlyList<double> StepTimeCoefficients => _batching.Model.Coefficients.ToArray();
+    /// <summary>The longest sequence.</summary>
+    internal int MaxModelLen => _options.MaxModelLen;
 
-    /// <summary>The step-time model's recent error: the mean of |actual / predicted − 1|.</summary>
-    public double StepTimeError => _batching.Model.RelativeError;
+    /// <summary>Tokens that the model knows.</summary>
+    internal int VocabSize => _runner.VocabSize;
 
     /// <summary>The step-time model and the policy, for tests and measurements.</summary>
     internal BatchController Batching => _batching;
@@ -182,15 +179,14 @@ public sealed class LlmEngine : IDisposable
     /// Times a few steps, so that the step-time model knows this machine from the first request on. Takes about a second at
     /// most, far less with a small model; only before the first request.
     /// </summary>
-    /// <param name="limit">How long; null takes a second. With more time it tells long contexts from short ones better.</param>
-    public void Probe(TimeSpan? limit = null)
+    public void Probe()
     {
         if (_arrivals > 0)
         {
             throw new InvalidOperationException("the probe would overwrite the cache of requests");
         }
 
-        StepProbe.Run(_runner, _batching.Model, _options.MaxModelLen, _options.MaxNumSeqs, _time, limit ?? ProbeLimit);
+        StepProbe.Run(_runner, _batching.Model, _options.MaxModelLen, _options.MaxNumSeqs, _time, ProbeLimit);
     }
 
     /// <summary>Plans, runs, samples and emits one step; false where nothing was to be done.</summary>

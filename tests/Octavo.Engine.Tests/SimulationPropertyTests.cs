@@ -53,7 +53,7 @@ public sealed class SimulationPropertyTests
             };
             var options = new SimulationOptions
             {
-                StepTime = Machine,
+                StepTimes = new(Machine),
                 Targets = new BatchingTargets { InterToken = TimeSpan.FromMilliseconds(milliseconds) },
                 NumBlocks = 16384,
                 Seed = seed,
@@ -68,7 +68,7 @@ public sealed class SimulationPropertyTests
     public void Run_SameSeed_SameRecords()
     {
         LoadFigures[] twice = [.. Enumerable.Range(0, 2).Select(_ => LoadFigures.Of(
-            Simulator.Run(new Workload { Rate = 3, Seed = 5 }.Make(), new SimulationOptions { StepTime = Machine, SlowSteps = 0.01 }), new BatchingTargets()))];
+            Simulator.Run(new Workload { Rate = 3, Seed = 5 }.Make(), new SimulationOptions { StepTimes = new(Machine), SlowSteps = 0.01 }), new BatchingTargets()))];
         twice[0].ShouldBe(twice[1]);
     }
 
@@ -85,7 +85,7 @@ public sealed class SimulationPropertyTests
             Output = new UniformLength(8, 32),
         }.Make();
         double[] first = [.. new[] { Routing.RoundRobin, Routing.PrefixAware }.Select(routing => LoadFigures.Of(
-            Simulator.Run(load, new SimulationOptions { StepTime = Machine, Replicas = 8, Routing = routing, NumBlocks = 150 }), new BatchingTargets()).TimeToFirstToken.P50)];
+            Simulator.Run(load, new SimulationOptions { StepTimes = new(Machine), Replicas = 8, Routing = routing, NumBlocks = 150 }), new BatchingTargets()).TimeToFirstToken.P50)];
         first[1].ShouldBeLessThan(first[0] * 0.8);
     }
 
@@ -100,7 +100,7 @@ public sealed class SimulationPropertyTests
         List<ReplicaWatch> watches = [];
         var options = new SimulationOptions
         {
-            StepTime = Machine,
+            StepTimes = new(Machine),
             Replicas = random.Next(1, 3),
             Routing = (Routing)random.Next(3),
             Batching = (BatchingMode)(random.Next(4) / 3),

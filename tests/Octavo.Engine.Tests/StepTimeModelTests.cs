@@ -1,4 +1,5 @@
 using Octavo.Engine.Batching;
+using Octavo.Engine.Simulation;
 
 namespace Octavo.Engine.Tests;
 
@@ -72,6 +73,87 @@ public sealed class StepTimeModelTests
     }
 
     [Fact]
+    public void Fit_NoisyStepsAndSomeSlowOnes_PredictsUnseenOnesWhateverTheOrder()
+    {
+        var random = new Random(3);
+        List<(StepLoad Load, double Seconds)> steps = [.. Enumerable.Range(0, 400).Select(i => Draw(random)).Select((load, i) =>
+            (load, Machine.Predict(load) * (i % 20 == 0 ? 5 : 1 + (0.05 * ((2 * random.NextDouble()) - 1)))))];
+        var model = new StepTimeModel();
+        model.Observe(StepLoad.Decode(1, 1), 3);                 // what it learned before is gone
+
+        model.Fit([.. steps.OrderBy(s => s.Load.PrefillPairs)]);
+
+        for (int i = 0; i < 200; i++)
+        {
+            StepLoad load = Draw(random);
+            model.Predict(load).ShouldBe(Machine.Predict(load), Machine.Predict(load) * 0.06);
+        }
+
+        model.Observations.ShouldBe(400);
+    }
+
+    /// <summary>What one measurement took to be free may cost something in the next.</summary>
+    [Fact]
+    public void SetPrior_TermsThatCostNothing_AreLearnedAllTheSame()
+    {
+        var model = new StepTimeModel();
+        var random = new Random(4);
+        model.Fit([.. Enumerable.Range(1, 50).Select(i => (StepLoad.Decode(i, i), 1e-4 * i))]);
+        model.Coefficients[0].ShouldBe(0, 1e-5);
+        model.SetPrior();
+
+        model.Fit([.. Enumerable.Range(0, 200).Select(_ => Draw(random)).Select(load => (load, Machine.Predict(load)))]);
+
+        StepLoad other = StepLoad.Decode(2, 2000);
+        model.Predict(other).ShouldBe(Machine.Predict(other), Machine.Predict(other) * 0.05);
+    }
+
+    /// <summary>A small model: sampling costs more than a row of the layers, and what surrounds the model more than nothing.</summary>
+    [Fact]
+    public void Measure_EngineWithAClock_FindsEachTerm()
+    {
+        var clock = new ManualClock();
+        var runner = new FakeRunner(numBlocks: 2048, blockSize: 16, maxTokens: 2048);
+        runner.Observe = batch => clock.Advance(TimeSpan.FromMicroseconds(100 + (10 * batch.NumTokens) + (15 * batch.LogitsRows.Length)));
+        using var engine = new LlmEngine(runner, null, new LlmEngineOptions { MaxModelLen = 1024 }, clock);
+
+        StepTimes times = StepTimes.Measure(engine, TimeSpan.FromSeconds(10), clock);
+
+        times.Noise.ShouldBeLessThan(0.03);
+        var model = StepTimeModel.Of([.. times.Coefficients]);
+        foreach (int batch in new[] { 1, 10, 40, 128 })
+        {
+            double expected = (100 + (25 * batch)) / 1e6;
+            model.Predict(StepLoad.Decode(batch, batch * 100)).ShouldBe(expected, expected * 0.03);
+        }
+
+        foreach (int prompt in new[] { 20, 200, 1000 })
+        {
+            double expected = (100 + (10 * prompt) + 15) / 1e6;
+            model.Predict(default(StepLoad).WithPrefill(prompt, 0)).ShouldBe(expected, expected * 0.03);
+        }
+    }
+
+    [Fact]
+    public void Measure_LimitReached_BeginsNoFurtherLoad()
+    {
+        var clock = new ManualClock();
+        var runner = new FakeRunner(numBlocks: 2048, blockSize: 16, maxTokens: 2048);
+        int longest = 0;
+        runner.Observe = batch =>
+        {
+            longest = Math.Max(longest, batch.SequenceLengths[0]);
+            clock.Advance(TimeSpan.FromSeconds(1));
+        };
+        using var engine = new LlmEngine(runner, null, new LlmEngineOptions { MaxModelLen = 2048 }, clock);
+
+        StepTimes.Measure(engine, TimeSpan.FromSeconds(30), clock);
+
+        clock.GetElapsedTime(0).TotalSeconds.ShouldBeInRange(30, 40);
+        longest.ShouldBeLessThan(1000);
+    }
+
+    [Fact]
     public void Probe_RunnerWithAClock_FindsItsScale()
     {
         var clock = new ManualClock();
@@ -85,7 +167,7 @@ public sealed class StepTimeModelTests
         engine.Dispose();
     }
 
-    /// <summary>Whatever the cache has room for, however long the probe goes on: only steps that the engine could run.</summary>
+    /// <summary>Whatever the cache has room for: only steps that the engine could run.</summary>
     [Theory]
     [InlineData(32, 512, 2048, 8)]
     [InlineData(10, 256, 256, 8)]
@@ -102,10 +184,10 @@ public sealed class StepTimeModelTests
         };
         using var engine = new LlmEngine(runner, null, new LlmEngineOptions { MaxModelLen = maxModelLen, MaxNumSeqs = maxNumSeqs }, clock);
 
-        engine.Probe(TimeSpan.FromSeconds(60));
+        engine.Probe();
 
         runner.Runs.ShouldBePositive();
-        engine.StepTimeCoefficients.ShouldAllBe(c => double.IsFinite(c));
+        engine.Batching.Model.Coefficients.ToArray().ShouldAllBe(c => double.IsFinite(c));
     }
 
     private static StepTimeModel Trained(out Random random)

@@ -24,6 +24,9 @@ internal sealed class BatchController(IBatchingPolicy policy, StepTimeModel mode
     /// <summary>The limits of the newest step.</summary>
     public StepLimits Limits { get; private set; } = bounds;
 
+    /// <summary>Hears of each step that was run, for measurements.</summary>
+    public Action<StepLoad, double>? StepRan { get; set; }
+
     public double MeanPrompt { get; private set; } = FirstPrompt;
 
     public double MeanOutput { get; private set; } = FirstOutput;
@@ -51,6 +54,7 @@ internal sealed class BatchController(IBatchingPolicy policy, StepTimeModel mode
     {
         double predicted = model.Observe(_load, seconds);
         policy.Observe(_load, predicted, seconds);
+        StepRan?.Invoke(_load, seconds);
         return predicted;
     }
 

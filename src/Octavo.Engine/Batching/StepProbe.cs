@@ -9,12 +9,6 @@ internal static class StepProbe
     private const int Chunk = 128;
     private const int MostSequences = 64;
     private const int WithContext = 4;      // sequences whose keys are computed first: memory that nobody wrote reads too fast
-    private const int LongContext = 1024;   // of the longer contexts that a longer probe tries
-    private const int LongSequences = 8;
-    private const int Rounds = 3;
-
-    private static readonly int[] Batches = [1, 2, 4, 8, 12, 16, 24, 32, 48, 64];
-    private static readonly int[] Chunks = [16, 32, 64, 128, 256, 512];
 
     /// <summary>Runs the probe.</summary>
     /// <param name="runner">A runner that serves nobody yet.</param>
@@ -33,12 +27,11 @@ internal static class StepProbe
             return;                         // too small a cache to learn from; the first requests will teach
         }
 
-        // What the cache has for each sequence.
-        int longest = Math.Min(Math.Min(LongContext, maxModelLen - 1), ((runner.NumBlocks / most) - 1) * runner.BlockSize);
         var batch = new StepBatch(runner.BlockSize);
         float[] logits = GC.AllocateUninitializedArray<float>(most * runner.VocabSize, pinned: true);
+        List<(StepLoad Load, double Seconds)> steps = [];
         long began = time.GetTimestamp();
-        foreach ((int first, int sequences, int start, int tokens, bool counts) in Short(chunk, most).Concat(Long(longest, most, runner.MaxNumBatchedTokens)))
+        foreach ((int first, int sequences, int start, int tokens, bool counts) in Steps(chunk, most))
         {
             if (counts && time.GetElapsedTime(began) > limit)
             {
@@ -54,15 +47,15 @@ internal static class StepProbe
                 StepLoad load = tokens == 1
                     ? StepLoad.Decode(sequences, (long)sequences * (start + 1))
                     : default(StepLoad).WithPrefill(tokens, start);
-                model.Observe(load, seconds);
+                steps.Add((load, seconds));
             }
         }
 
+        model.Fit(steps);
         model.SetPrior();
     }
 
-    /// <summary>What a model's load waits for.</summary>
-    private static IEnumerable<(int First, int Sequences, int Start, int Tokens, bool Counts)> Short(int chunk, int most)
+    private static IEnumerable<(int First, int Sequences, int Start, int Tokens, bool Counts)> Steps(int chunk, int most)
     {
         // The first runs find cold code and cold caches.
         yield return (0, 1, 0, 1, false);
@@ -79,43 +72,6 @@ internal static class StepProbe
         foreach (int sequences in (int[])[8, 16, 32, 64, 1])
         {
             yield return (0, Math.Min(sequences, most), 0, 1, true);
-        }
-    }
-
-    /// <summary>
-    /// What takes longer and tells the terms apart: prompts in chunks of every size up to a long context, and decoding at
-    /// every batch size with short contexts and with long ones.
-    /// </summary>
-    private static IEnumerable<(int First, int Sequences, int Start, int Tokens, bool Counts)> Long(int longest, int most, int mostTokens)
-    {
-        if (longest < 2)
-        {
-            yield break;                    // blocks as long as sequences, and few of them
-        }
-
-        int deep = Math.Min(LongSequences, most);
-        int next = 0;
-        for (int s = 0; s < deep; s++)
-        {
-            for (int start = 0; start < longest;)
-            {
-                int tokens = Math.Min(Math.Min(Chunks[next++ % Chunks.Length], mostTokens), longest - start);
-                yield return (s, 1, start, tokens, tokens > 1);
-                start += tokens;
-            }
-        }
-
-        for (int round = 0; round < Rounds; round++)
-        {
-            foreach (int sequences in Batches.Where(b => b <= most))
-            {
-                yield return (0, sequences, 0, 1, true);
-                if (sequences <= deep)
-                {
-                    yield return (0, sequences, longest / 2, 1, true);
-                    yield return (0, sequences, longest - 1, 1, true);
-                }
-            }
         }
     }
 

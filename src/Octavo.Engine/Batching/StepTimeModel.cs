@@ -29,6 +29,7 @@ internal sealed class StepTimeModel
     private const double UsualErrors = 2.5;
     private const double LeastError = 0.02;
     private const double ErrorSpeed = 0.05;
+    private const int FitRounds = 5;
     private const double UnknownSeconds = 0.1;      // what any term may cost before anything is known
     private const double LeastSeconds = 1e-7;
 
@@ -112,10 +113,40 @@ internal sealed class StepTimeModel
         return predicted;
     }
 
+    /// <summary>
+    /// Forgets what was learned step by step, and learns from all of these at once, each counting the same: for a machine
+    /// that does not change between them.
+    /// </summary>
+    public void Fit(IReadOnlyCollection<(StepLoad Load, double Seconds)> steps)
+    {
+        if (steps.Count == 0)
+        {
+            return;
+        }
+
+        double usual = double.PositiveInfinity;          // so at first each counts in full
+        for (int round = 0; round < FitRounds; round++)
+        {
+            Array.Clear(_a);
+            Array.Clear(_b);
+            foreach ((StepLoad load, double seconds) in steps)
+            {
+                double known = Math.Max(seconds, LeastSeconds);
+                double error = Math.Abs((Predict(load) / known) - 1);     // at most 1 where the prediction is far too low, so that it recovers
+                Accumulate(load, known, known, Math.Min(1, UsualErrors * usual / Math.Max(error, LeastError)), forgetting: 1);
+            }
+
+            Solve();
+            usual = Math.Max(LeastError, steps.Average(s => Math.Min(1, Math.Abs((s.Seconds / Predict(s.Load)) - 1))));
+        }
+
+        (Observations, RelativeError, _side) = (steps.Count, usual, 0);
+    }
+
     /// <summary>Takes what is known now as the prior, which is never forgotten.</summary>
     public void SetPrior()
     {
-        double total = Math.Max(_theta[0], LeastSeconds);
+        double total = Predict(StepLoad.Decode(FewRows, 512 * FewRows));      // a small step; no term alone, since any may be 0
         for (int i = 0; i < N; i++)
         {
             double scale = Math.Max(_theta[i], 0.1 * total / Typical[i]);

@@ -127,7 +127,7 @@ internal sealed class SimulatedReplica
             return;
         }
 
-        double seconds = _truth.Predict(StepLoad.Of(plan)) * Math.Max(0.5, 1 + (_options.Noise * Draws.Normal(_random)));
+        double seconds = _truth.Predict(StepLoad.Of(plan)) * Math.Max(0.5, 1 + (_options.StepTimes.Noise * Draws.Normal(_random)));
         seconds *= _random.NextDouble() < _options.SlowSteps ? _options.SlowFactor : 1;
         (_plan, StepBegan, NextEvent) = (plan, now, now + seconds);
     }

@@ -18,8 +18,8 @@ public enum Routing
 /// <summary>What is simulated: an engine's settings, how long its steps take, and how many there are.</summary>
 public sealed record SimulationOptions
 {
-    /// <summary>Seconds a unit of each term of the step-time model, as <see cref="LlmEngine.StepTimeCoefficients"/> gives them.</summary>
-    public required IReadOnlyList<double> StepTime { get; init; }
+    /// <summary>How long steps take, as <see cref="StepTimes.Measure"/> finds it.</summary>
+    public required StepTimes StepTimes { get; init; }
 
     /// <summary>How many engines.</summary>
     public int Replicas { get; init; } = 1;
@@ -54,9 +54,6 @@ public sealed record SimulationOptions
     /// <inheritdoc cref="LlmEngineOptions.PriorityAgeing"/>
     public TimeSpan PriorityAgeing { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>The standard deviation of a step's time, relative to what the model says.</summary>
-    public double Noise { get; init; } = 0.03;
-
     /// <summary>The part of all steps that something holds up.</summary>
     public double SlowSteps { get; init; }
 
@@ -72,5 +69,5 @@ public sealed record SimulationOptions
     /// <summary>Looks at each replica after each of its steps.</summary>
     internal Action<SimulatedReplica>? Observe { get; init; }
 
-    internal StepTimeModel MakeModel() => StepTimeModel.Of([.. StepTime]);
+    internal StepTimeModel MakeModel() => StepTimeModel.Of([.. StepTimes.Coefficients]);
 }
