@@ -69,7 +69,11 @@ internal sealed class SimulateCommand
         using LoadedModel? model = given is null || check ? _load.Load(result) : null;
         Workload workload = _load.Workload(result, model?.MaxModelLen ?? 4096);
         BatchingTargets targets = _load.Targets(result);
-        BenchOutput.Progress("measuring steps");
+        if (given is null)
+        {
+            BenchOutput.Progress("measuring steps");
+        }
+
         StepTimes steps = given ?? Calibration.Run(model!);
         BenchOutput.Progress(string.Empty);
         var options = new SimulationOptions
@@ -80,7 +84,7 @@ internal sealed class SimulateCommand
             Batching = result.GetValue(_batching),
             Targets = targets,
             MaxNumSeqs = result.GetValue(_maxNumSeqs) ?? 128,
-            MaxNumBatchedTokens = result.GetValue(_maxNumBatchedTokens) ?? 2048,
+            MaxNumBatchedTokens = Math.Min(result.GetValue(_maxNumBatchedTokens) ?? 2048, model?.MaxNumBatchedTokens ?? int.MaxValue),
             NumBlocks = model?.NumBlocks ?? new SimulationOptions { StepTimes = steps }.NumBlocks,
             BlockSize = model?.BlockSize ?? 16,
         };
@@ -161,9 +165,9 @@ internal sealed class SimulateCommand
     private StepTimes? ReadStepTimes(ParseResult result)
     {
         float? noise = result.GetValue(_stepNoise);
-        if (noise is < 0 or > 1)
+        if (noise is < 0 or > 0.3f)
         {
-            throw new UsageException($"--step-noise must be between 0 and 1; it is {noise.Value.ToString(CultureInfo.InvariantCulture)}");
+            throw new UsageException($"--step-noise must be between 0 and 0.3; it is {noise.Value.ToString(CultureInfo.InvariantCulture)}");
         }
 
         if (result.GetValue(_stepTime) is not { } text)
@@ -174,7 +178,7 @@ internal sealed class SimulateCommand
         List<double> numbers = [];
         foreach (string word in text.Split(','))
         {
-            numbers.Add(double.TryParse(word, NumberStyles.Float, CultureInfo.InvariantCulture, out double n) && n >= 0
+            numbers.Add(double.TryParse(word, NumberStyles.Float, CultureInfo.InvariantCulture, out double n) && n >= 0 && double.IsFinite(n)
                 ? n
                 : throw new UsageException($"--step-time takes numbers with commas between; it is '{text}'"));
         }

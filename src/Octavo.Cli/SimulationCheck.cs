@@ -10,7 +10,7 @@ namespace Octavo.Cli;
 /// steps are measured before each run and behind it, and the simulation has their mean.
 /// </summary>
 /// <param name="model">The model.</param>
-/// <param name="workload">The load; each round has other requests of it.</param>
+/// <param name="workload">The load; each round draws other requests of it, unless it is a trace.</param>
 /// <param name="options">What is simulated.</param>
 internal sealed class SimulationCheck(LoadedModel model, Workload workload, SimulationOptions options)
 {
@@ -27,8 +27,13 @@ internal sealed class SimulationCheck(LoadedModel model, Workload workload, Simu
             IReadOnlyList<WorkloadRequest> requests = (workload with { Seed = workload.Seed + round }).Make();
             BenchOutput.Progress($"round {round + 1} of {rounds}: running the load");
             LoadFigures measured = Calibration.Measure(model, setting, options.Targets, requests);
-            BenchOutput.Progress($"round {round + 1} of {rounds}: measuring steps");
-            StepTimes behind = calibrate ? Calibration.Run(model) : before;
+            StepTimes behind = before;
+            if (calibrate)
+            {
+                BenchOutput.Progress($"round {round + 1} of {rounds}: measuring steps");
+                behind = Calibration.Run(model);
+            }
+
             SimulationOptions between = options with { StepTimes = StepTimes.Mean(before, behind), Seed = options.Seed + round };
             found.Add((LoadFigures.Of(Simulator.Run(requests, between), options.Targets), measured));
             before = behind;

@@ -19,8 +19,6 @@ public sealed class LlmEngine : IDisposable
     // Prompt log-probabilities need a row of logits for every token; a step takes no more of them than fit in these bytes.
     private const int PromptLogitsBytes = 64 << 20;
 
-    private static readonly TimeSpan ProbeLimit = TimeSpan.FromSeconds(1);
-
     private readonly IModelRunner _runner;
     private readonly LlmEngineOptions _options;
     private readonly Tokenizer? _tokenizer;
@@ -186,7 +184,7 @@ public sealed class LlmEngine : IDisposable
             throw new InvalidOperationException("the probe would overwrite the cache of requests");
         }
 
-        StepProbe.Run(_runner, _batching.Model, _options.MaxModelLen, _options.MaxNumSeqs, _time, ProbeLimit);
+        StepProbe.Run(_runner, _batching.Model, _options.MaxModelLen, _options.MaxNumSeqs, _time);
     }
 
     /// <summary>Plans, runs, samples and emits one step; false where nothing was to be done.</summary>

@@ -70,7 +70,7 @@ public sealed class LoadCommandTests : IDisposable
 
     [Theory]
     [InlineData("--only, --seconds and --chart go with --scenarios", "--chart", "x.svg")]
-    [InlineData("--step-noise must be between 0 and 1; it is 1.5", "--step-noise", "1.5")]
+    [InlineData("--step-noise must be between 0 and 0.3; it is 0.5", "--step-noise", "0.5")]
     [InlineData("--rounds goes with --check", "--scenarios", "--rounds", "2")]
     [InlineData("--only takes words with commas between, of light, moderate, saturating, bursts, ramp, mixed", "--scenarios", "--only", "heavy")]
     [InlineData("--seconds must be between 1 and 3600", "--scenarios", "--seconds", "0.5")]

@@ -73,13 +73,16 @@ public sealed class StepTimeModelTests
     }
 
     [Fact]
-    public void Fit_NoisyStepsAndSomeSlowOnes_PredictsUnseenOnesWhateverTheOrder()
+    public void Fit_NoisyStepsAndSomeFarOff_PredictsUnseenOnesWhateverTheOrder()
     {
         var random = new Random(3);
         List<(StepLoad Load, double Seconds)> steps = [.. Enumerable.Range(0, 400).Select(i => Draw(random)).Select((load, i) =>
-            (load, Machine.Predict(load) * (i % 20 == 0 ? 5 : 1 + (0.05 * ((2 * random.NextDouble()) - 1)))))];
+            (load, Machine.Predict(load) * (i % 20 == 0 ? 0.3 : 1 + (0.05 * ((2 * random.NextDouble()) - 1)))))];
         var model = new StepTimeModel();
-        model.Observe(StepLoad.Decode(1, 1), 3);                 // what it learned before is gone
+        for (int i = 0; i < 500; i++)
+        {
+            model.Observe(Draw(random), 1e-5);                   // what it learned before is gone
+        }
 
         model.Fit([.. steps.OrderBy(s => s.Load.PrefillPairs)]);
 
@@ -90,6 +93,12 @@ public sealed class StepTimeModelTests
         }
 
         model.Observations.ShouldBe(400);
+        var other = new StepTimeModel();
+        other.Fit([.. steps.OrderByDescending(s => s.Load.PrefillPairs)]);
+        foreach ((double a, double b) in model.Coefficients.ToArray().Zip(other.Coefficients.ToArray()))
+        {
+            a.ShouldBe(b, b * 1e-3);
+        }
     }
 
     /// <summary>What one measurement took to be free may cost something in the next.</summary>
@@ -98,24 +107,27 @@ public sealed class StepTimeModelTests
     {
         var model = new StepTimeModel();
         var random = new Random(4);
-        model.Fit([.. Enumerable.Range(1, 50).Select(i => (StepLoad.Decode(i, i), 1e-4 * i))]);
+        model.Fit([.. Enumerable.Range(1, 50).Select(i => (StepLoad.Decode(i, i), 5e-4 * i))]);
         model.Coefficients[0].ShouldBe(0, 1e-5);
         model.SetPrior();
 
-        model.Fit([.. Enumerable.Range(0, 200).Select(_ => Draw(random)).Select(load => (load, Machine.Predict(load)))]);
+        model.Fit([.. Enumerable.Range(0, 200).Select(_ => StepLoad.Decode(random.Next(1, 65), random.Next(64_000))).Select(load => (load, Machine.Predict(load)))]);
 
         StepLoad other = StepLoad.Decode(2, 2000);
-        model.Predict(other).ShouldBe(Machine.Predict(other), Machine.Predict(other) * 0.05);
+        model.Predict(other).ShouldBe(Machine.Predict(other), Machine.Predict(other) * 0.1);
     }
 
     /// <summary>A small model: sampling costs more than a row of the layers, and what surrounds the model more than nothing.</summary>
-    [Fact]
-    public void Measure_EngineWithAClock_FindsEachTerm()
+    [Theory]
+    [InlineData(2048)]
+    [InlineData(512)]
+    public void Measure_EngineWithAClock_FindsEachTerm(int maxModelLen)
     {
         var clock = new ManualClock();
         var runner = new FakeRunner(numBlocks: 2048, blockSize: 16, maxTokens: 2048);
-        runner.Observe = batch => clock.Advance(TimeSpan.FromMicroseconds(100 + (10 * batch.NumTokens) + (15 * batch.LogitsRows.Length)));
-        using var engine = new LlmEngine(runner, null, new LlmEngineOptions { MaxModelLen = 1024 }, clock);
+        runner.Observe = batch => clock.Advance(TimeSpan.FromMicroseconds(
+            100 + (10 * batch.NumTokens) + (15 * batch.LogitsRows.Length) + (0.1 * CachedTokens(batch))));
+        using var engine = new LlmEngine(runner, null, new LlmEngineOptions { MaxModelLen = maxModelLen }, clock);
 
         StepTimes times = StepTimes.Measure(engine, TimeSpan.FromSeconds(10), clock);
 
@@ -123,14 +135,25 @@ public sealed class StepTimeModelTests
         var model = StepTimeModel.Of([.. times.Coefficients]);
         foreach (int batch in new[] { 1, 10, 40, 128 })
         {
-            double expected = (100 + (25 * batch)) / 1e6;
-            model.Predict(StepLoad.Decode(batch, batch * 100)).ShouldBe(expected, expected * 0.03);
+            double expected = (100 + (25 * batch) + (0.1 * batch * 500)) / 1e6;
+            model.Predict(StepLoad.Decode(batch, batch * 500)).ShouldBe(expected, expected * 0.05);
         }
 
         foreach (int prompt in new[] { 20, 200, 1000 })
         {
             double expected = (100 + (10 * prompt) + 15) / 1e6;
-            model.Predict(default(StepLoad).WithPrefill(prompt, 0)).ShouldBe(expected, expected * 0.03);
+            model.Predict(default(StepLoad).WithPrefill(prompt, 0)).ShouldBe(expected, expected * 0.05);
+        }
+
+        static long CachedTokens(StepBatch batch)
+        {
+            long sum = 0;
+            for (int s = 0; s < batch.NumSequences; s++)
+            {
+                sum += batch.QueryStarts[s + 1] - batch.QueryStarts[s] == 1 ? batch.SequenceLengths[s] : 0;
+            }
+
+            return sum;
         }
     }
 
@@ -147,8 +170,10 @@ public sealed class StepTimeModelTests
         };
         using var engine = new LlmEngine(runner, null, new LlmEngineOptions { MaxModelLen = 2048 }, clock);
 
-        StepTimes.Measure(engine, TimeSpan.FromSeconds(30), clock);
+        StepTimes times = StepTimes.Measure(engine, TimeSpan.FromSeconds(30), clock);
 
+        StepTimeModel.Of([.. times.Coefficients]).Predict(StepLoad.Decode(4, 100)).ShouldBe(1, 0.05);
+        times.Noise.ShouldBeLessThan(0.05);
         clock.GetElapsedTime(0).TotalSeconds.ShouldBeInRange(30, 40);
         longest.ShouldBeLessThan(1000);
     }

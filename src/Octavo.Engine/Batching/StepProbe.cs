@@ -6,6 +6,8 @@ namespace Octavo.Engine.Batching;
 /// </summary>
 internal static class StepProbe
 {
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(1);      // no further step begins after it
+
     private const int Chunk = 128;
     private const int MostSequences = 64;
     private const int WithContext = 4;      // sequences whose keys are computed first: memory that nobody wrote reads too fast
@@ -16,8 +18,7 @@ internal static class StepProbe
     /// <param name="maxModelLen">The longest sequence.</param>
     /// <param name="maxNumSeqs">The most sequences in a step.</param>
     /// <param name="time">The clock.</param>
-    /// <param name="limit">No further step begins after this time.</param>
-    public static void Run(IModelRunner runner, StepTimeModel model, int maxModelLen, int maxNumSeqs, TimeProvider time, TimeSpan limit)
+    public static void Run(IModelRunner runner, StepTimeModel model, int maxModelLen, int maxNumSeqs, TimeProvider time)
     {
         int chunk = Math.Min(Chunk, Math.Min(runner.MaxNumBatchedTokens, (maxModelLen - 1) / 2));
         int blocks = ((2 * chunk) + runner.BlockSize) / runner.BlockSize;
@@ -33,7 +34,7 @@ internal static class StepProbe
         long began = time.GetTimestamp();
         foreach ((int first, int sequences, int start, int tokens, bool counts) in Steps(chunk, most))
         {
-            if (counts && time.GetElapsedTime(began) > limit)
+            if (steps.Count > 0 && time.GetElapsedTime(began) > Limit)
             {
                 break;
             }

@@ -115,7 +115,7 @@ internal sealed class StepTimeModel
 
     /// <summary>
     /// Forgets what was learned step by step, and learns from all of these at once, each counting the same: for a machine
-    /// that does not change between them.
+    /// that does not change between them. <see cref="RelativeError"/> stays: these steps were not predicted.
     /// </summary>
     public void Fit(IReadOnlyCollection<(StepLoad Load, double Seconds)> steps)
     {
@@ -132,20 +132,26 @@ internal sealed class StepTimeModel
             foreach ((StepLoad load, double seconds) in steps)
             {
                 double known = Math.Max(seconds, LeastSeconds);
-                double error = Math.Abs((Predict(load) / known) - 1);     // at most 1 where the prediction is far too low, so that it recovers
-                Accumulate(load, known, known, Math.Min(1, UsualErrors * usual / Math.Max(error, LeastError)), forgetting: 1);
+                double scale = round == 0 ? known : Math.Clamp(Predict(load), known / 2, 2 * known);
+                double weight = Math.Min(1, UsualErrors * usual / Math.Max(FitError(load, known), LeastError));
+                Accumulate(load, known, scale, weight, forgetting: 1);
             }
 
             Solve();
-            usual = Math.Max(LeastError, steps.Average(s => Math.Min(1, Math.Abs((s.Seconds / Predict(s.Load)) - 1))));
+            usual = Math.Max(LeastError, steps.Average(s => Math.Min(1, FitError(s.Load, s.Seconds))));
         }
 
-        (Observations, RelativeError, _side) = (steps.Count, usual, 0);
+        (Observations, _side) = (steps.Count, 0);
     }
 
     /// <summary>Takes what is known now as the prior, which is never forgotten.</summary>
     public void SetPrior()
     {
+        if (Observations == 0)
+        {
+            return;
+        }
+
         double total = Predict(StepLoad.Decode(FewRows, 512 * FewRows));      // a small step; no term alone, since any may be 0
         for (int i = 0; i < N; i++)
         {
@@ -154,6 +160,9 @@ internal sealed class StepTimeModel
             _priorWeight[i] = PriorStrength / (scale * scale);
         }
     }
+
+    /// <summary>Relative to what was measured: at most 1 where the prediction is far too low, so that a bad start recovers.</summary>
+    private double FitError(in StepLoad load, double seconds) => Math.Abs((Predict(load) / Math.Max(seconds, LeastSeconds)) - 1);
 
     private static void Fill(in StepLoad load, Span<double> x)
     {
@@ -182,7 +191,7 @@ internal sealed class StepTimeModel
 
     /// <summary>
     /// Least squares without negative coefficients: solves for all terms, and again without the most negative one until
-    /// none is.
+    /// none is. A term that was left out is not tried again, so it is not always the least.
     /// </summary>
     private void Solve()
     {

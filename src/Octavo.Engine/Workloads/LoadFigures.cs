@@ -119,7 +119,7 @@ public sealed record LoadFigures
         };
     }
 
-    /// <summary>The median of each figure over several runs; where their number is even, the mean of the two in the middle.</summary>
+    /// <summary>The median of each figure over several runs; where their number is even, the mean of the two in the middle, counts rounded.</summary>
     /// <exception cref="ArgumentException">There is no run.</exception>
     public static LoadFigures Medians(IReadOnlyList<LoadFigures> runs)
     {
@@ -132,8 +132,8 @@ public sealed record LoadFigures
         return new LoadFigures
         {
             Seconds = Median(r => r.Seconds),
-            Completed = (int)Median(r => r.Completed),
-            Failed = (int)Median(r => r.Failed),
+            Completed = (int)Math.Round(Median(r => r.Completed)),
+            Failed = (int)Math.Round(Median(r => r.Failed)),
             TokensPerSecond = Median(r => r.TokensPerSecond),
             Goodput = Median(r => r.Goodput),
             GoodPart = Median(r => r.GoodPart),
