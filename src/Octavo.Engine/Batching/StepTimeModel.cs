@@ -30,6 +30,8 @@ internal sealed class StepTimeModel
     private const double LeastError = 0.02;
     private const double ErrorSpeed = 0.05;
     private const int FitRounds = 5;
+    private const int MostTries = 3 * N;             // to find the terms that are not 0
+    private const double Tolerance = 1e-6;
     private const double UnknownSeconds = 0.1;      // what any term may cost before anything is known
     private const double LeastSeconds = 1e-7;
 
@@ -190,13 +192,13 @@ internal sealed class StepTimeModel
     }
 
     /// <summary>
-    /// Least squares without negative coefficients: solves for all terms, and again without the most negative one until
-    /// none is. A term that was left out is not tried again, so it is not always the least.
+    /// Least squares without negative coefficients: solves for all terms, and again without the most negative one until none
+    /// is; then a term that was left out is tried again where the error would fall with it, as in Lawson and Hanson's method.
     /// </summary>
     private void Solve()
     {
         uint free = (1u << N) - 1;
-        while (free != 0)
+        for (int tries = 0; tries < MostTries; tries++)
         {
             SolveFree(free);
             int worst = -1;
@@ -205,14 +207,44 @@ internal sealed class StepTimeModel
                 worst = _x[i] * Typical[i] < (worst < 0 ? 0 : _x[worst] * Typical[worst]) ? i : worst;
             }
 
-            if (worst < 0)
+            if (worst >= 0)
             {
-                _x.CopyTo(_theta, 0);
+                free &= ~(1u << worst);
+                continue;
+            }
+
+            _x.CopyTo(_theta, 0);
+            int wanted = MostWanted(free);
+            if (wanted < 0)
+            {
                 return;
             }
 
-            free &= ~(1u << worst);
+            free |= 1u << wanted;
         }
+    }
+
+    /// <summary>The term left out of a solution with which the error would fall fastest; -1 where with none.</summary>
+    private int MostWanted(uint free)
+    {
+        int best = -1;
+        double most = 0;
+        for (int i = 0; i < N; i++)
+        {
+            double slope = _b[i] + (_priorWeight[i] * (_prior[i] - _theta[i]));
+            double tolerance = Tolerance * Math.Abs(slope);
+            for (int j = 0; j < N; j++)
+            {
+                slope -= _a[(i * N) + j] * _theta[j];
+            }
+
+            if ((free >> i & 1) == 0 && slope > tolerance && slope / Typical[i] > most)
+            {
+                (best, most) = (i, slope / Typical[i]);
+            }
+        }
+
+        return best;
     }
 
     /// <summary>Solves the normal equations of the free terms by Cholesky's method into <see cref="_x"/>; the others are 0.</summary>

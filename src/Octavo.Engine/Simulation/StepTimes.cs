@@ -11,8 +11,8 @@ public sealed record StepTimes(IReadOnlyList<double> Coefficients, double Noise 
     /// <summary>Numbers in <see cref="Coefficients"/>.</summary>
     public const int Terms = StepTimeModel.NumTerms;
 
-    private const int ShortPrompt = 16;
-    private const int LongPrompt = 1024;
+    private const int ShortPrompt = 8;
+    private const int LongPrompt = 512;
     private const int Outputs = 6;
     private const int MostRounds = 20;
     private const double DeviationOfError = 1.4826;      // a normal distribution's, over its median absolute error
@@ -21,10 +21,10 @@ public sealed record StepTimes(IReadOnlyList<double> Coefficients, double Noise 
     // tells most comes first, for a model that gets through only a part of them in the time.
     private static readonly (int Requests, int Prompt)[] Loads =
     [
-        .. new[] { 16, 64, 256 }.Select(prompt => (1, prompt)),
+        .. new[] { 16, 64, 256, 128, 512 }.Select(prompt => (1, prompt)),
         .. new[] { 4, 16, 64 }.Select(requests => (requests, ShortPrompt)),
-        (8, LongPrompt),
-        .. new[] { 32, 128, 512, 1024 }.Select(prompt => (1, prompt)),
+        (4, LongPrompt),
+        .. new[] { 24, 32, 48, 96, 192, 384, 1024 }.Select(prompt => (1, prompt)),
         .. new[] { 2, 8, 32, 128 }.Select(requests => (requests, ShortPrompt)),
     ];
 
