@@ -4,22 +4,30 @@ using Octavo.Engine.Workloads;
 
 namespace Octavo.Cli;
 
-/// <summary>Learns how long a model's steps take on this machine.</summary>
+/// <summary>Measurements of a loaded model: how long its steps take, and what it does under a load.</summary>
 internal static class Calibration
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
 
-    /// <summary>Measures them with a fresh engine.</summary>
-    public static StepTimes Run(LoadedModel model)
+    /// <summary>Measures steps with a fresh engine.</summary>
+    public static StepTimes Run(LoadedModel model, string progress)
     {
+        BenchOutput.Progress(progress);
         using LlmEngine engine = MakeEngine(model, BatchSetting.VllmDefaults, new BatchingTargets());
         return StepTimes.Measure(engine, Limit, TimeProvider.System);
     }
 
     /// <summary>An engine for a measurement, which knows how long its steps take where it must.</summary>
-    public static LlmEngine MakeEngine(LoadedModel model, BatchSetting setting, BatchingTargets targets)
+    private static LlmEngine MakeEngine(LoadedModel model, BatchSetting setting, BatchingTargets targets)
     {
-        LlmEngine engine = model.MakeEngine(Options(model, setting.Batching, targets, setting.MaxNumSeqs, setting.MaxNumBatchedTokens));
+        LlmEngine engine = model.MakeEngine(new LlmEngineOptions
+        {
+            MaxModelLen = model.MaxModelLen,
+            Batching = setting.Batching,
+            Targets = targets,
+            MaxNumSeqs = Math.Min(setting.MaxNumSeqs, setting.MaxNumBatchedTokens),
+            MaxNumBatchedTokens = Math.Min(setting.MaxNumBatchedTokens, model.MaxNumBatchedTokens),
+        });
         if (setting.Batching == BatchingMode.Adaptive)
         {
             engine.Probe();
@@ -28,20 +36,11 @@ internal static class Calibration
         return engine;
     }
 
-    /// <summary>Runs a load in real time.</summary>
-    public static LoadFigures Measure(LoadedModel model, BatchSetting setting, BatchingTargets targets, IReadOnlyList<WorkloadRequest> requests)
+    /// <summary>Runs a load in real time, as <see cref="LoadRunner.Run"/> does.</summary>
+    public static LoadFigures Measure(
+        LoadedModel model, BatchSetting setting, BatchingTargets targets, IReadOnlyList<WorkloadRequest> requests, CancellationToken cancellation = default, TimeSpan? limit = null)
     {
         using LlmEngine engine = MakeEngine(model, setting, targets);
-        return LoadFigures.Of(LoadRunner.Run(engine, requests, model.VocabSize, TimeProvider.System), targets);
+        return LoadFigures.Of(LoadRunner.Run(engine, requests, model.VocabSize, TimeProvider.System, cancellation, limit), targets);
     }
-
-    /// <summary>An engine's options for a measurement.</summary>
-    public static LlmEngineOptions Options(LoadedModel model, BatchingMode batching, BatchingTargets targets, int maxNumSeqs, int maxNumBatchedTokens) => new()
-    {
-        MaxModelLen = model.MaxModelLen,
-        Batching = batching,
-        Targets = targets,
-        MaxNumSeqs = Math.Min(maxNumSeqs, maxNumBatchedTokens),
-        MaxNumBatchedTokens = Math.Min(maxNumBatchedTokens, model.MaxNumBatchedTokens),
-    };
 }

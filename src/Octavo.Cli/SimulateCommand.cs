@@ -69,12 +69,7 @@ internal sealed class SimulateCommand
         using LoadedModel? model = given is null || check ? _load.Load(result) : null;
         Workload workload = _load.Workload(result, model?.MaxModelLen ?? 4096);
         BatchingTargets targets = _load.Targets(result);
-        if (given is null)
-        {
-            BenchOutput.Progress("measuring steps");
-        }
-
-        StepTimes steps = given ?? Calibration.Run(model!);
+        StepTimes steps = given ?? Calibration.Run(model!, "measuring steps");
         BenchOutput.Progress(string.Empty);
         var options = new SimulationOptions
         {

@@ -27,13 +27,7 @@ internal sealed class SimulationCheck(LoadedModel model, Workload workload, Simu
             IReadOnlyList<WorkloadRequest> requests = (workload with { Seed = workload.Seed + round }).Make();
             BenchOutput.Progress($"round {round + 1} of {rounds}: running the load");
             LoadFigures measured = Calibration.Measure(model, setting, options.Targets, requests);
-            StepTimes behind = before;
-            if (calibrate)
-            {
-                BenchOutput.Progress($"round {round + 1} of {rounds}: measuring steps");
-                behind = Calibration.Run(model);
-            }
-
+            StepTimes behind = calibrate ? Calibration.Run(model, $"round {round + 1} of {rounds}: measuring steps") : before;
             SimulationOptions between = options with { StepTimes = StepTimes.Mean(before, behind), Seed = options.Seed + round };
             found.Add((LoadFigures.Of(Simulator.Run(requests, between), options.Targets), measured));
             before = behind;

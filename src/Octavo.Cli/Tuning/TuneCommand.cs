@@ -80,14 +80,10 @@ internal sealed class TuneCommand
 
     private static LoadFigures Run(LoadedModel model, Workload workload, BatchingTargets targets, TuneTrial trial, CancellationToken cancellation)
     {
-        using LlmEngine engine = Calibration.MakeEngine(model, trial.Setting, targets);
-
         // Each round draws other requests, the same for all settings; a trace is what it is.
         IEnumerable<WorkloadRequest> requests = (workload with { Requests = trial.Requests, Seed = workload.Seed + trial.Round + (trial.Stage == TuneTrial.Confirm ? TunePlan.Rounds : 0) })
             .Make().Take(trial.Requests).Select(r => trial.AtOnce ? r with { Arrival = 0 } : r);
-        IReadOnlyList<RequestRecord> records = LoadRunner.Run(
-            engine, [.. requests], model.VocabSize, TimeProvider.System, cancellation, TimeSpan.FromSeconds(trial.Limit));
-        return LoadFigures.Of(records, targets);
+        return Calibration.Measure(model, trial.Setting, targets, [.. requests], cancellation, TimeSpan.FromSeconds(trial.Limit));
     }
 
     private static void Write(TuneReport report, string? output, string? page, bool json)

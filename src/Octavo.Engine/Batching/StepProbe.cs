@@ -6,11 +6,11 @@ namespace Octavo.Engine.Batching;
 /// </summary>
 internal static class StepProbe
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(1);      // no further step begins after it
-
     private const int Chunk = 128;
     private const int MostSequences = 64;
     private const int WithContext = 4;      // sequences whose keys are computed first: memory that nobody wrote reads too fast
+
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(1);      // no further step begins after it
 
     /// <summary>Runs the probe.</summary>
     /// <param name="runner">A runner that serves nobody yet.</param>

@@ -231,6 +231,11 @@ internal sealed class StepTimeModel
         double most = 0;
         for (int i = 0; i < N; i++)
         {
+            if ((free >> i & 1) != 0)
+            {
+                continue;
+            }
+
             double slope = _b[i] + (_priorWeight[i] * (_prior[i] - _theta[i]));
             double tolerance = Tolerance * Math.Abs(slope);
             for (int j = 0; j < N; j++)
@@ -238,7 +243,7 @@ internal sealed class StepTimeModel
                 slope -= _a[(i * N) + j] * _theta[j];
             }
 
-            if ((free >> i & 1) == 0 && slope > tolerance && slope / Typical[i] > most)
+            if (slope > tolerance && slope / Typical[i] > most)
             {
                 (best, most) = (i, slope / Typical[i]);
             }
