@@ -88,9 +88,8 @@ internal sealed class SimulateCommand
         Terminal.Out.WriteLine("step noise  " + steps.Noise.ToString("G3", CultureInfo.InvariantCulture));
         if (scenarios)
         {
-            IReadOnlyList<string> only = result.GetValue(_only) ?? Scenario.Names;
-            var runs = new ScenarioRuns(WithFirstToken(options), [.. Scenario.All(options, workload.MaxLength, seconds).Where(s => only.Contains(s.Name))]);
-            RunScenarios(runs, console, check ? model : null, rounds, chart);
+            var runs = new ScenarioRuns(WithFirstToken(options), result.GetValue(_only) ?? Scenario.Names, workload.MaxLength, seconds);
+            RunScenarios(runs, console, chart, check ? simulated => runs.Measure(model!, simulated, rounds, calibrate: given is null) : null);
             return ExitCode.Success;
         }
 
@@ -135,12 +134,13 @@ internal sealed class SimulateCommand
     private static SimulationOptions WithFirstToken(SimulationOptions options) =>
         options with { Targets = options.Targets with { FirstToken = options.Targets.FirstToken ?? DefaultFirstToken } };
 
-    private static void RunScenarios(ScenarioRuns runs, IAnsiConsole console, LoadedModel? model, int rounds, string? chart)
+    private static void RunScenarios(
+        ScenarioRuns runs, IAnsiConsole console, string? chart, Func<IReadOnlyList<ScenarioResult>, IReadOnlyList<ScenarioResult>>? measure)
     {
         List<(string Title, IReadOnlyList<ScenarioResult> Results)> parts = [("simulated: " + runs.Targets, runs.Simulate())];
-        if (model is not null)
+        if (measure is not null)
         {
-            parts.Add(("measured: " + runs.Targets, runs.Measure(model, parts[0].Results, rounds)));
+            parts.Add(("measured: " + runs.Targets, measure(parts[0].Results)));
         }
 
         BenchOutput.Progress(string.Empty);
