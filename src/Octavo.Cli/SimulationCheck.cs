@@ -37,7 +37,10 @@ internal sealed class SimulationCheck(LoadedModel model, Workload workload, Simu
         return found;
     }
 
-    /// <summary>Rows of both figures, medians of all rounds (and each round's before them, where there are more), and the ratio of the two.</summary>
+    /// <summary>
+    /// Rows of both figures, medians of all rounds (and each round's before them, where there are more), and the ratio of the two:
+    /// the median of each round's own, since a round's requests are the same in both and another round's are not.
+    /// </summary>
     public static void AddRows(Table table, IReadOnlyList<(LoadFigures Simulated, LoadFigures Measured)> rounds)
     {
         for (int i = 0; i < rounds.Count && rounds.Count > 1; i++)
@@ -46,19 +49,20 @@ internal sealed class SimulationCheck(LoadedModel model, Workload workload, Simu
             LoadArguments.AddRow(table, $"round {i + 1} measured", rounds[i].Measured);
         }
 
-        LoadFigures simulated = LoadFigures.Medians([.. rounds.Select(r => r.Simulated)]);
-        LoadFigures measured = LoadFigures.Medians([.. rounds.Select(r => r.Measured)]);
-        LoadArguments.AddRow(table, "simulated", simulated);
-        LoadArguments.AddRow(table, "measured", measured);
+        LoadArguments.AddRow(table, "simulated", LoadFigures.Medians([.. rounds.Select(r => r.Simulated)]));
+        LoadArguments.AddRow(table, "measured", LoadFigures.Medians([.. rounds.Select(r => r.Measured)]));
         table.AddRow(
             "simulated over measured",
-            Ratio(simulated.TokensPerSecond, measured.TokensPerSecond),
-            Ratio(simulated.Goodput, measured.Goodput),
+            Ratio(f => f.TokensPerSecond),
+            Ratio(f => f.Goodput),
             string.Empty,
-            $"{Ratio(simulated.TimeToFirstToken.P50, measured.TimeToFirstToken.P50)} / {Ratio(simulated.TimeToFirstToken.P95, measured.TimeToFirstToken.P95)}",
-            $"{Ratio(simulated.InterTokenLatency.P50, measured.InterTokenLatency.P50)} / {Ratio(simulated.InterTokenLatency.P95, measured.InterTokenLatency.P95)} / "
-            + Ratio(simulated.InterTokenLatency.P99, measured.InterTokenLatency.P99));
+            $"{Ratio(f => f.TimeToFirstToken.P50)} / {Ratio(f => f.TimeToFirstToken.P95)}",
+            $"{Ratio(f => f.InterTokenLatency.P50)} / {Ratio(f => f.InterTokenLatency.P95)} / {Ratio(f => f.InterTokenLatency.P99)}");
 
-        static string Ratio(double a, double b) => b == 0 ? "–" : BenchOutput.Number(a / b, 2);
+        string Ratio(Func<LoadFigures, double> figure)
+        {
+            double[] ratios = [.. rounds.Where(r => figure(r.Measured) != 0).Select(r => figure(r.Simulated) / figure(r.Measured)).Order()];
+            return ratios.Length == 0 ? "–" : BenchOutput.Number((ratios[(ratios.Length - 1) / 2] + ratios[ratios.Length / 2]) / 2, 2);
+        }
     }
 }
