@@ -38,8 +38,9 @@ internal sealed class SimulationCheck(LoadedModel model, Workload workload, Simu
     }
 
     /// <summary>
-    /// Rows of both figures, medians of all rounds (and each round's before them, where there are more), and the ratio of the two:
-    /// the median of each round's own, since a round's requests are the same in both and another round's are not.
+    /// Rows of both figures, medians of all rounds, and the ratio of the two. Where there are more rounds, each round's before
+    /// them; the ratio is then the median of the rounds' own, since a round's requests are the same in both and another round's
+    /// are not, and a row below shows the least and the greatest.
     /// </summary>
     public static void AddRows(Table table, IReadOnlyList<(LoadFigures Simulated, LoadFigures Measured)> rounds)
     {
@@ -51,18 +52,31 @@ internal sealed class SimulationCheck(LoadedModel model, Workload workload, Simu
 
         LoadArguments.AddRow(table, "simulated", LoadFigures.Medians([.. rounds.Select(r => r.Simulated)]));
         LoadArguments.AddRow(table, "measured", LoadFigures.Medians([.. rounds.Select(r => r.Measured)]));
-        table.AddRow(
-            "simulated over measured",
-            Ratio(f => f.TokensPerSecond),
-            Ratio(f => f.Goodput),
-            string.Empty,
-            $"{Ratio(f => f.TimeToFirstToken.P50)} / {Ratio(f => f.TimeToFirstToken.P95)}",
-            $"{Ratio(f => f.InterTokenLatency.P50)} / {Ratio(f => f.InterTokenLatency.P95)} / {Ratio(f => f.InterTokenLatency.P99)}");
-
-        string Ratio(Func<LoadFigures, double> figure)
+        if (rounds.Count == 1)
         {
-            double[] ratios = [.. rounds.Where(r => figure(r.Measured) != 0).Select(r => figure(r.Simulated) / figure(r.Measured)).Order()];
-            return ratios.Length == 0 ? "–" : BenchOutput.Number((ratios[(ratios.Length - 1) / 2] + ratios[ratios.Length / 2]) / 2, 2);
+            AddRatios("simulated over measured", ratios => Show(ratios[0]));
+            return;
         }
+
+        AddRatios("simulated over measured, median of rounds", ratios => Show(LoadFigures.Median(ratios)));
+        AddRatios("the least and the greatest", ratios => $"{Show(ratios.Min())}–{Show(ratios.Max())}");
+
+        void AddRatios(string name, Func<double[], string> summary)
+        {
+            table.AddRow(
+                name,
+                Of(f => f.TokensPerSecond),
+                Of(f => f.Goodput),
+                string.Empty,
+                $"{Of(f => f.TimeToFirstToken.P50)} / {Of(f => f.TimeToFirstToken.P95)}",
+                $"{Of(f => f.InterTokenLatency.P50)} / {Of(f => f.InterTokenLatency.P95)} / {Of(f => f.InterTokenLatency.P99)}");
+
+            string Of(Func<LoadFigures, double> figure) => summary([.. rounds.Select(r => Ratio(figure(r.Simulated), figure(r.Measured)))]);
+        }
+
+        // Nothing in both is agreement.
+        static double Ratio(double simulated, double measured) => simulated == measured ? 1 : simulated / measured;
+
+        static string Show(double ratio) => double.IsInfinity(ratio) ? "∞" : BenchOutput.Number(ratio, 2);
     }
 }

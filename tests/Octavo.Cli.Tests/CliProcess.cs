@@ -7,6 +7,7 @@ namespace Octavo.Cli.Tests;
 /// <summary>The program as a user starts it: a process of its own, with its streams redirected.</summary>
 internal static class CliProcess
 {
+    private const string Ignored = "SIGINT is ignored here, as in a script's background job; run the tests in the foreground";
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     /// <summary>Runs a command line to its end.</summary>
@@ -23,22 +24,22 @@ internal static class CliProcess
         return await EndAsync(process, await output, await error);
     }
 
-    /// <summary>Runs a command line, and sends a signal once it has written something.</summary>
-    public static async Task<CliResult> InterruptAsync(string signal, params string[] args)
+    /// <summary>Runs a command line, and interrupts it (SIGINT, as Ctrl-C does) once it has written something.</summary>
+    public static async Task<CliResult> InterruptAsync(params string[] args)
     {
-        SkipWhereIgnored(signal);
+        Assert.SkipWhen(IgnoresInterrupts(), Ignored);
         using Process process = Start(args);
         Task<string> error = process.StandardError.ReadToEndAsync();
         var first = new char[1];
         (await process.StandardOutput.ReadAsync(first)).ShouldBe(1);
-        await KillAsync(process, signal);
+        await InterruptAsync(process);
         return await EndAsync(process, first[0] + await process.StandardOutput.ReadToEndAsync(), await error);
     }
 
-    /// <summary>Runs a command line, and sends a signal as soon as something is so.</summary>
-    public static async Task<CliResult> InterruptWhenAsync(string signal, Func<bool> when, params string[] args)
+    /// <summary>Runs a command line, and interrupts it as soon as something is so.</summary>
+    public static async Task<CliResult> InterruptWhenAsync(Func<bool> when, params string[] args)
     {
-        SkipWhereIgnored(signal);
+        Assert.SkipWhen(IgnoresInterrupts(), Ignored);
         using Process process = Start(args);
         Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
         using (var patience = new CancellationTokenSource(Patience))
@@ -50,24 +51,27 @@ internal static class CliProcess
         }
 
         process.HasExited.ShouldBeFalse("it must still run when it is interrupted");
-        await KillAsync(process, signal);
+        await InterruptAsync(process);
         return await EndAsync(process, await output, await error);
     }
 
-    // Every process started by a shell's background job ignores SIGINT, and so do those that it starts itself.
-    private static void SkipWhereIgnored(string signal)
+    // A script's background job ignores SIGINT, and so do the processes that it starts.
+    private static bool IgnoresInterrupts()
     {
         const string field = "SigIgn:";
         const ulong interrupt = 1UL << 1;                        // signal 2
-        string? ignored = signal == "INT" && OperatingSystem.IsLinux() ? File.ReadLines("/proc/self/status").FirstOrDefault(l => l.StartsWith(field, StringComparison.Ordinal)) : null;
-        Assert.SkipWhen(
-            ignored is not null && (ulong.Parse(ignored.AsSpan(field.Length).Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) & interrupt) != 0,
-            "SIGINT is ignored here, as in a shell's background job; run the tests in the foreground");
+        if (!OperatingSystem.IsLinux())
+        {
+            return false;
+        }
+
+        string ignored = File.ReadLines("/proc/self/status").First(l => l.StartsWith(field, StringComparison.Ordinal))[field.Length..];
+        return (ulong.Parse(ignored.Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) & interrupt) != 0;
     }
 
-    private static async Task KillAsync(Process process, string signal)
+    private static async Task InterruptAsync(Process process)
     {
-        using Process kill = Process.Start("kill", ["-" + signal, process.Id.ToString()]);
+        using Process kill = Process.Start("kill", ["-INT", process.Id.ToString()]);
         await kill.WaitForExitAsync();
     }
 

@@ -155,7 +155,7 @@ public sealed class GenerateTests
         Assert.SkipWhen(OperatingSystem.IsWindows(), "sends a POSIX signal");
 
         CliResult result = await CliProcess.InterruptAsync(
-            "INT", "generate", "Once upon a time", "--ignore-eos", "--max-tokens", "500", "--dtype", "float32", "--threads", "1");
+            "generate", "Once upon a time", "--ignore-eos", "--max-tokens", "500", "--dtype", "float32", "--threads", "1");
 
         result.Code.ShouldBe(130);
         result.Error.ShouldBeEmpty();

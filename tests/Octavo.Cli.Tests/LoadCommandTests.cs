@@ -53,7 +53,7 @@ public sealed class LoadCommandTests : IDisposable
     {
         string chart = Path.Combine(_folder, "chart.svg");
 
-        CliResult result = await CliProcess.RunAsync("simulate", "--scenarios", "--check", "--only", "light,bursts", "--seconds", "1", "--target-itl", "20ms", "--target-ttft", "500ms", "--chart", chart);
+        CliResult result = await CliProcess.RunAsync("simulate", "--scenarios", "--check", "--only", "light,bursts", "--seconds", "1", "--target-itl", "20ms", "--target-ttft", "500ms", "--rounds", "2", "--chart", chart);
 
         result.Code.ShouldBe(0, result.Error);
         foreach (string word in new[] { "simulated: 20 ms between tokens (p95), 0.5 s to the first", "measured: 20 ms", "light", "bursts of 10 times", "best single: " })
@@ -136,7 +136,7 @@ public sealed class LoadCommandTests : IDisposable
         string settings = Path.Combine(_folder, "settings.json"), state = settings + ".state";
         string[] command = [.. SmallTune, "--output", settings];
 
-        CliResult stopped = await CliProcess.InterruptWhenAsync("INT", () => File.Exists(state), command);
+        CliResult stopped = await CliProcess.InterruptWhenAsync(() => File.Exists(state), command);
         stopped.Code.ShouldBe(130, stopped.Error);
         int known = JsonDocument.Parse(await File.ReadAllTextAsync(state)).RootElement.GetProperty("runs").GetArrayLength();
         CliResult other = await CliProcess.RunAsync([.. command, "--target-itl", "50ms"]);

@@ -66,7 +66,7 @@ public sealed class QuantizeTests : IDisposable
         string output = Path.Combine(_folder, "out"), first = Path.Combine(output + ".partial", "model-00001-of-00006.safetensors");
         string[] command = ["quantize", "--scheme", "int4-weight", "--method", "gptq", "--samples", "48", "--output", output];
 
-        CliResult stopped = await CliProcess.InterruptWhenAsync("INT", () => File.Exists(first), command);
+        CliResult stopped = await CliProcess.InterruptWhenAsync(() => File.Exists(first), command);
 
         stopped.Code.ShouldBe(130, stopped.Error);
         stopped.Error.ShouldContain("the same command goes on from");

@@ -5,35 +5,38 @@ namespace Octavo.Cli.Tests;
 
 public sealed class SimulationCheckTests
 {
-    /// <summary>The medians of all are 2.5 simulated and 1.5 measured, 1.67 times; three rounds have 2, 2 and 0.5, and one has nothing to divide by.</summary>
+    /// <summary>The medians of all are 3 simulated and 2 measured, 1.5 times; the rounds have 3, 2 and 0.5.</summary>
     [Fact]
-    public void AddRows_RatioIsTheMedianOfTheRounds()
+    public void AddRows_SeveralRounds_RatioIsTheMedianOfTheirsWithTheLeastAndTheGreatest()
     {
-        Table table = LoadArguments.FiguresTable("check");
+        string[] rows = Rows((Of(3), Of(1)), (Of(4), Of(2)), (Of(2), Of(4)));
 
-        SimulationCheck.AddRows(table, [(Of(2), Of(1)), (Of(4), Of(2)), (Of(2), Of(4)), (Of(3), Of(0))]);
-
-        string[] cells = [.. Last(table).Split('│').Select(c => c.Trim())];
-        cells[1..].ShouldBe(["simulated over measured", "2.00", "2.00", string.Empty, "2.00 / 2.00", "2.00 / 2.00 / 2.00", string.Empty]);
+        rows.Length.ShouldBe(2 * 3 + 4);
+        rows[^3].ShouldStartWith("measured|2|2.00|");
+        rows[^2].ShouldBe("simulated over measured, median of rounds|2.00|2.00||2.00 / 2.00|2.00 / 2.00 / 2.00");
+        rows[^1].ShouldBe("the least and the greatest|0.50–3.00|0.50–3.00||0.50–3.00 / 0.50–3.00|0.50–3.00 / 0.50–3.00 / 0.50–3.00");
     }
 
     [Fact]
-    public void AddRows_NothingMeasured_HasNoRatio()
+    public void AddRows_OneRound_HasItsRatioAlone() =>
+        Rows((Of(3), Of(2)))[^1].ShouldBe("simulated over measured|1.50|1.50||1.50 / 1.50|1.50 / 1.50 / 1.50");
+
+    [Theory]
+    [InlineData(1, 0, "∞")]
+    [InlineData(0, 1, "0.00")]
+    [InlineData(0, 0, "1.00")]
+    public void AddRows_NothingSimulatedOrMeasured_ShowsHowFarApart(double simulated, double measured, string ratio) =>
+        Rows((Of(simulated), Of(measured)))[^1].ShouldBe($"simulated over measured|{ratio}|{ratio}||{ratio} / {ratio}|{ratio} / {ratio} / {ratio}");
+
+    private static string[] Rows(params (LoadFigures Simulated, LoadFigures Measured)[] rounds)
     {
         Table table = LoadArguments.FiguresTable("check");
-
-        SimulationCheck.AddRows(table, [(Of(1), Of(0))]);
-
-        Last(table).ShouldContain("– / – / –");
-    }
-
-    private static string Last(Table table)
-    {
+        SimulationCheck.AddRows(table, rounds);
         using var text = new StringWriter();
         IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.No, Out = new AnsiConsoleOutput(text) });
-        console.Profile.Width = 200;
+        console.Profile.Width = 250;
         console.Write(table);
-        return text.ToString().Split('\n').Single(l => l.Contains("simulated over measured", StringComparison.Ordinal));
+        return [.. text.ToString().Split('\n').Where(l => l.StartsWith('│')).Skip(1).Select(l => string.Join('|', l.Trim().Trim('│').Split('│').Select(c => c.Trim())))];
     }
 
     private static LoadFigures Of(double figure) => new()

@@ -11,7 +11,7 @@ internal static class ScenarioChart
     private const int Height = 200;
     private const int BarWidth = 36;
     private const int GroupWidth = 130;
-    private const double Most = 2.0;       // the axis ends here; taller bars are cut, with their number above
+    private const double Most = 3.0;       // the axis ends here; taller bars are cut, with their number above
 
     private static readonly string[] Colours = ["#1f6feb", "#57606a", "#c9a227"];
 
@@ -39,7 +39,7 @@ internal static class ScenarioChart
         const int Top = 50;
         BatchSetting single = ScenarioResult.BestSingle([.. results]);
         (string Name, BatchSetting Setting)[] series = [("adaptive", BatchSetting.Adaptive), ($"best single fixed ({single})", single), ($"vLLM's defaults ({BatchSetting.VllmDefaults})", BatchSetting.VllmDefaults)];
-        Text(svg, Left, 18, title, "start", bold: true);
+        Text(svg, Left, 18, title + "; over the best fixed setting of each scenario", "start", bold: true);
         int x = Left;
         for (int s = 0; s < series.Length; s++)
         {

@@ -27,44 +27,44 @@ internal sealed class ScenarioRuns(SimulationOptions options, IReadOnlyList<stri
         CultureInfo.InvariantCulture, $"{options.Targets.InterToken.TotalMilliseconds} ms between tokens (p95), {options.Targets.FirstToken?.TotalSeconds} s to the first");
 
     /// <summary>Simulates every setting under every scenario.</summary>
-    public IReadOnlyList<ScenarioResult> Simulate() => [.. Loads(options.StepTimes).Select(scenario =>
+    public IReadOnlyList<ScenarioResult> Simulate() => [.. names.Select(name =>
     {
-        BenchOutput.Progress("simulating " + scenario.Name);
-        return new ScenarioResult(scenario.Name, Grid.Append(BatchSetting.Adaptive).AsParallel().ToDictionary(
-            setting => setting, setting => LoadFigures.Of(Simulator.Run(scenario.Requests, Scenario.With(options, setting)), options.Targets).Goodput));
+        BenchOutput.Progress("simulating " + name);
+        IReadOnlyList<WorkloadRequest> requests = Scenario.Requests(name, options, maxLength, seconds);
+        return new ScenarioResult(name, Grid.Append(BatchSetting.Adaptive).AsParallel().ToDictionary(
+            setting => setting, IReadOnlyList<double> (setting) => [LoadFigures.Of(Simulator.Run(requests, Scenario.With(options, setting)), options.Targets).Goodput]));
     })];
 
     /// <summary>
-    /// Runs, one after another in real time: adaptive batching, the fixed settings that the simulator found best for the
-    /// scenario, vLLM's defaults, and the setting that the simulator found best over all. A machine that others use is not as
-    /// fast in one minute as in the next, so each time a scenario's load is made for how long steps take right before it.
+    /// Runs, one after another in real time: the fixed settings that the simulator found best for the scenario, vLLM's defaults,
+    /// the setting that the simulator found best over all, and adaptive batching. Each round begins with another one, and each
+    /// draws a load of its own, from step times measured right before it: a machine that gets faster makes every load lighter.
     /// </summary>
     /// <param name="model">The model.</param>
     /// <param name="simulated">What <see cref="Simulate"/> found.</param>
-    /// <param name="rounds">How often; medians count.</param>
-    /// <param name="calibrate">True where step times are measured; false where they were given.</param>
+    /// <param name="rounds">How often.</param>
+    /// <param name="calibrate">True to measure step times before each load; false where they were given, and make all loads from those.</param>
     public IReadOnlyList<ScenarioResult> Measure(LoadedModel model, IReadOnlyList<ScenarioResult> simulated, int rounds, bool calibrate)
     {
         BatchSetting single = ScenarioResult.BestSingle([.. simulated]);
-        Dictionary<BatchSetting, List<LoadFigures>>[] found = [.. simulated.Select(s => s.BestFixed.Take(BestOfEach)
-            .Concat([BatchSetting.VllmDefaults, single, BatchSetting.Adaptive]).Distinct().ToDictionary(setting => setting, _ => new List<LoadFigures>()))];
-        for (int round = 1; round <= rounds; round++)
+        BatchSetting[][] settings = [.. simulated.Select(s => s.BestFixed.Take(BestOfEach).Concat([BatchSetting.VllmDefaults, single, BatchSetting.Adaptive]).Distinct().ToArray())];
+        Dictionary<BatchSetting, List<double>>[] found = [.. settings.Select(all => all.ToDictionary(s => s, _ => new List<double>()))];
+        for (int round = 0; round < rounds; round++)
         {
-            for (int i = 0; i < found.Length; i++)
+            for (int i = 0; i < simulated.Count; i++)
             {
-                string progress = $"round {round} of {rounds}: {simulated[i].Scenario}, ";
-                Scenario scenario = Loads(calibrate ? Calibration.Run(model, progress + "measuring steps") : options.StepTimes)[i];
-                foreach ((BatchSetting setting, List<LoadFigures> figures) in found[i])
+                string progress = $"round {round + 1} of {rounds}: {simulated[i].Scenario}, ";
+                StepTimes steps = calibrate ? Calibration.Run(model, progress + "measuring steps") : options.StepTimes;
+                IReadOnlyList<WorkloadRequest> requests = Scenario.Requests(simulated[i].Scenario, options with { StepTimes = steps }, maxLength, seconds, round);
+                for (int turn = 0; turn < settings[i].Length; turn++)
                 {
+                    BatchSetting setting = settings[i][(round + turn) % settings[i].Length];
                     BenchOutput.Progress(progress + setting);
-                    figures.Add(Calibration.Measure(model, setting, options.Targets, scenario.Requests));
+                    found[i][setting].Add(Calibration.Measure(model, setting, options.Targets, requests).Goodput);
                 }
             }
         }
 
-        return [.. found.Select((f, i) => new ScenarioResult(simulated[i].Scenario, f.ToDictionary(s => s.Key, s => LoadFigures.Medians(s.Value).Goodput)))];
+        return [.. found.Select((f, i) => new ScenarioResult(simulated[i].Scenario, f.ToDictionary(s => s.Key, IReadOnlyList<double> (s) => s.Value)))];
     }
-
-    private IReadOnlyList<Scenario> Loads(StepTimes steps) =>
-        [.. Scenario.All(options with { StepTimes = steps }, maxLength, seconds).Where(s => names.Contains(s.Name))];
 }

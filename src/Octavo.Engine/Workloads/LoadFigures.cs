@@ -141,14 +141,24 @@ public sealed record LoadFigures
             InterTokenLatency = MedianOfThree(r => r.InterTokenLatency),
         };
 
-        double Median(Func<LoadFigures, double> figure)
-        {
-            double[] sorted = [.. runs.Select(figure).Order()];
-            return (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
-        }
+        double Median(Func<LoadFigures, double> figure) => LoadFigures.Median([.. runs.Select(figure)]);
 
         (double P50, double P95, double P99) MedianOfThree(Func<LoadFigures, (double P50, double P95, double P99)> figures) =>
             (Median(r => figures(r).P50), Median(r => figures(r).P95), Median(r => figures(r).P99));
+    }
+
+    /// <summary>The middle of some values; where their number is even, the mean of the two in the middle.</summary>
+    /// <exception cref="ArgumentException">There is no value.</exception>
+    public static double Median(IReadOnlyCollection<double> values)
+    {
+        ArgumentNullException.ThrowIfNull(values);
+        if (values.Count == 0)
+        {
+            throw new ArgumentException("there is no value to take a median of", nameof(values));
+        }
+
+        double[] sorted = [.. values.Order()];
+        return (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
     }
 
     private static (double P50, double P95, double P99) Three(List<float> values)
