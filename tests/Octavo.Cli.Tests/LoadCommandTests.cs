@@ -124,7 +124,8 @@ public sealed class LoadCommandTests : IDisposable
         });
         string html = await File.ReadAllTextAsync(page);
         html.ShouldContain("<polyline class=\"frontier\" points=\"");
-        html.ShouldContain("(best fixed");                                     // vLLM's defaults may be that
+        bool isDefault = best.GetProperty("max_num_seqs").GetInt32() == 128 && best.GetProperty("max_num_batched_tokens").GetInt32() == 2048;
+        html.ShouldContain(isDefault ? "(best fixed, vLLM&#39;s defaults)" : "(best fixed)");
         html.ShouldNotContain("http");
         html.ShouldNotContain("NaN");
         Directory.GetFiles(_folder).Order().ShouldBe([page, settings]);        // the state is gone

@@ -37,7 +37,7 @@ internal static class ScenarioChart
     private static void Panel(StringBuilder svg, string title, IReadOnlyList<ScenarioResult> results, int width)
     {
         const int Top = 50;
-        BatchSetting single = ScenarioResult.BestSingle([.. results]);
+        BatchSetting single = ScenarioResult.BestSingle(results);
         (string Name, BatchSetting Setting)[] series = [("adaptive", BatchSetting.Adaptive), ($"best single fixed ({single})", single), ($"vLLM's defaults ({BatchSetting.VllmDefaults})", BatchSetting.VllmDefaults)];
         Text(svg, Left, 18, title + "; over the best fixed setting of each scenario", "start", bold: true);
         int x = Left;

@@ -46,7 +46,7 @@ internal sealed class ScenarioRuns(SimulationOptions options, IReadOnlyList<stri
     /// <param name="calibrate">True to measure step times before each load; false where they were given, and make all loads from those.</param>
     public IReadOnlyList<ScenarioResult> Measure(LoadedModel model, IReadOnlyList<ScenarioResult> simulated, int rounds, bool calibrate)
     {
-        BatchSetting single = ScenarioResult.BestSingle([.. simulated]);
+        BatchSetting single = ScenarioResult.BestSingle(simulated);
         BatchSetting[][] settings = [.. simulated.Select(s => s.BestFixed.Take(BestOfEach).Concat([BatchSetting.VllmDefaults, single, BatchSetting.Adaptive]).Distinct().ToArray())];
         Dictionary<BatchSetting, List<double>>[] found = [.. settings.Select(all => all.ToDictionary(s => s, _ => new List<double>()))];
         for (int round = 0; round < rounds; round++)

@@ -17,7 +17,7 @@ internal static class ScenarioTable
                 "requests a second that met both targets, medians of all rounds; ratios are the median of the rounds' own and, in brackets, the least and the greatest; "
                 + "'all' is the mean of each setting over the best fixed one of each scenario, and 'sum' adds up requests a second"),
         }.AddColumns("scenario", "adaptive", "best fixed", "its limits", "adaptive to it", "best single fixed", $"vLLM's defaults ({BatchSetting.VllmDefaults})");
-        BatchSetting single = ScenarioResult.BestSingle([.. results]);
+        BatchSetting single = ScenarioResult.BestSingle(results);
         foreach (ScenarioResult r in results)
         {
             BatchSetting best = r.BestFixed.First();
