@@ -9,8 +9,6 @@ internal static class Garbage
     /// </summary>
     public static void Return()
     {
-#pragma warning disable S1215 // Here we know better: everything large has just become garbage.
         GC.Collect(2, GCCollectionMode.Aggressive, blocking: true, compacting: true);
-#pragma warning restore S1215
     }
 }

@@ -19,7 +19,7 @@ internal sealed class SimulatedReplica
 
     public SimulatedReplica(SimulationOptions options, int index)
     {
-        (_options, _random, _truth) = (options, Draws.Seeded(options.Seed + index), options.MakeModel());
+        (_options, _random, _truth) = (options, new Random(options.Seed + index), options.MakeModel());
         Cache = new KvCacheManager(new BlockPool(options.NumBlocks, options.BlockSize), options.EnablePrefixCaching, options.KvCacheWatermark);
         Scheduler = new Scheduler(Cache);
         _shares = new FairShare(options.PriorityAgeing.TotalSeconds);

@@ -3,12 +3,6 @@ namespace Octavo.Engine.Workloads;
 /// <summary>Draws from distributions that the framework has not.</summary>
 internal static class Draws
 {
-    /// <summary>A generator whose draws can be repeated.</summary>
-    public static Random Seeded(int seed) =>
-#pragma warning disable S2245 // Loads are to be repeated, not to be kept secret.
-        new(seed);
-#pragma warning restore S2245
-
     /// <summary>Mean 0, variance 1 (Box and Muller).</summary>
     public static double Normal(Random random) =>
         Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());

@@ -58,7 +58,7 @@ public sealed record WorkloadRequest(double Arrival, int PromptTokens, int Outpu
 
     private static void Fill(Span<int> tokens, int seed, int vocabSize)
     {
-        Random random = Draws.Seeded(seed);
+        Random random = new Random(seed);
         foreach (ref int token in tokens)
         {
             token = random.Next(vocabSize);
@@ -131,7 +131,7 @@ public sealed record Workload
             return [.. trace.Select(Cut).OrderBy(r => r.Arrival)];
         }
 
-        Random random = Draws.Seeded(Seed);
+        Random random = new Random(Seed);
         List<WorkloadRequest> requests = [];
         double now = 0;
         int conversations = 0;
