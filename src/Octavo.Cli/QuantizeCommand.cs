@@ -4,6 +4,7 @@ using Octavo.Formats;
 using Octavo.Models;
 using Octavo.Quantization;
 using Octavo.Quantization.Methods;
+using Octavo.Quantization.Writing;
 using Octavo.Text;
 
 namespace Octavo.Cli;
@@ -36,7 +37,7 @@ internal sealed class QuantizeCommand
 
     private readonly Option<int?> _samples = OptionKinds.Integer("--samples", "Most samples to calibrate on. [default: 128]");
     private readonly Option<int?> _length = OptionKinds.Integer("--sample-length", "Tokens a sample. [default: 512, or the model's longest sequence where that is less]");
-    private readonly Option<int?> _group = OptionKinds.Integer("--group-size", "Inputs that share a scale, in schemes that have groups. [default: 128]");
+    private readonly Option<int?> _group = OptionKinds.Integer("--group-size", "Inputs that share a scale, in schemes that have groups. [default: the largest of 128, 64, 32 that divides the inputs of every matrix]");
     private readonly Option<bool> _asymmetric = OptionKinds.Switch("--asymmetric", "Give integer weights zero-points.");
 
     private readonly Option<ObserverKind> _observer = OptionKinds.Choice(
@@ -76,13 +77,10 @@ internal sealed class QuantizeCommand
         QuantizationRecipe recipe = Recipe(result);
         double? mostLoss = result.GetValue(_loss) is { } text ? ParsePercent(text) : null;
         string path = ModelLocator.Find(result.GetValue(_model));
-        if (Path.Exists(output))
-        {
-            throw new QuantizationException($"{output} is there already, and is left as it is: remove it, or name another output");
-        }
-
+        ModelQuantizer.RequireWritable(output);
         using var interrupt = new Interrupt();
         ModelDirectory directory = ModelDirectory.Open(path);
+        recipe = For(directory, recipe);
         CalibrationSet? calibration = recipe.NeedsCalibration || mostLoss is not null ? Calibration(result, directory) : null;
         long started = Stopwatch.GetTimestamp();
         try
@@ -97,20 +95,24 @@ internal sealed class QuantizeCommand
         }
         catch (OperationCanceledException)
         {
-            Terminal.Error.WriteLine($"stopped; the same command goes on from {output}.partial");
+            Terminal.Error.WriteLine(Directory.Exists(output + ".partial") ? $"stopped; the same command goes on from {output}.partial" : "stopped; nothing was written yet");
             throw;
         }
 
         Summarize(directory, output, Stopwatch.GetElapsedTime(started));
+        Terminal.Out.WriteLine($"form: {recipe.Scheme}; other engines: {OtherEngines.Verdict(recipe)} (docs/quantization.md)");
+        Terminal.Out.Flush();
         return ExitCode.Success;
     }
 
     private QuantizationRecipe Recipe(ParseResult result)
     {
         WeightScheme scheme = WeightScheme.Named(result.GetValue(_scheme) ?? throw new UsageException($"--scheme is missing: one of {string.Join(", ", WeightScheme.Names)}"));
-        int group = result.GetValue(_group) ?? scheme.GroupSize;
-        Check(group >= 1 || group == scheme.GroupSize, $"--group-size must be at least 1; it is {group}");
-        Check(scheme.GroupSize > 0 || group == 0, $"--group-size does not go with {result.GetValue(_scheme)}, which has a scale for each channel");
+        RefuseOfOtherMethods(result);
+        int? asked = result.GetValue(_group);
+        Check(asked is null or >= 1, $"--group-size must be at least 1; it is {asked}");
+        Check(scheme.IsGrouped || asked is null, $"--group-size does not go with {result.GetValue(_scheme)}, which has a scale for each channel");
+        int group = asked ?? scheme.GroupSize;
         bool asymmetric = result.GetValue(_asymmetric);
         Check(!asymmetric || scheme.Kind == Formats.Quantization.CodeKind.Integer, "--asymmetric does not go with fp8");
         scheme = scheme with { GroupSize = group, Asymmetric = asymmetric };
@@ -139,6 +141,38 @@ internal sealed class QuantizeCommand
         };
     }
 
+    // What would do nothing is refused, so that nobody believes that it did something.
+    private void RefuseOfOtherMethods(ParseResult result)
+    {
+        QuantizationMethod method = result.GetValue(_method);
+        bool planned = result.GetValue(_loss) is not null;
+        Refuse(method != QuantizationMethod.Gptq, "--method gptq", _damping, _block, _noOrder);
+        Refuse(method != QuantizationMethod.SmoothQuant, "--method smoothquant", _strength);
+        Refuse(result.GetValue(_observer) != ObserverKind.Percentile, "--observer percentile", _percentile);
+        Refuse(method == QuantizationMethod.Rtn && !planned, "a method that is calibrated, or --max-quality-loss", _calibration, _samples, _length);
+
+        void Refuse(bool idle, string with, params Option[] options)
+        {
+            if (idle && Array.Find(options, o => result.GetResult(o) is { Implicit: false }) is { } option)
+            {
+                throw new UsageException($"{option.Name} goes with {with} only: it would do nothing here");
+            }
+        }
+    }
+
+    /// <summary>The recipe for a model; what is unusual about its group is said.</summary>
+    private static QuantizationRecipe For(ModelDirectory directory, QuantizationRecipe recipe)
+    {
+        using Checkpoint checkpoint = ModelQuantizer.OpenUnquantized(directory);
+        QuantizationRecipe made = recipe.For(ModelCatalog.Describe(directory, checkpoint).Spec, out string? warning);
+        if (warning is not null)
+        {
+            Terminal.Error.WriteLine("warning: " + warning);
+        }
+
+        return made;
+    }
+
     private CalibrationSet Calibration(ParseResult result, ModelDirectory directory)
     {
         string file = result.GetValue(_calibration) ?? EvalCommand.BundledText("calib.txt");
@@ -162,7 +196,6 @@ internal sealed class QuantizeCommand
         Terminal.Out.WriteLine(
             $"{output}: {ByteSize.Format(after.TotalBytes)} of tensors, from {ByteSize.Format(before.TotalBytes)}, in {time.TotalSeconds:0.0} s");
         Terminal.Out.WriteLine($"peak memory: {ByteSize.Format(process.PeakWorkingSet64)}");
-        Terminal.Out.Flush();
     }
 
     private static double ParsePercent(string text)

@@ -77,7 +77,11 @@ internal sealed unsafe class CalibrationStreams : IDisposable
     public CalibrationStreams Copy() => new(this);
 
     /// <summary>Looks at what a layer's matrices are given; the streams stay where they are.</summary>
-    public Dictionary<LinearRole, InputMoments> Observe(LayerWeights layer, bool withProducts, Action step, CancellationToken cancellation)
+    /// <param name="layer">The layer.</param>
+    /// <param name="blockOf">Of so many inputs, how many neighbours' products to keep.</param>
+    /// <param name="step">Called after each sample.</param>
+    /// <param name="cancellation">Stops it.</param>
+    public Dictionary<LinearRole, InputMoments> Observe(LayerWeights layer, Func<int, int> blockOf, Action step, CancellationToken cancellation)
     {
         Dictionary<LinearRole, InputMoments> moments = [];
         using var scratch = NativeBuffer.OfFloats((long)_length * _spec.HiddenSize);
@@ -89,7 +93,7 @@ internal sealed unsafe class CalibrationStreams : IDisposable
             {
                 if (!moments.TryGetValue(role, out InputMoments? of))
                 {
-                    of = new InputMoments(width, withProducts);
+                    of = new InputMoments(width, blockOf(width));
                     moments.Add(role, of);
                 }
 

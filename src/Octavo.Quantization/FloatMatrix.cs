@@ -81,8 +81,7 @@ internal sealed class CodedMatrix : QuantizedMatrix
     /// <summary>Room for a matrix's codes.</summary>
     public static CodedMatrix For(FloatMatrix matrix, WeightScheme scheme)
     {
-        WeightScheme fitted = scheme.Fit(matrix.Columns);
-        int group = fitted.GroupSize == 0 ? matrix.Columns : fitted.GroupSize;
+        int group = scheme.GroupOf(matrix.Columns);
         return new CodedMatrix(matrix.Rows, matrix.Columns, matrix.Columns / group)
         {
             Module = matrix.Module,
@@ -94,7 +93,7 @@ internal sealed class CodedMatrix : QuantizedMatrix
             Asymmetric = scheme.Asymmetric,
             Activations = scheme.Activations,
             ByteLength = 0,
-            Scheme = fitted,
+            Scheme = scheme,
             ScaleType = matrix.StoredType,
         };
     }

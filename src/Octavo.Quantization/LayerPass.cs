@@ -39,7 +39,7 @@ internal sealed unsafe class LayerPass : IDisposable
     {
         if (spec.Positions is AlibiPositions)
         {
-            throw new NotSupportedException("models with ALiBi positions cannot be gone through layer by layer yet");
+            throw new QuantizationException("models with ALiBi positions cannot be gone through layer by layer yet");
         }
 
         _spec = spec;
@@ -57,7 +57,7 @@ internal sealed unsafe class LayerPass : IDisposable
         DecoderTensors t = spec.Tensors;
         if (t.ProjectIn is not null)
         {
-            throw new NotSupportedException("models whose embedding is projected cannot be gone through layer by layer yet");
+            throw new QuantizationException("models whose embedding is projected cannot be gone through layer by layer yet");
         }
 
         var embedding = new TensorMatrix(checkpoint.Get(t.TokenEmbedding), null);

@@ -5,8 +5,13 @@ namespace Octavo.Quantization;
 /// <summary>Applies a recipe to one layer.</summary>
 internal static class LayerQuantizer
 {
-    /// <summary>Whether a recipe needs the products of pairs of inputs.</summary>
-    public static bool NeedsProducts(QuantizationRecipe recipe) => recipe.Method is QuantizationMethod.Gptq or QuantizationMethod.Awq;
+    /// <summary>Of how many neighbouring inputs a recipe needs the products of all pairs.</summary>
+    public static int ProductBlock(QuantizationRecipe recipe, int width) => recipe.Method switch
+    {
+        QuantizationMethod.Gptq => width,
+        QuantizationMethod.Awq => Awq.ProductBlock(width),
+        _ => 0,
+    };
 
     /// <summary>Smooths a layer, in place, and codes its matrices.</summary>
     /// <param name="layer">The layer.</param>
@@ -22,7 +27,7 @@ internal static class LayerQuantizer
         }
         else if (recipe.Method == QuantizationMethod.Awq)
         {
-            recipe.Awq.Scale(layer, moments, m => recipe.SchemeOf(layer.Index, layer.Stacks.First(s => s.Value.Contains(m)).Key), recipe.Observer);
+            recipe.Awq.Scale(layer, moments, m => recipe.SchemeOf(layer.Index, layer.Stacks.First(s => s.Value.Contains(m)).Key));
         }
 
         Dictionary<string, CodedMatrix> coded = [];

@@ -33,8 +33,9 @@ public sealed class ModelQuantizer
         ModelDirectory directory, Checkpoint checkpoint, QuantizationRecipe recipe, CalibrationSet? calibration,
         IProgress<BenchProgress>? progress, CancellationToken cancellation)
     {
-        (_directory, _checkpoint, _recipe, _calibration, _progress, _cancellation) = (directory, checkpoint, recipe, calibration, progress, cancellation);
+        (_directory, _checkpoint, _calibration, _progress, _cancellation) = (directory, checkpoint, calibration, progress, cancellation);
         _description = ModelCatalog.Describe(directory, checkpoint);
+        _recipe = recipe.For(Spec, out _);
     }
 
     private DecoderSpec Spec => _description.Spec;
@@ -53,7 +54,7 @@ public sealed class ModelQuantizer
     {
         ArgumentNullException.ThrowIfNull(directory);
         ArgumentNullException.ThrowIfNull(recipe);
-        OutputDirectory.RequireNew(output);
+        OutputDirectory.RequireWritable(output);
         using Checkpoint checkpoint = OpenUnquantized(directory);
         if (recipe.NeedsCalibration && calibration is null)
         {
@@ -70,6 +71,10 @@ public sealed class ModelQuantizer
                 $"{output} cannot be written: {e.Message.TrimEnd('.')}; what is done so far stays in {output}.partial, and the same command goes on from there", e);
         }
     }
+
+    /// <summary>Checks before hours of work that a directory can be written.</summary>
+    /// <exception cref="QuantizationException">It cannot, or something has the name already.</exception>
+    public static void RequireWritable(string output) => OutputDirectory.RequireWritable(output);
 
     /// <summary>Opens a model's weights, which must be numbers.</summary>
     /// <exception cref="QuantizationException">They are quantized already.</exception>
@@ -89,10 +94,24 @@ public sealed class ModelQuantizer
 
     private void Run(string output)
     {
-        var written = new OutputDirectory(output, Spec.NumLayers, Fingerprint());
+        // What can be refused is refused before there is a directory.
         Dictionary<string, WeightScheme> schemes = Schemes(out List<string> ignored);
-        written.WriteConfig(_directory.Config, _recipe.Head is not null && Spec.Tensors.OutputHead is null, schemes, ignored);
         using CalibrationStreams? streams = _calibration is null ? null : new CalibrationStreams(Spec, _checkpoint, _calibration);
+        var written = new OutputDirectory(output, Spec.NumLayers, Fingerprint());
+        try
+        {
+            written.WriteConfig(_directory.Config, _recipe.Head is not null && Spec.Tensors.OutputHead is null, schemes, ignored);
+            Write(written, streams);
+        }
+        catch
+        {
+            written.DiscardWithoutLayers();
+            throw;
+        }
+    }
+
+    private void Write(OutputDirectory written, CalibrationStreams? streams)
+    {
         GoThroughDone(written, streams);
         for (int layer = written.LayersDone; layer < Spec.NumLayers; layer++)
         {
@@ -140,7 +159,7 @@ public sealed class ModelQuantizer
         Dictionary<LinearRole, InputMoments> moments;
         using (LayerWeights plain = work.Pack(null, _isa))
         {
-            moments = streams.Observe(plain, LayerQuantizer.NeedsProducts(_recipe), () => Step(1, work.Index), _cancellation);
+            moments = streams.Observe(plain, width => LayerQuantizer.ProductBlock(_recipe, width), () => Step(1, work.Index), _cancellation);
         }
 
         Dictionary<string, CodedMatrix> coded = LayerQuantizer.Run(work, moments, _recipe);
@@ -221,7 +240,7 @@ public sealed class ModelQuantizer
                 string module = FloatMatrix.ModuleOf(names.Weight);
                 if (_recipe.SchemeOf(layer, role) is { } scheme)
                 {
-                    schemes.Add(module, scheme.Fit(checked((int)_checkpoint.Get(names.Weight).Shape[1])));
+                    schemes.Add(module, scheme);
                 }
                 else
                 {
@@ -233,7 +252,7 @@ public sealed class ModelQuantizer
         ignored.AddRange(new[] { t.ProjectIn, t.ProjectOut }.OfType<LinearTensors>().Select(n => FloatMatrix.ModuleOf(n.Weight)));
         if (_recipe.Head is { } head)
         {
-            schemes.Add(HeadModule, head.Fit(Spec.EmbeddingSize));
+            schemes.Add(HeadModule, head);
         }
         else
         {

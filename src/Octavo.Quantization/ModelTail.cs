@@ -19,7 +19,7 @@ internal sealed unsafe class ModelTail : IDisposable
     {
         if (spec.Tensors.ProjectOut is not null)
         {
-            throw new NotSupportedException("models whose output is projected cannot be gone through layer by layer yet");
+            throw new QuantizationException("models whose output is projected cannot be gone through layer by layer yet");
         }
 
         _spec = spec;

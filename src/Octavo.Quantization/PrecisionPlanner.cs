@@ -23,7 +23,6 @@ public sealed class PrecisionPlanner : IDisposable
     private const int SamplesForSensitivity = 8;
     private const double BitsUnquantized = 16;
 
-    private readonly ModelDirectory _directory;
     private readonly QuantizationRecipe _recipe;
     private readonly CalibrationSet _calibration;
     private readonly IProgress<BenchProgress>? _progress;
@@ -39,12 +38,13 @@ public sealed class PrecisionPlanner : IDisposable
     private PrecisionPlanner(
         ModelDirectory directory, QuantizationRecipe recipe, CalibrationSet calibration, IProgress<BenchProgress>? progress, CancellationToken cancellation)
     {
-        (_directory, _recipe, _calibration, _progress, _cancellation) = (directory, recipe, calibration, progress, cancellation);
+        (_calibration, _progress, _cancellation) = (calibration, progress, cancellation);
         _checkpoint = ModelQuantizer.OpenUnquantized(directory);
         _spec = ModelCatalog.Describe(directory, _checkpoint).Spec;
+        _recipe = recipe.For(_spec, out _);
         _tail = new ModelTail(_spec, _checkpoint, _isa, calibration.Length);
-        WeightScheme eight = recipe.Scheme with { Bits = 8, Kind = CodeKind.Integer };
-        _candidates = recipe.Scheme == eight ? [eight, null] : [recipe.Scheme, eight, null];
+        WeightScheme eight = _recipe.Scheme with { Bits = 8, Kind = CodeKind.Integer };
+        _candidates = _recipe.Scheme == eight ? [eight, null] : [_recipe.Scheme, eight, null];
     }
 
     /// <summary>Chooses.</summary>
@@ -208,7 +208,7 @@ public sealed class PrecisionPlanner : IDisposable
     {
         var work = new LayerUnderWork(_spec, _checkpoint, layer);
         Dictionary<LinearRole, InputMoments> moments = _recipe.NeedsCalibration
-            ? observed.Observe(plain, LayerQuantizer.NeedsProducts(_recipe), Nothing, _cancellation)
+            ? observed.Observe(plain, width => LayerQuantizer.ProductBlock(_recipe, width), Nothing, _cancellation)
             : [];
         Dictionary<string, CodedMatrix> coded = LayerQuantizer.Run(work, moments, _recipe with { Scheme = _candidates[candidate]! });
         foreach (LinearRole role in work.Stacks.Keys)
@@ -264,7 +264,7 @@ public sealed class PrecisionPlanner : IDisposable
         using (LayerWeights plain = work.Pack(null, _isa))
         {
             reference.Advance(plain, Nothing, _cancellation);
-            moments = recipe.NeedsCalibration ? observed.Observe(plain, LayerQuantizer.NeedsProducts(recipe), Nothing, _cancellation) : moments;
+            moments = recipe.NeedsCalibration ? observed.Observe(plain, width => LayerQuantizer.ProductBlock(recipe, width), Nothing, _cancellation) : moments;
         }
 
         Dictionary<string, CodedMatrix> coded = LayerQuantizer.Run(work, moments, recipe);

@@ -1,3 +1,4 @@
+using Octavo.Models;
 using Octavo.Quantization.Methods;
 
 namespace Octavo.Quantization;
@@ -48,6 +49,43 @@ public sealed record QuantizationRecipe
 
     /// <summary>Whether calibration text is needed.</summary>
     public bool NeedsCalibration => Method != QuantizationMethod.Rtn;
+
+    /// <summary>
+    /// The recipe for one model: <see cref="WeightScheme.AutoGroup"/> becomes the group that serves all of its matrices, and
+    /// a group that somebody chose is checked.
+    /// </summary>
+    /// <param name="spec">The model.</param>
+    /// <param name="warning">What its user should know of the group; null where there is nothing.</param>
+    /// <exception cref="QuantizationException">No group, or not this one, serves the model.</exception>
+    public QuantizationRecipe For(DecoderSpec spec, out string? warning)
+    {
+        warning = null;
+        if (!Scheme.IsGrouped)
+        {
+            return this;
+        }
+
+        IReadOnlyList<int> inputs = GroupSizes.InputsOf(spec, Head is not null);
+        int group = Scheme.GroupSize;
+        if (group != WeightScheme.AutoGroup)
+        {
+            GroupSizes.Require(group, inputs);
+        }
+        else
+        {
+            group = GroupSizes.Choose(inputs, out bool unusual);
+            warning = unusual ? $"none of the groups 128, 64 and 32 divides the inputs of every matrix ({string.Join(", ", inputs)}); with {group} other engines will not load it" : null;
+        }
+
+        return this with
+        {
+            Scheme = Scheme with { GroupSize = group },
+            Head = Settled(Head),
+            Exceptions = Exceptions.ToDictionary(e => e.Key, e => Settled(e.Value)),
+        };
+
+        WeightScheme? Settled(WeightScheme? scheme) => scheme is { GroupSize: WeightScheme.AutoGroup } ? scheme with { GroupSize = group } : scheme;
+    }
 
     internal WeightScheme? SchemeOf(int layer, LinearRole role) =>
         Exceptions.TryGetValue((layer, role), out WeightScheme? exception) ? exception : Scheme;

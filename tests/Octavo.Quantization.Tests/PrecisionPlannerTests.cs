@@ -6,7 +6,7 @@ namespace Octavo.Quantization.Tests;
 public sealed class PrecisionPlannerTests
 {
     private static readonly ModelDirectory Tales = ModelDirectory.Open(Repository.TalesModel);
-    private static readonly QuantizationRecipe FourBits = new() { Scheme = WeightScheme.Named("int4-weight") };
+    private static readonly QuantizationRecipe FourBits = new() { Scheme = WeightScheme.Named("int4-weight") with { GroupSize = 128 } };
 
     [Fact]
     public void Choose_ABudgetBetween_MixesSchemesWithinIt()

@@ -37,6 +37,7 @@ public sealed class QuantizerTests : IDisposable
         ModelDirectory written = ModelDirectory.Open(output);
         using Checkpoint checkpoint = written.OpenCheckpoint();
         using Checkpoint original = ModelDirectory.Open(Repository.TalesModel).OpenCheckpoint();
+        recipe = recipe.For(ModelCatalog.Describe(written, checkpoint).Spec, out _);
         foreach (LinearTensors names in Linears(ModelCatalog.Describe(written, checkpoint).Spec.Tensors.Layers[3]))
         {
             QuantizedMatrix stored = checkpoint.FindQuantized(names.Weight)!;
@@ -207,6 +208,43 @@ public sealed class QuantizerTests : IDisposable
         {
             File.ReadAllBytes(Path.Combine(stopped, name)).ShouldBe(File.ReadAllBytes(Path.Combine(whole, name)), name);
         }
+    }
+
+    /// <summary>What is refused, whenever it turns out, leaves nothing behind; what stands beside a model comes along.</summary>
+    [Fact]
+    public void Run_Refused_LeavesNoDirectory()
+    {
+        ModelDirectory tales = ModelDirectory.Open(Repository.TalesModel);
+        string output = Path.Combine(_folder, "out");
+        foreach (QuantizationMethod method in (QuantizationMethod[])[QuantizationMethod.Rtn, QuantizationMethod.Gptq])
+        {
+            var recipe = new QuantizationRecipe { Scheme = WeightScheme.Named("int4") with { GroupSize = 100 }, Method = method };
+            Refusal(() => ModelQuantizer.Run(tales, output, recipe, Calibration(2))).ShouldContain("those that work are 16, 32, 64, 128, 256");
+            Directory.GetFileSystemEntries(_folder).ShouldBeEmpty();
+        }
+
+        string file = Path.Combine(_folder, "file");
+        File.WriteAllText(file, "mine");
+        Refusal(() => ModelQuantizer.Run(tales, Path.Combine(file, "out"), new QuantizationRecipe { Scheme = WeightScheme.Named("int8") }, null))
+            .ShouldContain("is a file");
+        File.ReadAllText(file).ShouldBe("mine");
+    }
+
+    [Fact]
+    public void Run_ModelWithMoreTemplates_CopiesThem()
+    {
+        string model = Directory.CreateDirectory(Path.Combine(_folder, "model")).FullName, output = Path.Combine(_folder, "out");
+        foreach (string file in Directory.GetFiles(Repository.TalesModel))
+        {
+            File.Copy(file, Path.Combine(model, Path.GetFileName(file)));
+        }
+
+        Directory.CreateDirectory(Path.Combine(model, "additional_chat_templates"));
+        File.WriteAllText(Path.Combine(model, "additional_chat_templates", "tool_use.jinja"), "{{ messages[0].content }}");
+
+        ModelQuantizer.Run(ModelDirectory.Open(model), output, new QuantizationRecipe { Scheme = WeightScheme.Named("int8") }, null);
+
+        File.ReadAllText(Path.Combine(output, "additional_chat_templates", "tool_use.jinja")).ShouldBe("{{ messages[0].content }}");
     }
 
     [Fact]

@@ -10,8 +10,8 @@ namespace Octavo.Cpu.Linears;
 /// </summary>
 internal sealed class QuantizedSource : MatrixSource
 {
-    // Groups shorter than this would have more scales than codes.
-    private const int ShortestGroup = 16;
+    /// <summary>The shortest group that kernels take, or all inputs where they are fewer: shorter ones would have more scales than codes.</summary>
+    public const int ShortestGroup = 16;
 
     private readonly QuantizedMatrix _matrix;
     private readonly Tensor? _bias;

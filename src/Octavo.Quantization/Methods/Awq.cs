@@ -1,3 +1,4 @@
+using System.Numerics;
 using Octavo.Models;
 
 namespace Octavo.Quantization.Methods;
@@ -10,10 +11,30 @@ namespace Octavo.Quantization.Methods;
 /// <param name="Clip">Whether ranges are searched, too; of queries and keys they never are.</param>
 public sealed record Awq(int Steps = 20, bool Clip = true)
 {
+    // A scale is a matter of columns: more rows than these hardly move it.
     private const int MostRows = 512;
 
+    // Pairs of inputs further apart than this are taken as unrelated. Errors of rounding nearly are, and with blocks a
+    // step costs as much for each weight in a wide layer as in a narrow one.
+    private const int MostProducts = 128;
+
+    // What of a group's range is tried while scales are compared.
+    private static ReadOnlySpan<float> Ranges => [1, 0.9f, 0.8f, 0.7f];
+
+    /// <summary>How many neighbouring inputs' products it needs: the largest divisor of their number within reason.</summary>
+    internal static int ProductBlock(int width)
+    {
+        int block = Math.Min(width, MostProducts);
+        while (width % block != 0)
+        {
+            block--;
+        }
+
+        return block;
+    }
+
     /// <summary>Folds the best scales into a layer.</summary>
-    internal void Scale(LayerUnderWork layer, IReadOnlyDictionary<LinearRole, InputMoments> moments, Func<FloatMatrix, WeightScheme?> schemeOf, Observer observer)
+    internal void Scale(LayerUnderWork layer, IReadOnlyDictionary<LinearRole, InputMoments> moments, Func<FloatMatrix, WeightScheme?> schemeOf)
     {
         DecoderSpec spec = layer.Spec;
         if (Smoothing.CanFold(spec))
@@ -42,7 +63,7 @@ public sealed record Awq(int Steps = 20, bool Clip = true)
         void Apply(LinearRole role, Action<FloatMatrix[], float[]> fold, Func<int, int>? shared = null)
         {
             FloatMatrix[] stack = layer.Stacks[role];
-            if (Array.TrueForAll(stack, m => schemeOf(m) is not null) && Search(stack, moments[role], schemeOf(stack[0])!, observer, shared) is { } s)
+            if (Array.TrueForAll(stack, m => schemeOf(m) is not null) && Search(stack, moments[role], schemeOf(stack[0])!, shared) is { } s)
             {
                 fold(stack, s);
             }
@@ -57,18 +78,15 @@ public sealed record Awq(int Steps = 20, bool Clip = true)
             return RoundToNearest.Quantize(matrix, scheme, observer);
         }
 
-        int group = scheme.Fit(matrix.Columns).GroupSize is > 0 and var size ? size : matrix.Columns;
+        int group = scheme.GroupOf(matrix.Columns);
+        _ = moments.Means();
         return RoundToNearest.Quantize(matrix, scheme, observer, (row, g) =>
         {
             float[] weights = matrix.Row(row).Slice(g * group, group).ToArray();
-            double[] errors = new double[group];
+            float[] errors = new float[group];
             return Observer.Search(Math.Min(0, weights.Min()), Math.Max(0, weights.Max()), scheme, matrix.StoredType, (scale, zero) =>
             {
-                for (int k = 0; k < group; k++)
-                {
-                    errors[k] = RoundToNearest.Value(RoundToNearest.Code(weights[k], scale, zero, scheme), scale, zero, scheme) - (double)weights[k];
-                }
-
+                RoundToNearest.Errors(weights, scale, zero, scheme, errors);
                 return moments.MeanSquare(g * group, errors);
             });
         });
@@ -79,11 +97,12 @@ public sealed record Awq(int Steps = 20, bool Clip = true)
         (k / spec.HeadDim / (spec.NumHeads / spec.NumKvHeads) * spec.HeadDim) + (k % spec.HeadDim);
 
     /// <summary>The best numbers to multiply columns with, or null where none are better than ones.</summary>
-    private float[]? Search(FloatMatrix[] stack, InputMoments moments, WeightScheme scheme, Observer observer, Func<int, int>? shared)
+    private float[]? Search(FloatMatrix[] stack, InputMoments moments, WeightScheme scheme, Func<int, int>? shared)
     {
         float[] ones = new float[moments.Width];
         ones.AsSpan().Fill(1);
-        double least = Loss(stack, moments, scheme, observer, ones);
+        _ = moments.Means();
+        double least = Loss(stack, moments, scheme, ones);
         float[]? best = null;
         double[] weights = MeanOfColumns(stack, scheme);
         for (int step = 1; step <= Steps; step++)
@@ -91,7 +110,7 @@ public sealed record Awq(int Steps = 20, bool Clip = true)
             foreach (bool both in (ReadOnlySpan<bool>)[false, true])
             {
                 float[] s = Candidate(moments, weights, (double)step / Steps, both, shared);
-                double loss = Loss(stack, moments, scheme, observer, s);
+                double loss = Loss(stack, moments, scheme, s);
                 if (loss < least)
                 {
                     (least, best) = (loss, s);
@@ -126,7 +145,7 @@ public sealed record Awq(int Steps = 20, bool Clip = true)
     private static double[] MeanOfColumns(FloatMatrix[] stack, WeightScheme scheme)
     {
         double[] sums = new double[stack[0].Columns];
-        int group = scheme.Fit(sums.Length).GroupSize is > 0 and var size ? size : sums.Length;
+        int group = scheme.GroupOf(sums.Length);
         foreach (FloatMatrix matrix in stack)
         {
             for (int row = 0; row < matrix.Rows; row++)
@@ -152,33 +171,41 @@ public sealed record Awq(int Steps = 20, bool Clip = true)
         return [.. sums.Select(s => s / rows)];
     }
 
-    private static double Loss(FloatMatrix[] stack, InputMoments moments, WeightScheme scheme, Observer observer, float[] s)
+    /// <summary>
+    /// The mean square that rounding adds to the stack's outputs where its columns are multiplied with <paramref name="s"/>
+    /// first. A group's range is one of a few: the search for the best one, which comes afterwards, would cost more than all the rest.
+    /// </summary>
+    private static double Loss(FloatMatrix[] stack, InputMoments moments, WeightScheme scheme, float[] s)
     {
         double total = 0;
         foreach (FloatMatrix matrix in stack)
         {
-            WeightScheme fitted = scheme.Fit(matrix.Columns);
-            int group = fitted.GroupSize > 0 ? fitted.GroupSize : matrix.Columns;
+            int group = scheme.GroupOf(matrix.Columns);
             int stride = Math.Max(1, matrix.Rows / MostRows);
             double[] losses = new double[matrix.Rows / stride];
-            Parallel.For(0, matrix.Rows / stride, i =>
+            Parallel.For(0, losses.Length, i =>
             {
-                ReadOnlySpan<float> weights = matrix.Row(i * stride);
-                double[] errors = new double[weights.Length];
-                float[] scaled = new float[group];
-                for (int first = 0; first < weights.Length; first += group)
+                float[] errors = new float[matrix.Columns];
+                float[] scaled = new float[group], tried = new float[group];
+                for (int first = 0; first < errors.Length; first += group)
                 {
-                    for (int k = 0; k < group; k++)
+                    Span<float> ofGroup = errors.AsSpan(first, group);
+                    ReadOnlySpan<float> factors = s.AsSpan(first, group);
+                    (float min, float max) = Multiply(matrix.Row(i * stride).Slice(first, group), factors, scaled);
+                    double least = double.MaxValue;
+                    foreach (float part in Ranges)
                     {
-                        scaled[k] = weights[first + k] * s[first + k];
+                        (float scale, int zero) = Observer.Range(min * part, max * part, scheme, matrix.StoredType);
+                        RoundToNearest.Errors(scaled, scale, zero, scheme, tried);
+                        double error = SumOfSquares(tried);
+                        if (error < least)
+                        {
+                            least = error;
+                            tried.CopyTo(ofGroup);
+                        }
                     }
 
-                    (float scale, int zero) = observer.Choose(scaled, fitted, matrix.StoredType);
-                    for (int k = 0; k < group; k++)
-                    {
-                        float value = RoundToNearest.Value(RoundToNearest.Code(scaled[k], scale, zero, fitted), scale, zero, fitted);
-                        errors[first + k] = (value / (double)s[first + k]) - weights[first + k];
-                    }
+                    Divide(ofGroup, factors);
                 }
 
                 losses[i] = moments.MeanSquare(0, errors);
@@ -187,5 +214,64 @@ public sealed record Awq(int Steps = 20, bool Clip = true)
         }
 
         return total;
+    }
+
+    private static (float Min, float Max) Multiply(ReadOnlySpan<float> weights, ReadOnlySpan<float> factors, Span<float> products)
+    {
+        Vector<float> least = default, most = default;
+        int k = 0;
+        for (; k <= products.Length - Vector<float>.Count; k += Vector<float>.Count)
+        {
+            Vector<float> product = new Vector<float>(weights[k..]) * new Vector<float>(factors[k..]);
+            product.CopyTo(products[k..]);
+            (least, most) = (Vector.Min(least, product), Vector.Max(most, product));
+        }
+
+        (float min, float max) = (0, 0);
+        for (int lane = 0; lane < Vector<float>.Count; lane++)
+        {
+            (min, max) = (Math.Min(min, least[lane]), Math.Max(max, most[lane]));
+        }
+
+        for (; k < products.Length; k++)
+        {
+            products[k] = weights[k] * factors[k];
+            (min, max) = (Math.Min(min, products[k]), Math.Max(max, products[k]));
+        }
+
+        return (min, max);
+    }
+
+    private static double SumOfSquares(ReadOnlySpan<float> values)
+    {
+        Vector<float> lanes = default;
+        int k = 0;
+        for (; k <= values.Length - Vector<float>.Count; k += Vector<float>.Count)
+        {
+            var v = new Vector<float>(values[k..]);
+            lanes += v * v;
+        }
+
+        double sum = Vector.Sum(lanes);
+        for (; k < values.Length; k++)
+        {
+            sum += values[k] * values[k];
+        }
+
+        return sum;
+    }
+
+    private static void Divide(Span<float> values, ReadOnlySpan<float> by)
+    {
+        int k = 0;
+        for (; k <= values.Length - Vector<float>.Count; k += Vector<float>.Count)
+        {
+            (new Vector<float>(values[k..]) / new Vector<float>(by[k..])).CopyTo(values[k..]);
+        }
+
+        for (; k < values.Length; k++)
+        {
+            values[k] /= by[k];
+        }
     }
 }

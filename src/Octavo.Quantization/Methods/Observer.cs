@@ -30,6 +30,9 @@ public sealed record Observer(ObserverKind Kind = ObserverKind.Auto, double Perc
     private const float ShrinkStep = 0.02f;
     private const double Power = 2.4;
 
+    // A range whose error is so many times the least has cut off too much, and those behind it cut off more.
+    private const double Hopeless = 8;
+
     /// <summary>Chooses for a group; the scale is a number of <paramref name="stored"/>.</summary>
     internal (float Scale, int Zero) Choose(ReadOnlySpan<float> weights, WeightScheme scheme, TensorType stored)
     {
@@ -66,6 +69,10 @@ public sealed record Observer(ObserverKind Kind = ObserverKind.Auto, double Perc
             if (now < least)
             {
                 (least, best) = (now, (scale, zero));
+            }
+            else if (now > Hopeless * least)
+            {
+                break;
             }
         }
 

@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using Octavo.Cpu.Linears;
 using Octavo.Formats.Quantization;
 
@@ -40,6 +41,28 @@ internal static class RoundToNearest
 
         int lowest = -(1 << (scheme.Bits - 1));
         return (sbyte)Math.Clamp(MathF.Round(weight / scale) + zero, lowest, -lowest - 1);
+    }
+
+    /// <summary>What rounding adds to each weight of a group.</summary>
+    public static void Errors(ReadOnlySpan<float> weights, float scale, int zero, WeightScheme scheme, Span<float> errors)
+    {
+        int k = 0;
+        if (scheme.Kind == CodeKind.Integer)
+        {
+            int lowest = -(1 << (scheme.Bits - 1));
+            Vector256<float> scales = Vector256.Create(scale), least = Vector256.Create((float)(lowest - zero)), most = Vector256.Create((float)(-lowest - 1 - zero));
+            for (; k <= weights.Length - Vector256<float>.Count; k += Vector256<float>.Count)
+            {
+                Vector256<float> w = Vector256.Create(weights[k..]);
+                Vector256<float> code = Vector256.Round(w / scales, MidpointRounding.ToEven);
+                ((Vector256.Min(Vector256.Max(code, least), most) * scales) - w).CopyTo(errors[k..]);
+            }
+        }
+
+        for (; k < weights.Length; k++)
+        {
+            errors[k] = Value(Code(weights[k], scale, zero, scheme), scale, zero, scheme) - weights[k];
+        }
     }
 
     /// <summary>What a code stands for.</summary>

@@ -19,7 +19,10 @@ internal sealed class OutputDirectory
 
     // What a loader needs beside weights and config.
     private static readonly string[] Companions =
-        ["tokenizer*", "vocab*", "merges*", "special_tokens_map.json", "added_tokens.json", "generation_config.json", "chat_template*", "*.model", "LICENSE*", "NOTICE*", "SOURCES*"];
+        ["tokenizer*", "tekken.json", "vocab*", "merges*", "special_tokens_map.json", "added_tokens.json", "generation_config.json", "chat_template*", "*.model", "LICENSE*", "NOTICE*", "SOURCES*"];
+
+    // chat templates beside the default one, each a file of its own
+    private const string TemplateFolder = "additional_chat_templates";
 
     private readonly string _path;
     private readonly int _layers;
@@ -103,10 +106,13 @@ internal sealed class OutputDirectory
         WriteIndex();
         foreach (string pattern in Companions)
         {
-            foreach (string file in Directory.EnumerateFiles(model.Path, pattern))
-            {
-                File.Copy(file, Path.Combine(Partial, Path.GetFileName(file)), overwrite: true);
-            }
+            Copy(Directory.EnumerateFiles(model.Path, pattern), Partial);
+        }
+
+        string templates = Path.Combine(model.Path, TemplateFolder);
+        if (Directory.Exists(templates))
+        {
+            Copy(Directory.EnumerateFiles(templates, "*.jinja"), Directory.CreateDirectory(Path.Combine(Partial, TemplateFolder)).FullName);
         }
 
         // What was written is read once as any reader would, before anybody else sees it.
@@ -118,6 +124,45 @@ internal sealed class OutputDirectory
 
         File.Delete(Path.Combine(Partial, RecipeFile));
         Directory.Move(Partial, _path);
+    }
+
+    /// <summary>Removes what no later run could go on from: a directory without a layer.</summary>
+    public void DiscardWithoutLayers()
+    {
+        if (Directory.Exists(Partial) && !File.Exists(Shard(0)))
+        {
+            Directory.Delete(Partial, recursive: true);
+        }
+    }
+
+    /// <summary>Checks before hours of work that a directory of this name can be made.</summary>
+    /// <exception cref="QuantizationException">It cannot, or something has the name already.</exception>
+    public static void RequireWritable(string path)
+    {
+        RequireNew(path);
+        string nearest = Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)))!;
+        while (!Path.Exists(nearest))
+        {
+            nearest = Path.GetDirectoryName(nearest)!;
+        }
+
+        string probe = Path.Combine(nearest, $".octavo-{Guid.NewGuid():N}");
+        try
+        {
+            using var stream = new FileStream(probe, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new QuantizationException($"{path} cannot be written: {nearest} {(File.Exists(nearest) ? "is a file" : "does not take files (" + e.Message.TrimEnd('.') + ")")}", e);
+        }
+    }
+
+    private static void Copy(IEnumerable<string> files, string to)
+    {
+        foreach (string file in files)
+        {
+            File.Copy(file, Path.Combine(to, Path.GetFileName(file)), overwrite: true);
+        }
     }
 
     private static Dictionary<string, string> Metadata => new() { ["format"] = "pt" };

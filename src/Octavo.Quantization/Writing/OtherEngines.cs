@@ -1,0 +1,29 @@
+using Octavo.Formats.Quantization;
+
+namespace Octavo.Quantization.Writing;
+
+/// <summary>Which other engines load what was written, as far as it was tried.</summary>
+public static class OtherEngines
+{
+    private const string Tried = "vLLM 0.32 (CPU)";
+
+    /// <summary>What to expect of a checkpoint with these schemes.</summary>
+    /// <param name="recipe">What it was written by, its group settled.</param>
+    public static string Verdict(QuantizationRecipe recipe)
+    {
+        ArgumentNullException.ThrowIfNull(recipe);
+        WeightScheme scheme = recipe.Scheme;
+        bool plain = recipe.Head is null && recipe.Exceptions.Count == 0 && !scheme.Asymmetric;
+        bool weightOnly = scheme.Activations == StoredActivations.Plain;
+        return (scheme.Kind, scheme.Bits, weightOnly, scheme.GroupSize) switch
+        {
+            _ when !plain => "not tried",
+            (CodeKind.Integer, 4, true, 64) => $"{Tried} loads this form, with equal text",
+            (CodeKind.Integer, 8, false, 0) => $"{Tried} loads this form",
+            (CodeKind.Integer, 8, false, _) => $"{Tried} does not load this form: it has no kernel for activations in groups",
+            (CodeKind.Integer, 8, true, 96 or 128) => $"{Tried} does not load this form",
+            (CodeKind.Float8, _, _, _) => $"{Tried} does not load this form",
+            _ => "not tried",
+        };
+    }
+}
