@@ -115,8 +115,7 @@ public sealed class QuantizerTests : IDisposable
     public void Run_CalibratedMethods_CostLessThanRounding(QuantizationMethod method, double mostKl)
     {
         string output = Path.Combine(_folder, "out");
-        // A coarser search than the default: half of the time.
-        var recipe = new QuantizationRecipe { Scheme = WeightScheme.Named("int4-weight"), Method = method, Awq = new Awq(Steps: 8) };
+        var recipe = new QuantizationRecipe { Scheme = WeightScheme.Named("int4-weight"), Method = method };
         ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, recipe, Calibration());
         using EvaluatedModel model = Bench.Load(output);
         using EvaluatedModel reference = Bench.Load(Repository.TalesModel);
