@@ -244,7 +244,7 @@ public sealed class LlmEngine : IDisposable
             index,
             _arrivals++,
             sampling,
-            p.Detokenize ? _tokenizer?.CreateDetokenizer(group.PromptTokenIds, p.SkipSpecialTokens) : null)
+            new OutputText(_tokenizer, group.PromptTokenIds, p))
         {
             SharesPromptWithSiblings = p.N > 1,
             SkipReadingPrefixCache = scoresPrompt || p.SkipReadingPrefixCache == true,

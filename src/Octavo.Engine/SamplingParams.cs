@@ -74,7 +74,10 @@ public sealed record SamplingParams
     /// <summary>The first prompt position whose next token is scored; null is 0.</summary>
     public int? PromptLogprobStart { get; init; }
 
-    /// <summary>Also give the log-probabilities of these tokens at every output position; at most 128.</summary>
+    /// <summary>
+    /// Give the log-probabilities of exactly these tokens, beside the chosen one, at every output position, instead of the
+    /// most likely ones; at most 128.
+    /// </summary>
     public IReadOnlyList<int>? LogprobTokenIds { get; init; }
 
     /// <summary>Give log-probabilities as flat arrays instead of one object a position.</summary>
@@ -107,7 +110,10 @@ public sealed record SamplingParams
     /// <summary>Only these tokens may be drawn.</summary>
     public IReadOnlyList<int>? AllowedTokenIds { get; init; }
 
-    /// <summary>Words whose last token is never drawn after the tokens before it.</summary>
+    /// <summary>
+    /// Words whose last token is never drawn after the tokens before it: as they are, and with a space before them where that
+    /// gives other tokens, however many.
+    /// </summary>
     public IReadOnlyList<string>? BadWords { get; init; }
 
     /// <summary>Handed to the engine's <see cref="Engine.Sampling.LogitsProcessorFactory"/> hooks, which may read their settings here.</summary>

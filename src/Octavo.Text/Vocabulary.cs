@@ -40,14 +40,16 @@ internal sealed class Vocabulary
         }
 
         // An added token's spelling wins over the model's at the same id, as in Hugging Face's lookup.
+        bool[] isText = new bool[Size];
         foreach (AddedToken token in added)
         {
             _tokens[token.Id] = token.Content;
             _special[token.Id] |= token.Special;
+            isText[token.Id] = _ids.TryAdd(token.Content, token.Id) || _ids[token.Content] != token.Id;
             _ids[token.Content] = token.Id;
         }
 
-        (_bytes, _offsets) = Spell(_tokens);
+        (_bytes, _offsets) = Spell(_tokens, isText);
     }
 
     public int Size { get; }
@@ -62,7 +64,9 @@ internal sealed class Vocabulary
     public ReadOnlySpan<byte> BytesOf(int id) =>
         (uint)id < (uint)_tokens.Length ? _bytes.AsSpan(_offsets[id].._offsets[id + 1]) : default;
 
-    private static (byte[] Bytes, int[] Offsets) Spell(string?[] tokens)
+    // The model's tokens are spelled in the byte-level alphabet, those among them that were added once more, too; tokens
+    // that were only added are text, whatever it looks like.
+    private static (byte[] Bytes, int[] Offsets) Spell(string?[] tokens, bool[] isText)
     {
         List<byte> bytes = new(tokens.Length * 6);
         int[] offsets = new int[tokens.Length + 1];
@@ -73,7 +77,7 @@ internal sealed class Vocabulary
             {
                 int most = Encoding.UTF8.GetMaxByteCount(token.Length);
                 scratch = scratch.Length < most ? new byte[most] : scratch;
-                int count = ByteAlphabet.TryDecode(token, scratch, out int decoded)
+                int count = !isText[id] && ByteAlphabet.TryDecode(token, scratch, out int decoded)
                     ? decoded
                     : Encoding.UTF8.GetBytes(token, scratch);
                 bytes.AddRange(scratch.AsSpan(0, count));

@@ -17,7 +17,7 @@ public sealed record BeamSearchParams
     /// <summary>Go on after the end-of-sequence token.</summary>
     public bool IgnoreEos { get; init; }
 
-    /// <summary>A beam's score is its log-probability over its length to this power.</summary>
+    /// <summary>A beam's score is its log-probability over its length to this power; the prompt does not count for its length.</summary>
     public double LengthPenalty { get; init; } = 1.0;
 
     internal void Validate()
@@ -126,12 +126,8 @@ public static class BeamSearch
             [.. Best([.. done, .. beams]).Select(b => new BeamSearchSequence(
                 b.Tokens, Decode(b.Tokens), b.Logprob, Score(b), b.Ended ? FinishReason.Stop : FinishReason.Length))]);
 
-        double Score(Beam beam)
-        {
-            // The token that ends a beam does not count for its length.
-            int length = promptIds.Length + beam.Tokens.Length - (beam.Ended ? 1 : 0);
-            return beam.Logprob / Math.Pow(length, parameters.LengthPenalty);
-        }
+        // As transformers has it: the length of what was made, the token that ends it included, and not the prompt's.
+        double Score(Beam beam) => beam.Logprob / Math.Pow(beam.Tokens.Length, parameters.LengthPenalty);
 
         List<Beam> Best(IEnumerable<Beam> from) => [.. from.OrderByDescending(Score).Take(parameters.BeamWidth)];
     }

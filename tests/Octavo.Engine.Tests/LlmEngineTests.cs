@@ -262,17 +262,21 @@ public sealed class LlmEngineTests
     }
 
     [Fact]
-    public void Step_Logprobs_AreNormalizedAndNamedOnesFollow()
+    public void Step_Logprobs_AreNormalizedAndNamedOnesComeInsteadOfTheLikeliest()
     {
         using var harness = new EngineHarness(configure: o => o with { MaxLogprobs = -1 });
-        harness.Add("a", Prompt, Greedy(1) with { Logprobs = -1, LogprobTokenIds = [7] });
+        harness.Add("a", Prompt, Greedy(1) with { Logprobs = -1 });
+        harness.Add("named", Prompt, Greedy(1) with { Logprobs = 5, LogprobTokenIds = [7, 3, 7] });
         harness.Add("flat", Prompt, Greedy(2) with { Logprobs = 2, FlatLogprobs = true });
         harness.RunToEnd();
         CompletionOutput output = harness.Final("a").Outputs[0];
         PositionLogprobs position = output.Logprobs!.ShouldHaveSingleItem();
-        position.Top.Count.ShouldBe(65);
-        position.Top.Take(64).Sum(t => Math.Exp(t.Logprob)).ShouldBe(1, 1e-5);
-        position.Top[64].TokenId.ShouldBe(7);
+        position.Top.Count.ShouldBe(64);
+        position.Top.Sum(t => Math.Exp(t.Logprob)).ShouldBe(1, 1e-5);
+        PositionLogprobs named = harness.Final("named").Outputs[0].Logprobs!.ShouldHaveSingleItem();
+        named.Token.ShouldBe(position.Token);
+        named.Top.Select(t => t.TokenId).ShouldBe([7, 3]);
+        named.Top.ShouldAllBe(t => t.Logprob == position.Top.Single(p => p.TokenId == t.TokenId).Logprob);
         output.CumulativeLogprob!.Value.ShouldBe(position.Token.Logprob, 1e-9);
         FlatLogprobs flat = harness.Final("flat").Outputs[0].FlatLogprobs!;
         harness.Final("flat").Outputs[0].Logprobs.ShouldBeNull();

@@ -131,7 +131,7 @@ public sealed class CompletionTests(ServerFixture fixture)
     public async Task Echo_WithoutTokens_IsThePrompt(string more)
     {
         JsonElement answer = await _server.CompleteAsync($$"""{"prompt": [{{Json(Expected.PromptIds(0))}}, [500, 501]], "max_tokens": 0, "echo": true{{more}}}""");
-        Texts(answer).ShouldBe(["Once upon a time", fixture.Engine.Tokenizer!.Decode([500, 501])]);
+        Texts(answer).ShouldBe(["<|endoftext|>Once upon a time", fixture.Engine.Tokenizer!.Decode([500, 501])]);
         answer.GetProperty("usage").GetProperty("completion_tokens").GetInt32().ShouldBe(0);
         JsonElement logprobs = answer.GetProperty("choices")[0].GetProperty("logprobs");
         (logprobs.ValueKind == JsonValueKind.Null).ShouldBe(more.Length == 0);
@@ -233,6 +233,30 @@ public sealed class CompletionTests(ServerFixture fixture)
     {
         JsonElement answer = await _server.CompleteAsync("""{"prompt": "Once", "max_tokens": 1, "request_id": "mine", "priority": 3, "user": "u", "metadata": {"a": "b"}, "unknown_field": 1}""");
         answer.GetProperty("id").GetString().ShouldBe("cmpl-mine");
+    }
+
+    /// <summary>Special tokens that the caller named or typed stand in the echo; those that the tokenizer added do not.</summary>
+    [Theory]
+    [InlineData("[0, 400, 2, 500, 600]", null)]
+    [InlineData("\"One<|im_end|> day\"", "One<|im_end|> day")]
+    [InlineData("\"<|endoftext|>One day\"", "<|endoftext|>One day")]
+    public async Task Echo_PromptWithSpecialTokens_KeepsThemWhereTheyStand(string prompt, string? text)
+    {
+        text ??= _server.Engine.Tokenizer!.Decode([0, 400, 2, 500, 600], skipSpecialTokens: false);
+        JsonElement answer = await _server.CompleteAsync(
+            $$"""{"prompt": {{prompt}}, "temperature": 0, "max_tokens": 3, "logprobs": 0, "echo": true, "min_tokens": 3}""");
+        JsonElement choice = answer.GetProperty("choices")[0];
+        string echoed = choice.GetProperty("text").GetString()!;
+        echoed.ShouldStartWith(text);
+        JsonElement logprobs = choice.GetProperty("logprobs");
+        string[] tokens = [.. logprobs.GetProperty("tokens").EnumerateArray().Select(t => t.GetString()!)];
+        int[] offsets = Ints(logprobs.GetProperty("text_offset"));
+        int added = tokens.Length - offsets.Distinct().Count();      // the tokenizer's own, of no width
+        added.ShouldBe(prompt[0] == '[' ? 0 : 1);
+        for (int i = added; i < tokens.Length; i++)
+        {
+            echoed.Substring(offsets[i], tokens[i].Length).ShouldBe(tokens[i]);
+        }
     }
 
     // Where a token has whole characters, its offset is where the text holds it.

@@ -212,6 +212,43 @@ public sealed class AsyncEngineTests
         }
     }
 
+    /// <summary>By the length of what was made, as the definition has it, the token that ends it included.</summary>
+    [Theory]
+    [InlineData(0, true)]
+    [InlineData(1, true)]
+    [InlineData(2.5, false)]        // long beams win
+    public async Task BeamSearchAsync_LengthPenalty_DividesByTheOutputsLength(double penalty, bool someEnd)
+    {
+        await using AsyncEngine engine = Load();
+
+        // A story's end is near, so that some beams end there and others do not.
+        BeamSearchOutput found = await engine.BeamSearchAsync(
+            "Then they all went home and slept well that night. The end.", new BeamSearchParams { BeamWidth = 4, MaxTokens = 8, LengthPenalty = penalty });
+
+        found.Sequences.ShouldAllBe(s => Math.Abs(s.Score - (s.CumulativeLogprob / Math.Pow(s.TokenIds.Count, penalty))) < 1e-9);
+        found.Sequences.Select(s => s.Score).ShouldBeInOrder(SortDirection.Descending);
+        found.Sequences.Any(s => s.FinishReason == FinishReason.Stop).ShouldBe(someEnd);
+    }
+
+    [Fact]
+    public async Task StreamAsync_StopThatIsASpecialToken_EndsThoughItIsHidden()
+    {
+        await using AsyncEngine engine = Load();
+        int[] said = engine.Encode(" One day<|im_end|> she went", addSpecialTokens: false);
+        var sampling = new SamplingParams { TraceDecodeTokenIds = said, MaxTokens = said.Length, IgnoreEos = true, Stop = ["<|im_end|>"] };
+        string text = string.Empty;
+        CompletionOutput? last = null;
+        await foreach (RequestOutput output in engine.StreamAsync("Once", sampling))
+        {
+            last = output.Outputs[0];
+            text += last.Text;
+        }
+
+        text.ShouldBe(" One day");
+        last!.FinishReason.ShouldBe(FinishReason.Stop);
+        last.StopReason!.Value.Text.ShouldBe("<|im_end|>");
+    }
+
     [Fact]
     public void Load_BadOptions_AreRefusedWithWhatIsSupported()
     {

@@ -133,6 +133,24 @@ public sealed class TokenizerTests
         tokenizer.CreateDetokenizer([97, 0xC3]).Flush().ShouldBe("");
     }
 
+    /// <summary>Letters that stand for bytes in the byte-level alphabet are themselves in an added token.</summary>
+    [Theory]
+    [InlineData("\u00e9\u00e8")]
+    [InlineData("\u0120fox")]
+    [InlineData("<|\u00c3\u00a9|>")]
+    [InlineData("\u010a\u010a")]
+    [InlineData("\u4e16")]
+    public void Decode_AddedToken_IsItsText(string content)
+    {
+        Tokenizer tokenizer = TokenizerJson.Load(json => json["added_tokens"] = new JsonArray(Added(content, 257)));
+
+        tokenizer.Encode("a" + content + "b", addSpecialTokens: false).ShouldBe(['a', 257, 'b']);
+        tokenizer.Decode(['a', 257, 'b'], skipSpecialTokens: false).ShouldBe("a" + content + "b");
+        tokenizer.TokenBytes(257).ShouldBe(System.Text.Encoding.UTF8.GetBytes(content));
+        IncrementalDetokenizer pieces = tokenizer.CreateDetokenizer([], skipSpecialTokens: false);
+        (pieces.Append('a') + pieces.Append(257) + pieces.Append('b') + pieces.Flush()).ShouldBe("a" + content + "b");
+    }
+
     [Theory]
     [InlineData("model.type", "\"Unigram\"", "Unigram")]
     [InlineData("model.vocab", "null", "missing")]

@@ -1,16 +1,12 @@
-using System.Text;
 using Octavo.Engine.Sampling;
 using Octavo.Engine.Scheduling;
-using Octavo.Text;
 
 namespace Octavo.Engine.Output;
 
 /// <summary>A request together with what it has said: one of the n completions of a <see cref="RequestGroup"/>.</summary>
 internal sealed class Completion : Request
 {
-    private readonly StopStrings _stops;
-    private readonly IncrementalDetokenizer? _detokenizer;
-    private readonly StringBuilder _text = new();
+    private readonly OutputText _text;
     private readonly List<PositionLogprobs> _logprobs = [];
     private double _cumulativeLogprob;
     private int _emittedChars;
@@ -18,11 +14,10 @@ internal sealed class Completion : Request
     private bool _endEmitted;
     private int _scheduledPreemptions;
 
-    public Completion(RequestGroup group, int index, long arrival, SamplingState sampling, IncrementalDetokenizer? detokenizer)
+    public Completion(RequestGroup group, int index, long arrival, SamplingState sampling, OutputText text)
         : base(group.Id, group.PromptTokenIds, group.MaxOutputTokens, group.Priority, arrival, group.PromptHashes)
     {
-        (Group, Index, Sampling, _detokenizer) = (group, index, sampling, detokenizer);
-        _stops = new StopStrings(group.Parameters.Stop);
+        (Group, Index, Sampling, _text) = (group, index, sampling, text);
     }
 
     public RequestGroup Group { get; }
@@ -68,12 +63,15 @@ internal sealed class Completion : Request
         bool pastMinimum = NumOutputTokens >= p.MinTokens;
         bool isEos = !p.IgnoreEos && eosTokenIds.Contains(token);
         bool isStopToken = p.StopTokenIds.Contains(token);
-        int searched = _text.Length;
 
         // The token that ends the output is not part of its text, unless the caller wants it there.
         if (!(pastMinimum && (isEos || isStopToken)) || p.IncludeStopStrInOutput)
         {
-            _text.Append(_detokenizer?.Append(token));
+            _text.Append(token);
+        }
+        else
+        {
+            _text.AppendNothing();
         }
 
         if (pastMinimum && isEos)
@@ -84,9 +82,8 @@ internal sealed class Completion : Request
         {
             End(Octavo.FinishReason.Stop, new StopReason { TokenId = token });
         }
-        else if (pastMinimum && _stops.TryFind(_text, searched, out int index, out string stop))
+        else if (pastMinimum && _text.TryStop(p.IncludeStopStrInOutput, out string stop))
         {
-            _text.Length = index + (p.IncludeStopStrInOutput ? stop.Length : 0);
             FinishReason = Octavo.FinishReason.Stop;
             StopReason = new StopReason { Text = stop };
         }
@@ -119,14 +116,15 @@ internal sealed class Completion : Request
     /// <summary>Ends the completion; text that was withheld comes out.</summary>
     public void End(FinishReason reason, StopReason? stop)
     {
-        _text.Append(_detokenizer?.Flush());
+        _text.Flush();
         (FinishReason, StopReason) = (reason, stop);
     }
 
     /// <summary>A picture of the completion: whole, or what is new since the last delta.</summary>
     public CompletionOutput TakeOutput(bool delta)
     {
-        int withheld = IsFinished || Group.Parameters.IncludeStopStrInOutput ? 0 : _stops.CountWithheld(_text);
+        // A stop text that stays may be shown as it comes, unless parts of it are hidden until it is complete.
+        int withheld = IsFinished || (Group.Parameters.IncludeStopStrInOutput && !_text.HidesAnything) ? 0 : _text.CountWithheld();
         int end = _text.Length - withheld;
         int firstChar = delta ? Math.Min(_emittedChars, end) : 0;
         int firstToken = delta ? _emittedTokens : 0;
@@ -138,7 +136,7 @@ internal sealed class Completion : Request
         return new CompletionOutput
         {
             Index = Index,
-            Text = _text.ToString(firstChar, end - firstChar),
+            Text = _text.Substring(firstChar, end - firstChar),
             TokenIds = OutputTokens[firstToken..].ToArray(),
             CumulativeLogprob = Group.Parameters.WantsLogprobs ? _cumulativeLogprob : null,
             Logprobs = flat ? null : logprobs,

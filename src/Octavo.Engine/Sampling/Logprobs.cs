@@ -3,21 +3,30 @@ namespace Octavo.Engine.Sampling;
 /// <summary>Log-probabilities from a row of raw logits.</summary>
 internal static class Logprobs
 {
-    /// <summary>Those of one token, of the <paramref name="top"/> most likely (−1: all) and of the named ones.</summary>
+    /// <summary>
+    /// Those of one token, and of the <paramref name="top"/> most likely (−1: all) or, where there are any, of exactly the named
+    /// ones instead, each once and in the order in which they were named.
+    /// </summary>
     public static PositionLogprobs At(ReadOnlySpan<float> logits, int token, int top, IReadOnlyList<int>? named)
     {
         float normalizer = Normalizer(logits);
+        if (named is not null)
+        {
+            var exactly = new List<TokenLogprob>(named.Count);
+            foreach (int id in named.Distinct())
+            {
+                exactly.Add(Of(logits, id, normalizer));
+            }
+
+            return new PositionLogprobs(Of(logits, token, normalizer), exactly);
+        }
+
         int count = top < 0 ? logits.Length : Math.Min(top, logits.Length);
-        var entries = new List<TokenLogprob>(count + (named?.Count ?? 0));
+        var entries = new List<TokenLogprob>(count);
         int rank = 1;
         foreach (int candidate in MostLikely(logits, count))
         {
             entries.Add(new TokenLogprob(candidate, logits[candidate] - normalizer, rank++));
-        }
-
-        foreach (int id in named ?? [])
-        {
-            entries.Add(Of(logits, id, normalizer));
         }
 
         return new PositionLogprobs(Of(logits, token, normalizer), entries);

@@ -67,7 +67,7 @@ internal sealed class SamplingRules
             }
 
             result.Add(bare);
-            if (spaced[0] != bare[0] && spaced.Length == bare.Length)
+            if (!spaced.AsSpan().SequenceEqual(bare))
             {
                 result.Add(spaced);
             }

@@ -45,7 +45,7 @@ internal sealed class JobMaker(AsyncEngine engine, ChatSupport chat)
         int room = int.MaxValue;
         for (int i = 0; i < prepared.Count; i++)
         {
-            prepared[i] = prepared[i] with { TokenIds = Truncate(prepared[i].TokenIds, request, asked) };
+            prepared[i] = Truncate(prepared[i], request, asked);
             CheckLength(request, prepared[i].TokenIds.Length, asked);
             room = Math.Min(room, engine.Model.MaxModelLen - prepared[i].TokenIds.Length);
         }
@@ -67,17 +67,27 @@ internal sealed class JobMaker(AsyncEngine engine, ChatSupport chat)
     {
         if (prompt.TokenIds is { } ids)
         {
-            return new PreparedPrompt([.. ids], request.Echo && engine.Tokenizer is { } tokenizer ? tokenizer.Decode([.. ids]) : string.Empty);
+            // Whoever names a special token's id means it: it stands in the echo as any other.
+            string text = request.Echo && engine.Tokenizer is { } tokenizer ? tokenizer.Decode([.. ids], skipSpecialTokens: false) : string.Empty;
+            return new PreparedPrompt([.. ids], text, Range.All);
         }
 
-        return new PreparedPrompt(engine.Encode(prompt.Text!, request.AddSpecialTokens), prompt.Text!);
+        int[] tokens = engine.Encode(prompt.Text!, request.AddSpecialTokens);
+        if (!request.Echo)
+        {
+            return new PreparedPrompt(tokens, prompt.Text!, Range.All);
+        }
+
+        int[] bare = engine.Encode(prompt.Text!, addSpecialTokens: false);
+        int start = tokens.AsSpan().IndexOf(bare);
+        return new PreparedPrompt(tokens, prompt.Text!, start < 0 ? Range.All : start..(start + bare.Length));
     }
 
-    private int[] Truncate(int[] tokens, GenerationRequest request, int? maxTokens)
+    private PreparedPrompt Truncate(PreparedPrompt prompt, GenerationRequest request, int? maxTokens)
     {
         if (request.TruncatePromptTokens is not { } asked)
         {
-            return tokens;
+            return prompt;
         }
 
         int longest = engine.Model.MaxModelLen;
@@ -87,7 +97,17 @@ internal sealed class JobMaker(AsyncEngine engine, ChatSupport chat)
         }
 
         int keep = asked == -1 ? Math.Max(1, longest - (maxTokens ?? 1)) : asked;
-        return tokens.Length <= keep ? tokens : request.TruncateRight ? tokens[..keep] : tokens[^keep..];
+        int[] tokens = prompt.TokenIds;
+        if (tokens.Length <= keep)
+        {
+            return prompt;
+        }
+
+        int first = request.TruncateRight ? 0 : tokens.Length - keep;
+        (int start, int count) = prompt.TextTokens.GetOffsetAndLength(tokens.Length);
+        return prompt with { TokenIds = tokens[first..(first + keep)], TextTokens = Kept(start)..Kept(start + count) };
+
+        int Kept(int at) => Math.Clamp(at - first, 0, keep);
     }
 
     private void CheckLength(GenerationRequest request, int promptTokens, int? maxTokens)

@@ -3,7 +3,8 @@ namespace Octavo.Server.Generation;
 /// <summary>A prompt as the engine will read it.</summary>
 /// <param name="TokenIds">Its tokens.</param>
 /// <param name="Text">Its text; empty where the engine runs without a tokenizer.</param>
-internal sealed record PreparedPrompt(int[] TokenIds, string Text);
+/// <param name="TextTokens">Which of the tokens spell the text; those around them were added by the tokenizer.</param>
+internal sealed record PreparedPrompt(int[] TokenIds, string Text, Range TextTokens);
 
 /// <summary>A request that has passed every check and only needs to be run.</summary>
 /// <param name="Id">The answer's id.</param>

@@ -1,3 +1,4 @@
+using Octavo.Server.Generation;
 using Octavo.Text;
 
 namespace Octavo.Server.Responses;
@@ -16,15 +17,24 @@ internal sealed class ChoiceProgress(int index)
     public int NumTokens { get; set; }
 
     /// <summary>
-    /// Begins to count where each token stands in the text. Token by token, since what a token is worth alone says little:
-    /// a character may take several, and special ones may take none.
+    /// Where each of a prompt's tokens begins in its text, in code points. Token by token, since what a token is worth alone
+    /// says little: a character may take several.
     /// </summary>
-    public void BeginOffsets(Tokenizer? tokenizer, ReadOnlySpan<int> textBefore, bool skipSpecialTokens) =>
-        _offsets ??= tokenizer?.CreateDetokenizer(textBefore, skipSpecialTokens);
-
-    /// <summary>Where each of the next tokens begins, in code points.</summary>
-    public IEnumerable<int> NextOffsets(IEnumerable<int> tokens)
+    public IEnumerable<int> PromptOffsets(Tokenizer? tokenizer, PreparedPrompt prompt)
     {
+        IncrementalDetokenizer? spelled = tokenizer?.CreateDetokenizer([], skipSpecialTokens: false);
+        (int start, int count) = prompt.TextTokens.GetOffsetAndLength(prompt.TokenIds.Length);
+        for (int i = 0; i < prompt.TokenIds.Length; i++)
+        {
+            yield return _textLength;
+            _textLength += i >= start && i < start + count ? CountCodePoints(spelled?.Append(prompt.TokenIds[i])) : 0;
+        }
+    }
+
+    /// <summary>Where each of the next tokens begins, in code points; hidden ones take no room.</summary>
+    public IEnumerable<int> NextOffsets(Tokenizer? tokenizer, ReadOnlyMemory<int> prompt, bool skipSpecialTokens, IEnumerable<int> tokens)
+    {
+        _offsets ??= tokenizer?.CreateDetokenizer(prompt.Span, skipSpecialTokens);
         foreach (int token in tokens)
         {
             yield return _textLength;

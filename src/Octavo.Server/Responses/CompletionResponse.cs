@@ -73,22 +73,24 @@ internal sealed class CompletionResponse(Tokenizer? tokenizer, string model, Com
         }
 
         List<int> tokens = [];
+        List<int> offsets = [];
         List<PositionLogprobs?> positions = [];
         int[] promptIds = Job.Prompts[prompt].TokenIds;
         bool withPrompt = request.Echo && first;
         if (withPrompt)
         {
             tokens.AddRange(promptIds);
+            offsets.AddRange(progress.PromptOffsets(Tokenizer, Job.Prompts[prompt]));
             positions.AddRange(output.PromptLogprobs ?? new PositionLogprobs?[promptIds.Length]);
         }
 
         if (!request.PromptOnly)
         {
             tokens.AddRange(choice.TokenIds);
+            offsets.AddRange(progress.NextOffsets(Tokenizer, promptIds, request.Sampling.SkipSpecialTokens, choice.TokenIds));
             positions.AddRange(choice.Logprobs);
         }
 
-        progress.BeginOffsets(Tokenizer, request.Echo ? [] : promptIds, request.Sampling.SkipSpecialTokens);
-        TokenText.WriteCompletion(json, tokens, positions, [.. progress.NextOffsets(tokens)]);
+        TokenText.WriteCompletion(json, tokens, positions, offsets);
     }
 }
