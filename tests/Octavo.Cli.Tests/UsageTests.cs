@@ -47,7 +47,7 @@ public sealed class UsageTests
     [InlineData(2, "error: kv_cache_memory and memory_fraction do not go together: the one says how much the cache has, the other leaves it what is left", "inspect", "--memory-fraction", "0.5", "--kv-cache-memory", "64MiB")]
     public async Task Run_WhatCannotBeDone_SaysWhyInOneLine(int code, string message, params string[] args)
     {
-        CliResult result = await CliProcess.RunAsync(args);
+        CliResult result = await CliCall.RunAsync(args);
 
         result.ShouldBe(new CliResult(code, string.Empty, message + "\n"));
     }

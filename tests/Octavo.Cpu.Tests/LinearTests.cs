@@ -67,15 +67,22 @@ public sealed unsafe class LinearTests
                 {
                     for (int c = 0; c < outFeatures; c++)
                     {
+                        // Nearly all are right: words are made only for those that are not.
+                        float actual = y[(r * outFeatures) + c], wanted = (float)expected[r][c] + bias[c];
+                        if (actual == wanted)
+                        {
+                            continue;
+                        }
+
                         string where = $"{isa} {scheme}, {inFeatures} inputs, {rows} rows, at [{r}, {c}]";
                         if (scheme.Input == InputCode.BFloat16)
                         {
                             double magnitude = x[r].Zip(weights[c], (a, b) => Math.Abs(a * b)).Sum() + 1;
-                            ((double)y[(r * outFeatures) + c]).ShouldBe(expected[r][c] + bias[c], 1e-6 * magnitude, where);
+                            ((double)actual).ShouldBe(expected[r][c] + bias[c], 1e-6 * magnitude, where);
                         }
                         else
                         {
-                            y[(r * outFeatures) + c].ShouldBe((float)expected[r][c] + bias[c], where);
+                            actual.ShouldBe(wanted, where);
                         }
                     }
                 }

@@ -1,4 +1,5 @@
 using Octavo.Engine.Scheduling;
+using Octavo.Testing;
 
 namespace Octavo.Engine.Tests;
 
@@ -8,7 +9,7 @@ namespace Octavo.Engine.Tests;
 /// </summary>
 public sealed class SchedulePropertyTests
 {
-    private const int Schedules = 10_000;
+    private static readonly int Schedules = Extent.Of(10_000);
 
     [Fact]
     public void Step_RandomSchedules_KeepTheRules()

@@ -2,6 +2,7 @@ using Octavo.Engine.Batching;
 using Octavo.Engine.Scheduling;
 using Octavo.Engine.Simulation;
 using Octavo.Engine.Workloads;
+using Octavo.Testing;
 
 namespace Octavo.Engine.Tests;
 
@@ -11,7 +12,7 @@ namespace Octavo.Engine.Tests;
 /// </summary>
 public sealed class SimulationPropertyTests
 {
-    private const int Workloads = 10_000;
+    private static readonly int Workloads = Extent.Of(10_000);
     private static readonly double[] Machine = [0.003, 0.0001, 0.0002, 0.00025, 0.00008, 0.0009, 0.0004];
 
     [Fact]
