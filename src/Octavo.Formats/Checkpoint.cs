@@ -14,6 +14,7 @@ public sealed class Checkpoint : IDisposable
     private readonly string _path;
     private readonly List<SafetensorsFile> _files = [];
     private readonly Dictionary<string, Tensor> _tensors = [];
+    private readonly List<string> _notes = [];
     private MappedFile? _memory;
 
     private Checkpoint(string path) => _path = path;
@@ -30,12 +31,15 @@ public sealed class Checkpoint : IDisposable
     /// <summary>The size of all tensors, in bytes.</summary>
     public long TotalBytes { get; private set; }
 
+    /// <summary>Which files, or tensors of them, are not read, in words; usually nothing.</summary>
+    public IReadOnlyList<string> Notes => _notes;
+
     /// <summary>How the model's directory says that its weights are quantized, or null.</summary>
     public QuantizationConfig? Quantization { get; internal init; }
 
     /// <summary>
-    /// Opens a <c>.safetensors</c> file, or of a directory: <c>model.safetensors</c>, else the shards that
-    /// <c>model.safetensors.index.json</c> names, else every <c>.safetensors</c> file.
+    /// Opens a <c>.safetensors</c> file, or of a directory: the shards that <c>model.safetensors.index.json</c> names, else
+    /// <c>model.safetensors</c>, else every <c>.safetensors</c> file.
     /// </summary>
     /// <exception cref="CheckpointException">There is no checkpoint, or it breaks a rule of the format.</exception>
     public static Checkpoint Open(string path) => Open(path, null);
@@ -144,13 +148,16 @@ public sealed class Checkpoint : IDisposable
 
         string single = System.IO.Path.Combine(_path, SingleFileName);
         string index = System.IO.Path.Combine(_path, ShardIndex.FileName);
-        if (File.Exists(single))
+        if (File.Exists(index) && TryAddIndexed(index, orElse: File.Exists(single)))
+        {
+            if (File.Exists(single) && !_files.Exists(file => file.Path == single))
+            {
+                _notes.Add($"{SingleFileName} is not read: {ShardIndex.FileName} beside it names other files");
+            }
+        }
+        else if (File.Exists(single))
         {
             Add(single);
-        }
-        else if (File.Exists(index))
-        {
-            AddIndexed(index);
         }
         else
         {
@@ -158,10 +165,20 @@ public sealed class Checkpoint : IDisposable
         }
     }
 
-    private void AddIndexed(string index)
+    /// <summary>Adds the files of an index, of each what the index says is in it.</summary>
+    /// <param name="index">The index's path.</param>
+    /// <param name="orElse">Whether there are weights beside it: then one none of whose files is there was left behind.</param>
+    private bool TryAddIndexed(string index, bool orElse)
     {
         IReadOnlyDictionary<string, string> fileOfTensor = ShardIndex.Read(index);
-        foreach (string name in fileOfTensor.Values.Distinct().Order(StringComparer.Ordinal))
+        string[] names = [.. fileOfTensor.Values.Distinct().Order(StringComparer.Ordinal)];
+        if (orElse && !Array.Exists(names, name => File.Exists(System.IO.Path.Combine(_path, name))))
+        {
+            _notes.Add($"{ShardIndex.FileName} is not used: none of the {names.Length} files that it names is here, {SingleFileName} is");
+            return false;
+        }
+
+        foreach (string name in names)
         {
             string path = System.IO.Path.Combine(_path, name);
             if (!File.Exists(path))
@@ -169,7 +186,7 @@ public sealed class Checkpoint : IDisposable
                 throw new CheckpointException(index, $"weight_map names '{name}', which is not in the directory");
             }
 
-            Add(path);
+            Add(path, tensor => !fileOfTensor.TryGetValue(tensor, out string? owner) || owner == name);
         }
 
         foreach ((string tensor, string file) in fileOfTensor)
@@ -180,6 +197,8 @@ public sealed class Checkpoint : IDisposable
                     index, tensor, $"weight_map says that it is in '{file}', but that file does not hold it");
             }
         }
+
+        return true;
     }
 
     private void AddLoose()
@@ -203,13 +222,26 @@ public sealed class Checkpoint : IDisposable
         }
     }
 
-    private void Add(string path)
+    private void Add(string path, Func<string, bool>? counts = null)
     {
         SafetensorsFile file = SafetensorsFile.Open(path);
         _files.Add(file);
+        int copies = 0;
         foreach (Tensor tensor in file.Tensors)
         {
-            Add(path, tensor);
+            if (counts is null || counts(tensor.Name))
+            {
+                Add(path, tensor);
+            }
+            else
+            {
+                copies++;
+            }
+        }
+
+        if (copies > 0)
+        {
+            _notes.Add($"{System.IO.Path.GetFileName(path)}: {copies} of its tensors are read from other files, as {ShardIndex.FileName} says");
         }
     }
 

@@ -21,11 +21,13 @@ public static class ModelCatalog
         ModelFamily family = FamilyOf(config);
         DecoderSpec spec = family.Map(config, checkpoint);
         SpecValidator.Validate(spec, checkpoint);
+        IEnumerable<string> unused = UnusedTensors.Find(spec, checkpoint, family.Idle);
         return new ModelDescription(
             spec,
-            directory.Generation.BosTokenId ?? config.Integer("bos_token_id"),
+            directory.Generation.BosTokenId ?? config.Integers("bos_token_id").Cast<int?>().FirstOrDefault(),
             [.. directory.Generation.EosTokenIds.Union(config.Integers("eos_token_id"))],
-            StoredType(config) ?? checkpoint.Get(spec.Tensors.TokenEmbedding).Type);
+            StoredType(config) ?? checkpoint.Get(spec.Tensors.TokenEmbedding).Type,
+            [.. directory.Generation.Notes, .. checkpoint.Notes, .. TiedHead.Notes(config, checkpoint, spec, family.TiesHead), .. unused]);
     }
 
     private static ModelFamily FamilyOf(ConfigReader config)

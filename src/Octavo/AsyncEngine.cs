@@ -79,7 +79,7 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         try
         {
             ModelDescription description = ModelCatalog.Describe(directory, checkpoint);
-            ModelInfo plan = ModelPlan.Make(directory, description, checkpoint, options);
+            ModelInfo plan = ModelPlan.Make(directory, description, checkpoint, options, tokenizer);
             ModelPlan.RequireMemory(plan);
             runner = new CpuModelRunner(plan.Spec, checkpoint, plan.RunnerOptions, progress, cancellation);
             engine = new LlmEngine(

@@ -27,12 +27,9 @@ public sealed class ChatPrompts
         }
 
         _template = ChatTemplate.Parse(source, $"{engine.Model.Name}'s chat template");
-        foreach ((string name, string? value) in new[] { ("bos_token", tokenizer.BosToken), ("eos_token", tokenizer.EosToken), ("pad_token", tokenizer.PadToken) })
+        foreach ((string name, string token) in tokenizer.NamedTokens)
         {
-            if (value is not null)
-            {
-                _variables[name] = value;
-            }
+            _variables[name] = token;
         }
     }
 

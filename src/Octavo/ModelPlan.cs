@@ -4,6 +4,7 @@ using Octavo.Cpu.Kernels;
 using Octavo.Engine;
 using Octavo.Formats;
 using Octavo.Models;
+using Octavo.Text;
 
 namespace Octavo;
 
@@ -47,13 +48,19 @@ public static class ModelPlan
     /// <param name="description">What it is.</param>
     /// <param name="checkpoint">Its tensors.</param>
     /// <param name="options">What was asked for.</param>
+    /// <param name="tokenizer">Its tokenizer, whose EOS ends a text, too; null where there is none.</param>
     /// <exception cref="EngineConfigurationException">The options cannot work with this model or machine.</exception>
-    public static ModelInfo Make(ModelDirectory directory, ModelDescription description, Checkpoint checkpoint, EngineOptions options) =>
-        Make(directory, description, checkpoint, options, MachineMemory.Read());
+    public static ModelInfo Make(
+        ModelDirectory directory, ModelDescription description, Checkpoint checkpoint, EngineOptions options, Tokenizer? tokenizer = null) =>
+        Make(directory, description, checkpoint, options, tokenizer, MachineMemory.Read());
 
     internal static ModelInfo Make(
-        ModelDirectory directory, ModelDescription description, Checkpoint checkpoint, EngineOptions options, MachineMemory memory)
+        ModelDirectory directory, ModelDescription description, Checkpoint checkpoint, EngineOptions options, Tokenizer? tokenizer, MachineMemory memory)
     {
+        ArgumentNullException.ThrowIfNull(directory);
+        ArgumentNullException.ThrowIfNull(description);
+        ArgumentNullException.ThrowIfNull(checkpoint);
+        ArgumentNullException.ThrowIfNull(options);
         DecoderSpec spec = description.Spec;
         WeightFormat weights = ChooseWeights(description, checkpoint, options);
         WeightFormat? head = HeadFormat(options.QuantizeHead, weights, PlainFormat(description));
@@ -90,7 +97,7 @@ public static class ModelPlan
             Name = options.ServedModelName ?? System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(directory.Path))),
             Path = directory.Path,
             Spec = spec,
-            EosTokenIds = description.EosTokenIds,
+            EosTokenIds = [.. TokenizersEos(tokenizer, spec).Union(description.EosTokenIds.Where(id => id >= 0))],
             MaxModelLen = maxModelLen,
             MaxNumSeqs = options.MaxNumSeqs,
             MaxNumBatchedTokens = maxNumBatchedTokens,
@@ -100,7 +107,12 @@ public static class ModelPlan
             NumBlocks = checked((int)Math.Min(blocks, int.MaxValue / options.BlockSize)),
             Head = head,
             StoredQuantization = checkpoint.Quantization is { } stored ? $"{stored.Method}: {stored.Summary}" : null,
-            Notes = [.. checkpoint.Quantization?.Notes ?? [], .. CpuModelRunner.NotesFor(spec, weights, head, checkpoint)],
+            Notes =
+            [
+                .. description.Notes,
+                .. checkpoint.Quantization?.Notes ?? [],
+                .. CpuModelRunner.NotesFor(spec, weights, head, checkpoint),
+            ],
             WeightBytes = weightBytes,
             Memory = memory,
             MemoryFraction = options.KvCacheMemory is null ? options.MemoryFraction ?? DefaultMemoryFraction : null,
@@ -158,6 +170,10 @@ public static class ModelPlan
             $"{total} bytes of memory are needed ({plan.WeightBytes} for weights, {plan.KvCacheBytes} for the key-value cache, {activations} for a step "
             + $"of {plan.MaxNumBatchedTokens} tokens), and {available} are free ({plan.Memory.Source}): {remedy}");
     }
+
+    // First, as transformers and vLLM have it. One beyond the model's vocabulary can never be drawn.
+    private static IEnumerable<int> TokenizersEos(Tokenizer? tokenizer, DecoderSpec spec) =>
+        tokenizer?.EosTokenId is { } id && id < spec.VocabSize ? [id] : [];
 
     private static WeightFormat ChooseWeights(ModelDescription description, Checkpoint checkpoint, EngineOptions options)
     {

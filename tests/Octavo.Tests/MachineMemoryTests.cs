@@ -160,7 +160,7 @@ public sealed class MachineMemoryTests : IDisposable
     {
         ModelDirectory directory = ModelDirectory.Open(Repository.TalesModel);
         using Checkpoint checkpoint = directory.OpenCheckpoint();
-        return ModelPlan.Make(directory, ModelCatalog.Describe(directory, checkpoint), checkpoint, options, new MachineMemory(64 * GiB, free, "a test"));
+        return ModelPlan.Make(directory, ModelCatalog.Describe(directory, checkpoint), checkpoint, options, null, new MachineMemory(64 * GiB, free, "a test"));
     }
 
     private MachineMemory Read(long runtimeLimit) => MachineMemory.Read(_root, runtimeLimit);

@@ -73,6 +73,8 @@ internal sealed class AwqMatrix : QuantizedMatrix
         };
     }
 
+    public override IReadOnlyList<string> Parts => ["qweight", "qzeros", "scales"];
+
     public override void ReadCodes(int row, Span<sbyte> codes)
     {
         int shift = Shift(row);

@@ -14,10 +14,13 @@ public static class KvCacheScales
     public static (float Key, float Value) Read(Checkpoint checkpoint, string module)
     {
         ArgumentNullException.ThrowIfNull(checkpoint);
-        return (
-            Find(checkpoint, $"{module}.k_scale", $"{module}.k_proj.output_scale"),
-            Find(checkpoint, $"{module}.v_scale", $"{module}.v_proj.output_scale"));
+        return (Find(checkpoint, NamesOf(module)[..2]), Find(checkpoint, NamesOf(module)[2..]));
     }
+
+    /// <summary>The names that an attention module's scales may have: two of the keys', two of the values'.</summary>
+    /// <param name="module">The module's name.</param>
+    public static string[] NamesOf(string module) =>
+        [$"{module}.k_scale", $"{module}.k_proj.output_scale", $"{module}.v_scale", $"{module}.v_proj.output_scale"];
 
     private static float Find(Checkpoint checkpoint, params ReadOnlySpan<string> names)
     {
