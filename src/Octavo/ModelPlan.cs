@@ -130,7 +130,7 @@ public static class ModelPlan
         return StepBytes(plan.Spec, plan.MaxNumBatchedTokens, plan.MaxNumSeqs);
     }
 
-    /// <summary>Checks that there is the memory that a plan takes. Apart from <see cref="Make(ModelDirectory, ModelDescription, Checkpoint, EngineOptions)"/>, so that a plan can
+    /// <summary>Checks that there is the memory that a plan takes. Apart from <see cref="Make(ModelDirectory, ModelDescription, Checkpoint, EngineOptions, Tokenizer)"/>, so that a plan can
     /// be looked at where it could not run.</summary>
     /// <exception cref="EngineConfigurationException">There is not; the message says what takes how much, and what to lower.</exception>
     public static void RequireMemory(ModelInfo plan)
