@@ -16,6 +16,7 @@ public sealed class Checkpoint : IDisposable
     private readonly Dictionary<string, Tensor> _tensors = [];
     private readonly List<string> _notes = [];
     private MappedFile? _memory;
+    private volatile bool _disposed;
 
     private Checkpoint(string path) => _path = path;
 
@@ -46,6 +47,7 @@ public sealed class Checkpoint : IDisposable
 
     internal static Checkpoint Open(string path, QuantizationConfig? quantization)
     {
+        ArgumentException.ThrowIfNullOrEmpty(path);
         var checkpoint = new Checkpoint(path) { Quantization = quantization };
         try
         {
@@ -65,6 +67,7 @@ public sealed class Checkpoint : IDisposable
     /// <exception cref="CheckpointException">Two tensors have the same name.</exception>
     public static Checkpoint InMemory(string name, IReadOnlyCollection<TensorSource> tensors)
     {
+        ArgumentException.ThrowIfNullOrEmpty(name);
         ArgumentNullException.ThrowIfNull(tensors);
         var checkpoint = new Checkpoint(name);
         try
@@ -87,10 +90,15 @@ public sealed class Checkpoint : IDisposable
             : throw new CheckpointException(_path, name, $"is not among the checkpoint's {_tensors.Count} tensors");
 
     /// <summary>Finds the tensor of a name.</summary>
-    public bool TryGet(string name, [NotNullWhen(true)] out Tensor? tensor) => _tensors.TryGetValue(name, out tensor);
+    public bool TryGet(string name, [NotNullWhen(true)] out Tensor? tensor)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return _tensors.TryGetValue(name, out tensor);
+    }
 
     /// <summary>Whether there is a tensor of this name.</summary>
-    public bool Contains(string name) => _tensors.ContainsKey(name);
+    public bool Contains(string name) => TryGet(name, out _);
 
     /// <summary>The quantized matrix that stands in place of a weight, or null where it is stored as numbers.</summary>
     /// <param name="weight">The weight's name, such as <c>model.layers.0.mlp.down_proj.weight</c>.</param>
@@ -99,6 +107,8 @@ public sealed class Checkpoint : IDisposable
     public QuantizedMatrix? FindQuantized(string weight)
     {
         const string Suffix = ".weight";
+        ArgumentNullException.ThrowIfNull(weight);
+        ObjectDisposedException.ThrowIf(_disposed, this);
         return Quantization is not null && weight.EndsWith(Suffix, StringComparison.Ordinal)
             ? Quantization.Find(this, weight[..^Suffix.Length])
             : null;
@@ -107,6 +117,7 @@ public sealed class Checkpoint : IDisposable
     /// <summary>Unmaps all files; the tensors may not be read any more.</summary>
     public void Dispose()
     {
+        _disposed = true;
         foreach (SafetensorsFile file in _files)
         {
             file.Dispose();

@@ -63,7 +63,7 @@ public sealed class ConfigReader
         return value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number)
             && number >= minimum && number <= maximum
             ? number
-            : throw Wrong(field, $"an integer from {minimum} to {maximum}", value);
+            : throw Wrong(field, FormattableString.Invariant($"an integer from {minimum} to {maximum}"), value);
     }
 
     /// <summary>A required integer from 1 to a maximum.</summary>

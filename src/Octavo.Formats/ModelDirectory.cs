@@ -65,7 +65,12 @@ public sealed class ModelDirectory
 
     /// <summary>Reads the configuration files of a directory.</summary>
     /// <exception cref="CheckpointException">A file is missing or holds nonsense.</exception>
-    public static ModelDirectory Open(string path) => new(path);
+    /// <exception cref="ArgumentException">The path is null or empty.</exception>
+    public static ModelDirectory Open(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        return new ModelDirectory(path);
+    }
 
     /// <summary>Maps the directory's tensors; the caller disposes.</summary>
     /// <exception cref="CheckpointException">There are none, or they break a rule of the format.</exception>

@@ -38,6 +38,7 @@ public sealed class SafetensorsFile : IDisposable
     /// <exception cref="CheckpointException">The file cannot be read or breaks a rule of the format.</exception>
     public static SafetensorsFile Open(string path)
     {
+        ArgumentException.ThrowIfNullOrEmpty(path);
         MappedFile file = MappedFile.Open(path, LengthBytes, "a safetensors header length");
         try
         {

@@ -80,7 +80,7 @@ internal static class LlamaFamily
     {
         if (!value.Equals(supported))
         {
-            throw new UnsupportedModelException(config.File, field, $"{value}", $"{supported}");
+            throw new UnsupportedModelException(config.File, field, FormattableString.Invariant($"{value}"), FormattableString.Invariant($"{supported}"));
         }
     }
 

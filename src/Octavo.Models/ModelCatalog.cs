@@ -17,6 +17,8 @@ public static class ModelCatalog
     /// <exception cref="CheckpointException">A field or tensor is missing or wrong.</exception>
     public static ModelDescription Describe(ModelDirectory directory, Checkpoint checkpoint)
     {
+        ArgumentNullException.ThrowIfNull(directory);
+        ArgumentNullException.ThrowIfNull(checkpoint);
         var config = new ConfigReader(directory.ConfigPath, directory.Config);
         ModelFamily family = FamilyOf(config);
         DecoderSpec spec = family.Map(config, checkpoint);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Octavo.Formats;
 
 namespace Octavo.Models;
@@ -23,7 +24,7 @@ internal static class RotaryConfig
         if (section.Number("partial_rotary_factor") is { } factor and not 1.0)
         {
             throw new UnsupportedModelException(
-                config.File, section.PathOf("partial_rotary_factor"), $"{factor}", "1");
+                config.File, section.PathOf("partial_rotary_factor"), factor.ToString(CultureInfo.InvariantCulture), "1");
         }
 
         // A factor without a type would be scaling that nobody said how to do.
@@ -53,7 +54,7 @@ internal static class RotaryConfig
         double high = Required(section, "high_freq_factor");
         if (high <= low)
         {
-            throw section.Invalid("high_freq_factor", $"is {high}; it must be above low_freq_factor, {low}");
+            throw section.Invalid("high_freq_factor", string.Create(CultureInfo.InvariantCulture, $"is {high}; it must be above low_freq_factor, {low}"));
         }
 
         return new Llama3RopeScaling(

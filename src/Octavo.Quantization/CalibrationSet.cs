@@ -77,13 +77,13 @@ internal sealed unsafe class CalibrationStreams : IDisposable
     public CalibrationStreams Copy() => new(this);
 
     /// <summary>Looks at what a layer's matrices are given; the streams stay where they are.</summary>
-    public Dictionary<LinearRole, InputMoments> Observe(LayerWeights layer, bool withProducts, Action step, CancellationToken cancellation)
+    public Dictionary<LinearRole, InputMoments> Observe(LayerWeights layer, bool withProducts, Action step, CancellationToken cancellationToken)
     {
         Dictionary<LinearRole, InputMoments> moments = [];
         using var scratch = NativeBuffer.OfFloats((long)_length * _spec.HiddenSize);
         for (int sample = 0; sample < Samples; sample++)
         {
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             new Span<float>(Of(sample), _length * _spec.HiddenSize).CopyTo(new Span<float>(scratch.Floats, _length * _spec.HiddenSize));
             _pass.Run(layer, scratch.Floats, _length, (role, x, rows, width) =>
             {
@@ -102,11 +102,11 @@ internal sealed unsafe class CalibrationStreams : IDisposable
     }
 
     /// <summary>Moves the streams behind a layer.</summary>
-    public void Advance(LayerWeights layer, Action step, CancellationToken cancellation)
+    public void Advance(LayerWeights layer, Action step, CancellationToken cancellationToken)
     {
         for (int sample = 0; sample < Samples; sample++)
         {
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             _pass.Run(layer, Of(sample), _length);
             step();
         }

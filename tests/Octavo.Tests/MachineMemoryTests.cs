@@ -131,9 +131,9 @@ public sealed class MachineMemoryTests : IDisposable
     {
         string message = Should.Throw<EngineConfigurationException>(() => Plan(new EngineOptions { MemoryFraction = 0.5, MaxNumSeqs = 4, MaxNumBatchedTokens = 128 }, 22 * MiB)).Message;
 
-        message.ShouldStartWith($"memory_fraction 0.5 of the {22 * MiB} bytes that are free (a test) leaves ");
-        message.ShouldContain("less than one request of max_model_len 512, which needs 1310720 bytes: raise memory_fraction, or lower max_num_batched_tokens, or set max_model_len to ");
-        Should.Throw<EngineConfigurationException>(() => Plan(new EngineOptions(), MiB)).Message.ShouldContain("leaves 0 for the key-value cache");
+        message.ShouldStartWith("memory_fraction 0.5 of the 22 MiB that are free (a test) leaves ");
+        message.ShouldContain("less than one request of max_model_len 512, which needs 1.25 MiB: raise memory_fraction, or lower max_num_batched_tokens, or set max_model_len to ");
+        Should.Throw<EngineConfigurationException>(() => Plan(new EngineOptions(), MiB)).Message.ShouldContain("leaves 0 bytes for the key-value cache");
     }
 
     [Fact]
@@ -153,7 +153,7 @@ public sealed class MachineMemoryTests : IDisposable
         ModelInfo plan = Plan(new EngineOptions { KvCacheMemory = 90 * MiB }, 100 * MiB);
 
         plan.KvCacheBytes.ShouldBe(90 * MiB);
-        Should.Throw<EngineConfigurationException>(() => ModelPlan.RequireMemory(plan)).Message.ShouldContain($"and {100 * MiB} are free (a test): lower kv_cache_memory");
+        Should.Throw<EngineConfigurationException>(() => ModelPlan.RequireMemory(plan)).Message.ShouldContain("and 100 MiB are free (a test): lower kv_cache_memory");
     }
 
     private static ModelInfo Plan(EngineOptions options, long free)

@@ -13,7 +13,7 @@ internal sealed class AwqConfig : QuantizationConfig
         _groupSize = config.Integer("group_size") ?? config.Integer("q_group_size") ?? throw config.Missing("group_size");
         if (_groupSize is 0 or < -1)
         {
-            throw config.Invalid("group_size", $"is {_groupSize}; it must be above 0, or -1");
+            throw config.Invalid("group_size", FormattableString.Invariant($"is {_groupSize}; it must be above 0, or -1"));
         }
 
         Require(config, "version", (config.Text("version") ?? "gemm").ToLowerInvariant(), "gemm");

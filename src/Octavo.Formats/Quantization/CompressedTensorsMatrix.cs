@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 
 namespace Octavo.Formats.Quantization;
@@ -135,7 +136,7 @@ internal sealed class CompressedTensorsMatrix : QuantizedMatrix
         PackedTensors.Floats(stored, 0, scale);
         if (!float.IsFinite(scale[0]) || scale[0] <= 0)
         {
-            throw new CheckpointException(stored.File, stored.Name, $"is {scale[0]}; a scale must be above 0");
+            throw new CheckpointException(stored.File, stored.Name, string.Create(CultureInfo.InvariantCulture, $"is {scale[0]}; a scale must be above 0"));
         }
 
         if (!asymmetric)

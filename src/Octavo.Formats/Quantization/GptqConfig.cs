@@ -21,7 +21,7 @@ internal sealed class GptqConfig : QuantizationConfig
         _groupSize = config.Integer("group_size") ?? throw config.Missing("group_size");
         if (_groupSize is 0 or < -1)
         {
-            throw config.Invalid("group_size", $"is {_groupSize}; it must be above 0, or -1");
+            throw config.Invalid("group_size", FormattableString.Invariant($"is {_groupSize}; it must be above 0, or -1"));
         }
 
         string format = config.Text("checkpoint_format") ?? "gptq";

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Octavo.Formats.Quantization;
 
 /// <summary>The scales that a checkpoint stores for the E4M3 keys and values of an attention module.</summary>
@@ -41,7 +43,7 @@ public static class KvCacheScales
             PackedTensors.Floats(tensor, 0, scale);
             return float.IsFinite(scale[0]) && scale[0] > 0
                 ? scale[0]
-                : throw new CheckpointException(tensor.File, name, $"is {scale[0]}; a scale must be above 0");
+                : throw new CheckpointException(tensor.File, name, string.Create(CultureInfo.InvariantCulture, $"is {scale[0]}; a scale must be above 0"));
         }
 
         return 1;

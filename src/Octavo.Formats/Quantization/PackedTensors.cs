@@ -60,7 +60,7 @@ internal static class PackedTensors
         {
             if (index[k] < 0 || index[k] >= groups)
             {
-                throw new CheckpointException(tensor.File, tensor.Name, $"puts input {k} into group {index[k]}; there are {groups}");
+                throw new CheckpointException(tensor.File, tensor.Name, FormattableString.Invariant($"puts input {k} into group {index[k]}; there are {groups}"));
             }
 
             inOrder &= index[k] == k / groupSize;
