@@ -127,6 +127,39 @@ public sealed class MachineMemoryTests : IDisposable
     }
 
     [Fact]
+    public void Read_SystemThatSaysWhatIsFree_IsBelieved()
+    {
+        MachineMemory.Read(_root, 16 * GiB, new MachineMemory(16 * GiB, 3 * GiB, "this machine")).ShouldBe(new MachineMemory(16 * GiB, 3 * GiB, "this machine"));
+        MachineMemory.Read(_root, 2 * GiB, new MachineMemory(16 * GiB, 3 * GiB, "this machine")).ShouldBe(new MachineMemory(2 * GiB, 2 * GiB, "the .NET runtime's limit"));
+    }
+
+    [Fact]
+    public void FromWindows_Status_TakesWhatIsAvailableAndMayBeCommitted()
+    {
+        SystemFreeMemory.WindowsStatus status = new() { TotalPhysical = 16 * (ulong)GiB, AvailablePhysical = 5 * (ulong)GiB, AvailableCommit = 9 * (ulong)GiB };
+        SystemFreeMemory.FromWindows(status).ShouldBe(new MachineMemory(16 * GiB, 5 * GiB, "this machine"));
+        SystemFreeMemory.FromWindows(status with { AvailableCommit = (ulong)GiB }).Free.ShouldBe(GiB);
+        System.Runtime.InteropServices.Marshal.SizeOf<SystemFreeMemory.WindowsStatus>().ShouldBe(64);
+    }
+
+    [Fact]
+    public void FromMac_Statistics_CountFreeAndInactivePages()
+    {
+        uint[] statistics = new uint[38];
+        (statistics[0], statistics[1], statistics[2], statistics[3]) = (1000, 500_000, 60_000, 100_000);
+        SystemFreeMemory.FromMac(16 * GiB, 16384, statistics).ShouldBe(new MachineMemory(16 * GiB, 61_000L * 16384, "this machine"));
+        statistics[2] = uint.MaxValue;
+        SystemFreeMemory.FromMac(16 * GiB, 16384, statistics).Free.ShouldBe(16 * GiB);
+    }
+
+    [Fact]
+    public void Read_OnLinux_AsksFilesAlone()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "the other systems answer");
+        SystemFreeMemory.Read().ShouldBeNull();
+    }
+
+    [Fact]
     public void Make_NoRoomForOneRequest_SaysWhatThereIsAndWhatItTakes()
     {
         string message = Should.Throw<EngineConfigurationException>(() => Plan(new EngineOptions { MemoryFraction = 0.5, MaxNumSeqs = 4, MaxNumBatchedTokens = 128 }, 22 * MiB)).Message;
