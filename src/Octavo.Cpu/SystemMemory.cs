@@ -44,7 +44,9 @@ internal static unsafe partial class SystemMemory
             memory = (nint)memory == -1 ? null : memory;
         }
 
+#pragma warning disable MA0012, S112 // What NativeMemory throws, in whose place this stands.
         return memory is null ? throw new InsufficientMemoryException($"the system has no {bytes >> 20} MiB of memory to give") : memory;
+#pragma warning restore MA0012, S112
     }
 
     /// <summary>Gives memory back.</summary>

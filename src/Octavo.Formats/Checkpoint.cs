@@ -223,13 +223,10 @@ public sealed class Checkpoint : IDisposable
 
         if (paths.Length == 0)
         {
-            string[] pickled = [.. Directory.GetFiles(_path, "*.bin"), .. Directory.GetFiles(_path, "*.pt*")];
             throw new CheckpointException(
                 _path,
-                pickled.Length == 0
-                    ? $"holds no checkpoint; expected {SingleFileName}, or {ShardIndex.FileName} and its files"
-                    : $"holds only PyTorch files such as '{System.IO.Path.GetFileName(pickled[0])}', which are not supported; "
-                      + "convert the checkpoint to safetensors");
+                $"holds no checkpoint; expected {SingleFileName}, or {ShardIndex.FileName} and its files"
+                + (ModelAdvice.AboutDirectory(_path) is { } advice ? "; " + advice : string.Empty));
         }
     }
 

@@ -173,7 +173,7 @@ public sealed class CheckpointTests : IDisposable
         _directory.Write("pytorch_model.bin", "");
         string message = Should.Throw<CheckpointException>(() => Checkpoint.Open(_directory.Root)).Message;
         message.ShouldContain("pytorch_model.bin");
-        message.ShouldContain("convert");
+        message.ShouldContain("save_pretrained");
     }
 
     [Fact]
