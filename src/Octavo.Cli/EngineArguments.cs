@@ -176,7 +176,7 @@ internal sealed class EngineArguments
             {
                 InterToken = result.GetValue(_targetItl) ?? Milliseconds(file.TargetItlMilliseconds) ?? defaults.Targets.InterToken,
                 FirstToken = result.GetValue(_targetTtft) ?? Milliseconds(file.TargetTtftMilliseconds),
-                Percentile = (result.GetValue(_targetPercentile) / 100) ?? defaults.Targets.Percentile,
+                Percentile = Fraction(result.GetValue(_targetPercentile)) ?? defaults.Targets.Percentile,
             },
             MaxQueue = result.GetValue(_maxQueue),
             MaxQueueWait = result.GetValue(_maxQueueWait),
@@ -209,6 +209,16 @@ internal sealed class EngineArguments
         }
 
         return weights;
+    }
+
+    private static double? Fraction(float? percent)
+    {
+        if (percent is < 50 or >= 100)
+        {
+            throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"--target-percentile must be at least 50 and below 100; it is {percent}"));
+        }
+
+        return ToDouble(percent) / 100;
     }
 
     // 0.9 as a double, not as the nearest float of it.

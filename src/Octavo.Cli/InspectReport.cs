@@ -2,6 +2,7 @@ using Octavo.Cpu;
 using Octavo.Cpu.Kernels;
 using Octavo.Formats;
 using Octavo.Models;
+using Octavo.Text;
 
 namespace Octavo.Cli;
 
@@ -62,10 +63,11 @@ internal sealed record InspectReport
     {
         ModelDirectory directory = ModelDirectory.Open(model);
         using Checkpoint checkpoint = directory.OpenCheckpoint();
-        ModelInfo plan = ModelPlan.Make(directory, ModelCatalog.Describe(directory, checkpoint), checkpoint, options);
+        Tokenizer? tokenizer = LoadTokenizer(directory, options, out string? problem);
+        ModelInfo plan = ModelPlan.Make(directory, ModelCatalog.Describe(directory, checkpoint), checkpoint, options, tokenizer);
         return new InspectReport
         {
-            Plan = plan,
+            Plan = problem is null ? plan : plan with { Notes = [.. plan.Notes, problem] },
             Tensors = [.. checkpoint.Tensors.Values.Select(TensorRow.Of).Order(TensorRow.NaturalOrder)],
             CheckpointBytes = checkpoint.TotalBytes,
             WeightBytes = checkpoint.Quantization is null
@@ -74,6 +76,26 @@ internal sealed record InspectReport
                 : new Dictionary<WeightFormat, long> { [plan.Weights] = plan.WeightBytes },
             Parameters = checkpoint.Tensors.Values.Sum(t => ParametersOf(checkpoint, t)),
         };
+    }
+
+    // A tokenizer that cannot be read keeps a model from being served, not from being looked at.
+    private static Tokenizer? LoadTokenizer(ModelDirectory directory, EngineOptions options, out string? problem)
+    {
+        problem = null;
+        if (!directory.HasTokenizer || options.SkipTokenizerInit)
+        {
+            return null;
+        }
+
+        try
+        {
+            return Tokenizer.Load(directory.Path);
+        }
+        catch (TokenizerFormatException e)
+        {
+            problem = "the tokenizer cannot be used: " + e.Message;
+            return null;
+        }
     }
 
     private static long ParametersOf(Checkpoint checkpoint, Tensor tensor)

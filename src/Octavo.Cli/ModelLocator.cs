@@ -26,8 +26,9 @@ internal static class ModelLocator
                 : throw new UsageException($"the bundled model is missing from {BundledPath}: reinstall, or name a model directory");
         }
 
-        throw new UsageException(File.Exists(model)
+        string advice = Formats.ModelAdvice.About(model) is { } words ? "; " + words : string.Empty;
+        throw new UsageException((File.Exists(model)
             ? $"model {model} is a file; name the directory that holds config.json and the weights"
-            : $"no such model directory: {model}");
+            : $"no such model directory: {model}") + advice);
     }
 }

@@ -134,7 +134,7 @@ internal sealed class ServeCommand
         Terminal.Out.WriteLine($"runs on  {model.Threads} threads, {InspectJson.NameOf(model.InstructionSet)} kernels; up to {model.MaxNumSeqs} requests at once");
         if (model.GenerationDefaults.MaxNewTokens is { } most)
         {
-            Terminal.Out.WriteLine($"answers  at most {most} tokens (generation_config.json; --generation-config vllm lifts it)");
+            Terminal.Out.WriteLine($"answers  {most} tokens at most where a request says nothing (max_new_tokens in generation_config.json)");
         }
 
         Terminal.Out.WriteLine($"ready    {url}");

@@ -22,28 +22,32 @@ public sealed unsafe class CpuModelRunner : IModelRunner
     private readonly ThreadTeam _team;
     private readonly PagedAttention _attention;
     private readonly Forward _forward;
+    private bool _disposed;
 
     /// <summary>Packs the weights and reserves the cache.</summary>
     /// <param name="spec">The decoder.</param>
     /// <param name="checkpoint">Its weights; stays open as long as the runner lives, and is not owned by it.</param>
     /// <param name="options">Layout and limits.</param>
     /// <param name="progress">Hears how far packing is.</param>
-    /// <param name="cancellation">Stops packing.</param>
+    /// <param name="cancellationToken">Stops packing.</param>
     /// <exception cref="EngineConfigurationException">The options do not fit the model or this machine.</exception>
     public CpuModelRunner(
         DecoderSpec spec,
         Checkpoint checkpoint,
         CpuRunnerOptions options,
         IProgress<LoadProgress>? progress = null,
-        CancellationToken cancellation = default)
+        CancellationToken cancellationToken = default)
     {
+        ArgumentNullException.ThrowIfNull(spec);
+        ArgumentNullException.ThrowIfNull(checkpoint);
+        ArgumentNullException.ThrowIfNull(options);
         Validate(spec, options);
         (VocabSize, Options) = (spec.VocabSize, options);
         InstructionSet = options.InstructionSet ?? ProcessorFeatures.Selected;
         var made = new Stack<IDisposable>();
         try
         {
-            _weights = Own(new DecoderWeights(spec, checkpoint, options, InstructionSet, progress, cancellation));
+            _weights = Own(new DecoderWeights(spec, checkpoint, options, InstructionSet, progress, cancellationToken));
             _cache = Own(new KvCache(spec, options.KvCache, options.NumBlocks, options.BlockSize, options.KvCache == KvCacheFormat.Fp8 ? ScalesOf(spec, checkpoint) : null));
             _team = Own(new ThreadTeam(options.Threads ?? Environment.ProcessorCount));
             if (_team.Nodes.Several)
@@ -69,7 +73,7 @@ public sealed unsafe class CpuModelRunner : IModelRunner
             {
                 throw new EngineConfigurationException(
                     "this machine has not enough memory for the weights and a key-value cache of "
-                    + $"{options.NumBlocks * BytesPerBlock(spec, options.KvCache, options.BlockSize)} bytes: lower kv_cache_memory, max_model_len or max_num_seqs");
+                    + FormattableString.Invariant($"{options.NumBlocks * BytesPerBlock(spec, options.KvCache, options.BlockSize) / (double)(1 << 20):0.#} MiB: lower kv_cache_memory, max_model_len or max_num_seqs"));
             }
 
             throw;
@@ -144,6 +148,8 @@ public sealed unsafe class CpuModelRunner : IModelRunner
     /// <inheritdoc/>
     public void Run(StepBatch batch, Span<float> logits)
     {
+        ArgumentNullException.ThrowIfNull(batch);
+        ObjectDisposedException.ThrowIf(_disposed, this);
         if (batch.NumTokens > Options.MaxNumBatchedTokens)
         {
             throw new ArgumentException($"{batch.NumTokens} tokens in a batch made for {Options.MaxNumBatchedTokens}", nameof(batch));
@@ -160,6 +166,7 @@ public sealed unsafe class CpuModelRunner : IModelRunner
     /// <inheritdoc/>
     public void Dispose()
     {
+        _disposed = true;
         _team.Dispose();
         _forward.Dispose();
         _attention.Dispose();
@@ -190,11 +197,12 @@ public sealed unsafe class CpuModelRunner : IModelRunner
             $"max_model_len {options.MaxModelLen} is more than the model's {spec.MaxPositionEmbeddings} learned positions");
     }
 
-    private static void Check(bool holds, string message)
+    // A message is the same in every culture.
+    private static void Check(bool holds, FormattableString message)
     {
         if (!holds)
         {
-            throw new EngineConfigurationException(message);
+            throw new EngineConfigurationException(FormattableString.Invariant(message));
         }
     }
 }

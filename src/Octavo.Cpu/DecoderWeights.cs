@@ -84,9 +84,9 @@ internal sealed class DecoderWeights : IDisposable
         CpuRunnerOptions options,
         InstructionSet isa,
         IProgress<LoadProgress>? progress,
-        CancellationToken cancellation)
+        CancellationToken cancellationToken)
     {
-        (_checkpoint, _isa, _progress, _cancellation) = (checkpoint, isa, progress, cancellation);
+        (_checkpoint, _isa, _progress, _cancellation) = (checkpoint, isa, progress, cancellationToken);
         _total = checkpoint.TotalBytes;
         try
         {

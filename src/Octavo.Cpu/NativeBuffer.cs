@@ -1,21 +1,22 @@
-using System.Runtime.InteropServices;
-
 namespace Octavo.Cpu;
 
 /// <summary>
 /// Zeroed native memory on a cache line's boundary, with one owner. Large buffers come from the system page by page as
-/// they are first touched, so a generous cache costs nothing until it fills.
+/// they are first touched, so a generous cache costs nothing until it fills; when disposed they go back to it.
 /// </summary>
 internal sealed unsafe class NativeBuffer : IDisposable
 {
     private const int Alignment = 64;
 
     private void* _block;
+    private readonly nuint _blockBytes;
 
     public NativeBuffer(long bytes)
     {
+        ArgumentOutOfRangeException.ThrowIfNegative(bytes);
         Length = bytes;
-        _block = NativeMemory.AllocZeroed((nuint)bytes + Alignment);
+        _blockBytes = (nuint)bytes + Alignment;
+        _block = SystemMemory.AllocateZeroed(_blockBytes);
         Pointer = (byte*)(((nuint)_block + Alignment - 1) & ~(nuint)(Alignment - 1));
     }
 
@@ -29,7 +30,12 @@ internal sealed unsafe class NativeBuffer : IDisposable
 
     public void Dispose()
     {
-        NativeMemory.Free(_block);
+        if (_block is null)
+        {
+            return;
+        }
+
+        SystemMemory.Free(_block, _blockBytes);
         _block = null;
         Pointer = null;
     }

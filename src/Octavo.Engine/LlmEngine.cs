@@ -29,6 +29,7 @@ public sealed class LlmEngine : IDisposable
     private readonly StepBatch _batch;
     private readonly EngineMetrics _metrics;
     private readonly BatchController _batching;
+    private readonly int _vocabSize;
     private readonly int[] _eosTokenIds;                   // those that the model can draw
     private readonly Dictionary<string, RequestGroup> _groups = new(StringComparer.Ordinal);
     private readonly FairShare _shares;
@@ -39,6 +40,7 @@ public sealed class LlmEngine : IDisposable
     private long _arrivals;
     private int _waiting;                                  // for other threads, as of the newest change
     private double _expectedWait;
+    private volatile bool _disposed;
     private long _lastStepEnd;                             // 0 where the engine had nothing to do since
 
     /// <summary>Makes an engine over a runner, which it owns from then on.</summary>
@@ -49,13 +51,16 @@ public sealed class LlmEngine : IDisposable
     /// <exception cref="EngineConfigurationException">The options do not fit the runner.</exception>
     public LlmEngine(IModelRunner runner, Tokenizer? tokenizer, LlmEngineOptions options, TimeProvider? time = null)
     {
+        ArgumentNullException.ThrowIfNull(runner);
+        ArgumentNullException.ThrowIfNull(options);
         options.Validate(runner);
         (_runner, _tokenizer, _options, _time) = (runner, tokenizer, options, time ?? TimeProvider.System);
         _cache = new KvCacheManager(
             new BlockPool(runner.NumBlocks, runner.BlockSize), options.EnablePrefixCaching, options.KvCacheWatermark);
         _scheduler = new Scheduler(_cache);
         _shares = new FairShare(options.PriorityAgeing.TotalSeconds, options.ClientWeights);
-        _sampler = new Sampler(runner.VocabSize);
+        _vocabSize = runner.VocabSize;
+        _sampler = new Sampler(_vocabSize);
         _batch = new StepBatch(runner.BlockSize);
         var bounds = new StepLimits(
             options.MaxNumSeqs, options.MaxNumBatchedTokens, Math.Max(16, PromptLogitsBytes / (sizeof(float) * runner.VocabSize)));
@@ -81,7 +86,7 @@ public sealed class LlmEngine : IDisposable
     internal int MaxModelLen => _options.MaxModelLen;
 
     /// <summary>Tokens that the model knows.</summary>
-    internal int VocabSize => _runner.VocabSize;
+    internal int VocabSize => _vocabSize;
 
     /// <summary>The step-time model and the policy, for tests and measurements.</summary>
     internal BatchController Batching => _batching;
@@ -91,7 +96,11 @@ public sealed class LlmEngine : IDisposable
 
     /// <summary>Checks a request against the model and the limits. Unlike the rest, callable from any thread.</summary>
     /// <exception cref="InvalidRequestException">It cannot be run.</exception>
-    public void Validate(EngineRequest request) => RequestValidation.Check(request, _options, _runner.VocabSize, _tokenizer);
+    public void Validate(EngineRequest request)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        RequestValidation.Check(request, _options, _vocabSize, _tokenizer);
+    }
 
     /// <summary>Refuses where the queue is too long for one more. Callable from any thread.</summary>
     /// <param name="pending">Requests on their way to <see cref="Add"/>.</param>
@@ -118,7 +127,9 @@ public sealed class LlmEngine : IDisposable
     /// <exception cref="InvalidRequestException">It cannot be run; nothing has changed.</exception>
     public void Add(EngineRequest request, Action<RequestOutput> sink)
     {
-        int maxOutput = RequestValidation.Check(request, _options, _runner.VocabSize, _tokenizer);
+        ArgumentNullException.ThrowIfNull(sink);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        int maxOutput = RequestValidation.Check(request, _options, _vocabSize, _tokenizer);
         SamplingParams p = request.Parameters;
         SamplingParams.Check(!_groups.ContainsKey(request.Id), "request_id", "is in flight already", request.Id);
         var group = new RequestGroup
@@ -157,6 +168,7 @@ public sealed class LlmEngine : IDisposable
     /// <summary>Calls a request off: its blocks return at once. Unknown ids are ignored, since it may just have ended.</summary>
     public void Abort(string requestId)
     {
+        ArgumentNullException.ThrowIfNull(requestId);
         if (!_groups.TryGetValue(requestId, out RequestGroup? group))
         {
             return;
@@ -179,6 +191,7 @@ public sealed class LlmEngine : IDisposable
     /// </summary>
     public void Probe()
     {
+        ObjectDisposedException.ThrowIf(_disposed, this);
         if (_arrivals > 0)
         {
             throw new InvalidOperationException("the probe would overwrite the cache of requests");
@@ -190,6 +203,8 @@ public sealed class LlmEngine : IDisposable
     /// <summary>Plans, runs, samples and emits one step; false where nothing was to be done.</summary>
     public bool Step()
     {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+
         // What happens between two steps of a busy engine is part of the time between two tokens.
         long started = _time.GetTimestamp();
         long since = _lastStepEnd == 0 ? started : _lastStepEnd;
@@ -230,6 +245,12 @@ public sealed class LlmEngine : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        if (_disposed)
+        {
+            return;
+        }
+
+        _disposed = true;
         _metrics.Dispose();
         _runner.Dispose();
     }

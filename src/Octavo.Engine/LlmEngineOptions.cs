@@ -63,6 +63,10 @@ public sealed record LlmEngineOptions
     /// <exception cref="EngineConfigurationException">They cannot work together; the message says what would.</exception>
     internal void Validate(IModelRunner runner)
     {
+        SamplingParams.RequireNotNull(Targets, nameof(Targets));
+        SamplingParams.RequireNotNull(ClientWeights, nameof(ClientWeights));
+        SamplingParams.RequireNotNull(EosTokenIds, nameof(EosTokenIds));
+        SamplingParams.RequireNotNull(LogitsProcessors, nameof(LogitsProcessors));
         Check(MaxModelLen >= 2, $"max_model_len must be at least 2; it is {MaxModelLen}");
         Check(MaxNumSeqs >= 1, $"max_num_seqs must be at least 1; it is {MaxNumSeqs}");
         Targets.Validate();
@@ -70,7 +74,7 @@ public sealed record LlmEngineOptions
         Check(MaxQueueWait is null || MaxQueueWait >= TimeSpan.Zero, $"max_queue_wait must not be negative; it is {MaxQueueWait}");
         Check(RequestTimeout is null || RequestTimeout > TimeSpan.Zero, $"request_timeout must be above 0; it is {RequestTimeout}");
         Check(PriorityAgeing > TimeSpan.Zero, $"priority_ageing must be above 0; it is {PriorityAgeing}");
-        Check(ClientWeights.Values.All(w => w is > 0 and < 1e6), "client weights must be above 0");
+        Check(ClientWeights.Values.All(w => w is > 0 and < 1e6), $"client weights must be above 0 and below 1000000");
         Check(KvCacheWatermark is >= 0 and < 1, $"the cache watermark must be at least 0 and below 1; it is {KvCacheWatermark}");
         Check(
             MaxNumBatchedTokens >= MaxNumSeqs,
@@ -81,15 +85,15 @@ public sealed record LlmEngineOptions
         long capacity = (long)runner.NumBlocks * runner.BlockSize;
         Check(
             capacity >= MaxModelLen,
-            $"the key-value cache holds {capacity} tokens, less than one request of max_model_len {MaxModelLen}: "
-            + $"give it more memory, or set max_model_len to {capacity} or less");
+            $"the key-value cache holds {capacity} tokens, less than one request of max_model_len {MaxModelLen}: give it more memory, or set max_model_len to {capacity} or less");
     }
 
-    private static void Check(bool holds, string message)
+    // A message is the same in every culture.
+    private static void Check(bool holds, FormattableString message)
     {
         if (!holds)
         {
-            throw new EngineConfigurationException(message);
+            throw new EngineConfigurationException(FormattableString.Invariant(message));
         }
     }
 }

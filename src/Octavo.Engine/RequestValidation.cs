@@ -9,6 +9,10 @@ internal static class RequestValidation
     /// <summary>Checks a request and returns how many tokens it may make.</summary>
     public static int Check(EngineRequest request, LlmEngineOptions options, int vocabSize, Tokenizer? tokenizer)
     {
+        ArgumentNullException.ThrowIfNull(request);
+        SamplingParams.RequireNotNull(request.Id, nameof(request.Id));
+        SamplingParams.RequireNotNull(request.PromptTokenIds, nameof(request.PromptTokenIds));
+        SamplingParams.RequireNotNull(request.Parameters, nameof(request.Parameters));
         SamplingParams p = request.Parameters;
         p.Validate();
         int length = request.PromptTokenIds.Count;
@@ -77,7 +81,7 @@ internal static class RequestValidation
         foreach (int token in tokens)
         {
             SamplingParams.Check(
-                (uint)token < (uint)vocabSize, field, $"must hold token ids from 0 to {vocabSize - 1}", token);
+                (uint)token < (uint)vocabSize, field, FormattableString.Invariant($"must hold token ids from 0 to {vocabSize - 1}"), token);
         }
     }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Octavo.Engine;
 
 namespace Octavo;
@@ -143,8 +144,10 @@ public sealed record SamplingParams
 
     /// <summary>Checks every field that can be checked without a model.</summary>
     /// <exception cref="InvalidRequestException">A field is out of range; the exception names it.</exception>
+    /// <exception cref="ArgumentException">A collection is null that must not be, or holds null; the exception names it.</exception>
     public void Validate()
     {
+        RequireNoNulls();
         Check(N >= 1, "n", "must be at least 1", N);
         Check(N <= MaxN, "n", $"must be at most {MaxN}", N);
         CheckRange(PresencePenalty, -2, 2, "presence_penalty");
@@ -174,19 +177,49 @@ public sealed record SamplingParams
         {
             foreach ((int token, float bias) in LogitBias)
             {
-                Check(bias is >= -100 and <= 100, "logit_bias", "must be between -100 and 100", $"{token}: {bias}");
+                Check(bias is >= -100 and <= 100, "logit_bias", "must be between -100 and 100", string.Create(CultureInfo.InvariantCulture, $"{token}: {bias}"));
             }
         }
     }
 
+    // Whoever writes no C# cannot get here: a request's null is absent, or refused with its field.
+    private void RequireNoNulls()
+    {
+        RequireNotNull(Stop, nameof(Stop));
+        RequireNotNull(StopTokenIds, nameof(StopTokenIds));
+        Require(Stop, nameof(Stop));
+        Require(BadWords, nameof(BadWords));
+        Require(PromptLogprobTokenIds, nameof(PromptLogprobTokenIds));
+
+        static void Require<T>(IReadOnlyList<T>? items, string name)
+            where T : class
+        {
+            for (int i = 0; i < items?.Count; i++)
+            {
+                if (items[i] is null)
+                {
+                    throw new ArgumentException(string.Create(CultureInfo.InvariantCulture, $"item {i} is null"), name);
+                }
+            }
+        }
+    }
+
+    internal static void RequireNotNull(object? value, string name)
+    {
+        if (value is null)
+        {
+            throw new ArgumentNullException(name);
+        }
+    }
+
     private static void CheckRange(float value, float low, float high, string field) =>
-        Check(value >= low && value <= high, field, $"must be between {low} and {high}", value);
+        Check(value >= low && value <= high, field, string.Create(CultureInfo.InvariantCulture, $"must be between {low} and {high}"), value);
 
     internal static void Check(bool holds, string field, string rule, object? value)
     {
         if (!holds)
         {
-            throw new InvalidRequestException(field, $"{field} {rule}; it is {value}");
+            throw new InvalidRequestException(field, string.Create(CultureInfo.InvariantCulture, $"{field} {rule}; it is {value}"));
         }
     }
 }

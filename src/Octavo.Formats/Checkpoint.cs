@@ -14,7 +14,9 @@ public sealed class Checkpoint : IDisposable
     private readonly string _path;
     private readonly List<SafetensorsFile> _files = [];
     private readonly Dictionary<string, Tensor> _tensors = [];
+    private readonly List<string> _notes = [];
     private MappedFile? _memory;
+    private volatile bool _disposed;
 
     private Checkpoint(string path) => _path = path;
 
@@ -30,18 +32,22 @@ public sealed class Checkpoint : IDisposable
     /// <summary>The size of all tensors, in bytes.</summary>
     public long TotalBytes { get; private set; }
 
+    /// <summary>Which files, or tensors of them, are not read, in words; usually nothing.</summary>
+    public IReadOnlyList<string> Notes => _notes;
+
     /// <summary>How the model's directory says that its weights are quantized, or null.</summary>
     public QuantizationConfig? Quantization { get; internal init; }
 
     /// <summary>
-    /// Opens a <c>.safetensors</c> file, or of a directory: <c>model.safetensors</c>, else the shards that
-    /// <c>model.safetensors.index.json</c> names, else every <c>.safetensors</c> file.
+    /// Opens a <c>.safetensors</c> file, or of a directory: the shards that <c>model.safetensors.index.json</c> names, else
+    /// <c>model.safetensors</c>, else every <c>.safetensors</c> file.
     /// </summary>
     /// <exception cref="CheckpointException">There is no checkpoint, or it breaks a rule of the format.</exception>
     public static Checkpoint Open(string path) => Open(path, null);
 
     internal static Checkpoint Open(string path, QuantizationConfig? quantization)
     {
+        ArgumentException.ThrowIfNullOrEmpty(path);
         var checkpoint = new Checkpoint(path) { Quantization = quantization };
         try
         {
@@ -61,6 +67,7 @@ public sealed class Checkpoint : IDisposable
     /// <exception cref="CheckpointException">Two tensors have the same name.</exception>
     public static Checkpoint InMemory(string name, IReadOnlyCollection<TensorSource> tensors)
     {
+        ArgumentException.ThrowIfNullOrEmpty(name);
         ArgumentNullException.ThrowIfNull(tensors);
         var checkpoint = new Checkpoint(name);
         try
@@ -83,10 +90,15 @@ public sealed class Checkpoint : IDisposable
             : throw new CheckpointException(_path, name, $"is not among the checkpoint's {_tensors.Count} tensors");
 
     /// <summary>Finds the tensor of a name.</summary>
-    public bool TryGet(string name, [NotNullWhen(true)] out Tensor? tensor) => _tensors.TryGetValue(name, out tensor);
+    public bool TryGet(string name, [NotNullWhen(true)] out Tensor? tensor)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return _tensors.TryGetValue(name, out tensor);
+    }
 
     /// <summary>Whether there is a tensor of this name.</summary>
-    public bool Contains(string name) => _tensors.ContainsKey(name);
+    public bool Contains(string name) => TryGet(name, out _);
 
     /// <summary>The quantized matrix that stands in place of a weight, or null where it is stored as numbers.</summary>
     /// <param name="weight">The weight's name, such as <c>model.layers.0.mlp.down_proj.weight</c>.</param>
@@ -95,6 +107,8 @@ public sealed class Checkpoint : IDisposable
     public QuantizedMatrix? FindQuantized(string weight)
     {
         const string Suffix = ".weight";
+        ArgumentNullException.ThrowIfNull(weight);
+        ObjectDisposedException.ThrowIf(_disposed, this);
         return Quantization is not null && weight.EndsWith(Suffix, StringComparison.Ordinal)
             ? Quantization.Find(this, weight[..^Suffix.Length])
             : null;
@@ -103,6 +117,7 @@ public sealed class Checkpoint : IDisposable
     /// <summary>Unmaps all files; the tensors may not be read any more.</summary>
     public void Dispose()
     {
+        _disposed = true;
         foreach (SafetensorsFile file in _files)
         {
             file.Dispose();
@@ -144,13 +159,16 @@ public sealed class Checkpoint : IDisposable
 
         string single = System.IO.Path.Combine(_path, SingleFileName);
         string index = System.IO.Path.Combine(_path, ShardIndex.FileName);
-        if (File.Exists(single))
+        if (File.Exists(index) && TryAddIndexed(index, orElse: File.Exists(single)))
+        {
+            if (File.Exists(single) && !_files.Exists(file => file.Path == single))
+            {
+                _notes.Add($"{SingleFileName} is not read: {ShardIndex.FileName} beside it names other files");
+            }
+        }
+        else if (File.Exists(single))
         {
             Add(single);
-        }
-        else if (File.Exists(index))
-        {
-            AddIndexed(index);
         }
         else
         {
@@ -158,10 +176,20 @@ public sealed class Checkpoint : IDisposable
         }
     }
 
-    private void AddIndexed(string index)
+    /// <summary>Adds the files of an index, of each what the index says is in it.</summary>
+    /// <param name="index">The index's path.</param>
+    /// <param name="orElse">Whether there are weights beside it: then one none of whose files is there was left behind.</param>
+    private bool TryAddIndexed(string index, bool orElse)
     {
         IReadOnlyDictionary<string, string> fileOfTensor = ShardIndex.Read(index);
-        foreach (string name in fileOfTensor.Values.Distinct().Order(StringComparer.Ordinal))
+        string[] names = [.. fileOfTensor.Values.Distinct().Order(StringComparer.Ordinal)];
+        if (orElse && !Array.Exists(names, name => File.Exists(System.IO.Path.Combine(_path, name))))
+        {
+            _notes.Add($"{ShardIndex.FileName} is not used: none of the {names.Length} files that it names is here, {SingleFileName} is");
+            return false;
+        }
+
+        foreach (string name in names)
         {
             string path = System.IO.Path.Combine(_path, name);
             if (!File.Exists(path))
@@ -169,7 +197,7 @@ public sealed class Checkpoint : IDisposable
                 throw new CheckpointException(index, $"weight_map names '{name}', which is not in the directory");
             }
 
-            Add(path);
+            Add(path, tensor => !fileOfTensor.TryGetValue(tensor, out string? owner) || owner == name);
         }
 
         foreach ((string tensor, string file) in fileOfTensor)
@@ -180,6 +208,8 @@ public sealed class Checkpoint : IDisposable
                     index, tensor, $"weight_map says that it is in '{file}', but that file does not hold it");
             }
         }
+
+        return true;
     }
 
     private void AddLoose()
@@ -193,23 +223,33 @@ public sealed class Checkpoint : IDisposable
 
         if (paths.Length == 0)
         {
-            string[] pickled = [.. Directory.GetFiles(_path, "*.bin"), .. Directory.GetFiles(_path, "*.pt*")];
             throw new CheckpointException(
                 _path,
-                pickled.Length == 0
-                    ? $"holds no checkpoint; expected {SingleFileName}, or {ShardIndex.FileName} and its files"
-                    : $"holds only PyTorch files such as '{System.IO.Path.GetFileName(pickled[0])}', which are not supported; "
-                      + "convert the checkpoint to safetensors");
+                $"holds no checkpoint; expected {SingleFileName}, or {ShardIndex.FileName} and its files"
+                + (ModelAdvice.AboutDirectory(_path) is { } advice ? "; " + advice : string.Empty));
         }
     }
 
-    private void Add(string path)
+    private void Add(string path, Func<string, bool>? counts = null)
     {
         SafetensorsFile file = SafetensorsFile.Open(path);
         _files.Add(file);
+        int copies = 0;
         foreach (Tensor tensor in file.Tensors)
         {
-            Add(path, tensor);
+            if (counts is null || counts(tensor.Name))
+            {
+                Add(path, tensor);
+            }
+            else
+            {
+                copies++;
+            }
+        }
+
+        if (copies > 0)
+        {
+            _notes.Add($"{System.IO.Path.GetFileName(path)}: {copies} of its tensors are read from other files, as {ShardIndex.FileName} says");
         }
     }
 

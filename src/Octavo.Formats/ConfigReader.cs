@@ -63,7 +63,7 @@ public sealed class ConfigReader
         return value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number)
             && number >= minimum && number <= maximum
             ? number
-            : throw Wrong(field, $"an integer from {minimum} to {maximum}", value);
+            : throw Wrong(field, FormattableString.Invariant($"an integer from {minimum} to {maximum}"), value);
     }
 
     /// <summary>A required integer from 1 to a maximum.</summary>
@@ -90,7 +90,7 @@ public sealed class ConfigReader
         _ => throw Wrong(field, "a number above 0", Find(field)!.Value),
     };
 
-    /// <summary>A list of integers, which may be written as one integer; empty where the field is absent.</summary>
+    /// <summary>A list of integers, which may be written as one integer; nulls in it say nothing; empty where the field is absent.</summary>
     public IReadOnlyList<int> Integers(string field)
     {
         const string Expected = "an integer or a list of integers";
@@ -104,7 +104,7 @@ public sealed class ConfigReader
             return [ToInteger(value)];
         }
 
-        return [.. value.EnumerateArray().Select(ToInteger)];
+        return [.. value.EnumerateArray().Where(element => element.ValueKind != JsonValueKind.Null).Select(ToInteger)];
 
         int ToInteger(JsonElement element) =>
             element.ValueKind == JsonValueKind.Number && element.TryGetInt32(out int number)
@@ -141,5 +141,8 @@ public sealed class ConfigReader
     public CheckpointException Invalid(string field, string problem) => new(File, $"{PathOf(field)} {problem}");
 
     private CheckpointException Wrong(string field, string expected, JsonElement value) =>
-        Invalid(field, $"must be {expected}, but is {CheckpointException.Shorten(value.GetRawText())}");
+        Invalid(field, $"must be {expected}, but is {Raw(value)}");
+
+    /// <summary>A value as messages show it.</summary>
+    internal static string Raw(JsonElement value) => CheckpointException.Shorten(value.GetRawText());
 }

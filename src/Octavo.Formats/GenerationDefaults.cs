@@ -1,6 +1,12 @@
+using System.Globalization;
+using System.Text.Json;
+
 namespace Octavo.Formats;
 
-/// <summary>What a model's authors recommend in <c>generation_config.json</c>; null where they say nothing.</summary>
+/// <summary>
+/// What a model's authors recommend in <c>generation_config.json</c>; null where they say nothing. Recommendations keep no
+/// model from being served: a value that cannot be used is named in <see cref="Notes"/>, and counts as if it were absent.
+/// </summary>
 public sealed record GenerationDefaults
 {
     /// <summary>Divides the logits before sampling.</summary>
@@ -18,7 +24,10 @@ public sealed record GenerationDefaults
     /// <summary>How many tokens sampling keeps.</summary>
     public int? TopK { get; init; }
 
-    /// <summary>The most tokens to generate.</summary>
+    /// <summary>False where the likeliest token is to be taken, whatever else is said about sampling.</summary>
+    public bool? DoSample { get; init; }
+
+    /// <summary>How many tokens to generate at most for who does not say; no limit for who does.</summary>
     public int? MaxNewTokens { get; init; }
 
     /// <summary>The tokens that end a text; empty where the file says nothing.</summary>
@@ -30,30 +39,100 @@ public sealed record GenerationDefaults
     /// <summary>The token that pads a batch.</summary>
     public int? PadTokenId { get; init; }
 
-    internal static GenerationDefaults Read(ConfigReader config) => new()
-    {
-        Temperature = Number(config, "temperature", t => t >= 0, "a number that is 0 (greedy) or more"),
-        TopP = Number(config, "top_p", p => p is > 0 and <= 1, "a number above 0 and at most 1 (1 keeps all)"),
-        MinP = Number(config, "min_p", p => p is >= 0 and <= 1, "a number from 0 (keeps all) to 1"),
-        RepetitionPenalty = Number(config, "repetition_penalty", r => r > 0, "a number above 0 (1 changes nothing)"),
-        TopK = config.Integer("top_k", minimum: -1),
-        MaxNewTokens = config.Integer("max_new_tokens", minimum: 1),
-        EosTokenIds = config.Integers("eos_token_id"),
-        BosTokenId = config.Integer("bos_token_id"),
-        PadTokenId = config.Integer("pad_token_id"),
-    };
+    /// <summary>What of the file cannot be used, in words; usually nothing.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
 
-    // Every request that names no value of its own samples with these, so a bad one is the file's fault, not a request's.
-    private static float? Number(ConfigReader config, string field, Func<float, bool> holds, string expected)
+    internal static GenerationDefaults Read(ConfigReader config)
     {
-        if (config.Number(field) is not { } number)
+        var reader = new Reader(config);
+        return new GenerationDefaults
         {
-            return null;
+            Temperature = reader.Number("temperature", t => t >= 0, "a number that is 0 (greedy) or more"),
+            TopP = reader.Number("top_p", p => p is > 0 and <= 1, "a number above 0 and at most 1 (1 keeps all)"),
+            MinP = reader.Number("min_p", p => p is >= 0 and <= 1, "a number from 0 (keeps all) to 1"),
+            RepetitionPenalty = reader.Number("repetition_penalty", r => r > 0, "a number above 0 (1 changes nothing)"),
+            TopK = reader.Integer("top_k", minimum: -1),
+            DoSample = reader.Flag("do_sample"),
+            MaxNewTokens = reader.Integer("max_new_tokens", minimum: 1),
+            EosTokenIds = reader.Ids("eos_token_id"),
+            BosTokenId = reader.Ids("bos_token_id").Cast<int?>().FirstOrDefault(),
+            PadTokenId = reader.Ids("pad_token_id").Cast<int?>().FirstOrDefault(),
+            Notes = reader.Notes,
+        };
+    }
+
+    /// <summary>Reads fields, and keeps what is wrong with them for later.</summary>
+    private sealed class Reader(ConfigReader config)
+    {
+        private readonly List<string> _notes = [];
+
+        public IReadOnlyList<string> Notes => _notes;
+
+        public float? Number(string field, Func<float, bool> holds, string expected)
+        {
+            if (config.Find(field) is not { } value)
+            {
+                return null;
+            }
+
+            float number = value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double wide) ? (float)wide : float.NaN;
+            return float.IsFinite(number) && holds(number) ? number : Refuse<float>(field, expected, value);
         }
 
-        float value = (float)number;
-        return float.IsFinite(value) && holds(value)
-            ? value
-            : throw config.Invalid(field, $"must be {expected}, but is {CheckpointException.Shorten(config.Find(field)!.Value.GetRawText())}");
+        public int? Integer(string field, int minimum)
+        {
+            if (config.Find(field) is not { } value)
+            {
+                return null;
+            }
+
+            return Whole(value) is { } number && number >= minimum
+                ? number
+                : Refuse<int>(field, string.Create(CultureInfo.InvariantCulture, $"an integer from {minimum} to {int.MaxValue}"), value);
+        }
+
+        public bool? Flag(string field) => config.Find(field) switch
+        {
+            null => null,
+            { ValueKind: JsonValueKind.True } => true,
+            { ValueKind: JsonValueKind.False } => false,
+            { } value => Refuse<bool>(field, "true or false", value),
+        };
+
+        // One id or a list of them; what is none in a list leaves the others as they are.
+        public IReadOnlyList<int> Ids(string field)
+        {
+            if (config.Find(field) is not { } value)
+            {
+                return [];
+            }
+
+            JsonElement[] items = value.ValueKind == JsonValueKind.Array ? [.. value.EnumerateArray()] : [value];
+            List<int> ids = [];
+            foreach (JsonElement item in items.Where(item => item.ValueKind != JsonValueKind.Null))
+            {
+                if ((Whole(item) ?? Refuse<int>(field, "a token id or a list of them", value)) is { } id)
+                {
+                    ids.Add(id);
+                }
+            }
+
+            return ids;
+        }
+
+        // Python writes 50.0 where somebody computed an integer.
+        private static int? Whole(JsonElement value) =>
+            value.ValueKind != JsonValueKind.Number ? null
+            : value.TryGetInt32(out int number) ? number
+            : value.TryGetDouble(out double wide) && double.IsInteger(wide) && Math.Abs(wide) <= int.MaxValue ? (int)wide
+            : null;
+
+        private T? Refuse<T>(string field, string expected, JsonElement value)
+            where T : struct
+        {
+            string file = Path.GetFileName(config.File);
+            _notes.Add($"{file}: {config.PathOf(field)} is not used: it must be {expected}, but is {ConfigReader.Raw(value)}");
+            return null;
+        }
     }
 }

@@ -11,8 +11,7 @@ internal static class JsonFile
     /// </summary>
     public static JsonElement ReadObject(string path, int maxLength, bool allowDuplicates)
     {
-        byte[] bytes = ReadBytes(path, maxLength);
-        ReadOnlyMemory<byte> json = bytes.AsSpan().StartsWith("\uFEFF"u8) ? bytes.AsMemory(3) : bytes;
+        ReadOnlyMemory<byte> json = PythonJson.ToJson(ReadBytes(path, maxLength));
         try
         {
             CheckStrings(path, json.Span);

@@ -13,14 +13,14 @@ public sealed class ModelDirectory
         if (!Directory.Exists(path))
         {
             throw new CheckpointException(
-                path, File.Exists(path) ? "is a file; expected a model's directory" : "there is no such directory");
+                path, (File.Exists(path) ? "is a file; expected a model's directory" : "there is no such directory") + Advice(path));
         }
 
         Path = path;
         ConfigPath = System.IO.Path.Combine(path, "config.json");
         if (!File.Exists(ConfigPath))
         {
-            throw new CheckpointException(ConfigPath, "there is no such file; a model's directory must hold it");
+            throw new CheckpointException(ConfigPath, "there is no such file; a model's directory must hold it" + Advice(path));
         }
 
         Config = JsonFile.ReadObject(ConfigPath, MaxConfigBytes, allowDuplicates: true);
@@ -65,12 +65,19 @@ public sealed class ModelDirectory
 
     /// <summary>Reads the configuration files of a directory.</summary>
     /// <exception cref="CheckpointException">A file is missing or holds nonsense.</exception>
-    public static ModelDirectory Open(string path) => new(path);
+    /// <exception cref="ArgumentException">The path is null or empty.</exception>
+    public static ModelDirectory Open(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        return new ModelDirectory(path);
+    }
 
     /// <summary>Maps the directory's tensors; the caller disposes.</summary>
     /// <exception cref="CheckpointException">There are none, or they break a rule of the format.</exception>
     /// <exception cref="UnsupportedModelException">They are quantized in a way that is not supported.</exception>
     public Checkpoint OpenCheckpoint() => Checkpoint.Open(Path, QuantizationConfig.Read(this));
+
+    private static string Advice(string path) => ModelAdvice.About(path) is { } advice ? "; " + advice : string.Empty;
 
     private string? Find(string name)
     {

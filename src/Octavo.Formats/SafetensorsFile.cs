@@ -38,6 +38,7 @@ public sealed class SafetensorsFile : IDisposable
     /// <exception cref="CheckpointException">The file cannot be read or breaks a rule of the format.</exception>
     public static SafetensorsFile Open(string path)
     {
+        ArgumentException.ThrowIfNullOrEmpty(path);
         MappedFile file = MappedFile.Open(path, LengthBytes, "a safetensors header length");
         try
         {
@@ -55,6 +56,11 @@ public sealed class SafetensorsFile : IDisposable
 
     private static unsafe ReadOnlySpan<byte> HeaderBytes(MappedFile file)
     {
+        if (new ReadOnlySpan<byte>(file.Start, (int)Math.Min(file.Length, 64)).StartsWith("version https://git-lfs"u8))
+        {
+            throw new CheckpointException(file.Path, "is a pointer of Git LFS, not the file itself; fetch it by: git lfs pull");
+        }
+
         ulong length = BinaryPrimitives.ReadUInt64LittleEndian(new ReadOnlySpan<byte>(file.Start, LengthBytes));
         if (length > SafetensorsHeader.MaxLength)
         {

@@ -12,7 +12,7 @@ internal static class TensorLayout
         {
             if (dimension < 0)
             {
-                return $"shape holds {dimension}; a dimension is 0 or more";
+                return FormattableString.Invariant($"shape holds {dimension}; a dimension is 0 or more");
             }
 
             if (Math.BigMul(elements, dimension, out elements) != 0 || elements < 0)

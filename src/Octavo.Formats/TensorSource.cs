@@ -20,6 +20,8 @@ public sealed class TensorSource
     /// <exception cref="ArgumentException">The shape is impossible.</exception>
     public TensorSource(string name, TensorType type, ReadOnlySpan<long> shape, Action<Stream> write)
     {
+        ArgumentNullException.ThrowIfNull(name);
+        ArgumentNullException.ThrowIfNull(write);
         if (name == SafetensorsHeader.MetadataName)
         {
             throw new ArgumentException($"{name} is reserved by the format", nameof(name));

@@ -8,7 +8,18 @@ namespace Octavo.Models;
 /// </summary>
 internal static class LlamaFamily
 {
-    public static ModelFamily Family { get; } = new("LlamaForCausalLM", "llama", Map);
+    public static ModelFamily Family { get; } = new(
+        "LlamaForCausalLM",
+        "llama",
+        Map,
+        TiesHead: false,
+        [
+            // Tables of the rotary positions, which config.json states.
+            "rotary_emb.inv_freq", "rotary_emb.original_inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached",
+
+            // Causal masks, and what they mask with: buffers that old versions of transformers saved.
+            "self_attn.bias", "self_attn.masked_bias", "self_attn.causal_mask", "model.causal_mask",
+        ]);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {
@@ -69,7 +80,7 @@ internal static class LlamaFamily
     {
         if (!value.Equals(supported))
         {
-            throw new UnsupportedModelException(config.File, field, $"{value}", $"{supported}");
+            throw new UnsupportedModelException(config.File, field, FormattableString.Invariant($"{value}"), FormattableString.Invariant($"{supported}"));
         }
     }
 
@@ -85,7 +96,7 @@ internal static class LlamaFamily
             TokenEmbedding = prefix + Embedding,
             Layers = [.. Enumerable.Range(0, layers).Select(i => Layer($"{prefix}layers.{i}.", attentionBias, mlpBias))],
             FinalNorm = new NormTensors($"{prefix}norm.weight", null),
-            OutputHead = config.Flag("tie_word_embeddings", false) ? null : new LinearTensors("lm_head.weight", null),
+            OutputHead = TiedHead.IsTied(config, checkpoint, Family.TiesHead) ? null : new LinearTensors("lm_head.weight", null),
         };
     }
 

@@ -17,15 +17,19 @@ public static class ModelCatalog
     /// <exception cref="CheckpointException">A field or tensor is missing or wrong.</exception>
     public static ModelDescription Describe(ModelDirectory directory, Checkpoint checkpoint)
     {
+        ArgumentNullException.ThrowIfNull(directory);
+        ArgumentNullException.ThrowIfNull(checkpoint);
         var config = new ConfigReader(directory.ConfigPath, directory.Config);
         ModelFamily family = FamilyOf(config);
         DecoderSpec spec = family.Map(config, checkpoint);
         SpecValidator.Validate(spec, checkpoint);
+        IEnumerable<string> unused = UnusedTensors.Find(spec, checkpoint, family.Idle);
         return new ModelDescription(
             spec,
-            directory.Generation.BosTokenId ?? config.Integer("bos_token_id"),
+            directory.Generation.BosTokenId ?? config.Integers("bos_token_id").Cast<int?>().FirstOrDefault(),
             [.. directory.Generation.EosTokenIds.Union(config.Integers("eos_token_id"))],
-            StoredType(config) ?? checkpoint.Get(spec.Tensors.TokenEmbedding).Type);
+            StoredType(config) ?? checkpoint.Get(spec.Tensors.TokenEmbedding).Type,
+            [.. directory.Generation.Notes, .. checkpoint.Notes, .. TiedHead.Notes(config, checkpoint, spec, family.TiesHead), .. unused]);
     }
 
     private static ModelFamily FamilyOf(ConfigReader config)

@@ -15,7 +15,16 @@ internal static class OptFamily
     // A leftover of fairseq, whose first rows were for padding.
     private const int PositionOffset = 2;
 
-    public static ModelFamily Family { get; } = new("OPTForCausalLM", "opt", Map);
+    public static ModelFamily Family { get; } = new(
+        "OPTForCausalLM",
+        "opt",
+        Map,
+        TiesHead: true,
+        [
+            // A mark of fairseq's, in which OPT was trained.
+            "decoder.version",
+            "self_attn.bias", "self_attn.masked_bias",
+        ]);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {
@@ -76,7 +85,7 @@ internal static class OptFamily
             ProjectOut = project ? new LinearTensors($"{prefix}project_out.weight", null) : null,
             Layers = [.. Enumerable.Range(0, layers).Select(i => Layer($"{prefix}layers.{i}.", bias))],
             FinalNorm = finalNorm ? Norm($"{prefix}final_layer_norm") : null,
-            OutputHead = config.Flag("tie_word_embeddings", true) ? null : new LinearTensors("lm_head.weight", null),
+            OutputHead = TiedHead.IsTied(config, checkpoint, Family.TiesHead) ? null : new LinearTensors("lm_head.weight", null),
         };
     }
 

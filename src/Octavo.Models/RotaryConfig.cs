@@ -1,10 +1,12 @@
+using System.Globalization;
 using Octavo.Formats;
 
 namespace Octavo.Models;
 
 /// <summary>
 /// The rotary fields of a config: <c>rope_theta</c> and <c>rope_scaling</c> (with <c>rope_type</c>, once <c>type</c>), or
-/// since transformers 5 <c>rope_parameters</c>, which holds both.
+/// since transformers 5 <c>rope_parameters</c>, which holds both. An empty object says nothing, and where both hold
+/// something the older name counts: transformers 5.24, <c>modeling_rope_utils.py</c>.
 /// </summary>
 internal static class RotaryConfig
 {
@@ -12,8 +14,7 @@ internal static class RotaryConfig
 
     public static RotaryPositions Read(ConfigReader config)
     {
-        ConfigReader? parameters = config.Section("rope_parameters");
-        ConfigReader? section = parameters ?? config.Section("rope_scaling");
+        ConfigReader? section = Filled(config, "rope_scaling") ?? Filled(config, "rope_parameters");
         double theta = section?.Positive("rope_theta") ?? config.Positive("rope_theta") ?? DefaultTheta;
         if (section is null)
         {
@@ -23,11 +24,12 @@ internal static class RotaryConfig
         if (section.Number("partial_rotary_factor") is { } factor and not 1.0)
         {
             throw new UnsupportedModelException(
-                config.File, section.PathOf("partial_rotary_factor"), $"{factor}", "1");
+                config.File, section.PathOf("partial_rotary_factor"), factor.ToString(CultureInfo.InvariantCulture), "1");
         }
 
+        // A factor without a type would be scaling that nobody said how to do.
         string type = section.Text("rope_type") ?? section.Text("type")
-            ?? (parameters is not null ? "default" : throw section.Missing("rope_type"));
+            ?? (section.Has("factor") ? throw section.Missing("rope_type") : "default");
         return new RotaryPositions(theta, type switch
         {
             "default" => null,
@@ -43,13 +45,16 @@ internal static class RotaryConfig
         });
     }
 
+    private static ConfigReader? Filled(ConfigReader config, string field) =>
+        config.Section(field) is { } section && config.Find(field)!.Value.EnumerateObject().Any() ? section : null;
+
     private static Llama3RopeScaling Llama3(ConfigReader section)
     {
         double low = Required(section, "low_freq_factor");
         double high = Required(section, "high_freq_factor");
         if (high <= low)
         {
-            throw section.Invalid("high_freq_factor", $"is {high}; it must be above low_freq_factor, {low}");
+            throw section.Invalid("high_freq_factor", string.Create(CultureInfo.InvariantCulture, $"is {high}; it must be above low_freq_factor, {low}"));
         }
 
         return new Llama3RopeScaling(

@@ -5,8 +5,8 @@ namespace Octavo.Models;
 
 /// <summary>
 /// Checks a checkpoint against a decoder: every tensor is there, with the shape that the config implies and a type that
-/// can be loaded. Tensors that the decoder does not name are ignored (rotary buffers, a tied head's copy), except a bias
-/// beside a weight that the config says has none: to ignore that would change the results.
+/// can be loaded. A bias beside a weight that the config says has none is refused: to ignore it would change the results. Of
+/// other tensors that the decoder does not name <see cref="UnusedTensors"/> takes care.
 /// </summary>
 internal static class SpecValidator
 {
@@ -72,11 +72,18 @@ internal static class SpecValidator
 
         // AutoGPTQ writes a bias of zeros for every layer that has none.
         if (linear.Bias is not null
-            || !checkpoint.TryGet($"{quantized.Module}.bias", out Tensor? idle)
+            || !checkpoint.TryGet(BiasOf(linear.Weight), out Tensor? idle)
             || idle.Bytes(0, checked((int)idle.ByteLength)).ContainsAnyExcept((byte)0))
         {
             Bias(checkpoint, linear.Weight, linear.Bias, outputs);
         }
+    }
+
+    /// <summary>The name that a weight's bias has.</summary>
+    public static string BiasOf(string weight)
+    {
+        const string Suffix = ".weight";
+        return weight.EndsWith(Suffix, StringComparison.Ordinal) ? $"{weight[..^Suffix.Length]}.bias" : $"{weight}.bias";
     }
 
     private static void Norm(Checkpoint checkpoint, NormTensors? norm, long width)
@@ -90,13 +97,11 @@ internal static class SpecValidator
 
     private static void Bias(Checkpoint checkpoint, string weight, string? bias, long width)
     {
-        const string Suffix = ".weight";
         if (bias is not null)
         {
             Check(checkpoint, bias, width);
         }
-        else if (weight.EndsWith(Suffix, StringComparison.Ordinal)
-            && checkpoint.TryGet($"{weight[..^Suffix.Length]}.bias", out Tensor? stray))
+        else if (checkpoint.TryGet(BiasOf(weight), out Tensor? stray))
         {
             throw new CheckpointException(
                 stray.File, stray.Name, "config.json says that there is no such bias; its bias fields must agree with the file");

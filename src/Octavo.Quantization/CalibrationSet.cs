@@ -80,14 +80,14 @@ internal sealed unsafe class CalibrationStreams : IDisposable
     /// <param name="layer">The layer.</param>
     /// <param name="blockOf">Of so many inputs, how many neighbours' products to keep.</param>
     /// <param name="step">Called after each sample.</param>
-    /// <param name="cancellation">Stops it.</param>
-    public Dictionary<LinearRole, InputMoments> Observe(LayerWeights layer, Func<int, int> blockOf, Action step, CancellationToken cancellation)
+    /// <param name="cancellationToken">Stops it.</param>
+    public Dictionary<LinearRole, InputMoments> Observe(LayerWeights layer, Func<int, int> blockOf, Action step, CancellationToken cancellationToken)
     {
         Dictionary<LinearRole, InputMoments> moments = [];
         using var scratch = NativeBuffer.OfFloats((long)_length * _spec.HiddenSize);
         for (int sample = 0; sample < Samples; sample++)
         {
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             new Span<float>(Of(sample), _length * _spec.HiddenSize).CopyTo(new Span<float>(scratch.Floats, _length * _spec.HiddenSize));
             _pass.Run(layer, scratch.Floats, _length, (role, x, rows, width) =>
             {
@@ -106,11 +106,11 @@ internal sealed unsafe class CalibrationStreams : IDisposable
     }
 
     /// <summary>Moves the streams behind a layer.</summary>
-    public void Advance(LayerWeights layer, Action step, CancellationToken cancellation)
+    public void Advance(LayerWeights layer, Action step, CancellationToken cancellationToken)
     {
         for (int sample = 0; sample < Samples; sample++)
         {
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             _pass.Run(layer, Of(sample), _length);
             step();
         }

@@ -31,9 +31,9 @@ public sealed class ModelQuantizer
 
     private ModelQuantizer(
         ModelDirectory directory, Checkpoint checkpoint, QuantizationRecipe recipe, CalibrationSet? calibration,
-        IProgress<BenchProgress>? progress, CancellationToken cancellation)
+        IProgress<BenchProgress>? progress, CancellationToken cancellationToken)
     {
-        (_directory, _checkpoint, _calibration, _progress, _cancellation) = (directory, checkpoint, calibration, progress, cancellation);
+        (_directory, _checkpoint, _calibration, _progress, _cancellation) = (directory, checkpoint, calibration, progress, cancellationToken);
         _description = ModelCatalog.Describe(directory, checkpoint);
         _recipe = recipe.For(Spec, out _);
     }
@@ -46,11 +46,11 @@ public sealed class ModelQuantizer
     /// <param name="recipe">How.</param>
     /// <param name="calibration">What the recipe is calibrated on, where it needs that.</param>
     /// <param name="progress">Hears how far it is.</param>
-    /// <param name="cancellation">Stops it; a later run with the same arguments goes on.</param>
+    /// <param name="cancellationToken">Stops it; a later run with the same arguments goes on.</param>
     /// <exception cref="QuantizationException">It cannot be done as asked, or cannot be written.</exception>
     public static void Run(
         ModelDirectory directory, string output, QuantizationRecipe recipe, CalibrationSet? calibration,
-        IProgress<BenchProgress>? progress = null, CancellationToken cancellation = default)
+        IProgress<BenchProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(directory);
         ArgumentNullException.ThrowIfNull(recipe);
@@ -63,7 +63,7 @@ public sealed class ModelQuantizer
 
         try
         {
-            new ModelQuantizer(directory, checkpoint, recipe, recipe.NeedsCalibration ? calibration : null, progress, cancellation).Run(output);
+            new ModelQuantizer(directory, checkpoint, recipe, recipe.NeedsCalibration ? calibration : null, progress, cancellationToken).Run(output);
         }
         catch (IOException e)
         {

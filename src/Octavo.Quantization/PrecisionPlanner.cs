@@ -36,9 +36,9 @@ public sealed class PrecisionPlanner : IDisposable
     private long _done;
 
     private PrecisionPlanner(
-        ModelDirectory directory, QuantizationRecipe recipe, CalibrationSet calibration, IProgress<BenchProgress>? progress, CancellationToken cancellation)
+        ModelDirectory directory, QuantizationRecipe recipe, CalibrationSet calibration, IProgress<BenchProgress>? progress, CancellationToken cancellationToken)
     {
-        (_calibration, _progress, _cancellation) = (calibration, progress, cancellation);
+        (_calibration, _progress, _cancellation) = (calibration, progress, cancellationToken);
         _checkpoint = ModelQuantizer.OpenUnquantized(directory);
         _spec = ModelCatalog.Describe(directory, _checkpoint).Spec;
         _recipe = recipe.For(_spec, out _);
@@ -53,15 +53,15 @@ public sealed class PrecisionPlanner : IDisposable
     /// <param name="calibration">The calibration text.</param>
     /// <param name="maxLoss">The most that the perplexity may rise, as a fraction.</param>
     /// <param name="progress">Hears how far it is.</param>
-    /// <param name="cancellation">Stops it.</param>
+    /// <param name="cancellationToken">Stops it.</param>
     /// <exception cref="QuantizationException">The model is quantized already.</exception>
     public static PrecisionPlan Choose(
         ModelDirectory directory, QuantizationRecipe recipe, CalibrationSet calibration, double maxLoss,
-        IProgress<BenchProgress>? progress = null, CancellationToken cancellation = default)
+        IProgress<BenchProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(recipe);
         ArgumentNullException.ThrowIfNull(calibration);
-        using var planner = new PrecisionPlanner(directory, recipe, calibration, progress, cancellation);
+        using var planner = new PrecisionPlanner(directory, recipe, calibration, progress, cancellationToken);
         return planner.Choose(maxLoss);
     }
 

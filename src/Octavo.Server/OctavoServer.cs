@@ -34,10 +34,10 @@ public sealed class OctavoServer : IAsyncDisposable
     /// <summary>Starts a server; the task ends when it listens.</summary>
     /// <param name="engine">Answers the requests.</param>
     /// <param name="options">Where it listens and what it calls itself.</param>
-    /// <param name="cancellation">Calls the start off.</param>
+    /// <param name="cancellationToken">Calls the start off.</param>
     /// <exception cref="AddressInUseException">Somebody else listens there.</exception>
     /// <exception cref="IOException">The address is none of this machine's, or may not be used.</exception>
-    public static async Task<OctavoServer> StartAsync(AsyncEngine engine, ServerOptions options, CancellationToken cancellation = default)
+    public static async Task<OctavoServer> StartAsync(AsyncEngine engine, ServerOptions options, CancellationToken cancellationToken = default)
     {
         IPEndPoint endpoint = ListenAddress.Resolve(options);
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
@@ -59,7 +59,7 @@ public sealed class OctavoServer : IAsyncDisposable
         api.Map(app);
         try
         {
-            await app.StartAsync(cancellation);
+            await app.StartAsync(cancellationToken);
         }
         catch (Exception e)
         {
@@ -83,13 +83,13 @@ public sealed class OctavoServer : IAsyncDisposable
     public static void CheckAddress(ServerOptions options) => ListenAddress.Check(options);
 
     /// <summary>Waits until the server has stopped; when the token is cancelled, stops it.</summary>
-    public async Task WaitForShutdownAsync(CancellationToken cancellation = default)
+    public async Task WaitForShutdownAsync(CancellationToken cancellationToken = default)
     {
         try
         {
-            await _stopped.Task.WaitAsync(cancellation);
+            await _stopped.Task.WaitAsync(cancellationToken);
         }
-        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             await StopAsync();
         }

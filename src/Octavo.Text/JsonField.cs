@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Octavo.Formats;
 
 namespace Octavo.Text;
 
@@ -10,7 +11,7 @@ internal readonly record struct JsonField(string File, string Path, JsonElement 
     {
         try
         {
-            JsonDocument document = JsonDocument.Parse(System.IO.File.ReadAllBytes(path));
+            JsonDocument document = JsonDocument.Parse(PythonJson.ToJson(System.IO.File.ReadAllBytes(path)));
             JsonField root = new(path, "$", document.RootElement);
             if (document.RootElement.ValueKind != JsonValueKind.Object)
             {
@@ -104,6 +105,41 @@ internal readonly record struct JsonField(string File, string Path, JsonElement 
                 yield return new JsonField(array.File, $"{array.Path}[{index}]", item);
                 index++;
             }
+        }
+    }
+
+    /// <summary>The members of an object by their names; nulls are left out.</summary>
+    public IEnumerable<(string Name, JsonField Value)> Members()
+    {
+        if (!IsObject)
+        {
+            throw Error($"expected an object, found {Kind}");
+        }
+
+        return Iterate(this);
+
+        static IEnumerable<(string Name, JsonField Value)> Iterate(JsonField parent)
+        {
+            foreach (JsonProperty property in parent.Value.EnumerateObject())
+            {
+                string name = parent.NameOf(property);
+                if (property.Value.ValueKind != JsonValueKind.Null)
+                {
+                    yield return (name, new JsonField(parent.File, parent.Join(name), property.Value));
+                }
+            }
+        }
+    }
+
+    private string NameOf(JsonProperty property)
+    {
+        try
+        {
+            return property.Name;
+        }
+        catch (InvalidOperationException e)
+        {
+            throw Error("the name of a field is not valid Unicode", e);
         }
     }
 

@@ -11,40 +11,45 @@ namespace Octavo.Text;
 public sealed class Tokenizer
 {
     private const string MainFile = "tokenizer.json";
-    private const string ConfigFile = "tokenizer_config.json";
     private const string TemplateFile = "chat_template.jinja";
 
     private readonly Vocabulary _vocabulary;
     private readonly TokenizerParts _parts;
-    private readonly TokenizerConfig? _config;
+    private readonly TokenizerConfig _config;
 
-    private Tokenizer(TokenizerParts parts, TokenizerConfig? config, string? chatTemplate)
+    private Tokenizer(TokenizerParts parts, TokenizerConfig config, string? chatTemplate)
     {
         _parts = parts;
         _vocabulary = parts.Vocabulary;
         _config = config;
-        ChatTemplateSource = chatTemplate ?? config?.ChatTemplate;
+        ChatTemplateSource = chatTemplate ?? config.ChatTemplate;
     }
 
     /// <summary>One more than the highest token id, added tokens included. A model's embedding may have more rows.</summary>
     public int VocabSize => _vocabulary.Size;
 
     /// <summary>The token that begins a text, or null where the configuration names none.</summary>
-    public string? BosToken => _config?.BosToken;
+    public string? BosToken => _config.Find("bos_token");
 
     /// <summary>The token that ends a text, or null where the configuration names none.</summary>
-    public string? EosToken => _config?.EosToken;
+    public string? EosToken => _config.Find("eos_token");
 
     /// <summary>The token that fills up a batch, or null where the configuration names none.</summary>
-    public string? PadToken => _config?.PadToken;
+    public string? PadToken => _config.Find("pad_token");
 
-    /// <summary>The id of <see cref="BosToken"/>; null also where the vocabulary lacks it.</summary>
+    /// <summary>
+    /// The tokens that the configuration gives a name, such as <c>unk_token</c> or a model's own <c>image_token</c>, by that
+    /// name: a chat template may use each.
+    /// </summary>
+    public IReadOnlyDictionary<string, string> NamedTokens => _config.Named;
+
+    /// <summary>The id of <see cref="BosToken"/>, or null where there is none.</summary>
     public int? BosTokenId => IdOf(BosToken);
 
-    /// <summary>The id of <see cref="EosToken"/>; null also where the vocabulary lacks it.</summary>
+    /// <summary>The id of <see cref="EosToken"/>, or null where there is none.</summary>
     public int? EosTokenId => IdOf(EosToken);
 
-    /// <summary>The id of <see cref="PadToken"/>; null also where the vocabulary lacks it.</summary>
+    /// <summary>The id of <see cref="PadToken"/>, or null where there is none.</summary>
     public int? PadTokenId => IdOf(PadToken);
 
     /// <summary>
@@ -54,18 +59,18 @@ public sealed class Tokenizer
     public string? ChatTemplateSource { get; }
 
     /// <summary>
-    /// Loads <c>tokenizer.json</c> from a model's directory, and <c>tokenizer_config.json</c> and
-    /// <c>chat_template.jinja</c> where they are there.
+    /// Loads <c>tokenizer.json</c> from a model's directory, and where they are there <c>tokenizer_config.json</c>,
+    /// <c>chat_template.jinja</c>, and the older <c>special_tokens_map.json</c> and <c>added_tokens.json</c>. Tokens that
+    /// only those list are added, with their flags.
     /// </summary>
     /// <exception cref="TokenizerFormatException">A file is missing, malformed or of an unsupported kind.</exception>
     public static Tokenizer Load(string directory)
     {
-        ArgumentNullException.ThrowIfNull(directory);
-        string config = Path.Combine(directory, ConfigFile);
+        ArgumentException.ThrowIfNullOrEmpty(directory);
         string template = Path.Combine(directory, TemplateFile);
-        return new Tokenizer(
-            TokenizerReader.Read(Path.Combine(directory, MainFile)),
-            File.Exists(config) ? TokenizerReader.ReadConfig(config) : null,
+        return Make(
+            Path.Combine(directory, MainFile),
+            TokenizerConfig.Load(directory),
             File.Exists(template) ? File.ReadAllText(template) : null);
     }
 
@@ -75,11 +80,9 @@ public sealed class Tokenizer
     /// <exception cref="TokenizerFormatException">A file is missing, malformed or of an unsupported kind.</exception>
     public static Tokenizer LoadFile(string tokenizerJson, string? tokenizerConfig = null)
     {
-        ArgumentNullException.ThrowIfNull(tokenizerJson);
-        return new Tokenizer(
-            TokenizerReader.Read(tokenizerJson),
-            tokenizerConfig is null ? null : TokenizerReader.ReadConfig(tokenizerConfig),
-            chatTemplate: null);
+        ArgumentException.ThrowIfNullOrEmpty(tokenizerJson);
+        return Make(
+            tokenizerJson, tokenizerConfig is null ? TokenizerConfig.None : TokenizerConfig.LoadFile(tokenizerConfig), chatTemplate: null);
     }
 
     /// <summary>
@@ -167,6 +170,9 @@ public sealed class Tokenizer
     /// <param name="skipSpecialTokens">Whether special tokens vanish.</param>
     public IncrementalDetokenizer CreateDetokenizer(ReadOnlySpan<int> promptIds, bool skipSpecialTokens = true) =>
         new(_vocabulary, promptIds, skipSpecialTokens);
+
+    private static Tokenizer Make(string tokenizerJson, TokenizerConfig config, string? chatTemplate) =>
+        new(TokenizerReader.Read(tokenizerJson, config), config, chatTemplate);
 
     private int? IdOf(string? token) => token is null ? null : _vocabulary.IdOf(token);
 

@@ -13,13 +13,10 @@ internal sealed record TokenizerParts(
     TextStage Stages,
     PostProcessor PostProcessor);
 
-/// <summary>What tokenizer_config.json adds.</summary>
-internal sealed record TokenizerConfig(string? BosToken, string? EosToken, string? PadToken, string? ChatTemplate);
-
-/// <summary>Reads the two files.</summary>
+/// <summary>Reads tokenizer.json, and puts in what stands beside it.</summary>
 internal static class TokenizerReader
 {
-    public static TokenizerParts Read(string path)
+    public static TokenizerParts Read(string path, TokenizerConfig config)
     {
         (JsonDocument document, JsonField root) = JsonField.ReadFile(path);
         using (document)
@@ -29,28 +26,16 @@ internal static class TokenizerReader
             TextStage stages = PipelineReader.ReadPreTokenizer(root.Find("pre_tokenizer"), root, new BpeStage(model));
             PostProcessorReader.CheckDecoder(root.Require("decoder"));
             PostProcessor postProcessor = PostProcessorReader.Read(root.Find("post_processor"));
-            AddedToken[] added = ReadAddedTokens(root.Find("added_tokens"), vocab);
+            AddedToken[] added = AddedTokenList.Merge(ReadAddedTokens(root.Find("added_tokens"), vocab), config, vocab);
+            AddedToken[] cutOut = [.. added.Where(t => !(t.Special && config.SplitsSpecialTokens))];
             return new TokenizerParts(
                 new Vocabulary(vocab, added),
-                new AddedTokenSplitter(added.Where(t => !t.Normalized).Select(t => (t.Content, t))),
+                new AddedTokenSplitter(cutOut.Where(t => !t.Normalized).Select(t => (t.Content, t))),
                 new AddedTokenSplitter(
-                    added.Where(t => t.Normalized).Select(t => (normalizer?.Apply(t.Content) ?? t.Content, t))),
+                    cutOut.Where(t => t.Normalized).Select(t => (normalizer?.Apply(t.Content) ?? t.Content, t))),
                 normalizer,
                 stages,
                 postProcessor);
-        }
-    }
-
-    public static TokenizerConfig ReadConfig(string path)
-    {
-        (JsonDocument document, JsonField root) = JsonField.ReadFile(path);
-        using (document)
-        {
-            return new TokenizerConfig(
-                ReadToken(root.Find("bos_token")),
-                ReadToken(root.Find("eos_token")),
-                ReadToken(root.Find("pad_token")),
-                ReadChatTemplate(root.Find("chat_template")));
         }
     }
 
@@ -74,47 +59,9 @@ internal static class TokenizerReader
                 throw idField.Error($"the id is {id}; supported: 0 to {Vocabulary.MaxId}");
             }
 
-            bool special = item.BoolOr("special", false);
-            tokens.Add(new AddedToken(
-                id,
-                content,
-                special,
-                item.BoolOr("single_word", false),
-                item.BoolOr("lstrip", false),
-                item.BoolOr("rstrip", false),
-                item.BoolOr("normalized", !special)));
+            tokens.Add(AddedToken.Read(item, id));
         }
 
         return [.. tokens];
-    }
-
-    private static string? ReadToken(JsonField? field) => field switch
-    {
-        null => null,
-        { IsObject: true } entry => entry.Require("content").AsString(),
-        { } text => text.AsString(),
-    };
-
-    private static string? ReadChatTemplate(JsonField? field)
-    {
-        if (field is not { } template)
-        {
-            return null;
-        }
-
-        if (!template.IsArray)
-        {
-            return template.AsString();
-        }
-
-        foreach (JsonField entry in template.Items())
-        {
-            if (entry.Require("name").AsString() == "default")
-            {
-                return entry.Require("template").AsString();
-            }
-        }
-
-        return null;
     }
 }

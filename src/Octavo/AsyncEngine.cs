@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
+using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Octavo.Cpu;
@@ -36,6 +37,8 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     /// <param name="resources">What must live as long as the engine, such as the checkpoint.</param>
     public AsyncEngine(LlmEngine engine, Tokenizer? tokenizer, ModelInfo model, IDisposable? resources = null)
     {
+        ArgumentNullException.ThrowIfNull(engine);
+        ArgumentNullException.ThrowIfNull(model);
         (_engine, Tokenizer, Model, _resources) = (engine, tokenizer, model, resources);
         _thread = new Thread(Loop) { IsBackground = true, Name = "octavo-engine" };
         _thread.Start();
@@ -63,14 +66,17 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     /// <param name="model">The directory.</param>
     /// <param name="options">How to load and run it.</param>
     /// <param name="progress">Hears how far loading is.</param>
-    /// <param name="cancellation">Stops loading.</param>
+    /// <param name="cancellationToken">Stops loading.</param>
+    /// <exception cref="ArgumentException">The directory is null or empty, or a collection of the options is null.</exception>
     /// <exception cref="CheckpointException">A file is missing or damaged.</exception>
     /// <exception cref="UnsupportedModelException">The model is of a kind that is not supported.</exception>
     /// <exception cref="EngineConfigurationException">The options do not fit the model or the machine.</exception>
     public static AsyncEngine Load(
-        string model, EngineOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellation = default)
+        string model, EngineOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
     {
+        ArgumentException.ThrowIfNullOrEmpty(model);
         options ??= new EngineOptions();
+        options.RequireNoNulls();
         ModelDirectory directory = ModelDirectory.Open(model);
         Tokenizer? tokenizer = options.SkipTokenizerInit ? null : Tokenizer.Load(directory.Path);
         Checkpoint checkpoint = directory.OpenCheckpoint();
@@ -79,9 +85,9 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         try
         {
             ModelDescription description = ModelCatalog.Describe(directory, checkpoint);
-            ModelInfo plan = ModelPlan.Make(directory, description, checkpoint, options);
+            ModelInfo plan = ModelPlan.Make(directory, description, checkpoint, options, tokenizer);
             ModelPlan.RequireMemory(plan);
-            runner = new CpuModelRunner(plan.Spec, checkpoint, plan.RunnerOptions, progress, cancellation);
+            runner = new CpuModelRunner(plan.Spec, checkpoint, plan.RunnerOptions, progress, cancellationToken);
             engine = new LlmEngine(
                 runner,
                 tokenizer,
@@ -123,11 +129,11 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     /// <summary>Answers a prompt and returns the whole answer.</summary>
     /// <exception cref="InvalidRequestException">The request cannot be run.</exception>
     public async Task<RequestOutput> GenerateAsync(
-        Prompt prompt, SamplingParams? sampling = null, RequestOptions? options = null, CancellationToken cancellation = default)
+        Prompt prompt, SamplingParams? sampling = null, RequestOptions? options = null, CancellationToken cancellationToken = default)
     {
         sampling = (sampling ?? Model.DefaultSamplingParams) with { OutputKind = OutputKind.FinalOnly };
         RequestOutput? last = null;
-        await foreach (RequestOutput output in RunAsync(prompt, sampling, options, cancellation).ConfigureAwait(false))
+        await foreach (RequestOutput output in RunAsync(prompt, sampling, options, cancellationToken).ConfigureAwait(false))
         {
             last = output;
         }
@@ -138,8 +144,8 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     /// <summary>Answers a prompt and returns what is new after each of its steps.</summary>
     /// <exception cref="InvalidRequestException">The request cannot be run; thrown at once, not by the enumeration.</exception>
     public IAsyncEnumerable<RequestOutput> StreamAsync(
-        Prompt prompt, SamplingParams? sampling = null, RequestOptions? options = null, CancellationToken cancellation = default) =>
-        RunAsync(prompt, (sampling ?? Model.DefaultSamplingParams) with { OutputKind = OutputKind.Delta }, options, cancellation);
+        Prompt prompt, SamplingParams? sampling = null, RequestOptions? options = null, CancellationToken cancellationToken = default) =>
+        RunAsync(prompt, (sampling ?? Model.DefaultSamplingParams) with { OutputKind = OutputKind.Delta }, options, cancellationToken);
 
     /// <summary>
     /// Answers a prompt with outputs of the kind that <see cref="SamplingParams.OutputKind"/> names. The request starts
@@ -153,9 +159,12 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     /// <exception cref="InvalidRequestException">The request cannot be run; thrown at once, not by the enumeration.</exception>
     /// <exception cref="EngineOverloadedException">Too many requests wait already.</exception>
     /// <exception cref="EngineStoppedException">The engine is shutting down or has failed.</exception>
+    /// <exception cref="ObjectDisposedException">The engine was disposed.</exception>
+    /// <exception cref="ArgumentException">The prompt, or a collection of the parameters, is null or holds null.</exception>
     public IAsyncEnumerable<RequestOutput> RunAsync(
-        Prompt prompt, SamplingParams? sampling = null, RequestOptions? options = null, CancellationToken cancellation = default)
+        Prompt prompt, SamplingParams? sampling = null, RequestOptions? options = null, CancellationToken cancellationToken = default)
     {
+        ObjectDisposedException.ThrowIf(_stopping, this);
         EngineRequest request = MakeRequest(prompt, sampling, options);
         _engine.Validate(request);
         ThrowIfStopped();
@@ -181,27 +190,35 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         });
 
         // Cancellation counts from now on, not only from the first enumeration.
-        CancellationTokenRegistration registration = cancellation.UnsafeRegister(_ => CallOff(request.Id, channel.Writer), null);
-        return ReadAsync(request.Id, channel, registration, cancellation);
+        CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(_ => CallOff(request.Id, channel.Writer), null);
+        return ReadAsync(request.Id, channel, registration, cancellationToken);
     }
 
     /// <summary>Checks a request as <see cref="RunAsync"/> does, and runs nothing.</summary>
     /// <exception cref="InvalidRequestException">The request cannot be run.</exception>
-    public void Validate(Prompt prompt, SamplingParams? sampling = null) => _engine.Validate(MakeRequest(prompt, sampling, null));
+    public void Validate(Prompt prompt, SamplingParams? sampling = null)
+    {
+        ObjectDisposedException.ThrowIf(_stopping, this);
+        _engine.Validate(MakeRequest(prompt, sampling, null));
+    }
 
     /// <summary>A text's token ids.</summary>
     /// <exception cref="InvalidRequestException">The engine runs without a tokenizer.</exception>
-    public int[] Encode(string text, bool addSpecialTokens = true) =>
-        Tokenizer?.Encode(text, addSpecialTokens)
-        ?? throw new InvalidRequestException("prompt", "prompt is text, and this engine runs without a tokenizer: give token ids");
+    public int[] Encode(string text, bool addSpecialTokens = true)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        ObjectDisposedException.ThrowIf(_stopping, this);
+        return Tokenizer?.Encode(text, addSpecialTokens)
+            ?? throw new InvalidRequestException("prompt", "prompt is text, and this engine runs without a tokenizer: give token ids");
+    }
 
-    /// <summary>Refuses new requests and waits until those in flight have ended.</summary>
-    public async Task DrainAsync(CancellationToken cancellation = default)
+    /// <summary>Refuses new requests and waits until those in flight have ended; a disposed engine has none.</summary>
+    public async Task DrainAsync(CancellationToken cancellationToken = default)
     {
         _draining = true;
         while (!_streams.IsEmpty)
         {
-            await Task.Delay(TimeSpan.FromMilliseconds(20), cancellation).ConfigureAwait(false);
+            await Task.Delay(TimeSpan.FromMilliseconds(20), cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -212,6 +229,7 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     /// <exception cref="InvalidOperationException">They do not agree; the message says where.</exception>
     public Task CheckIntegrityAsync()
     {
+        ObjectDisposedException.ThrowIf(_stopping, this);
         ThrowIfFailed();
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         Post(() =>
@@ -254,16 +272,20 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         return ValueTask.CompletedTask;
     }
 
-    private EngineRequest MakeRequest(Prompt prompt, SamplingParams? sampling, RequestOptions? options) => new()
+    private EngineRequest MakeRequest(Prompt prompt, SamplingParams? sampling, RequestOptions? options)
     {
-        Id = options?.RequestId ?? $"request-{Interlocked.Increment(ref _requests)}",
-        Prompt = prompt.Text,
-        PromptTokenIds = prompt.TokenIds ?? Encode(prompt.Text!, prompt.AddSpecialTokens),
-        Parameters = sampling ?? Model.DefaultSamplingParams,
-        Priority = options?.Priority ?? 0,
-        CacheSalt = options?.CacheSalt,
-        Client = options?.Client,
-    };
+        ArgumentNullException.ThrowIfNull(prompt);
+        return new EngineRequest
+        {
+            Id = options?.RequestId ?? string.Create(CultureInfo.InvariantCulture, $"request-{Interlocked.Increment(ref _requests)}"),
+            Prompt = prompt.Text,
+            PromptTokenIds = prompt.TokenIds ?? Encode(prompt.Text!, prompt.AddSpecialTokens),
+            Parameters = sampling ?? Model.DefaultSamplingParams,
+            Priority = options?.Priority ?? 0,
+            CacheSalt = options?.CacheSalt,
+            Client = options?.Client,
+        };
+    }
 
     private void Post(Action action)
     {
@@ -281,8 +303,9 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
 
     private void ThrowIfStopped()
     {
+        ObjectDisposedException.ThrowIf(_stopping, this);
         ThrowIfFailed();
-        if (_stopping || _draining)
+        if (_draining)
         {
             throw new EngineStoppedException("the engine is shutting down", null);
         }
@@ -331,11 +354,11 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     });
 
     private async IAsyncEnumerable<RequestOutput> ReadAsync(
-        string id, Channel<RequestOutput> channel, CancellationTokenRegistration registration, [EnumeratorCancellation] CancellationToken cancellation)
+        string id, Channel<RequestOutput> channel, CancellationTokenRegistration registration, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         try
         {
-            await foreach (RequestOutput output in channel.Reader.ReadAllAsync(cancellation).ConfigureAwait(false))
+            await foreach (RequestOutput output in channel.Reader.ReadAllAsync(cancellationToken).ConfigureAwait(false))
             {
                 yield return output;
             }

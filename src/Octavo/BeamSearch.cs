@@ -81,11 +81,14 @@ public static class BeamSearch
     /// <param name="engine">Runs the beams.</param>
     /// <param name="prompt">Where they begin.</param>
     /// <param name="parameters">How they are kept.</param>
-    /// <param name="cancellation">Calls the search off.</param>
+    /// <param name="cancellationToken">Calls the search off.</param>
     /// <exception cref="InvalidRequestException">The request cannot be run.</exception>
     public static async Task<BeamSearchOutput> BeamSearchAsync(
-        this AsyncEngine engine, Prompt prompt, BeamSearchParams parameters, CancellationToken cancellation = default)
+        this AsyncEngine engine, Prompt prompt, BeamSearchParams parameters, CancellationToken cancellationToken = default)
     {
+        ArgumentNullException.ThrowIfNull(engine);
+        ArgumentNullException.ThrowIfNull(prompt);
+        ArgumentNullException.ThrowIfNull(parameters);
         parameters.Validate();
         int[] promptIds = [.. prompt.TokenIds ?? engine.Encode(prompt.Text!, prompt.AddSpecialTokens)];
         int maxTokens = Math.Min(parameters.MaxTokens, Math.Max(1, engine.Model.MaxModelLen - promptIds.Length));
@@ -104,7 +107,7 @@ public static class BeamSearch
         for (int length = 0; length < maxTokens && beams.Count > 0; length++)
         {
             RequestOutput[] outputs = await Task.WhenAll(
-                beams.Select(b => engine.GenerateAsync(Prompt.FromTokenIds([.. promptIds, .. b.Tokens]), step, null, cancellation)))
+                beams.Select(b => engine.GenerateAsync(Prompt.FromTokenIds([.. promptIds, .. b.Tokens]), step, null, cancellationToken)))
                 .ConfigureAwait(false);
             List<Beam> candidates = [];
             for (int i = 0; i < beams.Count; i++)

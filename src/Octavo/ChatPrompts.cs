@@ -1,3 +1,4 @@
+using System.Globalization;
 using Octavo.Engine;
 using Octavo.Text;
 
@@ -14,6 +15,7 @@ public sealed class ChatPrompts
     /// <exception cref="ChatTemplateException">The template holds something that is not supported.</exception>
     public ChatPrompts(AsyncEngine engine)
     {
+        ArgumentNullException.ThrowIfNull(engine);
         if (engine.Tokenizer is not { } tokenizer)
         {
             throw new InvalidRequestException(
@@ -27,12 +29,9 @@ public sealed class ChatPrompts
         }
 
         _template = ChatTemplate.Parse(source, $"{engine.Model.Name}'s chat template");
-        foreach ((string name, string? value) in new[] { ("bos_token", tokenizer.BosToken), ("eos_token", tokenizer.EosToken), ("pad_token", tokenizer.PadToken) })
+        foreach ((string name, string token) in tokenizer.NamedTokens)
         {
-            if (value is not null)
-            {
-                _variables[name] = value;
-            }
+            _variables[name] = token;
         }
     }
 
@@ -41,6 +40,15 @@ public sealed class ChatPrompts
     /// <param name="addGenerationPrompt">End with what begins the assistant's turn.</param>
     public Prompt Render(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt = true)
     {
+        ArgumentNullException.ThrowIfNull(messages);
+        for (int i = 0; i < messages.Count; i++)
+        {
+            if (messages[i]?.Role is null || messages[i].Content is null)
+            {
+                throw new ArgumentException(string.Create(CultureInfo.InvariantCulture, $"message {i} is null, or its role or content is"), nameof(messages));
+            }
+        }
+
         if (messages.Count == 0)
         {
             throw new InvalidRequestException("messages", "messages must hold at least one message");

@@ -147,4 +147,24 @@ public sealed record EngineOptions
 
     /// <summary>Hooks over each request's logits.</summary>
     public IReadOnlyList<LogitsProcessorFactory> LogitsProcessors { get; init; } = [];
+
+    // Null would otherwise show as a fault of whoever reads it first.
+    internal void RequireNoNulls()
+    {
+        Require(Targets, nameof(Targets));
+        Require(ClientWeights, nameof(ClientWeights));
+        Require(LogitsProcessors, nameof(LogitsProcessors));
+        foreach (LogitsProcessorFactory processor in LogitsProcessors)
+        {
+            Require(processor, nameof(LogitsProcessors));
+        }
+
+        static void Require(object? value, string name)
+        {
+            if (value is null)
+            {
+                throw new ArgumentNullException(name);
+            }
+        }
+    }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Octavo.Cpu;
 using Octavo.Engine;
 using Octavo.Text;
@@ -54,13 +55,13 @@ public sealed class LLM : IDisposable
     /// <summary>Completes texts; outputs come in the order of the prompts.</summary>
     /// <exception cref="InvalidRequestException">A request cannot be run.</exception>
     public IReadOnlyList<RequestOutput> Generate(IEnumerable<string> prompts, SamplingParams? sampling = null) =>
-        Generate(prompts.Select(Prompt.FromText), sampling);
+        Generate(Prompts(prompts, Prompt.FromText), sampling);
 
     /// <summary>Completes prompts; outputs come in the order of the prompts.</summary>
     /// <exception cref="InvalidRequestException">A request cannot be run; then none of them is.</exception>
     public IReadOnlyList<RequestOutput> Generate(IEnumerable<Prompt> prompts, SamplingParams? sampling = null)
     {
-        Prompt[] all = [.. prompts];
+        Prompt[] all = Prompts(prompts, p => p);
         foreach (Prompt prompt in all)
         {
             Engine.Validate(prompt, sampling);
@@ -71,8 +72,11 @@ public sealed class LLM : IDisposable
 
     /// <summary>Answers a conversation, through the model's chat template.</summary>
     /// <exception cref="InvalidRequestException">The request cannot be run, or the model has no chat template.</exception>
-    public RequestOutput Chat(IReadOnlyList<ChatMessage> messages, SamplingParams? sampling = null) =>
-        Generate(_chat.Value.Render(messages), sampling);
+    public RequestOutput Chat(IReadOnlyList<ChatMessage> messages, SamplingParams? sampling = null)
+    {
+        ArgumentNullException.ThrowIfNull(messages);
+        return Generate(_chat.Value.Render(messages), sampling);
+    }
 
     /// <summary>Finds the most likely completions of a prompt by beam search.</summary>
     /// <exception cref="InvalidRequestException">The request cannot be run.</exception>
@@ -81,6 +85,21 @@ public sealed class LLM : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => Engine.Dispose();
+
+    private static Prompt[] Prompts<T>(IEnumerable<T> prompts, Func<T, Prompt> convert)
+        where T : class
+    {
+        ArgumentNullException.ThrowIfNull(prompts);
+        List<Prompt> converted = [];
+        foreach (T prompt in prompts)
+        {
+            converted.Add(prompt is null
+                ? throw new ArgumentException(string.Create(CultureInfo.InvariantCulture, $"prompt {converted.Count} is null"), nameof(prompts))
+                : convert(prompt));
+        }
+
+        return [.. converted];
+    }
 
     private static T WaitFor<T>(Task<T> task)
     {

@@ -14,6 +14,7 @@ public sealed class LoadedModel : IDisposable
 
     private readonly Checkpoint _checkpoint;
     private readonly CpuModelRunner _runner;
+    private bool _disposed;
 
     private LoadedModel(string name, Checkpoint checkpoint, CpuModelRunner runner) => (Name, _checkpoint, _runner) = (name, checkpoint, runner);
 
@@ -39,6 +40,7 @@ public sealed class LoadedModel : IDisposable
     /// <inheritdoc cref="AsyncEngine.Load" path="/exception"/>
     public static LoadedModel Load(string model, EngineOptions options)
     {
+        ArgumentException.ThrowIfNullOrEmpty(model);
         ArgumentNullException.ThrowIfNull(options);
         ModelDirectory directory = ModelDirectory.Open(model);
         Checkpoint checkpoint = directory.OpenCheckpoint();
@@ -73,11 +75,18 @@ public sealed class LoadedModel : IDisposable
     }
 
     /// <summary>A fresh engine over the model; disposing it leaves the model loaded. One at a time.</summary>
-    public LlmEngine MakeEngine(LlmEngineOptions options) => new(new Lent(_runner), null, options);
+    /// <exception cref="ObjectDisposedException">The model was disposed; an engine made before throws it at its next step.</exception>
+    public LlmEngine MakeEngine(LlmEngineOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return new LlmEngine(new Lent(_runner), null, options);
+    }
 
     /// <inheritdoc/>
     public void Dispose()
     {
+        _disposed = true;
         _runner.Dispose();
         _checkpoint.Dispose();
     }

@@ -8,6 +8,7 @@ namespace Octavo;
 /// is in, version 2 (<c>memory.max</c>) and 1 (<c>memory.limit_in_bytes</c>), theirs and those above them: containers are
 /// limited that way. What the kernel holds of files gives way, and so counts as free. The runtime's own limit counts where no
 /// control group has one; where one has, the runtime's is three quarters of it, meant for objects, which weights and cache are not.
+/// On Windows and macOS what the system says is free (<see cref="SystemFreeMemory"/>), within the runtime's limit.
 /// </remarks>
 /// <param name="Total">Bytes in all.</param>
 /// <param name="Free">Bytes that nobody has yet.</param>
@@ -18,16 +19,17 @@ public sealed record MachineMemory(long Total, long Free, string Source)
     private const long Unlimited = 1L << 60;
 
     /// <summary>Looks now.</summary>
-    public static MachineMemory Read() => Read("/", GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
+    public static MachineMemory Read() => Read("/", GC.GetGCMemoryInfo().TotalAvailableMemoryBytes, SystemFreeMemory.Read());
 
     /// <summary>Looks below another root.</summary>
     /// <param name="root">The directory that stands for /.</param>
     /// <param name="runtimeLimit">What the runtime says there is.</param>
-    internal static MachineMemory Read(string root, long runtimeLimit)
+    /// <param name="system">What the system says without files, or null.</param>
+    internal static MachineMemory Read(string root, long runtimeLimit, MachineMemory? system = null)
     {
         List<MachineMemory> limits = [.. Groups(root)];
         bool grouped = limits.Count > 0;
-        if (Machine(root) is { } machine)
+        if ((system ?? Machine(root)) is { } machine)
         {
             limits.Add(machine);
         }

@@ -17,7 +17,7 @@ public sealed record ModelInfo
     /// <summary>Its decoder.</summary>
     public required DecoderSpec Spec { get; init; }
 
-    /// <summary>The tokens that end a text.</summary>
+    /// <summary>The tokens that end a text: the tokenizer's EOS, then those of <c>generation_config.json</c> and <c>config.json</c>.</summary>
     public required IReadOnlyList<int> EosTokenIds { get; init; }
 
     /// <summary>The longest sequence, prompt and output, in tokens.</summary>
@@ -84,10 +84,13 @@ public sealed record ModelInfo
         Threads = Threads,
     };
 
-    /// <summary>What a request samples with that says nothing: the model's own defaults over vLLM's.</summary>
+    /// <summary>
+    /// What a request samples with that says nothing: the model's own defaults over vLLM's. Where
+    /// <c>generation_config.json</c> has <c>do_sample</c> false, that is greedy.
+    /// </summary>
     public SamplingParams DefaultSamplingParams => new()
     {
-        Temperature = GenerationDefaults.Temperature ?? 1f,
+        Temperature = GenerationDefaults.DoSample == false ? 0f : GenerationDefaults.Temperature ?? 1f,
         TopP = GenerationDefaults.TopP ?? 1f,
         TopK = GenerationDefaults.TopK ?? 0,
         MinP = GenerationDefaults.MinP ?? 0f,

@@ -1,9 +1,9 @@
-using System.Globalization;
 using Octavo.Cpu;
 using Octavo.Cpu.Kernels;
 using Octavo.Engine;
 using Octavo.Formats;
 using Octavo.Models;
+using Octavo.Text;
 
 namespace Octavo;
 
@@ -33,8 +33,9 @@ public static class ModelPlan
 
     /// <summary>The format that a scheme's name stands for.</summary>
     /// <exception cref="EngineConfigurationException">There is none of that name.</exception>
+    /// <exception cref="ArgumentNullException">The name is null.</exception>
     public static WeightFormat SchemeNamed(string name) =>
-        Schemes.TryGetValue(name?.ToLowerInvariant() ?? string.Empty, out WeightFormat format)
+        Schemes.TryGetValue((name ?? throw new ArgumentNullException(nameof(name))).ToLowerInvariant(), out WeightFormat format)
             ? format
             : throw new EngineConfigurationException($"quantization \"{name}\" is not supported; supported: {string.Join(", ", QuantizationSchemes)}");
 
@@ -47,13 +48,20 @@ public static class ModelPlan
     /// <param name="description">What it is.</param>
     /// <param name="checkpoint">Its tensors.</param>
     /// <param name="options">What was asked for.</param>
+    /// <param name="tokenizer">Its tokenizer, whose EOS ends a text, too; null where there is none.</param>
     /// <exception cref="EngineConfigurationException">The options cannot work with this model or machine.</exception>
-    public static ModelInfo Make(ModelDirectory directory, ModelDescription description, Checkpoint checkpoint, EngineOptions options) =>
-        Make(directory, description, checkpoint, options, MachineMemory.Read());
+    public static ModelInfo Make(
+        ModelDirectory directory, ModelDescription description, Checkpoint checkpoint, EngineOptions options, Tokenizer? tokenizer = null) =>
+        Make(directory, description, checkpoint, options, tokenizer, MachineMemory.Read());
 
     internal static ModelInfo Make(
-        ModelDirectory directory, ModelDescription description, Checkpoint checkpoint, EngineOptions options, MachineMemory memory)
+        ModelDirectory directory, ModelDescription description, Checkpoint checkpoint, EngineOptions options, Tokenizer? tokenizer, MachineMemory memory)
     {
+        ArgumentNullException.ThrowIfNull(directory);
+        ArgumentNullException.ThrowIfNull(description);
+        ArgumentNullException.ThrowIfNull(checkpoint);
+        ArgumentNullException.ThrowIfNull(options);
+        options.RequireNoNulls();
         DecoderSpec spec = description.Spec;
         WeightFormat weights = ChooseWeights(description, checkpoint, options);
         WeightFormat? head = HeadFormat(options.QuantizeHead, weights, PlainFormat(description));
@@ -90,7 +98,7 @@ public static class ModelPlan
             Name = options.ServedModelName ?? System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(directory.Path))),
             Path = directory.Path,
             Spec = spec,
-            EosTokenIds = description.EosTokenIds,
+            EosTokenIds = [.. TokenizersEos(tokenizer, spec).Union(description.EosTokenIds.Where(id => id >= 0))],
             MaxModelLen = maxModelLen,
             MaxNumSeqs = options.MaxNumSeqs,
             MaxNumBatchedTokens = maxNumBatchedTokens,
@@ -100,7 +108,12 @@ public static class ModelPlan
             NumBlocks = checked((int)Math.Min(blocks, int.MaxValue / options.BlockSize)),
             Head = head,
             StoredQuantization = checkpoint.Quantization is { } stored ? $"{stored.Method}: {stored.Summary}" : null,
-            Notes = [.. checkpoint.Quantization?.Notes ?? [], .. CpuModelRunner.NotesFor(spec, weights, head, checkpoint)],
+            Notes =
+            [
+                .. description.Notes,
+                .. checkpoint.Quantization?.Notes ?? [],
+                .. CpuModelRunner.NotesFor(spec, weights, head, checkpoint),
+            ],
             WeightBytes = weightBytes,
             Memory = memory,
             MemoryFraction = options.KvCacheMemory is null ? options.MemoryFraction ?? DefaultMemoryFraction : null,
@@ -118,7 +131,7 @@ public static class ModelPlan
         return StepBytes(plan.Spec, plan.MaxNumBatchedTokens, plan.MaxNumSeqs);
     }
 
-    /// <summary>Checks that there is the memory that a plan takes. Apart from <see cref="Make(ModelDirectory, ModelDescription, Checkpoint, EngineOptions)"/>, so that a plan can
+    /// <summary>Checks that there is the memory that a plan takes. Apart from <see cref="Make(ModelDirectory, ModelDescription, Checkpoint, EngineOptions, Tokenizer)"/>, so that a plan can
     /// be looked at where it could not run.</summary>
     /// <exception cref="EngineConfigurationException">There is not; the message says what takes how much, and what to lower.</exception>
     public static void RequireMemory(ModelInfo plan)
@@ -155,16 +168,19 @@ public static class ModelPlan
             : plan.Weights == WeightFormat.Float32 ? "the weights alone are too large; dtype bfloat16 halves them"
             : "the weights alone are too large for this machine";
         throw new EngineConfigurationException(
-            $"{total} bytes of memory are needed ({plan.WeightBytes} for weights, {plan.KvCacheBytes} for the key-value cache, {activations} for a step "
-            + $"of {plan.MaxNumBatchedTokens} tokens), and {available} are free ({plan.Memory.Source}): {remedy}");
+            $"{ByteText.Of(total)} of memory are needed ({ByteText.Of(plan.WeightBytes)} for weights, {ByteText.Of(plan.KvCacheBytes)} for the key-value cache, "
+            + $"{ByteText.Of(activations)} for a step of {plan.MaxNumBatchedTokens} tokens), and {ByteText.Of(available)} are free ({plan.Memory.Source}): {remedy}");
     }
+
+    // First, as transformers and vLLM have it. One beyond the model's vocabulary can never be drawn.
+    private static IEnumerable<int> TokenizersEos(Tokenizer? tokenizer, DecoderSpec spec) =>
+        tokenizer?.EosTokenId is { } id && id < spec.VocabSize ? [id] : [];
 
     private static WeightFormat ChooseWeights(ModelDescription description, Checkpoint checkpoint, EngineOptions options)
     {
         Check(
             options.Quantization is null || checkpoint.Quantization is null,
-            $"quantization {options.Quantization} does not go with a checkpoint that is quantized already ({checkpoint.Quantization?.Method}: {checkpoint.Quantization?.Summary}); "
-            + "it loads as it is, without that option");
+            $"quantization {options.Quantization} does not go with a checkpoint that is quantized already ({checkpoint.Quantization?.Method}: {checkpoint.Quantization?.Summary}); it loads as it is, without that option");
         WeightFormat? asked = options.Quantization is null ? null : SchemeNamed(options.Quantization);
         WeightFormat? dtype = options.Dtype switch
         {
@@ -192,7 +208,7 @@ public static class ModelPlan
     {
         Check(
             options.KvCacheMemory is null || options.MemoryFraction is null,
-            "kv_cache_memory and memory_fraction do not go together: the one says how much the cache has, the other leaves it what is left");
+            $"kv_cache_memory and memory_fraction do not go together: the one says how much the cache has, the other leaves it what is left");
         int blocksPerSequence = (maxModelLen + options.BlockSize - 1) / options.BlockSize;
         long needed = blocksPerSequence * bytesPerBlock;
         if (options.KvCacheMemory is { } asked)
@@ -200,20 +216,17 @@ public static class ModelPlan
             long blocks = asked / bytesPerBlock;
             Check(
                 blocks >= blocksPerSequence,
-                $"a key-value cache of {asked} bytes holds {blocks * options.BlockSize} tokens, less than one request of "
-                + $"max_model_len {maxModelLen}, which needs {needed} bytes: raise kv_cache_memory{OrShorter(blocks)}");
+                $"a key-value cache of {ByteText.Of(asked)} holds {blocks * options.BlockSize} tokens, less than one request of max_model_len {maxModelLen}, which needs {ByteText.Of(needed)}: raise kv_cache_memory{OrShorter(blocks)}");
             return blocks;
         }
 
         double fraction = options.MemoryFraction ?? DefaultMemoryFraction;
-        Check(fraction is > 0 and <= 1, string.Create(CultureInfo.InvariantCulture, $"memory_fraction must be above 0 and at most 1; it is {fraction}"));
+        Check(fraction is > 0 and <= 1, $"memory_fraction must be above 0 and at most 1; it is {fraction}");
         long left = (long)(fraction * memory.Free) - rest;
         long fitting = Math.Max(0, left / bytesPerBlock);
         Check(
             fitting >= blocksPerSequence,
-            string.Create(CultureInfo.InvariantCulture, $"memory_fraction {fraction} of the {memory.Free} bytes that are free ({memory.Source}) leaves {Math.Max(0, left)} for the key-value cache ")
-            + $"beside {rest} for weights and step: {fitting * options.BlockSize} tokens, less than one request of max_model_len {maxModelLen}, which needs {needed} bytes: "
-            + $"raise memory_fraction, or lower max_num_batched_tokens{OrShorter(fitting)}");
+            $"memory_fraction {fraction} of the {ByteText.Of(memory.Free)} that are free ({memory.Source}) leaves {ByteText.Of(Math.Max(0, left))} for the key-value cache beside {ByteText.Of(rest)} for weights and step: {fitting * options.BlockSize} tokens, less than one request of max_model_len {maxModelLen}, which needs {ByteText.Of(needed)}: raise memory_fraction, or lower max_num_batched_tokens{OrShorter(fitting)}");
 
         // More than all requests at their longest could never be used.
         return (long)Int128.Min((Int128)options.MaxNumSeqs * blocksPerSequence, fitting);
@@ -221,11 +234,12 @@ public static class ModelPlan
         string OrShorter(long blocks) => blocks > 0 ? $", or set max_model_len to {blocks * options.BlockSize} or less" : string.Empty;
     }
 
-    private static void Check(bool holds, string message)
+    // A message is the same in every culture.
+    private static void Check(bool holds, FormattableString message)
     {
         if (!holds)
         {
-            throw new EngineConfigurationException(message);
+            throw new EngineConfigurationException(FormattableString.Invariant(message));
         }
     }
 }

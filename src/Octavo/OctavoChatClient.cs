@@ -122,7 +122,14 @@ public sealed class OctavoChatClient : IChatClient
     private (Prompt Prompt, SamplingParams Sampling) Translate(IEnumerable<ChatMessage> messages, ChatOptions? options)
     {
         ArgumentNullException.ThrowIfNull(messages);
-        List<TextMessage> conversation = [.. messages.Select(m => new TextMessage(m.Role.Value, TextOf(m)))];
+        List<TextMessage> conversation = [];
+        foreach (ChatMessage message in messages)
+        {
+            conversation.Add(message is null
+                ? throw new ArgumentException($"message {conversation.Count} is null", nameof(messages))
+                : new TextMessage(message.Role.Value, TextOf(message)));
+        }
+
         if (options is null)
         {
             return (_prompts.Render(conversation), Sample(new ChatOptions()));

@@ -23,10 +23,18 @@ public sealed record Prompt
     public static implicit operator Prompt(int[] tokenIds) => FromTokenIds(tokenIds);
 
     /// <summary>A prompt of a text.</summary>
-    public static Prompt FromText(string text) => new() { Text = text };
+    public static Prompt FromText(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        return new Prompt { Text = text };
+    }
 
     /// <summary>A prompt of token ids.</summary>
-    public static Prompt FromTokenIds(IReadOnlyList<int> tokenIds) => new() { TokenIds = tokenIds };
+    public static Prompt FromTokenIds(IReadOnlyList<int> tokenIds)
+    {
+        ArgumentNullException.ThrowIfNull(tokenIds);
+        return new Prompt { TokenIds = tokenIds };
+    }
 }
 
 /// <summary>What a request says about itself besides its prompt and sampling.</summary>

@@ -37,6 +37,7 @@ public static class OctavoServiceCollectionExtensions
     public static IServiceCollection AddOctavo(this IServiceCollection services, string modelPath, Func<EngineOptions, EngineOptions> configure)
     {
         ArgumentNullException.ThrowIfNull(configure);
-        return services.AddOctavo(modelPath, configure(new EngineOptions()));
+        EngineOptions options = configure(new EngineOptions()) ?? throw new ArgumentException("gave null; expected the options", nameof(configure));
+        return services.AddOctavo(modelPath, options);
     }
 }

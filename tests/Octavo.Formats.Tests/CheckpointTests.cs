@@ -98,6 +98,55 @@ public sealed class CheckpointTests : IDisposable
     }
 
     [Fact]
+    public void Open_IndexOverATensorInTwoShards_TakesTheOneThatTheMapNames()
+    {
+        Shard("a.safetensors", "x", 1);
+        SafetensorsWriter.Write(
+            _directory["b.safetensors"],
+            [new TensorSource("x", TensorType.UInt8, [3], new byte[] { 2, 2, 2 }), new TensorSource("y", TensorType.UInt8, [1], new byte[1])]);
+        foreach ((string owner, byte value) in new[] { ("b.safetensors", (byte)2), ("a.safetensors", (byte)1) })
+        {
+            _directory.Write(Index, $$$"""{"weight_map":{"x":"{{{owner}}}","y":"b.safetensors"}}""");
+            using Checkpoint checkpoint = Checkpoint.Open(_directory.Root);
+            checkpoint.Get("x").Bytes(0, 1)[0].ShouldBe(value);
+        }
+
+        using Checkpoint last = Checkpoint.Open(_directory.Root);
+        last.TotalBytes.ShouldBe(4);
+        last.Notes.ShouldHaveSingleItem().ShouldStartWith("b.safetensors: 1 of its tensors are read from other files");
+    }
+
+    [Fact]
+    public void Open_IndexBesideASingleFile_TakesTheShardsAndSaysSo()
+    {
+        Shard("model.safetensors", "stray");
+        Shard("model-00001-of-00001.safetensors", "x");
+        _directory.Write(Index, """{"weight_map":{"x":"model-00001-of-00001.safetensors"}}""");
+        using Checkpoint checkpoint = Checkpoint.Open(_directory.Root);
+        checkpoint.Tensors.Keys.ShouldBe(["x"]);
+        checkpoint.Notes.ShouldHaveSingleItem().ShouldStartWith("model.safetensors is not read");
+    }
+
+    [Fact]
+    public void Open_IndexWithoutItsShardsBesideASingleFile_TakesTheFileAndSaysSo()
+    {
+        Shard("model.safetensors", "x");
+        _directory.Write(Index, """{"weight_map":{"x":"model-00001-of-00001.safetensors"}}""");
+        using Checkpoint checkpoint = Checkpoint.Open(_directory.Root);
+        checkpoint.Tensors.Keys.ShouldBe(["x"]);
+        checkpoint.Notes.ShouldHaveSingleItem().ShouldContain("none of the 1 files");
+    }
+
+    [Fact]
+    public void Open_IndexThatNamesTheSingleFile_HasNothingToSay()
+    {
+        Shard("model.safetensors", "x");
+        _directory.Write(Index, """{"weight_map":{"x":"model.safetensors"}}""");
+        using Checkpoint checkpoint = Checkpoint.Open(_directory.Root);
+        checkpoint.Notes.ShouldBeEmpty();
+    }
+
+    [Fact]
     public void Open_TruncatedShard_NamesItAndReleasesTheOthers()
     {
         Shard("a.safetensors", "x");
@@ -124,7 +173,7 @@ public sealed class CheckpointTests : IDisposable
         _directory.Write("pytorch_model.bin", "");
         string message = Should.Throw<CheckpointException>(() => Checkpoint.Open(_directory.Root)).Message;
         message.ShouldContain("pytorch_model.bin");
-        message.ShouldContain("convert");
+        message.ShouldContain("save_pretrained");
     }
 
     [Fact]
@@ -139,6 +188,6 @@ public sealed class CheckpointTests : IDisposable
         Should.Throw<CheckpointException>(() => Checkpoint.Open(_directory["none"])).Message.ShouldContain("no such");
     }
 
-    private void Shard(string file, string tensor) =>
-        SafetensorsWriter.Write(_directory[file], [new TensorSource(tensor, TensorType.UInt8, [3], new byte[3])]);
+    private void Shard(string file, string tensor, byte value = 0) =>
+        SafetensorsWriter.Write(_directory[file], [new TensorSource(tensor, TensorType.UInt8, [3], new[] { value, value, value })]);
 }

@@ -54,25 +54,9 @@ public sealed class ModelDirectoryTests : IDisposable
     }
 
     [Theory]
-    [InlineData("""{"temperature":"hot"}""", "temperature")]
-    [InlineData("""{"temperature":1e999}""", "temperature")]
-    [InlineData("""{"top_p":true}""", "top_p")]
-    [InlineData("""{"top_k":1.5}""", "top_k")]
-    [InlineData("""{"max_new_tokens":4294967296}""", "max_new_tokens")]
-    [InlineData("""{"eos_token_id":[1,"2"]}""", "eos_token_id")]
-    [InlineData("""{"eos_token_id":"2"}""", "eos_token_id")]
-    [InlineData("""{"bos_token_id":[1]}""", "bos_token_id")]
-    [InlineData("""{"temperature":-3}""", "temperature must be a number that is 0 (greedy) or more, but is -3")]
-    [InlineData("""{"temperature":1e300}""", "temperature must be")]
-    [InlineData("""{"top_p":2}""", "top_p must be a number above 0 and at most 1 (1 keeps all), but is 2")]
-    [InlineData("""{"top_p":0}""", "top_p must be")]
-    [InlineData("""{"min_p":-0.5}""", "min_p must be a number from 0 (keeps all) to 1, but is -0.5")]
-    [InlineData("""{"repetition_penalty":0}""", "repetition_penalty must be a number above 0 (1 changes nothing), but is 0")]
-    [InlineData("""{"top_k":-2}""", "top_k must be an integer from -1 to")]
-    [InlineData("""{"max_new_tokens":-5}""", "max_new_tokens must be an integer from 1 to 2147483647, but is -5")]
     [InlineData("""[1]""", "object")]
     [InlineData("""{"temperature":}""", "JSON")]
-    public void Open_WrongGenerationConfig_NamesFileAndField(string json, string words)
+    public void Open_GenerationConfigThatIsNoObject_NamesIt(string json, string words)
     {
         _directory.Write("config.json", "{}");
         _directory.Write("generation_config.json", json);

@@ -57,6 +57,64 @@ public sealed class QuantizedLayoutTests : IDisposable
         matrix.GroupIndex.ShouldBe(groups);
     }
 
+    [Theory]
+    [InlineData(4, "gptq", 0x77777777u)]
+    [InlineData(4, "gptq", 0x88888888u)]     // written as version 2, labelled as version 1
+    [InlineData(4, "gptq_v2", 0x77777777u)]
+    [InlineData(8, "gptq", 0x80808080u)]
+    [InlineData(4, "gptq", null)]
+    [InlineData(8, "gptq_v2", null)]
+    public void Gptq_Symmetric_HasItsZeroPointInTheMiddleWhateverIsStored(int bits, string version, uint? words)
+    {
+        int per = 32 / bits;
+        List<TensorSource> tensors =
+        [
+            Words("m.qweight", [Columns / per, Rows], new uint[Columns / per * Rows]),
+            Floats("m.scales", [Columns / Group, Rows], Transposed()),
+        ];
+        if (words is { } word)
+        {
+            tensors.Add(Words("m.qzeros", [Columns / Group, Rows / per], [.. Enumerable.Repeat(word, Columns / Group * Rows / per)]));
+        }
+
+        using Checkpoint checkpoint = Write(
+            $$"""{"quant_method":"gptq","bits":{{bits}},"group_size":{{Group}},"sym":true,"checkpoint_format":"{{version}}"}""", [.. tensors]);
+
+        QuantizedMatrix matrix = checkpoint.FindQuantized("m.weight")!;
+        int[] zeros = [.. Enumerable.Repeat(-1, Columns / Group)];
+        matrix.ReadZeros(3, zeros);
+        zeros.ShouldAllBe(z => z == 0);
+        matrix.Asymmetric.ShouldBeFalse();
+    }
+
+    [Theory]
+    [InlineData(uint.MaxValue, uint.MaxValue)]
+    [InlineData(0u, uint.MaxValue)]
+    public void CompressedTensors_GroupIndexThatWasNeverFilled_IsGroupsInOrder(uint first, uint rest)
+    {
+        Fill(4);
+        using Checkpoint checkpoint = Write(
+            Packed("\"group\""), [.. PackedTensors(), Words("m.weight_g_idx", [Columns], [first, .. Enumerable.Repeat(rest, Columns - 1)])]);
+
+        checkpoint.FindQuantized("m.weight")!.GroupIndex.ShouldBeNull();
+        ShouldHold(checkpoint.FindQuantized("m.weight")!, 4);
+    }
+
+    [Fact]
+    public void CompressedTensors_PackedZeroPointsBesideSymmetricWeights_AreRefusedUnlessTheySayNothing()
+    {
+        Fill(4);
+        string config = Packed("null").Replace("\"symmetric\":false", "\"symmetric\":true", StringComparison.Ordinal);
+        using (Checkpoint different = Write(config, PackedTensors()))
+        {
+            Should.Throw<CheckpointException>(() => different.FindQuantized("m.weight")).Tensor.ShouldBe("m.weight_zero_point");
+        }
+
+        TensorSource middle = Words("m.weight_zero_point", [Rows / 8, Columns / Group], [.. Enumerable.Repeat(0x88888888u, Rows / 8 * Columns / Group)]);
+        using Checkpoint idle = Write(config, [.. PackedTensors().Where(t => t.Name != middle.Name), middle]);
+        idle.FindQuantized("m.weight")!.Asymmetric.ShouldBeFalse();
+    }
+
     [Fact]
     public void CompressedTensors_PackedWithGroupIndexInItsOrder_HasNoneToMind()
     {

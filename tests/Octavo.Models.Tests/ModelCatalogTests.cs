@@ -41,11 +41,34 @@ public sealed class ModelCatalogTests : IDisposable
     }
 
     [Fact]
-    public void Describe_TiedLlamaThatStoresAHead_IgnoresIt()
+    public void Describe_TiedLlamaThatStoresAHead_TakesItWithANote()
+    {
+        TinyModel model = TinyModel.Llama().With("tie_word_embeddings", "true");
+        model.Describe(_directory).Notes.ShouldBeEmpty();   // a copy of the embedding: all are zeros
+        model.Values["lm_head.weight"] = 0x3C;
+        ModelDescription description = model.Describe(_directory);
+        description.Spec.Tensors.OutputHead.ShouldBe(new LinearTensors("lm_head.weight", null));
+        description.Notes.ShouldHaveSingleItem().ShouldStartWith("lm_head.weight is stored, and is not the embedding: it counts");
+    }
+
+    [Fact]
+    public void Describe_TiedOptThatStoresAHead_TakesIt()
+    {
+        TinyModel model = TinyModel.Opt350M();
+        model.Describe(_directory).Spec.Tensors.OutputHead.ShouldBeNull();
+        model.Shapes["lm_head.weight"] = [16, 6];
+        model.Values["lm_head.weight"] = 0x3C;
+        ModelDescription description = model.Describe(_directory);
+        description.Spec.Tensors.OutputHead!.Weight.ShouldBe("lm_head.weight");
+        description.Notes.Count.ShouldBe(1);
+    }
+
+    [Fact]
+    public void Describe_TiedLlamaWithAHeadOfAnotherShape_IsRefused()
     {
         TinyModel model = TinyModel.Llama().With("tie_word_embeddings", "true");
         model.Shapes["lm_head.weight"] = [1];
-        model.Describe(_directory).Spec.Tensors.OutputHead.ShouldBeNull();
+        Should.Throw<CheckpointException>(() => model.Describe(_directory)).Tensor.ShouldBe("lm_head.weight");
     }
 
     [Fact]
@@ -104,6 +127,35 @@ public sealed class ModelCatalogTests : IDisposable
     {
         TinyModel model = TinyModel.Llama().With("rope_parameters", """{"rope_theta":5000}""").With("rope_theta", "7");
         model.Describe(_directory).Spec.Positions.ShouldBe(new RotaryPositions(5000, null));
+    }
+
+    [Theory]
+    [InlineData("rope_scaling", "{}")]
+    [InlineData("rope_scaling", "null")]
+    [InlineData("rope_parameters", "{}")]
+    [InlineData("rope_parameters", "null")]
+    [InlineData("rope_scaling", "{\"rope_theta\":7}")]
+    public void Describe_RopeFieldThatSaysNothing_IsTheDefault(string field, string json)
+    {
+        TinyModel.Llama().With("rope_theta", "7").With(field, json).Describe(_directory).Spec.Positions.ShouldBe(new RotaryPositions(7, null));
+    }
+
+    [Theory]
+    [InlineData("{}", 3.0)]
+    [InlineData("{\"rope_type\":\"linear\",\"factor\":2}", 2.0)]
+    public void Describe_BothRopeFields_TakesTheOlderThatSaysSomething(string scaling, double factor)
+    {
+        TinyModel model = TinyModel.Llama().With("rope_scaling", scaling).With("rope_parameters", """{"rope_type":"linear","factor":3,"rope_theta":10000}""");
+        model.Describe(_directory).Spec.Positions.ShouldBe(new RotaryPositions(10000, new LinearRopeScaling(factor)));
+    }
+
+    [Fact]
+    public void Describe_IdFieldsAsLists_AreRead()
+    {
+        TinyModel model = TinyModel.Llama().With("eos_token_id", "[2, null, 9]").With("bos_token_id", "[4]").With("pad_token_id", "[0]");
+        ModelDescription description = model.Describe(_directory);
+        description.EosTokenIds.ShouldBe([2, 9]);
+        description.BosTokenId.ShouldBe(4);
     }
 
     [Theory]
@@ -187,7 +239,7 @@ public sealed class ModelCatalogTests : IDisposable
     [InlineData("tie_word_embeddings", "1", "true or false")]
     [InlineData("hidden_act", "1", "a string")]
     [InlineData("eos_token_id", "\"2\"", "a list of integers")]
-    [InlineData("bos_token_id", "[1]", "an integer")]
+    [InlineData("bos_token_id", "[\"1\"]", "an integer")]
     [InlineData("torch_dtype", "16", "a string")]
     public void Describe_WrongLlamaField_NamesFileAndField(string field, string json, string words)
     {

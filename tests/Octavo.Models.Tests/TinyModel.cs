@@ -14,6 +14,9 @@ internal sealed class TinyModel
 
     public Dictionary<string, TensorType> Types { get; } = [];
 
+    // The byte that a tensor is filled with; 0 where none is given.
+    public Dictionary<string, byte> Values { get; } = [];
+
     // Hidden 8, 2 query heads of 4 and one key-value head, MLP 12, vocabulary 16, 2 layers.
     public static TinyModel Llama(string prefix = "model.")
     {
@@ -116,7 +119,9 @@ internal sealed class TinyModel
         {
             TensorType type = Types.GetValueOrDefault(entry.Key, TensorType.Float16);
             long bytes = entry.Value.Aggregate(1L, (a, b) => a * b) * type.BitsPerElement() / 8;
-            return new TensorSource(entry.Key, type, entry.Value, new byte[bytes]);
+            byte[] data = new byte[bytes];
+            Array.Fill(data, Values.GetValueOrDefault(entry.Key));
+            return new TensorSource(entry.Key, type, entry.Value, data);
         }));
         ModelDirectory model = ModelDirectory.Open(directory.Root);
         using Checkpoint checkpoint = model.OpenCheckpoint();

@@ -56,11 +56,20 @@ public sealed class ChatTests(ServerFixture fixture)
     }
 
     [Fact]
-    public async Task MaxTokens_Absent_IsTheModelsOwnLimit()
+    public async Task MaxTokens_Absent_IsTheModelsOwnDefault()
     {
         JsonElement answer = await _server.ChatAsync("""{"messages": [{"role": "user", "content": "Go"}], "ignore_eos": true}""");
         answer.GetProperty("usage").GetProperty("completion_tokens").GetInt32().ShouldBe(256);
         answer.GetProperty("choices")[0].GetProperty("finish_reason").GetString().ShouldBe("length");
+    }
+
+    [Theory]
+    [InlineData("max_tokens")]
+    [InlineData("max_completion_tokens")]
+    public async Task MaxTokens_AboveTheModelsOwnDefault_Wins(string field)
+    {
+        JsonElement answer = await _server.ChatAsync("{\"messages\": [{\"role\": \"user\", \"content\": \"Go\"}], \"ignore_eos\": true, \"" + field + "\": 270}");
+        answer.GetProperty("usage").GetProperty("completion_tokens").GetInt32().ShouldBe(270);
     }
 
     [Fact]

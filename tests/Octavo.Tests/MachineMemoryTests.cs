@@ -127,13 +127,46 @@ public sealed class MachineMemoryTests : IDisposable
     }
 
     [Fact]
+    public void Read_SystemThatSaysWhatIsFree_IsBelieved()
+    {
+        MachineMemory.Read(_root, 16 * GiB, new MachineMemory(16 * GiB, 3 * GiB, "this machine")).ShouldBe(new MachineMemory(16 * GiB, 3 * GiB, "this machine"));
+        MachineMemory.Read(_root, 2 * GiB, new MachineMemory(16 * GiB, 3 * GiB, "this machine")).ShouldBe(new MachineMemory(2 * GiB, 2 * GiB, "the .NET runtime's limit"));
+    }
+
+    [Fact]
+    public void FromWindows_Status_TakesWhatIsAvailableAndMayBeCommitted()
+    {
+        SystemFreeMemory.WindowsStatus status = new() { TotalPhysical = 16 * (ulong)GiB, AvailablePhysical = 5 * (ulong)GiB, AvailableCommit = 9 * (ulong)GiB };
+        SystemFreeMemory.FromWindows(status).ShouldBe(new MachineMemory(16 * GiB, 5 * GiB, "this machine"));
+        SystemFreeMemory.FromWindows(status with { AvailableCommit = (ulong)GiB }).Free.ShouldBe(GiB);
+        System.Runtime.InteropServices.Marshal.SizeOf<SystemFreeMemory.WindowsStatus>().ShouldBe(64);
+    }
+
+    [Fact]
+    public void FromMac_Statistics_CountFreeAndInactivePages()
+    {
+        uint[] statistics = new uint[38];
+        (statistics[0], statistics[1], statistics[2], statistics[3]) = (1000, 500_000, 60_000, 100_000);
+        SystemFreeMemory.FromMac(16 * GiB, 16384, statistics).ShouldBe(new MachineMemory(16 * GiB, 61_000L * 16384, "this machine"));
+        statistics[2] = uint.MaxValue;
+        SystemFreeMemory.FromMac(16 * GiB, 16384, statistics).Free.ShouldBe(16 * GiB);
+    }
+
+    [Fact]
+    public void Read_OnLinux_AsksFilesAlone()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "the other systems answer");
+        SystemFreeMemory.Read().ShouldBeNull();
+    }
+
+    [Fact]
     public void Make_NoRoomForOneRequest_SaysWhatThereIsAndWhatItTakes()
     {
         string message = Should.Throw<EngineConfigurationException>(() => Plan(new EngineOptions { MemoryFraction = 0.5, MaxNumSeqs = 4, MaxNumBatchedTokens = 128 }, 22 * MiB)).Message;
 
-        message.ShouldStartWith($"memory_fraction 0.5 of the {22 * MiB} bytes that are free (a test) leaves ");
-        message.ShouldContain("less than one request of max_model_len 512, which needs 1310720 bytes: raise memory_fraction, or lower max_num_batched_tokens, or set max_model_len to ");
-        Should.Throw<EngineConfigurationException>(() => Plan(new EngineOptions(), MiB)).Message.ShouldContain("leaves 0 for the key-value cache");
+        message.ShouldStartWith("memory_fraction 0.5 of the 22 MiB that are free (a test) leaves ");
+        message.ShouldContain("less than one request of max_model_len 512, which needs 1.25 MiB: raise memory_fraction, or lower max_num_batched_tokens, or set max_model_len to ");
+        Should.Throw<EngineConfigurationException>(() => Plan(new EngineOptions(), MiB)).Message.ShouldContain("leaves 0 bytes for the key-value cache");
     }
 
     [Fact]
@@ -153,14 +186,14 @@ public sealed class MachineMemoryTests : IDisposable
         ModelInfo plan = Plan(new EngineOptions { KvCacheMemory = 90 * MiB }, 100 * MiB);
 
         plan.KvCacheBytes.ShouldBe(90 * MiB);
-        Should.Throw<EngineConfigurationException>(() => ModelPlan.RequireMemory(plan)).Message.ShouldContain($"and {100 * MiB} are free (a test): lower kv_cache_memory");
+        Should.Throw<EngineConfigurationException>(() => ModelPlan.RequireMemory(plan)).Message.ShouldContain("and 100 MiB are free (a test): lower kv_cache_memory");
     }
 
     private static ModelInfo Plan(EngineOptions options, long free)
     {
         ModelDirectory directory = ModelDirectory.Open(Repository.TalesModel);
         using Checkpoint checkpoint = directory.OpenCheckpoint();
-        return ModelPlan.Make(directory, ModelCatalog.Describe(directory, checkpoint), checkpoint, options, new MachineMemory(64 * GiB, free, "a test"));
+        return ModelPlan.Make(directory, ModelCatalog.Describe(directory, checkpoint), checkpoint, options, null, new MachineMemory(64 * GiB, free, "a test"));
     }
 
     private MachineMemory Read(long runtimeLimit) => MachineMemory.Read(_root, runtimeLimit);

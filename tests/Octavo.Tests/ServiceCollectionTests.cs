@@ -32,7 +32,7 @@ public sealed class ServiceCollectionTests
 
         await provider.DisposeAsync();
 
-        await Should.ThrowAsync<EngineStoppedException>(() => engine.GenerateAsync("The fox"));
+        await Should.ThrowAsync<ObjectDisposedException>(() => engine.GenerateAsync("The fox"));
     }
 
     [Fact]

@@ -30,14 +30,15 @@ public sealed record BatchingTargets
     {
         Check(InterToken > TimeSpan.Zero, $"target_itl must be above 0; it is {InterToken}");
         Check(FirstToken is null || FirstToken > TimeSpan.Zero, $"target_ttft must be above 0; it is {FirstToken}");
-        Check(Percentile is >= 0.5 and < 1, $"the target percentile must be at least 50 and below 100; it is {Percentile * 100}");
+        Check(Percentile is >= 0.5 and < 1, $"the target percentile must be at least 0.5 and below 1; it is {Percentile}");
     }
 
-    private static void Check(bool holds, string message)
+    // A message is the same in every culture.
+    private static void Check(bool holds, FormattableString message)
     {
         if (!holds)
         {
-            throw new EngineConfigurationException(message);
+            throw new EngineConfigurationException(FormattableString.Invariant(message));
         }
     }
 }

@@ -14,9 +14,9 @@ public static class Simulator
     /// <summary>Runs a workload to its end.</summary>
     /// <param name="requests">In order of arrival.</param>
     /// <param name="options">What is simulated.</param>
-    /// <param name="cancellation">Calls it off.</param>
+    /// <param name="cancellationToken">Calls it off.</param>
     /// <exception cref="EngineConfigurationException">A request is longer than a replica's cache.</exception>
-    public static IReadOnlyList<RequestRecord> Run(IReadOnlyList<WorkloadRequest> requests, SimulationOptions options, CancellationToken cancellation = default)
+    public static IReadOnlyList<RequestRecord> Run(IReadOnlyList<WorkloadRequest> requests, SimulationOptions options, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(requests);
         ArgumentNullException.ThrowIfNull(options);
@@ -29,7 +29,7 @@ public static class Simulator
         int next = 0;
         while (true)
         {
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             SimulatedReplica first = replicas.MinBy(r => r.NextEvent)!;
             double arrival = next < records.Length ? records[next].Request.Arrival : double.PositiveInfinity;
             double leave = leaving.TryPeek(out int gone, out double at) ? at : double.PositiveInfinity;

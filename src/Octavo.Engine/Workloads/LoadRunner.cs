@@ -8,10 +8,10 @@ public static class LoadRunner
     /// <param name="requests">In order of arrival.</param>
     /// <param name="vocabSize">Prompts are drawn from so many tokens.</param>
     /// <param name="time">The clock.</param>
-    /// <param name="cancellation">Calls it off.</param>
+    /// <param name="cancellationToken">Calls it off.</param>
     /// <param name="limit">After so long, what has not ended is called off and counts as failed.</param>
     public static IReadOnlyList<RequestRecord> Run(
-        LlmEngine engine, IReadOnlyList<WorkloadRequest> requests, int vocabSize, TimeProvider time, CancellationToken cancellation = default, TimeSpan? limit = null)
+        LlmEngine engine, IReadOnlyList<WorkloadRequest> requests, int vocabSize, TimeProvider time, CancellationToken cancellationToken = default, TimeSpan? limit = null)
     {
         ArgumentNullException.ThrowIfNull(engine);
         ArgumentNullException.ThrowIfNull(requests);
@@ -22,7 +22,7 @@ public static class LoadRunner
         int next = 0;
         while (next < records.Length || engine.HasWork)
         {
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             double now = time.GetElapsedTime(began).TotalSeconds;
             if (now > limit?.TotalSeconds)
             {
@@ -42,7 +42,7 @@ public static class LoadRunner
                 double idle = records[next].Request.Arrival - time.GetElapsedTime(began).TotalSeconds;
                 if (idle > 0.002)
                 {
-                    cancellation.WaitHandle.WaitOne(TimeSpan.FromSeconds(idle - 0.001));
+                    cancellationToken.WaitHandle.WaitOne(TimeSpan.FromSeconds(idle - 0.001));
                 }
             }
         }

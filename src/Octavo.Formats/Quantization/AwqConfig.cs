@@ -13,7 +13,7 @@ internal sealed class AwqConfig : QuantizationConfig
         _groupSize = config.Integer("group_size") ?? config.Integer("q_group_size") ?? throw config.Missing("group_size");
         if (_groupSize is 0 or < -1)
         {
-            throw config.Invalid("group_size", $"is {_groupSize}; it must be above 0, or -1");
+            throw config.Invalid("group_size", FormattableString.Invariant($"is {_groupSize}; it must be above 0, or -1"));
         }
 
         Require(config, "version", (config.Text("version") ?? "gemm").ToLowerInvariant(), "gemm");
@@ -72,6 +72,8 @@ internal sealed class AwqMatrix : QuantizedMatrix
             ByteLength = weights.ByteLength + zeros.ByteLength + scales.ByteLength,
         };
     }
+
+    public override IReadOnlyList<string> Parts => ["qweight", "qzeros", "scales"];
 
     public override void ReadCodes(int row, Span<sbyte> codes)
     {

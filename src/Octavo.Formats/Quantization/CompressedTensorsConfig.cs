@@ -257,7 +257,7 @@ internal sealed record CompressedTensorsScheme(
     {
         if (!supported.Contains(value))
         {
-            throw new UnsupportedModelException(config.File, config.PathOf(field), $"{value}", [.. supported.ToArray().Select(s => $"{s}")]);
+            throw new UnsupportedModelException(config.File, config.PathOf(field), FormattableString.Invariant($"{value}"), [.. supported.ToArray().Select(s => FormattableString.Invariant($"{s}"))]);
         }
     }
 }

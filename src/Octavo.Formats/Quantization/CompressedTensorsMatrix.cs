@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 
 namespace Octavo.Formats.Quantization;
@@ -58,6 +59,13 @@ internal sealed class CompressedTensorsMatrix : QuantizedMatrix
             ByteLength = codes.ByteLength + scales.ByteLength + (zeros?.ByteLength ?? 0),
         };
     }
+
+    // Scales of static inputs may be left beside dynamic ones, and zero-points beside symmetric weights.
+    public override IReadOnlyList<string> Parts =>
+    [
+        .. _packed ? (string[])["weight_packed", "weight_shape"] : ["weight"],
+        "weight_scale", "weight_zero_point", "weight_g_idx", "input_scale", "input_zero_point",
+    ];
 
     public override void ReadCodes(int row, Span<sbyte> codes)
     {
@@ -128,7 +136,7 @@ internal sealed class CompressedTensorsMatrix : QuantizedMatrix
         PackedTensors.Floats(stored, 0, scale);
         if (!float.IsFinite(scale[0]) || scale[0] <= 0)
         {
-            throw new CheckpointException(stored.File, stored.Name, $"is {scale[0]}; a scale must be above 0");
+            throw new CheckpointException(stored.File, stored.Name, string.Create(CultureInfo.InvariantCulture, $"is {scale[0]}; a scale must be above 0"));
         }
 
         if (!asymmetric)
@@ -163,8 +171,10 @@ internal sealed class CompressedTensorsMatrix : QuantizedMatrix
         string name = $"{module}.weight_zero_point";
         if (!scheme.Asymmetric)
         {
-            // Early versions wrote zero-points of symmetric weights, too: all of them zero.
-            if (checkpoint.TryGet(name, out Tensor? idle) && !packed && idle.Bytes(0, checked((int)idle.ByteLength)).ContainsAnyExcept((byte)0))
+            // Early versions wrote zero-points of symmetric weights, too: all of them zero, which packed is 2^(b−1), or left empty.
+            byte none = scheme.Bits == 4 ? (byte)0x88 : (byte)0x80;
+            if (checkpoint.TryGet(name, out Tensor? idle)
+                && idle.Bytes(0, checked((int)idle.ByteLength)).ContainsAnyExcept((byte)0, packed ? none : (byte)0))
             {
                 throw new CheckpointException(idle.File, name, "holds zero-points, but quantization_config says that the weights are symmetric");
             }

@@ -12,6 +12,7 @@ internal sealed class GptqConfig : QuantizationConfig
     private readonly int _bits;
     private readonly int _groupSize;
     private readonly bool _storedMinusOne;
+    private readonly bool _symmetric;
 
     public GptqConfig(ConfigReader config)
     {
@@ -20,7 +21,7 @@ internal sealed class GptqConfig : QuantizationConfig
         _groupSize = config.Integer("group_size") ?? throw config.Missing("group_size");
         if (_groupSize is 0 or < -1)
         {
-            throw config.Invalid("group_size", $"is {_groupSize}; it must be above 0, or -1");
+            throw config.Invalid("group_size", FormattableString.Invariant($"is {_groupSize}; it must be above 0, or -1"));
         }
 
         string format = config.Text("checkpoint_format") ?? "gptq";
@@ -32,34 +33,37 @@ internal sealed class GptqConfig : QuantizationConfig
         }
 
         _storedMinusOne = format == "gptq";
+        _symmetric = config.Flag("sym", false);
     }
 
     public override string Method => "gptq";
 
-    public override string Summary => $"{_bits}-bit integer weights by {(_groupSize < 0 ? "channel" : $"group {_groupSize}")}, plain activations";
+    public override string Summary => $"{_bits}-bit integer weights by {(_groupSize < 0 ? "channel" : $"group {_groupSize}")}, {(_symmetric ? "symmetric, " : string.Empty)}plain activations";
 
     // What has a qweight is quantized; which modules those are is written nowhere.
     public override QuantizedMatrix? Find(Checkpoint checkpoint, string module) =>
-        checkpoint.Contains($"{module}.qweight") ? GptqMatrix.Open(checkpoint, module, _bits, _groupSize, _storedMinusOne) : null;
+        checkpoint.Contains($"{module}.qweight") ? GptqMatrix.Open(checkpoint, module, _bits, _groupSize, _storedMinusOne, _symmetric) : null;
 }
 
 /// <summary>
 /// A matrix of GPTQ: word <c>[r, m]</c> of <c>qweight [in · b/32, out]</c> holds inputs <c>32/b · r …</c> of output m, low
 /// bits first; word <c>[g, c]</c> of <c>qzeros</c> outputs <c>32/b · c …</c>. Version 1 stores each zero-point less one.
+/// Of symmetric weights the zero-point is 2^(b−1): <c>qzeros</c> says the same in two ways, and there are files whose
+/// words are of one version and whose label of the other, so it is not read, and may be absent.
 /// </summary>
 internal sealed class GptqMatrix : QuantizedMatrix
 {
     private readonly Tensor _weights;
-    private readonly Tensor _zeros;
+    private readonly Tensor? _zeros;     // null where weights are symmetric
     private readonly Tensor _scales;
     private readonly int _zeroOffset;
 
-    private GptqMatrix(Tensor weights, Tensor zeros, Tensor scales, bool storedMinusOne)
+    private GptqMatrix(Tensor weights, Tensor? zeros, Tensor scales, bool storedMinusOne)
     {
         (_weights, _zeros, _scales, _zeroOffset) = (weights, zeros, scales, storedMinusOne ? 1 : 0);
     }
 
-    public static GptqMatrix Open(Checkpoint checkpoint, string module, int bits, int groupSize, bool storedMinusOne)
+    public static GptqMatrix Open(Checkpoint checkpoint, string module, int bits, int groupSize, bool storedMinusOne, bool symmetric)
     {
         int perWord = 32 / bits;
         Tensor weights = checkpoint.Get($"{module}.qweight");
@@ -72,7 +76,9 @@ internal sealed class GptqMatrix : QuantizedMatrix
         int rows = checked((int)weights.Shape[1]);
         int group = groupSize < 0 ? columns : Math.Min(groupSize, columns);
         int groups = (columns + group - 1) / group;
-        Tensor zeros = PackedTensors.Require(checkpoint, $"{module}.qzeros", [TensorType.Int32], groups, (rows + perWord - 1) / perWord);
+        Tensor? zeros = symmetric
+            ? null
+            : PackedTensors.Require(checkpoint, $"{module}.qzeros", [TensorType.Int32], groups, (rows + perWord - 1) / perWord);
         Tensor scales = PackedTensors.Require(
             checkpoint, $"{module}.scales", [TensorType.Float16, TensorType.BFloat16, TensorType.Float32], groups, rows);
         int[]? index = checkpoint.Contains($"{module}.g_idx")
@@ -86,11 +92,13 @@ internal sealed class GptqMatrix : QuantizedMatrix
             Kind = CodeKind.Integer,
             Bits = bits,
             GroupSize = group,
-            Asymmetric = true,   // symmetric ones say so only by their zero-points
+            Asymmetric = !symmetric,
             GroupIndex = index,
-            ByteLength = weights.ByteLength + zeros.ByteLength + scales.ByteLength,
+            ByteLength = weights.ByteLength + (zeros?.ByteLength ?? 0) + scales.ByteLength,
         };
     }
+
+    public override IReadOnlyList<string> Parts => ["qweight", "qzeros", "scales", "g_idx"];
 
     public override void ReadCodes(int row, Span<sbyte> codes)
     {
@@ -116,6 +124,12 @@ internal sealed class GptqMatrix : QuantizedMatrix
 
     public override void ReadZeros(int row, Span<int> zeros)
     {
+        if (_zeros is null)
+        {
+            zeros[..Groups].Clear();
+            return;
+        }
+
         int perWord = 32 / Bits;
         long words = (Rows + perWord - 1) / perWord;
         int mask = (1 << Bits) - 1;

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Octavo.Formats.Quantization;
 
 /// <summary>The scales that a checkpoint stores for the E4M3 keys and values of an attention module.</summary>
@@ -14,10 +16,13 @@ public static class KvCacheScales
     public static (float Key, float Value) Read(Checkpoint checkpoint, string module)
     {
         ArgumentNullException.ThrowIfNull(checkpoint);
-        return (
-            Find(checkpoint, $"{module}.k_scale", $"{module}.k_proj.output_scale"),
-            Find(checkpoint, $"{module}.v_scale", $"{module}.v_proj.output_scale"));
+        return (Find(checkpoint, NamesOf(module)[..2]), Find(checkpoint, NamesOf(module)[2..]));
     }
+
+    /// <summary>The names that an attention module's scales may have: two of the keys', two of the values'.</summary>
+    /// <param name="module">The module's name.</param>
+    public static string[] NamesOf(string module) =>
+        [$"{module}.k_scale", $"{module}.k_proj.output_scale", $"{module}.v_scale", $"{module}.v_proj.output_scale"];
 
     private static float Find(Checkpoint checkpoint, params ReadOnlySpan<string> names)
     {
@@ -38,7 +43,7 @@ public static class KvCacheScales
             PackedTensors.Floats(tensor, 0, scale);
             return float.IsFinite(scale[0]) && scale[0] > 0
                 ? scale[0]
-                : throw new CheckpointException(tensor.File, name, $"is {scale[0]}; a scale must be above 0");
+                : throw new CheckpointException(tensor.File, name, string.Create(CultureInfo.InvariantCulture, $"is {scale[0]}; a scale must be above 0"));
         }
 
         return 1;

@@ -43,16 +43,24 @@ internal static class PackedTensors
     /// <summary>One 32-bit word of a tensor.</summary>
     public static unsafe uint Word(Tensor tensor, long index) => ((uint*)tensor.Pointer)[index];
 
-    /// <summary>Checks which group each input is in, <c>[in]</c>; null where groups follow one another.</summary>
+    /// <summary>
+    /// Checks which group each input is in, <c>[in]</c>; null where groups follow one another. compressed-tensors makes the
+    /// tensor of −1 and fills it only where groups do not: with one left, it was never filled.
+    /// </summary>
     public static int[]? GroupIndex(Tensor tensor, int groupSize, int groups)
     {
         int[] index = Integers(tensor);
+        if (index.Contains(-1))
+        {
+            return null;
+        }
+
         bool inOrder = true;
         for (int k = 0; k < index.Length; k++)
         {
             if (index[k] < 0 || index[k] >= groups)
             {
-                throw new CheckpointException(tensor.File, tensor.Name, $"puts input {k} into group {index[k]}; there are {groups}");
+                throw new CheckpointException(tensor.File, tensor.Name, FormattableString.Invariant($"puts input {k} into group {index[k]}; there are {groups}"));
             }
 
             inOrder &= index[k] == k / groupSize;

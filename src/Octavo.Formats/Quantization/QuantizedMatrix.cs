@@ -62,6 +62,10 @@ public abstract class QuantizedMatrix
     /// <summary>Which group each input belongs to, <c>[in]</c>; null where input <c>k</c> is in group <c>k / GroupSize</c>.</summary>
     public IReadOnlyList<int>? GroupIndex { get; init; }
 
+    /// <summary>The last parts of the names of its tensors, <c>qweight</c> say, those that may be absent or idle included; none
+    /// where it is in no file.</summary>
+    public virtual IReadOnlyList<string> Parts => [];
+
     /// <summary>Bytes in the files.</summary>
     public required long ByteLength { get; init; }
 

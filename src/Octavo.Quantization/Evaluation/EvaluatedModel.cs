@@ -34,15 +34,15 @@ public sealed class EvaluatedModel : IDisposable
     /// <param name="description">What it is.</param>
     /// <param name="checkpoint">Its weights; disposed with the model, or at once where loading fails.</param>
     /// <param name="options">How it is run; the cache must hold one window.</param>
-    /// <param name="cancellation">Stops loading.</param>
+    /// <param name="cancellationToken">Stops loading.</param>
     public static EvaluatedModel Load(
-        string name, ModelDescription description, Checkpoint checkpoint, CpuRunnerOptions options, CancellationToken cancellation = default)
+        string name, ModelDescription description, Checkpoint checkpoint, CpuRunnerOptions options, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(description);
         ArgumentNullException.ThrowIfNull(checkpoint);
         try
         {
-            return new EvaluatedModel(name, description, checkpoint, new CpuModelRunner(description.Spec, checkpoint, options, null, cancellation));
+            return new EvaluatedModel(name, description, checkpoint, new CpuModelRunner(description.Spec, checkpoint, options, null, cancellationToken));
         }
         catch
         {

@@ -20,11 +20,11 @@ public static class Evaluator
     /// <param name="reference">What it is compared with, or null; of the same vocabulary.</param>
     /// <param name="windows">The text.</param>
     /// <param name="progress">Hears how far it is.</param>
-    /// <param name="cancellation">Stops it.</param>
+    /// <param name="cancellationToken">Stops it.</param>
     /// <exception cref="QuantizationException">The two do not go together, or a token is not in the vocabulary.</exception>
     public static EvaluationResult Run(
         EvaluatedModel model, EvaluatedModel? reference, IReadOnlyList<TextWindow> windows,
-        IProgress<BenchProgress>? progress = null, CancellationToken cancellation = default)
+        IProgress<BenchProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(windows);
@@ -39,7 +39,7 @@ public static class Evaluator
         {
             for (int begin = 0; begin < window.Ids.Length; begin += atOnce)
             {
-                cancellation.ThrowIfCancellationRequested();
+                cancellationToken.ThrowIfCancellationRequested();
                 ReadOnlySpan<int> ids = window.Ids.AsSpan(begin, Math.Min(atOnce, window.Ids.Length - begin));
                 model.Run(ids, begin, logits);
                 reference?.Run(ids, begin, expected);
@@ -49,7 +49,7 @@ public static class Evaluator
             progress?.Report(new BenchProgress(scores.Count, windows.Sum(w => w.Ids.Length - w.FirstScored), "scoring"));
         }
 
-        IReadOnlyList<double> layers = reference is null ? [] : LayerErrors.Measure(model, reference, [.. windows.Take(WindowsForLayers).Select(w => w.Ids)], cancellation);
+        IReadOnlyList<double> layers = reference is null ? [] : LayerErrors.Measure(model, reference, [.. windows.Take(WindowsForLayers).Select(w => w.Ids)], cancellationToken);
         return Summarize(model, reference, scores, worst, layers);
     }
 

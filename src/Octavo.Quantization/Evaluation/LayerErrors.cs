@@ -11,7 +11,7 @@ internal static unsafe class LayerErrors
     /// the embedding on. Empty where the models are of different widths or depths, or cannot be gone through by layers.
     /// </summary>
     public static IReadOnlyList<double> Measure(
-        EvaluatedModel model, EvaluatedModel reference, IReadOnlyList<int[]> windows, CancellationToken cancellation)
+        EvaluatedModel model, EvaluatedModel reference, IReadOnlyList<int[]> windows, CancellationToken cancellationToken)
     {
         DecoderSpec spec = model.Description.Spec, other = reference.Description.Spec;
         bool alike = spec.HiddenSize == other.HiddenSize && spec.NumLayers == other.NumLayers
@@ -34,7 +34,7 @@ internal static unsafe class LayerErrors
             LayerPass.Embed(other, reference.Checkpoint, ids, y.Floats);
             for (int layer = 0; layer < spec.NumLayers; layer++)
             {
-                cancellation.ThrowIfCancellationRequested();
+                cancellationToken.ThrowIfCancellationRequested();
                 pass.Run(model.Runner.Weights.Layers[layer], x.Floats, ids.Length);
                 otherPass.Run(reference.Runner.Weights.Layers[layer], y.Floats, ids.Length);
                 for (long i = 0; i < (long)ids.Length * spec.HiddenSize; i++)

@@ -10,7 +10,7 @@ internal static class BeamSearchRun
         PreparedPrompt prompt,
         SamplingParams sampling,
         double lengthPenalty,
-        [EnumeratorCancellation] CancellationToken cancellation)
+        [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var parameters = new BeamSearchParams
         {
@@ -19,7 +19,7 @@ internal static class BeamSearchRun
             IgnoreEos = sampling.IgnoreEos,
             LengthPenalty = lengthPenalty,
         };
-        BeamSearchOutput found = await engine.BeamSearchAsync(Prompt.FromTokenIds(prompt.TokenIds), parameters, cancellation);
+        BeamSearchOutput found = await engine.BeamSearchAsync(Prompt.FromTokenIds(prompt.TokenIds), parameters, cancellationToken);
         yield return found.ToRequestOutput(string.Empty, null);
     }
 }

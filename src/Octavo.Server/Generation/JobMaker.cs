@@ -50,10 +50,11 @@ internal sealed class JobMaker(AsyncEngine engine, ChatSupport chat)
             room = Math.Min(room, engine.Model.MaxModelLen - prepared[i].TokenIds.Length);
         }
 
-        // The model's own limit holds for every request, as vLLM has it. Without one, a prompt that is too long must still
-        // reach the check that says so, hence at least 1.
-        int most = engine.Model.GenerationDefaults.MaxNewTokens ?? int.MaxValue;
-        sampling = sampling with { MaxTokens = Math.Min(asked ?? Math.Max(1, Math.Min(otherwise ?? int.MaxValue, room)), most) };
+        // The model's max_new_tokens is for requests that name no length; it does not bind those that do. Completions that
+        // name none get OpenAI's own default where that is less. A prompt that is too long must still reach the check that
+        // says so, hence at least 1.
+        int unasked = Math.Min(engine.Model.GenerationDefaults.MaxNewTokens ?? int.MaxValue, otherwise ?? int.MaxValue);
+        sampling = sampling with { MaxTokens = asked ?? Math.Max(1, Math.Min(unasked, room)) };
         foreach (PreparedPrompt prompt in prepared)
         {
             Validate(request, prompt, sampling);

@@ -15,12 +15,12 @@ internal sealed class JobRun : IAsyncDisposable
 
     private readonly List<Task> _pumps = [];
 
-    private JobRun(CancellationToken cancellation) => _cancellation = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+    private JobRun(CancellationToken cancellationToken) => _cancellation = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
 
     /// <summary>Submits every prompt; where one is refused, none stays behind.</summary>
-    public static async Task<JobRun> StartAsync(AsyncEngine engine, Job job, GenerationRequest request, CancellationToken cancellation)
+    public static async Task<JobRun> StartAsync(AsyncEngine engine, Job job, GenerationRequest request, CancellationToken cancellationToken)
     {
-        var run = new JobRun(cancellation);
+        var run = new JobRun(cancellationToken);
         try
         {
             long number = Interlocked.Increment(ref _runs);

@@ -46,6 +46,7 @@ internal sealed class ApiException(int status, string type, string? param, strin
         EngineStoppedException { InnerException: null } e => new(
             StatusCodes.Status503ServiceUnavailable, "service_unavailable", null, "shutting_down", e.Message, e)
         { RetryAfter = TimeSpan.FromSeconds(1) },
+        ObjectDisposedException { ObjectName: var name } when name == typeof(AsyncEngine).FullName => ShuttingDown(),
         EngineStoppedException e => new(StatusCodes.Status500InternalServerError, "server_error", null, "engine_failed", e.Message, e),
         BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } e => new(
             e.StatusCode, InvalidRequest, null, "request_too_large", e.Message, e),

@@ -40,7 +40,7 @@ internal sealed class EventStream : IDisposable
 
     public void WriteDone() => _output.Write("data: [DONE]\n\n"u8);
 
-    public async Task FlushAsync(CancellationToken cancellation) => await _output.FlushAsync(cancellation);
+    public async Task FlushAsync(CancellationToken cancellationToken) => await _output.FlushAsync(cancellationToken);
 
     public void Dispose() => _json.Dispose();
 }

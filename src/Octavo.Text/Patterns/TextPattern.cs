@@ -108,7 +108,7 @@ internal sealed class RegexPattern : TextPattern
         catch (RegexMatchTimeoutException e)
         {
             throw new InvalidOperationException(
-                $"the tokenizer's expression '{_source}' took longer than {s_matchLimit.TotalSeconds} s to match once", e);
+                FormattableString.Invariant($"the tokenizer's expression '{_source}' took longer than {s_matchLimit.TotalSeconds} s to match once"), e);
         }
     }
 }

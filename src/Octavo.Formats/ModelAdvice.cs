@@ -1,0 +1,122 @@
+using System.Text.RegularExpressions;
+
+namespace Octavo.Formats;
+
+/// <summary>
+/// What somebody probably means who names something that is no model's directory, and how to get from there to one: names
+/// on the hub, addresses, GGUF and PyTorch files.
+/// </summary>
+public static partial class ModelAdvice
+{
+    private const int Patience = 1000;      // ms; neither expression can take long
+    private const string Reads = "Octavo reads Hugging Face directories with config.json and safetensors";
+    private const string Gguf = "GGUF, which is not read yet; " + Reads + ": get the model's own repository, not its GGUF conversion, by: "
+        + "hf download ORG/NAME --local-dir NAME (huggingface-cli download in older versions)";
+    private const string Pickled =
+        "PyTorch weights (pickled), which are not read; " + Reads
+        + ": take the repository's safetensors where it has them, or load the model with transformers and write it again by save_pretrained";
+
+    private static readonly string[] PickledEnds = [".bin", ".pt", ".pth", ".ckpt"];
+
+    /// <summary>Advice about a path, or what was given in place of one; null where there is none to give.</summary>
+    /// <param name="path">A file, a directory that holds no model, or nothing that exists.</param>
+    public static string? About(string path)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        return Directory.Exists(path) ? AboutDirectory(path) : File.Exists(path) ? AboutFile(path) : AboutNothing(path);
+    }
+
+    /// <summary>What the files of a directory are, where no safetensors is among them; null where nothing is known.</summary>
+    internal static string? AboutDirectory(string path)
+    {
+        string[] files = Directory.GetFiles(path);
+        if (Array.Find(files, f => f.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase)) is not null)
+        {
+            return null;
+        }
+
+        if (Array.Find(files, f => f.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)) is { } gguf)
+        {
+            return $"it holds '{Path.GetFileName(gguf)}', a model in {Gguf}";
+        }
+
+        if (Array.Find(files, f => PickledEnds.Contains(Path.GetExtension(f).ToLowerInvariant())) is { } pickled)
+        {
+            return $"it holds '{Path.GetFileName(pickled)}': {Pickled}";
+        }
+
+        // The hub's cache keeps each version of a repository in a directory of its own.
+        string snapshots = Path.Combine(path, "snapshots");
+        return Directory.Exists(snapshots) && Directory.GetDirectories(snapshots).Order(StringComparer.Ordinal).FirstOrDefault() is { } snapshot
+            ? $"it is the hub's cache of a repository; the model is in {snapshot}"
+            : null;
+    }
+
+    private static string? AboutFile(string path)
+    {
+        if (path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) || BeginsWith(path, "GGUF"u8))
+        {
+            return "it is a model in " + Gguf;
+        }
+
+        if (PickledEnds.Contains(Path.GetExtension(path).ToLowerInvariant()))
+        {
+            return "it is a file of " + Pickled;
+        }
+
+        return path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase) || path.EndsWith(".json", StringComparison.OrdinalIgnoreCase)
+            ? $"name the directory that it is in, {Path.GetDirectoryName(Path.GetFullPath(path))}"
+            : null;
+    }
+
+    private static string? AboutNothing(string path)
+    {
+        Match address = Address().Match(path);
+        string name = address.Success ? address.Groups["rest"].Value : path;
+        Match hub = HubName().Match(name);
+        bool elsewhere = address.Success && !address.Groups["hub"].Success;
+        if (!hub.Success || elsewhere)
+        {
+            return path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) ? "it would be a model in " + Gguf
+                : address.Success ? $"it is an address; {Reads}: download the model's repository, and name its directory"
+                : null;
+        }
+
+        string repository = hub.Groups["name"].Value;
+        if (hub.Groups["quant"].Success || name.Contains("gguf", StringComparison.OrdinalIgnoreCase))
+        {
+            return $"on the Hugging Face hub, it would be a model in {Gguf}";
+        }
+
+        string directory = repository[(repository.IndexOf('/', StringComparison.Ordinal) + 1)..];
+        return $"models are not downloaded; if it is a name on the Hugging Face hub, get it by: "
+            + $"hf download {repository} --local-dir {directory} (huggingface-cli download in older versions), and name that directory";
+    }
+
+    private static bool BeginsWith(string path, ReadOnlySpan<byte> magic)
+    {
+        Span<byte> start = stackalloc byte[8];
+        try
+        {
+            using FileStream file = File.OpenRead(path);
+            return start[..file.ReadAtLeast(start, start.Length, throwOnEndOfStream: false)].StartsWith(magic);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false;      // what it is stays unknown; that it is no directory is said anyway
+        }
+    }
+
+    [GeneratedRegex(
+        @"\A(?:(?<hub>hf://|(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/)|https?://)(?<rest>.+)\z",
+        RegexOptions.IgnoreCase | RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture,
+        Patience)]
+    private static partial Regex Address();
+
+    // ORG/NAME as the hub has them; behind it a quantization (ORG/NAME:Q4_K_M), or, in an address, a file or a branch.
+    [GeneratedRegex(
+        @"\A(?<name>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:(?<quant>:[\w.-]+)|/(?:resolve|blob|tree)/.*|/)?\z",
+        RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture,
+        Patience)]
+    private static partial Regex HubName();
+}

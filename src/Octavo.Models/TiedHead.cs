@@ -1,0 +1,34 @@
+using Octavo.Formats;
+
+namespace Octavo.Models;
+
+/// <summary>Whether the output head is the token embedding.</summary>
+internal static class TiedHead
+{
+    /// <summary>The head's name.</summary>
+    public const string Name = "lm_head.weight";
+
+    /// <summary>
+    /// A head that is stored counts, whatever <c>tie_word_embeddings</c> says, as in transformers since version 5: fine-tuning
+    /// has made two of what was one, and left the flag. A copy of the embedding gives the same results either way.
+    /// </summary>
+    /// <param name="config">The model's configuration.</param>
+    /// <param name="checkpoint">Its tensors.</param>
+    /// <param name="fallback">What the family takes where the field is absent.</param>
+    public static bool IsTied(ConfigReader config, Checkpoint checkpoint, bool fallback) =>
+        config.Flag("tie_word_embeddings", fallback)
+        && !Array.Exists(["lm_head.weight", "lm_head.weight_packed", "lm_head.qweight"], checkpoint.Contains);
+
+    /// <summary>The word on a head that counts against the flag; none where it seems to be the embedding's copy.</summary>
+    public static IEnumerable<string> Notes(ConfigReader config, Checkpoint checkpoint, DecoderSpec spec, bool fallback)
+    {
+        const int Glance = 1 << 16;
+        if (config.Flag("tie_word_embeddings", fallback) && spec.Tensors.OutputHead is not null
+            && !(checkpoint.TryGet(Name, out Tensor? head) && StartOf(head).SequenceEqual(StartOf(checkpoint.Get(spec.Tensors.TokenEmbedding)))))
+        {
+            yield return $"{Name} is stored, and is not the embedding: it counts, although config.json ties the two (tie_word_embeddings)";
+        }
+
+        static ReadOnlySpan<byte> StartOf(Tensor tensor) => tensor.Bytes(0, (int)Math.Min(Glance, tensor.ByteLength));
+    }
+}

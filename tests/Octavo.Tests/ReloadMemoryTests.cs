@@ -1,0 +1,68 @@
+using System.Diagnostics;
+using System.Globalization;
+using Octavo.Testing;
+
+namespace Octavo.Tests;
+
+public sealed class ReloadMemoryTests
+{
+    private const string Measured = "OCTAVO_TEST_RELOADS";
+    private const long MiB = 1 << 20;
+
+    /// <summary>In a process of its own, for other tests allocate and give back meanwhile.</summary>
+    [Fact]
+    public async Task Dispose_ModelAfterModel_GivesTheMemoryBack()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "reads the resident set from /proc");
+        if (Environment.GetEnvironmentVariable(Measured) is null)
+        {
+            await RunAloneAsync();
+            return;
+        }
+
+        // The first two pay for the runtime's compiled code and the heap's first size.
+        LoadAndUse();
+        LoadAndUse();
+        long before = Resident();
+        for (int i = 0; i < 5; i++)
+        {
+            LoadAndUse();
+        }
+
+        (Resident() - before).ShouldBeLessThan(5 * 3 * MiB);
+    }
+
+    private static void LoadAndUse()
+    {
+        using (LLM llm = LLM.Load(Repository.TalesModel, options: new EngineOptions { Dtype = ModelDtype.Float32, KvCacheMemory = 32 * MiB, Threads = 2 }))
+        {
+            llm.Generate("Once upon a time", new SamplingParams { Temperature = 0, MaxTokens = 20 });
+        }
+
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        GC.Collect();
+    }
+
+    private static async Task RunAloneAsync()
+    {
+        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, UseShellExecute = false };
+        start.Environment[Measured] = "1";
+        foreach (string argument in (string[])["exec", typeof(ReloadMemoryTests).Assembly.Location, "-noColor", "-method", $"*.{nameof(Dispose_ModelAfterModel_GivesTheMemoryBack)}"])
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        using Process process = Process.Start(start)!;
+        string output = await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        output.ShouldContain("Total: 1, Errors: 0, Failed: 0, Skipped: 0");
+        process.ExitCode.ShouldBe(0, output);
+    }
+
+    private static long Resident()
+    {
+        string line = File.ReadLines("/proc/self/status").First(l => l.StartsWith("VmRSS:", StringComparison.Ordinal));
+        return long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) * 1024;
+    }
+}
