@@ -25,6 +25,7 @@ internal sealed partial class Api : IDisposable
     private readonly JobMaker _jobs;
     private readonly IReadOnlyList<string> _names;
     private readonly ILogger _log;
+    private readonly FieldLog _fieldLog;
     private int _hasAdvice;
     private readonly long _started = TimeProvider.System.GetUtcNow().ToUnixTimeSeconds();
 
@@ -33,6 +34,7 @@ internal sealed partial class Api : IDisposable
         (_engine, _options) = (engine, options);
         _names = options.ServedModelNames is { Count: > 0 } names ? names : [engine.Model.Name];
         _log = (options.LoggerFactory ?? loggers ?? NullLoggerFactory.Instance).CreateLogger("Octavo.Server");
+        _fieldLog = new FieldLog(_log);
         Metrics = new ServerMetrics(engine);
         var chat = new ChatSupport(engine);
         _jobs = new JobMaker(engine, chat);
@@ -182,7 +184,7 @@ internal sealed partial class Api : IDisposable
             await using CancellationTokenRegistration cut = Gate.Cut.UnsafeRegister(static c => ((HttpContext)c!).Abort(), context);
             using (JsonDocument body = await RequestBody.ParseAsync(context))
             {
-                Read(body, request, fields, request.Note);
+                fields.Read(new JsonValue(string.Empty, body.RootElement, request.Notes), request, request.Note);
             }
 
             // Without a tokenizer there is no text, so tokens are the answer.
@@ -191,6 +193,7 @@ internal sealed partial class Api : IDisposable
             CheckModel(request.Model);
             request.Check();
             Job job = prepare(request);
+            _fieldLog.Write(request.Notes);
             NoteAdvice();
             request.Client = ClientOf(context);
             using var ended = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, Gate.Aborted);
@@ -237,9 +240,14 @@ internal sealed partial class Api : IDisposable
         await events.FlushAsync(context.RequestAborted);
     }
 
-    private void Read<T>(JsonDocument body, T request, FieldTable<T> fields, Action<string>? note = null)
-        where T : class => fields.Read(
-            new JsonValue(string.Empty, body.RootElement), request, name => LogUnknownField(_log, name), note);
+    // For requests that are not generated from.
+    private void Read<T>(JsonDocument body, T request, FieldTable<T> fields)
+        where T : class
+    {
+        var notes = new FieldNotes();
+        fields.Read(new JsonValue(string.Empty, body.RootElement, notes), request);
+        _fieldLog.Write(notes);
+    }
 
     /// <summary>Whose request it is: that of the key it carries. Nobody learns the key from it.</summary>
     private static string? ClientOf(HttpContext context) =>
@@ -265,9 +273,6 @@ internal sealed partial class Api : IDisposable
             throw ApiException.NotFound("model", "model_not_found", $"The model `{name}` does not exist; served: {string.Join(", ", _names)}");
         }
     }
-
-    [LoggerMessage(Level = LogLevel.Debug, Message = "ignored a field that is unknown here: {Field}")]
-    private static partial void LogUnknownField(ILogger logger, string field);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "{Path}: the client has left; its request is aborted")]
     private static partial void LogClientLeft(ILogger logger, string path);

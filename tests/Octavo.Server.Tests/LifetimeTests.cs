@@ -1,3 +1,4 @@
+using System.Text;
 using System.Net.Sockets;
 using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
@@ -146,7 +147,7 @@ public sealed class LifetimeTests(ServerFixture fixture)
         app.MapGroup("/llm").MapOctavo(fixture.Engine, new ServerOptions { ServedModelNames = ["mine"] });
         await app.StartAsync();
         using var http = new HttpClient { BaseAddress = new Uri(app.Urls.First()) };
-        using HttpResponseMessage response = await http.PostAsync("/llm/v1/completions", new StringContent("""{"model": "mine", "prompt": "Once", "max_tokens": 2}"""));
+        using HttpResponseMessage response = await http.PostAsync("/llm/v1/completions", new StringContent("""{"model": "mine", "prompt": "Once", "max_tokens": 2}""", Encoding.UTF8, "application/json"));
         response.EnsureSuccessStatusCode();
         (await http.GetStringAsync("/llm/metrics")).ShouldContain("handler=\"/v1/completions\"");
     }
