@@ -24,6 +24,7 @@ internal sealed partial class Api : IDisposable
     private readonly ServerOptions _options;
     private readonly JobMaker _jobs;
     private readonly IReadOnlyList<string> _names;
+    private readonly ServedModel _served;
     private readonly ILogger _log;
     private readonly FieldLog _fieldLog;
     private int _hasAdvice;
@@ -33,6 +34,7 @@ internal sealed partial class Api : IDisposable
     {
         (_engine, _options) = (engine, options);
         _names = options.ServedModelNames is { Count: > 0 } names ? names : [engine.Model.Name];
+        _served = ServedModel.Of(engine.Model, _names[0], Version);
         _log = (options.LoggerFactory ?? loggers ?? NullLoggerFactory.Instance).CreateLogger("Octavo.Server");
         _fieldLog = new FieldLog(_log);
         Metrics = new ServerMetrics(engine);
@@ -51,17 +53,21 @@ internal sealed partial class Api : IDisposable
     public IEndpointConventionBuilder Map(IEndpointRouteBuilder routes)
     {
         RouteGroupBuilder group = routes.MapGroup(string.Empty);
-        Map(group, HttpMethods.Post, "/v1/completions", CompleteAsync);
-        Map(group, HttpMethods.Post, "/v1/chat/completions", ChatAsync);
-        Map(group, HttpMethods.Get, "/v1/models", ListModelsAsync);
-        Map(group, HttpMethods.Get, "/v1/models/{**id}", ShowModelAsync);
-        Map(group, HttpMethods.Post, "/tokenize", TokenizeAsync);
-        Map(group, HttpMethods.Post, "/detokenize", DetokenizeAsync);
-        Map(group, HttpMethods.Get, "/health", HealthAsync);
-        Map(group, HttpMethods.Get, "/ping", HealthAsync);
-        Map(group, HttpMethods.Post, "/ping", HealthAsync);
-        Map(group, HttpMethods.Get, "/version", VersionAsync);
-        Map(group, HttpMethods.Get, "/metrics", Metrics.WriteAsync);
+        foreach (string prefix in new[] { "/v1", string.Empty })
+        {
+            MapPost(group, prefix + "/completions", CompleteAsync);
+            MapPost(group, prefix + "/chat/completions", ChatAsync);
+            MapGet(group, prefix + "/models", ListModelsAsync);
+            MapGet(group, prefix + "/models/{**id}", ShowModelAsync);
+        }
+
+        MapPost(group, "/tokenize", TokenizeAsync);
+        MapPost(group, "/detokenize", DetokenizeAsync);
+        MapGet(group, "/health", HealthAsync);
+        MapGet(group, "/ping", HealthAsync);
+        MapPost(group, "/ping", HealthAsync);
+        MapGet(group, "/version", VersionAsync);
+        MapGet(group, "/metrics", Metrics.WriteAsync);
         return group;
     }
 
@@ -79,12 +85,23 @@ internal sealed partial class Api : IDisposable
         context.Response.Headers["X-Request-Id"] = fits ? requestId : Guid.NewGuid().ToString("N");
     }
 
-    private void Map(RouteGroupBuilder group, string method, string pattern, Func<HttpContext, Task> handler) =>
-        group.MapMethods(pattern, [method], (RequestDelegate)(context => HandleAsync(context, pattern, handler)));
+    /// <summary>Maps the page at the root; an application that has its own does without.</summary>
+    public void MapPage(IEndpointRouteBuilder routes) => MapGet(routes.MapGroup(string.Empty), "/", ShowPageAsync);
+
+    // HEAD gets what GET would, without the body, which Kestrel leaves out.
+    private void MapGet(RouteGroupBuilder group, string pattern, Func<HttpContext, Task> handler) =>
+        Map(group, [HttpMethods.Get, HttpMethods.Head], pattern, handler);
+
+    private void MapPost(RouteGroupBuilder group, string pattern, Func<HttpContext, Task> handler) =>
+        Map(group, [HttpMethods.Post], pattern, handler);
+
+    private void Map(RouteGroupBuilder group, string[] methods, string pattern, Func<HttpContext, Task> handler) =>
+        group.MapMethods(pattern, methods, (RequestDelegate)(context => HandleAsync(context, pattern, handler)));
 
     // What surrounds every endpoint: the id, the limit, the errors, the count.
     private async Task HandleAsync(HttpContext context, string pattern, Func<HttpContext, Task> handler)
     {
+        long started = _options.TimeProvider.GetTimestamp();
         SetRequestId(context);
         if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
         {
@@ -101,7 +118,7 @@ internal sealed partial class Api : IDisposable
         }
         finally
         {
-            Metrics.CountRequest(context, pattern);
+            Metrics.CountRequest(context, pattern, _options.TimeProvider.GetElapsedTime(started));
         }
     }
 
@@ -160,14 +177,14 @@ internal sealed partial class Api : IDisposable
         new CompletionRequest(_engine.Model.DefaultSamplingParams),
         GenerationFields.Completion,
         _jobs.Make,
-        (request, job) => new CompletionResponse(_engine.Tokenizer, _names[0], request, job));
+        (request, job) => new CompletionResponse(_engine.Tokenizer, _served, request, job));
 
     private Task ChatAsync(HttpContext context) => GenerateAsync(
         context,
         new ChatRequest(_engine.Model.DefaultSamplingParams),
         GenerationFields.Chat,
         _jobs.Make,
-        (request, job) => new ChatResponse(_engine.Tokenizer, _names[0], request, job));
+        (request, job) => new ChatResponse(_engine.Tokenizer, _served, request, job));
 
     private async Task GenerateAsync<TRequest>(
         HttpContext context,
@@ -220,9 +237,17 @@ internal sealed partial class Api : IDisposable
         using EventStream events = await EventStream.StartAsync(context);
         try
         {
-            await foreach ((int prompt, RequestOutput output) in run.ReadAsync())
+            await foreach ((int prompt, RequestOutput? output) in run.ReadAsync(_options.SseKeepAliveInterval, _options.TimeProvider))
             {
-                response.WriteEvents(events, prompt, output);
+                if (output is null)
+                {
+                    events.WriteKeepAlive();
+                }
+                else
+                {
+                    response.WriteEvents(events, prompt, output);
+                }
+
                 await events.FlushAsync(context.RequestAborted);
             }
 

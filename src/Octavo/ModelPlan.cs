@@ -89,6 +89,7 @@ public static class ModelPlan
         {
             Name = options.ServedModelName ?? System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(directory.Path))),
             Path = directory.Path,
+            CheckpointHash = CheckpointFingerprint.Of(checkpoint),
             Spec = spec,
             EosTokenIds = description.EosTokenIds,
             MaxModelLen = maxModelLen,
