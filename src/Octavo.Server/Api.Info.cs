@@ -26,9 +26,9 @@ internal sealed partial class Api
     {
         HttpRequest request = context.Request;
         string address = $"{request.Scheme}://{(request.Host.HasValue ? request.Host.Value : "localhost")}{request.PathBase}";
-        string page = HomePage.Write(_engine.Model, _names[0], Version, address, _engine.BatchingAdvice);
+        string page = HomePage.Write(_engine.Model, _names[0], Version, address, _engine.BatchingAdvice, _jobs.CanChat);
         context.Response.ContentType = "text/html; charset=utf-8";
-        context.Response.Headers.ContentSecurityPolicy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+        context.Response.Headers.ContentSecurityPolicy = HomePage.SecurityPolicy;
         context.Response.Headers.CacheControl = "no-cache";
         await context.Response.BodyWriter.WriteAsync(Encoding.UTF8.GetBytes(page), context.RequestAborted);
     }

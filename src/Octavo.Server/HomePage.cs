@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Net;
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 
@@ -21,18 +23,23 @@ internal static class HomePage
         .state::before { content: "●"; margin-right: .5em; }
         .good::before { color: #3c9a5f; }
         .warn::before { color: #d08a1d; }
-        dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: 1px; margin: 1.4rem 0;
+        dl { display: grid; grid-template-columns: 1fr 1fr; gap: 1px; margin: 1.4rem 0;
           background: var(--line); border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
         dl div { background: var(--soft); padding: .6rem .8rem; }
         dt { color: var(--dim); font-size: .8rem; }
-        dd { margin: 0; overflow-wrap: anywhere; }
+        dd { margin: 0; font-size: .9rem; overflow-wrap: anywhere; }
         code { font: .86em/1.5 ui-monospace, Consolas, monospace; }
-        pre { margin: 0; padding: .8rem; background: var(--soft); border: 1px solid var(--line); border-radius: 8px; overflow-x: auto; }
+        pre { margin: 0; padding: .8rem; background: var(--soft); border: 1px solid var(--line); border-radius: 8px; white-space: pre-wrap; overflow-wrap: anywhere; }
         nav { display: flex; flex-wrap: wrap; gap: .4rem 1.4rem; margin-top: 2.2rem; padding-top: 1rem; border-top: 1px solid var(--line); }
         a { color: var(--link); }
+        @media (min-width: 40rem) { dl { grid-template-columns: 1fr 1fr 1fr; } }
         """;
 
-    public static string Write(ModelInfo model, string name, string version, string address, string? advice)
+    /// <summary>The page shows its own style, links, and nothing else, whatever the model is called.</summary>
+    public static string SecurityPolicy { get; } =
+        $"default-src 'none'; style-src 'sha256-{Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(Style)))}'; base-uri 'none'; form-action 'none'";
+
+    public static string Write(ModelInfo model, string name, string version, string address, string? advice, bool canChat)
     {
         string title = $"{name} on Octavo";
         return $$"""
@@ -63,11 +70,11 @@ internal static class HomePage
             <h2>curl</h2>
             <pre><code>{{Html(Curl(name, address))}}</code></pre>
             <h2>C#</h2>
-            <p>With the package <code>OpenAI</code> from NuGet.</p>
-            <pre><code>{{Html(CSharp(name, address))}}</code></pre>
+            <p>{{(canChat ? "With the package <code>OpenAI</code> from NuGet." : "With nothing but .NET.")}}</p>
+            <pre><code>{{Html(canChat ? CSharpChat(name, address) : CSharpCompletion(name, address))}}</code></pre>
             <h2>Python</h2>
             <p>With the package <code>openai</code> from PyPI.</p>
-            <pre><code>{{Html(Python(name, address))}}</code></pre>
+            <pre><code>{{Html(canChat ? PythonChat(name, address) : PythonCompletion(name, address))}}</code></pre>
             <nav>
             <a href="health">Health</a>
             <a href="metrics">Metrics</a>
@@ -91,7 +98,7 @@ internal static class HomePage
             """;
     }
 
-    private static string CSharp(string name, string address) => $$"""
+    private static string CSharpChat(string name, string address) => $$"""
         using System.ClientModel;
         using OpenAI;
 
@@ -103,7 +110,7 @@ internal static class HomePage
         Console.WriteLine(answer.Value.Content[0].Text);
         """;
 
-    private static string Python(string name, string address) => $$"""
+    private static string PythonChat(string name, string address) => $$"""
         from openai import OpenAI
 
         client = OpenAI(base_url={{Json(address + "/v1")}}, api_key="none")
@@ -112,6 +119,30 @@ internal static class HomePage
             messages=[{"role": "user", "content": "Tell me a story."}],
         )
         print(answer.choices[0].message.content)
+        """;
+
+    // For models that complete texts and know no turns.
+    private static string CSharpCompletion(string name, string address) => $$"""
+        using System.Net.Http.Json;
+        using System.Text.Json;
+
+        using var http = new HttpClient();
+        var request = new { model = {{Json(name)}}, prompt = "Once upon a time", max_tokens = 60 };
+        var response = await http.PostAsJsonAsync({{Json(address + "/v1/completions")}}, request);
+        var answer = await response.Content.ReadFromJsonAsync<JsonElement>();
+        Console.WriteLine(answer.GetProperty("choices")[0].GetProperty("text"));
+        """;
+
+    private static string PythonCompletion(string name, string address) => $$"""
+        from openai import OpenAI
+
+        client = OpenAI(base_url={{Json(address + "/v1")}}, api_key="none")
+        answer = client.completions.create(
+            model={{Json(name)}},
+            prompt="Once upon a time",
+            max_tokens=60,
+        )
+        print(answer.choices[0].text)
         """;
 
     private static string Fact(string name, string value) => $"<div><dt>{Html(name)}</dt><dd>{Html(value)}</dd></div>";

@@ -94,6 +94,15 @@ public sealed class PathTests(ServerFixture fixture)
     }
 
     [Fact]
+    public async Task Root_OfAModelThatCannotChat_ShowsCompletions()
+    {
+        await using TestServer server = await TestServer.StartAsync(new EngineOptions { SkipTokenizerInit = true });
+        string page = await server.Http.GetStringAsync("/");
+        page.ShouldContain("client.completions.create(");
+        page.ShouldNotContain("chat");
+    }
+
+    [Fact]
     public async Task Models_Root_IsWhatWasTyped()
     {
         (await _server.Http.GetStringAsync("/v1/models")).ShouldContain("\"root\":\"tales\"");

@@ -9,6 +9,9 @@ internal sealed class JobMaker(AsyncEngine engine, ChatSupport chat)
 {
     private const int DefaultCompletionTokens = 16;
 
+    /// <summary>Whether the model has a chat template that works.</summary>
+    public bool CanChat => chat.WhyNot is null;
+
     public Job Make(CompletionRequest request)
     {
         SamplingParams sampling = request.Sampling;

@@ -38,7 +38,7 @@ internal sealed class OriginGuard
     public ApiException? Check(HttpContext context)
     {
         // Browsers always send a host; a client that sends none is no browser.
-        if (ChecksHosts && context.Request.Host is { HasValue: true } host && !AllowsHost(NameOf(host.Value!)))
+        if (ChecksHosts && context.Request.Host is { HasValue: true } host && !AllowsHost(NameOf(host.Value)))
         {
             return Forbidden("host_not_allowed", $"this server does not answer to the host name {host.Host}; --allowed-hosts {host.Host} lets it");
         }

@@ -52,7 +52,7 @@ internal static class PathAdvice
         }
 
         (string? known, int distance) = Known.Select(k => (k, Distance(asked, k))).MinBy(k => k.Item2);
-        return distance <= Math.Max(2, known!.Length / 5) ? known
+        return distance <= Math.Max(2, known.Length / 5) ? known
             : Elsewhere.GetValueOrDefault(asked[(asked.LastIndexOf('/') + 1)..]);
     }
 
