@@ -53,14 +53,12 @@ internal sealed partial class Api : IDisposable
     public IEndpointConventionBuilder Map(IEndpointRouteBuilder routes)
     {
         RouteGroupBuilder group = routes.MapGroup(string.Empty);
-        foreach (string prefix in new[] { "/v1", string.Empty })
-        {
-            MapPost(group, prefix + "/completions", CompleteAsync);
-            MapPost(group, prefix + "/chat/completions", ChatAsync);
-            MapGet(group, prefix + "/models", ListModelsAsync);
-            MapGet(group, prefix + "/models/{**id}", ShowModelAsync);
-        }
+        MapOpenAI(group, "/v1");
 
+        // For clients whose base address lacks the version; what the application itself has there goes before.
+        RouteGroupBuilder unversioned = group.MapGroup(string.Empty);
+        unversioned.WithOrder(1);
+        MapOpenAI(unversioned, string.Empty);
         MapPost(group, "/tokenize", TokenizeAsync);
         MapPost(group, "/detokenize", DetokenizeAsync);
         MapGet(group, "/health", HealthAsync);
@@ -87,6 +85,14 @@ internal sealed partial class Api : IDisposable
 
     /// <summary>Maps the page at the root; an application that has its own does without.</summary>
     public void MapPage(IEndpointRouteBuilder routes) => MapGet(routes.MapGroup(string.Empty), "/", ShowPageAsync);
+
+    private void MapOpenAI(RouteGroupBuilder group, string prefix)
+    {
+        MapPost(group, prefix + "/completions", CompleteAsync);
+        MapPost(group, prefix + "/chat/completions", ChatAsync);
+        MapGet(group, prefix + "/models", ListModelsAsync);
+        MapGet(group, prefix + "/models/{**id}", ShowModelAsync);
+    }
 
     // HEAD gets what GET would, without the body, which Kestrel leaves out.
     private void MapGet(RouteGroupBuilder group, string pattern, Func<HttpContext, Task> handler) =>

@@ -152,6 +152,23 @@ public sealed class LifetimeTests(ServerFixture fixture)
         (await http.GetStringAsync("/llm/metrics")).ShouldContain("handler=\"/v1/completions\"");
     }
 
+    [Fact]
+    public async Task MapOctavo_BesideTheApplicationsOwnPaths_LeavesThemAlone()
+    {
+        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        await using WebApplication app = builder.Build();
+        app.MapGet("/", () => "home");
+        app.MapGet("/models", () => "cars");
+        app.MapOctavo(fixture.Engine);
+        await app.StartAsync();
+        using var http = new HttpClient { BaseAddress = new Uri(app.Urls.First()) };
+        (await http.GetStringAsync("/")).ShouldBe("home");
+        (await http.GetStringAsync("/models")).ShouldBe("cars");
+        (await http.GetStringAsync("/v1/models")).ShouldContain("tales");
+    }
+
     internal static async Task UntilAsync(Func<bool> holds)
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
