@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Octavo.Server.Requests;
 using Octavo.Testing;
 
 namespace Octavo.Server.Tests;
@@ -83,6 +84,29 @@ public sealed class ForeignFieldTests(ServerFixture fixture)
     [InlineData("stream_interval", "4")]
     public async Task Field_ThatChangesNothing_IsAccepted(string field, string value) =>
         await _server.ChatAsync($$"""{{{Turn}}, "{{field}}": {{value}}}""");
+
+    [Fact]
+    public void Fields_OfVllm_AreAllKnown()
+    {
+        const string Both = """
+            model frequency_penalty logit_bias logprobs max_tokens n presence_penalty response_format seed stop stream stream_options temperature
+            top_p user use_beam_search top_k min_p repetition_penalty watermarking length_penalty stop_token_ids include_stop_str_in_output
+            ignore_eos min_tokens skip_special_tokens spaces_between_special_tokens truncate_prompt_tokens truncation_side prompt_logprobs
+            logprob_token_ids allowed_token_ids bad_words echo add_special_tokens structured_outputs priority request_id session_id
+            return_tokens_as_token_ids return_token_ids routed_experts_prompt_start return_token_offsets return_mm_kwargs cache_salt
+            kv_transfer_params ec_transfer_params vllm_xargs repetition_detection thinking_token_budget stream_interval
+            """;
+        const string Chat = """
+            messages top_logprobs max_completion_tokens tools tool_choice reasoning_effort include_reasoning parallel_tool_calls
+            add_generation_prompt continue_final_message documents chat_template chat_template_kwargs media_io_kwargs mm_processor_kwargs
+            return_prompt_text return_assistant_tokens_mask
+            """;
+        Unknown(GenerationFields.Chat.Select(f => f.Key), Both + " " + Chat).ShouldBeEmpty();
+        Unknown(GenerationFields.Completion.Select(f => f.Key), Both + " prompt suffix prompt_embeds best_of").ShouldBeEmpty();
+
+        static IEnumerable<string> Unknown(IEnumerable<string> known, string names) =>
+            names.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).Except(known);
+    }
 
     [Fact]
     public async Task Field_OfTheOtherEndpoint_IsRefused()

@@ -108,5 +108,6 @@ internal sealed class OriginGuard
 
     private bool AllowsOrigin(string origin) =>
         Array.Exists(_origins, allowed => allowed == Any || allowed.Equals(origin, StringComparison.OrdinalIgnoreCase))
-        || (_onLoopback && Uri.TryCreate(origin, UriKind.Absolute, out Uri? uri) && uri.Scheme is "http" or "https" && IsOfThisMachine(uri.Host.Trim('[', ']').TrimEnd('.')));
+        || (_onLoopback && Uri.TryCreate(origin, UriKind.Absolute, out Uri? uri)
+            && uri.Scheme is "http" or "https" && IsOfThisMachine(uri.Host.Trim('[', ']').TrimEnd('.')));
 }

@@ -8,8 +8,10 @@ internal static class PathAdvice
     private const string Models = "/v1/models";
     private const string Health = "/health";
 
+    private static readonly string[] Unversioned = ["/completions", "/chat/completions", "/models"];
+
     private static readonly string[] Known =
-        [Completions, Chat, Models, "/completions", "/chat/completions", "/models", "/tokenize", "/detokenize", Health, "/ping", "/version", "/metrics"];
+        [Completions, Chat, Models, .. Unversioned, "/tokenize", "/detokenize", Health, "/ping", "/version", "/metrics"];
 
     // What other servers call it, by the last words of the path.
     private static readonly Dictionary<string, string> Elsewhere = new(StringComparer.OrdinalIgnoreCase)
@@ -38,8 +40,9 @@ internal static class PathAdvice
     };
 
     /// <summary>A question: did you mean this path, or one of those that there are?</summary>
-    public static string For(string path) =>
-        Nearest(path) is { } meant ? $"did you mean {meant}?" : $"did you mean one of {string.Join(", ", Known.Where(p => p is not ("/completions" or "/chat/completions" or "/models")))}?";
+    public static string For(string path) => Nearest(path) is { } meant
+        ? $"did you mean {meant}?"
+        : $"did you mean one of {string.Join(", ", Known.Except(Unversioned))}?";
 
     private static string? Nearest(string path)
     {
