@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
+using System.Text.Json;
+using Octavo.Engine;
 
 namespace Octavo.Cli;
 
@@ -99,6 +101,48 @@ internal static class OptionKinds
             return chosen.All(c => c.Word is not null);
         });
     }
+
+    /// <summary>Bounds of histograms by family, as JSON.</summary>
+    public static Option<IReadOnlyDictionary<string, IReadOnlyList<double>>?> Buckets(string name, string help) => new(name)
+    {
+        Description = help,
+        HelpName = "JSON",
+        Arity = ArgumentArity.ExactlyOne,
+        CustomParser = result =>
+        {
+            string text = result.Tokens[0].Value;
+            var buckets = new Dictionary<string, IReadOnlyList<double>>(StringComparer.Ordinal);
+            try
+            {
+                using JsonDocument json = JsonDocument.Parse(text);
+                foreach (JsonProperty family in json.RootElement.EnumerateObject())
+                {
+                    buckets[family.Name] = [.. family.Value.EnumerateArray().Select(b => b.GetDouble())];
+                }
+            }
+            catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException)
+            {
+                result.AddError($"{name} takes a JSON object of lists of numbers, such as {{\"request_latency\": [0.1, 0.5, 1]}}; it is '{text}'");
+                return null;
+            }
+
+            if (LlmEngineOptions.FindFault(buckets) is { } fault)
+            {
+                result.AddError($"{name}: {fault}");
+            }
+
+            return buckets;
+        },
+    };
+
+    /// <summary>Words with commas between; the option may be repeated.</summary>
+    public static Option<string[]> Words(string name, string helpName, string help) => new(name)
+    {
+        Description = help,
+        HelpName = helpName,
+        Arity = ArgumentArity.OneOrMore,        // one a time: a second word is MODEL
+        CustomParser = result => [.. result.Tokens.SelectMany(t => t.Value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))],
+    };
 
     /// <summary>A text.</summary>
     public static Option<string?> Text(string name, string helpName, string help) => new(name) { Description = help, HelpName = helpName };

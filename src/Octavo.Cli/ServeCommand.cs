@@ -11,6 +11,7 @@ internal sealed class ServeCommand
     private const int LargestPort = 65535;
     private const int LongestShutdown = 24 * 60 * 60;
 
+    private static readonly TimeSpan LongestKeepAlive = TimeSpan.FromHours(24);
     private static readonly TimeSpan HealthInterval = TimeSpan.FromMilliseconds(500);
     private static readonly ServerOptions Defaults = new();
 
@@ -35,6 +36,20 @@ internal sealed class ServeCommand
     private readonly Option<float?> _shutdownTimeout = OptionKinds.Number(
         "--shutdown-timeout", $"Seconds that requests in flight may take to end after a signal, up to a day. [default: {Defaults.ShutdownTimeout.TotalSeconds}]");
 
+    private readonly Option<string[]> _allowedHosts = OptionKinds.Words(
+        "--allowed-hosts",
+        "NAME,…",
+        "Host names that requests may call the server by, beside this machine's; * is any, *.example.com all below it. On a loopback address others are answered with 403; on other addresses they are where this is given.");
+
+    private readonly Option<string[]> _corsOrigins = OptionKinds.Words(
+        "--cors-origins",
+        "ORIGIN,…",
+        "Origins of web pages that may call the server, such as https://chat.example.com; * is any. On a loopback address pages of other machines are answered with 403 otherwise.");
+
+    private readonly Option<TimeSpan?> _sseKeepAliveInterval = OptionKinds.Duration(
+        "--sse-keep-alive-interval",
+        $"How long a stream may be silent before it sends a comment, so that proxies keep it; 0 sends none. [default: {Defaults.SseKeepAliveInterval.TotalSeconds}s]");
+
     private readonly EngineArguments _engine = new();
 
     /// <summary>Makes the command.</summary>
@@ -43,7 +58,7 @@ internal sealed class ServeCommand
         var it = new ServeCommand();
         var command = new Command("serve", "Serve a model over HTTP, with OpenAI's API.")
         {
-            it._model, it._host, it._port, it._servedModelName, it._shutdownTimeout,
+            it._model, it._host, it._port, it._servedModelName, it._shutdownTimeout, it._allowedHosts, it._corsOrigins, it._sseKeepAliveInterval,
         };
         it._engine.AddTo(command);
         it._engine.AddQueueOptionsTo(command);
@@ -104,6 +119,12 @@ internal sealed class ServeCommand
             throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"--shutdown-timeout must be from 0 to {LongestShutdown} seconds; it is {seconds}"));
         }
 
+        TimeSpan? keepAlive = result.GetValue(_sseKeepAliveInterval);
+        if (keepAlive > LongestKeepAlive)
+        {
+            throw new UsageException($"--sse-keep-alive-interval must be at most {LongestKeepAlive.TotalHours} hours; 0 turns it off");
+        }
+
         string[] names = result.GetValue(_servedModelName) ?? [];
         if (names.Any(string.IsNullOrWhiteSpace))
         {
@@ -112,12 +133,27 @@ internal sealed class ServeCommand
 
         return Defaults with
         {
+            ModelRoot = result.GetValue(_model),
+            AllowedHosts = Each(result, _allowedHosts, IsHostName, "takes host names without scheme and path"),
+            CorsOrigins = Each(result, _corsOrigins, IsOrigin, "takes origins such as https://chat.example.com, without a path"),
+            SseKeepAliveInterval = keepAlive ?? Defaults.SseKeepAliveInterval,
             Host = result.GetValue(_host) ?? Defaults.Host,
             Port = port,
             ServedModelNames = [.. names.Distinct()],
             ShutdownTimeout = seconds is { } s ? TimeSpan.FromSeconds(s) : Defaults.ShutdownTimeout,
         };
     }
+
+    private static string[] Each(ParseResult result, Option<string[]> option, Func<string, bool> isRight, string takes)
+    {
+        string[] words = result.GetValue(option) ?? [];
+        return Array.Find(words, w => !isRight(w)) is { } wrong ? throw new UsageException($"{option.Name} {takes}; it is '{wrong}'") : words;
+    }
+
+    private static bool IsHostName(string word) => word == "*" || word.AsSpan().IndexOfAny("/ \\@") < 0;
+
+    private static bool IsOrigin(string word) =>
+        word is "*" or "null" || (Uri.TryCreate(word, UriKind.Absolute, out Uri? uri) && uri.AbsolutePath is "/" or "" && uri.Query.Length == 0 && word.Contains("://", StringComparison.Ordinal));
 
     private static void Announce(ModelInfo model, EngineOptions options, string url)
     {

@@ -12,22 +12,14 @@ namespace Octavo.Engine;
 /// </summary>
 internal sealed class EngineMetrics : IDisposable
 {
-    private static readonly double[] TtftBuckets =
-        [.001, .005, .01, .02, .04, .06, .08, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640, 2560];
-
-    private static readonly double[] TokenLatencyBuckets =
-        [.01, .025, .05, .075, .1, .15, .2, .3, .4, .5, .75, 1, 2.5, 5, 7.5, 10, 20, 40, 80];
-
-    private static readonly double[] RequestLatencyBuckets =
-        [.3, .5, .8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680];
-
     private static readonly double[] StepBuckets =
         [.0005, .001, .0025, .005, .01, .02, .03, .04, .05, .06, .08, .1, .125, .15, .2, .3, .5, .75, 1, 2.5, 5, 10];
 
     private static readonly double[] RatioBuckets = [.25, .5, .7, .8, .9, .95, 1, 1.05, 1.1, 1.2, 1.3, 1.5, 2, 3, 5, 10];
 
-    private static readonly double[] IterationBuckets =
-        [1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384];
+    // A prediction below this is none yet: no step is so short. Beyond the greatest ratio, one outlier would be the mean.
+    private const double LeastPredicted = 1e-5;
+    private const double MostRatio = 100;
 
     private readonly TimeProvider _time;
     private readonly KeyValuePair<string, object?>[] _tags;
@@ -38,7 +30,7 @@ internal sealed class EngineMetrics : IDisposable
     private readonly Counter<long> _prefixQueries;
     private readonly Counter<long> _prefixHits;
     private readonly Counter<long> _finished;
-    private readonly Histogram<long> _iterationTokens;
+    private readonly Histogram<double> _iterationTokens;
     private readonly Histogram<double> _stepTime;
     private readonly Histogram<double> _stepTimeRatio;
     private readonly Histogram<double> _timeToFirstToken;
@@ -49,10 +41,17 @@ internal sealed class EngineMetrics : IDisposable
     private readonly Histogram<double> _inferenceTime;
     private readonly Histogram<double> _prefillTime;
     private readonly Histogram<double> _decodeTime;
-    private readonly Histogram<long> _requestPromptTokens;
-    private readonly Histogram<long> _requestGenerationTokens;
-    private readonly Histogram<long> _requestMaxTokens;
-    private readonly Histogram<long> _requestN;
+    private readonly Histogram<double> _requestPromptTokens;
+    private readonly Histogram<double> _requestGenerationTokens;
+    private readonly Histogram<double> _requestMaxTokens;
+    private readonly Histogram<double> _requestMostGenerated;
+    private readonly Histogram<double> _requestPrefillComputed;
+    private readonly Histogram<double> _requestPreemptions;
+    private readonly Histogram<double> _requestN;
+    private readonly Counter<long> _promptTokensBySource;
+    private readonly KeyValuePair<string, object?>[] _computed;
+    private readonly KeyValuePair<string, object?>[] _cacheHit;
+    private int _stepGenerated;                            // since the last step was recorded
     private int _running;
     private int _waiting;
     private long _seenQueries;
@@ -63,19 +62,20 @@ internal sealed class EngineMetrics : IDisposable
         _time = time;
         _tags = [new("model_name", options.ModelName), new("engine", "0")];
         Meter = new Meter(new MeterOptions("Octavo.Engine"));
-        double[] lengths = LengthBuckets(options.MaxModelLen);
+        var buckets = new HistogramBuckets(options);
 
         Meter.CreateObservableGauge("vllm:num_requests_running", () => Measured(Volatile.Read(ref _running)), null, "Requests that the engine runs.");
         Meter.CreateObservableGauge("vllm:num_requests_waiting", () => Measured(Volatile.Read(ref _waiting)), null, "Requests that wait to be run.");
+        Meter.CreateObservableGauge("vllm:num_requests_waiting_by_reason", WaitingByReason, null, "Requests that wait to be run, by what they wait for.");
         Meter.CreateObservableGauge("vllm:kv_cache_usage_perc", () => Measured(pool.Usage), null, "Part of the key-value cache that is held; 1 is all.");
         Meter.CreateObservableGauge(
             "vllm:cache_config_info",
-            () => new Measurement<int>(1, [.. _tags, new("block_size", pool.BlockSize), new("num_gpu_blocks", pool.Count), new("enable_prefix_caching", options.EnablePrefixCaching)]),
+            () => new Measurement<int>(1, CacheConfig(options, pool)),
             null,
             "The key-value cache's settings, as labels.");
         ObserveBatching(batching);
         _stepTime = Seconds("octavo_step_time_seconds", "A step, and what lay between it and the one before.", StepBuckets);
-        _stepTimeRatio = Meter.CreateHistogram("octavo_step_time_ratio", null, "A step's time over what the model had predicted.", null, Buckets<double>(RatioBuckets));
+        _stepTimeRatio = Meter.CreateHistogram("octavo_step_time_ratio", null, "A step's time over what the model had predicted.", null, Buckets(RatioBuckets));
         _promptTokens = Counter("vllm:prompt_tokens", "Prompt tokens computed or found in the cache.");
         _promptTokensCached = Counter("vllm:prompt_tokens_cached", "Prompt tokens found in the prefix cache.");
         _generationTokens = Counter("vllm:generation_tokens", "Tokens generated.");
@@ -83,20 +83,28 @@ internal sealed class EngineMetrics : IDisposable
         _prefixQueries = Counter("vllm:prefix_cache_queries", "Tokens looked up in the prefix cache.");
         _prefixHits = Counter("vllm:prefix_cache_hits", "Tokens found in the prefix cache.");
         _finished = Counter("vllm:request_success", "Requests that ended.");
-        _iterationTokens = Meter.CreateHistogram("vllm:iteration_tokens_total", null, "Tokens a step.", null, Buckets<long>(IterationBuckets));
-        _timeToFirstToken = Seconds("vllm:time_to_first_token_seconds", "From arrival to the first token.", TtftBuckets);
-        _interTokenLatency = Seconds("vllm:inter_token_latency_seconds", "Between two tokens of a request.", TokenLatencyBuckets);
-        _timePerOutputToken = Seconds("vllm:request_time_per_output_token_seconds", "A request's mean time per token after the first.", TokenLatencyBuckets);
-        _endToEnd = Seconds("vllm:e2e_request_latency_seconds", "From arrival to the last token.", RequestLatencyBuckets);
-        _queueTime = Seconds("vllm:request_queue_time_seconds", "Spent waiting.", RequestLatencyBuckets);
-        _inferenceTime = Seconds("vllm:request_inference_time_seconds", "Spent running.", RequestLatencyBuckets);
-        _prefillTime = Seconds("vllm:request_prefill_time_seconds", "Spent before the first token.", RequestLatencyBuckets);
-        _decodeTime = Seconds("vllm:request_decode_time_seconds", "Spent after the first token.", RequestLatencyBuckets);
+        _promptTokensBySource = Counter("vllm:prompt_tokens_by_source", "Prompt tokens, by where they came from.");
+        (_computed, _cacheHit) = ([.. _tags, new("source", PromptSources[0])], [.. _tags, new("source", PromptSources[1])]);
+        _iterationTokens = Lengths("vllm:iteration_tokens_total", "Prompt and generated tokens a step.", buckets[HistogramBuckets.IterationTokens]);
+        _timeToFirstToken = Seconds("vllm:time_to_first_token_seconds", "From arrival to the first token.", buckets[HistogramBuckets.TimeToFirstToken]);
+        _interTokenLatency = Seconds("vllm:inter_token_latency_seconds", "Between two tokens of a request.", buckets[HistogramBuckets.InterTokenLatency]);
+        _timePerOutputToken = Seconds("vllm:request_time_per_output_token_seconds", "A request's mean time per token after the first.", buckets[HistogramBuckets.InterTokenLatency]);
+        _endToEnd = Seconds("vllm:e2e_request_latency_seconds", "From arrival to the last token.", buckets[HistogramBuckets.RequestLatency]);
+        _queueTime = Seconds("vllm:request_queue_time_seconds", "Spent waiting.", buckets[HistogramBuckets.RequestLatency]);
+        _inferenceTime = Seconds("vllm:request_inference_time_seconds", "Spent running.", buckets[HistogramBuckets.RequestLatency]);
+        _prefillTime = Seconds("vllm:request_prefill_time_seconds", "Spent before the first token.", buckets[HistogramBuckets.RequestLatency]);
+        _decodeTime = Seconds("vllm:request_decode_time_seconds", "Spent after the first token.", buckets[HistogramBuckets.RequestLatency]);
+        double[] lengths = buckets[HistogramBuckets.RequestTokens];
         _requestPromptTokens = Lengths("vllm:request_prompt_tokens", "Prompt tokens a request.", lengths);
         _requestGenerationTokens = Lengths("vllm:request_generation_tokens", "Generated tokens a request.", lengths);
+        _requestMostGenerated = Lengths("vllm:request_max_num_generation_tokens", "Generated tokens of the longest of a request's n completions.", lengths);
+        _requestPrefillComputed = Lengths("vllm:request_prefill_kv_computed_tokens", "Prompt tokens a request that were not found in the cache.", lengths);
         _requestMaxTokens = Lengths("vllm:request_params_max_tokens", "max_tokens of requests.", lengths);
-        _requestN = Lengths("vllm:request_params_n", "n of requests.", [1, 2, 5, 10, 20]);
+        _requestN = Lengths("vllm:request_params_n", "n of requests.", buckets[HistogramBuckets.RequestParamsN]);
+        _requestPreemptions = Lengths("vllm:request_num_preemptions", "Times that a request lost its blocks.", buckets[HistogramBuckets.RequestNumPreemptions]);
     }
+
+    private static readonly string[] PromptSources = ["local_compute", "local_cache_hit"];
 
     public Meter Meter { get; }
 
@@ -109,11 +117,14 @@ internal sealed class EngineMetrics : IDisposable
     public void RecordToken(Completion completion, long now)
     {
         _generationTokens.Add(1, _tags);
+        _stepGenerated++;
         if (completion.NumOutputTokens == 1)
         {
             completion.FirstTokenTimestamp = now;
             _promptTokens.Add(completion.NumPromptTokens, _tags);
             _promptTokensCached.Add(completion.NumCachedTokens, _tags);
+            _promptTokensBySource.Add(completion.NumPromptTokens - completion.NumCachedTokens, _computed);
+            _promptTokensBySource.Add(completion.NumCachedTokens, _cacheHit);
             _timeToFirstToken.Record(_time.GetElapsedTime(completion.Group.ArrivalTimestamp, now).TotalSeconds, _tags);
         }
         else
@@ -128,6 +139,12 @@ internal sealed class EngineMetrics : IDisposable
     {
         RequestGroup group = completion.Group;
         _finished.Add(1, [.. _tags, new("finished_reason", completion.FinishReason!.Value.ToWireName())]);
+        if (group.IsFinished && group.Completions.Max(c => c.NumOutputTokens) is > 0 and var most)
+        {
+            _requestN.Record(group.Parameters.N, _tags);
+            _requestMostGenerated.Record(most, _tags);
+        }
+
         if (completion.FirstTokenTimestamp == 0)
         {
             return;
@@ -145,7 +162,8 @@ internal sealed class EngineMetrics : IDisposable
         _requestPromptTokens.Record(completion.NumPromptTokens, _tags);
         _requestGenerationTokens.Record(completion.NumOutputTokens, _tags);
         _requestMaxTokens.Record(group.MaxOutputTokens, _tags);
-        _requestN.Record(group.Parameters.N, _tags);
+        _requestPrefillComputed.Record(completion.NumPromptTokens - completion.NumCachedTokens, _tags);
+        _requestPreemptions.Record(completion.NumPreemptions, _tags);
         if (completion.NumOutputTokens > 1)
         {
             _timePerOutputToken.Record(decode / (completion.NumOutputTokens - 1), _tags);
@@ -157,8 +175,13 @@ internal sealed class EngineMetrics : IDisposable
     public void RecordStep(StepPlan plan, KvCacheManager cache, double seconds, double predicted)
     {
         _stepTime.Record(seconds, _tags);
-        _stepTimeRatio.Record(seconds / predicted, _tags);
-        _iterationTokens.Record(plan.NumTokens, _tags);
+        if (predicted >= LeastPredicted)
+        {
+            _stepTimeRatio.Record(Math.Min(seconds / predicted, MostRatio), _tags);
+        }
+
+        _iterationTokens.Record(CountPromptTokens(plan) + _stepGenerated, _tags);
+        _stepGenerated = 0;
         _preemptions.Add(plan.NumPreempted, _tags);
         _prefixQueries.Add(cache.PrefixQueries - _seenQueries, _tags);
         _prefixHits.Add(cache.PrefixHits - _seenHits, _tags);
@@ -186,21 +209,44 @@ internal sealed class EngineMetrics : IDisposable
             (term, i) => new Measurement<double>(batching.Model.Coefficients[i], [.. _tags, new("term", term)]));
     }
 
-    /// <summary>1, 2 and 5 times the powers of ten up to the model's length, as vLLM has them.</summary>
-    private static double[] LengthBuckets(int maxModelLen)
+    // Each prompt token counts once, those found in the cache in the step that takes the request up, and none again after a
+    // preemption: so all steps together have as many as vllm:prompt_tokens says.
+    private static int CountPromptTokens(StepPlan plan)
     {
-        var buckets = new List<double>();
-        for (double scale = 1; scale <= maxModelLen; scale *= 10)
+        int count = 0;
+        foreach (ScheduledRequest scheduled in plan.Requests)
         {
-            buckets.AddRange(new[] { 1, 2, 5 }.Select(m => m * scale).Where(b => b <= maxModelLen));
+            Request request = scheduled.Request;
+            int reached = Math.Min(scheduled.Start + scheduled.NumTokens, request.NumPromptTokens);
+            count += Math.Max(0, reached - request.NumPromptTokensSeen);
+            request.NumPromptTokensSeen = Math.Max(reached, request.NumPromptTokensSeen);
         }
 
-        return [.. buckets];
+        return count;
     }
 
-    private static InstrumentAdvice<T> Buckets<T>(double[] bounds)
-        where T : struct =>
-        new() { HistogramBucketBoundaries = [.. bounds.Select(b => (T)Convert.ChangeType(b, typeof(T)))] };
+    // Whoever waits here waits for room; nothing is put off for other reasons.
+    private Measurement<int>[] WaitingByReason() =>
+    [
+        new(Volatile.Read(ref _waiting), [.. _tags, new("reason", "capacity")]),
+        new(0, [.. _tags, new("reason", "deferred")]),
+    ];
+
+    private KeyValuePair<string, object?>[] CacheConfig(LlmEngineOptions options, BlockPool pool)
+    {
+        int blocksOfLongest = (options.MaxModelLen + pool.BlockSize - 1) / pool.BlockSize;
+        return
+        [
+            .. _tags,
+            new("block_size", pool.BlockSize),
+            new("num_gpu_blocks", pool.Count),
+            new("enable_prefix_caching", options.EnablePrefixCaching),
+            new("kv_cache_size_tokens", (long)pool.Count * pool.BlockSize),
+            new("kv_cache_max_concurrency", (double)pool.Count / blocksOfLongest),
+        ];
+    }
+
+    private static InstrumentAdvice<double> Buckets(double[] bounds) => new() { HistogramBucketBoundaries = bounds };
 
     private Measurement<T> Measured<T>(T value)
         where T : struct =>
@@ -209,8 +255,8 @@ internal sealed class EngineMetrics : IDisposable
     private Counter<long> Counter(string name, string description) => Meter.CreateCounter<long>(name, null, description);
 
     private Histogram<double> Seconds(string name, string description, double[] bounds) =>
-        Meter.CreateHistogram(name, "s", description, null, Buckets<double>(bounds));
+        Meter.CreateHistogram(name, "s", description, null, Buckets(bounds));
 
-    private Histogram<long> Lengths(string name, string description, double[] bounds) =>
-        Meter.CreateHistogram(name, null, description, null, Buckets<long>(bounds));
+    private Histogram<double> Lengths(string name, string description, double[] bounds) =>
+        Meter.CreateHistogram(name, null, description, null, Buckets(bounds));
 }

@@ -17,6 +17,9 @@ public sealed class EngineOverloadedException(string message, TimeSpan retryAfte
     public TimeSpan RetryAfter { get; } = retryAfter;
 }
 
+/// <summary>The model computed what no answer can be made of: its weights, or the arithmetic over them, are at fault.</summary>
+public sealed class ModelOutputException(string message) : Exception(message);
+
 /// <summary>A request that did not end in the time it had.</summary>
 public sealed class RequestTimeoutException(string message) : Exception(message);
 

@@ -346,12 +346,25 @@ public sealed class LlmEngine : IDisposable
         RequestGroup group = completion.Group;
         for (int rows = CountPromptRows(completion, scheduled); rows > 0 && group.NextPromptRow < group.EndPromptRow; rows--)
         {
+            RequireFinite(Row(row), group.NextPromptRow);
             group.AcceptPromptRow(Row(row++));
+        }
+    }
+
+    // Looked at before penalties and hooks, whose doing it might be afterwards.
+    private static void RequireFinite(ReadOnlySpan<float> logits, int position)
+    {
+        float max = VectorMath.Max(logits);
+        if (!float.IsFinite(max))
+        {
+            throw new ModelOutputException(
+                $"the model computed logits that are not finite (the greatest after token {position} is {max}): its weights are damaged, or their type is too narrow");
         }
     }
 
     private void SampleOne(Completion completion, Span<float> logits, long now)
     {
+        RequireFinite(logits, completion.NumTokens - 1);
         int token = _sampler.Sample(completion.Sampling, completion.OutputTokens, logits, out PositionLogprobs? logprobs);
         completion.Accept(token, logprobs, _options.MaxModelLen, _eosTokenIds);
         _metrics.RecordToken(completion, now);

@@ -59,6 +59,17 @@ public sealed record LlmEngineOptions
     /// <summary>Hooks over each request's logits.</summary>
     public IReadOnlyList<LogitsProcessorFactory> LogitsProcessors { get; init; } = [];
 
+    /// <summary>
+    /// Bounds of histograms in place of the usual ones, by vLLM's families: <c>request_latency</c>,
+    /// <c>time_to_first_token</c>, <c>inter_token_latency</c>, <c>iteration_tokens</c>, <c>request_params_n</c>,
+    /// <c>request_num_preemptions</c>, <c>request_tokens</c>.
+    /// </summary>
+    public IReadOnlyDictionary<string, IReadOnlyList<double>> CustomHistogramBuckets { get; init; } = new Dictionary<string, IReadOnlyList<double>>();
+
+    /// <summary>What is wrong with <see cref="CustomHistogramBuckets"/>; null where nothing is.</summary>
+    public static string? FindFault(IReadOnlyDictionary<string, IReadOnlyList<double>> customHistogramBuckets) =>
+        HistogramBuckets.FindFault(customHistogramBuckets);
+
     /// <summary>Checks the limits against each other and against the runner.</summary>
     /// <exception cref="EngineConfigurationException">They cannot work together; the message says what would.</exception>
     internal void Validate(IModelRunner runner)
@@ -70,6 +81,8 @@ public sealed record LlmEngineOptions
         Check(MaxModelLen >= 2, $"max_model_len must be at least 2; it is {MaxModelLen}");
         Check(MaxNumSeqs >= 1, $"max_num_seqs must be at least 1; it is {MaxNumSeqs}");
         Targets.Validate();
+        string? fault = FindFault(CustomHistogramBuckets);
+        Check(fault is null, $"custom_histogram_buckets: {fault}");
         Check(MaxQueue is null or >= 0, $"max_queue must be at least 0; it is {MaxQueue}");
         Check(MaxQueueWait is null || MaxQueueWait >= TimeSpan.Zero, $"max_queue_wait must not be negative; it is {MaxQueueWait}");
         Check(RequestTimeout is null || RequestTimeout > TimeSpan.Zero, $"request_timeout must be above 0; it is {RequestTimeout}");

@@ -1,4 +1,5 @@
 using System.Reflection;
+using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -20,6 +21,17 @@ internal sealed partial class Api
         json.WriteString("version", Version);
         json.WriteEndObject();
     });
+
+    private async Task ShowPageAsync(HttpContext context)
+    {
+        HttpRequest request = context.Request;
+        string address = $"{request.Scheme}://{(request.Host.HasValue ? request.Host.Value : "localhost")}{request.PathBase}";
+        string page = HomePage.Write(_engine.Model, _names[0], Version, address, _engine.BatchingAdvice, _jobs.CanChat);
+        context.Response.ContentType = "text/html; charset=utf-8";
+        context.Response.Headers.ContentSecurityPolicy = HomePage.SecurityPolicy;
+        context.Response.Headers.CacheControl = "no-cache";
+        await context.Response.BodyWriter.WriteAsync(Encoding.UTF8.GetBytes(page), context.RequestAborted);
+    }
 
     private Task HealthAsync(HttpContext context)
     {
@@ -72,7 +84,7 @@ internal sealed partial class Api
         json.WriteString("object", "model");
         json.WriteNumber("created", _started);
         json.WriteString("owned_by", "octavo");
-        json.WriteString("root", _engine.Model.Path);
+        json.WriteString("root", _options.ModelRoot ?? name);
         json.WriteNull("parent");
         json.WriteNumber("max_model_len", _engine.Model.MaxModelLen);
         json.WriteEndObject();

@@ -24,7 +24,9 @@ internal sealed partial class Api : IDisposable
     private readonly ServerOptions _options;
     private readonly JobMaker _jobs;
     private readonly IReadOnlyList<string> _names;
+    private readonly ServedModel _served;
     private readonly ILogger _log;
+    private readonly FieldLog _fieldLog;
     private int _hasAdvice;
     private readonly long _started = TimeProvider.System.GetUtcNow().ToUnixTimeSeconds();
 
@@ -32,7 +34,9 @@ internal sealed partial class Api : IDisposable
     {
         (_engine, _options) = (engine, options);
         _names = options.ServedModelNames is { Count: > 0 } names ? names : [engine.Model.Name];
+        _served = ServedModel.Of(engine.Model, _names[0], Version);
         _log = (options.LoggerFactory ?? loggers ?? NullLoggerFactory.Instance).CreateLogger("Octavo.Server");
+        _fieldLog = new FieldLog(_log);
         Metrics = new ServerMetrics(engine);
         var chat = new ChatSupport(engine);
         _jobs = new JobMaker(engine, chat);
@@ -49,17 +53,19 @@ internal sealed partial class Api : IDisposable
     public IEndpointConventionBuilder Map(IEndpointRouteBuilder routes)
     {
         RouteGroupBuilder group = routes.MapGroup(string.Empty);
-        Map(group, HttpMethods.Post, "/v1/completions", CompleteAsync);
-        Map(group, HttpMethods.Post, "/v1/chat/completions", ChatAsync);
-        Map(group, HttpMethods.Get, "/v1/models", ListModelsAsync);
-        Map(group, HttpMethods.Get, "/v1/models/{**id}", ShowModelAsync);
-        Map(group, HttpMethods.Post, "/tokenize", TokenizeAsync);
-        Map(group, HttpMethods.Post, "/detokenize", DetokenizeAsync);
-        Map(group, HttpMethods.Get, "/health", HealthAsync);
-        Map(group, HttpMethods.Get, "/ping", HealthAsync);
-        Map(group, HttpMethods.Post, "/ping", HealthAsync);
-        Map(group, HttpMethods.Get, "/version", VersionAsync);
-        Map(group, HttpMethods.Get, "/metrics", Metrics.WriteAsync);
+        MapOpenAI(group, "/v1");
+
+        // For clients whose base address lacks the version; what the application itself has there goes before.
+        RouteGroupBuilder unversioned = group.MapGroup(string.Empty);
+        unversioned.WithOrder(1);
+        MapOpenAI(unversioned, string.Empty);
+        MapPost(group, "/tokenize", TokenizeAsync);
+        MapPost(group, "/detokenize", DetokenizeAsync);
+        MapGet(group, "/health", HealthAsync);
+        MapGet(group, "/ping", HealthAsync);
+        MapPost(group, "/ping", HealthAsync);
+        MapGet(group, "/version", VersionAsync);
+        MapGet(group, "/metrics", Metrics.WriteAsync);
         return group;
     }
 
@@ -77,12 +83,31 @@ internal sealed partial class Api : IDisposable
         context.Response.Headers["X-Request-Id"] = fits ? requestId : Guid.NewGuid().ToString("N");
     }
 
-    private void Map(RouteGroupBuilder group, string method, string pattern, Func<HttpContext, Task> handler) =>
-        group.MapMethods(pattern, [method], (RequestDelegate)(context => HandleAsync(context, pattern, handler)));
+    /// <summary>Maps the page at the root; an application that has its own does without.</summary>
+    public void MapPage(IEndpointRouteBuilder routes) => MapGet(routes.MapGroup(string.Empty), "/", ShowPageAsync);
+
+    private void MapOpenAI(RouteGroupBuilder group, string prefix)
+    {
+        MapPost(group, prefix + "/completions", CompleteAsync);
+        MapPost(group, prefix + "/chat/completions", ChatAsync);
+        MapGet(group, prefix + "/models", ListModelsAsync);
+        MapGet(group, prefix + "/models/{**id}", ShowModelAsync);
+    }
+
+    // HEAD gets what GET would, without the body, which Kestrel leaves out.
+    private void MapGet(RouteGroupBuilder group, string pattern, Func<HttpContext, Task> handler) =>
+        Map(group, [HttpMethods.Get, HttpMethods.Head], pattern, handler);
+
+    private void MapPost(RouteGroupBuilder group, string pattern, Func<HttpContext, Task> handler) =>
+        Map(group, [HttpMethods.Post], pattern, handler);
+
+    private void Map(RouteGroupBuilder group, string[] methods, string pattern, Func<HttpContext, Task> handler) =>
+        group.MapMethods(pattern, methods, (RequestDelegate)(context => HandleAsync(context, pattern, handler)));
 
     // What surrounds every endpoint: the id, the limit, the errors, the count.
     private async Task HandleAsync(HttpContext context, string pattern, Func<HttpContext, Task> handler)
     {
+        long started = _options.TimeProvider.GetTimestamp();
         SetRequestId(context);
         if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
         {
@@ -99,7 +124,7 @@ internal sealed partial class Api : IDisposable
         }
         finally
         {
-            Metrics.CountRequest(context, pattern);
+            Metrics.CountRequest(context, pattern, _options.TimeProvider.GetElapsedTime(started));
         }
     }
 
@@ -158,14 +183,14 @@ internal sealed partial class Api : IDisposable
         new CompletionRequest(_engine.Model.DefaultSamplingParams),
         GenerationFields.Completion,
         _jobs.Make,
-        (request, job) => new CompletionResponse(_engine.Tokenizer, _names[0], request, job));
+        (request, job) => new CompletionResponse(_engine.Tokenizer, _served, request, job));
 
     private Task ChatAsync(HttpContext context) => GenerateAsync(
         context,
         new ChatRequest(_engine.Model.DefaultSamplingParams),
         GenerationFields.Chat,
         _jobs.Make,
-        (request, job) => new ChatResponse(_engine.Tokenizer, _names[0], request, job));
+        (request, job) => new ChatResponse(_engine.Tokenizer, _served, request, job));
 
     private async Task GenerateAsync<TRequest>(
         HttpContext context,
@@ -182,7 +207,7 @@ internal sealed partial class Api : IDisposable
             await using CancellationTokenRegistration cut = Gate.Cut.UnsafeRegister(static c => ((HttpContext)c!).Abort(), context);
             using (JsonDocument body = await RequestBody.ParseAsync(context))
             {
-                Read(body, request, fields, request.Note);
+                fields.Read(new JsonValue(string.Empty, body.RootElement, request.Notes), request, request.Note);
             }
 
             // Without a tokenizer there is no text, so tokens are the answer.
@@ -191,6 +216,7 @@ internal sealed partial class Api : IDisposable
             CheckModel(request.Model);
             request.Check();
             Job job = prepare(request);
+            _fieldLog.Write(request.Notes);
             NoteAdvice();
             request.Client = ClientOf(context);
             using var ended = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, Gate.Aborted);
@@ -217,9 +243,17 @@ internal sealed partial class Api : IDisposable
         using EventStream events = await EventStream.StartAsync(context);
         try
         {
-            await foreach ((int prompt, RequestOutput output) in run.ReadAsync())
+            await foreach ((int prompt, RequestOutput? output) in run.ReadAsync(_options.SseKeepAliveInterval, _options.TimeProvider))
             {
-                response.WriteEvents(events, prompt, output);
+                if (output is null)
+                {
+                    events.WriteKeepAlive();
+                }
+                else
+                {
+                    response.WriteEvents(events, prompt, output);
+                }
+
                 await events.FlushAsync(context.RequestAborted);
             }
 
@@ -237,9 +271,14 @@ internal sealed partial class Api : IDisposable
         await events.FlushAsync(context.RequestAborted);
     }
 
-    private void Read<T>(JsonDocument body, T request, FieldTable<T> fields, Action<string>? note = null)
-        where T : class => fields.Read(
-            new JsonValue(string.Empty, body.RootElement), request, name => LogUnknownField(_log, name), note);
+    // For requests that are not generated from.
+    private void Read<T>(JsonDocument body, T request, FieldTable<T> fields)
+        where T : class
+    {
+        var notes = new FieldNotes();
+        fields.Read(new JsonValue(string.Empty, body.RootElement, notes), request);
+        _fieldLog.Write(notes);
+    }
 
     /// <summary>Whose request it is: that of the key it carries. Nobody learns the key from it.</summary>
     private static string? ClientOf(HttpContext context) =>
@@ -265,9 +304,6 @@ internal sealed partial class Api : IDisposable
             throw ApiException.NotFound("model", "model_not_found", $"The model `{name}` does not exist; served: {string.Join(", ", _names)}");
         }
     }
-
-    [LoggerMessage(Level = LogLevel.Debug, Message = "ignored a field that is unknown here: {Field}")]
-    private static partial void LogUnknownField(ILogger logger, string field);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "{Path}: the client has left; its request is aborted")]
     private static partial void LogClientLeft(ILogger logger, string path);

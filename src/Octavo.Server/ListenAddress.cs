@@ -59,9 +59,12 @@ internal static class ListenAddress
         return all ? $"{url.Scheme}://{IPAddress.Loopback}:{url.Port}" : bound;
     }
 
+    /// <summary>Whether a host stands for all addresses.</summary>
+    public static bool IsWildcard(string host) => host is "*" or "+" or "";
+
     private static IPAddress ResolveHost(string host)
     {
-        if (host is "*" or "+" or "")
+        if (IsWildcard(host))
         {
             return Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any;
         }

@@ -21,12 +21,14 @@ public sealed class OctavoServer : IAsyncDisposable
 
     private readonly WebApplication _app;
     private readonly Api _api;
+    private readonly OriginGuard _guard;
     private readonly ServerOptions _options;
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _lock = new();
     private Task? _stopping;
 
-    private OctavoServer(WebApplication app, Api api, ServerOptions options) => (_app, _api, _options) = (app, api, options);
+    private OctavoServer(WebApplication app, Api api, OriginGuard guard, ServerOptions options) =>
+        (_app, _api, _guard, _options) = (app, api, guard, options);
 
     /// <summary>Where it listens, such as <c>http://127.0.0.1:8000</c>.</summary>
     public string Url { get; private set; } = string.Empty;
@@ -54,9 +56,11 @@ public sealed class OctavoServer : IAsyncDisposable
 
         WebApplication app = builder.Build();
         var api = new Api(engine, options, options.LoggerFactory);
-        var server = new OctavoServer(app, api, options);
+        var server = new OctavoServer(app, api, new OriginGuard(options, endpoint.Address), options);
+        app.Use(server.GuardAsync);
         app.Use(server.AnswerUnmatchedAsync);
         api.Map(app);
+        api.MapPage(app);
         try
         {
             await app.StartAsync(cancellationToken);
@@ -143,6 +147,18 @@ public sealed class OctavoServer : IAsyncDisposable
         return task.IsCompleted;
     }
 
+    private async Task GuardAsync(HttpContext context, RequestDelegate next)
+    {
+        if (_guard.Check(context) is { } refusal)
+        {
+            await RefuseAsync(context, refusal);
+        }
+        else if (!_guard.AddHeaders(context))
+        {
+            await next(context);
+        }
+    }
+
     // Wrong paths and methods are answered in the same shape as everything else.
     private async Task AnswerUnmatchedAsync(HttpContext context, RequestDelegate next)
     {
@@ -155,7 +171,7 @@ public sealed class OctavoServer : IAsyncDisposable
         string path = context.Request.Path;
         ApiException? error = context.Response.StatusCode switch
         {
-            StatusCodes.Status404NotFound => ApiException.NotFound(null, "not_found", $"there is nothing at {path}"),
+            StatusCodes.Status404NotFound => ApiException.NotFound(null, "not_found", $"there is nothing at {path}; {PathAdvice.For(path)}"),
             StatusCodes.Status405MethodNotAllowed => new ApiException(
                 StatusCodes.Status405MethodNotAllowed, ApiException.InvalidRequest, null, "method_not_allowed",
                 $"{context.Request.Method} is not allowed at {path}; allowed: {context.Response.Headers.Allow}"),
@@ -163,9 +179,15 @@ public sealed class OctavoServer : IAsyncDisposable
         };
         if (error is not null)
         {
-            Api.SetRequestId(context);
-            await JsonOutput.WriteErrorAsync(context, error);
-            _api.Metrics.CountRequest(context, "none");
+            await RefuseAsync(context, error);
         }
+    }
+
+    private async Task RefuseAsync(HttpContext context, ApiException error)
+    {
+        long started = _options.TimeProvider.GetTimestamp();
+        Api.SetRequestId(context);
+        await JsonOutput.WriteErrorAsync(context, error);
+        _api.Metrics.CountRequest(context, "none", _options.TimeProvider.GetElapsedTime(started));
     }
 }

@@ -16,11 +16,13 @@ namespace Octavo.Text;
 public sealed class ChatTemplate
 {
     private readonly Block _root;
+    private readonly string _source;
     private readonly string _sourceName;
 
-    private ChatTemplate(Block root, string sourceName)
+    private ChatTemplate(Block root, string source, string sourceName)
     {
         _root = root;
+        _source = source;
         _sourceName = sourceName;
     }
 
@@ -32,18 +34,23 @@ public sealed class ChatTemplate
     {
         ArgumentNullException.ThrowIfNull(source);
         ArgumentNullException.ThrowIfNull(sourceName);
-        return new ChatTemplate(new TemplateParser(source, sourceName).ParseTemplate(), sourceName);
+        return new ChatTemplate(new TemplateParser(source, sourceName).ParseTemplate(), source, sourceName);
     }
 
     /// <summary>The prompt for a conversation.</summary>
     /// <param name="messages">The conversation, seen by the template as <c>messages</c>.</param>
     /// <param name="addGenerationPrompt">Seen as <c>add_generation_prompt</c>: whether to open the answer.</param>
     /// <param name="variables">Further names, such as <c>bos_token</c>.</param>
+    /// <param name="arguments">
+    /// Further names that the caller gives: null, bool, long, string, and lists and maps of these
+    /// (<c>List&lt;object?&gt;</c>, <c>Dictionary&lt;string, object?&gt;</c>).
+    /// </param>
     /// <exception cref="ChatTemplateException">The template refuses the conversation or computes nonsense.</exception>
     public string Render(
         IReadOnlyList<ChatMessage> messages,
         bool addGenerationPrompt,
-        IReadOnlyDictionary<string, string>? variables = null)
+        IReadOnlyDictionary<string, string>? variables = null,
+        IReadOnlyDictionary<string, object?>? arguments = null)
     {
         ArgumentNullException.ThrowIfNull(messages);
         Dictionary<string, object?> names = new(StringComparer.Ordinal);
@@ -52,9 +59,31 @@ public sealed class ChatTemplate
             names[name] = value;
         }
 
+        foreach ((string name, object? value) in arguments ?? new Dictionary<string, object?>())
+        {
+            names[name] = value;
+        }
+
         names["messages"] = messages.Select(ToValue).ToList();
         names["add_generation_prompt"] = addGenerationPrompt;
         return new TemplateEvaluator(_sourceName, names).Run(_root);
+    }
+
+    /// <summary>Whether a name stands anywhere in the template; one that does not cannot change what it makes.</summary>
+    public bool Mentions(string name)
+    {
+        for (int at = _source.IndexOf(name, StringComparison.Ordinal); at >= 0; at = _source.IndexOf(name, at + 1, StringComparison.Ordinal))
+        {
+            int end = at + name.Length;
+            if ((at == 0 || !IsOfName(_source[at - 1])) && (end == _source.Length || !IsOfName(_source[end])))
+            {
+                return name.Length > 0;
+            }
+        }
+
+        return false;
+
+        static bool IsOfName(char c) => char.IsLetterOrDigit(c) || c == '_';
     }
 
     private static object? ToValue(ChatMessage message) => new Dictionary<string, object?>(StringComparer.Ordinal)

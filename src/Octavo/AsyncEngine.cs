@@ -110,6 +110,7 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
                     MaxLogprobs = options.MaxLogprobs,
                     EosTokenIds = plan.EosTokenIds,
                     LogitsProcessors = options.LogitsProcessors,
+                    CustomHistogramBuckets = options.CustomHistogramBuckets,
                 });
             if (options.Batching == BatchingMode.Adaptive)
             {

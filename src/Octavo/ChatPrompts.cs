@@ -35,10 +35,15 @@ public sealed class ChatPrompts
         }
     }
 
+    /// <summary>Whether the template mentions a variable; one that it does not changes no prompt.</summary>
+    public bool Mentions(string variable) => _template.Mentions(variable);
+
     /// <summary>The prompt of a conversation, ready for the assistant's turn.</summary>
     /// <param name="messages">The conversation so far, at least one message.</param>
     /// <param name="addGenerationPrompt">End with what begins the assistant's turn.</param>
-    public Prompt Render(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt = true)
+    /// <param name="arguments">Further variables of the template, such as <c>enable_thinking</c>.</param>
+    public Prompt Render(
+        IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt = true, IReadOnlyDictionary<string, object?>? arguments = null)
     {
         ArgumentNullException.ThrowIfNull(messages);
         for (int i = 0; i < messages.Count; i++)
@@ -55,6 +60,6 @@ public sealed class ChatPrompts
         }
 
         // As in vLLM: a template writes its special tokens itself, so none are added.
-        return Prompt.FromText(_template.Render(messages, addGenerationPrompt, _variables)) with { AddSpecialTokens = false };
+        return Prompt.FromText(_template.Render(messages, addGenerationPrompt, _variables, arguments)) with { AddSpecialTokens = false };
     }
 }

@@ -1,3 +1,4 @@
+using Octavo.Engine;
 using Octavo.Engine.Sampling;
 
 namespace Octavo;
@@ -144,6 +145,9 @@ public sealed record EngineOptions
 
     /// <summary>The name that the model goes by; null takes its directory's name.</summary>
     public string? ServedModelName { get; init; }
+
+    /// <inheritdoc cref="LlmEngineOptions.CustomHistogramBuckets"/>
+    public IReadOnlyDictionary<string, IReadOnlyList<double>> CustomHistogramBuckets { get; init; } = new Dictionary<string, IReadOnlyList<double>>();
 
     /// <summary>Hooks over each request's logits.</summary>
     public IReadOnlyList<LogitsProcessorFactory> LogitsProcessors { get; init; } = [];

@@ -14,6 +14,9 @@ public sealed record ModelInfo
     /// <summary>Its directory.</summary>
     public required string Path { get; init; }
 
+    /// <summary>Tells its checkpoint from others: a hash of names, sizes and headers (<see cref="CheckpointFingerprint"/>).</summary>
+    public string CheckpointHash { get; init; } = string.Empty;
+
     /// <summary>Its decoder.</summary>
     public required DecoderSpec Spec { get; init; }
 

@@ -97,6 +97,7 @@ public static class ModelPlan
         {
             Name = options.ServedModelName ?? System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(directory.Path))),
             Path = directory.Path,
+            CheckpointHash = CheckpointFingerprint.Of(checkpoint),
             Spec = spec,
             EosTokenIds = [.. TokenizersEos(tokenizer, spec).Union(description.EosTokenIds.Where(id => id >= 0))],
             MaxModelLen = maxModelLen,

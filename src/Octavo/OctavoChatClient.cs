@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Text;
 using Microsoft.Extensions.AI;
 using Octavo.Engine;
 using TextMessage = Octavo.Text.ChatMessage;
@@ -191,18 +190,9 @@ public sealed class OctavoChatClient : IChatClient
         }
     }
 
-    private static string TextOf(ChatMessage message)
-    {
-        var text = new StringBuilder();
-        foreach (AIContent content in message.Contents)
-        {
-            text.Append(content is TextContent part
-                ? part.Text
-                : throw new NotSupportedException($"{content.GetType().Name} in a message is not supported: only text is read"));
-        }
-
-        return text.ToString();
-    }
+    private static string TextOf(ChatMessage message) => TextMessage.JoinParts(message.Contents.Select(content => content is TextContent part
+        ? part.Text
+        : throw new NotSupportedException($"{content.GetType().Name} in a message is not supported: only text is read")));
 
     private static UsageDetails Count(RequestOutput output, int made) => new()
     {

@@ -64,6 +64,29 @@ public sealed partial class ServeTests
     }
 
     [Fact]
+    public async Task Serve_OptionsOfTheServer_ReachIt()
+    {
+        await using OctavoProcess server = await OctavoProcess.ServeAsync(
+            "--allowed-hosts", "box.lan,llm.lan", "--cors-origins", "https://chat.example", "--cors-origins", "https://other.example",
+            "--custom-histogram-buckets", """{"request_latency": [0.25, 3]}""", "--sse-keep-alive-interval", "5s");
+        (await Http.GetStringAsync(new Uri(server.Url, "/metrics"))).ShouldContain("vllm:e2e_request_latency_seconds_bucket{model_name=\"tales\",engine=\"0\",le=\"3.0\"} 0");
+        foreach ((string host, string origin, int expected) in new[]
+        {
+            ("llm.lan", "https://other.example", 200), ("evil.lan", "https://chat.example", 403), ("box.lan", "https://evil.example", 403),
+        })
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(server.Url, "/v1/models"));
+            request.Headers.Host = host;
+            request.Headers.Add("Origin", origin);
+            using HttpResponseMessage response = await Http.SendAsync(request);
+            ((int)response.StatusCode).ShouldBe(expected);
+        }
+
+        // Nobody typed where the bundled model lies.
+        (await Http.GetStringAsync(new Uri(server.Url, "/v1/models"))).ShouldContain("\"root\":\"tales\"");
+    }
+
+    [Fact]
     public async Task Serve_BadRequests_AreRefusedAndThoseBesideThemFinish()
     {
         await using OctavoProcess server = await OctavoProcess.ServeAsync("--dtype", "float32");
@@ -103,7 +126,7 @@ public sealed partial class ServeTests
         using (var socket = new TcpClient(server.Url.Host, server.Url.Port))
         {
             NetworkStream stream = socket.GetStream();
-            await stream.WriteAsync(Encoding.ASCII.GetBytes($"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {body.Length}\r\n\r\n{body}"));
+            await stream.WriteAsync(Encoding.ASCII.GetBytes($"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {body.Length}\r\n\r\n{body}"));
             (await stream.ReadAsync(new byte[100])).ShouldBeGreaterThan(0);
             await UntilAsync(async () => await MetricAsync(server.Url, "vllm:num_requests_running") > 0, "the request never ran");
         }

@@ -436,11 +436,58 @@ public sealed class LlmEngineTests
         harness.Metric("vllm:prompt_tokens").ShouldBe(9);
         harness.Metric("vllm:generation_tokens").ShouldBe(5);
         harness.Metric("vllm:request_success").ShouldBe(1);
-        harness.Metric("vllm:iteration_tokens_total").ShouldBe(9 + 4);
+        harness.Metric("vllm:iteration_tokens_total").ShouldBe(9 + 5);
         harness.Metric("vllm:time_to_first_token_seconds").ShouldBe(0.03, 1e-6);
         harness.Metric("vllm:request_queue_time_seconds").ShouldBe(0.03, 1e-6);
         harness.Final("a").Timings.FirstToken.ShouldBe(TimeSpan.FromMilliseconds(30));
     }
+
+    [Fact]
+    public void Metrics_ChunkedAndPreempted_CountEachTokenOfAStepOnce()
+    {
+        using var harness = new EngineHarness(numBlocks: 14, maxModelLen: 32, maxTokens: 8, maxSeqs: 4);
+        for (int i = 0; i < 4; i++)
+        {
+            harness.Add($"r{i}", [.. Enumerable.Range(i, 9)], Greedy(12));
+        }
+
+        harness.RunToEnd();
+        harness.Preemptions.ShouldBeGreaterThan(0);
+        harness.Metric("vllm:request_num_preemptions").ShouldBe(harness.Preemptions);
+        harness.Metric("vllm:iteration_tokens_total").ShouldBe((4 * 9) + (4 * 12));
+        harness.Metric("vllm:request_max_num_generation_tokens").ShouldBe(4 * 12);
+        harness.Metric("vllm:request_prefill_kv_computed_tokens").ShouldBe(4 * 9);
+    }
+
+    [Fact]
+    public void StepTimeRatio_WhereNothingWasPredicted_StaysWithinReason()
+    {
+        using var harness = new EngineHarness();
+        double worst = 0;
+        for (int i = 0; i < 20; i++)
+        {
+            double before = harness.Metric("octavo_step_time_ratio");
+            harness.Add($"r{i}", Prompt, Greedy(2));
+            harness.Runner.Observe = _ => harness.Clock.Advance(TimeSpan.FromMilliseconds(i < 10 ? 0 : 50));
+            harness.RunToEnd();
+            worst = Math.Max(worst, harness.Metric("octavo_step_time_ratio") - before);
+        }
+
+        worst.ShouldBeLessThanOrEqualTo(300);
+    }
+
+    [Theory]
+    [InlineData("bogus", new[] { 1.0 }, "unknown family bogus")]
+    [InlineData("kv_cache_residency", new[] { 1.0 }, "unknown family")]
+    [InlineData("request_latency", new double[0], "request_latency")]
+    [InlineData("request_latency", new[] { 0.0, 1 }, "above 0")]
+    [InlineData("request_latency", new[] { 2.0, 1 }, "greater than the one before")]
+    [InlineData("request_latency", new[] { 1.0, 1 }, "greater than the one before")]
+    [InlineData("request_latency", new[] { 1.0, double.PositiveInfinity }, "finite")]
+    [InlineData("request_latency", new[] { double.NaN }, "above 0")]
+    public void Constructor_WrongHistogramBuckets_Refuses(string family, double[] bounds, string message) =>
+        Should.Throw<EngineConfigurationException>(() => new EngineHarness(
+            configure: o => o with { CustomHistogramBuckets = new Dictionary<string, IReadOnlyList<double>> { [family] = bounds } })).Message.ShouldContain(message);
 
     [Fact]
     public void Constructor_PoolBelowOneRequest_SaysWhatWouldFit()

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text;
 using System.Text.Json;
 
 namespace Octavo.Server.Tests;
@@ -133,7 +134,7 @@ public sealed class ErrorTests(ServerFixture fixture)
     public async Task Body_TooLarge_Is413(bool chunked)
     {
         await using TestServer server = await TestServer.StartAsync(null, new ServerOptions { MaxRequestBodyBytes = 1000 });
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/completions") { Content = new StringContent($"{{\"prompt\": \"{new string('a', 5000)}\"}}") };
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/completions") { Content = new StringContent($"{{\"prompt\": \"{new string('a', 5000)}\"}}", Encoding.UTF8, "application/json") };
         request.Headers.TransferEncodingChunked = chunked;
         using HttpResponseMessage response = await server.Http.SendAsync(request);
         response.StatusCode.ShouldBe(HttpStatusCode.RequestEntityTooLarge);

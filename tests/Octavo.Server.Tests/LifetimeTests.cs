@@ -1,3 +1,4 @@
+using System.Text;
 using System.Net.Sockets;
 using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
@@ -146,9 +147,26 @@ public sealed class LifetimeTests(ServerFixture fixture)
         app.MapGroup("/llm").MapOctavo(fixture.Engine, new ServerOptions { ServedModelNames = ["mine"] });
         await app.StartAsync();
         using var http = new HttpClient { BaseAddress = new Uri(app.Urls.First()) };
-        using HttpResponseMessage response = await http.PostAsync("/llm/v1/completions", new StringContent("""{"model": "mine", "prompt": "Once", "max_tokens": 2}"""));
+        using HttpResponseMessage response = await http.PostAsync("/llm/v1/completions", new StringContent("""{"model": "mine", "prompt": "Once", "max_tokens": 2}""", Encoding.UTF8, "application/json"));
         response.EnsureSuccessStatusCode();
         (await http.GetStringAsync("/llm/metrics")).ShouldContain("handler=\"/v1/completions\"");
+    }
+
+    [Fact]
+    public async Task MapOctavo_BesideTheApplicationsOwnPaths_LeavesThemAlone()
+    {
+        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        await using WebApplication app = builder.Build();
+        app.MapGet("/", () => "home");
+        app.MapGet("/models", () => "cars");
+        app.MapOctavo(fixture.Engine);
+        await app.StartAsync();
+        using var http = new HttpClient { BaseAddress = new Uri(app.Urls.First()) };
+        (await http.GetStringAsync("/")).ShouldBe("home");
+        (await http.GetStringAsync("/models")).ShouldBe("cars");
+        (await http.GetStringAsync("/v1/models")).ShouldContain("tales");
     }
 
     internal static async Task UntilAsync(Func<bool> holds)

@@ -46,6 +46,66 @@ public sealed class MetricsTests
     }
 
     [Fact]
+    public async Task Metrics_OfVllm_AreAllThere()
+    {
+        await using TestServer server = await TestServer.StartAsync(new EngineOptions { MaxModelLen = 512, KvCacheMemory = 64 << 20 });
+        string prompt = string.Join(' ', Enumerable.Repeat("tale", 40));
+        await server.CompleteAsync($$"""{"prompt": "{{prompt}}", "max_tokens": 7, "ignore_eos": true}""");
+        await server.CompleteAsync($$"""{"prompt": "{{prompt}}", "max_tokens": 5, "n": 2, "ignore_eos": true}""");
+        string text = await server.Http.GetStringAsync("/metrics");
+        const string Labels = "model_name=\"tales\",engine=\"0\"";
+        text.ShouldContain($"vllm:num_requests_waiting_by_reason{{{Labels},reason=\"capacity\"}} 0\n");
+        text.ShouldContain($"vllm:num_requests_waiting_by_reason{{{Labels},reason=\"deferred\"}} 0\n");
+        text.ShouldContain($"vllm:prompt_tokens_by_source_total{{{Labels},source=\"external_kv_transfer\"}} 0\n");
+        text.ShouldContain($"vllm:request_num_preemptions_bucket{{{Labels},le=\"1.0\"}} 3\n");
+        text.ShouldContain($"vllm:request_num_preemptions_bucket{{{Labels},le=\"20.0\"}} 3\n");
+        text.ShouldContain($"vllm:time_to_first_token_seconds_bucket{{{Labels},le=\"0.001\"}}");
+        text.ShouldContain($"vllm:request_max_num_generation_tokens_sum{{{Labels}}} 12\n");
+        text.ShouldContain($"vllm:request_max_num_generation_tokens_count{{{Labels}}} 2\n");
+        text.ShouldContain($"vllm:request_params_n_sum{{{Labels}}} 3\n");
+        text.ShouldContain("http_request_duration_seconds_bucket{method=\"POST\",handler=\"/v1/completions\",le=\"1.0\"}");
+        text.ShouldContain("http_request_duration_seconds_count{method=\"POST\",handler=\"/v1/completions\"} 2\n");
+        int tokens = server.Engine.Model.NumBlocks * server.Engine.Model.BlockSize;
+        text.ShouldContain($"kv_cache_size_tokens=\"{tokens}\"");
+        Regex.Match(text, "kv_cache_max_concurrency=\"([0-9.]+)\"").Groups[1].Value.ShouldBe(
+            (tokens / 512.0).ToString(tokens % 512 == 0 ? "F1" : "R", CultureInfo.InvariantCulture));
+
+        double all = await ValueAsync(server, "vllm:prompt_tokens_total"), cached = await ValueAsync(server, "vllm:prompt_tokens_cached_total");
+        cached.ShouldBeGreaterThan(0);
+        (await ValueAsync(server, "vllm:prompt_tokens_by_source_total")).ShouldBe(all);
+        text.ShouldContain($"vllm:prompt_tokens_by_source_total{{{Labels},source=\"local_cache_hit\"}} {cached}\n");
+        (await ValueAsync(server, "vllm:request_prefill_kv_computed_tokens_sum")).ShouldBe(all - cached);
+        (await ValueAsync(server, "vllm:iteration_tokens_total_sum")).ShouldBe(all + 7 + 10);
+    }
+
+    [Fact]
+    public async Task HistogramBuckets_Custom_ReplaceAFamilys()
+    {
+        await using TestServer server = await TestServer.StartAsync(new EngineOptions
+        {
+            CustomHistogramBuckets = new Dictionary<string, IReadOnlyList<double>> { ["request_latency"] = [0.01, 2, 1e6], ["request_tokens"] = [0.5, 100] },
+        });
+        string text = await server.Http.GetStringAsync("/metrics");
+        Bounds("vllm:e2e_request_latency_seconds").ShouldBe(["0.01", "2.0", "1e+06", "+Inf"]);
+        Bounds("vllm:request_queue_time_seconds").ShouldBe(["0.01", "2.0", "1e+06", "+Inf"]);
+        Bounds("vllm:request_prompt_tokens").ShouldBe(["0.5", "100.0", "+Inf"]);
+        Bounds("vllm:request_params_n").ShouldBe(["1.0", "2.0", "5.0", "10.0", "20.0", "+Inf"]);
+
+        string[] Bounds(string name) => [.. Regex.Matches(text, $"^{name}_bucket.*le=\"([^\"]+)\"", RegexOptions.Multiline).Select(m => m.Groups[1].Value)];
+    }
+
+    [Theory]
+    [InlineData(0.00001, "1e-05")]
+    [InlineData(0.0001, "0.0001")]
+    [InlineData(16384, "16384.0")]
+    [InlineData(100000, "100000.0")]
+    [InlineData(1000000, "1e+06")]
+    [InlineData(1250000, "1.25e+06")]
+    [InlineData(double.PositiveInfinity, "+Inf")]
+    public void LabelNumber_IsWrittenAsByThePythonClient(double value, string expected) =>
+        PrometheusExporter.LabelNumber(value).ShouldBe(expected);
+
+    [Fact]
     public async Task Metrics_Written_SatisfyPromtool()
     {
         string? promtool = (Environment.GetEnvironmentVariable("PATH") ?? string.Empty).Split(Path.PathSeparator)
@@ -103,7 +163,7 @@ public sealed class MetricsTests
             # HELP seconds h
             # TYPE seconds histogram
             seconds_bucket{le="0.5"} 1
-            seconds_bucket{le="1"} 2
+            seconds_bucket{le="1.0"} 2
             seconds_bucket{le="+Inf"} 3
             seconds_sum 10.2
             seconds_count 3

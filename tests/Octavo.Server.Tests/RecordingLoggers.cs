@@ -11,6 +11,9 @@ internal sealed class RecordingLoggers : ILoggerFactory
     /// <summary>Warnings and worse, in order.</summary>
     public string[] Troubles => [.. _entries.Where(e => e.Level >= LogLevel.Warning).Select(e => e.Text)];
 
+    /// <summary>Everything that an operator sees by default, in order.</summary>
+    public string[] Seen => [.. _entries.Where(e => e.Level >= LogLevel.Information).Select(e => e.Text)];
+
     public ILogger CreateLogger(string categoryName) => new Recorder(categoryName, _entries);
 
     public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException();

@@ -80,7 +80,7 @@ public sealed class TestServer : IAsyncDisposable
     /// <summary>Posts and reads the events, of which the last must be [DONE].</summary>
     public async Task<List<JsonElement>> StreamAsync(string path, string body)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = new StringContent(body) };
+        using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
         using HttpResponseMessage response = await Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
         ((int)response.StatusCode).ShouldBe(200, await (response.IsSuccessStatusCode ? Task.FromResult("") : response.Content.ReadAsStringAsync()));
         response.Content.Headers.ContentType!.MediaType.ShouldBe("text/event-stream");

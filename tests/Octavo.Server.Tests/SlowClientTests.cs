@@ -88,7 +88,7 @@ public sealed class SlowClientTests
     {
         await using TestServer server = await TestServer.StartAsync();
         using Socket client = await ConnectAsync(server);
-        await SendAsync(client, "POST /tokenize HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{");
+        await SendAsync(client, "POST /tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{");
         await server.Server.StopAsync().WaitAsync(s_deadline);
     }
 
@@ -100,7 +100,7 @@ public sealed class SlowClientTests
         return socket;
     }
 
-    private static string Head(int length, string more = "") => $"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n{more}\r\n";
+    private static string Head(int length, string more = "") => $"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{more}\r\n";
 
     private static async Task SendAsync(Socket client, string text) => await client.SendAsync(Encoding.ASCII.GetBytes(text));
 

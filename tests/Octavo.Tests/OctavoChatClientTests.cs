@@ -65,13 +65,13 @@ public sealed class OctavoChatClientTests : IDisposable
     {
         ChatMessage[] messages =
         [
-            new(ChatRole.User, [new TextContent("The "), new TextContent("king")]),
+            new(ChatRole.User, [new TextContent("The"), new TextContent("king")]),
             new(ChatRole.Assistant, "was old."),
             new(ChatRole.User, "And then"),
         ];
         Text.ChatMessage[] same =
         [
-            new("system", "Tell tales."), new("user", "The king"), new("assistant", "was old."), new("user", "And then"),
+            new("system", "Tell tales."), new("user", "The\nking"), new("assistant", "was old."), new("user", "And then"),
         ];
         RequestOutput expected = await _engine.GenerateAsync(
             new ChatPrompts(_engine).Render(same), new SamplingParams { Temperature = 0, MaxTokens = 10 });

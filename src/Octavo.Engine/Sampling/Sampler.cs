@@ -35,6 +35,7 @@ internal sealed class Sampler(int vocabSize)
     {
         SamplingParams p = state.Rules.Parameters;
         Restrict(state, output, logits);
+        RequireHooksFinite(state, logits);
         state.Penalize(logits);
         float max = VectorMath.Max(logits);
         if (!float.IsFinite(max))
@@ -57,7 +58,16 @@ internal sealed class Sampler(int vocabSize)
         ? new InvalidRequestException(
             "allowed_token_ids", "no token may be drawn: allowed_token_ids, bad_words, logit_bias and min_tokens together forbid all of them")
         : new InvalidRequestException(
-            "repetition_penalty", $"the logits are not finite ({max}) after penalties and hooks; use a milder repetition_penalty");
+            "repetition_penalty", $"the logits are not finite ({max}) after penalties; use a milder repetition_penalty");
+
+    // What the model computed was finite, and no request is to blame for a hook.
+    private static void RequireHooksFinite(SamplingState state, ReadOnlySpan<float> logits)
+    {
+        if (state.Processors.Count > 0 && VectorMath.Max(logits) is float.NaN or float.PositiveInfinity)
+        {
+            throw new ModelOutputException("a logits processor made logits that are not finite");
+        }
+    }
 
     private static void Restrict(SamplingState state, ReadOnlySpan<int> output, Span<float> logits)
     {

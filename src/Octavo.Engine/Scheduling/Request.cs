@@ -61,6 +61,9 @@ internal class Request
 
     public int NumPreemptions { get; set; }
 
+    /// <summary>Prompt tokens that steps have had, counting none twice.</summary>
+    public int NumPromptTokensSeen { get; set; }
+
     /// <summary>The block table: position / block size -> block.</summary>
     public List<int> Blocks { get; } = [];
 

@@ -9,6 +9,9 @@ internal sealed class JobMaker(AsyncEngine engine, ChatSupport chat)
 {
     private const int DefaultCompletionTokens = 16;
 
+    /// <summary>Whether the model has a chat template that works.</summary>
+    public bool CanChat => chat.WhyNot is null;
+
     public Job Make(CompletionRequest request)
     {
         SamplingParams sampling = request.Sampling;
@@ -30,13 +33,17 @@ internal sealed class JobMaker(AsyncEngine engine, ChatSupport chat)
             sampling = sampling with { Logprobs = request.TopLogprobs };
         }
 
+        Thinking.CheckOff(request, chat.Prompts);
+
         // A template writes its special tokens itself.
-        Prompt prompt = Prompt.FromText(Render(request.Conversation));
+        Prompt prompt = Prompt.FromText(Render(request.Conversation, request.Notes));
         return Make(request, [Encode(prompt, request)], sampling, request.MaxTokens, null);
     }
 
     /// <summary>A conversation's prompt.</summary>
-    public string Render(Conversation conversation) => conversation.Render(chat.Prompts);
+    /// <param name="conversation">The conversation.</param>
+    /// <param name="notes">Hear of what the template has no use for.</param>
+    public string Render(Conversation conversation, FieldNotes? notes = null) => conversation.Render(chat.Prompts, notes);
 
     private Job Make(GenerationRequest request, IEnumerable<PreparedPrompt> prompts, SamplingParams sampling, int? asked, int? otherwise)
     {

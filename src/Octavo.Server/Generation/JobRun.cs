@@ -10,7 +10,7 @@ internal sealed class JobRun : IAsyncDisposable
     private static long _runs;
 
     private readonly CancellationTokenSource _cancellation;
-    private readonly Channel<(int Prompt, RequestOutput Output)> _outputs = Channel.CreateUnbounded<(int Prompt, RequestOutput Output)>(
+    private readonly Channel<(int Prompt, RequestOutput? Output)> _outputs = Channel.CreateUnbounded<(int Prompt, RequestOutput? Output)>(
         new UnboundedChannelOptions { SingleReader = true });
 
     private readonly List<Task> _pumps = [];
@@ -44,16 +44,33 @@ internal sealed class JobRun : IAsyncDisposable
         return run;
     }
 
-    /// <summary>Outputs as they come, each with its prompt's index; a cancelled run ends in an exception.</summary>
-    public IAsyncEnumerable<(int Prompt, RequestOutput Output)> ReadAsync() => _outputs.Reader.ReadAllAsync(CancellationToken.None);
+    /// <summary>
+    /// Outputs as they come, each with its prompt's index, and a null after each interval in which none came; a cancelled run
+    /// ends in an exception.
+    /// </summary>
+    /// <param name="silence">The interval; zero never yields null.</param>
+    /// <param name="time">The clock.</param>
+    public async IAsyncEnumerable<(int Prompt, RequestOutput? Output)> ReadAsync(TimeSpan silence, TimeProvider time)
+    {
+        TimeSpan interval = silence > TimeSpan.Zero ? silence : Timeout.InfiniteTimeSpan;
+        await using ITimer timer = time.CreateTimer(_ => _outputs.Writer.TryWrite((0, null)), null, interval, interval);
+        await foreach ((int prompt, RequestOutput? output) in _outputs.Reader.ReadAllAsync(CancellationToken.None))
+        {
+            yield return (prompt, output);
+            if (output is not null)
+            {
+                timer.Change(interval, interval);
+            }
+        }
+    }
 
     /// <summary>Each prompt's last output.</summary>
     public async Task<RequestOutput[]> ReadFinalAsync()
     {
         var final = new RequestOutput[_pumps.Count];
-        await foreach ((int prompt, RequestOutput output) in ReadAsync())
+        await foreach ((int prompt, RequestOutput? output) in _outputs.Reader.ReadAllAsync(CancellationToken.None))
         {
-            final[prompt] = output;
+            final[prompt] = output!;
         }
 
         return final;

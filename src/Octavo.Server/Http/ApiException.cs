@@ -42,6 +42,7 @@ internal sealed class ApiException(int status, string type, string? param, strin
             StatusCodes.Status400BadRequest, InvalidRequest, e.Field, e.IsContextLength ? "context_length_exceeded" : null, e.Message, e),
         EngineOverloadedException e => new(StatusCodes.Status429TooManyRequests, "rate_limit_error", null, "overloaded", e.Message, e) { RetryAfter = e.RetryAfter },
         RequestTimeoutException e => new(StatusCodes.Status504GatewayTimeout, "timeout_error", null, "request_timeout", e.Message, e),
+        ModelOutputException e => new(StatusCodes.Status500InternalServerError, "server_error", null, "model_output_invalid", e.Message, e),
         ChatTemplateException e => new(StatusCodes.Status400BadRequest, InvalidRequest, "messages", null, e.Message, e),
         EngineStoppedException { InnerException: null } e => new(
             StatusCodes.Status503ServiceUnavailable, "service_unavailable", null, "shutting_down", e.Message, e)

@@ -38,6 +38,9 @@ internal sealed class EventStream : IDisposable
         _output.Write("\n\n"u8);
     }
 
+    /// <summary>Writes a comment, which clients skip: it tells proxies that the stream lives.</summary>
+    public void WriteKeepAlive() => _output.Write(": keep-alive\n\n"u8);
+
     public void WriteDone() => _output.Write("data: [DONE]\n\n"u8);
 
     public async Task FlushAsync(CancellationToken cancellationToken) => await _output.FlushAsync(cancellationToken);

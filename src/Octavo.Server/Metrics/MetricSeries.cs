@@ -77,7 +77,7 @@ internal sealed class MetricSeries
         for (int i = 0; i < _buckets.Length; i++)
         {
             total += Interlocked.Read(ref _buckets[i]);
-            string bound = PrometheusExporter.Number(i < bounds.Length ? bounds[i] : double.PositiveInfinity);
+            string bound = PrometheusExporter.LabelNumber(i < bounds.Length ? bounds[i] : double.PositiveInfinity);
             WriteLine(text, name + "_bucket", $"le=\"{bound}\"", total);
         }
 
@@ -87,7 +87,12 @@ internal sealed class MetricSeries
 
     private static string Escape(object? value)
     {
-        string text = value is bool b ? (b ? "true" : "false") : Convert.ToString(value, CultureInfo.InvariantCulture) ?? string.Empty;
+        string text = value switch
+        {
+            bool b => b ? "true" : "false",
+            double number => PrometheusExporter.LabelNumber(number),
+            _ => Convert.ToString(value, CultureInfo.InvariantCulture) ?? string.Empty,
+        };
         return text.Replace("\\", @"\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", @"\n", StringComparison.Ordinal);
     }
 

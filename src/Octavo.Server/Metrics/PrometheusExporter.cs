@@ -77,6 +77,23 @@ internal sealed class PrometheusExporter : IDisposable
         _ => value.ToString("R", CultureInfo.InvariantCulture),
     };
 
+    /// <summary>A number in a label, as Prometheus' client for Python writes it: <c>1.0</c>, <c>0.005</c>, <c>1e+06</c>.</summary>
+    internal static string LabelNumber(double value)
+    {
+        string text = Number(value);
+        if (!double.IsFinite(value))
+        {
+            return text;
+        }
+
+        // From a million on, it goes over to exponents, as the client for Go does.
+        int digits = text.IndexOf('.', StringComparison.Ordinal) is >= 0 and var dot ? dot : text.Length;
+        return text.Contains('E', StringComparison.Ordinal) ? text.ToLowerInvariant()
+            : value > 0 && digits > 6 ? $"{text[0]}.{text[1..].Replace(".", string.Empty, StringComparison.Ordinal)}".TrimEnd('0').TrimEnd('.') + $"e+{digits - 1:D2}"
+            : digits == text.Length ? text + ".0"
+            : text;
+    }
+
     /// <inheritdoc/>
     public void Dispose() => _listener.Dispose();
 

@@ -10,8 +10,14 @@ internal sealed class ServerMetrics : IDisposable
 {
     private static readonly string[] KnownMethods = [HttpMethods.Get, HttpMethods.Post, HttpMethods.Head, HttpMethods.Options, HttpMethods.Put, HttpMethods.Delete, HttpMethods.Patch];
 
+    // The bounds and labels of the middleware that vLLM uses: prometheus-fastapi-instrumentator.
+    private static readonly double[] DurationBounds = [.1, .5, 1];
+
+    private static readonly string[] PromptSources = ["local_compute", "local_cache_hit", "external_kv_transfer"];
+
     private readonly Meter _http = new("Octavo.Server");
     private readonly Counter<long> _requests;
+    private readonly Histogram<double> _durations;
     private readonly PrometheusExporter _exporter;
 
     public ServerMetrics(AsyncEngine engine)
@@ -19,21 +25,28 @@ internal sealed class ServerMetrics : IDisposable
         // The labels that the engine puts on all it measures.
         KeyValuePair<string, object?>[] labels = [new("model_name", engine.Model.Name), new("engine", "0")];
         _requests = _http.CreateCounter<long>("http_requests", null, "HTTP requests answered, by method, handler and class of status.");
+        _durations = _http.CreateHistogram(
+            "http_request_duration_seconds", "s", "From an HTTP request's head to its answer's last byte, by method and handler.", null,
+            new InstrumentAdvice<double> { HistogramBucketBoundaries = DurationBounds });
         _exporter = new PrometheusExporter([(engine.Meter, labels), (_http, null)]);
         _exporter.Expect(
             "vllm:request_success",
             Enum.GetValues<FinishReason>().Select(r => (KeyValuePair<string, object?>[])[.. labels, new("finished_reason", r.ToWireName())]));
+        _exporter.Expect(
+            "vllm:prompt_tokens_by_source",
+            PromptSources.Select(s => (KeyValuePair<string, object?>[])[.. labels, new("source", s)]));
     }
 
     /// <summary>Counts an answered request; the handler is a route's pattern, of which there are few.</summary>
-    public void CountRequest(HttpContext context, string handler)
+    /// <param name="context">The request.</param>
+    /// <param name="handler">What answered it.</param>
+    /// <param name="duration">How long that took.</param>
+    public void CountRequest(HttpContext context, string handler, TimeSpan duration)
     {
-        string method = Array.Find(KnownMethods, m => HttpMethods.Equals(m, context.Request.Method)) ?? "other";
-        _requests.Add(
-            1,
-            new KeyValuePair<string, object?>("method", method),
-            new KeyValuePair<string, object?>("handler", handler),
-            new KeyValuePair<string, object?>("status", $"{context.Response.StatusCode / 100}xx"));
+        var method = new KeyValuePair<string, object?>("method", Array.Find(KnownMethods, m => HttpMethods.Equals(m, context.Request.Method)) ?? "other");
+        var answeredBy = new KeyValuePair<string, object?>("handler", handler);
+        _requests.Add(1, method, answeredBy, new KeyValuePair<string, object?>("status", $"{context.Response.StatusCode / 100}xx"));
+        _durations.Record(duration.TotalSeconds, method, answeredBy);
     }
 
     /// <summary>Answers <c>/metrics</c>.</summary>

@@ -13,8 +13,27 @@ internal sealed class Conversation
         { "tool_calls", Refusal.Always },
         { "function_call", Refusal.Always },
         { "tool_call_id", Refusal.Always },
+        { "tool_name", Refusal.Always },
         { "audio", Refusal.Always },
+        { "images", Refusal.Always },
+        { "tools", Refusal.Always },
+        { "prefix", Refusal.Instead("use continue_final_message") },
+        { "partial", Refusal.Instead("use continue_final_message") },
+
+        // Templates see roles and contents alone.
+        { "name", Refusal.Never },
+        { "refusal", Refusal.Never },
+        { "annotations", Refusal.Never },
+        { "reasoning", Refusal.Never },
+        { "reasoning_content", Refusal.Never },
+        { "thinking", Refusal.Never },
+        { "cache_control", Refusal.Quiet },
+        { "weight", Refusal.Quiet },
     };
+
+    // What has fields of its own, or is no template's affair.
+    private static readonly string[] NotByKwargs =
+        ["messages", "add_generation_prompt", "continue_final_message", "chat_template", "tools", "documents", "tokenize", "reasoning_effort"];
 
     public static FieldTable<ChatRequest> Fields { get; } = Bind<ChatRequest>(r => r.Conversation);
 
@@ -23,6 +42,12 @@ internal sealed class Conversation
     public bool AddGenerationPrompt { get; set; } = true;
 
     public bool ContinueFinalMessage { get; set; }
+
+    /// <summary>How much the model is to think, for templates that know of it.</summary>
+    public string? ReasoningEffort { get; set; }
+
+    /// <summary>Further variables of the template.</summary>
+    public Dictionary<string, object?> Arguments { get; } = new(StringComparer.Ordinal);
 
     /// <summary>Whose turn the answer is.</summary>
     public string ResponseRole => AddGenerationPrompt ? "assistant" : Messages[^1].Role;
@@ -35,7 +60,7 @@ internal sealed class Conversation
             { "add_generation_prompt", (r, v) => conversationOf(r).AddGenerationPrompt = v.Bool() },
             { "continue_final_message", (r, v) => conversationOf(r).ContinueFinalMessage = v.Bool() },
             { "chat_template", Refusal.Always },
-            { "chat_template_kwargs", Refusal.Always },
+            { "chat_template_kwargs", (r, v) => conversationOf(r).ReadArguments(v) },
             { "documents", Refusal.Always },
         };
 
@@ -53,11 +78,64 @@ internal sealed class Conversation
     }
 
     /// <summary>The prompt, through the model's template.</summary>
-    public string Render(ChatPrompts prompts)
+    /// <param name="prompts">The template.</param>
+    /// <param name="notes">Hear of what the template has no use for.</param>
+    public string Render(ChatPrompts prompts, FieldNotes? notes = null)
     {
-        string text = prompts.Render(Messages, AddGenerationPrompt).Text!;
+        AddReasoningEffort(prompts, notes);
+        foreach (string name in Arguments.Keys.Where(name => !prompts.Mentions(name)))
+        {
+            notes?.AddWithoutEffect("chat_template_kwargs." + name);
+        }
+
+        string text = prompts.Render(Messages, AddGenerationPrompt, Arguments).Text!;
         return ContinueFinalMessage ? CutAfterFinalMessage(text) : text;
     }
+
+    // As in vLLM: templates that know no effort may still know whether to think at all.
+    private void AddReasoningEffort(ChatPrompts prompts, FieldNotes? notes)
+    {
+        if (ReasoningEffort is not { } effort)
+        {
+            return;
+        }
+
+        const string EffortName = "reasoning_effort", SwitchName = "enable_thinking";
+        bool knowsSwitch = prompts.Mentions(SwitchName) && !Arguments.ContainsKey(SwitchName);
+        if (!prompts.Mentions(EffortName) && !knowsSwitch)
+        {
+            notes?.AddWithoutEffect(EffortName);
+            return;
+        }
+
+        Arguments[EffortName] = effort;
+        if (knowsSwitch)
+        {
+            Arguments[SwitchName] = effort != "none";
+        }
+    }
+
+    private void ReadArguments(JsonValue value)
+    {
+        foreach ((string name, JsonValue member) in value.Members())
+        {
+            if (NotByKwargs.Contains(name, StringComparer.Ordinal))
+            {
+                throw ApiException.NotSupported(member.Path, "it is a field of the body, where it is supported");
+            }
+
+            Arguments[name] = ReadArgument(member);
+        }
+    }
+
+    // What templates compute with: they know no fractions.
+    private static object? ReadArgument(JsonValue value) => value.Plain() switch
+    {
+        double => throw value.Error("must be a string, a whole number, true, false or null, or a list or an object of these"),
+        List<object?> => value.Items().Select(ReadArgument).ToList(),
+        Dictionary<string, object?> => value.Members().ToDictionary(m => m.Name, m => ReadArgument(m.Value), StringComparer.Ordinal),
+        var plain => plain,
+    };
 
     // Whatever the template puts after the last message closes its turn, which is to go on; as in Hugging Face.
     private string CutAfterFinalMessage(string text)
@@ -94,8 +172,7 @@ internal sealed class Conversation
             throw value.Error("must be a string or a list of parts");
         }
 
-        // Several texts of one message stand on lines of their own, as in vLLM.
-        return string.Join('\n', value.Items().Select(ReadPart));
+        return ChatMessage.JoinParts(value.Items().Select(ReadPart));
     }
 
     private static string ReadPart(JsonValue part)
@@ -111,6 +188,10 @@ internal sealed class Conversation
         {
             type = name == "type" ? value.Text() : type;
             text = name is "text" or "refusal" ? value : text;
+            if (name is not ("type" or "text" or "refusal"))
+            {
+                part.Notes?.AddUnknown(value.Path);
+            }
         }
 
         return type switch

@@ -58,28 +58,8 @@ internal static class GenerationFields
         { "return_tokens_as_token_ids", (r, v) => r.ReturnTokensAsTokenIds = v.Bool() },
         { "add_special_tokens", (r, v) => r.AddSpecialTokens = v.Bool() },
 
-        // Accepted, since they change no answer.
-        { "user", (_, _) => { } },
-        { "metadata", (_, _) => { } },
-        { "service_tier", (_, _) => { } },
-        { "parallel_tool_calls", (_, _) => { } },
-        { "session_id", (_, _) => { } },
-        { "safety_identifier", (_, _) => { } },
-        { "prompt_cache_key", (_, _) => { } },
-        { "prediction", (_, _) => { } },
-        { "include_reasoning", (_, _) => { } },
-
-        // Known and refused, since they would change the answer.
-        { "store", Refusal.Always },
+        { "stream_interval", (r, v) => r.Sampling = r.Sampling with { StreamInterval = v.Int() } },
         { "response_format", (_, v) => ReadResponseFormat(v) },
-        { "structured_outputs", Refusal.Always },
-        { "guided_json", Refusal.Always },
-        { "guided_regex", Refusal.Always },
-        { "guided_choice", Refusal.Always },
-        { "guided_grammar", Refusal.Always },
-        { "logits_processors", Refusal.Always },
-        { "kv_transfer_params", Refusal.Always },
-        { "mm_processor_kwargs", Refusal.Always },
     };
 
     /// <summary>The fields of <c>/v1/completions</c>.</summary>
@@ -88,9 +68,7 @@ internal static class GenerationFields
         { "prompt", (r, v) => r.Prompts = PromptReader.Read(v) },
         { "logprobs", (r, v) => r.Sampling = r.Sampling with { Logprobs = v.Int() } },
         { "best_of", (r, v) => r.BestOf = v.Int() },
-        { "suffix", Refusal.Always },
-        { "prompt_embeds", Refusal.Always },
-    }.Include(Common);
+    }.Include(Common).Include(ForeignFields.Table);
 
     /// <summary>The fields of <c>/v1/chat/completions</c>.</summary>
     public static FieldTable<ChatRequest> Chat { get; } = new FieldTable<ChatRequest>
@@ -98,16 +76,18 @@ internal static class GenerationFields
         { "max_completion_tokens", (r, v) => (r.MaxTokens, r.MaxTokensField) = (v.Int(), "max_completion_tokens") },
         { "logprobs", (r, v) => r.Logprobs = v.Bool() },
         { "top_logprobs", (r, v) => r.TopLogprobs = v.Int() },
-        { "tools", Refusal.Always },
-        { "functions", Refusal.Always },
-        { "tool_choice", Refusal.Unless("none", "auto") },
-        { "function_call", Refusal.Unless("none", "auto") },
-        { "audio", Refusal.Always },
+        { "tool_choice", (r, v) => r.ToolChoice = ReadToolChoice(v) },
+        { "function_call", (r, v) => r.FunctionCall = ReadToolChoice(v) },
         { "modalities", (_, v) => ReadModalities(v) },
-        { "reasoning_effort", Refusal.Unless("none") },
-        { "verbosity", Refusal.Always },
-        { "web_search_options", Refusal.Always },
-    }.Include(Conversation.Fields).Include(Common);
+        { "reasoning_effort", (r, v) => r.Conversation.ReasoningEffort = OneOf(v, "none", "minimal", "low", "medium", "high", "xhigh", "max") },
+    }.Include(Conversation.Fields).Include(Common).Include(ForeignFields.Table);
+
+    // "none" is what happens without tools; "auto" leaves it to the model, which must have some.
+    private static string ReadToolChoice(JsonValue value)
+    {
+        Refusal.Unless("none", "auto")(value, value);
+        return value.Text();
+    }
 
     private static void ReadResponseFormat(JsonValue value)
     {

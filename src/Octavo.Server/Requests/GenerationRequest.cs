@@ -62,6 +62,9 @@ internal abstract class GenerationRequest(SamplingParams defaults)
 
     public void Note(string field) => _given.Add(field);
 
+    /// <summary>What the log is to hear of its fields.</summary>
+    public FieldNotes Notes { get; } = new();
+
     public bool Has(string field) => _given.Contains(field);
 
     /// <summary>Checks the fields that depend on each other.</summary>
@@ -70,6 +73,12 @@ internal abstract class GenerationRequest(SamplingParams defaults)
         if (Has("stream_options") && !Stream)
         {
             throw ApiException.BadRequest("stream_options", "stream_options needs stream to be true");
+        }
+
+        if (ContinuousUsage && !IncludeUsage)
+        {
+            throw ApiException.BadRequest(
+                "stream_options.continuous_usage_stats", "stream_options.continuous_usage_stats needs stream_options.include_usage to be true");
         }
 
         if (Sampling.PromptLogprobs is not null && Stream)
@@ -141,6 +150,13 @@ internal sealed class ChatRequest(SamplingParams defaults) : GenerationRequest(d
 
     public int TopLogprobs { get; set; }
 
+    public string? ToolChoice { get; set; }
+
+    public string? FunctionCall { get; set; }
+
+    /// <summary>The field that asks not to think; null where none does.</summary>
+    public string? ThinkingOff { get; set; }
+
     public override string IdPrefix => "chatcmpl-";
 
     public override void Check()
@@ -151,6 +167,16 @@ internal sealed class ChatRequest(SamplingParams defaults) : GenerationRequest(d
             throw ApiException.BadRequest("top_logprobs", "top_logprobs needs logprobs to be true");
         }
 
+        CheckNeeds("tool_choice", ToolChoice, "tools");
+        CheckNeeds("function_call", FunctionCall, "functions");
         Conversation.Check();
+    }
+
+    private void CheckNeeds(string field, string? choice, string needed)
+    {
+        if (choice is not (null or "none") && !Has(needed))
+        {
+            throw ApiException.BadRequest(field, $"{field} \"{choice}\" needs {needed}");
+        }
     }
 }

@@ -5,7 +5,7 @@ using Octavo.Server.Http;
 namespace Octavo.Server.Requests;
 
 /// <summary>A value in a request's body that knows its path, so that every complaint names the field.</summary>
-internal readonly record struct JsonValue(string Path, JsonElement Element)
+internal readonly record struct JsonValue(string Path, JsonElement Element, FieldNotes? Notes = null)
 {
     public bool IsString => Element.ValueKind == JsonValueKind.String;
 
@@ -15,13 +15,13 @@ internal readonly record struct JsonValue(string Path, JsonElement Element)
 
     public bool IsNull => Element.ValueKind == JsonValueKind.Null;
 
-    /// <summary>False, null, "", [] and {}: says nothing.</summary>
+    /// <summary>False, null, "", [], {} and an object of nulls: says nothing.</summary>
     public bool IsEmpty => Element.ValueKind switch
     {
         JsonValueKind.Null or JsonValueKind.False => true,
         JsonValueKind.String => Element.ValueEquals(string.Empty),
         JsonValueKind.Array => Element.GetArrayLength() == 0,
-        JsonValueKind.Object => Element.GetPropertyCount() == 0,
+        JsonValueKind.Object => Element.EnumerateObject().All(m => m.Value.ValueKind == JsonValueKind.Null),
         _ => false,
     };
 
@@ -77,7 +77,7 @@ internal readonly record struct JsonValue(string Path, JsonElement Element)
             int index = 0;
             foreach (JsonElement item in list.Element.EnumerateArray())
             {
-                yield return new JsonValue($"{list.Path}[{index}]", item);
+                yield return new JsonValue($"{list.Path}[{index}]", item, list.Notes);
                 index++;
             }
         }
@@ -97,7 +97,7 @@ internal readonly record struct JsonValue(string Path, JsonElement Element)
             foreach (JsonProperty member in owner.Element.EnumerateObject())
             {
                 string name = owner.NameOf(member);
-                yield return (name, new JsonValue(owner.Path.Length == 0 ? name : $"{owner.Path}.{name}", member.Value));
+                yield return (name, new JsonValue(owner.Path.Length == 0 ? name : $"{owner.Path}.{name}", member.Value, owner.Notes));
             }
         }
     }

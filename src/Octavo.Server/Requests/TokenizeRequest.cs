@@ -11,6 +11,15 @@ internal sealed class TokenizeRequest
         { "prompt", (r, v) => r.Prompt = v.Text() },
         { "add_special_tokens", (r, v) => r.AddSpecialTokens = v.Bool() },
         { "return_token_strs", (r, v) => r.ReturnTokenStrings = v.Bool() },
+
+        // Those that would change the tokens: vLLM's and llama.cpp's.
+        { "tools", Refusal.Always },
+        { "mm_processor_kwargs", Refusal.Always },
+        { "media_io_kwargs", Refusal.Always },
+        { "content", Refusal.Instead("use prompt") },
+        { "add_special", Refusal.Instead("use add_special_tokens") },
+        { "parse_special", Refusal.UnlessTrue() },
+        { "with_pieces", Refusal.Instead("use return_token_strs") },
     }.Include(Conversation.Bind<TokenizeRequest>(r => r.Conversation));
 
     public string? Model { get; set; }

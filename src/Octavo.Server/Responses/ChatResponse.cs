@@ -7,7 +7,7 @@ using Octavo.Text;
 namespace Octavo.Server.Responses;
 
 /// <summary>Answers of <c>/v1/chat/completions</c>.</summary>
-internal sealed class ChatResponse(Tokenizer? tokenizer, string model, ChatRequest request, Job job)
+internal sealed class ChatResponse(Tokenizer? tokenizer, ServedModel model, ChatRequest request, Job job)
     : GenerationResponse(tokenizer, model, request, job)
 {
     protected override string ObjectName => "chat.completion";

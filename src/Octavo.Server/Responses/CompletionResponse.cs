@@ -7,7 +7,7 @@ using Octavo.Text;
 namespace Octavo.Server.Responses;
 
 /// <summary>Answers of <c>/v1/completions</c>.</summary>
-internal sealed class CompletionResponse(Tokenizer? tokenizer, string model, CompletionRequest request, Job job)
+internal sealed class CompletionResponse(Tokenizer? tokenizer, ServedModel model, CompletionRequest request, Job job)
     : GenerationResponse(tokenizer, model, request, job)
 {
     protected override string ObjectName => "text_completion";

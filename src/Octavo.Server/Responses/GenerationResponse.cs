@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 using Octavo.Server.Generation;
 using Octavo.Server.Http;
@@ -9,13 +10,13 @@ namespace Octavo.Server.Responses;
 /// <summary>What every answer is written by: its head, its usage, and the order of its events.</summary>
 internal abstract class GenerationResponse
 {
-    private readonly string _model;
+    private readonly ServedModel _model;
     private readonly GenerationRequest _request;
     private readonly long _created;
     private readonly int[] _cachedTokens;     // prompt -> its tokens that the prefix cache held
     private readonly ChoiceProgress[] _choices;
 
-    protected GenerationResponse(Tokenizer? tokenizer, string model, GenerationRequest request, Job job)
+    protected GenerationResponse(Tokenizer? tokenizer, ServedModel model, GenerationRequest request, Job job)
     {
         (Tokenizer, Job, _model, _request) = (tokenizer, job, model, request);
         _created = TimeProvider.System.GetUtcNow().ToUnixTimeSeconds();
@@ -121,9 +122,12 @@ internal abstract class GenerationResponse
 
     protected static void WriteFinish(Utf8JsonWriter json, CompletionOutput choice)
     {
-        json.WriteString("finish_reason", choice.FinishReason?.ToWireName());
+        json.WriteString("finish_reason", FinishWord(choice.FinishReason));
         switch (choice.StopReason)
         {
+            case null when choice.FinishReason is FinishReason.Repetition:
+                json.WriteString("stop_reason", "repetition_detected");
+                break;
             case { TokenId: { } id }:
                 json.WriteNumber("stop_reason", id);
                 break;
@@ -136,14 +140,23 @@ internal abstract class GenerationResponse
         }
     }
 
+    // OpenAI's words, which typed clients insist on. A failed request is answered with an error, never with a choice.
+    private static string? FinishWord(FinishReason? reason) => reason switch
+    {
+        null => null,
+        FinishReason.Length => "length",
+        FinishReason.Stop or FinishReason.Repetition or FinishReason.Abort or FinishReason.Error => "stop",
+        _ => throw new UnreachableException($"{reason}"),
+    };
+
     private void WriteHead(Utf8JsonWriter json, string objectName)
     {
         json.WriteStartObject();
         json.WriteString("id", Job.Id);
         json.WriteString("object", objectName);
         json.WriteNumber("created", _created);
-        json.WriteString("model", _model);
-        json.WriteNull("system_fingerprint");
+        json.WriteString("model", _model.Name);
+        json.WriteString("system_fingerprint", _model.Fingerprint);
     }
 
     private void WriteUsage(Utf8JsonWriter json)

@@ -1,0 +1,30 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+
+namespace Octavo.Formats;
+
+/// <summary>Tells checkpoints apart by what their headers say, without a pass over the weights.</summary>
+public static class CheckpointFingerprint
+{
+    /// <summary>
+    /// A hash, in hexadecimal, of the files' names and sizes and of every tensor's name, type, shape and size. Wherever the
+    /// checkpoint lies, it is the same.
+    /// </summary>
+    public static string Of(Checkpoint checkpoint)
+    {
+        ArgumentNullException.ThrowIfNull(checkpoint);
+        var text = new StringBuilder();
+        foreach (string file in checkpoint.Files.Order(StringComparer.Ordinal))
+        {
+            text.Append(CultureInfo.InvariantCulture, $"{Path.GetFileName(file)} {new FileInfo(file).Length}\n");
+        }
+
+        foreach (Tensor tensor in checkpoint.Tensors.Values.OrderBy(t => t.Name, StringComparer.Ordinal))
+        {
+            text.Append(CultureInfo.InvariantCulture, $"{tensor.Name} {tensor.Type} {string.Join('x', tensor.Shape)} {tensor.ByteLength}\n");
+        }
+
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())));
+    }
+}
