@@ -73,7 +73,7 @@ internal static class BenchOutput
     public static string Number(double value, int decimals) => value.ToString("N" + decimals.ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
 
     /// <summary>A fraction as a percentage.</summary>
-    public static string Percent(double fraction) => fraction.ToString("P0", CultureInfo.InvariantCulture);
+    public static string Percent(double fraction) => Number(fraction * 100, 0) + "%";
 
     private static void WritePeak(Utf8JsonWriter json, string name, double? value)
     {

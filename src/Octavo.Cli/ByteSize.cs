@@ -25,16 +25,5 @@ internal static class ByteSize
     }
 
     /// <summary>Writes a size with the largest binary unit that it reaches.</summary>
-    public static string Format(long bytes)
-    {
-        foreach ((string unit, long scale) in Units.AsSpan(0, 4))
-        {
-            if (bytes >= scale)
-            {
-                return string.Create(CultureInfo.InvariantCulture, $"{(double)bytes / scale:0.##} {unit}");
-            }
-        }
-
-        return string.Create(CultureInfo.InvariantCulture, $"{bytes} B");
-    }
+    public static string Format(long bytes) => ByteText.Of(bytes);
 }

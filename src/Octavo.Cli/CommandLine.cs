@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
-using System.Reflection;
 using Octavo.Cli.Tuning;
 using Octavo.Engine;
 using Octavo.Formats;
@@ -51,7 +50,7 @@ internal static class CommandLine
         {
             string command = CommandPath(result.CommandResult);
             string problem = result.UnmatchedTokens.Count > 0
-                ? $"unknown command or option '{result.UnmatchedTokens[0]}'"
+                ? $"unknown command or option '{result.UnmatchedTokens[0]}'{OptionKinds.DidYouMean(result, result.UnmatchedTokens[0])}"
                 : result.Errors[0].Message.TrimEnd('.');
             return Fail(ExitCode.Usage, $"{problem} (see '{command} --help')");
         }
@@ -143,8 +142,7 @@ internal static class CommandLine
 
         public override int Invoke(ParseResult parseResult)
         {
-            string version = typeof(CommandLine).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
-            parseResult.InvocationConfiguration.Output.WriteLine("octavo " + version.Split('+')[0]);
+            parseResult.InvocationConfiguration.Output.WriteLine("octavo " + ReportPage.Version);
             return ExitCode.Success;
         }
     }

@@ -56,7 +56,7 @@ internal sealed class EngineArguments
     private readonly Option<TimeSpan?> _targetTtft = OptionKinds.Duration(
         "--target-ttft", "Longest time to an answer's first token that adaptive batching aims at. [default: none]");
 
-    private readonly Option<float?> _targetPercentile = OptionKinds.Number(
+    private readonly Option<double?> _targetPercentile = OptionKinds.Number(
         "--target-percentile", "Percentage of the times between tokens that must hold --target-itl, from 50 to 99.9. [default: 95]");
 
     private readonly Option<int?> _maxQueue = OptionKinds.Integer(
@@ -88,7 +88,7 @@ internal sealed class EngineArguments
     private readonly Option<long?> _kvCacheMemory = OptionKinds.Size(
         "--kv-cache-memory", "Memory of the key-value cache: 512MiB, 4GiB, or bytes. [default: what --memory-fraction leaves]");
 
-    private readonly Option<float?> _memoryFraction = OptionKinds.Number(
+    private readonly Option<double?> _memoryFraction = OptionKinds.Number(
         "--memory-fraction", "Part of the memory free at start, within a container's limits, that weights and cache share. The cache takes no more than --max-num-seqs can use. [default: 0.8]");
 
     private readonly Option<bool> _noPrefixCaching = OptionKinds.Switch(
@@ -163,6 +163,8 @@ internal sealed class EngineArguments
         int? threads = result.GetValue(_threads);
         int? batchedTokens = result.GetValue(_maxNumBatchedTokens) ?? file.MaxNumBatchedTokens;
         int? maxLogprobs = result.GetValue(_maxLogprobs);
+        BatchingMode batching = result.GetResult(_batching) is null ? file.Batching ?? defaults.Batching : result.GetValue(_batching);
+        RefuseTargets(result, batching);
         Check(threads is null or >= 1, "--threads must be at least 1", threads);
         Check(batchedTokens is null or >= 1, "--max-num-batched-tokens must be at least 1", batchedTokens);
         Check(maxLogprobs is null or >= -1, "--max-logprobs must be -1 (any number), or 0 or more", maxLogprobs);
@@ -175,7 +177,7 @@ internal sealed class EngineArguments
             MaxModelLen = result.GetValue(_maxModelLen),
             MaxNumSeqs = result.GetValue(_maxNumSeqs) ?? file.MaxNumSeqs ?? defaults.MaxNumSeqs,
             MaxNumBatchedTokens = batchedTokens,
-            Batching = result.GetResult(_batching) is null ? file.Batching ?? defaults.Batching : result.GetValue(_batching),
+            Batching = batching,
             ClientWeights = ClientWeights(result, file.ClientWeights ?? defaults.ClientWeights),
             Targets = new BatchingTargets
             {
@@ -189,7 +191,7 @@ internal sealed class EngineArguments
             PriorityAgeing = result.GetValue(_priorityAgeing) ?? defaults.PriorityAgeing,
             BlockSize = result.GetValue(_blockSize) ?? defaults.BlockSize,
             KvCacheMemory = result.GetValue(_kvCacheMemory),
-            MemoryFraction = ToDouble(result.GetValue(_memoryFraction)),
+            MemoryFraction = result.GetValue(_memoryFraction),
             EnablePrefixCaching = !result.GetValue(_noPrefixCaching),
             Seed = Seed(result) ?? defaults.Seed,
             Threads = threads,
@@ -198,6 +200,16 @@ internal sealed class EngineArguments
             MaxLogprobs = maxLogprobs ?? defaults.MaxLogprobs,
             CustomHistogramBuckets = result.GetValue(_customHistogramBuckets) ?? defaults.CustomHistogramBuckets,
         };
+    }
+
+    // Fixed limits aim at nothing: a target beside them would be believed and not held.
+    private void RefuseTargets(ParseResult result, BatchingMode batching)
+    {
+        Option[] targets = [_targetItl, _targetTtft, _targetPercentile];
+        if (batching == BatchingMode.Fixed && Array.Find(targets, o => result.GetResult(o) is { Implicit: false }) is { } target)
+        {
+            throw new UsageException($"{target.Name} goes with --batching adaptive: fixed limits hold no target");
+        }
     }
 
     private Dictionary<string, double> ClientWeights(ParseResult result, IReadOnlyDictionary<string, double> file)
@@ -217,18 +229,15 @@ internal sealed class EngineArguments
         return weights;
     }
 
-    private static double? Fraction(float? percent)
+    private static double? Fraction(double? percent)
     {
         if (percent is < 50 or >= 100)
         {
             throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"--target-percentile must be at least 50 and below 100; it is {percent}"));
         }
 
-        return ToDouble(percent) / 100;
+        return percent / 100;
     }
-
-    // 0.9 as a double, not as the nearest float of it.
-    private static double? ToDouble(float? value) => value is { } number ? (double)(decimal)number : null;
 
     private static TimeSpan? Milliseconds(double? value) => value is { } number ? TimeSpan.FromMilliseconds(number) : null;
 

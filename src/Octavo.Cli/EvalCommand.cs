@@ -61,6 +61,8 @@ internal sealed class EvalCommand
         string path = ModelLocator.Find(result.GetValue(_model));
         string? referencePath = result.GetValue(_reference) is { } named ? ModelLocator.Find(named) : null;
         string text = result.GetValue(_text) ?? BundledText("valid.txt");
+        string? page = result.GetValue(_report);
+        WholeFile.Check("--report", page);
         using var interrupt = new Interrupt();
         ModelDirectory directory = ModelDirectory.Open(path);
         Tokenizer tokenizer = Tokenizer.Load(path);
@@ -79,9 +81,9 @@ internal sealed class EvalCommand
         }
 
         var report = new EvalReport(evaluation, plan, text, window, stride, tokenizer);
-        if (result.GetValue(_report) is { } file)
+        if (page is not null)
         {
-            File.WriteAllText(file, EvalPage.Make(report));
+            WholeFile.Write(page, EvalPage.Make(report));
         }
 
         if (result.GetValue(_json))

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Net;
 using System.Text;
 using Octavo.Quantization.Evaluation;
 
@@ -15,22 +14,18 @@ internal static class EvalPage
 
     private const string Style =
         """
-        body{font:15px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#1c2430;background:#fff}
-        table{border-collapse:collapse;width:100%}td{padding:.25rem .6rem;border-bottom:1px solid #d8dee6;vertical-align:top}
-        td:first-child{color:#5a6675;white-space:nowrap}h2{font-size:1.05rem;margin:2rem 0 .3rem}svg{width:100%;height:auto}
-        rect.bar{fill:#3b6ea5}polyline{fill:none;stroke:#3b6ea5;stroke-width:2}line{stroke:#9aa5b1}text{font:12px system-ui,sans-serif;fill:#5a6675}
-        @media(prefers-color-scheme:dark){body{color:#dfe6ee;background:#12171d}td{border-color:#2a333d}td:first-child,text{fill:#9aa5b1;color:#9aa5b1}}
+        td:first-child{color:#5a6675}td{overflow-wrap:anywhere}
+        rect.bar{fill:#3b6ea5}polyline{fill:none;stroke:#3b6ea5;stroke-width:2}line{stroke:#9aa5b1}
+        @media(prefers-color-scheme:dark){td:first-child{color:#9aa5b1}}
         """;
 
     /// <summary>Makes the page.</summary>
     public static string Make(EvalReport report)
     {
-        var page = new StringBuilder();
-        page.Append(CultureInfo.InvariantCulture, $"<!DOCTYPE html><html lang=\"en\"><meta charset=\"utf-8\"><title>{Escape(report.Result.Model)}</title><style>{Style}</style>");
-        page.Append(CultureInfo.InvariantCulture, $"<h1>{Escape(report.Result.Model)}</h1><table>");
+        StringBuilder page = ReportPage.Begin(report.Result.Model, Style).Append("<table>");
         foreach ((string name, string value) in report.Rows())
         {
-            page.Append(CultureInfo.InvariantCulture, $"<tr><td>{Escape(name.Trim())}</td><td>{Escape(value)}</td></tr>");
+            page.Append(CultureInfo.InvariantCulture, $"<tr><td>{ReportPage.Escape(name.Trim())}</td><td>{ReportPage.Escape(value)}</td></tr>");
         }
 
         page.Append("</table>");
@@ -44,12 +39,12 @@ internal static class EvalPage
         }
 
         Chart(page, "Perplexity by document", Bars(report.Result.PerplexityByDocument, v => EvalReport.Number(v, 1)));
-        return page.Append("</html>\n").ToString();
+        return ReportPage.End(page);
     }
 
     private static void Chart(StringBuilder page, string title, string body) => page.Append(
         CultureInfo.InvariantCulture,
-        $"<h2>{Escape(title)}</h2><svg viewBox=\"0 0 {Width} {Height}\" role=\"img\" aria-label=\"{Escape(title)}\"><line x1=\"{Left}\" y1=\"{Height - Bottom}\" x2=\"{Width}\" y2=\"{Height - Bottom}\"/><line x1=\"{Left}\" y1=\"0\" x2=\"{Left}\" y2=\"{Height - Bottom}\"/>{body}</svg>");
+        $"<h2>{ReportPage.Escape(title)}</h2><svg viewBox=\"0 0 {Width} {Height}\" role=\"img\" aria-label=\"{ReportPage.Escape(title)}\"><line x1=\"{Left}\" y1=\"{Height - Bottom}\" x2=\"{Width}\" y2=\"{Height - Bottom}\"/><line x1=\"{Left}\" y1=\"0\" x2=\"{Left}\" y2=\"{Height - Bottom}\"/>{body}</svg>");
 
     private static string Bars(IReadOnlyList<double> values, Func<double, string> label)
     {
@@ -96,7 +91,6 @@ internal static class EvalPage
     }
 
     private static void Number(StringBuilder svg, int x, int y, string anchor, string text) =>
-        svg.Append(CultureInfo.InvariantCulture, $"<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\">{Escape(text)}</text>");
+        svg.Append(CultureInfo.InvariantCulture, $"<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\">{ReportPage.Escape(text)}</text>");
 
-    private static string Escape(string text) => WebUtility.HtmlEncode(text);
 }

@@ -31,7 +31,7 @@ internal static class InspectJson
     }
 
     /// <summary>The name that <c>--dtype</c> takes.</summary>
-    public static string NameOf(WeightFormat format) => format.ToString().ToLowerInvariant();
+    public static string NameOf(WeightFormat format) => ModelPlan.SchemeName(format);
 
     /// <summary>The name that <c>--kv-cache-dtype</c> takes.</summary>
     public static string NameOf(KvCacheFormat format) => format.ToString().ToLowerInvariant();

@@ -18,7 +18,7 @@ internal sealed class LoadArguments(string defaultWorkload = "poisson rate=2")
     };
 
     private readonly Option<string?> _workload = OptionKinds.Text("--workload", "W", $"The load: {Octavo.Engine.Workloads.WorkloadText.Help}. [default: {defaultWorkload}]");
-    private readonly Option<TimeSpan?> _itl = OptionKinds.Duration("--target-itl", "Longest time between two tokens, for 95 % of them. [default: 100ms]");
+    private readonly Option<TimeSpan?> _itl = OptionKinds.Duration("--target-itl", "Longest time between two tokens, for 95% of them. [default: 100ms]");
     private readonly Option<TimeSpan?> _ttft = OptionKinds.Duration("--target-ttft", "Longest time to the first token. [default: none]");
 
     private readonly EngineArguments _engine = new();

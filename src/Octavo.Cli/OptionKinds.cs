@@ -49,12 +49,12 @@ internal static class OptionKinds
         });
 
     /// <summary>A number.</summary>
-    public static Option<float?> Number(string name, string help) =>
-        Make<float?>(name, "X", help, "a number", static (string text, out float? value) =>
+    public static Option<double?> Number(string name, string help) =>
+        Make<double?>(name, "X", help, "a number", static (string text, out double? value) =>
         {
-            bool valid = float.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out float number);
+            bool valid = double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double number);
             value = number;
-            return valid && float.IsFinite(number);
+            return valid && double.IsFinite(number);
         });
 
     /// <summary>A size in bytes, such as <c>512MiB</c>.</summary>
@@ -164,8 +164,18 @@ internal static class OptionKinds
 
         var plain = result.Tokens.SkipWhile(t => t.Type != TokenType.DoubleDash).ToHashSet<Token>(ReferenceEqualityComparer.Instance);
         return values.Tokens.FirstOrDefault(t => !plain.Contains(t) && LooksLikeOption(t.Value)) is { } token
-            ? $"unknown option '{token.Value}' (see 'octavo {result.CommandResult.Command.Name} --help'; a {argument.Name.ToLowerInvariant()} that begins with a dash goes after --)"
+            ? $"unknown option '{token.Value}'{DidYouMean(result, token.Value)} (see 'octavo {result.CommandResult.Command.Name} --help'; a {argument.Name.ToLowerInvariant()} that begins with a dash goes after --)"
             : null;
+    }
+
+    /// <summary>A guess at the option or command that was meant, to go into a message; empty where there is none.</summary>
+    public static string DidYouMean(ParseResult result, string written)
+    {
+        Command command = result.CommandResult.Command;
+        IEnumerable<string> words = LooksLikeOption(written)
+            ? command.Options.SelectMany(o => o.Aliases.Append(o.Name)).Where(o => o.StartsWith("--", StringComparison.Ordinal))
+            : command.Subcommands.Select(c => c.Name);
+        return EditDistance.Nearest(written, words) is { } meant ? $"; did you mean {meant}?" : string.Empty;
     }
 
     private static bool LooksLikeOption(string word) =>

@@ -48,9 +48,9 @@ internal sealed class QuantizeCommand
         ("percentile", ObserverKind.Percentile),
         ("mse", ObserverKind.Mse));
 
-    private readonly Option<float?> _percentile = OptionKinds.Number("--percentile", "For --observer percentile: the percentage of magnitudes inside the range. [default: 99.9]");
-    private readonly Option<float?> _strength = OptionKinds.Number("--smoothing-strength", "For smoothquant: from 0, all difficulty stays in the activations, to 1, all goes into the weights. [default: 0.5]");
-    private readonly Option<float?> _damping = OptionKinds.Number("--damping", "For gptq: what is added to the diagonal, as a fraction of its mean. [default: 0.01]");
+    private readonly Option<double?> _percentile = OptionKinds.Number("--percentile", "For --observer percentile: the percentage of magnitudes inside the range. [default: 99.9]");
+    private readonly Option<double?> _strength = OptionKinds.Number("--smoothing-strength", "For smoothquant: from 0, all difficulty stays in the activations, to 1, all goes into the weights. [default: 0.5]");
+    private readonly Option<double?> _damping = OptionKinds.Number("--damping", "For gptq: what is added to the diagonal, as a fraction of its mean. [default: 0.01]");
     private readonly Option<int?> _block = OptionKinds.Integer("--block-size", "For gptq: columns that are made good within at once. [default: 128]");
     private readonly Option<bool> _noOrder = OptionKinds.Switch("--no-act-order", "For gptq: take columns as they stand, instead of those of the strongest inputs first.");
     private readonly Option<bool> _head = OptionKinds.Switch("--quantize-head", "Quantize the output head, too, to eight bits at least; one tied to the embedding is untied.");
@@ -117,7 +117,7 @@ internal sealed class QuantizeCommand
         Check(!asymmetric || scheme.Kind == Formats.Quantization.CodeKind.Integer, "--asymmetric does not go with fp8");
         scheme = scheme with { GroupSize = group, Asymmetric = asymmetric };
         var defaults = new QuantizationRecipe { Scheme = scheme };
-        float percentile = result.GetValue(_percentile) ?? (float)(defaults.Observer.Percentile * 100);
+        double percentile = result.GetValue(_percentile) ?? (defaults.Observer.Percentile * 100);
         Check(percentile is > 0 and <= 100, $"--percentile must be above 0 and at most 100; it is {percentile}");
         ObserverKind kind = result.GetValue(_observer);
         if (kind == ObserverKind.Auto && result.GetValue(_loss) is not null)

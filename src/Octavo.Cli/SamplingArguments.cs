@@ -11,25 +11,25 @@ internal sealed class SamplingArguments(int? defaultMaxTokens)
         "--max-tokens",
         $"Most tokens to make. [default: the model's max_new_tokens, else {defaultMaxTokens?.ToString(CultureInfo.InvariantCulture) ?? "the rest of the context"}]");
 
-    private readonly Option<float?> _temperature = OptionKinds.Number(
+    private readonly Option<double?> _temperature = OptionKinds.Number(
         "--temperature", "0 always takes the likeliest token; higher is bolder. [default: the model's, else 1]");
 
-    private readonly Option<float?> _topP = OptionKinds.Number(
+    private readonly Option<double?> _topP = OptionKinds.Number(
         "--top-p", "Draw from the likeliest tokens that together reach this probability. [default: the model's, else 1 = all]");
 
     private readonly Option<int?> _topK = OptionKinds.Integer(
         "--top-k", "Draw from so many likeliest tokens; 0 is all. [default: the model's, else 0]");
 
-    private readonly Option<float?> _minP = OptionKinds.Number(
+    private readonly Option<double?> _minP = OptionKinds.Number(
         "--min-p", "Drop tokens less likely than this fraction of the likeliest. [default: the model's, else 0]");
 
-    private readonly Option<float?> _presencePenalty = OptionKinds.Number(
+    private readonly Option<double?> _presencePenalty = OptionKinds.Number(
         "--presence-penalty", "Lowers tokens that the text holds already; -2 to 2. [default: 0]");
 
-    private readonly Option<float?> _frequencyPenalty = OptionKinds.Number(
+    private readonly Option<double?> _frequencyPenalty = OptionKinds.Number(
         "--frequency-penalty", "Lowers tokens by how often the text holds them; -2 to 2. [default: 0]");
 
-    private readonly Option<float?> _repetitionPenalty = OptionKinds.Number(
+    private readonly Option<double?> _repetitionPenalty = OptionKinds.Number(
         "--repetition-penalty", "Above 1 discourages tokens of prompt and text. [default: the model's, else 1]");
 
     private readonly Option<string[]> _stop = new("--stop")
@@ -65,13 +65,13 @@ internal sealed class SamplingArguments(int? defaultMaxTokens)
         return defaults with
         {
             MaxTokens = result.GetValue(_maxTokens) ?? model.GenerationDefaults.MaxNewTokens ?? defaultMaxTokens,
-            Temperature = result.GetValue(_temperature) ?? defaults.Temperature,
-            TopP = result.GetValue(_topP) ?? defaults.TopP,
+            Temperature = (float?)result.GetValue(_temperature) ?? defaults.Temperature,
+            TopP = (float?)result.GetValue(_topP) ?? defaults.TopP,
             TopK = result.GetValue(_topK) ?? defaults.TopK,
-            MinP = result.GetValue(_minP) ?? defaults.MinP,
-            PresencePenalty = result.GetValue(_presencePenalty) ?? defaults.PresencePenalty,
-            FrequencyPenalty = result.GetValue(_frequencyPenalty) ?? defaults.FrequencyPenalty,
-            RepetitionPenalty = result.GetValue(_repetitionPenalty) ?? defaults.RepetitionPenalty,
+            MinP = (float?)result.GetValue(_minP) ?? defaults.MinP,
+            PresencePenalty = (float?)result.GetValue(_presencePenalty) ?? defaults.PresencePenalty,
+            FrequencyPenalty = (float?)result.GetValue(_frequencyPenalty) ?? defaults.FrequencyPenalty,
+            RepetitionPenalty = (float?)result.GetValue(_repetitionPenalty) ?? defaults.RepetitionPenalty,
             Stop = result.GetValue(_stop) ?? [],
             IgnoreEos = result.GetValue(_ignoreEos),
         };

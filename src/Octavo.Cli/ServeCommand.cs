@@ -33,7 +33,7 @@ internal sealed class ServeCommand
         Arity = ArgumentArity.OneOrMore,        // one a time: a second word is MODEL
     };
 
-    private readonly Option<float?> _shutdownTimeout = OptionKinds.Number(
+    private readonly Option<double?> _shutdownTimeout = OptionKinds.Number(
         "--shutdown-timeout", $"Seconds that requests in flight may take to end after a signal, up to a day. [default: {Defaults.ShutdownTimeout.TotalSeconds}]");
 
     private readonly Option<string[]> _allowedHosts = OptionKinds.Words(
@@ -113,7 +113,7 @@ internal sealed class ServeCommand
             throw new UsageException($"--port must be from 0 to {LargestPort}; it is {port}");
         }
 
-        float? seconds = result.GetValue(_shutdownTimeout);
+        double? seconds = result.GetValue(_shutdownTimeout);
         if (seconds is < 0 or > LongestShutdown)
         {
             throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"--shutdown-timeout must be from 0 to {LongestShutdown} seconds; it is {seconds}"));
@@ -159,9 +159,9 @@ internal sealed class ServeCommand
     {
         string batching = options.Batching == BatchingMode.Fixed
             ? $"batches  fixed: up to {model.MaxNumSeqs} requests and {model.MaxNumBatchedTokens} tokens a step"
-            : string.Create(CultureInfo.InvariantCulture, $"batches  adaptive: at most {options.Targets.InterToken.TotalMilliseconds:G4} ms between tokens, for {options.Targets.Percentile:P1} of them");
+            : string.Create(CultureInfo.InvariantCulture, $"batches  adaptive: at most {options.Targets.InterToken.TotalMilliseconds:G4} ms between tokens, for {options.Targets.Percentile * 100:G4}% of them");
         long tokens = (long)model.NumBlocks * model.BlockSize;
-        string share = model.MemoryFraction is { } fraction ? string.Create(CultureInfo.InvariantCulture, $", at most {fraction * 100:G4} %") : string.Empty;
+        string share = model.MemoryFraction is { } fraction ? string.Create(CultureInfo.InvariantCulture, $", at most {fraction * 100:G4}%") : string.Empty;
         Terminal.Out.WriteLine($"model    {model.Name} ({model.Spec.Architecture}), up to {model.MaxModelLen} tokens a request");
         Terminal.Out.WriteLine($"weights  {ByteSize.Format(model.WeightBytes)} in {InspectJson.NameOf(model.Weights)}");
         Terminal.Out.WriteLine($"cache    {ByteSize.Format(model.KvCacheBytes)} in {InspectJson.NameOf(model.KvCache)}: {tokens} tokens in {model.NumBlocks} blocks");

@@ -26,7 +26,7 @@ internal sealed class SimulateCommand
     private readonly Option<string?> _stepTime = OptionKinds.Text(
         "--step-time", "S,S,…", "The step-time model's coefficients, as this command prints them; otherwise coefficients and noise are measured with MODEL on this machine.");
 
-    private readonly Option<float?> _stepNoise = OptionKinds.Number(
+    private readonly Option<double?> _stepNoise = OptionKinds.Number(
         "--step-noise", "With --step-time: how far steps are off from that, as a standard deviation relative to it. [default: 0.03]");
 
     private readonly Option<bool> _check = OptionKinds.Switch("--check", "Also run the load on the model, in real time, and print how far the simulation was off.");
@@ -38,6 +38,7 @@ internal sealed class SimulateCommand
 
     private readonly Option<TimeSpan?> _seconds = OptionKinds.Duration("--seconds", "With --scenarios: how long requests come in each. [default: 60s]");
     private readonly Option<int?> _rounds = OptionKinds.Integer("--rounds", "With --check: how often each load is run; medians are shown. [default: 1]");
+    private readonly Option<bool> _json = OptionKinds.Switch("--json", "Print one JSON object.");
     private readonly Option<string?> _chart = OptionKinds.Text("--chart", "FILE", "With --scenarios: also draws the result into this SVG file.");
 
     /// <summary>Makes the command.</summary>
@@ -46,7 +47,7 @@ internal sealed class SimulateCommand
         var it = new SimulateCommand();
         var command = new Command("simulate", "Simulate a load: the engine's own scheduler and policies on a virtual clock, with step times of this machine.");
         it._load.AddTo(command);
-        foreach (Option option in (Option[])[it._replicas, it._routing, it._batching, it._maxNumSeqs, it._maxNumBatchedTokens, it._stepTime, it._stepNoise, it._check, it._scenarios, it._only, it._seconds, it._rounds, it._chart])
+        foreach (Option option in (Option[])[it._replicas, it._routing, it._batching, it._maxNumSeqs, it._maxNumBatchedTokens, it._stepTime, it._stepNoise, it._check, it._scenarios, it._only, it._seconds, it._rounds, it._chart, it._json])
         {
             command.Add(option);
         }
@@ -84,31 +85,52 @@ internal sealed class SimulateCommand
             BlockSize = model?.BlockSize ?? 16,
         };
         IAnsiConsole console = InspectTables.Console();
-        Terminal.Out.WriteLine("step time   " + string.Join(',', steps.Coefficients.Select(c => c.ToString("G5", CultureInfo.InvariantCulture))));
-        Terminal.Out.WriteLine("step noise  " + steps.Noise.ToString("G3", CultureInfo.InvariantCulture));
+        bool asJson = result.GetValue(_json);
+        if (!asJson)
+        {
+            Terminal.Out.WriteLine("step time   " + string.Join(',', steps.Coefficients.Select(c => c.ToString("G5", CultureInfo.InvariantCulture))));
+            Terminal.Out.WriteLine("step noise  " + steps.Noise.ToString("G3", CultureInfo.InvariantCulture));
+        }
+
         if (scenarios)
         {
             IReadOnlyList<string> only = result.GetValue(_only) ?? Scenario.Names;
-            var runs = new ScenarioRuns(WithFirstToken(options), [.. Scenario.Names.Where(only.Contains)], workload.MaxLength, seconds);
+            options = WithFirstToken(options);
+            var runs = new ScenarioRuns(options, [.. Scenario.Names.Where(only.Contains)], workload.MaxLength, seconds);
             List<(string Title, IReadOnlyList<ScenarioResult> Results)> parts = [("simulated: " + runs.Targets, runs.Simulate())];
             if (check)
             {
                 parts.Add(("measured: " + runs.Targets, runs.Measure(model!, parts[0].Results, rounds, calibrate: given is null)));
             }
 
-            WriteScenarios(parts, console, chart);
+            WriteScenarios(parts, asJson ? null : console, chart);
+            if (asJson)
+            {
+                Terminal.Out.WriteLine(SimulateJson.OfScenarios(options, parts));
+                Terminal.Out.Flush();
+            }
+
             return ExitCode.Success;
         }
 
         IReadOnlyList<WorkloadRequest> requests = workload.Make();
-        Table table = LoadArguments.FiguresTable(string.Create(CultureInfo.InvariantCulture, $"{requests.Count} requests, {options.Replicas} replicas"));
-        if (check)
+        IReadOnlyList<(LoadFigures Simulated, LoadFigures Measured)> both = check ? new SimulationCheck(model!, workload, options).Run(rounds, calibrate: given is null) : [];
+        LoadFigures? simulated = check ? null : LoadFigures.Of(Simulator.Run(requests, options), targets);
+        if (asJson)
         {
-            SimulationCheck.AddRows(table, new SimulationCheck(model!, workload, options).Run(rounds, calibrate: given is null));
+            Terminal.Out.WriteLine(SimulateJson.OfLoad(_load.WorkloadText(result), requests.Count, options, simulated, both));
+            Terminal.Out.Flush();
+            return ExitCode.Success;
+        }
+
+        Table table = LoadArguments.FiguresTable(string.Create(CultureInfo.InvariantCulture, $"{requests.Count} requests, {options.Replicas} replicas"));
+        if (simulated is null)
+        {
+            SimulationCheck.AddRows(table, both);
         }
         else
         {
-            LoadArguments.AddRow(table, "simulated", LoadFigures.Of(Simulator.Run(requests, options), targets));
+            LoadArguments.AddRow(table, "simulated", simulated);
         }
 
         console.Write(table);
@@ -141,12 +163,12 @@ internal sealed class SimulateCommand
     private static SimulationOptions WithFirstToken(SimulationOptions options) =>
         options with { Targets = options.Targets with { FirstToken = options.Targets.FirstToken ?? DefaultFirstToken } };
 
-    private static void WriteScenarios(IReadOnlyList<(string Title, IReadOnlyList<ScenarioResult> Results)> parts, IAnsiConsole console, string? chart)
+    private static void WriteScenarios(IReadOnlyList<(string Title, IReadOnlyList<ScenarioResult> Results)> parts, IAnsiConsole? console, string? chart)
     {
         BenchOutput.Progress(string.Empty);
         foreach ((string title, IReadOnlyList<ScenarioResult> results) in parts)
         {
-            console.Write(ScenarioTable.Make(title, results));
+            console?.Write(ScenarioTable.Make(title, results));
         }
 
         if (chart is not null)
@@ -159,8 +181,8 @@ internal sealed class SimulateCommand
 
     private StepTimes? ReadStepTimes(ParseResult result)
     {
-        float? noise = result.GetValue(_stepNoise);
-        if (noise is < 0 or > 0.3f)
+        double? noise = result.GetValue(_stepNoise);
+        if (noise is < 0 or > 0.3)
         {
             throw new UsageException($"--step-noise must be between 0 and 0.3; it is {noise.Value.ToString(CultureInfo.InvariantCulture)}");
         }

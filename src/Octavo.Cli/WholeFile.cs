@@ -25,5 +25,15 @@ internal static class WholeFile
         {
             throw new UsageException($"{option} {path}: " + (Directory.Exists(path) ? "that is a directory" : $"there is no directory {folder}"));
         }
+
+        try
+        {
+            // As it will be written: beside the file, under another name.
+            using var probe = new FileStream(path + ".new", FileMode.Create, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new UsageException($"{option} {path}: {folder} takes no files ({e.Message.TrimEnd('.')})");
+        }
     }
 }

@@ -84,9 +84,9 @@ public sealed record LlmEngineOptions
         string? fault = FindFault(CustomHistogramBuckets);
         Check(fault is null, $"custom_histogram_buckets: {fault}");
         Check(MaxQueue is null or >= 0, $"max_queue must be at least 0; it is {MaxQueue}");
-        Check(MaxQueueWait is null || MaxQueueWait >= TimeSpan.Zero, $"max_queue_wait must not be negative; it is {MaxQueueWait}");
-        Check(RequestTimeout is null || RequestTimeout > TimeSpan.Zero, $"request_timeout must be above 0; it is {RequestTimeout}");
-        Check(PriorityAgeing > TimeSpan.Zero, $"priority_ageing must be above 0; it is {PriorityAgeing}");
+        Check(MaxQueueWait is null || MaxQueueWait >= TimeSpan.Zero, $"max_queue_wait must not be negative; it is {TimeText.Of(MaxQueueWait.GetValueOrDefault())}");
+        Check(RequestTimeout is null || RequestTimeout > TimeSpan.Zero, $"request_timeout must be above 0; it is {TimeText.Of(RequestTimeout.GetValueOrDefault())}");
+        Check(PriorityAgeing > TimeSpan.Zero, $"priority_ageing must be above 0; it is {TimeText.Of(PriorityAgeing)}");
         Check(ClientWeights.Values.All(w => w is > 0 and < 1e6), $"client weights must be above 0 and below 1000000");
         Check(KvCacheWatermark is >= 0 and < 1, $"the cache watermark must be at least 0 and below 1; it is {KvCacheWatermark}");
         Check(

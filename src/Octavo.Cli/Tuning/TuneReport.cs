@@ -25,7 +25,7 @@ internal sealed record TuneReport(string Model, string Workload, BatchingTargets
         get
         {
             string first = Targets.FirstToken is { } target ? string.Create(CultureInfo.InvariantCulture, $", {target.TotalMilliseconds:G4} ms to the first") : string.Empty;
-            return string.Create(CultureInfo.InvariantCulture, $"{Targets.InterToken.TotalMilliseconds:G4} ms between tokens for {Targets.Percentile * 100:G4} % of them") + first;
+            return string.Create(CultureInfo.InvariantCulture, $"{Targets.InterToken.TotalMilliseconds:G4} ms between tokens for {Targets.Percentile * 100:G4}% of them") + first;
         }
     }
 
@@ -46,7 +46,7 @@ internal sealed record TuneReport(string Model, string Workload, BatchingTargets
         int requests = Result.Final[0].Runs[0].Completed + Result.Final[0].Runs[0].Failed;
         Table table = new Table
         {
-            Title = new TableTitle(Markup.Escape($"{Model}: {requests} requests a run, {TunePlan.Rounds} runs in turn, mean ± 95 % confidence")),
+            Title = new TableTitle(Markup.Escape($"{Model}: {requests} requests a run, {TunePlan.Rounds} runs in turn, mean ± 95% confidence")),
             Caption = new TableTitle(Markup.Escape("requests, tokens: --max-num-seqs, --max-num-batched-tokens; targets: " + TargetText)),
         }.AddColumns([.. Columns]);
         foreach (Measured m in Result.Final)
@@ -73,7 +73,7 @@ internal sealed record TuneReport(string Model, string Workload, BatchingTargets
 
         if (Result.Confirmation is { } c)
         {
-            string lead = string.Create(CultureInfo.InvariantCulture, $"{c.Lead.Mean * 100:+0.0;-0.0;0.0} ± {c.Lead.HalfWidth * 100:0.0} %");
+            string lead = string.Create(CultureInfo.InvariantCulture, $"{c.Lead.Mean * 100:+0.0;-0.0;0.0} ± {c.Lead.HalfWidth * 100:0.0}%");
             yield return (c.Holds, c.IsBetter) switch
             {
                 (true, true) => $"confirmed: run again beside {c.Next.Setting}, {lead}",
@@ -86,7 +86,7 @@ internal sealed record TuneReport(string Model, string Workload, BatchingTargets
 
         double ratio = best.Goodput.Mean > 0 ? Result.Adaptive.Goodput.Mean / best.Goodput.Mean : Result.Adaptive.TokensPerSecond.Mean / best.TokensPerSecond.Mean;
         string what = best.Goodput.Mean > 0 ? "requests/s" : "tokens/s";
-        yield return string.Create(CultureInfo.InvariantCulture, $"adaptive batching, serve's default, gets {ratio * 100:0} % of the best fixed limits' {what}");
+        yield return string.Create(CultureInfo.InvariantCulture, $"adaptive batching, serve's default, gets {ratio * 100:0}% of the best fixed limits' {what}");
     }
 
     /// <summary>The same as JSON.</summary>

@@ -28,8 +28,8 @@ public sealed record BatchingTargets
     /// <exception cref="EngineConfigurationException">A target is out of range.</exception>
     internal void Validate()
     {
-        Check(InterToken > TimeSpan.Zero, $"target_itl must be above 0; it is {InterToken}");
-        Check(FirstToken is null || FirstToken > TimeSpan.Zero, $"target_ttft must be above 0; it is {FirstToken}");
+        Check(InterToken > TimeSpan.Zero, $"target_itl must be above 0; it is {TimeText.Of(InterToken)}");
+        Check(FirstToken is null || FirstToken > TimeSpan.Zero, $"target_ttft must be above 0; it is {TimeText.Of(FirstToken.GetValueOrDefault())}");
         Check(Percentile is >= 0.5 and < 1, $"the target percentile must be at least 0.5 and below 1; it is {Percentile}");
     }
 

@@ -54,32 +54,8 @@ internal static class PathAdvice
             return end switch { "/completions" => Completions, "/chat/completions" => Chat, "/models" => Models, _ => end };
         }
 
-        (string? known, int distance) = Known.Select(k => (k, Distance(asked, k))).MinBy(k => k.Item2);
+        (string? known, int distance) = Known.Select(k => (k, EditDistance.Of(asked, k))).MinBy(k => k.Item2);
         return distance <= Math.Max(2, known.Length / 5) ? known
             : Elsewhere.GetValueOrDefault(asked[(asked.LastIndexOf('/') + 1)..]);
-    }
-
-    /// <summary>How many letters must be put in, left out or changed.</summary>
-    private static int Distance(string a, string b)
-    {
-        if (Math.Abs(a.Length - b.Length) > b.Length)
-        {
-            return int.MaxValue;
-        }
-
-        int[] row = [.. Enumerable.Range(0, b.Length + 1)];
-        for (int i = 1; i <= a.Length; i++)
-        {
-            int diagonal = row[0];
-            row[0] = i;
-            for (int j = 1; j <= b.Length; j++)
-            {
-                int change = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-                diagonal = row[j];
-                row[j] = Math.Min(change, 1 + Math.Min(row[j], row[j - 1]));
-            }
-        }
-
-        return row[b.Length];
     }
 }
