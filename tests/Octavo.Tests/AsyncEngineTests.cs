@@ -161,8 +161,10 @@ public sealed class AsyncEngineTests
     [Fact]
     public async Task StreamAsync_SixtyFourInATinyPool_EqualTheirSoloRuns()
     {
-        // Room for one and a quarter sequences of full length: preemption is certain.
-        await using AsyncEngine engine = Load(new EngineOptions { Dtype = ModelDtype.Float32, KvCacheMemory = 40 * 81920, MaxNumSeqs = 64 });
+        // Room for one and a quarter sequences of full length: preemption is certain, where the policy does not look ahead and
+        // follow the machine's speed.
+        await using AsyncEngine engine = Load(
+            new EngineOptions { Dtype = ModelDtype.Float32, KvCacheMemory = 40 * 81920, MaxNumSeqs = 64, Batching = BatchingMode.Fixed });
         await using AsyncEngine solo = Load();
         long preemptions = 0;
         using System.Diagnostics.Metrics.MeterListener listener = new()
