@@ -25,5 +25,5 @@ internal static class ByteSize
     }
 
     /// <summary>Writes a size with the largest binary unit that it reaches.</summary>
-    public static string Format(long bytes) => ByteText.Of(bytes);
+    public static string Format(long bytes) => bytes < 1024 ? string.Create(CultureInfo.InvariantCulture, $"{bytes} B") : ByteText.Of(bytes);
 }

@@ -13,7 +13,7 @@ internal static class ByteText
     {
         (string unit, long scale) = Array.Find(Units, u => bytes >= u.Bytes);
         return unit is null
-            ? string.Create(CultureInfo.InvariantCulture, $"{bytes} B")
+            ? string.Create(CultureInfo.InvariantCulture, $"{bytes} bytes")
             : string.Create(CultureInfo.InvariantCulture, $"{(double)bytes / scale:0.##} {unit}");
     }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Octavo.Cpu;
 using Octavo.Cpu.Kernels;
 using Octavo.Engine;
@@ -225,9 +226,13 @@ public static class ModelPlan
         Check(fraction is > 0 and <= 1, $"memory_fraction must be above 0 and at most 1; it is {fraction}");
         long left = (long)(fraction * memory.Free) - rest;
         long fitting = Math.Max(0, left / bytesPerBlock);
+        // Advice is about what somebody set, or can.
+        string raise = options.MemoryFraction is null ? "make memory free" : "raise memory_fraction";
+        string lower = options.MaxNumBatchedTokens is null ? string.Empty : ", or lower max_num_batched_tokens";
+        string share = options.MemoryFraction is null ? $"{DefaultMemoryFraction * 100:0}%" : $"memory_fraction {fraction.ToString(CultureInfo.InvariantCulture)}";
         Check(
             fitting >= blocksPerSequence,
-            $"memory_fraction {fraction} of the {ByteText.Of(memory.Free)} that are free ({memory.Source}) leaves {ByteText.Of(Math.Max(0, left))} for the key-value cache beside {ByteText.Of(rest)} for weights and step: {fitting * options.BlockSize} tokens, less than one request of max_model_len {maxModelLen}, which needs {ByteText.Of(needed)}: raise memory_fraction, or lower max_num_batched_tokens{OrShorter(fitting)}");
+            $"{share} of the {ByteText.Of(memory.Free)} that are free ({memory.Source}) leaves {ByteText.Of(Math.Max(0, left))} for the key-value cache beside {ByteText.Of(rest)} for weights and step: {fitting * options.BlockSize} tokens, less than one request of max_model_len {maxModelLen}, which needs {ByteText.Of(needed)}: {raise}{lower}{OrShorter(fitting)}");
 
         // More than all requests at their longest could never be used.
         return (long)Int128.Min((Int128)options.MaxNumSeqs * blocksPerSequence, fitting);

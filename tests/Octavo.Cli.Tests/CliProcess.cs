@@ -8,7 +8,7 @@ namespace Octavo.Cli.Tests;
 internal static class CliProcess
 {
     private const string Ignored = "SIGINT is ignored here, as in a script's background job; run the tests in the foreground";
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(10);
 
     /// <summary>Runs a command line to its end.</summary>
     public static Task<CliResult> RunAsync(params string[] args) => RunAsync(string.Empty, args);

@@ -104,7 +104,7 @@ public sealed class LoadCommandTests : IDisposable
     {
         string settings = Path.Combine(_folder, "settings.json"), page = Path.Combine(_folder, "page.html");
 
-        CliResult result = await CliProcess.RunAsync([.. SmallTune, "--target-ttft", "5s", "--output", settings, "--report", page, "--json"]);
+        CliResult result = await CliProcess.RunAsync([.. SmallTune, "--target-itl", "5s", "--target-ttft", "20s", "--output", settings, "--report", page, "--json"]);
 
         result.Code.ShouldBe(0, result.Error);
         using JsonDocument json = JsonDocument.Parse(result.Output);
@@ -119,8 +119,8 @@ public sealed class LoadCommandTests : IDisposable
             Batching = BatchingMode.Fixed,
             MaxNumSeqs = best.GetProperty("max_num_seqs").GetInt32(),
             MaxNumBatchedTokens = best.GetProperty("max_num_batched_tokens").GetInt32(),
-            TargetItlMilliseconds = 100,
-            TargetTtftMilliseconds = 5000,
+            TargetItlMilliseconds = 5000,
+            TargetTtftMilliseconds = 20000,
         });
         string html = await File.ReadAllTextAsync(page);
         html.ShouldContain("<polyline class=\"frontier\" points=\"");

@@ -58,7 +58,7 @@ public sealed class NpmClientTests(ServerFixture fixture) : IClassFixture<Server
         try
         {
             using Process process = Process.Start(start)!;
-            using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(3));
+            using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(10));
             Task<string> errors = process.StandardError.ReadToEndAsync(limit.Token);
             string output = await process.StandardOutput.ReadToEndAsync(limit.Token);
             await process.WaitForExitAsync(limit.Token);

@@ -50,7 +50,7 @@ internal sealed partial class OctavoProcess : IAsyncDisposable
     public static async Task<OctavoProcess> ServeAsync(params string[] arguments)
     {
         var server = new OctavoProcess(["serve", "--port", "0", .. arguments]);
-        server.Url = new Uri(await server._url.Task.WaitAsync(TimeSpan.FromSeconds(60)));
+        server.Url = new Uri(await server._url.Task.WaitAsync(TimeSpan.FromMinutes(10)));
         return server;
     }
 
@@ -66,7 +66,7 @@ internal sealed partial class OctavoProcess : IAsyncDisposable
 
     public async Task<int> WaitForExitAsync()
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(10));
         await _process.WaitForExitAsync(limit.Token);
         return _process.ExitCode;
     }

@@ -11,7 +11,7 @@ namespace Octavo.EndToEnd.Tests;
 /// <summary>The server process under load, under bad input, and at its end.</summary>
 public sealed partial class ServeTests
 {
-    private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromMinutes(2) };
+    private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromMinutes(10) };
 
     [Fact]
     public async Task Serve_SixtyFourStreamsInATinyPool_EqualTheirSoloRuns()

@@ -59,7 +59,7 @@ public sealed class ChatTests(ServerFixture fixture)
     public async Task MaxTokens_Absent_IsTheModelsOwnDefault()
     {
         JsonElement answer = await _server.ChatAsync("""{"messages": [{"role": "user", "content": "Go"}], "ignore_eos": true}""");
-        answer.GetProperty("usage").GetProperty("completion_tokens").GetInt32().ShouldBe(256);
+        answer.GetProperty("usage").GetProperty("completion_tokens").GetInt32().ShouldBe(480);
         answer.GetProperty("choices")[0].GetProperty("finish_reason").GetString().ShouldBe("length");
     }
 

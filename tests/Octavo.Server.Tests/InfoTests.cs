@@ -31,9 +31,11 @@ public sealed class InfoTests(ServerFixture fixture)
     [Fact]
     public async Task Health_Working_IsEmptyAndFine()
     {
-        (await _server.Http.GetStringAsync("/health")).ShouldBeEmpty();
-        (await _server.Http.GetStringAsync("/ping")).ShouldBeEmpty();
-        (await _server.PostAsync("/ping", "")).EnsureSuccessStatusCode();
+        // Adaptive batching would say here, rightly, that a slow machine cannot hold its targets.
+        await using TestServer server = await TestServer.StartAsync(TestServer.Fixed);
+        (await server.Http.GetStringAsync("/health")).ShouldBeEmpty();
+        (await server.Http.GetStringAsync("/ping")).ShouldBeEmpty();
+        (await server.PostAsync("/ping", "")).EnsureSuccessStatusCode();
         (await GetAsync("/version")).GetProperty("version").GetString().ShouldNotBeNullOrEmpty();
     }
 

@@ -17,7 +17,7 @@ public sealed class LifetimeTests(ServerFixture fixture)
     {
         // The engine stands still, so that the request is in flight for as long as it takes to look around.
         using var goOn = new ManualResetEventSlim();
-        await using TestServer server = await TestServer.StartAsync(new EngineOptions { LogitsProcessors = [_ => (_, _) => goOn.Wait(TimeSpan.FromSeconds(20))] });
+        await using TestServer server = await TestServer.StartAsync(new EngineOptions { LogitsProcessors = [_ => (_, _) => goOn.Wait(TimeSpan.FromMinutes(5))] });
         Task<List<JsonElement>> stream = server.StreamAsync("/v1/completions", Long);
         await UntilAsync(() => server.Engine.NumRequests == 1);
         Task stopping = server.Server.StopAsync();
@@ -171,7 +171,7 @@ public sealed class LifetimeTests(ServerFixture fixture)
 
     internal static async Task UntilAsync(Func<bool> holds)
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(5));
         while (!holds())
         {
             await Task.Delay(5, limit.Token);

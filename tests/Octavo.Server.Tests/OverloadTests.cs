@@ -8,9 +8,15 @@ public sealed class OverloadTests
     [Fact]
     public async Task Complete_QueueFull_Is429AndSaysWhenToTryAgain()
     {
-        await using TestServer server = await TestServer.StartAsync(new EngineOptions { MaxNumSeqs = 1, MaxQueue = 1 });
-        HttpResponseMessage[] answers = await Task.WhenAll(Enumerable.Range(0, 12).Select(_ => server.PostAsync(
-            "/v1/completions", """{"prompt": "Once upon a time", "max_tokens": 100, "ignore_eos": true}""")));
+        // The engine stands still until somebody has been refused.
+        using var goOn = new ManualResetEventSlim();
+        await using TestServer server = await TestServer.StartAsync(
+            new EngineOptions { MaxNumSeqs = 1, MaxQueue = 1, LogitsProcessors = [_ => (_, _) => goOn.Wait(TimeSpan.FromMinutes(5))] });
+        Task<HttpResponseMessage>[] asked = [.. Enumerable.Range(0, 12).Select(_ => server.PostAsync(
+            "/v1/completions", """{"prompt": "Once upon a time", "max_tokens": 100, "ignore_eos": true}"""))];
+        await Task.WhenAny(asked);
+        goOn.Set();
+        HttpResponseMessage[] answers = await Task.WhenAll(asked);
         answers.Count(a => a.StatusCode == HttpStatusCode.OK).ShouldBeInRange(1, 11);
         HttpResponseMessage[] refused = [.. answers.Where(a => a.StatusCode != HttpStatusCode.OK)];
         refused.ShouldAllBe(a => a.StatusCode == HttpStatusCode.TooManyRequests && a.Headers.RetryAfter!.Delta >= TimeSpan.FromSeconds(1));

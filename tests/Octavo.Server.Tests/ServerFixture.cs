@@ -31,7 +31,7 @@ public sealed class TestServer : IAsyncDisposable
     private TestServer(AsyncEngine engine, OctavoServer server)
     {
         (Engine, Server) = (engine, server);
-        Http = new HttpClient { BaseAddress = new Uri(server.Url), Timeout = TimeSpan.FromSeconds(60) };
+        Http = new HttpClient { BaseAddress = new Uri(server.Url), Timeout = TimeSpan.FromMinutes(10) };
     }
 
     public AsyncEngine Engine { get; }

@@ -288,7 +288,7 @@ public sealed class AsyncEngineTests
         using LLM own = LLM.Load(Repository.TalesModel);
         own.DefaultSamplingParams.Temperature.ShouldBe(0.7f);
         own.DefaultSamplingParams.TopP.ShouldBe(0.95f);
-        own.DefaultSamplingParams.MaxTokens.ShouldBe(256);
+        own.DefaultSamplingParams.MaxTokens.ShouldBe(480);
         using LLM neutral = LLM.Load(Repository.TalesModel, options: new EngineOptions { GenerationConfig = GenerationConfigSource.Vllm });
         neutral.DefaultSamplingParams.ShouldBe(new SamplingParams());
     }
