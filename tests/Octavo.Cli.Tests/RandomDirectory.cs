@@ -8,8 +8,8 @@ namespace Octavo.Cli.Tests;
 /// <summary>A directory with the bundled model's tokenizer and random weights of a width and a number of layers.</summary>
 internal static class RandomDirectory
 {
-    private const int Hidden = 640;
-    private const int Intermediate = 640;
+    private const int Hidden = 448;
+    private const int Intermediate = 448;
 
     /// <summary>Writes it.</summary>
     /// <returns>The bytes of its tensors.</returns>
