@@ -115,7 +115,7 @@ internal sealed class QuantizeCommand
         Check(!asymmetric || scheme.Kind == Formats.Quantization.CodeKind.Integer, "--asymmetric does not go with fp8");
         scheme = scheme with { GroupSize = group, Asymmetric = asymmetric };
         var defaults = new QuantizationRecipe { Scheme = scheme };
-        float percentile = result.GetValue(_percentile) ?? (float)(defaults.Observer.Percentile * 100);
+        double percentile = result.GetValue(_percentile) ?? defaults.Observer.Percentile;
         Check(percentile is > 0 and <= 100, $"--percentile must be above 0 and at most 100; it is {percentile}");
         ObserverKind kind = result.GetValue(_observer);
         if (kind == ObserverKind.Auto && result.GetValue(_loss) is not null)
@@ -132,7 +132,7 @@ internal sealed class QuantizeCommand
         return defaults with
         {
             Method = result.GetValue(_method),
-            Observer = new Observer(kind, (double)((decimal)percentile / 100)),
+            Observer = new Observer(kind, percentile),
             SmoothingStrength = strength,
             Gptq = new Gptq(damping, !result.GetValue(_noOrder), block),
             Head = result.GetValue(_head) ? scheme with { Bits = 8 } : null,

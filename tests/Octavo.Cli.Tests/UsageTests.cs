@@ -42,7 +42,7 @@ public sealed class UsageTests
     [InlineData(2, "error: --served-model-name must not be empty", "serve", "--served-model-name", "a", "--served-model-name", " ")]
     [InlineData(2, "error: no such model directory: /no/such", "serve", "--served-model-name", "foo", "/no/such")]
     [InlineData(2, "error: quantization float32 and dtype bfloat16 contradict each other", "inspect", "--quantization", "float32", "--dtype", "bfloat16")]
-    [InlineData(2, "error: a key-value cache of 1000 bytes holds 0 tokens, less than one request of max_model_len 512, which needs 1310720 bytes: raise kv_cache_memory", "inspect", "--dtype", "bfloat16", "--kv-cache-memory", "1000")]
+    [InlineData(2, "error: a key-value cache of 1000 bytes holds 0 tokens, less than one request of max_model_len 512, which needs 1.25 MiB: raise kv_cache_memory", "inspect", "--dtype", "bfloat16", "--kv-cache-memory", "1000")]
     [InlineData(2, "error: memory_fraction must be above 0 and at most 1; it is 1.5", "inspect", "--memory-fraction", "1.5")]
     [InlineData(2, "error: kv_cache_memory and memory_fraction do not go together: the one says how much the cache has, the other leaves it what is left", "inspect", "--memory-fraction", "0.5", "--kv-cache-memory", "64MiB")]
     public async Task Run_WhatCannotBeDone_SaysWhyInOneLine(int code, string message, params string[] args)

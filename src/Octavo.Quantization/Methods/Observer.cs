@@ -23,8 +23,8 @@ public enum ObserverKind
 
 /// <summary>Chooses scale and zero-point for the weights of a group.</summary>
 /// <param name="Kind">How.</param>
-/// <param name="Percentile">For <see cref="ObserverKind.Percentile"/>: the part of all magnitudes inside the range, above 0 and at most 1.</param>
-public sealed record Observer(ObserverKind Kind = ObserverKind.Auto, double Percentile = 0.999)
+/// <param name="Percentile">For <see cref="ObserverKind.Percentile"/>: the percentage of magnitudes inside the range.</param>
+public sealed record Observer(ObserverKind Kind = ObserverKind.Auto, double Percentile = 99.9)
 {
     private const int Shrinks = 40;
     private const float ShrinkStep = 0.02f;
@@ -142,6 +142,6 @@ public sealed record Observer(ObserverKind Kind = ObserverKind.Auto, double Perc
         }
 
         Array.Sort(magnitudes);
-        return magnitudes[(int)Math.Clamp(Math.Ceiling(Percentile * magnitudes.Length) - 1, 0, magnitudes.Length - 1)];
+        return magnitudes[(int)Math.Clamp(Math.Ceiling(Percentile / 100 * magnitudes.Length) - 1, 0, magnitudes.Length - 1)];
     }
 }
