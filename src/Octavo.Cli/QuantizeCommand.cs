@@ -134,7 +134,7 @@ internal sealed class QuantizeCommand
         return defaults with
         {
             Method = result.GetValue(_method),
-            Observer = new Observer(kind, (double)((decimal)percentile / 100)),
+            Observer = new Observer(kind, percentile / 100),
             SmoothingStrength = strength,
             Gptq = new Gptq(damping, !result.GetValue(_noOrder), block),
             Head = result.GetValue(_head) ? scheme with { Bits = 8 } : null,

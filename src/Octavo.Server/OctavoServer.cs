@@ -41,6 +41,8 @@ public sealed class OctavoServer : IAsyncDisposable
     /// <exception cref="IOException">The address is none of this machine's, or may not be used.</exception>
     public static async Task<OctavoServer> StartAsync(AsyncEngine engine, ServerOptions options, CancellationToken cancellationToken = default)
     {
+        ArgumentNullException.ThrowIfNull(engine);
+        ArgumentNullException.ThrowIfNull(options);
         IPEndPoint endpoint = ListenAddress.Resolve(options);
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>

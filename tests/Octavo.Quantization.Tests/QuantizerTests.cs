@@ -355,7 +355,7 @@ public sealed class QuantizerTests : IDisposable
         WeightScheme scheme = WeightScheme.Named("int4-weight");
 
         float all = new Observer(ObserverKind.MinMax).Choose(weights, scheme, TensorType.Float32).Scale;
-        float fewer = new Observer(kind, 99).Choose(weights, scheme, TensorType.Float32).Scale;
+        float fewer = new Observer(kind, 0.99).Choose(weights, scheme, TensorType.Float32).Scale;
 
         all.ShouldBe(4f / 7.5f);
         fewer.ShouldBeLessThan(0.9f * all);

@@ -23,7 +23,7 @@ public enum ObserverKind
 
 /// <summary>Chooses scale and zero-point for the weights of a group.</summary>
 /// <param name="Kind">How.</param>
-/// <param name="Percentile">For <see cref="ObserverKind.Percentile"/>: the part of all magnitudes inside the range, above 0 and at most 1.</param>
+/// <param name="Percentile">For <see cref="ObserverKind.Percentile"/>: the part of all magnitudes that is inside the range, from 0 to 1.</param>
 public sealed record Observer(ObserverKind Kind = ObserverKind.Auto, double Percentile = 0.999)
 {
     private const int Shrinks = 40;
