@@ -14,7 +14,7 @@ internal static unsafe partial class SystemFreeMemory
         OperatingSystem.IsWindows() ? ReadWindows() : OperatingSystem.IsMacOS() ? ReadMac() : null;
 
     /// <summary>Windows: what can be had without paging others out, and no more than may still be committed.</summary>
-    internal static MachineMemory FromWindows(in WindowsStatus status) => new(
+    internal static MachineMemory FromWindows(WindowsStatus status) => new(
         (long)Math.Min(status.TotalPhysical, long.MaxValue),
         (long)Math.Min(Math.Min(status.AvailablePhysical, status.AvailableCommit), long.MaxValue),
         "this machine");
