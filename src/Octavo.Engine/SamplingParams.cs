@@ -77,7 +77,7 @@ public sealed record SamplingParams
 
     /// <summary>
     /// Give the log-probabilities of exactly these tokens, beside the chosen one, at every output position, instead of the
-    /// most likely ones; at most 128.
+    /// most likely ones; at most 128. None is as null.
     /// </summary>
     public IReadOnlyList<int>? LogprobTokenIds { get; init; }
 
@@ -140,7 +140,7 @@ public sealed record SamplingParams
 
     internal bool WantsPromptLogprobs => PromptLogprobs is not null || PromptLogprobTokenIds is not null;
 
-    internal bool WantsLogprobs => Logprobs is not null || LogprobTokenIds is not null;
+    internal bool WantsLogprobs => Logprobs is not null || LogprobTokenIds is { Count: > 0 };
 
     /// <summary>Checks every field that can be checked without a model.</summary>
     /// <exception cref="InvalidRequestException">A field is out of range; the exception names it.</exception>

@@ -25,7 +25,7 @@ internal sealed partial class Api
     private async Task ShowPageAsync(HttpContext context)
     {
         HttpRequest request = context.Request;
-        string address = $"{request.Scheme}://{(request.Host.HasValue ? request.Host.Value : "localhost")}{request.PathBase}";
+        string address = $"{request.Scheme}://{(request.Headers.Host is [{ Length: > 0 } host] ? host : "localhost")}{request.PathBase}";
         string page = HomePage.Write(_engine.Model, _names[0], Version, address, _engine.BatchingAdvice, _jobs.CanChat);
         context.Response.ContentType = "text/html; charset=utf-8";
         context.Response.Headers.ContentSecurityPolicy = HomePage.SecurityPolicy;

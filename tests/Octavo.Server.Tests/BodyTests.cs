@@ -21,6 +21,14 @@ public sealed class BodyTests(ServerFixture fixture)
         error.GetProperty("code").GetString().ShouldBe("invalid_utf8");
     }
 
+    /// <summary>As in Python: of a name that stands twice, the last counts, however deep.</summary>
+    [Theory]
+    [InlineData("/v1/completions", "{\"prompt\": \"a\", \"max_tokens\": 5, \"max_tokens\": 1, \"vllm_xargs\": {\"a\": 1, \"a\": 2}}")]
+    [InlineData("/v1/completions", "{\"prompt\": \"a\", \"max_tokens\": 1, \"vllm_xargs\": {\"a\": {\"b\": 1, \"b\": 2}}}")]
+    [InlineData("/v1/chat/completions", "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"max_tokens\": 1, \"chat_template_kwargs\": {\"a\": {\"b\": 1, \"b\": 2}}}")]
+    public async Task Body_WithANameTwice_TakesTheLast(string path, string body) =>
+        (await _server.CallAsync(path, body)).GetProperty("usage").GetProperty("completion_tokens").GetInt32().ShouldBe(1);
+
     [Theory]
     [InlineData("application/json")]
     [InlineData("application/json; charset=utf-8")]

@@ -216,6 +216,58 @@ public sealed class CompletionTests(ServerFixture fixture)
         answer.GetProperty("usage").GetProperty("completion_tokens").GetInt32().ShouldBe(18);
     }
 
+    /// <summary>What clients send by default says nothing, and does not stand in the way of beams.</summary>
+    [Theory]
+    [InlineData("\"stop\": [], \"stop_token_ids\": [], \"min_tokens\": 0, \"logit_bias\": {}, \"bad_words\": [], \"presence_penalty\": 0, \"frequency_penalty\": 0.0, \"repetition_penalty\": 1, \"logprob_token_ids\": [], \"vllm_xargs\": {}, \"skip_special_tokens\": true, \"include_stop_str_in_output\": false", null)]
+    [InlineData("\"logprobs\": 0", "logprobs")]
+    [InlineData("\"presence_penalty\": 0.5", "presence_penalty")]
+    [InlineData("\"bad_words\": [\"a\"]", "bad_words")]
+    [InlineData("\"logprob_token_ids\": [5]", "logprob_token_ids")]
+    [InlineData("\"skip_special_tokens\": false", "skip_special_tokens")]
+    [InlineData("\"include_stop_str_in_output\": true", "include_stop_str_in_output")]
+    public async Task BeamSearch_WithFieldsThatItTakesNoNoticeOf_RefusesThoseThatSaySomething(string members, string? refused)
+    {
+        string body = $$"""{"prompt": "Once", "use_beam_search": true, "n": 2, "max_tokens": 2, {{members}}}""";
+        if (refused is null)
+        {
+            Texts(await _server.CompleteAsync(body)).Length.ShouldBe(2);
+            return;
+        }
+
+        (int status, JsonElement error) = await _server.FailAsync("/v1/completions", body);
+        status.ShouldBe(400);
+        error.GetProperty("param").GetString().ShouldBe(refused);
+    }
+
+    [Fact]
+    public async Task LogprobTokenIds_None_IsAsAbsent()
+    {
+        const string Body = """{"prompt": "Once", "max_tokens": 1, "temperature": 0, "logprob_token_ids": []""";
+        (await _server.CompleteAsync(Body + "}")).GetProperty("choices")[0].GetProperty("logprobs").ValueKind.ShouldBe(JsonValueKind.Null);
+        JsonElement two = (await _server.CompleteAsync(Body + ", \"logprobs\": 2}")).GetProperty("choices")[0].GetProperty("logprobs");
+        two.GetProperty("top_logprobs")[0].EnumerateObject().Count().ShouldBe(2);
+    }
+
+    /// <summary>The echo is the prompt as it was given; the tokens that truncation left stand where they stand in it.</summary>
+    [Theory]
+    [InlineData("\"The fox ran home\"", "left")]
+    [InlineData("\"The fox ran home\"", "right")]
+    [InlineData("[500, 501, 502, 503, 504]", "left")]
+    public async Task Echo_TruncatedPrompt_HasOffsetsIntoItsText(string prompt, string side)
+    {
+        JsonElement choice = (await _server.CompleteAsync(
+            $$"""{"prompt": {{prompt}}, "temperature": 0, "max_tokens": 3, "logprobs": 0, "echo": true, "min_tokens": 3, "truncate_prompt_tokens": 2, "truncation_side": "{{side}}"}""")).GetProperty("choices")[0];
+        JsonElement logprobs = choice.GetProperty("logprobs");
+        string[] tokens = [.. logprobs.GetProperty("tokens").EnumerateArray().Select(t => t.GetString()!)];
+        tokens.Length.ShouldBe(5);
+        int added = side == "right" ? 1 : 0;                        // the tokenizer's own, of no width
+        int[] offsets = Ints(logprobs.GetProperty("text_offset"));
+        for (int i = added; i < tokens.Length; i++)
+        {
+            choice.GetProperty("text").GetString()!.Substring(offsets[i], tokens[i].Length).ShouldBe(tokens[i]);
+        }
+    }
+
     [Fact]
     public async Task PrefixCache_Hit_ShowsInUsage()
     {

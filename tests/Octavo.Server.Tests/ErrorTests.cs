@@ -74,6 +74,7 @@ public sealed class ErrorTests(ServerFixture fixture)
     [InlineData("{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"tools\": [{\"type\": \"function\"}]}", "tools", "not supported")]
     [InlineData("{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"tool_choice\": \"required\"}", "tool_choice", "not supported")]
     [InlineData("{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"modalities\": [\"text\", \"audio\"]}", "modalities", "not supported")]
+    [InlineData("{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"max_completion_tokens\": 5, \"max_tokens\": \"x\"}", "max_tokens", "must be an integer")]
     [InlineData("{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"max_completion_tokens\": 0}", "max_completion_tokens", "max_completion_tokens must be at least 1")]
     [InlineData("{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"continue_final_message\": true}", "continue_final_message", "add_generation_prompt")]
     public async Task Chat_Wrong_NamesTheField(string body, string param, string message)

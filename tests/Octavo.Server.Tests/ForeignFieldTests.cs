@@ -52,6 +52,18 @@ public sealed class ForeignFieldTests(ServerFixture fixture)
     [InlineData("tools", "[{\"type\": \"function\", \"function\": {\"name\": \"f\"}}]")]
     [InlineData("system", "\"Be brief.\"")]
     [InlineData("response_format", "{\"type\": \"json_object\"}")]
+    [InlineData("stop_strings", "[\"a\"]")]
+    [InlineData("stop_sequence", "[\"a\"]")]
+    [InlineData("rep_pen", "1.2")]
+    [InlineData("typical", "0.5")]
+    [InlineData("tfs", "0.9")]
+    [InlineData("cfg_scale", "1.5")]
+    [InlineData("repetition_context_size", "20")]
+    [InlineData("sampler_seed", "7")]
+    [InlineData("transforms", "[\"middle-out\"]")]
+    [InlineData("prompt_truncate_len", "10")]
+    [InlineData("context_length_exceeded_behavior", "\"truncate\"")]
+    [InlineData("reasoning_budget", "1024")]
     public async Task Field_ThatWouldChangeTheAnswer_IsRefusedByName(string field, string value)
     {
         foreach ((string path, string start) in new[] { ("/v1/completions", """ "prompt": "Go", "max_tokens": 1"""), ("/v1/chat/completions", Turn) })
@@ -82,6 +94,11 @@ public sealed class ForeignFieldTests(ServerFixture fixture)
     [InlineData("think", "false")]
     [InlineData("cache_prompt", "true")]
     [InlineData("stream_interval", "4")]
+    [InlineData("thinking_budget", "0")]
+    [InlineData("reasoning_budget", "-1")]
+    [InlineData("rep_pen", "1.0")]
+    [InlineData("typical", "1")]
+    [InlineData("context_length_exceeded_behavior", "\"error\"")]
     public async Task Field_ThatChangesNothing_IsAccepted(string field, string value) =>
         await _server.ChatAsync($$"""{{{Turn}}, "{{field}}": {{value}}}""");
 
@@ -116,14 +133,26 @@ public sealed class ForeignFieldTests(ServerFixture fixture)
         await FailAsync("/v1/chat/completions", $$"""{{{Turn}}, "prompt": "a"}""", "prompt");
         await FailAsync("/v1/chat/completions", $$"""{{{Turn}}, "suffix": "a"}""", "suffix");
         await FailAsync("/tokenize", """{"messages": [{"role": "user", "content": "a"}], "tools": [{"type": "function"}]}""", "tools");
+        await FailAsync("/tokenize", """{"messages": [{"role": "user", "content": "a"}], "enable_thinking": true}""", "enable_thinking");
+        await FailAsync("/detokenize", """{"tokens": [1], "skip_special_tokens": true}""", "skip_special_tokens");
     }
 
     [Theory]
     [InlineData("\"prefix\": true", "prefix")]
     [InlineData("\"images\": [\"abc\"]", "images")]
+    [InlineData("\"video\": \"abc\"", "video")]
+    [InlineData("\"files\": [1]", "files")]
     [InlineData("\"tool_calls\": [{\"id\": \"1\"}]", "tool_calls")]
     public async Task MessageField_ThatWouldChangeTheAnswer_IsRefusedByName(string member, string field) =>
         await FailAsync("/v1/chat/completions", $$"""{"messages": [{"role": "assistant", "content": "a", {{member}}}]}""", "messages[0]." + field);
+
+    [Fact]
+    public async Task PartOfText_WithMediaBesides_IsRefusedByName()
+    {
+        const string Body = """{"messages": [{"role": "user", "content": [{"type": "text", "text": "a", "image_url": <>, "cache_control": {"type": "ephemeral"}}]}], "max_tokens": 1}""";
+        await FailAsync("/v1/chat/completions", Body.Replace("<>", """{"url": "x"}""", StringComparison.Ordinal), "messages[0].content[0].image_url");
+        await _server.ChatAsync(Body.Replace("<>", "null", StringComparison.Ordinal));
+    }
 
     [Fact]
     public async Task Field_WithoutEffect_IsNamedInTheLogOnce()
@@ -152,15 +181,22 @@ public sealed class ForeignFieldTests(ServerFixture fixture)
         await using TestServer server = await ServeAsync(Template);
         (await PromptAsync("")).ShouldBe("Go calm");
         (await PromptAsync(""", "chat_template_kwargs": {"enable_thinking": true}""")).ShouldBe("Go loud");
+        (await PromptAsync(""", "chat_template_kwargs": {"enable_thinking": 1}""")).ShouldBe("Go loud");
         (await PromptAsync(""", "reasoning_effort": "low" """)).ShouldBe("Go loud low");
         (await PromptAsync(""", "reasoning_effort": "none" """)).ShouldBe("Go calm none");
         (await PromptAsync(""", "reasoning_effort": "low", "chat_template_kwargs": {"enable_thinking": false}""")).ShouldBe("Go calm low");
+        (await PromptAsync(""", "chat_template_kwargs": {"enable_thinking": false, "enable_thinking": true}""")).ShouldBe("Go loud");
+
+        // What /tokenize counts is what a chat would send.
+        JsonElement tokens = await server.CallAsync("/tokenize", """{"messages": [{"role": "user", "content": "Go"}], "reasoning_effort": "low"}""");
+        server.Engine.Tokenizer!.Decode([.. tokens.GetProperty("tokens").EnumerateArray().Select(e => e.GetInt32())]).ShouldBe("Go loud low");
 
         // Here "don't think" is no default that could be taken for granted.
         (int status, JsonElement error) = await server.FailAsync("/v1/chat/completions", $$"""{{{Turn}}, "enable_thinking": false}""");
         status.ShouldBe(400);
         error.GetProperty("param").GetString().ShouldBe("enable_thinking");
         error.GetProperty("message").GetString()!.ShouldContain("chat_template_kwargs");
+        (await server.FailAsync("/v1/chat/completions", $$"""{{{Turn}}, "thinking_budget": 0}""")).Error.GetProperty("param").GetString().ShouldBe("thinking_budget");
 
         async Task<string> PromptAsync(string more)
         {

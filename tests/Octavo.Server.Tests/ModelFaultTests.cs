@@ -53,7 +53,7 @@ public sealed class ModelFaultTests(ServerFixture fixture)
         var engine = new LlmEngine(new PoisonedRunner(value), null, new LlmEngineOptions { MaxModelLen = 64 });
         await using TestServer server = await TestServer.ServeAsync(new AsyncEngine(engine, null, fixture.Engine.Model with { MaxModelLen = 64 }));
         Task<JsonElement>[] neighbours = [.. Enumerable.Range(0, 4).Select(_ => server.CompleteAsync("""{"prompt": [1, 2], "max_tokens": 30, "ignore_eos": true}"""))];
-        foreach (string more in new[] { "", ", \"temperature\": 0", ", \"logprobs\": 1", ", \"repetition_penalty\": 1.5", ", \"prompt_logprobs\": 1" })
+        foreach (string more in new[] { "", ", \"temperature\": 0", ", \"logprobs\": 1", ", \"repetition_penalty\": 1.5", ", \"prompt_logprobs\": 1", ", \"n\": 3", ", \"n\": 2, \"use_beam_search\": true" })
         {
             (int status, JsonElement error) = await server.FailAsync("/v1/completions", $$"""{"prompt": [1, {{Poison}}, 2], "max_tokens": 4{{more}}}""");
             status.ShouldBe(500, more);

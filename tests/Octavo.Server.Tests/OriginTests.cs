@@ -22,6 +22,10 @@ public sealed class OriginTests(ServerFixture fixture)
     [InlineData("localhost.evil.example", 403)]
     [InlineData("127.0.0.1.evil.example:8000", 403)]
     [InlineData("192.168.1.5", 403)]
+    [InlineData("0.0.0.0:8000", 403)]
+    [InlineData("xn--0.example", 403)]
+    [InlineData("xn--", 403)]
+    [InlineData("xn--bcher-kva.example", 403)]
     public async Task Host_OnLoopback_MustBeThisMachines(string host, int expected)
     {
         foreach (string path in new[] { "/health", "/v1/models", "/metrics", "/" })
@@ -93,6 +97,11 @@ public sealed class OriginTests(ServerFixture fixture)
 
         await using TestServer any = await TestServer.StartAsync(null, new ServerOptions { AllowedHosts = ["*"] });
         (await SendAsync(any, "GET", "/health", ("Host", "evil.example"))).Status.ShouldBe(200);
+
+        // Requests name hosts in punycode, operators need not; and what is no good punycode is a name as any other.
+        await using TestServer written = await TestServer.StartAsync(null, new ServerOptions { AllowedHosts = ["b\u00fccher.example", "xn--0.example"] });
+        (await SendAsync(written, "GET", "/health", ("Host", "xn--bcher-kva.example:80"))).Status.ShouldBe(200);
+        (await SendAsync(written, "GET", "/", ("Host", "xn--0.example"))).Status.ShouldBe(200);
     }
 
     [Fact]

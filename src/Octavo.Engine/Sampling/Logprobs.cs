@@ -10,7 +10,7 @@ internal static class Logprobs
     public static PositionLogprobs At(ReadOnlySpan<float> logits, int token, int top, IReadOnlyList<int>? named)
     {
         float normalizer = Normalizer(logits);
-        if (named is not null)
+        if (named is { Count: > 0 })
         {
             var exactly = new List<TokenLogprob>(named.Count);
             foreach (int id in named.Distinct())

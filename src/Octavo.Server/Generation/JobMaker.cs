@@ -77,18 +77,18 @@ internal sealed class JobMaker(AsyncEngine engine, ChatSupport chat)
         {
             // Whoever names a special token's id means it: it stands in the echo as any other.
             string text = request.Echo && engine.Tokenizer is { } tokenizer ? tokenizer.Decode([.. ids], skipSpecialTokens: false) : string.Empty;
-            return new PreparedPrompt([.. ids], text, Range.All);
+            return new PreparedPrompt([.. ids], text, Range.All, []);
         }
 
         int[] tokens = engine.Encode(prompt.Text!, request.AddSpecialTokens);
         if (!request.Echo)
         {
-            return new PreparedPrompt(tokens, prompt.Text!, Range.All);
+            return new PreparedPrompt(tokens, prompt.Text!, Range.All, []);
         }
 
         int[] bare = engine.Encode(prompt.Text!, addSpecialTokens: false);
         int start = tokens.AsSpan().IndexOf(bare);
-        return new PreparedPrompt(tokens, prompt.Text!, start < 0 ? Range.All : start..(start + bare.Length));
+        return new PreparedPrompt(tokens, prompt.Text!, start < 0 ? Range.All : start..(start + bare.Length), []);
     }
 
     private PreparedPrompt Truncate(PreparedPrompt prompt, GenerationRequest request, int? maxTokens)
@@ -113,7 +113,8 @@ internal sealed class JobMaker(AsyncEngine engine, ChatSupport chat)
 
         int first = request.TruncateRight ? 0 : tokens.Length - keep;
         (int start, int count) = prompt.TextTokens.GetOffsetAndLength(tokens.Length);
-        return prompt with { TokenIds = tokens[first..(first + keep)], TextTokens = Kept(start)..Kept(start + count) };
+        return new PreparedPrompt(
+            tokens[first..(first + keep)], prompt.Text, Kept(start)..Kept(start + count), tokens[Math.Min(start, first)..Math.Min(first, start + count)]);
 
         int Kept(int at) => Math.Clamp(at - first, 0, keep);
     }

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Primitives;
 using Microsoft.Net.Http.Headers;
@@ -24,7 +25,7 @@ internal sealed class OriginGuard
     public OriginGuard(ServerOptions options, IPAddress bound)
     {
         _onLoopback = IPAddress.IsLoopback(bound);
-        _hosts = [.. options.AllowedHosts.Select(NameOf), .. ListenAddress.IsWildcard(options.Host) ? [] : new[] { NameOf(options.Host) }];
+        _hosts = [.. options.AllowedHosts.Select(NameOfAllowed), .. ListenAddress.IsWildcard(options.Host) ? [] : new[] { NameOf(options.Host) }];
         _origins = [.. options.CorsOrigins.Select(o => o.TrimEnd('/'))];
         (ChecksHosts, ChecksOrigins) = (_onLoopback || options.AllowedHosts.Count > 0, _onLoopback || _origins.Length > 0);
     }
@@ -37,14 +38,15 @@ internal sealed class OriginGuard
     /// <returns>Null where it may go on; else what is wrong with it.</returns>
     public ApiException? Check(HttpContext context)
     {
-        // Browsers always send a host; a client that sends none is no browser.
-        if (ChecksHosts && context.Request.Host is { HasValue: true } host && !AllowsHost(NameOf(host.Value)))
+        // Browsers always send a host; a client that sends none is no browser. As sent: Request.Host chokes on bad punycode.
+        string host = context.Request.Headers.Host.ToString();
+        if (ChecksHosts && host.Length > 0 && NameOf(host) is var name && !AllowsHost(name))
         {
-            return Forbidden("host_not_allowed", $"this server does not answer to the host name {host.Host}; --allowed-hosts {host.Host} lets it");
+            return Forbidden("host_not_allowed", $"this server does not answer to the host name {name}; --allowed-hosts {name} lets it");
         }
 
         StringValues origin = context.Request.Headers.Origin;
-        return ChecksOrigins && origin.Count > 0 && !IsOwn(origin.ToString(), context.Request.Host) && !AllowsOrigin(origin.ToString())
+        return ChecksOrigins && origin.Count > 0 && !IsOwn(origin.ToString(), host) && !AllowsOrigin(origin.ToString())
             ? Forbidden("origin_not_allowed", $"web pages of {origin} may not call this server; --cors-origins {origin} lets them")
             : null;
     }
@@ -88,8 +90,11 @@ internal sealed class OriginGuard
     private static ApiException Forbidden(string code, string message) =>
         new(StatusCodes.Status403Forbidden, "permission_error", null, code, message);
 
-    // Without port, brackets and the root's dot.
-    private static string NameOf(string host) => HostString.FromUriComponent(host).Host.Trim('[', ']').TrimEnd('.');
+    // Without port, brackets and the root's dot; in the letters that it was sent in, which need not be good punycode.
+    private static string NameOf(string host) => new HostString(host).Host.Trim('[', ']').TrimEnd('.');
+
+    // As a request would name it: bücher.example is xn--bcher-kva.example there.
+    private static string NameOfAllowed(string host) => NameOf(Ascii.IsValid(host) ? host : new HostString(host).ToUriComponent());
 
     private static bool IsOfThisMachine(string name) =>
         name.Equals("localhost", StringComparison.OrdinalIgnoreCase)
@@ -97,9 +102,9 @@ internal sealed class OriginGuard
         || (IPAddress.TryParse(name, out IPAddress? address) && IPAddress.IsLoopback(address));
 
     // A page that this server itself has sent.
-    private static bool IsOwn(string origin, HostString host) =>
+    private static bool IsOwn(string origin, string host) =>
         Uri.TryCreate(origin, UriKind.Absolute, out Uri? uri) && uri.Scheme is "http" or "https"
-        && string.Equals(uri.Authority, host.Value, StringComparison.OrdinalIgnoreCase);
+        && string.Equals(uri.Authority, host, StringComparison.OrdinalIgnoreCase);
 
     private bool AllowsHost(string name) =>
         IsOfThisMachine(name) || Array.Exists(_hosts, allowed => allowed == Any

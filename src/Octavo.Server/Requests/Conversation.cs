@@ -16,6 +16,14 @@ internal sealed class Conversation
         { "tool_name", Refusal.Always },
         { "audio", Refusal.Always },
         { "images", Refusal.Always },
+        { "image", Refusal.Always },
+        { "image_url", Refusal.Always },
+        { "video", Refusal.Always },
+        { "videos", Refusal.Always },
+        { "audios", Refusal.Always },
+        { "file", Refusal.Always },
+        { "files", Refusal.Always },
+        { "documents", Refusal.Always },
         { "tools", Refusal.Always },
         { "prefix", Refusal.Instead("use continue_final_message") },
         { "partial", Refusal.Instead("use continue_final_message") },
@@ -34,6 +42,10 @@ internal sealed class Conversation
     // What has fields of its own, or is no template's affair.
     private static readonly string[] NotByKwargs =
         ["messages", "add_generation_prompt", "continue_final_message", "chat_template", "tools", "documents", "tokenize", "reasoning_effort"];
+
+    // What parts of other types hold, and one of text could hold besides.
+    private static readonly string[] Media =
+        ["image_url", "image", "video_url", "video", "audio_url", "audio", "input_audio", "file", "document", "source"];
 
     public static FieldTable<ChatRequest> Fields { get; } = Bind<ChatRequest>(r => r.Conversation);
 
@@ -61,6 +73,7 @@ internal sealed class Conversation
             { "continue_final_message", (r, v) => conversationOf(r).ContinueFinalMessage = v.Bool() },
             { "chat_template", Refusal.Always },
             { "chat_template_kwargs", (r, v) => conversationOf(r).ReadArguments(v) },
+            { "reasoning_effort", (r, v) => conversationOf(r).ReasoningEffort = v.OneOf("none", "minimal", "low", "medium", "high", "xhigh", "max") },
             { "documents", Refusal.Always },
         };
 
@@ -133,7 +146,7 @@ internal sealed class Conversation
     {
         double => throw value.Error("must be a string, a whole number, true, false or null, or a list or an object of these"),
         List<object?> => value.Items().Select(ReadArgument).ToList(),
-        Dictionary<string, object?> => value.Members().ToDictionary(m => m.Name, m => ReadArgument(m.Value), StringComparer.Ordinal),
+        Dictionary<string, object?> => value.Map(ReadArgument),
         var plain => plain,
     };
 
@@ -188,6 +201,11 @@ internal sealed class Conversation
         {
             type = name == "type" ? value.Text() : type;
             text = name is "text" or "refusal" ? value : text;
+            if (Media.Contains(name, StringComparer.Ordinal) && !value.IsEmpty)
+            {
+                throw ApiException.NotSupported(value.Path);
+            }
+
             if (name is not ("type" or "text" or "refusal"))
             {
                 part.Notes?.AddUnknown(value.Path);

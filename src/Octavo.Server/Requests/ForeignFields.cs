@@ -151,6 +151,10 @@ internal static class ForeignFields
         { "bad_words_ids", Refusal.Instead(UseBadWords) },
         { "suppress_tokens", Refusal.Instead(UseBias) },
         { "begin_suppress_tokens", Refusal.Always },
+        { "stop_strings", Refusal.Instead(UseStop) },
+        { "negative_prompt_ids", Refusal.Always },
+        { "encoder_no_repeat_ngram_size", Refusal.UnlessNumber(0) },
+        { "top_h", Refusal.Always },
         { "force_words_ids", Refusal.Always },
         { "forced_bos_token_id", Refusal.Always },
         { "forced_eos_token_id", Refusal.Always },
@@ -240,6 +244,32 @@ internal static class ForeignFields
         { "instruction_template", Refusal.Always },
         { "preset", Refusal.Always },
 
+        // text-generation-webui, KoboldCpp, TabbyAPI, mlx-lm.
+        { "custom_stopping_strings", Refusal.Instead(UseStop) },
+        { "stopping_strings", Refusal.Instead(UseStop) },
+        { "stop_sequence", Refusal.Instead(UseStop) },
+        { "trim_stop", Refusal.UnlessTrue("use include_stop_str_in_output") },
+        { "bypass_eos", Refusal.Instead("use ignore_eos") },
+        { "max_context_length", Refusal.Instead("use truncate_prompt_tokens") },
+        { "memory", Refusal.Instead("put it before the prompt") },
+        { "sampler_seed", Refusal.Instead("use seed") },
+        { "typical", Refusal.UnlessNumber(n => n >= 1) },
+        { "tfs", Refusal.UnlessNumber(n => n >= 1) },
+        { "rep_pen", Refusal.UnlessNumber(1, UsePenalty) },
+        { "rep_pen_range", Refusal.UnlessNumber(n => n <= 0) },
+        { "rep_pen_slope", Refusal.Never },
+        { "repetition_context_size", Refusal.UnlessNumber(n => n <= 0) },
+        { "repetition_range", Refusal.UnlessNumber(n => n <= 0) },
+        { "repetition_decay", Refusal.UnlessNumber(n => n <= 0) },
+        { "cfg_scale", Refusal.UnlessNumber(1) },
+        { "skew", Refusal.UnlessNumber(0) },
+        { "max_temp", Refusal.Always },
+        { "min_temp", Refusal.Always },
+        { "adapters", Refusal.Always },
+        { "role_mapping", Refusal.Always },
+        { "draft_model", Refusal.Never },                   // drafts change no answer
+        { "num_draft_tokens", Refusal.Never },
+
         // Ollama.
         { "format", Refusal.Always },
         { "options", Refusal.Instead(TopLevel) },
@@ -259,9 +289,9 @@ internal static class ForeignFields
         { "thinking", Thinking.Read },
         { "think", Thinking.Read },
         { "reasoning", Thinking.Read },
-        { "thinking_budget", Refusal.Instead(UseThinkingBudget) },
-        { "thinking_budget_tokens", Refusal.Instead(UseThinkingBudget) },
-        { "reasoning_budget", Refusal.Instead(UseThinkingBudget) },
+        { "thinking_budget", Thinking.ReadBudget },
+        { "thinking_budget_tokens", Thinking.ReadBudget },
+        { "reasoning_budget", Thinking.ReadBudget },
         { "thinking_config", Refusal.Instead(UseThinkingBudget) },
 
         // What libraries put into a body by mistake, and other names for structured output.
@@ -286,5 +316,19 @@ internal static class ForeignFields
         { "lora_request", Refusal.Always },
         { "disaggregated_params", Refusal.Always },
         { "embedding_bias", Refusal.Instead(UseBias) },
+        { "mirostat_target", Refusal.Never },               // Fireworks': of use with mirostat alone
+        { "mirostat_lr", Refusal.Never },
+        { "prompt_truncate_len", Refusal.Instead("use truncate_prompt_tokens") },
+        { "context_length_exceeded_behavior", Refusal.Unless("error") },
+
+        // OpenRouter, Perplexity: what a router or a search would do.
+        { "transforms", Refusal.Always },
+        { "models", Refusal.Always },
+        { "route", Refusal.Never },
+        { "provider", Refusal.Never },
+        { "plugins", Refusal.Always },
+        { "web_search", Refusal.Always },
+        { "search_domain_filter", Refusal.Always },
+        { "search_recency_filter", Refusal.Always },
     };
 }

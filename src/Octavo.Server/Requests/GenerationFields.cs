@@ -24,7 +24,7 @@ internal static class GenerationFields
         { "presence_penalty", (r, v) => r.Sampling = r.Sampling with { PresencePenalty = v.Float() } },
         { "frequency_penalty", (r, v) => r.Sampling = r.Sampling with { FrequencyPenalty = v.Float() } },
         { "logit_bias", (r, v) => r.Sampling = r.Sampling with { LogitBias = v.TokenMap() } },
-        { "max_tokens", (r, v) => r.MaxTokens ??= v.Int() },
+        { "max_tokens", (r, v) => ReadMaxTokens(r, v.Int()) },
         { "stream", (r, v) => r.Stream = v.Bool() },
         { "stream_options", (r, v) => StreamOptions.Read(v, r) },
         { "echo", (r, v) => r.Echo = v.Bool() },
@@ -46,9 +46,9 @@ internal static class GenerationFields
         { "thinking_token_budget", (r, v) => r.Sampling = r.Sampling with { ThinkingTokenBudget = v.Int() } },
         { "repetition_detection", (r, v) => r.Sampling = r.Sampling with { RepetitionDetection = ReadRepetitionDetection(v) } },
         { "skip_reading_prefix_cache", (r, v) => r.Sampling = r.Sampling with { SkipReadingPrefixCache = v.Bool() } },
-        { "vllm_xargs", (r, v) => r.Sampling = r.Sampling with { ExtraArgs = v.Members().ToDictionary(m => m.Name, m => m.Value.Plain(), StringComparer.Ordinal) } },
+        { "vllm_xargs", (r, v) => r.Sampling = r.Sampling with { ExtraArgs = v.Map(m => m.Plain()) } },
         { "truncate_prompt_tokens", (r, v) => r.TruncatePromptTokens = v.Int() is >= 1 or -1 ? v.Int() : throw v.Error("must be -1 (the model's length), or at least 1") },
-        { "truncation_side", (r, v) => r.TruncateRight = OneOf(v, "left", "right") == "right" },
+        { "truncation_side", (r, v) => r.TruncateRight = v.OneOf("left", "right") == "right" },
         { "use_beam_search", (r, v) => r.UseBeamSearch = v.Bool() },
         { "length_penalty", (r, v) => r.LengthPenalty = v.Double() },
         { "priority", (r, v) => r.Priority = v.Int() },
@@ -79,8 +79,11 @@ internal static class GenerationFields
         { "tool_choice", (r, v) => r.ToolChoice = ReadToolChoice(v) },
         { "function_call", (r, v) => r.FunctionCall = ReadToolChoice(v) },
         { "modalities", (_, v) => ReadModalities(v) },
-        { "reasoning_effort", (r, v) => r.Conversation.ReasoningEffort = OneOf(v, "none", "minimal", "low", "medium", "high", "xhigh", "max") },
     }.Include(Conversation.Fields).Include(Common).Include(ForeignFields.Table);
+
+    // OpenAI's newer name goes before, whichever comes first.
+    private static void ReadMaxTokens(GenerationRequest request, int asked) =>
+        request.MaxTokens = request.MaxTokensField == "max_tokens" ? asked : request.MaxTokens;
 
     // "none" is what happens without tools; "auto" leaves it to the model, which must have some.
     private static string ReadToolChoice(JsonValue value)
@@ -125,7 +128,4 @@ internal static class GenerationFields
 
     private static string NotEmpty(JsonValue value) =>
         value.Text() is { Length: > 0 } text ? text : throw value.Error("must not be empty");
-
-    private static string OneOf(JsonValue value, params string[] accepted) =>
-        accepted.Contains(value.Text(), StringComparer.Ordinal) ? value.Text() : throw value.Error("must be one of " + string.Join(", ", accepted));
 }

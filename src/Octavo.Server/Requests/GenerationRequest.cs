@@ -5,12 +5,26 @@ namespace Octavo.Server.Requests;
 /// <summary>What completions and chats have in common.</summary>
 internal abstract class GenerationRequest(SamplingParams defaults)
 {
-    // Beam search takes no notice of these, so a request that sets one must not seem to have had its way.
-    private static readonly string[] NotWithBeamSearch =
+    // Beam search takes no notice of these, so a request that sets one must not seem to have had its way. What says nothing,
+    // which clients send by default, may stand.
+    private static readonly (string Field, Func<SamplingParams, bool> Says)[] NotWithBeamSearch =
     [
-        "stop", "stop_token_ids", "min_tokens", "logprobs", "top_logprobs", "prompt_logprobs", "logprob_token_ids", "logit_bias",
-        "allowed_token_ids", "bad_words", "presence_penalty", "frequency_penalty", "repetition_penalty",
-        "repetition_detection", "thinking_token_budget", "vllm_xargs",
+        ("stop", p => p.Stop.Count > 0),
+        ("stop_token_ids", p => p.StopTokenIds.Count > 0),
+        ("min_tokens", p => p.MinTokens != 0),
+        ("logprob_token_ids", p => p.LogprobTokenIds is { Count: > 0 }),
+        ("prompt_logprobs", p => p.PromptLogprobs is not null),
+        ("logit_bias", p => p.LogitBias is { Count: > 0 }),
+        ("allowed_token_ids", p => p.AllowedTokenIds is not null),
+        ("bad_words", p => p.BadWords is { Count: > 0 }),
+        ("presence_penalty", p => p.PresencePenalty != 0),
+        ("frequency_penalty", p => p.FrequencyPenalty != 0),
+        ("repetition_penalty", p => p.RepetitionPenalty != 1),
+        ("repetition_detection", p => p.RepetitionDetection is not null),
+        ("thinking_token_budget", p => p.ThinkingTokenBudget is not null),
+        ("vllm_xargs", p => p.ExtraArgs is { Count: > 0 }),
+        ("skip_special_tokens", p => !p.SkipSpecialTokens),
+        ("include_stop_str_in_output", p => p.IncludeStopStrInOutput),
     ];
 
     private readonly HashSet<string> _given = new(StringComparer.Ordinal);
@@ -60,6 +74,9 @@ internal abstract class GenerationRequest(SamplingParams defaults)
     /// <summary>What prefixes the answer's id.</summary>
     public abstract string IdPrefix { get; }
 
+    /// <summary>Whether the request asks for the log-probabilities of what is generated.</summary>
+    protected abstract bool WantsLogprobs { get; }
+
     public void Note(string field) => _given.Add(field);
 
     /// <summary>What the log is to hear of its fields.</summary>
@@ -99,10 +116,21 @@ internal abstract class GenerationRequest(SamplingParams defaults)
             throw ApiException.BadRequest("stream", "stream is not available with use_beam_search: beams are only known at the end");
         }
 
-        if (Array.Find(NotWithBeamSearch, Has) is { } field)
+        if (WantsLogprobs)
         {
-            throw ApiException.BadRequest(field, $"{field} is not supported with use_beam_search");
+            throw Unsupported("logprobs");
         }
+
+        // A model's own defaults are no wish of the request's.
+        foreach ((string field, Func<SamplingParams, bool> says) in NotWithBeamSearch)
+        {
+            if (Has(field) && says(Sampling))
+            {
+                throw Unsupported(field);
+            }
+        }
+
+        static ApiException Unsupported(string field) => ApiException.BadRequest(field, $"{field} is not supported with use_beam_search");
     }
 }
 
@@ -117,6 +145,8 @@ internal sealed class CompletionRequest : GenerationRequest
     public int? BestOf { get; set; }
 
     public override string IdPrefix => "cmpl-";
+
+    protected override bool WantsLogprobs => Sampling.Logprobs is not null;
 
     /// <summary>Asks for the prompt alone: a token is made, as in vLLM, and dropped.</summary>
     public bool PromptOnly => Echo && MaxTokens == 0;
@@ -158,6 +188,8 @@ internal sealed class ChatRequest(SamplingParams defaults) : GenerationRequest(d
     public string? ThinkingOff { get; set; }
 
     public override string IdPrefix => "chatcmpl-";
+
+    protected override bool WantsLogprobs => Logprobs;
 
     public override void Check()
     {

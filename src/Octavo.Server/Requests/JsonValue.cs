@@ -63,6 +63,9 @@ internal readonly record struct JsonValue(string Path, JsonElement Element, Fiel
         }
     }
 
+    public string OneOf(params string[] accepted) =>
+        accepted.Contains(Text(), StringComparer.Ordinal) ? Text() : throw Error("must be one of " + string.Join(", ", accepted));
+
     public IEnumerable<JsonValue> Items()
     {
         if (!IsArray)
@@ -148,10 +151,23 @@ internal readonly record struct JsonValue(string Path, JsonElement Element, Fiel
         JsonValueKind.Null => null,
         JsonValueKind.True or JsonValueKind.False => Bool(),
         JsonValueKind.String => Text(),
-        JsonValueKind.Number => Element.TryGetInt64(out long number) ? number : Double(),
+        JsonValueKind.Number when Element.TryGetInt64(out long number) => number,
+        JsonValueKind.Number => Double(),
         JsonValueKind.Array => Items().Select(i => i.Plain()).ToList(),
-        _ => Members().ToDictionary(m => m.Name, m => m.Value.Plain(), StringComparer.Ordinal),
+        _ => Map(m => m.Plain()),
     };
+
+    /// <summary>An object's members; of a name that stands twice, the last counts, as everywhere in a body.</summary>
+    public Dictionary<string, T> Map<T>(Func<JsonValue, T> read)
+    {
+        var result = new Dictionary<string, T>(StringComparer.Ordinal);
+        foreach ((string name, JsonValue value) in Members())
+        {
+            result[name] = read(value);
+        }
+
+        return result;
+    }
 
     private long Integer(long least, long most)
     {

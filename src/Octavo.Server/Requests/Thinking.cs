@@ -28,6 +28,19 @@ internal static class Thinking
         }
     }
 
+    /// <summary>Tokens to think with: 0 asks not to think, and less sets no limit.</summary>
+    public static void ReadBudget(object request, JsonValue value)
+    {
+        if (value.Element.ValueKind != JsonValueKind.Number || value.Double() > 0)
+        {
+            Refusal.Instead("use thinking_token_budget")(request, value);
+        }
+        else if (value.Double() == 0)
+        {
+            Read(request, value);
+        }
+    }
+
     /// <summary>Refuses to switch off what the template may switch on.</summary>
     public static void CheckOff(ChatRequest request, ChatPrompts prompts)
     {

@@ -20,6 +20,10 @@ internal sealed class TokenizeRequest
         { "add_special", Refusal.Instead("use add_special_tokens") },
         { "parse_special", Refusal.UnlessTrue() },
         { "with_pieces", Refusal.Instead("use return_token_strs") },
+        { "enable_thinking", Thinking.Read },
+        { "thinking", Thinking.Read },
+        { "think", Thinking.Read },
+        { "reasoning", Thinking.Read },
     }.Include(Conversation.Bind<TokenizeRequest>(r => r.Conversation));
 
     public string? Model { get; set; }
@@ -59,6 +63,9 @@ internal sealed class DetokenizeRequest
     {
         { "model", (r, v) => r.Model = v.Text() },
         { "tokens", (r, v) => r.Tokens = v.Ints() },
+
+        // SGLang's; here the text is whole.
+        { "skip_special_tokens", Refusal.Always },
     };
 
     public string? Model { get; set; }

@@ -23,12 +23,16 @@ internal sealed class ChoiceProgress(int index)
     public IEnumerable<int> PromptOffsets(Tokenizer? tokenizer, PreparedPrompt prompt)
     {
         IncrementalDetokenizer? spelled = tokenizer?.CreateDetokenizer([], skipSpecialTokens: false);
+        _textLength = prompt.CutTokens.Sum(token => CountCodePoints(spelled?.Append(token)));
         (int start, int count) = prompt.TextTokens.GetOffsetAndLength(prompt.TokenIds.Length);
         for (int i = 0; i < prompt.TokenIds.Length; i++)
         {
             yield return _textLength;
             _textLength += i >= start && i < start + count ? CountCodePoints(spelled?.Append(prompt.TokenIds[i])) : 0;
         }
+
+        // What is generated stands behind the whole text, of which the tokens may be less.
+        _textLength = CountCodePoints(prompt.Text);
     }
 
     /// <summary>Where each of the next tokens begins, in code points; hidden ones take no room.</summary>
