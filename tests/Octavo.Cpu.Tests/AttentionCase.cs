@@ -37,12 +37,17 @@ internal sealed unsafe class AttentionCase : IDisposable
             }
         }
 
+        // One row of each, written again and again: pages with guards are dear.
+        using GuardedMemory key = GuardedMemory.OfFloats(junk);
+        using GuardedMemory value = GuardedMemory.OfFloats(junk);
         for (int position = 0; position < length; position++)
         {
-            float[] k = [.. _keys[(position * KvHeads)..((position + 1) * KvHeads)].SelectMany(x => x)];
-            float[] v = [.. _values[(position * KvHeads)..((position + 1) * KvHeads)].SelectMany(x => x)];
-            using GuardedMemory key = GuardedMemory.OfFloats(k);
-            using GuardedMemory value = GuardedMemory.OfFloats(v);
+            for (int head = 0; head < KvHeads; head++)
+            {
+                _keys[(position * KvHeads) + head].CopyTo(new Span<float>(key.Floats + (head * headDim), headDim));
+                _values[(position * KvHeads) + head].CopyTo(new Span<float>(value.Floats + (head * headDim), headDim));
+            }
+
             Cache.Write(0, (_table[position / blockSize] * blockSize) + (position % blockSize), key.Floats, value.Floats);
         }
 

@@ -9,9 +9,9 @@ namespace Octavo.Cpu.Tests;
 /// </summary>
 internal sealed class LinearTwin(LinearScheme scheme, float[][] weights)
 {
-    private readonly int _inFeatures = weights[0].Length;
+    private readonly Dictionary<(float[] Row, int Start), (int[] Codes, float Scale, int Zero)> _codes = [];
 
-    private int Group => scheme.Fit(_inFeatures).GroupSize is > 0 and int group ? group : _inFeatures;
+    private int Group { get; } = scheme.Fit(weights[0].Length).GroupSize is > 0 and int group ? group : weights[0].Length;
 
     /// <summary>One row's results; sums of bfloat16 pairs come in double precision.</summary>
     public double[] Multiply(float[] x)
@@ -30,8 +30,8 @@ internal sealed class LinearTwin(LinearScheme scheme, float[][] weights)
         float y = 0;
         for (int start = 0; start < w.Length; start += Group)
         {
-            (int[] wCodes, float wScale, int wZero) = Codes(w[start..(start + Group)]);
-            (int[] xCodes, float xScale, int xZero) = InputCodes(x[start..(start + Group)]);
+            (int[] wCodes, float wScale, int wZero) = Codes(w, start);
+            (int[] xCodes, float xScale, int xZero) = InputsOf(x, start);
             int sum = 0;
             for (int k = 0; k < Group; k++)
             {
@@ -50,7 +50,7 @@ internal sealed class LinearTwin(LinearScheme scheme, float[][] weights)
         double pairs = 0;
         for (int start = 0; start < w.Length; start += Group)
         {
-            (int[] codes, float scale, int zero) = scheme.Scaled ? Codes(w[start..(start + Group)]) : ([], 1, 0);
+            (int[] codes, float scale, int zero) = scheme.Scaled ? Codes(w, start) : ([], 1, 0);
             float sum = 0;
             for (int k = 0; k < Group; k++)
             {
@@ -70,6 +70,27 @@ internal sealed class LinearTwin(LinearScheme scheme, float[][] weights)
         }
 
         return scheme.Input == InputCode.BFloat16 ? pairs : y;
+    }
+
+    // Each group is rounded once, for all rows, and each row's for all features.
+    private (int[] Codes, float Scale, int Zero) Codes(float[] w, int start)
+    {
+        if (!_codes.TryGetValue((w, start), out var known))
+        {
+            _codes[(w, start)] = known = Codes(w[start..(start + Group)]);
+        }
+
+        return known;
+    }
+
+    private (int[] Codes, float Scale, int Zero) InputsOf(float[] x, int start)
+    {
+        if (!_codes.TryGetValue((x, start), out var known))
+        {
+            _codes[(x, start)] = known = InputCodes(x[start..(start + Group)]);
+        }
+
+        return known;
     }
 
     private (int[] Codes, float Scale, int Zero) Codes(float[] w)

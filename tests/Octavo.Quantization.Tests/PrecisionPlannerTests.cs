@@ -11,7 +11,7 @@ public sealed class PrecisionPlannerTests
     [Fact]
     public void Choose_ABudgetBetween_MixesSchemesWithinIt()
     {
-        PrecisionPlan plan = PrecisionPlanner.Choose(Tales, FourBits, QuantizerTests.Calibration(8), 0.006);
+        PrecisionPlan plan = PrecisionPlanner.Choose(Tales, FourBits, QuantizerTests.Calibration(4), 0.006);
 
         plan.MeasuredLoss.ShouldBeLessThanOrEqualTo(0.006);
         plan.PredictedLoss.ShouldBeInRange(0.0001, 0.006);
