@@ -11,7 +11,7 @@ public sealed class PrecisionPlannerTests
     [Fact]
     public void Choose_ABudgetBetween_MixesSchemesWithinIt()
     {
-        PrecisionPlan plan = PrecisionPlanner.Choose(Tales, FourBits, QuantizerTests.Calibration(4), 0.006);
+        PrecisionPlan plan = PrecisionPlanner.Choose(Tales, FourBits, QuantizerTests.Calibration(4, 256), 0.006);
 
         plan.MeasuredLoss.ShouldBeLessThanOrEqualTo(0.006);
         plan.PredictedLoss.ShouldBeInRange(0.0001, 0.006);
@@ -26,13 +26,13 @@ public sealed class PrecisionPlannerTests
 
     [Fact]
     public void Choose_ABudgetThatAnythingMeets_TakesTheCheapestEverywhere() =>
-        PrecisionPlanner.Choose(Tales, FourBits, QuantizerTests.Calibration(2), 0.5).Recipe.Exceptions.ShouldBeEmpty();
+        PrecisionPlanner.Choose(Tales, FourBits, QuantizerTests.Calibration(2, 128), 0.5).Recipe.Exceptions.ShouldBeEmpty();
 
     /// <summary>Eight bits cost something, too: where that is too much, layers stay as they are.</summary>
     [Fact]
     public void Choose_ABudgetThatNotEvenEightBitsMeet_LeavesLayersAlone()
     {
-        PrecisionPlan plan = PrecisionPlanner.Choose(Tales, FourBits, QuantizerTests.Calibration(2), 1e-7);
+        PrecisionPlan plan = PrecisionPlanner.Choose(Tales, FourBits, QuantizerTests.Calibration(2, 128), 1e-7);
 
         plan.MeasuredLoss.ShouldBeLessThanOrEqualTo(1e-7);
         plan.Choices.ShouldContain(c => c.Scheme == null);

@@ -136,7 +136,7 @@ public sealed class QuantizerTests : IDisposable
     {
         string output = Path.Combine(_folder, "out");
         var recipe = new QuantizationRecipe { Scheme = WeightScheme.Named("int8-weight") with { GroupSize = 32 }, Method = QuantizationMethod.SmoothQuant };
-        ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, recipe, Calibration(16));
+        ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, recipe, Calibration(8));
         using EvaluatedModel model = Bench.Load(output);
         using EvaluatedModel reference = Bench.Load(Repository.TalesModel);
 
@@ -364,10 +364,10 @@ public sealed class QuantizerTests : IDisposable
         fewer.ShouldBeLessThan(0.9f * all);
     }
 
-    internal static CalibrationSet Calibration(int samples = 128)
+    internal static CalibrationSet Calibration(int samples, int length = 512)
     {
         IReadOnlyList<string> documents = TextCorpus.Read(Bench.Stories("calib.txt"));
-        return CalibrationSet.Make(TextCorpus.Tokenize(documents, Tokenizer.Load(Repository.TalesModel), 0), samples, 512);
+        return CalibrationSet.Make(TextCorpus.Tokenize(documents, Tokenizer.Load(Repository.TalesModel), 0), samples, length);
     }
 
     private static string Refusal(Action action) => Should.Throw<QuantizationException>(action).Message;
