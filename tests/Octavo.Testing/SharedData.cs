@@ -14,10 +14,18 @@ public static class SharedData
         string? path = root is null ? null : Path.GetFullPath(Path.Combine(root, "data", relativePath));
         if (path is null || !Path.Exists(path))
         {
-            Xunit.Assert.Skip($"needs shared/data/{relativePath} (beside the repository, or under OCTAVO_SHARED), which is absent");
+            Xunit.Assert.Skip($"needs shared/{FirstAbsent(root, Path.Combine("data", relativePath))} (beside the repository, or under OCTAVO_SHARED), which is absent");
         }
 
         return path;
+    }
+
+    // Where all of it is absent, that is one reason for all tests.
+    private static string FirstAbsent(string? root, string path)
+    {
+        string[] steps = path.Split('/', '\\');
+        int present = Enumerable.Range(0, steps.Length).Count(i => root is not null && Path.Exists(Path.Combine(root, Path.Combine(steps[..(i + 1)]))));
+        return string.Join('/', steps.Take(present + 1));
     }
 }
 
