@@ -35,6 +35,9 @@ public sealed class InspectTests
         result.Output.ShouldContain("LlamaForCausalLM");
         result.Output.ShouldContain("model.layers.{0…4}.mlp.up_proj.weight ×5");
         result.Output.ShouldNotContain('\e');
+
+        // By the names that --quantization takes.
+        ModelPlan.QuantizationSchemes.ShouldAllBe(s => result.Output.Contains($"weights in {s} ", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -34,6 +34,26 @@ public sealed class LoadCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task Simulate_Json_IsOneObjectAndNothingElse()
+    {
+        CliResult load = await CliProcess.RunAsync("simulate", "--step-time", StepTime, "--json", "--workload", "gamma rate=20 requests=60 output=uniform:5:50");
+        CliResult scenarios = await CliProcess.RunAsync("simulate", "--step-time", StepTime, "--json", "--scenarios", "--only", "light", "--seconds", "1");
+
+        load.Code.ShouldBe(0, load.Error);
+        using JsonDocument json = JsonDocument.Parse(load.Output);
+        json.RootElement.GetProperty("step_time").GetArrayLength().ShouldBe(7);
+        json.RootElement.GetProperty("requests").GetInt32().ShouldBe(60);
+        json.RootElement.GetProperty("simulated").GetProperty("completed").GetInt32().ShouldBe(60);
+        json.RootElement.GetProperty("simulated").GetProperty("tokens_per_second").GetDouble().ShouldBeGreaterThan(0);
+        json.RootElement.TryGetProperty("measured", out _).ShouldBeFalse();
+        scenarios.Code.ShouldBe(0, scenarios.Error);
+        using JsonDocument many = JsonDocument.Parse(scenarios.Output);
+        JsonElement light = many.RootElement.GetProperty("simulated").EnumerateArray().ShouldHaveSingleItem();
+        light.GetProperty("scenario").GetString()!.ShouldStartWith("light");
+        light.GetProperty("settings").EnumerateArray().Count(s => s.GetProperty("batching").GetString() == "adaptive").ShouldBe(1);
+    }
+
+    [Fact]
     public async Task Simulate_CheckOnATrace_ShowsBothAndTheirRatio()
     {
         string trace = Path.Combine(_folder, "trace.csv");
@@ -124,6 +144,8 @@ public sealed class LoadCommandTests : IDisposable
         });
         string html = await File.ReadAllTextAsync(page);
         html.ShouldContain("<polyline class=\"frontier\" points=\"");
+        html.ShouldContain("<meta name=\"viewport\"");
+        html.ShouldContain("octavo tune --time 2s --workload &quot;saturating");
         bool isDefault = best.GetProperty("max_num_seqs").GetInt32() == 128 && best.GetProperty("max_num_batched_tokens").GetInt32() == 2048;
         html.ShouldContain(isDefault ? "(best fixed, vLLM&#39;s defaults)" : "(best fixed)");
         html.ShouldNotContain("http");

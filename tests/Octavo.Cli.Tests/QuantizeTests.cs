@@ -30,6 +30,9 @@ public sealed class QuantizeTests : IDisposable
         comparison.GetProperty("layer_errors").GetArrayLength().ShouldBe(5);
         string html = await File.ReadAllTextAsync(page);
         html.ShouldContain("<svg");
+        html.ShouldContain("<meta name=\"viewport\"");
+        html.ShouldContain("octavo 0.");
+        html.ShouldContain("<code>octavo eval ");
         html.ShouldNotContain("http");
         html.ShouldNotContain("NaN");
 
