@@ -1,4 +1,5 @@
 using Octavo.Formats;
+using Octavo.Quantization.Methods;
 using Octavo.Testing;
 
 namespace Octavo.Quantization.Tests;
@@ -6,7 +7,14 @@ namespace Octavo.Quantization.Tests;
 public sealed class PrecisionPlannerTests
 {
     private static readonly ModelDirectory Tales = ModelDirectory.Open(Repository.TalesModel);
-    private static readonly QuantizationRecipe FourBits = new() { Scheme = WeightScheme.Named("int4-weight") with { GroupSize = 128 } };
+
+    // With whole ranges, as octavo quantize has it under a budget.
+    private static readonly QuantizationRecipe FourBits = new()
+    {
+        Scheme = WeightScheme.Named("int4-weight") with { GroupSize = 128 },
+        Observer = new Observer(ObserverKind.MinMax),
+    };
+
 
     [Fact]
     public void Choose_ABudgetBetween_MixesSchemesWithinIt()
