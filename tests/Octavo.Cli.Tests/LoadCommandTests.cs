@@ -123,6 +123,7 @@ public sealed class LoadCommandTests : IDisposable
             TargetTtftMilliseconds = 20000,
         });
         string html = await File.ReadAllTextAsync(page);
+        html.ShouldContain("<div class=\"scroll\"><svg");
         html.ShouldContain("<polyline class=\"frontier\" points=\"");
         bool isDefault = best.GetProperty("max_num_seqs").GetInt32() == 128 && best.GetProperty("max_num_batched_tokens").GetInt32() == 2048;
         html.ShouldContain(isDefault ? "(best fixed, vLLM&#39;s defaults)" : "(best fixed)");
