@@ -40,6 +40,15 @@ public sealed class ModelFactsTests
     }
 
     [Fact]
+    public void Generate_TextWithATokenBeyondTheModelsVocabulary_SaysWhichWords()
+    {
+        using TalesVariant model = new TalesVariant().With("tokenizer_config.json", "extra_special_tokens", "[\"<|nowhere|>\"]");
+        using LLM llm = LLM.Load(model.Path, "float32");
+        Should.Throw<InvalidRequestException>(() => llm.Generate("Once <|nowhere|> upon", Greedy)).Message
+            .ShouldBe("prompt holds '<|nowhere|>', the tokenizer's token 4096, but the model's vocabulary ends at 4095: leave it out");
+    }
+
+    [Fact]
     public void DefaultSamplingParams_DoSampleFalse_AreGreedyAndOnlyADefault()
     {
         using TalesVariant model = new TalesVariant().With("generation_config.json", "do_sample", "false").With("generation_config.json", "max_new_tokens", "4");
