@@ -183,9 +183,9 @@ internal static class OptionKinds
     public static string DidYouMean(ParseResult result, string written)
     {
         Command command = result.CommandResult.Command;
-        IEnumerable<string> words = LooksLikeOption(written)
-            ? command.Options.SelectMany(o => o.Aliases.Append(o.Name)).Where(o => o.StartsWith("--", StringComparison.Ordinal))
-            : command.Subcommands.Select(c => c.Name);
+        string[] words = LooksLikeOption(written)
+            ? [.. command.Options.SelectMany(o => o.Aliases.Append(o.Name)).Where(o => o.StartsWith("--", StringComparison.Ordinal))]
+            : [.. command.Subcommands.Select(c => c.Name)];
         return EditDistance.Nearest(written, words) is { } meant ? $"; did you mean {meant}?" : string.Empty;
     }
 
