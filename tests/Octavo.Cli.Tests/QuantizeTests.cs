@@ -111,6 +111,28 @@ public sealed class QuantizeTests : IDisposable
         return (peak, bytes);
     }
 
+    /// <summary>What a model's files hold and nobody reads is said by every command that reads a model.</summary>
+    [Fact]
+    public async Task AnyCommand_ModelWithAValueThatIsNotUsed_SaysSo()
+    {
+        string model = Directory.CreateDirectory(Path.Combine(_folder, "model")).FullName, text = Path.Combine(_folder, "text.txt");
+        RandomDirectory.Write(model, 1);
+        await File.WriteAllTextAsync(Path.Combine(model, "generation_config.json"), """{"top_p": 7}""");
+        await File.WriteAllTextAsync(text, "Once upon a time there was a fox.");
+        foreach (string[] command in (string[][])
+            [
+                ["generate", "Once", "--model", model, "--max-tokens", "1", "--json"],
+                ["eval", model, "--text", text, "--window", "16"],
+                ["quantize", model, "--scheme", "fp8", "--output", model + "-fp8/"],
+            ])
+        {
+            CliResult result = await CliProcess.RunAsync(command);
+            result.Code.ShouldBe(0, result.Error);
+            result.Error.ShouldContain("note: generation_config.json: top_p is not used");
+            result.Output.ShouldNotContain("Infinity");     // of an interval over a single document
+        }
+    }
+
     [Theory]
     [InlineData("--scheme is missing", "quantize", "--output", "x")]
     [InlineData("--output is missing", "quantize", "--scheme", "int8")]

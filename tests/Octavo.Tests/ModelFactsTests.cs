@@ -1,3 +1,4 @@
+using Octavo.Engine;
 using Octavo.Testing;
 
 namespace Octavo.Tests;
