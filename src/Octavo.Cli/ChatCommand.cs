@@ -6,7 +6,12 @@ namespace Octavo.Cli;
 internal sealed class ChatCommand
 {
     private readonly Option<string?> _model = OptionKinds.Text("--model", "DIR", "The model's directory. [default: the bundled story-teller, tales]");
-    private readonly Option<string?> _system = OptionKinds.Text("--system", "TEXT", "Instructions that stand before the conversation. [default: none]");
+    private readonly Option<string?> _system = new("--system")
+    {
+        Description = "Instructions that stand before the conversation. [default: none]",
+        HelpName = "TEXT",      // which may be empty
+    };
+
     private readonly SamplingArguments _sampling = new(defaultMaxTokens: null);
     private readonly EngineArguments _engine = new();
 

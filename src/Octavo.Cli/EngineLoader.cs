@@ -10,7 +10,7 @@ internal static class EngineLoader
     /// <summary>Loads a model.</summary>
     /// <param name="model">Its directory, found already.</param>
     /// <param name="options">How to load it.</param>
-    /// <param name="showProgress">False keeps standard error quiet.</param>
+    /// <param name="showProgress">Whether a person may be shown how far it is.</param>
     /// <param name="cancellation">Stops loading.</param>
     public static async Task<AsyncEngine> LoadAsync(string model, EngineOptions options, bool showProgress, CancellationToken cancellation)
     {
@@ -25,17 +25,22 @@ internal static class EngineLoader
         try
         {
             AsyncEngine engine = await loading.ConfigureAwait(false);
-            foreach (string note in showProgress ? engine.Model.Notes : [])
-            {
-                await Terminal.Error.WriteLineAsync("note: " + note).ConfigureAwait(false);
-            }
-
+            WriteNotes(engine.Model.Notes);
             return engine;
         }
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
         {
             await Terminal.Error.WriteLineAsync("stopped while loading").ConfigureAwait(false);
             throw;
+        }
+    }
+
+    /// <summary>Says what of a model's files is not used, or not as it stands there.</summary>
+    public static void WriteNotes(IEnumerable<string> notes)
+    {
+        foreach (string note in notes)
+        {
+            Terminal.Error.WriteLine("note: " + note);
         }
     }
 }

@@ -124,6 +124,7 @@ internal sealed class EvalCommand
             ModelDescription description = ModelCatalog.Describe(directory, checkpoint);
             plan = ModelPlan.Make(directory, description, checkpoint, options with { MaxModelLen = window, MaxNumSeqs = 1, MaxNumBatchedTokens = window });
             ModelPlan.RequireMemory(plan);
+            EngineLoader.WriteNotes(plan.Notes);
             string scheme = plan.StoredQuantization is null ? ModelPlan.SchemeName(plan.Weights) : "as stored";
             return EvaluatedModel.Load($"{plan.Name} ({scheme})", description, checkpoint, plan.RunnerOptions, cancellation);
         }

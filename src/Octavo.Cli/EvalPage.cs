@@ -14,7 +14,7 @@ internal static class EvalPage
 
     private const string Style =
         """
-        td:first-child{color:#5a6675}td{overflow-wrap:anywhere}
+        td:first-child{color:#5a6675}td+td{overflow-wrap:anywhere}
         rect.bar{fill:#3b6ea5}polyline{fill:none;stroke:#3b6ea5;stroke-width:2}line{stroke:#9aa5b1}
         @media(prefers-color-scheme:dark){td:first-child{color:#9aa5b1}}
         """;
@@ -44,7 +44,7 @@ internal static class EvalPage
 
     private static void Chart(StringBuilder page, string title, string body) => page.Append(
         CultureInfo.InvariantCulture,
-        $"<h2>{ReportPage.Escape(title)}</h2><svg viewBox=\"0 0 {Width} {Height}\" role=\"img\" aria-label=\"{ReportPage.Escape(title)}\"><line x1=\"{Left}\" y1=\"{Height - Bottom}\" x2=\"{Width}\" y2=\"{Height - Bottom}\"/><line x1=\"{Left}\" y1=\"0\" x2=\"{Left}\" y2=\"{Height - Bottom}\"/>{body}</svg>");
+        $"<h2>{ReportPage.Escape(title)}</h2><div class=\"scroll\"><svg viewBox=\"0 0 {Width} {Height}\" role=\"img\" aria-label=\"{ReportPage.Escape(title)}\"><line x1=\"{Left}\" y1=\"{Height - Bottom}\" x2=\"{Width}\" y2=\"{Height - Bottom}\"/><line x1=\"{Left}\" y1=\"0\" x2=\"{Left}\" y2=\"{Height - Bottom}\"/>{body}</svg></div>");
 
     private static string Bars(IReadOnlyList<double> values, Func<double, string> label)
     {
@@ -92,5 +92,4 @@ internal static class EvalPage
 
     private static void Number(StringBuilder svg, int x, int y, string anchor, string text) =>
         svg.Append(CultureInfo.InvariantCulture, $"<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\">{ReportPage.Escape(text)}</text>");
-
 }

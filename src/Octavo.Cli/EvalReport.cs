@@ -19,17 +19,17 @@ internal sealed record EvalReport(EvaluationResult Result, ModelInfo Plan, strin
         yield return ("model", Result.Model);
         yield return ("weights", Plan.StoredQuantization ?? InspectJson.NameOf(Plan.Weights));
         yield return ("cache of keys and values", InspectJson.NameOf(Plan.KvCache));
-        yield return ("text", $"{Path.GetFileName(Text)}: {Result.Documents} documents, {Result.ScoredTokens} tokens scored, windows of {Window}, stride {Stride}");
-        yield return ("perplexity", $"{Number(Result.Perplexity.Value, 4)}  (95%: {Number(Result.Perplexity.Low, 2)} to {Number(Result.Perplexity.High, 2)})");
+        yield return ("text", $"{Path.GetFileName(Text)}: {(Result.Documents == 1 ? "1 document" : $"{Result.Documents} documents")}, {Result.ScoredTokens} tokens scored, windows of {Window}, stride {Stride}");
+        yield return ("perplexity", Number(Result.Perplexity.Value, 4) + Interval(Result.Perplexity, v => Number(v, 2)));
         if (Result.Comparison is not { } c)
         {
             yield break;
         }
 
         yield return ("reference", c.Reference);
-        yield return ("  its perplexity", $"{Number(c.Perplexity.Value, 4)}  (95%: {Number(c.Perplexity.Low, 2)} to {Number(c.Perplexity.High, 2)})");
-        yield return ("increase of perplexity", $"{Percent(c.Increase.Value)}  (95%: {Percent(c.Increase.Low)} to {Percent(c.Increase.High)})");
-        yield return ("mean KL divergence", $"{Number(c.MeanKl.Value, 6)} nats  (95%: {Number(c.MeanKl.Low, 6)} to {Number(c.MeanKl.High, 6)})");
+        yield return ("  its perplexity", Number(c.Perplexity.Value, 4) + Interval(c.Perplexity, v => Number(v, 2)));
+        yield return ("increase of perplexity", Percent(c.Increase.Value) + Interval(c.Increase, Percent));
+        yield return ("mean KL divergence", $"{Number(c.MeanKl.Value, 6)} nats" + Interval(c.MeanKl, v => Number(v, 6)));
         yield return ("  median, 99th percentile", $"{Number(c.KlQuantile(0.5), 6)}, {Number(c.KlQuantile(0.99), 6)}");
         yield return ("same likeliest token", Percent(c.Top1Agreement));
         yield return ("worst token", $"{Number(c.Worst.Kl, 4)} nats, document {c.Worst.Document + 1}: {WorstInWords(c.Worst)}");
@@ -91,6 +91,10 @@ internal sealed record EvalReport(EvaluationResult Result, ModelInfo Plan, strin
 
     /// <summary>A fraction as a percentage.</summary>
     public static string Percent(double fraction) => Number(fraction * 100, 3) + "%";
+
+    // A single document has no interval: documents are the independent units.
+    private static string Interval(Estimate e, Func<double, string> text) =>
+        double.IsFinite(e.Low) && double.IsFinite(e.High) ? $"  (95%: {text(e.Low)} to {text(e.High)})" : "  (one document: no interval)";
 
     private static void WriteComparison(Utf8JsonWriter json, ComparisonResult c)
     {

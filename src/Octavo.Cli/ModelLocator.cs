@@ -26,9 +26,14 @@ internal static class ModelLocator
                 : throw new UsageException($"the bundled model is missing from {BundledPath}: reinstall, or name a model directory");
         }
 
-        string advice = Formats.ModelAdvice.About(model) is { } words ? "; " + words : string.Empty;
-        throw new UsageException((File.Exists(model)
-            ? $"model {model} is a file; name the directory that holds config.json and the weights"
-            : $"no such model directory: {model}") + advice);
+        if (model.Length == 0)
+        {
+            throw new UsageException("the model's name is empty: name a directory, or leave it out for the bundled model");
+        }
+
+        string? advice = Formats.ModelAdvice.About(model);
+        throw new UsageException(File.Exists(model)
+            ? $"model {model} is a file; {advice ?? "name the directory that holds config.json and the weights"}"
+            : $"no such model directory: {model}" + (advice is null ? string.Empty : "; " + advice));
     }
 }

@@ -144,8 +144,19 @@ internal static class OptionKinds
         CustomParser = result => [.. result.Tokens.SelectMany(t => t.Value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))],
     };
 
-    /// <summary>A text.</summary>
-    public static Option<string?> Text(string name, string helpName, string help) => new(name) { Description = help, HelpName = helpName };
+    /// <summary>A text; an empty one, such as a shell makes of a variable that is not set, is refused.</summary>
+    public static Option<string?> Text(string name, string helpName, string help)
+    {
+        Option<string?> option = new(name) { Description = help, HelpName = helpName };
+        option.Validators.Add(result =>
+        {
+            if (result.Tokens.Any(t => t.Value.Length == 0))
+            {
+                result.AddError($"{name} is empty; it takes {helpName}");
+            }
+        });
+        return option;
+    }
 
     /// <summary>A switch.</summary>
     public static Option<bool> Switch(string name, string help) => new(name) { Description = help };
@@ -172,9 +183,9 @@ internal static class OptionKinds
     public static string DidYouMean(ParseResult result, string written)
     {
         Command command = result.CommandResult.Command;
-        IEnumerable<string> words = LooksLikeOption(written)
-            ? command.Options.SelectMany(o => o.Aliases.Append(o.Name)).Where(o => o.StartsWith("--", StringComparison.Ordinal))
-            : command.Subcommands.Select(c => c.Name);
+        string[] words = LooksLikeOption(written)
+            ? [.. command.Options.SelectMany(o => o.Aliases.Append(o.Name)).Where(o => o.StartsWith("--", StringComparison.Ordinal))]
+            : [.. command.Subcommands.Select(c => c.Name)];
         return EditDistance.Nearest(written, words) is { } meant ? $"; did you mean {meant}?" : string.Empty;
     }
 

@@ -77,6 +77,7 @@ internal sealed class QuantizeCommand
         QuantizationRecipe recipe = Recipe(result);
         double? mostLoss = result.GetValue(_loss) is { } text ? ParsePercent(text) : null;
         string path = ModelLocator.Find(result.GetValue(_model));
+        output = Path.TrimEndingDirectorySeparator(output);
         ModelQuantizer.RequireWritable(output);
         using var interrupt = new Interrupt();
         ModelDirectory directory = ModelDirectory.Open(path);
@@ -164,7 +165,9 @@ internal sealed class QuantizeCommand
     private static QuantizationRecipe For(ModelDirectory directory, QuantizationRecipe recipe)
     {
         using Checkpoint checkpoint = ModelQuantizer.OpenUnquantized(directory);
-        QuantizationRecipe made = recipe.For(ModelCatalog.Describe(directory, checkpoint).Spec, out string? warning);
+        ModelDescription model = ModelCatalog.Describe(directory, checkpoint);
+        EngineLoader.WriteNotes(model.Notes);      // what is not read is not written either
+        QuantizationRecipe made = recipe.For(model.Spec, out string? warning);
         if (warning is not null)
         {
             Terminal.Error.WriteLine("warning: " + warning);

@@ -14,8 +14,8 @@ internal static class ReportPage
         h1{font-size:1.5rem;margin-bottom:.2rem;overflow-wrap:anywhere}h2{font-size:1.05rem;margin:2rem 0 .3rem}p{margin:.3rem 0}
         .soft,footer{color:#5a6675}footer{margin-top:2.5rem;font-size:.85rem;overflow-wrap:anywhere}.scroll{overflow-x:auto}
         table{border-collapse:collapse;width:100%}td,th{padding:.25rem .5rem;border-bottom:1px solid #d8dee6;vertical-align:top}
-        svg{width:100%;height:auto}text{font:12px system-ui,sans-serif;fill:#5a6675}
-        @media(max-width:30rem){body{margin:1rem auto}text{font-size:20px}}
+        svg{width:100%;height:auto}text{font:12px system-ui,sans-serif;fill:#5a6675}.scroll svg{min-width:38rem}
+        @media(max-width:30rem){body{margin:1rem auto}}
         @media(prefers-color-scheme:dark){body{color:#dfe6ee;background:#12171d}td,th{border-color:#2a333d}.soft,footer{color:#9aa5b1}text{fill:#9aa5b1}}
         """;
 

@@ -24,7 +24,7 @@ internal sealed record SettingsFile
     {
         try
         {
-            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
+            using JsonDocument document = JsonDocument.Parse(File.ReadAllText(path));
             if (document.RootElement.ValueKind != JsonValueKind.Object)
             {
                 throw new FormatException("it must hold one JSON object");

@@ -26,7 +26,7 @@ internal static class RequestValidation
             { IsContextLength = true };
         }
 
-        CheckTokens("prompt", request.PromptTokenIds, vocabSize);
+        CheckPrompt(request.PromptTokenIds, vocabSize, tokenizer);
         CheckTokens("stop_token_ids", p.StopTokenIds, vocabSize);
         CheckTokens("allowed_token_ids", p.AllowedTokenIds ?? [], vocabSize);
         CheckTokens("logprob_token_ids", p.LogprobTokenIds ?? [], vocabSize);
@@ -47,6 +47,22 @@ internal static class RequestValidation
         }
 
         return Math.Min(p.MaxTokens ?? int.MaxValue, options.MaxModelLen - length);
+    }
+
+    // A tokenizer may know more tokens than the model has rows for: then it was the text that held one.
+    private static void CheckPrompt(IReadOnlyList<int> prompt, int vocabSize, Tokenizer? tokenizer)
+    {
+        foreach (int token in prompt)
+        {
+            if ((uint)token >= (uint)vocabSize && tokenizer?.IdToToken(token) is { } text)
+            {
+                throw new InvalidRequestException(
+                    "prompt",
+                    FormattableString.Invariant($"prompt holds '{text}', the tokenizer's token {token}, but the model's vocabulary ends at {vocabSize - 1}: leave it out"));
+            }
+        }
+
+        CheckTokens("prompt", prompt, vocabSize);
     }
 
     private static void CheckPromptCandidates(SamplingParams p, int length, int vocabSize)

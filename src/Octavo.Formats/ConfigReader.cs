@@ -143,6 +143,6 @@ public sealed class ConfigReader
     private CheckpointException Wrong(string field, string expected, JsonElement value) =>
         Invalid(field, $"must be {expected}, but is {Raw(value)}");
 
-    /// <summary>A value as messages show it.</summary>
-    internal static string Raw(JsonElement value) => CheckpointException.Shorten(value.GetRawText());
+    /// <summary>A value as messages show it: as it stands in the file, numbers that Python spells without digits included.</summary>
+    internal static string Raw(JsonElement value) => CheckpointException.Shorten(PythonJson.AsWritten(value.GetRawText()));
 }

@@ -107,13 +107,24 @@ public sealed record GenerationDefaults
                 return [];
             }
 
-            JsonElement[] items = value.ValueKind == JsonValueKind.Array ? [.. value.EnumerateArray()] : [value];
+            bool isList = value.ValueKind == JsonValueKind.Array;
             List<int> ids = [];
-            foreach (JsonElement item in items.Where(item => item.ValueKind != JsonValueKind.Null))
+            foreach (JsonElement item in isList ? [.. value.EnumerateArray()] : (JsonElement[])[value])
             {
-                if ((Whole(item) ?? Refuse<int>(field, "a token id or a list of them", value)) is { } id)
+                if (item.ValueKind == JsonValueKind.Null || Whole(item) == -1)
+                {
+                    continue;      // both are used to say that there is none
+                }
+
+                if (Whole(item) is >= 0 and int id)
                 {
                     ids.Add(id);
+                }
+                else
+                {
+                    _ = isList
+                        ? Refuse<int>("a member of " + field, "a token id", item)
+                        : Refuse<int>(field, "a token id or a list of them", item);
                 }
             }
 
@@ -127,11 +138,11 @@ public sealed record GenerationDefaults
             : value.TryGetDouble(out double wide) && double.IsInteger(wide) && Math.Abs(wide) <= int.MaxValue ? (int)wide
             : null;
 
-        private T? Refuse<T>(string field, string expected, JsonElement value)
+        private T? Refuse<T>(string what, string expected, JsonElement value)
             where T : struct
         {
             string file = Path.GetFileName(config.File);
-            _notes.Add($"{file}: {config.PathOf(field)} is not used: it must be {expected}, but is {ConfigReader.Raw(value)}");
+            _notes.Add($"{file}: {what} is not used: it must be {expected}, but is {ConfigReader.Raw(value)}");
             return null;
         }
     }

@@ -75,6 +75,11 @@ public static partial class ModelAdvice
         string name = address.Success ? address.Groups["rest"].Value : path;
         Match hub = HubName().Match(name);
         bool elsewhere = address.Success && !address.Groups["hub"].Success;
+        if (BareName().IsMatch(path))
+        {
+            return Download(path, path);
+        }
+
         if (!hub.Success || elsewhere)
         {
             return path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) ? "it would be a model in " + Gguf
@@ -88,10 +93,12 @@ public static partial class ModelAdvice
             return $"on the Hugging Face hub, it would be a model in {Gguf}";
         }
 
-        string directory = repository[(repository.IndexOf('/', StringComparison.Ordinal) + 1)..];
-        return $"models are not downloaded; if it is a name on the Hugging Face hub, get it by: "
-            + $"hf download {repository} --local-dir {directory} (huggingface-cli download in older versions), and name that directory";
+        return Download(repository, repository[(repository.IndexOf('/', StringComparison.Ordinal) + 1)..]);
     }
+
+    private static string Download(string repository, string directory) =>
+        $"models are not downloaded; if it is a name on the Hugging Face hub, get it by: "
+        + $"hf download {repository} --local-dir {directory} (huggingface-cli download in older versions), and name that directory";
 
     private static bool BeginsWith(string path, ReadOnlySpan<byte> magic)
     {
@@ -119,4 +126,11 @@ public static partial class ModelAdvice
         RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture,
         Patience)]
     private static partial Regex HubName();
+
+    // The hub's first models have no ORG: gpt2, bert-base-uncased. A word without a digit or a hyphen is more likely a folder.
+    [GeneratedRegex(
+        @"\A(?=.*[0-9-])(?!.*\.gguf\z)[A-Za-z0-9][\w.-]*\z",
+        RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture | RegexOptions.IgnoreCase,
+        Patience)]
+    private static partial Regex BareName();
 }

@@ -10,6 +10,19 @@ internal static class PythonJson
 {
     private static readonly SearchValues<byte> Telling = SearchValues.Create("\"IN"u8);
 
+    private static ReadOnlySpan<byte> Infinity => "1e999"u8;
+
+    private static ReadOnlySpan<byte> NaN => "\"NaN\""u8;
+
+    /// <summary>The words of a single value as the file had them, for messages.</summary>
+    public static string AsWritten(string json) => json switch
+    {
+        "1e999" => "Infinity",
+        "-1e999" => "-Infinity",
+        "\"NaN\"" => "NaN",
+        _ => json,
+    };
+
     /// <summary>
     /// The same as plain JSON: without the mark, infinities as numbers that are too large for a double, and NaN, for which
     /// there is no number, as the string <c>"NaN"</c>: who needs a number there complains of it, and nobody else does.
@@ -34,12 +47,12 @@ internal static class PythonJson
             else if (rest[at..].StartsWith("Infinity"u8))
             {
                 length = 8;
-                json = "1e999"u8;
+                json = Infinity;
             }
             else if (rest[at..].StartsWith("NaN"u8))
             {
                 length = 3;
-                json = "\"NaN\""u8;
+                json = NaN;
             }
 
             if (!json.IsEmpty && output is null)

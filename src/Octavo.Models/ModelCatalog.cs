@@ -26,11 +26,14 @@ public static class ModelCatalog
         IEnumerable<string> unused = UnusedTensors.Find(spec, checkpoint, family.Idle);
         return new ModelDescription(
             spec,
-            directory.Generation.BosTokenId ?? config.Integers("bos_token_id").Cast<int?>().FirstOrDefault(),
-            [.. directory.Generation.EosTokenIds.Union(config.Integers("eos_token_id"))],
+            directory.Generation.BosTokenId ?? Ids(config, "bos_token_id").Cast<int?>().FirstOrDefault(),
+            [.. directory.Generation.EosTokenIds.Union(Ids(config, "eos_token_id"))],
             StoredType(config) ?? checkpoint.Get(spec.Tensors.TokenEmbedding).Type,
             [.. directory.Generation.Notes, .. checkpoint.Notes, .. TiedHead.Notes(config, checkpoint, spec, family.TiesHead), .. unused]);
     }
+
+    // −1 is how some configs say that there is no such token.
+    private static IEnumerable<int> Ids(ConfigReader config, string field) => config.Integers(field).Where(id => id != -1);
 
     private static ModelFamily FamilyOf(ConfigReader config)
     {

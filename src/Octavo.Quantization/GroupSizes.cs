@@ -28,7 +28,7 @@ public static class GroupSizes
     }
 
     /// <summary>
-    /// The largest of 128, 64 and 32 that serves all of these inputs; where none does, the largest number up to 128 that does.
+    /// The largest of 128, 64 and 32 that serves all of these inputs; where none does, the largest number that does.
     /// </summary>
     /// <param name="inputs">The inputs of the matrices to be quantized.</param>
     /// <param name="unusual">True where it is none of those three, which other engines will not load.</param>
@@ -38,7 +38,7 @@ public static class GroupSizes
         IReadOnlyList<int> allowed = Allowed(inputs);
         int usual = Usual.FirstOrDefault(allowed.Contains);
         unusual = usual == 0;
-        int any = allowed.LastOrDefault(g => g <= Usual[0]);
+        int any = allowed.LastOrDefault();
         return usual > 0 ? usual : any > 0 ? any : throw new QuantizationException(
             $"no group of at least {QuantizedSource.ShortestGroup} inputs divides those of all matrices ({Words(inputs)}): take int8-channel or fp8, which need none");
     }
@@ -55,6 +55,9 @@ public static class GroupSizes
                 $"group size {group} does not work: it must divide the inputs of every matrix to be quantized ({Words(inputs)}) and be at least {QuantizedSource.ShortestGroup}; {right}");
         }
     }
+
+    /// <summary>Whether other engines have kernels for a group.</summary>
+    internal static bool IsUsual(int group) => Usual.Contains(group);
 
     private static string Words(IReadOnlyList<int> numbers) => string.Join(", ", numbers);
 }

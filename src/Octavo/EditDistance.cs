@@ -26,9 +26,16 @@ internal static class EditDistance
         return row[b.Length];
     }
 
-    /// <summary>The word that is nearest to what somebody wrote, or null where none is near.</summary>
-    public static string? Nearest(string written, IEnumerable<string> words)
+    /// <summary>The word that is nearest to what somebody wrote, or the only one that begins so; null where there is none.</summary>
+    public static string? Nearest(string written, IReadOnlyCollection<string> words)
     {
+        const int Telling = 3;
+        string[] longer = [.. words.Where(w => w.StartsWith(written, StringComparison.Ordinal))];
+        if (longer.Length == 1 && written.TrimStart('-').Length >= Telling)
+        {
+            return longer[0];
+        }
+
         (string word, int distance) = words.Select(w => (w, Of(written, w))).DefaultIfEmpty((string.Empty, int.MaxValue)).MinBy(w => w.Item2);
         return word.Length > 0 && distance <= Math.Max(1, Math.Min(word.Length, written.Length) / 4) ? word : null;
     }

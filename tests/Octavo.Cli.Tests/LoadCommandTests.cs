@@ -143,6 +143,7 @@ public sealed class LoadCommandTests : IDisposable
             TargetTtftMilliseconds = 20000,
         });
         string html = await File.ReadAllTextAsync(page);
+        html.ShouldContain("<div class=\"scroll\"><svg");
         html.ShouldContain("<polyline class=\"frontier\" points=\"");
         html.ShouldContain("<meta name=\"viewport\"");
         html.ShouldContain("octavo tune --time 2s --workload &quot;saturating");

@@ -29,10 +29,11 @@ public sealed class QuantizeTests : IDisposable
         comparison.GetProperty("perplexity_increase").GetProperty("value").GetDouble().ShouldBeInRange(0.0003, 0.0025);
         comparison.GetProperty("layer_errors").GetArrayLength().ShouldBe(5);
         string html = await File.ReadAllTextAsync(page);
-        html.ShouldContain("<svg");
         html.ShouldContain("<meta name=\"viewport\"");
         html.ShouldContain("octavo 0.");
         html.ShouldContain("<code>octavo eval ");
+        html.ShouldContain("<div class=\"scroll\"><svg");       // on a telephone charts scroll, rather than shrink
+        html.ShouldContain("td+td{overflow-wrap");              // names of rows, in the first column, do not break within words
         html.ShouldNotContain("http");
         html.ShouldNotContain("NaN");
 
@@ -111,6 +112,28 @@ public sealed class QuantizeTests : IDisposable
         string line = result.Output.Split('\n').Single(l => l.StartsWith("peak memory: ", StringComparison.Ordinal));
         ByteSize.TryParse(line["peak memory: ".Length..].Replace(" ", string.Empty), out long peak).ShouldBeTrue(line);
         return (peak, bytes);
+    }
+
+    /// <summary>What a model's files hold and nobody reads is said by every command that reads a model.</summary>
+    [Fact]
+    public async Task AnyCommand_ModelWithAValueThatIsNotUsed_SaysSo()
+    {
+        string model = Directory.CreateDirectory(Path.Combine(_folder, "model")).FullName, text = Path.Combine(_folder, "text.txt");
+        RandomDirectory.Write(model, 1);
+        await File.WriteAllTextAsync(Path.Combine(model, "generation_config.json"), """{"top_p": 7}""");
+        await File.WriteAllTextAsync(text, "Once upon a time there was a fox.");
+        foreach (string[] command in (string[][])
+            [
+                ["generate", "Once", "--model", model, "--max-tokens", "1", "--json"],
+                ["eval", model, "--text", text, "--window", "16"],
+                ["quantize", model, "--scheme", "fp8", "--output", model + "-fp8/"],
+            ])
+        {
+            CliResult result = await CliProcess.RunAsync(command);
+            result.Code.ShouldBe(0, result.Error);
+            result.Error.ShouldContain("note: generation_config.json: top_p is not used");
+            result.Output.ShouldNotContain("Infinity");     // of an interval over a single document
+        }
     }
 
     [Theory]

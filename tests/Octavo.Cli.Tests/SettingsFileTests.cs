@@ -11,6 +11,8 @@ public sealed class SettingsFileTests
         {
             File.WriteAllText(path, settings.ToJson());
             SettingsFile.Read(path).ShouldBe(settings);
+            File.WriteAllText(path, "\uFEFF" + settings.ToJson());      // as some editors write it
+            SettingsFile.Read(path).ShouldBe(settings);
             File.WriteAllText(path, """{"max_num_sequences": 4}""");
             Should.Throw<UsageException>(() => SettingsFile.Read(path)).Message.ShouldContain("max_num_sequences");
         }

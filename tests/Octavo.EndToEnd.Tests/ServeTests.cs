@@ -55,7 +55,7 @@ public sealed partial class ServeTests
             await using OctavoProcess server = await OctavoProcess.ServeAsync("--settings", file, "--max-num-seqs", "7", "--client-weight", "free=0.5", "--memory-fraction", "0.3");
 
             server.Output.ShouldContain("batches  fixed: up to 7 requests and 64 tokens a step");       // the command line goes first
-            server.Output.ShouldMatch(@"memory   \S+ \wiB in all, at most 30 % of \S+ \wiB free at start \(.+; \S+ \wiB in all\)");
+            server.Output.ShouldMatch(@"memory   \S+ \wiB in all, at most 30% of \S+ \wiB free at start \(.+; \S+ \wiB in all\)");
         }
         finally
         {

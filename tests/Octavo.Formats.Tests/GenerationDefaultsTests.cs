@@ -20,6 +20,8 @@ public sealed class GenerationDefaultsTests : IDisposable
     [InlineData("""{"bos_token_id":"1"}""", "bos_token_id")]
     [InlineData("""{"pad_token_id":{}}""", "pad_token_id")]
     [InlineData("""{"do_sample":"no"}""", "do_sample")]
+    [InlineData("""{"temperature":NaN}""", "temperature is not used: it must be a number that is 0 (greedy) or more, but is NaN")]
+    [InlineData("""{"top_p":-Infinity}""", "top_p is not used: it must be a number above 0 and at most 1 (1 keeps all), but is -Infinity")]
     [InlineData("""{"temperature":-3}""", "temperature is not used: it must be a number that is 0 (greedy) or more, but is -3")]
     [InlineData("""{"temperature":1e300}""", "temperature is not used")]
     [InlineData("""{"top_p":2}""", "top_p is not used: it must be a number above 0 and at most 1 (1 keeps all), but is 2")]
@@ -55,16 +57,20 @@ public sealed class GenerationDefaultsTests : IDisposable
     {
         GenerationDefaults defaults = Read("""{"eos_token_id":[5,null,6],"bos_token_id":[3],"pad_token_id":[-1,2],"do_sample":false}""");
         defaults.EosTokenIds.ShouldBe([5, 6]);
-        (defaults.BosTokenId, defaults.PadTokenId, defaults.DoSample).ShouldBe((3, -1, false));
+        (defaults.BosTokenId, defaults.PadTokenId, defaults.DoSample).ShouldBe((3, 2, false));
         defaults.Notes.ShouldBeEmpty();
     }
 
     [Fact]
     public void Open_ListWithSomethingThatIsNoId_KeepsTheIds()
     {
-        GenerationDefaults defaults = Read("""{"eos_token_id":[1,"2",3]}""");
+        GenerationDefaults defaults = Read("""{"eos_token_id":[1,"2",3,-1,-7]}""");
         defaults.EosTokenIds.ShouldBe([1, 3]);
-        defaults.Notes.Count.ShouldBe(1);
+        defaults.Notes.ShouldBe(
+        [
+            "generation_config.json: a member of eos_token_id is not used: it must be a token id, but is \"2\"",
+            "generation_config.json: a member of eos_token_id is not used: it must be a token id, but is -7",
+        ]);
     }
 
     private GenerationDefaults Read(string json)

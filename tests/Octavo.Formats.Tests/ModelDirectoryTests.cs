@@ -18,7 +18,7 @@ public sealed class ModelDirectoryTests : IDisposable
         model.Config.GetProperty("hidden_size").GetInt32().ShouldBe(256);
         model.Generation.Temperature.ShouldBe(0.7f);
         model.Generation.TopP.ShouldBe(0.95f);
-        model.Generation.MaxNewTokens.ShouldBe(256);
+        model.Generation.MaxNewTokens.ShouldBe(480);
         model.Generation.EosTokenIds.ShouldBe([0]);
         model.Generation.PadTokenId.ShouldBe(3);
         model.Generation.TopK.ShouldBeNull();
@@ -50,7 +50,7 @@ public sealed class ModelDirectoryTests : IDisposable
         generation.MinP.ShouldBe(0.1f);
         generation.TopK.ShouldBe(50);
         generation.RepetitionPenalty.ShouldBe(1f);
-        generation.PadTokenId.ShouldBe(-1);
+        generation.PadTokenId.ShouldBeNull();     // -1 is how some files say that there is none
     }
 
     [Theory]

@@ -87,6 +87,18 @@ public sealed class QuantizedLayoutTests : IDisposable
         matrix.Asymmetric.ShouldBeFalse();
     }
 
+    /// <summary>Where the file does not say whether weights are symmetric, they are if there is nothing else to go by.</summary>
+    [Fact]
+    public void Gptq_NeitherSymNorZeroPoints_IsSymmetric()
+    {
+        using Checkpoint checkpoint = Write(
+            $$"""{"quant_method":"gptq","bits":4,"group_size":{{Group}}}""",
+            Words("m.qweight", [Columns / 8, Rows], new uint[Columns / 8 * Rows]),
+            Floats("m.scales", [Columns / Group, Rows], Transposed()));
+
+        checkpoint.FindQuantized("m.weight")!.Asymmetric.ShouldBeFalse();
+    }
+
     [Theory]
     [InlineData(uint.MaxValue, uint.MaxValue)]
     [InlineData(0u, uint.MaxValue)]

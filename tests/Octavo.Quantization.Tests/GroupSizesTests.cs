@@ -1,3 +1,5 @@
+using Octavo.Quantization.Writing;
+
 namespace Octavo.Quantization.Tests;
 
 public sealed class GroupSizesTests
@@ -8,7 +10,7 @@ public sealed class GroupSizesTests
     [InlineData(32, false, 96, 160)]
     [InlineData(64, false, 64)]
     [InlineData(80, true, 80, 240)]
-    [InlineData(100, true, 200, 400)]
+    [InlineData(200, true, 200, 400)]
     [InlineData(24, true, 24, 120)]
     [InlineData(8, true, 8)]                 // all inputs, where they are so few
     public void Choose_AnyInputs_TakesTheLargestThatServesAll(int expected, bool expectedUnusual, params int[] inputs)
@@ -37,4 +39,17 @@ public sealed class GroupSizesTests
         message.ShouldContain("(576, 1536)");
         message.ShouldContain("those that work are 16, 24, 32, 48, 64, 96, 192");
     }
+
+    [Theory]
+    [InlineData("int4-weight", 64, "vLLM 0.32 (CPU) loads this form, with equal text")]
+    [InlineData("int4-weight", 128, "not tried")]
+    [InlineData("int4-weight", 80, "none that we know of: they have kernels for groups of 128, 64 and 32")]
+    [InlineData("int4", 200, "none that we know of: they have kernels for groups of 128, 64 and 32")]
+    [InlineData("int8", 128, "vLLM 0.32 (CPU) does not load this form")]
+    [InlineData("int8", 64, "not tried")]
+    [InlineData("int8-weight", 96, "vLLM 0.32 (CPU) does not load this form")]
+    [InlineData("int8-channel", 0, "vLLM 0.32 (CPU) loads this form")]
+    [InlineData("fp8", 0, "vLLM 0.32 (CPU) does not load this form")]
+    public void Verdict_AnyForm_SaysWhatWasTried(string scheme, int group, string words) =>
+        OtherEngines.Verdict(new QuantizationRecipe { Scheme = WeightScheme.Named(scheme) with { GroupSize = group } }).ShouldBe(words);
 }

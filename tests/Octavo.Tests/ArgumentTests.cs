@@ -78,6 +78,17 @@ public sealed class ArgumentTests
     }
 
     [Fact]
+    public async Task Dispose_FromManyThreadsAtOnce_IsAsOne()
+    {
+        LLM llm = LLM.Load(Repository.TalesModel);
+        Task<RequestOutput> running = llm.Engine.GenerateAsync(
+            "Once", new SamplingParams { MaxTokens = 400, IgnoreEos = true }, cancellationToken: TestContext.Current.CancellationToken);
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Task.Run(llm.Dispose, TestContext.Current.CancellationToken)));
+        await Should.ThrowAsync<EngineStoppedException>(() => running);
+        Should.Throw<ObjectDisposedException>(() => llm.Generate("a"));
+    }
+
+    [Fact]
     public void LoadedModelAndCheckpoint_AfterDispose_SayThatTheyAreDisposed()
     {
         LoadedModel model = LoadedModel.Load(Repository.TalesModel, new EngineOptions { KvCacheMemory = 16 << 20 });

@@ -1,3 +1,4 @@
+using Octavo.Engine;
 using Octavo.Testing;
 
 namespace Octavo.Tests;
@@ -37,6 +38,15 @@ public sealed class ModelFactsTests
         llm.Model.EosTokenIds.ShouldBe([0]);
         llm.Engine.Tokenizer!.EosTokenId.ShouldBe(llm.Model.Spec.VocabSize);
         llm.Generate("Once", Greedy with { MinTokens = 2 }).Outputs[0].TokenIds.Count.ShouldBe(8);
+    }
+
+    [Fact]
+    public void Generate_TextWithATokenBeyondTheModelsVocabulary_SaysWhichWords()
+    {
+        using TalesVariant model = new TalesVariant().With("tokenizer_config.json", "extra_special_tokens", "[\"<|nowhere|>\"]");
+        using LLM llm = LLM.Load(model.Path, "float32");
+        Should.Throw<InvalidRequestException>(() => llm.Generate("Once <|nowhere|> upon", Greedy)).Message
+            .ShouldBe("prompt holds '<|nowhere|>', the tokenizer's token 4096, but the model's vocabulary ends at 4095: leave it out");
     }
 
     [Fact]

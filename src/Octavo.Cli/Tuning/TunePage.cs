@@ -28,7 +28,7 @@ internal static class TunePage
         }
 
         page.Append("<h2>Throughput and latency</h2>");
-        page.Append(FrontierChart.Make(report));
+        page.Append("<div class=\"scroll\">").Append(FrontierChart.Make(report)).Append("</div>");
         page.Append("<p class=\"soft\">A point is a pair of limits, --max-num-seqs and --max-num-batched-tokens. Grey ones were dropped in the search and ran once; bars are 95% confidence. "
             + "No fixed limits found lie above the line. The best is the one with the most requests a second within the targets, not the one with the most tokens.</p>");
         Table(page, report, "Finals", report.Result.Final);

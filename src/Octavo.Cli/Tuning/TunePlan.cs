@@ -20,6 +20,7 @@ internal sealed class TunePlan
     private const double SearchPart = 0.45;
     private const double FinalPart = 0.45;
     private const double WarmUpPart = 0.02;
+    private const double LeastWarmUp = 1;   // in less, a process that has just begun is all start and no work
     private const double MostWarmUp = 5;
 
     private static readonly (int[] Seqs, int[] Tokens)[] Grids =
@@ -54,7 +55,7 @@ internal sealed class TunePlan
     public double MeanOutput { get; }
 
     public TuneTrial WarmUp => new(
-        TuneTrial.WarmUp, 0, new BatchSetting(BatchingMode.Fixed, 32, Math.Min(512, MaxNumBatchedTokens)), MostRequests, Math.Min(MostWarmUp, WarmUpPart * Budget));
+        TuneTrial.WarmUp, 0, new BatchSetting(BatchingMode.Fixed, 32, Math.Min(512, MaxNumBatchedTokens)), MostRequests, Math.Clamp(WarmUpPart * Budget, LeastWarmUp, MostWarmUp));
 
     /// <summary>The settings to try: the finest grid that the time allows, or the coarsest.</summary>
     /// <param name="secondsPerRequest">That a request keeps the machine busy.</param>

@@ -12,7 +12,7 @@ internal sealed class GptqConfig : QuantizationConfig
     private readonly int _bits;
     private readonly int _groupSize;
     private readonly bool _storedMinusOne;
-    private readonly bool _symmetric;
+    private readonly bool? _symmetric;     // null where the file does not say: then qzeros tell
 
     public GptqConfig(ConfigReader config)
     {
@@ -33,16 +33,17 @@ internal sealed class GptqConfig : QuantizationConfig
         }
 
         _storedMinusOne = format == "gptq";
-        _symmetric = config.Flag("sym", false);
+        _symmetric = config.Has("sym") ? config.Flag("sym", false) : null;
     }
 
     public override string Method => "gptq";
 
-    public override string Summary => $"{_bits}-bit integer weights by {(_groupSize < 0 ? "channel" : $"group {_groupSize}")}, {(_symmetric ? "symmetric, " : string.Empty)}plain activations";
+    public override string Summary => $"{_bits}-bit integer weights by {(_groupSize < 0 ? "channel" : $"group {_groupSize}")}, {(_symmetric == true ? "symmetric, " : string.Empty)}plain activations";
 
     // What has a qweight is quantized; which modules those are is written nowhere.
     public override QuantizedMatrix? Find(Checkpoint checkpoint, string module) =>
-        checkpoint.Contains($"{module}.qweight") ? GptqMatrix.Open(checkpoint, module, _bits, _groupSize, _storedMinusOne, _symmetric) : null;
+        checkpoint.Contains($"{module}.qweight") ? GptqMatrix.Open(
+            checkpoint, module, _bits, _groupSize, _storedMinusOne, _symmetric ?? !checkpoint.Contains($"{module}.qzeros")) : null;
 }
 
 /// <summary>
