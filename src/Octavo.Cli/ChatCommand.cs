@@ -34,6 +34,7 @@ internal sealed class ChatCommand
         using (var interrupt = new Interrupt())
         {
             engine = await EngineLoader.LoadAsync(model, options, showProgress: true, interrupt.Token).ConfigureAwait(false);
+            EngineLoader.WriteNotes(engine.Model.Notes);
         }
 
         await using (engine.ConfigureAwait(false))

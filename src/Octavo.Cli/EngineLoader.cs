@@ -24,9 +24,7 @@ internal static class EngineLoader
 
         try
         {
-            AsyncEngine engine = await loading.ConfigureAwait(false);
-            WriteNotes(engine.Model.Notes);
-            return engine;
+            return await loading.ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
         {

@@ -59,6 +59,7 @@ internal sealed class GenerateCommand
         using var interrupt = new Interrupt();
         long started = Stopwatch.GetTimestamp();
         AsyncEngine engine = await EngineLoader.LoadAsync(model, options, !json, interrupt.Token).ConfigureAwait(false);
+        EngineLoader.WriteNotes(engine.Model.Notes);
         await using (engine.ConfigureAwait(false))
         {
             var run = new GenerateRun(engine, Stopwatch.GetElapsedTime(started));

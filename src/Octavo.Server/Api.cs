@@ -37,6 +37,11 @@ internal sealed partial class Api : IDisposable
         _served = ServedModel.Of(engine.Model, _names[0], Version);
         _log = (options.LoggerFactory ?? loggers ?? NullLoggerFactory.Instance).CreateLogger("Octavo.Server");
         _fieldLog = new FieldLog(_log);
+        foreach (string note in engine.Model.Notes)
+        {
+            LogNote(_log, note);
+        }
+
         Metrics = new ServerMetrics(engine);
         var chat = new ChatSupport(engine);
         _jobs = new JobMaker(engine, chat);
@@ -310,6 +315,9 @@ internal sealed partial class Api : IDisposable
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "{Path}: answered with {Status}: {Reason}")]
     private static partial void LogRefused(ILogger logger, string path, int status, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "model: {Note}")]
+    private static partial void LogNote(ILogger logger, string note);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "chat: off, {Reason}")]
     private static partial void LogChatOff(ILogger logger, string reason);

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using Octavo.Testing;
 
 namespace Octavo.Server.Tests;
 
@@ -37,6 +38,30 @@ public sealed class InfoTests(ServerFixture fixture)
         (await server.Http.GetStringAsync("/ping")).ShouldBeEmpty();
         (await server.PostAsync("/ping", "")).EnsureSuccessStatusCode();
         (await GetAsync("/version")).GetProperty("version").GetString().ShouldNotBeNullOrEmpty();
+    }
+
+    /// <summary>What a host of the library's, which has no terminal, hears of a model's files.</summary>
+    [Fact]
+    public async Task Start_ModelWithAValueThatIsNotUsed_LogsIt()
+    {
+        string directory = Directory.CreateTempSubdirectory("octavo-notes-").FullName;
+        try
+        {
+            foreach (string file in Directory.GetFiles(Repository.TalesModel))
+            {
+                File.Copy(file, Path.Combine(directory, Path.GetFileName(file)));
+            }
+
+            await File.WriteAllTextAsync(Path.Combine(directory, "generation_config.json"), """{"top_p": 7}""");
+            using var log = new RecordingLoggers();
+            await using TestServer server = await TestServer.ServeAsync(
+                AsyncEngine.Load(directory, TestServer.Fixed), new ServerOptions { LoggerFactory = log });
+            log.Troubles.ShouldHaveSingleItem().ShouldContain("model: generation_config.json: top_p is not used");
+        }
+        finally
+        {
+            Directory.Delete(directory, recursive: true);
+        }
     }
 
     [Fact]
