@@ -54,12 +54,23 @@ public sealed class LoadCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task Simulate_WithoutStepTimes_MeasuresThem()
+    {
+        CliResult result = await CliProcess.RunAsync("simulate", "--workload", "saturating requests=10", "--json");
+
+        result.Code.ShouldBe(0, result.Error);
+        using JsonDocument json = JsonDocument.Parse(result.Output);
+        json.RootElement.GetProperty("step_time").EnumerateArray().Sum(c => c.GetDouble()).ShouldBeGreaterThan(0);
+        json.RootElement.GetProperty("simulated").GetProperty("completed").GetInt32().ShouldBe(10);
+    }
+
+    [Fact]
     public async Task Simulate_CheckOnATrace_ShowsBothAndTheirRatio()
     {
         string trace = Path.Combine(_folder, "trace.csv");
         await File.WriteAllLinesAsync(trace, ["seconds,prompt,output,client", .. Enumerable.Range(0, 20).Select(i => $"{i * 0.01},{10 + i},{5 + i},{(i % 2 == 0 ? "a" : "b")}")]);
 
-        CliResult result = await CliProcess.RunAsync("simulate", "--workload", "trace=" + trace, "--check");
+        CliResult result = await CliProcess.RunAsync("simulate", "--step-time", StepTime, "--workload", "trace=" + trace, "--check");
 
         result.Code.ShouldBe(0, result.Error);
         foreach (string word in new[] { "20 requests, 1 replicas", "simulated", "measured", "simulated over" })

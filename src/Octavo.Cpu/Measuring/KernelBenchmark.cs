@@ -43,7 +43,11 @@ public static class KernelBenchmark
     /// <param name="format">How their weights are stored.</param>
     /// <param name="threads">Threads that share the work.</param>
     /// <param name="report">Hears each result as it comes.</param>
-    public static void Measure(ModelShape shape, WeightFormat format, int threads, Action<KernelMeasurement> report)
+    public static void Measure(ModelShape shape, WeightFormat format, int threads, Action<KernelMeasurement> report) =>
+        Measure(shape, format, threads, report, Runs);
+
+    /// <summary>The same with the median of another number of runs.</summary>
+    internal static void Measure(ModelShape shape, WeightFormat format, int threads, Action<KernelMeasurement> report, int runs)
     {
         using var team = new ThreadTeam(threads);
         foreach ((string name, int outFeatures, int inFeatures) in shape.Linears)
@@ -60,7 +64,7 @@ public static class KernelBenchmark
                 foreach (int rows in RowCounts)
                 {
                     using var work = new LinearWork(linears, team.Count, rows);
-                    double seconds = Median(team, work);
+                    double seconds = Median(team, work, runs);
                     long operations = 2L * rows * outFeatures * inFeatures;
                     report(new KernelMeasurement($"{name} {format.ToString().ToLowerInvariant()}", rows, seconds, bytes, operations, ArithmeticOf(scheme)));
                 }
@@ -84,7 +88,7 @@ public static class KernelBenchmark
     };
 
     /// <summary>The median time of one call, over runs of as many calls as a clock can tell apart.</summary>
-    private static double Median(ThreadTeam team, LinearWork work)
+    private static double Median(ThreadTeam team, LinearWork work, int runs)
     {
         int calls = 1;
         while (Time(team, work, calls) < LeastSeconds)
@@ -92,8 +96,8 @@ public static class KernelBenchmark
             calls *= 2;
         }
 
-        double[] seconds = [.. Enumerable.Range(0, Runs).Select(_ => Time(team, work, calls) / calls).Order()];
-        return seconds[Runs / 2];
+        double[] seconds = [.. Enumerable.Range(0, runs).Select(_ => Time(team, work, calls) / calls).Order()];
+        return seconds[runs / 2];
     }
 
     private static double Time(ThreadTeam team, LinearWork work, int calls)
