@@ -13,12 +13,12 @@ public sealed class InputMomentsTests
     [InlineData(96, 48, 16, 64)]
     [InlineData(70, 35, 0, 70)]
     [InlineData(7, 7, 2, 3)]
-    public unsafe void MeanSquare_AnyRange_IsTheMeanOfTheBlocksSquares(int width, int block, int first, int count)
+    public unsafe void MeanSquares_AnyRange_AreTheMeansOfTheBlocksSquares(int width, int block, int first, int count)
     {
         const int Rows = 50;
         var random = new Random(width + block);
         float[] x = [.. Enumerable.Range(0, Rows * width).Select(_ => random.NextSingle() - 0.3f)];
-        float[] errors = [.. Enumerable.Range(0, count).Select(_ => random.NextSingle() - 0.5f)];
+        float[] errors = [.. Enumerable.Range(0, InputMoments.AtOnce * count).Select(_ => random.NextSingle() - 0.5f)];
         float[] by = [.. Enumerable.Range(0, width).Select(_ => 0.5f + random.NextSingle())];
         var moments = new InputMoments(width, block);
         fixed (float* p = x)
@@ -27,18 +27,25 @@ public sealed class InputMomentsTests
             moments.Add(p + (30 * width), Rows - 30);
         }
 
-        moments.MeanSquare(first, errors).ShouldBe(Expected(k => 1), 1e-5);
+        Check(k => 1);
         moments.Divide(by);
-        moments.MeanSquare(first, errors).ShouldBe(Expected(k => by[k]), 1e-5);
+        Check(k => by[k]);
 
-        double Expected(Func<int, double> divisor)
+        void Check(Func<int, double> divisor)
+        {
+            double[] squares = new double[InputMoments.AtOnce];
+            moments.MeanSquares(first, errors, squares);
+            squares.ShouldBe(Enumerable.Range(0, InputMoments.AtOnce).Select(output => Expected(output * count, divisor)), 1e-5);
+        }
+
+        double Expected(int begin, Func<int, double> divisor)
         {
             double sum = 0;
             for (int row = 0; row < Rows; row++)
             {
                 foreach (IGrouping<int, int> of in Enumerable.Range(first, count).GroupBy(k => k / block))
                 {
-                    double error = of.Sum(k => x[(row * width) + k] / divisor(k) * errors[k - first]);
+                    double error = of.Sum(k => x[(row * width) + k] / divisor(k) * errors[begin + k - first]);
                     sum += error * error;
                 }
             }

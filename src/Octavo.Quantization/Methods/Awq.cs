@@ -1,4 +1,6 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
+using Octavo.Formats;
 using Octavo.Models;
 
 namespace Octavo.Quantization.Methods;
@@ -17,6 +19,9 @@ public sealed record Awq(int Steps = 20, bool Clip = true)
     // Pairs of inputs further apart than this are taken as unrelated. Errors of rounding nearly are, and with blocks a
     // step costs as much for each weight in a wide layer as in a narrow one.
     private const int MostProducts = 128;
+
+    // Every so many of the scales are tried first; a power of two.
+    private const int Stride = 4;
 
     // What of a group's range is tried while scales are compared.
     private static ReadOnlySpan<float> Ranges => [1, 0.9f, 0.8f, 0.7f];
@@ -80,16 +85,48 @@ public sealed record Awq(int Steps = 20, bool Clip = true)
 
         int group = scheme.GroupOf(matrix.Columns);
         _ = moments.Means();
-        return RoundToNearest.Quantize(matrix, scheme, observer, (row, g) =>
+        return RoundToNearest.Quantize(
+            matrix, scheme, observer, (row, g) => BestRange(matrix.Row(row).Slice(g * group, group), g * group, moments, scheme, matrix.StoredType));
+    }
+
+    /// <summary>Of ranges shrunk step by step, the one that costs a group's output least.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static (float Scale, int Zero) BestRange(
+        ReadOnlySpan<float> weights, int first, InputMoments moments, WeightScheme scheme, TensorType stored)
+    {
+        const int AtOnce = InputMoments.AtOnce;
+        (float min, float max) = Observer.Extremes(weights);
+        float[] errors = new float[AtOnce * weights.Length];
+        Span<(float Scale, int Zero)> tried = stackalloc (float, int)[AtOnce];
+        Span<double> costs = stackalloc double[AtOnce];
+        (float Scale, int Zero) best = default;
+        double least = double.PositiveInfinity;
+        for (int shrinks = 0; shrinks < Observer.Shrinks; shrinks += AtOnce)
         {
-            float[] weights = matrix.Row(row).Slice(g * group, group).ToArray();
-            float[] errors = new float[group];
-            return Observer.Search(Math.Min(0, weights.Min()), Math.Max(0, weights.Max()), scheme, matrix.StoredType, (scale, zero) =>
+            for (int i = 0; i < AtOnce; i++)
             {
-                RoundToNearest.Errors(weights, scale, zero, scheme, errors);
-                return moments.MeanSquare(g * group, errors);
-            });
-        });
+                tried[i] = Observer.Shrunk(min, max, shrinks + i, scheme, stored);
+                RoundToNearest.Errors(weights, tried[i].Scale, tried[i].Zero, scheme, errors.AsSpan(i * weights.Length, weights.Length));
+            }
+
+            moments.MeanSquares(first, errors, costs);
+            bool hopeless = true;
+            for (int i = 0; i < AtOnce; i++)
+            {
+                hopeless &= costs[i] > Observer.Hopeless * least;
+                if (costs[i] < least || shrinks + i == 0)
+                {
+                    (least, best) = (costs[i], tried[i]);
+                }
+            }
+
+            if (hopeless)
+            {
+                break;
+            }
+        }
+
+        return best;
     }
 
     /// <summary>The row of the value projection that an input of the output projection comes from.</summary>
@@ -102,23 +139,40 @@ public sealed record Awq(int Steps = 20, bool Clip = true)
         float[] ones = new float[moments.Width];
         ones.AsSpan().Fill(1);
         _ = moments.Means();
-        double least = Loss(stack, moments, scheme, ones);
-        float[]? best = null;
+        (double Loss, int Step, bool Both, float[]? Scales) best = (Loss(stack, moments, scheme, ones), 0, false, null);
         double[] weights = MeanOfColumns(stack, scheme);
-        for (int step = 1; step <= Steps; step++)
+        int stride = Math.Min(Stride, Steps);
+        for (int step = stride; step <= Steps; step += stride)
         {
-            foreach (bool both in (ReadOnlySpan<bool>)[false, true])
-            {
-                float[] s = Candidate(moments, weights, (double)step / Steps, both, shared);
-                double loss = Loss(stack, moments, scheme, s);
-                if (loss < least)
-                {
-                    (least, best) = (loss, s);
-                }
-            }
+            Try(step, both: false);
+            Try(step, both: true);
         }
 
-        return best;
+        // The loss is smooth in the exponent: the best of all stands beside the best of a few.
+        while (best.Scales is not null && stride > 1)
+        {
+            stride /= 2;
+            (int middle, bool both) = (best.Step, best.Both);
+            Try(middle - stride, both);
+            Try(middle + stride, both);
+        }
+
+        return best.Scales;
+
+        void Try(int step, bool both)
+        {
+            if (step < 1 || step > Steps)
+            {
+                return;
+            }
+
+            float[] s = Candidate(moments, weights, (double)step / Steps, both, shared);
+            double loss = Loss(stack, moments, scheme, s);
+            if (loss < best.Loss)
+            {
+                best = (loss, step, both, s);
+            }
+        }
     }
 
     /// <summary><c>s = X^α</c>, or <c>X^α / W^(1−α)</c>, its largest and smallest as far above as below one.</summary>
@@ -171,49 +225,63 @@ public sealed record Awq(int Steps = 20, bool Clip = true)
         return [.. sums.Select(s => s / rows)];
     }
 
-    /// <summary>
-    /// The mean square that rounding adds to the stack's outputs where its columns are multiplied with <paramref name="s"/>
-    /// first. A group's range is one of a few: the search for the best one, which comes afterwards, would cost more than all the rest.
-    /// </summary>
+    /// <summary>The mean square that rounding adds to the stack's outputs where its columns are multiplied with <paramref name="s"/> first.</summary>
     private static double Loss(FloatMatrix[] stack, InputMoments moments, WeightScheme scheme, float[] s)
     {
+        const int AtOnce = InputMoments.AtOnce;
         double total = 0;
         foreach (FloatMatrix matrix in stack)
         {
-            int group = scheme.GroupOf(matrix.Columns);
             int stride = Math.Max(1, matrix.Rows / MostRows);
-            double[] losses = new double[matrix.Rows / stride];
+            int rows = matrix.Rows / stride;
+            double[] losses = new double[(rows + AtOnce - 1) / AtOnce];
             Parallel.For(0, losses.Length, i =>
             {
-                float[] errors = new float[matrix.Columns];
-                float[] scaled = new float[group], tried = new float[group];
-                for (int first = 0; first < errors.Length; first += group)
+                float[] errors = new float[AtOnce * matrix.Columns];
+                for (int row = i * AtOnce; row < Math.Min((i + 1) * AtOnce, rows); row++)
                 {
-                    Span<float> ofGroup = errors.AsSpan(first, group);
-                    ReadOnlySpan<float> factors = s.AsSpan(first, group);
-                    (float min, float max) = Multiply(matrix.Row(i * stride).Slice(first, group), factors, scaled);
-                    double least = double.MaxValue;
-                    foreach (float part in Ranges)
-                    {
-                        (float scale, int zero) = Observer.Range(min * part, max * part, scheme, matrix.StoredType);
-                        RoundToNearest.Errors(scaled, scale, zero, scheme, tried);
-                        double error = SumOfSquares(tried);
-                        if (error < least)
-                        {
-                            least = error;
-                            tried.CopyTo(ofGroup);
-                        }
-                    }
-
-                    Divide(ofGroup, factors);
+                    ScaledErrors(matrix, row * stride, s, scheme, errors.AsSpan(row % AtOnce * matrix.Columns, matrix.Columns));
                 }
 
-                losses[i] = moments.MeanSquare(0, errors);
+                Span<double> squares = stackalloc double[AtOnce];
+                moments.MeanSquares(0, errors, squares);
+                losses[i] = squares[0] + squares[1] + squares[2] + squares[3];
             });
             total += losses.Sum();
         }
 
         return total;
+    }
+
+    /// <summary>
+    /// What rounding adds to the weights of a row where its columns are multiplied with <paramref name="s"/> first. A group's range
+    /// is one of a few: the search for the best one, which comes afterwards, would cost more than all the rest.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void ScaledErrors(FloatMatrix matrix, int row, float[] s, WeightScheme scheme, Span<float> errors)
+    {
+        int group = scheme.GroupOf(matrix.Columns);
+        float[] scaled = new float[group], tried = new float[group];
+        for (int first = 0; first < errors.Length; first += group)
+        {
+            Span<float> ofGroup = errors.Slice(first, group);
+            ReadOnlySpan<float> factors = s.AsSpan(first, group);
+            (float min, float max) = Multiply(matrix.Row(row).Slice(first, group), factors, scaled);
+            double least = double.MaxValue;
+            foreach (float part in Ranges)
+            {
+                (float scale, int zero) = Observer.Range(min * part, max * part, scheme, matrix.StoredType);
+                RoundToNearest.Errors(scaled, scale, zero, scheme, tried);
+                double error = SumOfSquares(tried);
+                if (error < least)
+                {
+                    least = error;
+                    tried.CopyTo(ofGroup);
+                }
+            }
+
+            Divide(ofGroup, factors);
+        }
     }
 
     private static (float Min, float Max) Multiply(ReadOnlySpan<float> weights, ReadOnlySpan<float> factors, Span<float> products)

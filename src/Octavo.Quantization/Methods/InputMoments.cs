@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace Octavo.Quantization.Methods;
@@ -11,6 +12,9 @@ namespace Octavo.Quantization.Methods;
 /// <param name="block">Inputs that share a block, a divisor of the width; 0 keeps no products.</param>
 internal sealed unsafe class InputMoments(int width, int block)
 {
+    /// <summary>Outputs whose errors are weighed together, for each product is read once for all of them.</summary>
+    public const int AtOnce = 4;
+
     private readonly float[] _lowest = new float[width];
     private readonly float[] _highest = new float[width];
     private readonly double[] _magnitudes = new double[width];
@@ -34,26 +38,28 @@ internal sealed unsafe class InputMoments(int width, int block)
     public bool IsDead(int k) => _products[IndexOf(k, k)] == 0;
 
     /// <summary>
-    /// The mean square of an output's error, given the errors of its weights for the inputs from <paramref name="first"/> on:
-    /// <c>δᵀ H δ</c>, blocks taken as independent of each other.
+    /// The mean squares of the errors of <see cref="AtOnce"/> outputs, given the errors of their weights for the inputs from
+    /// <paramref name="first"/> on: <c>δᵀ H δ</c>, blocks taken as independent of each other.
     /// </summary>
-    public double MeanSquare(int first, ReadOnlySpan<float> errors)
+    /// <param name="first">The first input.</param>
+    /// <param name="errors">One output behind the other.</param>
+    /// <param name="squares">Where the mean squares go.</param>
+    public void MeanSquares(int first, ReadOnlySpan<float> errors, Span<double> squares)
     {
         float[] means = Means();
-        double sum = 0;
-        for (int done = 0; done < errors.Length;)
+        int length = errors.Length / AtOnce;
+        squares.Clear();
+        for (int done = 0; done < length;)
         {
             int at = first + done;
-            int size = Math.Min(errors.Length - done, block - (at % block));
+            int size = Math.Min(length - done, block - (at % block));
             fixed (float* h = &means[IndexOf(at, at)], e = errors[done..])
             {
-                sum += Quadratic(h, block, e, size);
+                AddQuadratic(h, block, e, length, size, squares);
             }
 
             done += size;
         }
-
-        return sum;
     }
 
     /// <summary>The products' means; call it before threads share them.</summary>
@@ -73,41 +79,58 @@ internal sealed unsafe class InputMoments(int width, int block)
         return _means;
     }
 
-    /// <summary><c>eᵀ H e</c> of a corner of a block. Row by row, each scaled by its error, so that nothing is summed across lanes.</summary>
-    private static double Quadratic(float* h, int stride, float* e, int size)
+    /// <summary>
+    /// <c>eᵀ H e</c> of a corner of a block. A column meets the rows above it twice, as H is symmetric, and those of its own
+    /// square once; rows are scaled by their errors, so that nothing is summed across lanes.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void AddQuadratic(float* h, int stride, float* e, int length, int size, Span<double> sums)
     {
-        const int AtOnce = 4;
-        double sum = 0;
+        const int Columns = 16;
+        float* e1 = e + length, e2 = e1 + length, e3 = e2 + length;
         int j = 0;
-        for (; j <= size - (AtOnce * Vector256<float>.Count); j += AtOnce * Vector256<float>.Count)
+        for (; j <= size - Columns; j += Columns)
         {
-            Vector256<float> a = default, b = default, c = default, d = default;
-            for (int i = 0; i < size; i++)
+            Vector256<float> a0 = default, a1 = default, b0 = default, b1 = default, c0 = default, c1 = default, d0 = default, d1 = default;
+            for (int i = 0; i < j + Columns; i++)
             {
+                if (i == j)
+                {
+                    (a0, a1, b0, b1, c0, c1, d0, d1) = (a0 + a0, a1 + a1, b0 + b0, b1 + b1, c0 + c0, c1 + c1, d0 + d0, d1 + d1);
+                }
+
                 float* row = h + ((long)i * stride) + j;
+                Vector256<float> left = Vector256.Load(row), right = Vector256.Load(row + Vector256<float>.Count);
                 Vector256<float> factor = Vector256.Create(e[i]);
-                a = Vector256.FusedMultiplyAdd(Vector256.Load(row), factor, a);
-                b = Vector256.FusedMultiplyAdd(Vector256.Load(row + 8), factor, b);
-                c = Vector256.FusedMultiplyAdd(Vector256.Load(row + 16), factor, c);
-                d = Vector256.FusedMultiplyAdd(Vector256.Load(row + 24), factor, d);
+                (a0, a1) = (Vector256.FusedMultiplyAdd(left, factor, a0), Vector256.FusedMultiplyAdd(right, factor, a1));
+                factor = Vector256.Create(e1[i]);
+                (b0, b1) = (Vector256.FusedMultiplyAdd(left, factor, b0), Vector256.FusedMultiplyAdd(right, factor, b1));
+                factor = Vector256.Create(e2[i]);
+                (c0, c1) = (Vector256.FusedMultiplyAdd(left, factor, c0), Vector256.FusedMultiplyAdd(right, factor, c1));
+                factor = Vector256.Create(e3[i]);
+                (d0, d1) = (Vector256.FusedMultiplyAdd(left, factor, d0), Vector256.FusedMultiplyAdd(right, factor, d1));
             }
 
-            sum += Vector256.Sum(
-                (a * Vector256.Load(e + j)) + (b * Vector256.Load(e + j + 8)) + (c * Vector256.Load(e + j + 16)) + (d * Vector256.Load(e + j + 24)));
+            sums[0] += Vector256.Sum((a0 * Vector256.Load(e + j)) + (a1 * Vector256.Load(e + j + Vector256<float>.Count)));
+            sums[1] += Vector256.Sum((b0 * Vector256.Load(e1 + j)) + (b1 * Vector256.Load(e1 + j + Vector256<float>.Count)));
+            sums[2] += Vector256.Sum((c0 * Vector256.Load(e2 + j)) + (c1 * Vector256.Load(e2 + j + Vector256<float>.Count)));
+            sums[3] += Vector256.Sum((d0 * Vector256.Load(e3 + j)) + (d1 * Vector256.Load(e3 + j + Vector256<float>.Count)));
         }
 
         for (; j < size; j++)
         {
-            double product = 0;
-            for (int i = 0; i < size; i++)
+            for (int output = 0; output < AtOnce; output++)
             {
-                product += h[((long)i * stride) + j] * e[i];
+                float* own = e + ((long)output * length);
+                double product = 0;
+                for (int i = 0; i < j; i++)
+                {
+                    product += 2 * h[((long)i * stride) + j] * own[i];
+                }
+
+                sums[output] += (product + (h[((long)j * stride) + j] * own[j])) * own[j];
             }
-
-            sum += product * e[j];
         }
-
-        return sum;
     }
 
     /// <summary>The factor that GPTQ needs: matrices that share an input share it.</summary>

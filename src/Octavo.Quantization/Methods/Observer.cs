@@ -26,22 +26,20 @@ public enum ObserverKind
 /// <param name="Percentile">For <see cref="ObserverKind.Percentile"/>: the part of all magnitudes that is inside the range, from 0 to 1.</param>
 public sealed record Observer(ObserverKind Kind = ObserverKind.Auto, double Percentile = 0.999)
 {
-    private const int Shrinks = 40;
+    /// <summary>Ranges that a search tries, each a fiftieth narrower than the one before.</summary>
+    internal const int Shrinks = 40;
+
+
     private const float ShrinkStep = 0.02f;
     private const double Power = 2.4;
 
     // A range whose error is so many times the least has cut off too much, and those behind it cut off more.
-    private const double Hopeless = 8;
+    internal const double Hopeless = 8;
 
     /// <summary>Chooses for a group; the scale is a number of <paramref name="stored"/>.</summary>
     internal (float Scale, int Zero) Choose(ReadOnlySpan<float> weights, WeightScheme scheme, TensorType stored)
     {
-        (float min, float max) = (0, 0);
-        foreach (float w in weights)
-        {
-            (min, max) = (Math.Min(min, w), Math.Max(max, w));
-        }
-
+        (float min, float max) = Extremes(weights);
         ObserverKind kind = Kind != ObserverKind.Auto ? Kind : scheme.Bits == 4 ? ObserverKind.Mse : ObserverKind.MinMax;
         switch (kind)
         {
@@ -55,16 +53,26 @@ public sealed record Observer(ObserverKind Kind = ObserverKind.Auto, double Perc
         }
     }
 
+    /// <summary>The least range that holds all weights and 0.</summary>
+    internal static (float Min, float Max) Extremes(ReadOnlySpan<float> weights)
+    {
+        (float min, float max) = (0, 0);
+        foreach (float w in weights)
+        {
+            (min, max) = (Math.Min(min, w), Math.Max(max, w));
+        }
+
+        return (min, max);
+    }
+
     /// <summary>Of ranges shrunk step by step, the one of the smallest error.</summary>
-    internal static (float Scale, int Zero) Search(
-        float min, float max, WeightScheme scheme, TensorType stored, Func<float, int, double> error)
+    private static (float Scale, int Zero) Search(float min, float max, WeightScheme scheme, TensorType stored, Func<float, int, double> error)
     {
         (float Scale, int Zero) best = Range(min, max, scheme, stored);
         double least = error(best.Scale, best.Zero);
         for (int i = 1; i < Shrinks; i++)
         {
-            float factor = 1 - (i * ShrinkStep);
-            (float scale, int zero) = Range(min * factor, max * factor, scheme, stored);
+            (float scale, int zero) = Shrunk(min, max, i, scheme, stored);
             double now = error(scale, zero);
             if (now < least)
             {
@@ -77,6 +85,13 @@ public sealed record Observer(ObserverKind Kind = ObserverKind.Auto, double Perc
         }
 
         return best;
+    }
+
+    /// <summary>The scale and zero-point of a range shrunk so many times.</summary>
+    internal static (float Scale, int Zero) Shrunk(float min, float max, int times, WeightScheme scheme, TensorType stored)
+    {
+        float factor = 1 - (times * ShrinkStep);
+        return Range(min * factor, max * factor, scheme, stored);
     }
 
     /// <summary>The scale and zero-point of a range that holds 0 (compressed-tensors' <c>calculate_qparams</c>).</summary>

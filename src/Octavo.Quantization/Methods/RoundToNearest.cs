@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Octavo.Cpu.Linears;
 using Octavo.Formats.Quantization;
@@ -44,6 +45,7 @@ internal static class RoundToNearest
     }
 
     /// <summary>What rounding adds to each weight of a group.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Errors(ReadOnlySpan<float> weights, float scale, int zero, WeightScheme scheme, Span<float> errors)
     {
         int k = 0;
