@@ -42,6 +42,9 @@ internal static class InspectJson
     private static void WriteModel(Utf8JsonWriter json, InspectReport report)
     {
         DecoderSpec spec = report.Plan.Spec;
+        AttentionSpec attention = spec.Attentions.First();
+        FeedForwardSpec mlp = spec.FeedForwards.First();
+        NormSpec norm = attention.Norms.First();
         json.WriteString("model", report.Plan.Name);
         json.WriteString("path", report.Plan.Path);
         json.WriteNumber("parameters", report.Parameters);
@@ -50,18 +53,18 @@ internal static class InspectJson
         json.WriteNumber("vocab_size", spec.VocabSize);
         json.WriteNumber("hidden_size", spec.HiddenSize);
         json.WriteNumber("embedding_size", spec.EmbeddingSize);
-        json.WriteNumber("intermediate_size", spec.IntermediateSize);
+        json.WriteNumber("intermediate_size", mlp.IntermediateSize);
         json.WriteNumber("num_layers", spec.NumLayers);
-        json.WriteNumber("num_heads", spec.NumHeads);
-        json.WriteNumber("num_kv_heads", spec.NumKvHeads);
-        json.WriteNumber("head_dim", spec.HeadDim);
+        json.WriteNumber("num_heads", attention.NumHeads);
+        json.WriteNumber("num_kv_heads", attention.NumKvHeads);
+        json.WriteNumber("head_dim", attention.HeadDim);
         json.WriteNumber("max_position_embeddings", spec.MaxPositionEmbeddings);
-        json.WriteString("norm", spec.NormKind.ToString().ToLowerInvariant());
-        json.WriteString("norm_placement", spec.NormPlacement.ToString().ToLowerInvariant());
-        json.WriteString("activation", spec.Activation.ToString().ToLowerInvariant());
-        json.WriteBoolean("gated_mlp", spec.GatedMlp);
-        json.WriteString("positions", spec.Positions switch { RotaryPositions => "rotary", AlibiPositions => "alibi", _ => "learned" });
-        json.WriteBoolean("tied_output_head", spec.Tensors.OutputHead is null);
+        json.WriteString("norm", norm.Kind.ToString().ToLowerInvariant());
+        json.WriteString("norm_placement", attention.NormBefore is null ? "post" : "pre");
+        json.WriteString("activation", mlp.Activation.ToString().ToLowerInvariant());
+        json.WriteBoolean("gated_mlp", mlp.IsGated);
+        json.WriteString("positions", attention.Positions switch { RotaryPositions => "rotary", AlibiPositions => "alibi", _ => "learned" });
+        json.WriteBoolean("tied_output_head", spec.TiesHead);
         json.WriteStartArray("eos_token_ids");
         foreach (int id in report.Plan.EosTokenIds)
         {

@@ -40,6 +40,9 @@ internal sealed record InspectReport
     public IEnumerable<(string Name, string Value)> SpecRows()
     {
         DecoderSpec spec = Plan.Spec;
+        AttentionSpec attention = spec.Attentions.First();
+        FeedForwardSpec mlp = spec.FeedForwards.First();
+        NormSpec norm = attention.Norms.First();
         yield return ("architecture", spec.Architecture);
         yield return ("layers", $"{spec.NumLayers}");
         yield return ("hidden size", $"{spec.HiddenSize}");
@@ -48,13 +51,13 @@ internal sealed record InspectReport
             yield return ("embedding size", $"{spec.EmbeddingSize}");
         }
 
-        yield return ("intermediate size", $"{spec.IntermediateSize}");
-        yield return ("attention heads", $"{spec.NumHeads} of {spec.HeadDim}, {spec.NumKvHeads} for keys and values");
+        yield return ("intermediate size", $"{mlp.IntermediateSize}");
+        yield return ("attention heads", $"{attention.NumHeads} of {attention.HeadDim}, {attention.NumKvHeads} for keys and values");
         yield return ("vocabulary", $"{spec.VocabSize}");
-        yield return ("positions", $"{spec.MaxPositionEmbeddings}, {Positions(spec.Positions)}");
-        yield return ("norm", $"{(spec.NormKind == NormKind.Rms ? "RMS" : "layer")}, {(spec.NormPlacement == NormPlacement.Pre ? "before" : "after")} each sublayer, epsilon {spec.NormEpsilon}");
-        yield return ("MLP", $"{spec.Activation.ToString().ToLowerInvariant()}, {(spec.GatedMlp ? "gated" : "plain")}");
-        yield return ("output head", spec.Tensors.OutputHead is null ? "tied to the embedding" : "its own");
+        yield return ("positions", $"{spec.MaxPositionEmbeddings}, {Positions(attention.Positions)}");
+        yield return ("norm", $"{(norm.Kind == NormKind.Rms ? "RMS" : "layer")}, {(attention.NormBefore is null ? "after" : "before")} each sublayer, epsilon {norm.Epsilon}");
+        yield return ("MLP", $"{mlp.Activation.ToString().ToLowerInvariant()}, {(mlp.IsGated ? "gated" : "plain")}");
+        yield return ("output head", spec.TiesHead ? "tied to the embedding" : "its own");
         yield return ("end of text", string.Join(", ", Plan.EosTokenIds));
     }
 
@@ -112,7 +115,7 @@ internal sealed record InspectReport
         return part is ".qweight" or ".weight_packed" or ".weight" && checkpoint.FindQuantized(module + ".weight") is { } matrix ? (long)matrix.Rows * matrix.Columns : 0;
     }
 
-    private static string Positions(PositionSpec positions) => positions switch
+    private static string Positions(PositionSpec? positions) => positions switch
     {
         RotaryPositions { Scaling: null } rotary => $"rotary (theta {rotary.Theta})",
         RotaryPositions { Scaling: LinearRopeScaling linear } rotary => $"rotary (theta {rotary.Theta}, linear scaling by {linear.Factor})",

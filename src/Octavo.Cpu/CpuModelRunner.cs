@@ -1,5 +1,6 @@
 using Octavo.Cpu.Kernels;
 using Octavo.Cpu.Linears;
+using Octavo.Cpu.Sublayers;
 using Octavo.Cpu.Threading;
 using Octavo.Engine;
 using Octavo.Formats;
@@ -17,10 +18,11 @@ namespace Octavo.Cpu;
 /// </remarks>
 public sealed unsafe class CpuModelRunner : IModelRunner
 {
-    private readonly DecoderWeights _weights;
+    private readonly Stack<IDisposable> _made = [];    // disposed of in the order against
+    private readonly WeightStore _weights;
     private readonly KvCache _cache;
     private readonly ThreadTeam _team;
-    private readonly PagedAttention _attention;
+    private readonly StepState _step;
     private readonly Forward _forward;
     private bool _disposed;
 
@@ -44,12 +46,19 @@ public sealed unsafe class CpuModelRunner : IModelRunner
         Validate(spec, options);
         (VocabSize, Options) = (spec.VocabSize, options);
         InstructionSet = options.InstructionSet ?? ProcessorFeatures.Selected;
-        var made = new Stack<IDisposable>();
         try
         {
-            _weights = Own(new DecoderWeights(spec, checkpoint, options, InstructionSet, progress, cancellationToken));
-            _cache = Own(new KvCache(spec, options.KvCache, options.NumBlocks, options.BlockSize, options.KvCache == KvCacheFormat.Fp8 ? ScalesOf(spec, checkpoint) : null));
+            AttentionSpec[] attentions = [.. spec.Attentions];
+            KvScale[]? scales = options.KvCache == KvCacheFormat.Fp8 ? ScalesOf(attentions, checkpoint) : null;
+            _cache = Own(new KvCache(attentions, options.KvCache, options.NumBlocks, options.BlockSize, scales));
             _team = Own(new ThreadTeam(options.Threads ?? Environment.ProcessorCount));
+            _step = Own(new StepState(spec, _cache, _team, InstructionSet, options.MaxModelLen, options.MaxNumBatchedTokens));
+            RotaryTables rotary = Own(new RotaryTables(options.MaxModelLen));
+            var source = new CheckpointSource(checkpoint);
+            var plan = new WeightPlan(spec, source, options.Weights, options.Head, InstructionSet);
+            _weights = Own(new WeightStore(source, plan, InstructionSet, Report(checkpoint.TotalBytes, progress, cancellationToken)));
+            _forward = new Forward(spec, _weights, rotary, _step);
+            progress?.Report(new LoadProgress(checkpoint.TotalBytes, checkpoint.TotalBytes));
             if (_team.Nodes.Several)
             {
                 foreach (Linear linear in _weights.Linears)
@@ -57,18 +66,10 @@ public sealed unsafe class CpuModelRunner : IModelRunner
                     linear.Place(_team.Nodes, _team.Count);
                 }
             }
-
-            _attention = Own(new PagedAttention(
-                spec, _cache, InstructionSet, _team.Count, options.MaxModelLen, options.MaxNumBatchedTokens));
-            _forward = new Forward(spec, _weights, _cache, _attention, _team, options);
         }
         catch (Exception e)
         {
-            foreach (IDisposable part in made)
-            {
-                part.Dispose();
-            }
-
+            Release();
             if (e is OutOfMemoryException)
             {
                 throw new EngineConfigurationException(
@@ -82,7 +83,7 @@ public sealed unsafe class CpuModelRunner : IModelRunner
         T Own<T>(T part)
             where T : IDisposable
         {
-            made.Push(part);
+            _made.Push(part);
             return part;
         }
     }
@@ -111,15 +112,15 @@ public sealed unsafe class CpuModelRunner : IModelRunner
     /// <inheritdoc/>
     public int MaxNumBatchedTokens => Options.MaxNumBatchedTokens;
 
-    /// <summary>The weights, for measuring layer by layer.</summary>
-    internal DecoderWeights Weights => _weights;
+    /// <summary>The sublayers by layer, for going through a model layer by layer.</summary>
+    internal IReadOnlyList<Sublayer[]> Layers => _forward.Layers;
 
     /// <summary>The key-value cache, for measuring.</summary>
     internal KvCache Cache => _cache;
 
     /// <summary>Bytes that one block of the cache takes over all layers.</summary>
     public static long BytesPerBlock(DecoderSpec spec, KvCacheFormat format, int blockSize) =>
-        KvLayout.BytesPerBlock(spec, format, blockSize);
+        KvLayout.BytesPerBlock(spec.Attentions, format, blockSize);
 
     /// <summary>Bytes that the packed weights of a decoder take; a loaded runner's <see cref="WeightBytes"/>.</summary>
     /// <param name="spec">The decoder.</param>
@@ -127,23 +128,16 @@ public sealed unsafe class CpuModelRunner : IModelRunner
     /// <param name="head">The format of the output head; null leaves it to the format's policy.</param>
     /// <param name="checkpoint">The checkpoint, where weights may be quantized in it already.</param>
     public static long WeightBytesFor(DecoderSpec spec, WeightFormat format, WeightFormat? head = null, Checkpoint? checkpoint = null) =>
-        new DecoderMatrices(spec, checkpoint, format, head, ProcessorFeatures.Selected).All.Sum(m => m.Bytes);
+        Plan(spec, format, head, checkpoint).Bytes;
 
     /// <summary>What loading would not do exactly as the checkpoint or the format asks, in words: groups that do not divide
     /// a matrix, stacked matrices of several schemes.</summary>
     /// <inheritdoc cref="WeightBytesFor"/>
     public static IReadOnlyList<string> NotesFor(DecoderSpec spec, WeightFormat format, WeightFormat? head = null, Checkpoint? checkpoint = null) =>
-        new DecoderMatrices(spec, checkpoint, format, head, ProcessorFeatures.Selected).Notes;
+        Plan(spec, format, head, checkpoint).Notes;
 
-    /// <summary>Bytes of the buffers that a step of so many tokens passes through (those of <see cref="Forward"/>).</summary>
-    public static long ActivationBytesFor(DecoderSpec spec, int maxTokens)
-    {
-        long attended = (long)spec.NumHeads * spec.HeadDim;
-        long queryKeyValue = attended + (2L * spec.NumKvHeads * spec.HeadDim);
-        long projected = Math.Max(spec.HiddenSize, spec.EmbeddingSize);
-        long widestInput = Math.Max(Math.Max(projected, attended), spec.IntermediateSize);
-        return maxTokens * sizeof(float) * (spec.HiddenSize + queryKeyValue + attended + projected + spec.IntermediateSize + widestInput);
-    }
+    /// <summary>Bytes of the buffers that a step of so many tokens passes through.</summary>
+    public static long ActivationBytesFor(DecoderSpec spec, int maxTokens) => StepState.BytesFor(spec, maxTokens);
 
     /// <inheritdoc/>
     public void Run(StepBatch batch, Span<float> logits)
@@ -155,10 +149,10 @@ public sealed unsafe class CpuModelRunner : IModelRunner
             throw new ArgumentException($"{batch.NumTokens} tokens in a batch made for {Options.MaxNumBatchedTokens}", nameof(batch));
         }
 
-        _attention.Prepare(batch);
+        _step.Begin(batch);
         fixed (float* output = logits)
         {
-            _forward.Begin(batch, output);
+            _forward.Begin(output);
             _team.Run(_forward);
         }
     }
@@ -167,25 +161,43 @@ public sealed unsafe class CpuModelRunner : IModelRunner
     public void Dispose()
     {
         _disposed = true;
-        _team.Dispose();
-        _forward.Dispose();
-        _attention.Dispose();
-        _cache.Dispose();
-        _weights.Dispose();
+        Release();
+    }
+
+    private static WeightPlan Plan(DecoderSpec spec, WeightFormat format, WeightFormat? head, Checkpoint? checkpoint) =>
+        new(spec, checkpoint is null ? new UnreadSource() : new CheckpointSource(checkpoint), format, head, ProcessorFeatures.Selected);
+
+    /// <summary>Turns bytes that were packed into progress, and stops where that is wanted.</summary>
+    private static Action<long> Report(long total, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+    {
+        long read = 0;
+        return bytes =>
+        {
+            read += bytes;
+            progress?.Report(new LoadProgress(Math.Min(read, total), total));
+            cancellationToken.ThrowIfCancellationRequested();
+        };
     }
 
     /// <summary>The scales of an E4M3 cache by layer: the checkpoint's, or ones.</summary>
-    private static KvScale[] ScalesOf(DecoderSpec spec, Checkpoint checkpoint) => [.. spec.Tensors.Layers.Select(layer =>
+    private static KvScale[] ScalesOf(IEnumerable<AttentionSpec> layers, Checkpoint checkpoint) => [.. layers.Select(layer =>
     {
-        const string BelowAttention = ".k_proj.weight";
-        if (!layer.Key.Weight.EndsWith(BelowAttention, StringComparison.Ordinal))
+        if (layer.CacheScales is null)
         {
             return KvScale.One;
         }
 
-        (float key, float value) = KvCacheScales.Read(checkpoint, layer.Key.Weight[..^BelowAttention.Length]);
+        (float key, float value) = KvCacheScales.Read(checkpoint, layer.CacheScales);
         return new KvScale(key, value);
     })];
+
+    private void Release()
+    {
+        while (_made.TryPop(out IDisposable? part))
+        {
+            part.Dispose();
+        }
+    }
 
     private static void Validate(DecoderSpec spec, CpuRunnerOptions options)
     {
@@ -193,7 +205,7 @@ public sealed unsafe class CpuModelRunner : IModelRunner
         Check(options.NumBlocks >= 1, $"the key-value cache must hold at least one block; it holds {options.NumBlocks}");
         Check(options.Threads is null or (>= 1 and <= 1024), $"threads must be between 1 and 1024; it is {options.Threads}");
         Check(
-            options.MaxModelLen <= spec.MaxPositionEmbeddings || spec.Positions is not LearnedPositions,
+            options.MaxModelLen <= spec.MaxPositionEmbeddings || spec.LearnedPositions is null,
             $"max_model_len {options.MaxModelLen} is more than the model's {spec.MaxPositionEmbeddings} learned positions");
     }
 

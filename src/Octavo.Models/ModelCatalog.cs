@@ -28,7 +28,7 @@ public static class ModelCatalog
             spec,
             directory.Generation.BosTokenId ?? Ids(config, "bos_token_id").Cast<int?>().FirstOrDefault(),
             [.. directory.Generation.EosTokenIds.Union(Ids(config, "eos_token_id"))],
-            StoredType(config) ?? checkpoint.Get(spec.Tensors.TokenEmbedding).Type,
+            StoredType(config) ?? checkpoint.Get(spec.TokenEmbedding).Type,
             [.. directory.Generation.Notes, .. checkpoint.Notes, .. TiedHead.Notes(config, checkpoint, spec, family.TiesHead), .. unused]);
     }
 

@@ -12,52 +12,33 @@ internal static class SpecValidator
 {
     public static void Validate(DecoderSpec spec, Checkpoint checkpoint)
     {
-        DecoderTensors tensors = spec.Tensors;
-        Check(checkpoint, tensors.TokenEmbedding, spec.VocabSize, spec.EmbeddingSize);
-        if (tensors.PositionEmbedding is { } table && spec.Positions is LearnedPositions learned)
+        foreach (TableSpec table in spec.Tables)
         {
-            Check(checkpoint, table, spec.MaxPositionEmbeddings + (long)learned.Offset, spec.HiddenSize);
+            Check(checkpoint, table.Name, table.Rows, table.Columns);
         }
 
-        Linear(checkpoint, tensors.ProjectIn, spec.HiddenSize, spec.EmbeddingSize);
-        Linear(checkpoint, tensors.ProjectOut, spec.EmbeddingSize, spec.HiddenSize);
-        foreach (LayerTensors layer in tensors.Layers)
+        foreach (MatrixSpec matrix in spec.Linears.SelectMany(linear => linear.Matrices))
         {
-            ValidateLayer(spec, layer, checkpoint);
+            Linear(checkpoint, matrix.Names, matrix.Rows, matrix.Columns);
         }
 
-        Norm(checkpoint, tensors.FinalNorm, spec.HiddenSize);
-        Linear(checkpoint, tensors.OutputHead, spec.VocabSize, spec.EmbeddingSize);
+        foreach (NormSpec norm in spec.Norms)
+        {
+            Check(checkpoint, norm.Names.Weight, norm.Width);
+            Bias(checkpoint, norm.Names.Weight, norm.Names.Bias, norm.Width);
+        }
     }
 
-    private static void ValidateLayer(DecoderSpec spec, LayerTensors layer, Checkpoint checkpoint)
+    private static void Linear(Checkpoint checkpoint, LinearTensors linear, long outputs, long inputs)
     {
-        long queries = (long)spec.NumHeads * spec.HeadDim;
-        long keys = (long)spec.NumKvHeads * spec.HeadDim;
-        Norm(checkpoint, layer.AttentionNorm, spec.HiddenSize);
-        Linear(checkpoint, layer.Query, queries, spec.HiddenSize);
-        Linear(checkpoint, layer.Key, keys, spec.HiddenSize);
-        Linear(checkpoint, layer.Value, keys, spec.HiddenSize);
-        Linear(checkpoint, layer.Output, spec.HiddenSize, queries);
-        Norm(checkpoint, layer.MlpNorm, spec.HiddenSize);
-        Linear(checkpoint, layer.Gate, spec.IntermediateSize, spec.HiddenSize);
-        Linear(checkpoint, layer.Up, spec.IntermediateSize, spec.HiddenSize);
-        Linear(checkpoint, layer.Down, spec.HiddenSize, spec.IntermediateSize);
-    }
-
-    private static void Linear(Checkpoint checkpoint, LinearTensors? linear, long outputs, long inputs)
-    {
-        if (linear is not null)
+        if (checkpoint.FindQuantized(linear.Weight) is { } quantized)
         {
-            if (checkpoint.FindQuantized(linear.Weight) is { } quantized)
-            {
-                CheckQuantized(checkpoint, linear, quantized, outputs, inputs);
-                return;
-            }
-
-            Check(checkpoint, linear.Weight, outputs, inputs);
-            Bias(checkpoint, linear.Weight, linear.Bias, outputs);
+            CheckQuantized(checkpoint, linear, quantized, outputs, inputs);
+            return;
         }
+
+        Check(checkpoint, linear.Weight, outputs, inputs);
+        Bias(checkpoint, linear.Weight, linear.Bias, outputs);
     }
 
     private static void CheckQuantized(Checkpoint checkpoint, LinearTensors linear, QuantizedMatrix quantized, long outputs, long inputs)
@@ -80,20 +61,7 @@ internal static class SpecValidator
     }
 
     /// <summary>The name that a weight's bias has.</summary>
-    public static string BiasOf(string weight)
-    {
-        const string Suffix = ".weight";
-        return weight.EndsWith(Suffix, StringComparison.Ordinal) ? $"{weight[..^Suffix.Length]}.bias" : $"{weight}.bias";
-    }
-
-    private static void Norm(Checkpoint checkpoint, NormTensors? norm, long width)
-    {
-        if (norm is not null)
-        {
-            Check(checkpoint, norm.Weight, width);
-            Bias(checkpoint, norm.Weight, norm.Bias, width);
-        }
-    }
+    public static string BiasOf(string weight) => $"{new LinearTensors(weight, null).Module}.bias";
 
     private static void Bias(Checkpoint checkpoint, string weight, string? bias, long width)
     {

@@ -23,8 +23,8 @@ internal static class TiedHead
     public static IEnumerable<string> Notes(ConfigReader config, Checkpoint checkpoint, DecoderSpec spec, bool fallback)
     {
         const int Glance = 1 << 16;
-        if (config.Flag("tie_word_embeddings", fallback) && spec.Tensors.OutputHead is not null
-            && !(checkpoint.TryGet(Name, out Tensor? head) && StartOf(head).SequenceEqual(StartOf(checkpoint.Get(spec.Tensors.TokenEmbedding)))))
+        if (config.Flag("tie_word_embeddings", fallback) && spec.OutputHead is not null
+            && !(checkpoint.TryGet(Name, out Tensor? head) && StartOf(head).SequenceEqual(StartOf(checkpoint.Get(spec.TokenEmbedding)))))
         {
             yield return $"{Name} is stored, and is not the embedding: it counts, although config.json ties the two (tie_word_embeddings)";
         }

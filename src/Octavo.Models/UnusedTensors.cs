@@ -20,9 +20,9 @@ internal static class UnusedTensors
     /// <exception cref="CheckpointException">A tensor is there that would change the results.</exception>
     public static IReadOnlyList<string> Find(DecoderSpec spec, Checkpoint checkpoint, IReadOnlyList<string> idle)
     {
-        HashSet<string> used = [.. UsedNames(spec.Tensors, checkpoint)];
+        HashSet<string> used = [.. UsedNames(spec, checkpoint)];
         const string Embedding = "embed_tokens.weight";
-        string prefix = spec.Tensors.TokenEmbedding[..^Embedding.Length];
+        string prefix = spec.TokenEmbedding[..^Embedding.Length];
         List<Tensor> unread = [];
         foreach (Tensor tensor in checkpoint.Tensors.Values)
         {
@@ -79,33 +79,29 @@ internal static class UnusedTensors
         $"is no part of {spec.Architecture} as config.json describes it, and leaving it out would change the results: "
         + "architectures and the other fields of config.json must be those of the model that the file holds";
 
-    private static IEnumerable<string> UsedNames(DecoderTensors tensors, Checkpoint checkpoint)
+    private static IEnumerable<string> UsedNames(DecoderSpec spec, Checkpoint checkpoint)
     {
-        yield return tensors.TokenEmbedding;
-        if (tensors.PositionEmbedding is { } positions)
+        foreach (TableSpec table in spec.Tables)
         {
-            yield return positions;
+            yield return table.Name;
         }
 
-        foreach (NormTensors? norm in tensors.Layers.SelectMany(l => new[] { l.AttentionNorm, l.MlpNorm }).Append(tensors.FinalNorm))
+        foreach (NormSpec norm in spec.Norms)
         {
-            if (norm is not null)
+            yield return norm.Names.Weight;
+            if (norm.Names.Bias is { } bias)
             {
-                yield return norm.Weight;
-                if (norm.Bias is { } bias)
-                {
-                    yield return bias;
-                }
+                yield return bias;
             }
         }
 
-        foreach (LinearTensors linear in Linears(tensors))
+        foreach (LinearTensors names in spec.Linears.SelectMany(linear => linear.Matrices).Select(matrix => matrix.Names))
         {
             // Beside a quantized weight, a bias that config.json does not know was found to hold zeros.
-            yield return linear.Bias ?? SpecValidator.BiasOf(linear.Weight);
-            if (checkpoint.FindQuantized(linear.Weight) is not { } quantized)
+            yield return names.Bias ?? SpecValidator.BiasOf(names.Weight);
+            if (checkpoint.FindQuantized(names.Weight) is not { } quantized)
             {
-                yield return linear.Weight;
+                yield return names.Weight;
                 continue;
             }
 
@@ -115,18 +111,9 @@ internal static class UnusedTensors
             }
         }
 
-        foreach (LayerTensors layer in tensors.Layers)
+        foreach (string name in spec.Attentions.Select(a => a.CacheScales).OfType<string>().SelectMany(KvCacheScales.NamesOf))
         {
-            const string Key = ".k_proj.weight";
-            foreach (string name in KvCacheScales.NamesOf(layer.Key.Weight[..^Key.Length]))
-            {
-                yield return name;
-            }
+            yield return name;
         }
     }
-
-    private static IEnumerable<LinearTensors> Linears(DecoderTensors tensors) => tensors.Layers
-        .SelectMany(l => new[] { l.Query, l.Key, l.Value, l.Output, l.Gate, l.Up, l.Down })
-        .Concat([tensors.ProjectIn, tensors.ProjectOut, tensors.OutputHead])
-        .OfType<LinearTensors>();
 }

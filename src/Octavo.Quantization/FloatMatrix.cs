@@ -10,11 +10,10 @@ internal sealed class FloatMatrix : MatrixSource
 {
     private readonly Tensor? _bias;
 
-    private FloatMatrix(LinearTensors names, Tensor weight, Tensor? bias)
+    private FloatMatrix(MatrixSpec spec, Tensor weight, Tensor? bias)
     {
         _bias = bias;
-        Names = names;
-        Module = ModuleOf(names.Weight);
+        Spec = spec;
         StoredType = weight.Type;
         Rows = checked((int)weight.Shape[0]);
         Columns = checked((int)weight.Shape[1]);
@@ -23,10 +22,11 @@ internal sealed class FloatMatrix : MatrixSource
         Parallel.For(0, Rows, row => source.ReadRow(row, Row(row)));
     }
 
-    public LinearTensors Names { get; }
+    /// <summary>What it is.</summary>
+    public MatrixSpec Spec { get; }
 
     /// <summary>The weight's name less <c>.weight</c>.</summary>
-    public string Module { get; }
+    public string Module => Spec.Names.Module;
 
     /// <summary>The type that the checkpoint stores it in; scales take the same.</summary>
     public TensorType StoredType { get; }
@@ -42,15 +42,8 @@ internal sealed class FloatMatrix : MatrixSource
 
     public override bool HasBias => _bias is not null;
 
-    public static FloatMatrix Load(Checkpoint checkpoint, LinearTensors names) =>
-        new(names, checkpoint.Get(names.Weight), names.Bias is null ? null : checkpoint.Get(names.Bias));
-
-    /// <summary>A weight's name less <c>.weight</c>.</summary>
-    public static string ModuleOf(string weight)
-    {
-        const string Suffix = ".weight";
-        return weight.EndsWith(Suffix, StringComparison.Ordinal) ? weight[..^Suffix.Length] : weight;
-    }
+    public static FloatMatrix Load(Checkpoint checkpoint, MatrixSpec spec) =>
+        new(spec, checkpoint.Get(spec.Names.Weight), spec.Names.Bias is null ? null : checkpoint.Get(spec.Names.Bias));
 
     public Span<float> Row(int row) => Data.AsSpan(row * Columns, Columns);
 

@@ -16,8 +16,8 @@ public static class GroupSizes
     public static IReadOnlyList<int> InputsOf(DecoderSpec spec, bool head)
     {
         ArgumentNullException.ThrowIfNull(spec);
-        int[] layers = [spec.HiddenSize, spec.NumHeads * spec.HeadDim, spec.IntermediateSize];
-        return [.. layers.Concat(head ? [spec.EmbeddingSize] : []).Distinct().Order()];
+        IEnumerable<int> layers = spec.Layers.SelectMany(layer => layer.Linears).Select(linear => linear.Columns);
+        return [.. layers.Concat(head ? [spec.Head.Columns] : []).Distinct().Order()];
     }
 
     /// <summary>The groups that divide all of these inputs and that kernels take, in rising order.</summary>

@@ -1,3 +1,4 @@
+using Octavo.Models;
 using Octavo.Quantization.Methods;
 
 namespace Octavo.Quantization;
@@ -15,37 +16,38 @@ internal static class LayerQuantizer
 
     /// <summary>Smooths a layer, in place, and codes its matrices.</summary>
     /// <param name="layer">The layer.</param>
-    /// <param name="moments">What its matrices are given; empty where the method needs none.</param>
+    /// <param name="moments">What its matrices are given, by the linear layers' names; empty where the method needs none.</param>
     /// <param name="recipe">How.</param>
     /// <returns>The coded matrices by module; those that are left alone are missing.</returns>
     public static Dictionary<string, CodedMatrix> Run(
-        LayerUnderWork layer, IReadOnlyDictionary<LinearRole, InputMoments> moments, QuantizationRecipe recipe)
+        LayerUnderWork layer, IReadOnlyDictionary<string, InputMoments> moments, QuantizationRecipe recipe)
     {
-        if (recipe.Method == QuantizationMethod.SmoothQuant && Smoothing.CanFold(layer.Spec))
+        foreach (PartUnderWork part in layer.Parts)
         {
-            Smoothing.SmoothQuant(layer, moments, recipe.SmoothingStrength);
-        }
-        else if (recipe.Method == QuantizationMethod.Awq)
-        {
-            recipe.Awq.Scale(layer, moments, m => recipe.SchemeOf(layer.Index, layer.Stacks.First(s => s.Value.Contains(m)).Key));
+            if (recipe.Method == QuantizationMethod.SmoothQuant)
+            {
+                Smoothing.SmoothQuant(part, moments, recipe.SmoothingStrength);
+            }
+            else if (recipe.Method == QuantizationMethod.Awq)
+            {
+                recipe.Awq.Scale(part, moments, role => recipe.SchemeOf(layer.Index, role));
+            }
         }
 
         Dictionary<string, CodedMatrix> coded = [];
-        foreach ((LinearRole role, FloatMatrix[] stack) in layer.Stacks)
+        foreach (LinearUnderWork linear in layer.Linears)
         {
-            if (recipe.SchemeOf(layer.Index, role) is not { } scheme)
+            if (recipe.SchemeOf(layer.Index, linear.Spec.Role) is not { } scheme)
             {
                 continue;
             }
 
-            for (int i = 0; i < stack.Length; i++)
+            foreach (FloatMatrix matrix in linear.Matrices)
             {
-                FloatMatrix matrix = stack[i];
                 coded[matrix.Module] = recipe.Method switch
                 {
-                    QuantizationMethod.Gptq => recipe.Gptq.Quantize(matrix, moments[role], scheme, recipe.Observer),
-                    QuantizationMethod.Awq => recipe.Awq.Quantize(
-                        matrix, moments[role], scheme, recipe.Observer, mayClip: !(role == LinearRole.QueryKeyValue && i < 2)),
+                    QuantizationMethod.Gptq => recipe.Gptq.Quantize(matrix, moments[linear.Spec.Name], scheme, recipe.Observer),
+                    QuantizationMethod.Awq => recipe.Awq.Quantize(matrix, moments[linear.Spec.Name], scheme, recipe.Observer),
                     _ => RoundToNearest.Quantize(matrix, scheme, recipe.Observer),
                 };
             }

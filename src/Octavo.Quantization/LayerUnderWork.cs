@@ -8,83 +8,84 @@ namespace Octavo.Quantization;
 /// <summary>A norm's parameters, to be changed.</summary>
 internal sealed class FloatNorm
 {
-    public FloatNorm(Checkpoint checkpoint, NormTensors names)
+    public FloatNorm(Checkpoint checkpoint, NormSpec spec)
     {
-        Names = names;
-        Tensor weight = checkpoint.Get(names.Weight);
-        (StoredType, Weight) = (weight.Type, Read(weight));
-        Bias = names.Bias is null ? null : Read(checkpoint.Get(names.Bias));
+        Spec = spec;
+        StoredType = checkpoint.Get(spec.Names.Weight).Type;
+        (Weight, Bias) = new CheckpointSource(checkpoint).Norm(spec);
     }
 
-    public NormTensors Names { get; }
+    public NormSpec Spec { get; }
 
     public TensorType StoredType { get; }
 
     public float[] Weight { get; }
 
     public float[]? Bias { get; }
+}
 
-    private static float[] Read(Tensor tensor)
+/// <summary>A linear layer's matrices, to be changed.</summary>
+internal sealed record LinearUnderWork(LinearSpec Spec, FloatMatrix[] Matrices);
+
+/// <summary>One part of a layer, to be changed.</summary>
+internal sealed class PartUnderWork
+{
+    public PartUnderWork(Checkpoint checkpoint, PartSpec spec)
     {
-        float[] values = new float[tensor.ElementCount];
-        ElementConversion.ToFloat32(tensor.Type, tensor.Bytes(0, checked((int)tensor.ByteLength)), values);
-        return values;
+        Spec = spec;
+        NormBefore = spec.NormBefore is { } before ? new FloatNorm(checkpoint, before) : null;
+        NormAfter = spec.NormAfter is { } after ? new FloatNorm(checkpoint, after) : null;
+        Linears = [.. spec.Linears.Select(linear => new LinearUnderWork(linear, [.. linear.Matrices.Select(m => FloatMatrix.Load(checkpoint, m))]))];
     }
+
+    public PartSpec Spec { get; }
+
+    public FloatNorm? NormBefore { get; }
+
+    public FloatNorm? NormAfter { get; }
+
+    /// <summary>The norms.</summary>
+    public IEnumerable<FloatNorm> Norms => new[] { NormBefore, NormAfter }.OfType<FloatNorm>();
+
+    /// <summary>The linear layers, in the order they run.</summary>
+    public IReadOnlyList<LinearUnderWork> Linears { get; }
+
+    /// <summary>The linear layer of a role.</summary>
+    public LinearUnderWork this[LinearRole role] => Linears.First(linear => linear.Spec.Role == role);
 }
 
 /// <summary>One layer in float32 while it is being quantized: changed by smoothing, then coded.</summary>
-internal sealed class LayerUnderWork
+internal sealed class LayerUnderWork(DecoderSpec spec, Checkpoint checkpoint, int index)
 {
-    public LayerUnderWork(DecoderSpec spec, Checkpoint checkpoint, int index)
+    /// <summary>The layer's number.</summary>
+    public int Index => index;
+
+    /// <summary>What it is.</summary>
+    public LayerSpec Spec => spec.Layers[index];
+
+    /// <summary>Its parts, in the order they run.</summary>
+    public IReadOnlyList<PartUnderWork> Parts { get; } = [.. spec.Layers[index].Parts.Select(part => new PartUnderWork(checkpoint, part))];
+
+    /// <summary>The linear layers of all parts.</summary>
+    public IEnumerable<LinearUnderWork> Linears => Parts.SelectMany(part => part.Linears);
+
+    /// <summary>The weights as they are now: a matrix with codes as it will be loaded, any other in float32.</summary>
+    public IWeightSource With(IReadOnlyDictionary<string, CodedMatrix> coded) => new Source(this, coded);
+
+    private sealed class Source(LayerUnderWork layer, IReadOnlyDictionary<string, CodedMatrix> coded) : IWeightSource
     {
-        (Spec, Index) = (spec, index);
-        LayerTensors names = spec.Tensors.Layers[index];
-        AttentionNorm = new FloatNorm(checkpoint, names.AttentionNorm);
-        MlpNorm = new FloatNorm(checkpoint, names.MlpNorm);
-        Stacks = new Dictionary<LinearRole, FloatMatrix[]>
+        public MatrixSource Matrix(MatrixSpec matrix)
         {
-            [LinearRole.QueryKeyValue] = [FloatMatrix.Load(checkpoint, names.Query), FloatMatrix.Load(checkpoint, names.Key), FloatMatrix.Load(checkpoint, names.Value)],
-            [LinearRole.Output] = [FloatMatrix.Load(checkpoint, names.Output)],
-            [LinearRole.GateUp] = names.Gate is null
-                ? [FloatMatrix.Load(checkpoint, names.Up)]
-                : [FloatMatrix.Load(checkpoint, names.Gate), FloatMatrix.Load(checkpoint, names.Up)],
-            [LinearRole.Down] = [FloatMatrix.Load(checkpoint, names.Down)],
-        };
-    }
+            FloatMatrix numbers = layer.Linears.SelectMany(linear => linear.Matrices).First(m => m.Module == matrix.Names.Module);
+            return coded.TryGetValue(numbers.Module, out CodedMatrix? codes) ? new QuantizedSource(codes, numbers.Bias) : numbers;
+        }
 
-    public DecoderSpec Spec { get; }
+        public MatrixSource Table(TableSpec table) => throw new NotSupportedException("a layer has no tables");
 
-    public int Index { get; }
-
-    public FloatNorm AttentionNorm { get; }
-
-    public FloatNorm MlpNorm { get; }
-
-    /// <summary>The matrices, those together that share an input.</summary>
-    public IReadOnlyDictionary<LinearRole, FloatMatrix[]> Stacks { get; }
-
-    /// <summary>Weights in all matrices.</summary>
-    public long WeightCount => Stacks.Values.SelectMany(s => s).Sum(m => (long)m.Rows * m.Columns);
-
-    /// <summary>The layer, ready to run: a matrix with codes runs as it will when it is loaded, any other in float32.</summary>
-    public LayerWeights Pack(IReadOnlyDictionary<string, CodedMatrix>? coded, InstructionSet isa)
-    {
-        LinearScheme plain = LinearScheme.For(Octavo.Cpu.Kernels.WeightFormat.Float32, isa);
-        return new LayerWeights(
-            new NormWeights(AttentionNorm.Weight, AttentionNorm.Bias),
-            Linear(LinearRole.QueryKeyValue),
-            Linear(LinearRole.Output),
-            new NormWeights(MlpNorm.Weight, MlpNorm.Bias),
-            Linear(LinearRole.GateUp),
-            Linear(LinearRole.Down));
-
-        Linear Linear(LinearRole role)
+        public (float[] Weight, float[]? Bias) Norm(NormSpec norm)
         {
-            MatrixSource[] parts = [.. Stacks[role].Select(m => coded is not null && coded.TryGetValue(m.Module, out CodedMatrix? c) ? new QuantizedSource(c, m.Bias) : (MatrixSource)m)];
-            MatrixSource source = parts.Length == 1 ? parts[0]
-                : role == LinearRole.GateUp ? new GatedMatrix(parts[0], parts[1])
-                : new StackedMatrix(parts);
-            return new Linear(source, source.Stored ?? plain, isa);
+            FloatNorm now = layer.Parts.SelectMany(part => part.Norms).First(n => n.Spec == norm);
+            return (now.Weight, now.Bias);
         }
     }
 }

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using Octavo.Cpu;
-using Octavo.Cpu.Linears;
+using Octavo.Cpu.Sublayers;
 using Octavo.Formats;
 using Octavo.Models;
 using Octavo.Quantization.Evaluation;
@@ -26,7 +26,6 @@ public sealed class ModelQuantizer
     private readonly CalibrationSet? _calibration;
     private readonly IProgress<BenchProgress>? _progress;
     private readonly CancellationToken _cancellation;
-    private readonly InstructionSet _isa = ProcessorFeatures.Selected;
     private long _done;
 
     private ModelQuantizer(
@@ -96,12 +95,13 @@ public sealed class ModelQuantizer
     {
         // What can be refused is refused before there is a directory.
         Dictionary<string, WeightScheme> schemes = Schemes(out List<string> ignored);
-        using CalibrationStreams? streams = _calibration is null ? null : new CalibrationStreams(Spec, _checkpoint, _calibration);
+        using LayerWalk? walk = _calibration is null ? null : new LayerWalk(Spec, _calibration.Length);
+        using CalibrationStreams? streams = walk is null ? null : new CalibrationStreams(Spec, _checkpoint, _calibration!, walk);
         var written = new OutputDirectory(output, Spec.NumLayers, Fingerprint());
         try
         {
-            written.WriteConfig(_directory.Config, _recipe.Head is not null && Spec.Tensors.OutputHead is null, schemes, ignored);
-            Write(written, streams);
+            written.WriteConfig(_directory.Config, _recipe.Head is not null && Spec.TiesHead, schemes, ignored);
+            Write(written, walk, streams);
         }
         catch
         {
@@ -110,31 +110,31 @@ public sealed class ModelQuantizer
         }
     }
 
-    private void Write(OutputDirectory written, CalibrationStreams? streams)
+    private void Write(OutputDirectory written, LayerWalk? walk, CalibrationStreams? streams)
     {
-        GoThroughDone(written, streams);
+        GoThroughDone(written, walk, streams);
         for (int layer = written.LayersDone; layer < Spec.NumLayers; layer++)
         {
             _cancellation.ThrowIfCancellationRequested();
-            WriteLayer(layer, written, streams);
+            WriteLayer(layer, written, walk, streams);
             Garbage.Return();
         }
 
         written.Finish(_directory, Rest());
     }
 
-    private void WriteLayer(int layer, OutputDirectory written, CalibrationStreams? streams)
+    private void WriteLayer(int layer, OutputDirectory written, LayerWalk? walk, CalibrationStreams? streams)
     {
         var work = new LayerUnderWork(Spec, _checkpoint, layer);
-        Dictionary<string, CodedMatrix> coded = QuantizeLayer(work, streams);
+        Dictionary<string, CodedMatrix> coded = QuantizeLayer(work, walk, streams);
         written.WriteLayer(layer, LayerTensors(work, coded));
         Step(streams is null ? 1 : 0, layer);
     }
 
     /// <summary>Takes the streams through what an earlier run has written.</summary>
-    private void GoThroughDone(OutputDirectory written, CalibrationStreams? streams)
+    private void GoThroughDone(OutputDirectory written, LayerWalk? walk, CalibrationStreams? streams)
     {
-        if (written.LayersDone == 0 || streams is null)
+        if (written.LayersDone == 0 || walk is null || streams is null)
         {
             Step(streams is null ? written.LayersDone : 0, written.LayersDone);
             return;
@@ -144,33 +144,33 @@ public sealed class ModelQuantizer
         for (int layer = 0; layer < written.LayersDone; layer++)
         {
             int now = layer;
-            using LayerWeights packed = StoredLayer.Pack(done, Spec.Tensors.Layers[layer], _isa);
+            using Packed<Sublayer[]> packed = walk.PackLayer(Spec.Layers[layer], new CheckpointSource(done));
             streams.Advance(packed, () => Step(2, now), _cancellation);
         }
     }
 
-    private Dictionary<string, CodedMatrix> QuantizeLayer(LayerUnderWork work, CalibrationStreams? streams)
+    private Dictionary<string, CodedMatrix> QuantizeLayer(LayerUnderWork work, LayerWalk? walk, CalibrationStreams? streams)
     {
-        if (streams is null)
+        if (walk is null || streams is null)
         {
-            return LayerQuantizer.Run(work, new Dictionary<LinearRole, InputMoments>(), _recipe);
+            return LayerQuantizer.Run(work, new Dictionary<string, InputMoments>(), _recipe);
         }
 
-        Dictionary<LinearRole, InputMoments> moments;
-        using (LayerWeights plain = work.Pack(null, _isa))
+        Dictionary<string, InputMoments> moments;
+        using (Packed<Sublayer[]> plain = walk.PackLayer(work.Spec, new CheckpointSource(_checkpoint)))
         {
             moments = streams.Observe(plain, width => LayerQuantizer.ProductBlock(_recipe, width), () => Step(1, work.Index), _cancellation);
         }
 
         Dictionary<string, CodedMatrix> coded = LayerQuantizer.Run(work, moments, _recipe);
-        using LayerWeights quantized = work.Pack(coded, _isa);
+        using Packed<Sublayer[]> quantized = walk.PackLayer(work.Spec, work.With(coded));
         streams.Advance(quantized, () => Step(1, work.Index), _cancellation);
         return coded;
     }
 
     private static IEnumerable<TensorSource> LayerTensors(LayerUnderWork work, Dictionary<string, CodedMatrix> coded)
     {
-        foreach (FloatMatrix matrix in work.Stacks.Values.SelectMany(s => s))
+        foreach (FloatMatrix matrix in work.Linears.SelectMany(linear => linear.Matrices))
         {
             if (coded.TryGetValue(matrix.Module, out CodedMatrix? codes))
             {
@@ -182,7 +182,7 @@ public sealed class ModelQuantizer
             else
             {
                 yield return new TensorSource(
-                    matrix.Names.Weight, matrix.StoredType, [matrix.Rows, matrix.Columns], StoredNumbers.Bytes(matrix.Data, matrix.StoredType));
+                    matrix.Spec.Names.Weight, matrix.StoredType, [matrix.Rows, matrix.Columns], StoredNumbers.Bytes(matrix.Data, matrix.StoredType));
             }
 
             if (matrix.Bias is { } bias)
@@ -191,12 +191,13 @@ public sealed class ModelQuantizer
             }
         }
 
-        foreach (FloatNorm norm in (FloatNorm[])[work.AttentionNorm, work.MlpNorm])
+        foreach (FloatNorm norm in work.Parts.SelectMany(part => part.Norms))
         {
-            yield return new TensorSource(norm.Names.Weight, norm.StoredType, [norm.Weight.Length], StoredNumbers.Bytes(norm.Weight, norm.StoredType));
+            NormTensors names = norm.Spec.Names;
+            yield return new TensorSource(names.Weight, norm.StoredType, [norm.Weight.Length], StoredNumbers.Bytes(norm.Weight, norm.StoredType));
             if (norm.Bias is { } bias)
             {
-                yield return new TensorSource(norm.Names.Bias!, norm.StoredType, [bias.Length], StoredNumbers.Bytes(bias, norm.StoredType));
+                yield return new TensorSource(names.Bias!, norm.StoredType, [bias.Length], StoredNumbers.Bytes(bias, norm.StoredType));
             }
         }
     }
@@ -204,11 +205,14 @@ public sealed class ModelQuantizer
     /// <summary>The tensors of no layer: embeddings, the last norm, the head.</summary>
     private IEnumerable<TensorSource> Rest()
     {
-        DecoderTensors t = Spec.Tensors;
-        string?[] names =
+        IEnumerable<LinearSpec?> linears = [Spec.InputProjection, Spec.OutputProjection, Spec.TiesHead || _recipe.Head is not null ? null : Spec.Head];
+        IEnumerable<string?> names =
         [
-            t.TokenEmbedding, t.PositionEmbedding, t.ProjectIn?.Weight, t.ProjectIn?.Bias, t.ProjectOut?.Weight, t.ProjectOut?.Bias,
-            t.FinalNorm?.Weight, t.FinalNorm?.Bias, _recipe.Head is null ? t.OutputHead?.Weight : null, t.OutputHead?.Bias,
+            .. Spec.Tables.Select(table => table.Name),
+            .. linears.OfType<LinearSpec>().SelectMany(linear => linear.Matrices).SelectMany(m => new[] { m.Names.Weight, m.Names.Bias }),
+            Spec.FinalNorm?.Names.Weight,
+            Spec.FinalNorm?.Names.Bias,
+            _recipe.Head is null ? null : Spec.OutputHead?.Bias,
         ];
         foreach (string name in names.OfType<string>())
         {
@@ -217,7 +221,7 @@ public sealed class ModelQuantizer
 
         if (_recipe.Head is { } scheme)
         {
-            FloatMatrix head = FloatMatrix.Load(_checkpoint, t.OutputHead ?? new LinearTensors(t.TokenEmbedding, null));
+            FloatMatrix head = FloatMatrix.Load(_checkpoint, Spec.Head.Matrices[0]);
             CodedMatrix coded = RoundToNearest.Quantize(head, scheme, _recipe.Observer);
             foreach (TensorSource tensor in CompressedTensorsWriter.Tensors(coded))
             {
@@ -226,30 +230,31 @@ public sealed class ModelQuantizer
         }
     }
 
-    private string HeadModule => FloatMatrix.ModuleOf(Spec.Tensors.OutputHead?.Weight ?? "lm_head.weight");
+    private string HeadModule => Spec.OutputHead?.Module ?? "lm_head";
 
     private Dictionary<string, WeightScheme> Schemes(out List<string> ignored)
     {
         Dictionary<string, WeightScheme> schemes = [];
         ignored = [];
-        DecoderTensors t = Spec.Tensors;
         for (int layer = 0; layer < Spec.NumLayers; layer++)
         {
-            foreach ((LinearRole role, LinearTensors names) in Linears(t.Layers[layer]))
+            foreach (LinearSpec linear in Spec.Layers[layer].Linears)
             {
-                string module = FloatMatrix.ModuleOf(names.Weight);
-                if (_recipe.SchemeOf(layer, role) is { } scheme)
+                IEnumerable<string> modules = linear.Matrices.Select(m => m.Names.Module);
+                if (_recipe.SchemeOf(layer, linear.Role) is not { } scheme)
+                {
+                    ignored.AddRange(modules);
+                    continue;
+                }
+
+                foreach (string module in modules)
                 {
                     schemes.Add(module, scheme);
-                }
-                else
-                {
-                    ignored.Add(module);
                 }
             }
         }
 
-        ignored.AddRange(new[] { t.ProjectIn, t.ProjectOut }.OfType<LinearTensors>().Select(n => FloatMatrix.ModuleOf(n.Weight)));
+        ignored.AddRange(new[] { Spec.ProjectIn, Spec.ProjectOut }.OfType<LinearTensors>().Select(n => n.Module));
         if (_recipe.Head is { } head)
         {
             schemes.Add(HeadModule, head);
@@ -260,21 +265,6 @@ public sealed class ModelQuantizer
         }
 
         return schemes;
-    }
-
-    private static IEnumerable<(LinearRole Role, LinearTensors Names)> Linears(LayerTensors layer)
-    {
-        yield return (LinearRole.QueryKeyValue, layer.Query);
-        yield return (LinearRole.QueryKeyValue, layer.Key);
-        yield return (LinearRole.QueryKeyValue, layer.Value);
-        yield return (LinearRole.Output, layer.Output);
-        if (layer.Gate is not null)
-        {
-            yield return (LinearRole.GateUp, layer.Gate);
-        }
-
-        yield return (LinearRole.GateUp, layer.Up);
-        yield return (LinearRole.Down, layer.Down);
     }
 
     private static TensorSource Copy(Tensor tensor, string name) => new(name, tensor.Type, [.. tensor.Shape], stream =>

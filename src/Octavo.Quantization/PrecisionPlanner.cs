@@ -1,5 +1,7 @@
+using System.Diagnostics;
 using System.Globalization;
 using Octavo.Cpu;
+using Octavo.Cpu.Sublayers;
 using Octavo.Formats;
 using Octavo.Formats.Quantization;
 using Octavo.Models;
@@ -27,10 +29,10 @@ public sealed class PrecisionPlanner : IDisposable
     private readonly CalibrationSet _calibration;
     private readonly IProgress<BenchProgress>? _progress;
     private readonly CancellationToken _cancellation;
-    private readonly InstructionSet _isa = ProcessorFeatures.Selected;
     private readonly Checkpoint _checkpoint;
     private readonly DecoderSpec _spec;
-    private readonly ModelTail _tail;
+    private readonly LayerWalk _walk;
+    private readonly StreamComparison _comparison;
     private readonly WeightScheme?[] _candidates;
     private readonly List<Stack> _stacks = [];
     private long _done;
@@ -42,7 +44,8 @@ public sealed class PrecisionPlanner : IDisposable
         _checkpoint = ModelQuantizer.OpenUnquantized(directory);
         _spec = ModelCatalog.Describe(directory, _checkpoint).Spec;
         _recipe = recipe.For(_spec, out _);
-        _tail = new ModelTail(_spec, _checkpoint, _isa, calibration.Length);
+        _walk = new LayerWalk(_spec, calibration.Length);
+        _comparison = new StreamComparison(_spec, _checkpoint, _walk);
         WeightScheme eight = _recipe.Scheme with { Bits = 8, Kind = CodeKind.Integer };
         _candidates = _recipe.Scheme == eight ? [eight, null] : [_recipe.Scheme, eight, null];
     }
@@ -68,7 +71,8 @@ public sealed class PrecisionPlanner : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        _tail.Dispose();
+        _comparison.Dispose();
+        _walk.Dispose();
         _checkpoint.Dispose();
     }
 
@@ -117,19 +121,23 @@ public sealed class PrecisionPlanner : IDisposable
     }
 
     private PrecisionChoice ChoiceOf(Stack stack, double lossPerKl) => new(
-        stack.Layer, Words(stack.Role), stack.Weights, _candidates[stack.Chosen], stack.Kl[stack.Chosen] * lossPerKl, stack.Kl[0] * lossPerKl);
+        stack.Layer, Words(stack.Linear), stack.Linear.WeightCount, _candidates[stack.Chosen], stack.Kl[stack.Chosen] * lossPerKl, stack.Kl[0] * lossPerKl);
 
-    private string Words(LinearRole role) => role switch
+    private static string Words(LinearSpec linear) => string.Join(", ", linear.Matrices.Select(matrix => matrix.Role switch
     {
-        LinearRole.QueryKeyValue => "q, k, v",
-        LinearRole.Output => "o",
-        LinearRole.GateUp => _spec.GatedMlp ? "gate, up" : "up",
-        _ => "down",
-    };
+        MatrixRole.Query => "q",
+        MatrixRole.Key => "k",
+        MatrixRole.Value => "v",
+        MatrixRole.AttentionOutput => "o",
+        MatrixRole.Gate => "gate",
+        MatrixRole.Up => "up",
+        MatrixRole.Down => "down",
+        _ => throw new UnreachableException($"{matrix.Role}"),
+    }));
 
     private double GainPerBit(Stack stack)
     {
-        double bits = (Bits(_candidates[stack.Chosen + 1]) - Bits(_candidates[stack.Chosen])) * stack.Weights;
+        double bits = (Bits(_candidates[stack.Chosen + 1]) - Bits(_candidates[stack.Chosen])) * stack.Linear.WeightCount;
         return (stack.Kl[stack.Chosen] - stack.Kl[stack.Chosen + 1]) / bits;
     }
 
@@ -137,7 +145,7 @@ public sealed class PrecisionPlanner : IDisposable
 
     private QuantizationRecipe Chosen() => _recipe with
     {
-        Exceptions = _stacks.Where(s => s.Chosen > 0).ToDictionary(s => (s.Layer, s.Role), s => _candidates[s.Chosen]),
+        Exceptions = _stacks.Where(s => s.Chosen > 0).ToDictionary(s => (s.Layer, s.Linear.Role), s => _candidates[s.Chosen]),
     };
 
     /// <summary>For each stack and scheme: the divergence that it alone causes.</summary>
@@ -148,12 +156,12 @@ public sealed class PrecisionPlanner : IDisposable
     private void MeasureSensitivities()
     {
         CalibrationSet fit = _calibration.Where(i => i % 2 == 0), held = Held();
-        using var observed = new CalibrationStreams(_spec, _checkpoint, fit);
-        using var streams = new CalibrationStreams(_spec, _checkpoint, held);
+        using var observed = new CalibrationStreams(_spec, _checkpoint, fit, _walk);
+        using var streams = new CalibrationStreams(_spec, _checkpoint, held, _walk);
         using CalibrationStreams reference = streams.Copy();
         for (int layer = 0; layer < _spec.NumLayers; layer++)
         {
-            using LayerWeights plain = Plain(layer);
+            using Packed<Sublayer[]> plain = Plain(layer);
             reference.Advance(plain, Nothing, _cancellation);
         }
 
@@ -165,7 +173,7 @@ public sealed class PrecisionPlanner : IDisposable
                 ChangeAlone(layer, observed, streams, changed);
                 for (int later = layer + 1; later < _spec.NumLayers; later++)
                 {
-                    using LayerWeights plain = Plain(later);
+                    using Packed<Sublayer[]> plain = Plain(later);
                     foreach ((_, _, CalibrationStreams one) in changed)
                     {
                         one.Advance(plain, Nothing, _cancellation);
@@ -192,7 +200,7 @@ public sealed class PrecisionPlanner : IDisposable
     private void ChangeAlone(
         int layer, CalibrationStreams observed, CalibrationStreams streams, List<(Stack Stack, int Candidate, CalibrationStreams Streams)> changed)
     {
-        using LayerWeights plain = Plain(layer);
+        using Packed<Sublayer[]> plain = Plain(layer);
         for (int candidate = 0; candidate < _candidates.Length - 1; candidate++)
         {
             ChangeAlone(layer, candidate, plain, observed, streams, changed);
@@ -204,24 +212,24 @@ public sealed class PrecisionPlanner : IDisposable
     }
 
     private void ChangeAlone(
-        int layer, int candidate, LayerWeights plain, CalibrationStreams observed, CalibrationStreams streams, List<(Stack Stack, int Candidate, CalibrationStreams Streams)> changed)
+        int layer, int candidate, Packed<Sublayer[]> plain, CalibrationStreams observed, CalibrationStreams streams, List<(Stack Stack, int Candidate, CalibrationStreams Streams)> changed)
     {
         var work = new LayerUnderWork(_spec, _checkpoint, layer);
-        Dictionary<LinearRole, InputMoments> moments = _recipe.NeedsCalibration
+        Dictionary<string, InputMoments> moments = _recipe.NeedsCalibration
             ? observed.Observe(plain, width => LayerQuantizer.ProductBlock(_recipe, width), Nothing, _cancellation)
             : [];
         Dictionary<string, CodedMatrix> coded = LayerQuantizer.Run(work, moments, _recipe with { Scheme = _candidates[candidate]! });
-        foreach (LinearRole role in work.Stacks.Keys)
+        foreach (LinearUnderWork linear in work.Linears)
         {
-            HashSet<string> modules = [.. work.Stacks[role].Select(m => m.Module)];
-            using LayerWeights one = work.Pack(coded.Where(c => modules.Contains(c.Key)).ToDictionary(), _isa);
+            var alone = linear.Matrices.Where(m => coded.ContainsKey(m.Module)).ToDictionary(m => m.Module, m => coded[m.Module]);
+            using Packed<Sublayer[]> one = _walk.PackLayer(work.Spec, work.With(alone));
             CalibrationStreams copy = streams.Copy();
-            changed.Add((StackOf(work, role), candidate, copy));
+            changed.Add((StackOf(layer, linear.Spec), candidate, copy));
             copy.Advance(one, Nothing, _cancellation);
         }
     }
 
-    private LayerWeights Plain(int layer) => StoredLayer.Pack(_checkpoint, _spec.Tensors.Layers[layer], _isa);
+    private Packed<Sublayer[]> Plain(int layer) => _walk.PackLayer(_spec.Layers[layer], new CheckpointSource(_checkpoint));
 
     private CalibrationSet Held()
     {
@@ -239,8 +247,8 @@ public sealed class PrecisionPlanner : IDisposable
         {
             bool only = _calibration.Samples.Count == 1;
             CalibrationSet fit = only ? _calibration : _calibration.Where(i => i % 2 == half), held = only ? _calibration : _calibration.Where(i => i % 2 != half);
-            using var observed = new CalibrationStreams(_spec, _checkpoint, fit);
-            using var streams = new CalibrationStreams(_spec, _checkpoint, held);
+            using var observed = new CalibrationStreams(_spec, _checkpoint, fit, _walk);
+            using var streams = new CalibrationStreams(_spec, _checkpoint, held, _walk);
             using CalibrationStreams reference = streams.Copy();
             for (int layer = 0; layer < _spec.NumLayers; layer++)
             {
@@ -260,15 +268,15 @@ public sealed class PrecisionPlanner : IDisposable
     private void Quantize(int layer, QuantizationRecipe recipe, CalibrationStreams observed, CalibrationStreams streams, CalibrationStreams reference)
     {
         var work = new LayerUnderWork(_spec, _checkpoint, layer);
-        Dictionary<LinearRole, InputMoments> moments = [];
-        using (LayerWeights plain = work.Pack(null, _isa))
+        Dictionary<string, InputMoments> moments = [];
+        using (Packed<Sublayer[]> plain = Plain(layer))
         {
             reference.Advance(plain, Nothing, _cancellation);
             moments = recipe.NeedsCalibration ? observed.Observe(plain, width => LayerQuantizer.ProductBlock(recipe, width), Nothing, _cancellation) : moments;
         }
 
         Dictionary<string, CodedMatrix> coded = LayerQuantizer.Run(work, moments, recipe);
-        using LayerWeights quantized = work.Pack(coded, _isa);
+        using Packed<Sublayer[]> quantized = _walk.PackLayer(work.Spec, work.With(coded));
         observed.Advance(quantized, Nothing, _cancellation);
         streams.Advance(quantized, Nothing, _cancellation);
     }
@@ -278,7 +286,7 @@ public sealed class PrecisionPlanner : IDisposable
         (double loss, double kl) = (0, 0);
         for (int sample = 0; sample < streams.Samples; sample++)
         {
-            (double l, double k) = _tail.Compare(set.Samples[sample], streams.Of(sample), reference.Of(sample));
+            (double l, double k) = _comparison.Compare(set.Samples[sample], streams.Of(sample), reference.Of(sample));
             (loss, kl) = (loss + l, kl + k);
         }
 
@@ -286,12 +294,12 @@ public sealed class PrecisionPlanner : IDisposable
         return (loss / tokens, kl / tokens);
     }
 
-    private Stack StackOf(LayerUnderWork work, LinearRole role)
+    private Stack StackOf(int layer, LinearSpec linear)
     {
-        Stack? stack = _stacks.Find(s => s.Layer == work.Index && s.Role == role);
+        Stack? stack = _stacks.Find(s => s.Layer == layer && s.Linear.Name == linear.Name);
         if (stack is null)
         {
-            stack = new Stack(work.Index, role, work.Stacks[role].Sum(m => (long)m.Rows * m.Columns), new double[_candidates.Length]);
+            stack = new Stack(layer, linear, new double[_candidates.Length]);
             _stacks.Add(stack);
         }
 
@@ -301,7 +309,7 @@ public sealed class PrecisionPlanner : IDisposable
     private void Step()
     {
         _done++;
-        long sensitivities = (long)_spec.NumLayers * 4 * (_candidates.Length - 1);
+        long sensitivities = (long)_spec.Layers.Sum(layer => layer.Linears.Count()) * (_candidates.Length - 1);
         long total = sensitivities + (4L * _spec.NumLayers);   // and two measurements, as a rule
         _progress?.Report(new BenchProgress(_done, Math.Max(total, _done), string.Create(CultureInfo.InvariantCulture, $"{(_done <= sensitivities ? "each layer alone" : "all together")}")));
     }
@@ -312,7 +320,7 @@ public sealed class PrecisionPlanner : IDisposable
     }
 
     /// <summary>Matrices that share an input, and what each candidate does.</summary>
-    private sealed record Stack(int Layer, LinearRole Role, long Weights, double[] Kl)
+    private sealed record Stack(int Layer, LinearSpec Linear, double[] Kl)
     {
         public int Chosen { get; set; }
     }

@@ -25,7 +25,7 @@ internal sealed unsafe class AttentionCase : IDisposable
         _slopes = [.. Enumerable.Range(0, KvHeads * group).Select(h => slopes ? MathF.Pow(2, -0.5f * (h + 1)) : 0f)];
         int blocks = (length + blockSize - 1) / blockSize;
         _table = [.. Enumerable.Range(0, blocks + 3).OrderBy(_ => random.Next()).Take(blocks)];
-        Cache = new KvCache(Spec(headDim, KvHeads, group), format, blocks + 3, blockSize, [Scale]);
+        Cache = new KvCache([Spec(headDim, KvHeads, group)], format, blocks + 3, blockSize, [Scale]);
 
         // What was in a block before must not be seen: numbers that are none, and enormous ones.
         float[] junk = [.. Enumerable.Range(0, KvHeads * headDim).Select(i => i % 3 == 0 ? float.NaN : i % 3 == 1 ? 3e38f : -1f)];
@@ -159,23 +159,15 @@ internal sealed unsafe class AttentionCase : IDisposable
     private (float[][] Keys, float[][] Values) Head(int kvHead) =>
         ([.. _keys.Where((_, i) => i % KvHeads == kvHead)], [.. _values.Where((_, i) => i % KvHeads == kvHead)]);
 
-    public static DecoderSpec Spec(int headDim, int kvHeads, int group) => new()
+    public static AttentionSpec Spec(int headDim, int kvHeads, int group) => new()
     {
-        Architecture = "test",
-        VocabSize = 1,
-        HiddenSize = headDim,
-        EmbeddingSize = headDim,
-        IntermediateSize = 1,
-        NumLayers = 1,
+        Width = headDim,
         NumHeads = kvHeads * group,
         NumKvHeads = kvHeads,
         HeadDim = headDim,
-        MaxPositionEmbeddings = 8192,
-        NormKind = NormKind.Rms,
-        NormEpsilon = 1e-5f,
-        Activation = Activation.Silu,
-        GatedMlp = true,
-        Positions = new RotaryPositions(10000, null),
-        Tensors = new DecoderTensors { TokenEmbedding = "e", Layers = [] },
+        Query = new LinearTensors("q", null),
+        Key = new LinearTensors("k", null),
+        Value = new LinearTensors("v", null),
+        Output = new LinearTensors("o", null),
     };
 }

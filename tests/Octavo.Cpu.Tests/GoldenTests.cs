@@ -95,7 +95,7 @@ public sealed class GoldenTests
 
         CpuModelRunner.NotesFor(spec, WeightFormat.Float32, checkpoint: checkpoint).ShouldBeEmpty();
         long head = (long)spec.VocabSize * spec.HiddenSize * sizeof(float);
-        long weights = spec.NumLayers * (((long)spec.HiddenSize * 64 * 6) + (3L * spec.HiddenSize * spec.IntermediateSize));
+        long weights = spec.NumLayers * (((long)spec.HiddenSize * 64 * 6) + (3L * spec.HiddenSize * spec.FeedForwards.First().IntermediateSize));
         (model.Runner.WeightBytes - head).ShouldBeInRange(weights * bits / 8, weights * (bits + 2) / 8);
     }
 

@@ -23,19 +23,20 @@ public sealed unsafe class PagedAttentionTests
     [InlineData(KvCacheFormat.Fp8)]
     public void Run_AnyTeamAndCompany_GivesTheSameBits(KvCacheFormat format)
     {
-        foreach (DecoderSpec spec in new[] { Spec(), Spec() with { SlidingWindows = [600], AttentionSoftCap = 20f }, Spec() with { Positions = new AlibiPositions() } })
+        var plain = new AttentionRule { Scale = 1 / MathF.Sqrt(HeadDim) };
+        foreach (AttentionRule rule in new[] { plain, plain with { Window = 600, SoftCap = 20f }, plain with { Alibi = true } })
         {
-            using var cache = new KvCache(spec, format, Sequences.Sum(s => Blocks(s)), BlockSize);
+            using var cache = new KvCache([AttentionCase.Spec(HeadDim, KvHeads, Heads / KvHeads)], format, Sequences.Sum(s => Blocks(s)), BlockSize);
             Fill(cache);
-            float[][] together = Outputs(spec, cache, 1, [.. Enumerable.Range(0, Sequences.Length)]);
+            float[][] together = Outputs(rule, cache, 1, [.. Enumerable.Range(0, Sequences.Length)]);
             foreach (int threads in new[] { 2, 3, 5 })
             {
-                AssertSame(together, Outputs(spec, cache, threads, [.. Enumerable.Range(0, Sequences.Length)]), $"{format}, {threads} threads");
+                AssertSame(together, Outputs(rule, cache, threads, [.. Enumerable.Range(0, Sequences.Length)]), $"{format}, {threads} threads");
             }
 
             for (int s = 0; s < Sequences.Length; s++)
             {
-                AssertSame([together[s]], Outputs(spec, cache, 3, [s]), $"{format}, sequence {s} alone");
+                AssertSame([together[s]], Outputs(rule, cache, 3, [s]), $"{format}, sequence {s} alone");
             }
         }
     }
@@ -51,13 +52,11 @@ public sealed unsafe class PagedAttentionTests
     [Fact]
     public void BytesPerBlock_Int8_IsAByteAnElementAndTwoScales()
     {
-        long bytes = CpuModelRunner.BytesPerBlock(AttentionCase.Spec(64, 8, 4), KvCacheFormat.Int8, 16);
+        long bytes = KvLayout.BytesPerBlock([AttentionCase.Spec(64, 8, 4)], KvCacheFormat.Int8, 16);
         bytes.ShouldBe(16 * 8 * ((2 * 64) + (2 * sizeof(float))));
     }
 
     private static int Blocks((int Before, int Tokens) sequence) => (sequence.Before + sequence.Tokens + BlockSize - 1) / BlockSize;
-
-    private static DecoderSpec Spec() => AttentionCase.Spec(HeadDim, KvHeads, Heads / KvHeads);
 
     private static void Fill(KvCache cache)
     {
@@ -78,7 +77,7 @@ public sealed unsafe class PagedAttentionTests
     }
 
     /// <summary>Outputs of some of the sequences, computed in one step.</summary>
-    private static float[][] Outputs(DecoderSpec spec, KvCache cache, int threads, int[] which)
+    private static float[][] Outputs(AttentionRule rule, KvCache cache, int threads, int[] which)
     {
         var batch = new StepBatch(BlockSize);
         var queries = new List<float>();
@@ -92,7 +91,7 @@ public sealed unsafe class PagedAttentionTests
         }
 
         using var team = new ThreadTeam(threads);
-        using var attention = new PagedAttention(spec, cache, ProcessorFeatures.Selected, threads, 4096, 64);
+        using var attention = new PagedAttention(Heads, cache, ProcessorFeatures.Selected, threads, 4096, 64);
         using GuardedMemory query = GuardedMemory.OfFloats([.. queries]);
         using var output = new GuardedMemory(queries.Count * sizeof(float));
         attention.Prepare(batch);
@@ -100,7 +99,7 @@ public sealed unsafe class PagedAttentionTests
         {
             // Twice, as layers follow each other: what the first leaves behind must not disturb the second.
             attention.Rewind();
-            team.Run(new Work(attention, batch, query.Floats, output.Floats));
+            team.Run(new Work(attention, rule, batch, query.Floats, output.Floats));
         }
 
         var all = new ReadOnlySpan<float>(output.Floats, queries.Count);
@@ -124,11 +123,11 @@ public sealed unsafe class PagedAttentionTests
         }
     }
 
-    private sealed class Work(PagedAttention attention, StepBatch batch, float* query, float* output) : ITeamWork
+    private sealed class Work(PagedAttention attention, AttentionRule rule, StepBatch batch, float* query, float* output) : ITeamWork
     {
         private readonly float* _query = query;
         private readonly float* _output = output;
 
-        public void Run(int worker) => attention.Run(worker, 0, batch, _query, Heads * HeadDim, _output);
+        public void Run(int worker) => attention.Run(worker, 0, rule, batch, _query, Heads * HeadDim, _output);
     }
 }

@@ -22,26 +22,29 @@ public sealed class GoldenModelTests
         ModelDescription model = Describe(SharedData.Require($"golden/{name}"));
         DecoderSpec spec = model.Spec;
         (spec.Architecture, spec.VocabSize, spec.HiddenSize, spec.EmbeddingSize).ShouldBe(("LlamaForCausalLM", 256, 64, 64));
-        (spec.IntermediateSize, spec.NumLayers, spec.NumHeads, spec.NumKvHeads).ShouldBe((160, 3, 4, 2));
-        (spec.HeadDim, spec.MaxPositionEmbeddings).ShouldBe((headDim, positions));
-        (spec.NormKind, spec.NormPlacement, spec.NormEpsilon).ShouldBe((NormKind.Rms, NormPlacement.Pre, 1e-5f));
-        (spec.Activation, spec.GatedMlp).ShouldBe((Activation.Silu, true));
-        spec.Positions.ShouldBeOfType<RotaryPositions>();
+        (spec.NumLayers, spec.MaxPositionEmbeddings).ShouldBe((3, positions));
+        spec.LearnedPositions.ShouldBeNull();
         model.StoredType.ShouldBe(type);
         model.BosTokenId.ShouldBe(1);
         model.EosTokenIds.ShouldBe([2]);
-        spec.Tensors.Layers.Count.ShouldBe(3);
-        (spec.Tensors.PositionEmbedding, spec.Tensors.ProjectIn, spec.Tensors.ProjectOut).ShouldBe((null, null, null));
-        spec.Tensors.OutputHead.ShouldBe(name == "llama-tied" ? null : new LinearTensors("lm_head.weight", null));
-        LayerTensors last = spec.Tensors.Layers[2];
+        (spec.ProjectIn, spec.ProjectOut).ShouldBe((null, null));
+        spec.OutputHead.ShouldBe(name == "llama-tied" ? null : new LinearTensors("lm_head.weight", null));
+        (AttentionSpec attention, FeedForwardSpec mlp) = PartsOf(spec.Layers[2]);
+        (attention.NumHeads, attention.NumKvHeads, attention.HeadDim).ShouldBe((4, 2, headDim));
+        attention.Positions.ShouldBeOfType<RotaryPositions>();
+        (mlp.IntermediateSize, mlp.Activation, mlp.IsGated).ShouldBe((160, Activation.Silu, true));
         const string Attention = "model.layers.2.self_attn.";
         const string Mlp = "model.layers.2.mlp.";
-        last.Query.ShouldBe(new($"{Attention}q_proj.weight", name == "llama-attention-bias" ? $"{Attention}q_proj.bias" : null));
-        last.Output.ShouldBe(new($"{Attention}o_proj.weight", name == "llama-attention-bias" ? $"{Attention}o_proj.bias" : null));
-        last.Gate.ShouldBe(new($"{Mlp}gate_proj.weight", name == "llama-mlp-bias" ? $"{Mlp}gate_proj.bias" : null));
-        last.Down.ShouldBe(new($"{Mlp}down_proj.weight", name == "llama-mlp-bias" ? $"{Mlp}down_proj.bias" : null));
-        last.MlpNorm.ShouldBe(new("model.layers.2.post_attention_layernorm.weight", null));
-        spec.Tensors.FinalNorm.ShouldBe(new("model.norm.weight", null));
+        attention.Query.ShouldBe(new($"{Attention}q_proj.weight", name == "llama-attention-bias" ? $"{Attention}q_proj.bias" : null));
+        attention.Output.ShouldBe(new($"{Attention}o_proj.weight", name == "llama-attention-bias" ? $"{Attention}o_proj.bias" : null));
+        mlp.Gate.ShouldBe(new($"{Mlp}gate_proj.weight", name == "llama-mlp-bias" ? $"{Mlp}gate_proj.bias" : null));
+        mlp.Down.ShouldBe(new($"{Mlp}down_proj.weight", name == "llama-mlp-bias" ? $"{Mlp}down_proj.bias" : null));
+        attention.NormBefore.ShouldBe(Norm("model.layers.2.input_layernorm.weight"));
+        mlp.NormBefore.ShouldBe(Norm("model.layers.2.post_attention_layernorm.weight"));
+        (attention.NormAfter, mlp.NormAfter).ShouldBe((null, null));
+        spec.FinalNorm.ShouldBe(Norm("model.norm.weight"));
+
+        static NormSpec Norm(string weight) => new(NormKind.Rms, new NormTensors(weight, null), 1e-5f, 64);
     }
 
     [Theory]
@@ -51,7 +54,7 @@ public sealed class GoldenModelTests
     [InlineData("llama-rope-llama3-v5config", 500000.0)]
     public void Describe_GoldenRotary_GivesThetaAndScaling(string name, double theta)
     {
-        RotaryPositions positions = Describe(SharedData.Require($"golden/{name}")).Spec.Positions
+        RotaryPositions positions = Describe(SharedData.Require($"golden/{name}")).Spec.Attentions.First().Positions
             .ShouldBeOfType<RotaryPositions>();
         RopeScaling? scaling = name switch
         {
@@ -70,21 +73,20 @@ public sealed class GoldenModelTests
         ModelDescription model = Describe(SharedData.Require($"golden/{name}"));
         DecoderSpec spec = model.Spec;
         (spec.Architecture, spec.VocabSize, spec.HiddenSize, spec.EmbeddingSize).ShouldBe(("OPTForCausalLM", 256, 64, 64));
-        (spec.IntermediateSize, spec.NumLayers, spec.NumHeads, spec.NumKvHeads).ShouldBe((192, layers, 4, 4));
-        (spec.HeadDim, spec.MaxPositionEmbeddings).ShouldBe((16, 128));
-        (spec.NormKind, spec.NormPlacement, spec.NormEpsilon).ShouldBe((NormKind.Layer, NormPlacement.Pre, 1e-5f));
-        (spec.Activation, spec.GatedMlp).ShouldBe((Activation.Relu, false));
-        spec.Positions.ShouldBe(new LearnedPositions(2));
+        (spec.NumLayers, spec.MaxPositionEmbeddings).ShouldBe((layers, 128));
+        spec.LearnedPositions.ShouldBe(new LearnedPositions($"{prefix}embed_positions.weight", 2));
         model.BosTokenId.ShouldBe(2);
         model.EosTokenIds.ShouldBe([2]);
-        spec.Tensors.TokenEmbedding.ShouldBe($"{prefix}embed_tokens.weight");
-        spec.Tensors.PositionEmbedding.ShouldBe($"{prefix}embed_positions.weight");
-        spec.Tensors.FinalNorm.ShouldBe(new($"{prefix}final_layer_norm.weight", $"{prefix}final_layer_norm.bias"));
-        (spec.Tensors.OutputHead, spec.Tensors.ProjectIn, spec.Tensors.ProjectOut).ShouldBe((null, null, null));
-        LayerTensors layer = spec.Tensors.Layers[1];
-        layer.Gate.ShouldBeNull();
-        layer.Up.ShouldBe(new($"{prefix}layers.1.fc1.weight", $"{prefix}layers.1.fc1.bias"));
-        layer.MlpNorm.ShouldBe(new($"{prefix}layers.1.final_layer_norm.weight", $"{prefix}layers.1.final_layer_norm.bias"));
+        spec.TokenEmbedding.ShouldBe($"{prefix}embed_tokens.weight");
+        spec.FinalNorm.ShouldBe(Norm($"{prefix}final_layer_norm"));
+        (spec.OutputHead, spec.ProjectIn, spec.ProjectOut).ShouldBe((null, null, null));
+        (AttentionSpec attention, FeedForwardSpec mlp) = PartsOf(spec.Layers[1]);
+        (attention.NumHeads, attention.NumKvHeads, attention.HeadDim, attention.Positions).ShouldBe((4, 4, 16, null));
+        (mlp.IntermediateSize, mlp.Activation, mlp.Gate).ShouldBe((192, Activation.Relu, null));
+        mlp.Up.ShouldBe(new($"{prefix}layers.1.fc1.weight", $"{prefix}layers.1.fc1.bias"));
+        (mlp.NormBefore, mlp.NormAfter).ShouldBe((Norm($"{prefix}layers.1.final_layer_norm"), null));
+
+        static NormSpec Norm(string module) => new(NormKind.Layer, new NormTensors($"{module}.weight", $"{module}.bias"), 1e-5f, 64);
     }
 
     [Fact]
@@ -92,10 +94,16 @@ public sealed class GoldenModelTests
     {
         ModelDescription model = Describe(Repository.TalesModel);
         DecoderSpec spec = model.Spec;
-        (spec.VocabSize, spec.HiddenSize, spec.IntermediateSize, spec.NumLayers).ShouldBe((4096, 256, 768, 5));
-        (spec.NumHeads, spec.NumKvHeads, spec.HeadDim, spec.MaxPositionEmbeddings).ShouldBe((4, 2, 64, 512));
-        spec.Positions.ShouldBe(new RotaryPositions(10000.0, null));
-        spec.Tensors.OutputHead.ShouldBeNull();
+        (spec.VocabSize, spec.HiddenSize, spec.NumLayers, spec.MaxPositionEmbeddings).ShouldBe((4096, 256, 5, 512));
+        foreach (LayerSpec layer in spec.Layers)
+        {
+            (AttentionSpec attention, FeedForwardSpec mlp) = PartsOf(layer);
+            (attention.NumHeads, attention.NumKvHeads, attention.HeadDim).ShouldBe((4, 2, 64));
+            attention.Positions.ShouldBe(new RotaryPositions(10000.0, null));
+            mlp.IntermediateSize.ShouldBe(768);
+        }
+
+        spec.OutputHead.ShouldBeNull();
         model.StoredType.ShouldBe(TensorType.BFloat16);
         model.BosTokenId.ShouldBe(0);
         model.EosTokenIds.ShouldBe([0]);
@@ -123,4 +131,7 @@ public sealed class GoldenModelTests
         using Checkpoint checkpoint = directory.OpenCheckpoint();
         return ModelCatalog.Describe(directory, checkpoint);
     }
+
+    private static (AttentionSpec Attention, FeedForwardSpec FeedForward) PartsOf(LayerSpec layer) =>
+        ((AttentionSpec)layer.Parts[0], (FeedForwardSpec)layer.Parts[1]);
 }

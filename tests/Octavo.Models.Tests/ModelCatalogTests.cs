@@ -20,8 +20,8 @@ public sealed class ModelCatalogTests : IDisposable
     public void Describe_LlamaWithOrWithoutPrefix_FindsTheTensors(string prefix)
     {
         DecoderSpec spec = TinyModel.Llama(prefix).Describe(_directory).Spec;
-        spec.Tensors.TokenEmbedding.ShouldBe($"{prefix}embed_tokens.weight");
-        spec.Tensors.Layers[1].Value.Weight.ShouldBe($"{prefix}layers.1.self_attn.v_proj.weight");
+        spec.TokenEmbedding.ShouldBe($"{prefix}embed_tokens.weight");
+        spec.Attentions.Last().Value.Weight.ShouldBe($"{prefix}layers.1.self_attn.v_proj.weight");
     }
 
     [Fact]
@@ -34,9 +34,10 @@ public sealed class ModelCatalogTests : IDisposable
         }
 
         ModelDescription description = model.Describe(_directory);
-        (description.Spec.NumKvHeads, description.Spec.HeadDim, description.Spec.NormEpsilon).ShouldBe((2, 4, 1e-6f));
-        description.Spec.Positions.ShouldBe(new RotaryPositions(10000, null));
-        description.Spec.Tensors.OutputHead.ShouldNotBeNull();
+        AttentionSpec attention = description.Spec.Attentions.First();
+        (attention.NumKvHeads, attention.HeadDim, attention.NormBefore!.Epsilon).ShouldBe((2, 4, 1e-6f));
+        attention.Positions.ShouldBe(new RotaryPositions(10000, null));
+        description.Spec.OutputHead.ShouldNotBeNull();
         description.StoredType.ShouldBe(TensorType.Float16);
     }
 
@@ -47,7 +48,7 @@ public sealed class ModelCatalogTests : IDisposable
         model.Describe(_directory).Notes.ShouldBeEmpty();   // a copy of the embedding: all are zeros
         model.Values["lm_head.weight"] = 0x3C;
         ModelDescription description = model.Describe(_directory);
-        description.Spec.Tensors.OutputHead.ShouldBe(new LinearTensors("lm_head.weight", null));
+        description.Spec.OutputHead.ShouldBe(new LinearTensors("lm_head.weight", null));
         description.Notes.ShouldHaveSingleItem().ShouldStartWith("lm_head.weight is stored, and is not the embedding: it counts");
     }
 
@@ -55,11 +56,11 @@ public sealed class ModelCatalogTests : IDisposable
     public void Describe_TiedOptThatStoresAHead_TakesIt()
     {
         TinyModel model = TinyModel.Opt350M();
-        model.Describe(_directory).Spec.Tensors.OutputHead.ShouldBeNull();
+        model.Describe(_directory).Spec.OutputHead.ShouldBeNull();
         model.Shapes["lm_head.weight"] = [16, 6];
         model.Values["lm_head.weight"] = 0x3C;
         ModelDescription description = model.Describe(_directory);
-        description.Spec.Tensors.OutputHead!.Weight.ShouldBe("lm_head.weight");
+        description.Spec.OutputHead!.Weight.ShouldBe("lm_head.weight");
         description.Notes.Count.ShouldBe(1);
     }
 
@@ -75,10 +76,11 @@ public sealed class ModelCatalogTests : IDisposable
     public void Describe_Opt350M_HasProjectionsNormsAfterAndNoFinalNorm()
     {
         DecoderSpec spec = TinyModel.Opt350M().Describe(_directory).Spec;
-        (spec.EmbeddingSize, spec.HiddenSize, spec.NormPlacement).ShouldBe((6, 8, NormPlacement.Post));
-        spec.Tensors.ProjectIn.ShouldBe(new("model.decoder.project_in.weight", null));
-        spec.Tensors.ProjectOut.ShouldBe(new("model.decoder.project_out.weight", null));
-        spec.Tensors.FinalNorm.ShouldBeNull();
+        (spec.EmbeddingSize, spec.HiddenSize).ShouldBe((6, 8));
+        spec.Layers.SelectMany(l => l.Parts).ShouldAllBe(part => part.NormBefore == null && part.NormAfter != null);
+        spec.ProjectIn.ShouldBe(new("model.decoder.project_in.weight", null));
+        spec.ProjectOut.ShouldBe(new("model.decoder.project_out.weight", null));
+        spec.FinalNorm.ShouldBeNull();
     }
 
     [Fact]
@@ -86,9 +88,9 @@ public sealed class ModelCatalogTests : IDisposable
     {
         TinyModel model = TinyModel.Opt350M("decoder.").With("do_layer_norm_before", "true").With("_remove_final_layer_norm", "true");
         DecoderSpec spec = model.Describe(_directory).Spec;
-        spec.NormPlacement.ShouldBe(NormPlacement.Pre);
-        spec.Tensors.FinalNorm.ShouldBeNull();
-        spec.Tensors.TokenEmbedding.ShouldBe("decoder.embed_tokens.weight");
+        spec.Layers.SelectMany(l => l.Parts).ShouldAllBe(part => part.NormBefore != null && part.NormAfter == null);
+        spec.FinalNorm.ShouldBeNull();
+        spec.TokenEmbedding.ShouldBe("decoder.embed_tokens.weight");
     }
 
     [Fact]
@@ -100,9 +102,9 @@ public sealed class ModelCatalogTests : IDisposable
             model.Shapes.Remove(name);
         }
 
-        LayerTensors layer = model.Describe(_directory).Spec.Tensors.Layers[0];
-        (layer.Query.Bias, layer.Up.Bias).ShouldBe((null, null));
-        layer.MlpNorm.Bias.ShouldNotBeNull();
+        DecoderSpec spec = model.Describe(_directory).Spec;
+        spec.Layers.SelectMany(l => l.Linears).SelectMany(l => l.Matrices).ShouldAllBe(m => m.Names.Bias == null);
+        spec.Norms.ShouldAllBe(n => n.Names.Bias != null);
     }
 
     [Fact]
@@ -126,7 +128,7 @@ public sealed class ModelCatalogTests : IDisposable
     public void Describe_RopeParametersWithoutType_TakeThetaFromInside()
     {
         TinyModel model = TinyModel.Llama().With("rope_parameters", """{"rope_theta":5000}""").With("rope_theta", "7");
-        model.Describe(_directory).Spec.Positions.ShouldBe(new RotaryPositions(5000, null));
+        model.Describe(_directory).Spec.Attentions.First().Positions.ShouldBe(new RotaryPositions(5000, null));
     }
 
     [Theory]
@@ -137,7 +139,7 @@ public sealed class ModelCatalogTests : IDisposable
     [InlineData("rope_scaling", "{\"rope_theta\":7}")]
     public void Describe_RopeFieldThatSaysNothing_IsTheDefault(string field, string json)
     {
-        TinyModel.Llama().With("rope_theta", "7").With(field, json).Describe(_directory).Spec.Positions.ShouldBe(new RotaryPositions(7, null));
+        TinyModel.Llama().With("rope_theta", "7").With(field, json).Describe(_directory).Spec.Attentions.First().Positions.ShouldBe(new RotaryPositions(7, null));
     }
 
     [Theory]
@@ -146,7 +148,7 @@ public sealed class ModelCatalogTests : IDisposable
     public void Describe_BothRopeFields_TakesTheOlderThatSaysSomething(string scaling, double factor)
     {
         TinyModel model = TinyModel.Llama().With("rope_scaling", scaling).With("rope_parameters", """{"rope_type":"linear","factor":3,"rope_theta":10000}""");
-        model.Describe(_directory).Spec.Positions.ShouldBe(new RotaryPositions(10000, new LinearRopeScaling(factor)));
+        model.Describe(_directory).Spec.Attentions.First().Positions.ShouldBe(new RotaryPositions(10000, new LinearRopeScaling(factor)));
     }
 
     [Fact]

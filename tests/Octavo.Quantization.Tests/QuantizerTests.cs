@@ -38,10 +38,10 @@ public sealed class QuantizerTests : IDisposable
         using Checkpoint checkpoint = written.OpenCheckpoint();
         using Checkpoint original = ModelDirectory.Open(Repository.TalesModel).OpenCheckpoint();
         recipe = recipe.For(ModelCatalog.Describe(written, checkpoint).Spec, out _);
-        foreach (LinearTensors names in Linears(ModelCatalog.Describe(written, checkpoint).Spec.Tensors.Layers[3]))
+        foreach (MatrixSpec matrix in ModelCatalog.Describe(written, checkpoint).Spec.Layers[3].Linears.SelectMany(linear => linear.Matrices))
         {
-            QuantizedMatrix stored = checkpoint.FindQuantized(names.Weight)!;
-            CodedMatrix made = RoundToNearest.Quantize(FloatMatrix.Load(original, names), recipe.Scheme, recipe.Observer);
+            QuantizedMatrix stored = checkpoint.FindQuantized(matrix.Names.Weight)!;
+            CodedMatrix made = RoundToNearest.Quantize(FloatMatrix.Load(original, matrix), recipe.Scheme, recipe.Observer);
             ShouldBeTheSame(stored, made);
             here.Add(stored.Module, Hash(stored));
         }
@@ -371,8 +371,6 @@ public sealed class QuantizerTests : IDisposable
     }
 
     private static string Refusal(Action action) => Should.Throw<QuantizationException>(action).Message;
-
-    private static IEnumerable<LinearTensors> Linears(LayerTensors layer) => [layer.Query, layer.Key, layer.Value, layer.Output, layer.Gate!, layer.Up, layer.Down];
 
     private static void ShouldBeTheSame(QuantizedMatrix stored, CodedMatrix made)
     {

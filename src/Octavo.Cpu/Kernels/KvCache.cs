@@ -1,3 +1,4 @@
+using Octavo.Engine;
 using Octavo.Models;
 
 namespace Octavo.Cpu.Kernels;
@@ -42,24 +43,31 @@ internal sealed unsafe class KvCache : IDisposable
     private readonly KvScale[] _scales;         // by layer
 
     /// <summary>Reserves a cache.</summary>
-    /// <param name="spec">The decoder.</param>
+    /// <param name="layers">The layers' attention, all of the same heads.</param>
     /// <param name="format">How keys and values are stored.</param>
     /// <param name="numBlocks">Blocks.</param>
     /// <param name="blockSize">Tokens a block.</param>
     /// <param name="scales">Of E4M3, the scales by layer; null takes ones.</param>
-    public KvCache(DecoderSpec spec, KvCacheFormat format, int numBlocks, int blockSize, IReadOnlyList<KvScale>? scales = null)
+    /// <exception cref="EngineConfigurationException">Layers differ in their heads.</exception>
+    public KvCache(IReadOnlyList<AttentionSpec> layers, KvCacheFormat format, int numBlocks, int blockSize, IReadOnlyList<KvScale>? scales = null)
     {
+        AttentionSpec all = layers[0];
+        if (layers.Any(l => (l.NumHeads, l.NumKvHeads, l.HeadDim) != (all.NumHeads, all.NumKvHeads, all.HeadDim)))
+        {
+            throw new EngineConfigurationException("the layers of this model differ in their heads, which the key-value cache does not support");
+        }
+
         bool scaled = format == KvCacheFormat.Fp8 && scales is not null;
-        _scales = scaled ? [.. scales!] : [.. Enumerable.Repeat(KvScale.One, spec.NumLayers)];
-        (NumKvHeads, NumBlocks, BlockSize) = (spec.NumKvHeads, numBlocks, blockSize);
-        Layout = new KvLayout(format, spec.HeadDim);
+        _scales = scaled ? [.. scales!] : [.. Enumerable.Repeat(KvScale.One, layers.Count)];
+        (NumKvHeads, NumBlocks, BlockSize) = (all.NumKvHeads, numBlocks, blockSize);
+        Layout = new KvLayout(format, all.HeadDim);
         GroupsPerBlock = blockSize / KvLayout.GroupKeys;
         long groups = (long)numBlocks * NumKvHeads * GroupsPerBlock;
-        _keys = new NativeBuffer?[spec.NumLayers];
-        _values = new NativeBuffer?[spec.NumLayers];
+        _keys = new NativeBuffer?[layers.Count];
+        _values = new NativeBuffer?[layers.Count];
         try
         {
-            for (int layer = 0; layer < spec.NumLayers; layer++)
+            for (int layer = 0; layer < layers.Count; layer++)
             {
                 _keys[layer] = new NativeBuffer(groups * Layout.KeyGroupBytes);
                 _values[layer] = new NativeBuffer(groups * Layout.ValueGroupBytes);

@@ -22,22 +22,22 @@ internal sealed unsafe class ActivationBuffer : IDisposable
     private readonly NativeBuffer _sums;
     private readonly NativeBuffer _zeros;
     private readonly int _maxRows;
+    private readonly long _stride;      // bytes of the longest row
+    private readonly int _segments;
 
     /// <summary>Reserves memory for so many rows of any of these layers' inputs.</summary>
     public ActivationBuffer(int maxRows, IEnumerable<PanelLayout> layouts)
     {
-        _maxRows = maxRows;
-        long stride = 0;
-        int segments = 1;
+        (_maxRows, _segments) = (maxRows, 1);
         foreach (PanelLayout layout in layouts)
         {
-            stride = Math.Max(stride, layout.InputStride);
-            segments = Math.Max(segments, layout.Segments);
+            _stride = Math.Max(_stride, layout.InputStride);
+            _segments = Math.Max(_segments, layout.Segments);
         }
 
-        _rows = new NativeBuffer(maxRows * stride);
-        _scales = NativeBuffer.OfFloats((long)maxRows * segments);
-        _sums = NativeBuffer.OfFloats((long)maxRows * segments);
+        _rows = new NativeBuffer(maxRows * _stride);
+        _scales = NativeBuffer.OfFloats((long)maxRows * _segments);
+        _sums = NativeBuffer.OfFloats((long)maxRows * _segments);
         _zeros = NativeBuffer.OfFloats(maxRows);
     }
 
@@ -52,6 +52,9 @@ internal sealed unsafe class ActivationBuffer : IDisposable
 
     /// <summary>Zero-points by row, where the scheme has them.</summary>
     public int* Zeros => (int*)_zeros.Pointer;
+
+    /// <summary>Whether it has room for rows of a layer's input.</summary>
+    public bool Holds(PanelLayout layout) => layout.InputStride <= _stride && layout.Segments <= _segments;
 
     /// <summary>Sets how many rows the step has at most; before the team starts.</summary>
     public void Begin(int rows)

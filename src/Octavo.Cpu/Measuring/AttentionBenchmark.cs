@@ -66,7 +66,7 @@ public static class AttentionBenchmark
     }
 
     private static int BytesPerToken(ModelShape shape, KvCacheFormat format) =>
-        (int)(KvLayout.BytesPerBlock(Spec(shape, 1), format, BlockSize) / BlockSize);
+        (int)(KvLayout.BytesPerBlock([Spec(shape)], format, BlockSize) / BlockSize);
 
     private static double Median(ThreadTeam team, AttentionWork work)
     {
@@ -93,25 +93,8 @@ public static class AttentionBenchmark
         return Stopwatch.GetElapsedTime(started).TotalSeconds;
     }
 
-    private static DecoderSpec Spec(ModelShape shape, int layers) => new()
-    {
-        Architecture = "benchmark",
-        VocabSize = 1,
-        HiddenSize = shape.Hidden,
-        EmbeddingSize = shape.Hidden,
-        IntermediateSize = shape.Intermediate,
-        NumLayers = layers,
-        NumHeads = shape.Heads,
-        NumKvHeads = shape.KvHeads,
-        HeadDim = shape.HeadDim,
-        MaxPositionEmbeddings = int.MaxValue,
-        NormKind = NormKind.Rms,
-        NormEpsilon = 1e-5f,
-        Activation = Activation.Silu,
-        GatedMlp = true,
-        Positions = new RotaryPositions(10000, null),
-        Tensors = new DecoderTensors { TokenEmbedding = string.Empty, Layers = [] },
-    };
+    private static AttentionSpec Spec(ModelShape shape) =>
+        RandomModel.Describe(shape with { Layers = 1 }, 1).Attentions.First();
 
     /// <summary>Fills the caches when it is run first, then computes a layer each time.</summary>
     private sealed unsafe class AttentionWork : ITeamWork, IDisposable
@@ -122,6 +105,7 @@ public static class AttentionBenchmark
         private readonly KvCache _cache;
         private readonly PagedAttention _attention;
         private readonly StepBatch _batch = new(BlockSize);
+        private readonly AttentionRule _rule;
         private readonly NativeBuffer _query;
         private readonly NativeBuffer _output;
         private int _layer;
@@ -129,10 +113,9 @@ public static class AttentionBenchmark
         public AttentionWork(ModelShape shape, KvCacheFormat format, int layers, int workers, int sequences, int tokens, int context, bool disordered)
         {
             (_workers, _layers) = (workers, layers);
-            DecoderSpec spec = Spec(shape, layers);
             int blocks = (context + BlockSize - 1) / BlockSize;
-            _cache = new KvCache(spec, format, sequences * blocks, BlockSize);
-            _attention = new PagedAttention(spec, _cache, ProcessorFeatures.Selected, workers, context, sequences * tokens);
+            _cache = new KvCache([.. Enumerable.Repeat(Spec(shape), layers)], format, sequences * blocks, BlockSize);
+            _attention = new PagedAttention(shape.Heads, _cache, ProcessorFeatures.Selected, workers, context, sequences * tokens);
 
             int[] order = [.. Enumerable.Range(0, sequences * blocks).OrderBy(i => disordered ? (uint)i * 2654435761u : (uint)i)];
             for (int s = 0; s < sequences; s++)
@@ -141,6 +124,7 @@ public static class AttentionBenchmark
             }
 
             _attention.Prepare(_batch);
+            _rule = new AttentionRule { Scale = 1 / MathF.Sqrt(shape.HeadDim) };
             _queryStride = shape.Heads * shape.HeadDim;
             _query = NativeBuffer.OfFloats((long)sequences * tokens * _queryStride);
             _output = NativeBuffer.OfFloats((long)sequences * tokens * _queryStride);
@@ -159,7 +143,7 @@ public static class AttentionBenchmark
         {
             if (Computes)
             {
-                _attention.Run(worker, _layer, _batch, _query.Floats, _queryStride, _output.Floats);
+                _attention.Run(worker, _layer, _rule, _batch, _query.Floats, _queryStride, _output.Floats);
             }
             else
             {

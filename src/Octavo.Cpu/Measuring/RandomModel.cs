@@ -26,57 +26,55 @@ public static class RandomModel
             VocabSize = shape.Vocabulary,
             HiddenSize = shape.Hidden,
             EmbeddingSize = shape.Hidden,
-            IntermediateSize = shape.Intermediate,
-            NumLayers = shape.Layers,
-            NumHeads = shape.Heads,
-            NumKvHeads = shape.KvHeads,
-            HeadDim = shape.HeadDim,
             MaxPositionEmbeddings = maxPositions,
-            NormKind = NormKind.Rms,
-            NormEpsilon = 1e-5f,
-            Activation = Activation.Silu,
-            GatedMlp = true,
-            Positions = new RotaryPositions(10000, null),
-            Tensors = new DecoderTensors
-            {
-                TokenEmbedding = "embedding",
-                Layers = [.. Enumerable.Range(0, shape.Layers).Select(Layer)],
-                FinalNorm = new NormTensors("norm", null),
-            },
+            TokenEmbedding = "embedding",
+            Layers = [.. Enumerable.Range(0, shape.Layers).Select(Layer)],
+            FinalNorm = Norm("norm"),
         };
+
+        LayerSpec Layer(int index) => new(
+        [
+            new AttentionSpec
+            {
+                Width = shape.Hidden,
+                NormBefore = Norm($"{index}.attention_norm"),
+                NumHeads = shape.Heads,
+                NumKvHeads = shape.KvHeads,
+                HeadDim = shape.HeadDim,
+                Positions = new RotaryPositions(10000, null),
+                Query = new LinearTensors($"{index}.q", null),
+                Key = new LinearTensors($"{index}.k", null),
+                Value = new LinearTensors($"{index}.v", null),
+                Output = new LinearTensors($"{index}.o", null),
+            },
+            new FeedForwardSpec
+            {
+                Width = shape.Hidden,
+                NormBefore = Norm($"{index}.mlp_norm"),
+                IntermediateSize = shape.Intermediate,
+                Activation = Activation.Silu,
+                Gate = new LinearTensors($"{index}.gate", null),
+                Up = new LinearTensors($"{index}.up", null),
+                Down = new LinearTensors($"{index}.down", null),
+            },
+        ]);
+
+        NormSpec Norm(string name) => new(NormKind.Rms, new NormTensors(name, null), 1e-5f, shape.Hidden);
     }
 
     /// <summary>The model's weights: the norms', all one, and <see cref="ParameterCount"/> others.</summary>
     /// <param name="shape">Its widths.</param>
     public static Checkpoint MakeCheckpoint(ModelShape shape)
     {
-        DecoderTensors names = Describe(shape, 1).Tensors;
+        DecoderSpec spec = Describe(shape, 1);
         byte[] noise = MakeNoise();
         byte[] ones = new byte[shape.Hidden * sizeof(ushort)];
         MemoryMarshal.Cast<byte, ushort>(ones.AsSpan()).Fill(0x3F80);
-        int queries = shape.Heads * shape.HeadDim;
-        int keys = shape.KvHeads * shape.HeadDim;
         int matrices = 0;
-        List<TensorSource> tensors = [Matrix(names.TokenEmbedding, shape.Vocabulary, shape.Hidden), Ones(names.FinalNorm!)];
-        foreach (LayerTensors layer in names.Layers)
-        {
-            tensors.AddRange(
-            [
-                Ones(layer.AttentionNorm),
-                Matrix(layer.Query.Weight, queries, shape.Hidden),
-                Matrix(layer.Key.Weight, keys, shape.Hidden),
-                Matrix(layer.Value.Weight, keys, shape.Hidden),
-                Matrix(layer.Output.Weight, shape.Hidden, queries),
-                Ones(layer.MlpNorm),
-                Matrix(layer.Gate!.Weight, shape.Intermediate, shape.Hidden),
-                Matrix(layer.Up.Weight, shape.Intermediate, shape.Hidden),
-                Matrix(layer.Down.Weight, shape.Hidden, shape.Intermediate),
-            ]);
-        }
-
-        return Checkpoint.InMemory($"random {shape.Name}", tensors);
-
-        TensorSource Ones(NormTensors norm) => new(norm.Weight, TensorType.BFloat16, [shape.Hidden], ones);
+        IEnumerable<TensorSource> tables = spec.Tables.Select(t => Matrix(t.Name, t.Rows, t.Columns));
+        IEnumerable<TensorSource> linears = spec.Linears.SelectMany(l => l.Matrices).Select(m => Matrix(m.Names.Weight, m.Rows, m.Columns));
+        IEnumerable<TensorSource> norms = spec.Norms.Select(n => new TensorSource(n.Names.Weight, TensorType.BFloat16, [n.Width], ones));
+        return Checkpoint.InMemory($"random {shape.Name}", [.. tables, .. linears, .. norms]);
 
         TensorSource Matrix(string name, int rows, int columns)
         {
@@ -91,24 +89,6 @@ public static class RandomModel
     {
         ArgumentNullException.ThrowIfNull(shape);
         return ((long)shape.Vocabulary * shape.Hidden) + (shape.Layers * shape.Linears.Sum(l => (long)l.Out * l.In));
-    }
-
-    private static LayerTensors Layer(int index)
-    {
-        return new LayerTensors
-        {
-            AttentionNorm = new NormTensors($"{index}.attention_norm", null),
-            Query = Linear("q"),
-            Key = Linear("k"),
-            Value = Linear("v"),
-            Output = Linear("o"),
-            MlpNorm = new NormTensors($"{index}.mlp_norm", null),
-            Gate = Linear("gate"),
-            Up = Linear("up"),
-            Down = Linear("down"),
-        };
-
-        LinearTensors Linear(string name) => new($"{index}.{name}", null);
     }
 
     private static byte[] MakeNoise()

@@ -38,47 +38,24 @@ public sealed record Awq(int Steps = 20, bool Clip = true)
         return block;
     }
 
-    /// <summary>Folds the best scales into a layer.</summary>
-    internal void Scale(LayerUnderWork layer, IReadOnlyDictionary<LinearRole, InputMoments> moments, Func<FloatMatrix, WeightScheme?> schemeOf)
+    /// <summary>Folds the best scales into a part of a layer.</summary>
+    internal void Scale(PartUnderWork part, IReadOnlyDictionary<string, InputMoments> moments, Func<LinearRole, WeightScheme?> schemeOf)
     {
-        DecoderSpec spec = layer.Spec;
-        if (Smoothing.CanFold(spec))
+        foreach (Smoothing.Fold fold in Smoothing.FoldsOf(part))
         {
-            Apply(LinearRole.QueryKeyValue, (stack, s) => Smoothing.IntoNorm(layer.AttentionNorm, stack, moments[LinearRole.QueryKeyValue], s));
-            Apply(LinearRole.GateUp, (stack, s) => Smoothing.IntoNorm(layer.MlpNorm, stack, moments[LinearRole.GateUp], s));
-        }
-
-        // Query heads that share a value head must be divided by the same numbers.
-        FloatMatrix value = layer.Stacks[LinearRole.QueryKeyValue][2];
-        if (!value.HasBias)
-        {
-            Apply(
-                LinearRole.Output,
-                (stack, s) => Smoothing.IntoRows(value, stack, moments[LinearRole.Output], s, k => ValueRow(spec, k)),
-                k => ValueRow(spec, k));
-        }
-
-        // Both x and max(x, 0) scale as their argument does, and so does what a gate multiplies.
-        FloatMatrix up = layer.Stacks[LinearRole.GateUp][^1];
-        if (!up.HasBias && (spec.GatedMlp || spec.Activation == Activation.Relu))
-        {
-            Apply(LinearRole.Down, (stack, s) => Smoothing.IntoRows(up, stack, moments[LinearRole.Down], s, k => k));
-        }
-
-        void Apply(LinearRole role, Action<FloatMatrix[], float[]> fold, Func<int, int>? shared = null)
-        {
-            FloatMatrix[] stack = layer.Stacks[role];
-            if (Array.TrueForAll(stack, m => schemeOf(m) is not null) && Search(stack, moments[role], schemeOf(stack[0])!, shared) is { } s)
+            InputMoments inputs = moments[fold.Linear.Spec.Name];
+            if (schemeOf(fold.Linear.Spec.Role) is { } scheme
+                && Search(fold.Linear.Matrices, inputs, scheme, fold.SharedRow) is { } s)
             {
-                fold(stack, s);
+                fold.Apply(inputs, s);
             }
         }
     }
 
     /// <summary>Rounds a matrix to nearest, in the ranges that cost its output least.</summary>
-    internal CodedMatrix Quantize(FloatMatrix matrix, InputMoments moments, WeightScheme scheme, Observer observer, bool mayClip)
+    internal CodedMatrix Quantize(FloatMatrix matrix, InputMoments moments, WeightScheme scheme, Observer observer)
     {
-        if (!Clip || !mayClip)
+        if (!Clip || matrix.Spec.Role is MatrixRole.Query or MatrixRole.Key)
         {
             return RoundToNearest.Quantize(matrix, scheme, observer);
         }
@@ -128,10 +105,6 @@ public sealed record Awq(int Steps = 20, bool Clip = true)
 
         return best;
     }
-
-    /// <summary>The row of the value projection that an input of the output projection comes from.</summary>
-    private static int ValueRow(DecoderSpec spec, int k) =>
-        (k / spec.HeadDim / (spec.NumHeads / spec.NumKvHeads) * spec.HeadDim) + (k % spec.HeadDim);
 
     /// <summary>The best numbers to multiply columns with, or null where none are better than ones.</summary>
     private float[]? Search(FloatMatrix[] stack, InputMoments moments, WeightScheme scheme, Func<int, int>? shared)

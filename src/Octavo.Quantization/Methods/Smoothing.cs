@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Octavo.Models;
 
 namespace Octavo.Quantization.Methods;
@@ -14,26 +15,84 @@ internal static class Smoothing
     /// <summary>
     /// SmoothQuant (arXiv 2211.10438): <c>s = A^α / W^(1−α)</c> of each input's range A and its column's largest weight W.
     /// </summary>
-    public static void SmoothQuant(LayerUnderWork layer, IReadOnlyDictionary<LinearRole, InputMoments> moments, double strength)
+    public static void SmoothQuant(PartUnderWork part, IReadOnlyDictionary<string, InputMoments> moments, double strength)
     {
-        foreach ((LinearRole role, FloatNorm norm) in (ReadOnlySpan<(LinearRole, FloatNorm)>)[(LinearRole.QueryKeyValue, layer.AttentionNorm), (LinearRole.GateUp, layer.MlpNorm)])
+        foreach (Fold fold in FoldsOf(part).Where(f => f.Norm is not null))
         {
-            FloatMatrix[] stack = layer.Stacks[role];
-            float[] largest = LargestOfColumns(stack);
+            InputMoments inputs = moments[fold.Linear.Spec.Name];
+            float[] largest = LargestOfColumns(fold.Linear.Matrices);
             float[] s = new float[largest.Length];
             for (int k = 0; k < s.Length; k++)
             {
-                double activations = Math.Max(moments[role].Spread(k), Least);
+                double activations = Math.Max(inputs.Spread(k), Least);
                 s[k] = (float)Math.Max(Math.Pow(activations, strength) / Math.Pow(Math.Max(largest[k], Least), 1 - strength), Least);
             }
 
-            IntoNorm(norm, stack, moments[role], s);
+            fold.Apply(inputs, s);
+        }
+    }
+
+    /// <summary>The places of a part where strength can be moved, in the order they run.</summary>
+    public static IEnumerable<Fold> FoldsOf(PartUnderWork part)
+    {
+        if (part.NormBefore is { } norm)
+        {
+            // The first linear layer is the only one that reads the norm.
+            yield return new Fold(part.Linears[0], norm, null, null);
+        }
+
+        if (Producer(part) is (FloatMatrix { HasBias: false } producer, var sharedRow))
+        {
+            yield return new Fold(part.Linears[^1], null, producer, sharedRow);
+        }
+    }
+
+    /// <summary>
+    /// The matrix whose rows the last linear layer's inputs are proportional to, null where there is none; and the row of each
+    /// input, where several have the same.
+    /// </summary>
+    private static (FloatMatrix Matrix, Func<int, int>? SharedRow)? Producer(PartUnderWork part)
+    {
+        switch (part.Spec)
+        {
+            case AttentionSpec attention:
+                // Query heads that share a value head must be divided by the same numbers.
+                int shared = attention.NumHeads / attention.NumKvHeads;
+                return (Matrix(MatrixRole.Value), k => (k / attention.HeadDim / shared * attention.HeadDim) + (k % attention.HeadDim));
+            case FeedForwardSpec feedForward:
+                // Both x and max(x, 0) scale as their argument does, and so does what a gate multiplies.
+                return feedForward.IsGated || feedForward.Activation == Activation.Relu ? (Matrix(MatrixRole.Up), null) : null;
+            default:
+                throw new UnreachableException($"{part.Spec}");
+        }
+
+        FloatMatrix Matrix(MatrixRole role) => part.Linears[0].Matrices.First(m => m.Spec.Role == role);
+    }
+
+    /// <summary>A linear layer, and what stands before it: a norm, or the rows of a matrix.</summary>
+    /// <param name="Linear">The linear layer.</param>
+    /// <param name="Norm">The norm before, or null.</param>
+    /// <param name="Rows">The matrix before, or null.</param>
+    /// <param name="SharedRow">The row that an input comes from, where several come from one: they have the same number.</param>
+    public sealed record Fold(LinearUnderWork Linear, FloatNorm? Norm, FloatMatrix? Rows, Func<int, int>? SharedRow)
+    {
+        /// <summary>Divides what stands before, and multiplies the columns that read it.</summary>
+        public void Apply(InputMoments moments, float[] s)
+        {
+            if (Norm is not null)
+            {
+                IntoNorm(Norm, Linear.Matrices, moments, s);
+            }
+            else
+            {
+                IntoRows(Rows!, Linear.Matrices, moments, s, SharedRow ?? (k => k));
+            }
         }
     }
 
     /// <summary>Divides a norm's results by <paramref name="s"/>, as near as its stored type comes, and multiplies the
     /// columns that read them with exactly what it became.</summary>
-    public static void IntoNorm(FloatNorm norm, FloatMatrix[] stack, InputMoments moments, float[] s)
+    private static void IntoNorm(FloatNorm norm, FloatMatrix[] stack, InputMoments moments, float[] s)
     {
         float[] exact = new float[s.Length];
         for (int k = 0; k < s.Length; k++)
@@ -58,7 +117,7 @@ internal static class Smoothing
     /// <param name="moments">What they are given.</param>
     /// <param name="s">A number for each input.</param>
     /// <param name="rowOf">The row that an input comes from; inputs of one row have the same number.</param>
-    public static void IntoRows(FloatMatrix before, FloatMatrix[] stack, InputMoments moments, float[] s, Func<int, int> rowOf)
+    private static void IntoRows(FloatMatrix before, FloatMatrix[] stack, InputMoments moments, float[] s, Func<int, int> rowOf)
     {
         float[] divisors = new float[before.Rows];
         for (int k = 0; k < s.Length; k++)
@@ -76,9 +135,6 @@ internal static class Smoothing
         MultiplyColumns(stack, s);
         moments.Divide(s);
     }
-
-    /// <summary>Whether norms stand where their results are a sublayer's only input.</summary>
-    public static bool CanFold(DecoderSpec spec) => spec.NormPlacement == NormPlacement.Pre;
 
     private static float[] LargestOfColumns(FloatMatrix[] stack)
     {

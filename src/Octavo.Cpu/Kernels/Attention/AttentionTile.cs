@@ -1,3 +1,5 @@
+using Octavo.Models;
+
 namespace Octavo.Cpu.Kernels;
 
 /// <summary>What a layer does to scores between the dot product and the softmax.</summary>
@@ -11,6 +13,9 @@ internal readonly record struct AttentionRule
 
     /// <summary>Scores become <c>cap · tanh(score / cap)</c>; 0 leaves them as they are.</summary>
     public float SoftCap { get; init; }
+
+    /// <summary>Whether scores get the key's distance times the head's slope (<see cref="AlibiPositions"/>).</summary>
+    public bool Alibi { get; init; }
 }
 
 /// <summary>Where a partition's keys stand.</summary>

@@ -61,11 +61,11 @@ internal readonly record struct KvLayout
     public KvLayout Read => Format == KvCacheFormat.Fp8 ? new KvLayout(KvCacheFormat.BFloat16, HeadDim) : this;
 
     /// <summary>Bytes that one block takes over all layers.</summary>
-    public static long BytesPerBlock(DecoderSpec spec, KvCacheFormat format, int blockSize)
+    public static long BytesPerBlock(IEnumerable<AttentionSpec> layers, KvCacheFormat format, int blockSize) => layers.Sum(layer =>
     {
-        var layout = new KvLayout(format, spec.HeadDim);
-        return (long)spec.NumLayers * spec.NumKvHeads * (layout.KeyGroupBytes + layout.ValueGroupBytes) * (blockSize / GroupKeys);
-    }
+        var layout = new KvLayout(format, layer.HeadDim);
+        return (long)layer.NumKvHeads * (layout.KeyGroupBytes + layout.ValueGroupBytes) * (blockSize / GroupKeys);
+    });
 
     private static int Up(int value, int multiple) => (value + multiple - 1) / multiple * multiple;
 }

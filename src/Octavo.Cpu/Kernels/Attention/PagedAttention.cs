@@ -18,8 +18,7 @@ internal sealed unsafe class PagedAttention : IDisposable
     private readonly int _numHeads;
     private readonly int _workers;
     private readonly int _tokensPerTile;
-    private readonly AttentionRule[] _rules;               // by layer
-    private readonly NativeBuffer? _slopes;                // by query head
+    private readonly NativeBuffer _slopes;                 // by query head, for layers with distances
     private readonly AttentionScratch[] _scratch;          // by worker
     private readonly NativeBuffer _partials;
     private readonly long _maxPartialRows;
@@ -30,13 +29,12 @@ internal sealed unsafe class PagedAttention : IDisposable
     private int _numItems;
     private int _next;
 
-    public PagedAttention(DecoderSpec spec, KvCache cache, InstructionSet isa, int workers, int maxModelLen, int maxTokens)
+    public PagedAttention(int numHeads, KvCache cache, InstructionSet isa, int workers, int maxModelLen, int maxTokens)
     {
-        (_cache, _group, _numHeads, _workers) = (cache, spec.NumHeads / spec.NumKvHeads, spec.NumHeads, workers);
+        (_cache, _group, _numHeads, _workers) = (cache, numHeads / cache.NumKvHeads, numHeads, workers);
         _layout = new AttentionLayout(cache.Layout);
         _tokensPerTile = Math.Max(1, MostRows / _group);
-        _rules = [.. Enumerable.Range(0, spec.NumLayers).Select(layer => RuleOf(spec, layer))];
-        _slopes = spec.Positions is AlibiPositions ? SlopesOf(spec.NumHeads) : null;
+        _slopes = SlopesOf(numHeads);
         int rows = _tokensPerTile * _group;
         _scratch = new AttentionScratch[workers];
         for (int worker = 0; worker < workers; worker++)
@@ -47,11 +45,11 @@ internal sealed unsafe class PagedAttention : IDisposable
         // Room for the longest tile in all heads, and for what a team of this size may want to split beside it. Pages that
         // no step needs are never touched.
         long partitions = (maxModelLen + AttentionLayout.PartitionKeys - 1) / AttentionLayout.PartitionKeys;
-        _maxPartialRows = (partitions * rows * spec.NumKvHeads) + (64L * workers * rows);
+        _maxPartialRows = (partitions * rows * cache.NumKvHeads) + (64L * workers * rows);
         _partials = NativeBuffer.OfFloats(_maxPartialRows * _layout.PartialStride);
         _tiles = new Tile[maxTokens];
         _items = new Item[maxTokens + (2 * ItemsPerWorker * workers) + (int)partitions];
-        _unfinished = new int[maxTokens * spec.NumKvHeads];
+        _unfinished = new int[maxTokens * cache.NumKvHeads];
         _path = AttentionPath.For(isa, _layout);
     }
 
@@ -115,11 +113,12 @@ internal sealed unsafe class PagedAttention : IDisposable
     /// <summary>Computes items until none is left. Which worker takes which does not show in the result.</summary>
     /// <param name="worker">This worker's number.</param>
     /// <param name="layer">The layer whose cache is read.</param>
+    /// <param name="rule">What becomes of that layer's scores.</param>
     /// <param name="batch">The step.</param>
     /// <param name="query">Queries after position encoding, <c>[tokens][queryStride]</c>, heads one behind another.</param>
     /// <param name="queryStride">Floats between two tokens.</param>
     /// <param name="output">Results, <c>[tokens][heads · headDim]</c>.</param>
-    public void Run(int worker, int layer, StepBatch batch, float* query, int queryStride, float* output)
+    public void Run(int worker, int layer, AttentionRule rule, StepBatch batch, float* query, int queryStride, float* output)
     {
         int kvHeads = _cache.NumKvHeads;
         int headDim = _layout.Kv.HeadDim;
@@ -149,8 +148,8 @@ internal sealed unsafe class PagedAttention : IDisposable
                 QueryStride = queryStride,
                 Output = output + ((long)tile.Token * outputStride) + firstHead,
                 OutputStride = outputStride,
-                Rule = _rules[layer],
-                Slopes = _slopes is null ? null : _slopes.Floats + ((long)kvHead * _group),
+                Rule = rule,
+                Slopes = rule.Alibi ? _slopes.Floats + ((long)kvHead * _group) : null,
                 FirstPartition = item.First,
                 EndPartition = item.End,
                 Next = following >= 0 && following < all ? KeysOf(batch, following) : default,
@@ -190,15 +189,8 @@ internal sealed unsafe class PagedAttention : IDisposable
         }
 
         _partials.Dispose();
-        _slopes?.Dispose();
+        _slopes.Dispose();
     }
-
-    private static AttentionRule RuleOf(DecoderSpec spec, int layer) => new()
-    {
-        Scale = spec.AttentionScale ?? (float)(1 / Math.Sqrt(spec.HeadDim)),
-        Window = spec.SlidingWindows?[layer] ?? 0,
-        SoftCap = spec.AttentionSoftCap ?? 0f,
-    };
 
     private static NativeBuffer SlopesOf(int heads)
     {

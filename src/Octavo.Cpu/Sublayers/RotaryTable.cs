@@ -1,6 +1,6 @@
 using Octavo.Models;
 
-namespace Octavo.Cpu;
+namespace Octavo.Cpu.Sublayers;
 
 /// <summary>Cosines and sines of every position's angles, <c>[positions][headDim / 2]</c>, computed in double precision.</summary>
 internal sealed unsafe class RotaryTable : IDisposable
@@ -33,5 +33,31 @@ internal sealed unsafe class RotaryTable : IDisposable
     {
         _cos.Dispose();
         _sin.Dispose();
+    }
+}
+
+/// <summary>The tables of a decoder's layers: those that rotate alike share one.</summary>
+/// <param name="maxModelLen">Positions a table has.</param>
+internal sealed class RotaryTables(int maxModelLen) : IDisposable
+{
+    private readonly Dictionary<(RotaryPositions Positions, int HeadDim), RotaryTable> _tables = [];
+
+    public RotaryTable For(RotaryPositions positions, int headDim)
+    {
+        if (!_tables.TryGetValue((positions, headDim), out RotaryTable? table))
+        {
+            table = new RotaryTable(positions, headDim, maxModelLen);
+            _tables.Add((positions, headDim), table);
+        }
+
+        return table;
+    }
+
+    public void Dispose()
+    {
+        foreach (RotaryTable table in _tables.Values)
+        {
+            table.Dispose();
+        }
     }
 }

@@ -40,26 +40,59 @@ internal static class LlamaFamily
             throw config.Invalid("num_key_value_heads", $"is {kvHeads}; it must divide num_attention_heads, {heads}");
         }
 
+        const string Embedding = "embed_tokens.weight";
+        string prefix = checkpoint.Contains(Embedding) ? "" : "model.";
+        float epsilon = (float)(config.Positive("rms_norm_eps") ?? 1e-6);
+        bool attentionBias = config.Flag("attention_bias", false);
+        bool mlpBias = config.Flag("mlp_bias", false);
+        int intermediate = config.Size("intermediate_size", ConfigLimits.Width);
+        int headDim = HeadDim(config, hidden, heads);
+        RotaryPositions positions = RotaryConfig.Read(config);
         return new DecoderSpec
         {
             Architecture = Family.Architecture,
             VocabSize = config.Size("vocab_size", ConfigLimits.Vocabulary),
             HiddenSize = hidden,
             EmbeddingSize = hidden,
-            IntermediateSize = config.Size("intermediate_size", ConfigLimits.Width),
-            NumLayers = config.Size("num_hidden_layers", ConfigLimits.Layers),
-            NumHeads = heads,
-            NumKvHeads = kvHeads,
-            HeadDim = HeadDim(config, hidden, heads),
             MaxPositionEmbeddings = config.Size("max_position_embeddings", ConfigLimits.Positions),
-            NormKind = NormKind.Rms,
-            NormEpsilon = (float)(config.Positive("rms_norm_eps") ?? 1e-6),
-            Activation = Activation.Silu,
-            GatedMlp = true,
-            Positions = RotaryConfig.Read(config),
-            Tensors = Tensors(config, checkpoint),
+            TokenEmbedding = prefix + Embedding,
+            Layers = [.. Enumerable.Range(0, config.Size("num_hidden_layers", ConfigLimits.Layers)).Select(i => Layer($"{prefix}layers.{i}."))],
+            FinalNorm = Norm($"{prefix}norm.weight"),
+            OutputHead = TiedHead.IsTied(config, checkpoint, Family.TiesHead) ? null : new LinearTensors("lm_head.weight", null),
         };
+
+        LayerSpec Layer(string layer) => new(
+        [
+            new AttentionSpec
+            {
+                Width = hidden,
+                NormBefore = Norm($"{layer}input_layernorm.weight"),
+                NumHeads = heads,
+                NumKvHeads = kvHeads,
+                HeadDim = headDim,
+                Positions = positions,
+                Query = Linear($"{layer}self_attn.q_proj", attentionBias),
+                Key = Linear($"{layer}self_attn.k_proj", attentionBias),
+                Value = Linear($"{layer}self_attn.v_proj", attentionBias),
+                Output = Linear($"{layer}self_attn.o_proj", attentionBias),
+                CacheScales = $"{layer}self_attn",
+            },
+            new FeedForwardSpec
+            {
+                Width = hidden,
+                NormBefore = Norm($"{layer}post_attention_layernorm.weight"),
+                IntermediateSize = intermediate,
+                Activation = Activation.Silu,
+                Gate = Linear($"{layer}mlp.gate_proj", mlpBias),
+                Up = Linear($"{layer}mlp.up_proj", mlpBias),
+                Down = Linear($"{layer}mlp.down_proj", mlpBias),
+            },
+        ]);
+
+        NormSpec Norm(string weight) => new(NormKind.Rms, new NormTensors(weight, null), epsilon, hidden);
     }
+
+    private static LinearTensors Linear(string module, bool bias) => new($"{module}.weight", bias ? $"{module}.bias" : null);
 
     private static int HeadDim(ConfigReader config, int hidden, int heads)
     {
@@ -82,40 +115,5 @@ internal static class LlamaFamily
         {
             throw new UnsupportedModelException(config.File, field, FormattableString.Invariant($"{value}"), FormattableString.Invariant($"{supported}"));
         }
-    }
-
-    private static DecoderTensors Tensors(ConfigReader config, Checkpoint checkpoint)
-    {
-        const string Embedding = "embed_tokens.weight";
-        string prefix = checkpoint.Contains(Embedding) ? "" : "model.";
-        bool attentionBias = config.Flag("attention_bias", false);
-        bool mlpBias = config.Flag("mlp_bias", false);
-        int layers = config.Size("num_hidden_layers", ConfigLimits.Layers);
-        return new DecoderTensors
-        {
-            TokenEmbedding = prefix + Embedding,
-            Layers = [.. Enumerable.Range(0, layers).Select(i => Layer($"{prefix}layers.{i}.", attentionBias, mlpBias))],
-            FinalNorm = new NormTensors($"{prefix}norm.weight", null),
-            OutputHead = TiedHead.IsTied(config, checkpoint, Family.TiesHead) ? null : new LinearTensors("lm_head.weight", null),
-        };
-    }
-
-    private static LayerTensors Layer(string prefix, bool attentionBias, bool mlpBias)
-    {
-        return new LayerTensors
-        {
-            AttentionNorm = new NormTensors($"{prefix}input_layernorm.weight", null),
-            Query = Linear("self_attn.q_proj", attentionBias),
-            Key = Linear("self_attn.k_proj", attentionBias),
-            Value = Linear("self_attn.v_proj", attentionBias),
-            Output = Linear("self_attn.o_proj", attentionBias),
-            MlpNorm = new NormTensors($"{prefix}post_attention_layernorm.weight", null),
-            Gate = Linear("mlp.gate_proj", mlpBias),
-            Up = Linear("mlp.up_proj", mlpBias),
-            Down = Linear("mlp.down_proj", mlpBias),
-        };
-
-        LinearTensors Linear(string name, bool bias) =>
-            new($"{prefix}{name}.weight", bias ? $"{prefix}{name}.bias" : null);
     }
 }

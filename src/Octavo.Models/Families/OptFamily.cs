@@ -48,63 +48,61 @@ internal static class OptFamily
 
         bool normBefore = config.Flag("do_layer_norm_before", true);
         int embedding = config.Integer("word_embed_proj_dim", 1, ConfigLimits.Width) ?? hidden;
+        const string Embedding = "decoder.embed_tokens.weight";
+        string prefix = checkpoint.Contains(Embedding) ? "decoder." : "model.decoder.";
+        bool finalNorm = normBefore && !config.Flag("_remove_final_layer_norm", false);
+        bool bias = config.Flag("enable_bias", true);
+        int intermediate = config.Size("ffn_dim", ConfigLimits.Width);
         return new DecoderSpec
         {
             Architecture = Family.Architecture,
             VocabSize = config.Size("vocab_size", ConfigLimits.Vocabulary),
             HiddenSize = hidden,
             EmbeddingSize = embedding,
-            IntermediateSize = config.Size("ffn_dim", ConfigLimits.Width),
-            NumLayers = config.Size("num_hidden_layers", ConfigLimits.Layers),
-            NumHeads = heads,
-            NumKvHeads = heads,
-            HeadDim = hidden / heads,
             MaxPositionEmbeddings = config.Size("max_position_embeddings", ConfigLimits.Positions),
-            NormKind = NormKind.Layer,
-            NormEpsilon = NormEpsilon,
-            NormPlacement = normBefore ? NormPlacement.Pre : NormPlacement.Post,
-            Activation = Activation.Relu,
-            GatedMlp = false,
-            Positions = new LearnedPositions(PositionOffset),
-            Tensors = Tensors(
-                config, checkpoint, normBefore && !config.Flag("_remove_final_layer_norm", false), embedding != hidden),
-        };
-    }
-
-    private static DecoderTensors Tensors(ConfigReader config, Checkpoint checkpoint, bool finalNorm, bool project)
-    {
-        const string Embedding = "decoder.embed_tokens.weight";
-        string prefix = checkpoint.Contains(Embedding) ? "decoder." : "model.decoder.";
-        bool bias = config.Flag("enable_bias", true);
-        int layers = config.Size("num_hidden_layers", ConfigLimits.Layers);
-        return new DecoderTensors
-        {
             TokenEmbedding = $"{prefix}embed_tokens.weight",
-            PositionEmbedding = $"{prefix}embed_positions.weight",
-            ProjectIn = project ? new LinearTensors($"{prefix}project_in.weight", null) : null,
-            ProjectOut = project ? new LinearTensors($"{prefix}project_out.weight", null) : null,
-            Layers = [.. Enumerable.Range(0, layers).Select(i => Layer($"{prefix}layers.{i}.", bias))],
+            LearnedPositions = new LearnedPositions($"{prefix}embed_positions.weight", PositionOffset),
+            ProjectIn = embedding == hidden ? null : new LinearTensors($"{prefix}project_in.weight", null),
+            Layers = [.. Enumerable.Range(0, config.Size("num_hidden_layers", ConfigLimits.Layers)).Select(i => Layer($"{prefix}layers.{i}."))],
             FinalNorm = finalNorm ? Norm($"{prefix}final_layer_norm") : null,
+            ProjectOut = embedding == hidden ? null : new LinearTensors($"{prefix}project_out.weight", null),
             OutputHead = TiedHead.IsTied(config, checkpoint, Family.TiesHead) ? null : new LinearTensors("lm_head.weight", null),
         };
-    }
 
-    private static LayerTensors Layer(string prefix, bool bias)
-    {
-        return new LayerTensors
+        LayerSpec Layer(string layer)
         {
-            AttentionNorm = Norm($"{prefix}self_attn_layer_norm"),
-            Query = Linear("self_attn.q_proj"),
-            Key = Linear("self_attn.k_proj"),
-            Value = Linear("self_attn.v_proj"),
-            Output = Linear("self_attn.out_proj"),
-            MlpNorm = Norm($"{prefix}final_layer_norm"),
-            Up = Linear("fc1"),
-            Down = Linear("fc2"),
-        };
+            NormSpec attentionNorm = Norm($"{layer}self_attn_layer_norm"), mlpNorm = Norm($"{layer}final_layer_norm");
+            return new LayerSpec(
+            [
+                new AttentionSpec
+                {
+                    Width = hidden,
+                    NormBefore = normBefore ? attentionNorm : null,
+                    NormAfter = normBefore ? null : attentionNorm,
+                    NumHeads = heads,
+                    NumKvHeads = heads,
+                    HeadDim = hidden / heads,
+                    Query = Linear($"{layer}self_attn.q_proj"),
+                    Key = Linear($"{layer}self_attn.k_proj"),
+                    Value = Linear($"{layer}self_attn.v_proj"),
+                    Output = Linear($"{layer}self_attn.out_proj"),
+                    CacheScales = $"{layer}self_attn",
+                },
+                new FeedForwardSpec
+                {
+                    Width = hidden,
+                    NormBefore = normBefore ? mlpNorm : null,
+                    NormAfter = normBefore ? null : mlpNorm,
+                    IntermediateSize = intermediate,
+                    Activation = Activation.Relu,
+                    Up = Linear($"{layer}fc1"),
+                    Down = Linear($"{layer}fc2"),
+                },
+            ]);
+        }
 
-        LinearTensors Linear(string name) => new($"{prefix}{name}.weight", bias ? $"{prefix}{name}.bias" : null);
+        NormSpec Norm(string module) => new(NormKind.Layer, new NormTensors($"{module}.weight", $"{module}.bias"), NormEpsilon, hidden);
+
+        LinearTensors Linear(string module) => new($"{module}.weight", bias ? $"{module}.bias" : null);
     }
-
-    private static NormTensors Norm(string name) => new($"{name}.weight", $"{name}.bias");
 }

@@ -1,0 +1,36 @@
+using Octavo.Cpu.Linears;
+using Octavo.Models;
+
+namespace Octavo.Cpu.Sublayers;
+
+/// <summary>An MLP.</summary>
+internal sealed unsafe class FeedForwardSublayer : Sublayer
+{
+    private readonly FeedForwardSpec _spec;
+    private readonly Linear _gateUp;
+    private readonly Linear _down;
+
+    public FeedForwardSublayer(FeedForwardSpec spec, WeightStore weights)
+        : base(spec, weights)
+    {
+        (_spec, _gateUp, _down) = (spec, Linear(LinearRole.GateUp), Linear(LinearRole.Down));
+    }
+
+    /// <inheritdoc/>
+    public override void Run(StepState step, int layer, int worker)
+    {
+        int tokens = step.Batch.NumTokens;
+        RowRange mine = step.RowsOf(worker, tokens);
+        RowBuffer inner = step.Activated;
+        OutputMode mode = _spec.IsGated ? OutputMode.Gate : OutputMode.Activate;
+        StoreInput(step, _gateUp, worker, mine);
+        step.Team.Wait();
+        step.Multiply(_gateUp, worker, tokens, new LinearOutput(inner.Floats, inner.Stride, _spec.IntermediateSize, mode, _spec.Activation));
+        step.Team.Wait();
+        step.Store(_down, inner.Floats, inner.Stride, mine);
+        step.Team.Wait();
+        step.Multiply(_down, worker, tokens, Residual(step, _down));
+        step.Team.Wait();
+        NormSum(step, mine);
+    }
+}

@@ -1,0 +1,183 @@
+using Octavo.Cpu.Kernels;
+using Octavo.Cpu.Linears;
+using Octavo.Cpu.Threading;
+using Octavo.Engine;
+using Octavo.Models;
+
+namespace Octavo.Cpu.Sublayers;
+
+/// <summary>Rows of float32, one for each token of a step.</summary>
+internal sealed unsafe class RowBuffer : IDisposable
+{
+    private readonly NativeBuffer _buffer;
+
+    public RowBuffer(long rows, int width)
+    {
+        Stride = OddLines(width);
+        _buffer = NativeBuffer.OfFloats(rows * Stride);
+    }
+
+    /// <summary>Floats between two rows.</summary>
+    public int Stride { get; }
+
+    /// <summary>The first row.</summary>
+    public float* Floats => _buffer.Floats;
+
+    /// <summary>A row.</summary>
+    public float* Row(int row) => _buffer.Floats + ((long)row * Stride);
+
+    public void Dispose() => _buffer.Dispose();
+
+    /// <summary>
+    /// A distance between rows that is an odd number of cache lines. A panel writes two lines of every row; rows that lie
+    /// a multiple of 4 KiB apart would all want the same few places in the cache.
+    /// </summary>
+    private static int OddLines(int width) => (((width + 15) / 16) | 1) * 16;
+}
+
+/// <summary>Sees what linear layers are given.</summary>
+internal unsafe interface IInputTap
+{
+    /// <summary>A row of a linear layer's input, <c>[width]</c>; several workers call it at once, with different rows.</summary>
+    void Record(Linear linear, int row, float* input);
+}
+
+/// <summary>What the sublayers of a decoder share while a step runs: the team, the step, the cache, the buffers between matrices.</summary>
+internal sealed unsafe class StepState : IDisposable
+{
+    private readonly NativeBuffer[] _row;
+    private readonly int _maxTokens;
+
+    /// <summary>Reserves the buffers.</summary>
+    /// <param name="spec">The decoder.</param>
+    /// <param name="cache">Where keys and values are kept.</param>
+    /// <param name="team">Who computes.</param>
+    /// <param name="isa">The kernels of attention.</param>
+    /// <param name="maxModelLen">The longest sequence, in tokens.</param>
+    /// <param name="maxTokens">The most tokens a step has.</param>
+    public StepState(DecoderSpec spec, KvCache cache, ThreadTeam team, InstructionSet isa, int maxModelLen, int maxTokens)
+    {
+        (Cache, Team, _maxTokens) = (cache, team, maxTokens);
+        var widths = new Widths(spec);
+        Attention = new PagedAttention(spec.Attentions.First().NumHeads, cache, isa, team.Count, maxModelLen, maxTokens);
+        Hidden = new RowBuffer(maxTokens, spec.HiddenSize);
+        QueryKeyValue = new RowBuffer(maxTokens, widths.QueryKeyValue);
+        Attended = NativeBuffer.OfFloats((long)maxTokens * widths.Attended);
+        Projected = new RowBuffer(maxTokens, widths.Projected);
+        Activated = new RowBuffer(maxTokens, widths.Activated);
+        _row = [.. Enumerable.Range(0, team.Count).Select(_ => NativeBuffer.OfFloats(spec.HiddenSize))];
+        Input = new ActivationBuffer(maxTokens, []);
+    }
+
+    public KvCache Cache { get; }
+
+    public ThreadTeam Team { get; }
+
+    public PagedAttention Attention { get; }
+
+    /// <summary>The residual stream.</summary>
+    public RowBuffer Hidden { get; }
+
+    /// <summary>Queries, keys and values.</summary>
+    public RowBuffer QueryKeyValue { get; }
+
+    /// <summary>What attention gives, <c>[tokens][heads · headDim]</c>.</summary>
+    public NativeBuffer Attended { get; }
+
+    /// <summary>Beside the layers: between the embedding, the head and their projections.</summary>
+    public RowBuffer Projected { get; }
+
+    /// <summary>The inner layer of an MLP.</summary>
+    public RowBuffer Activated { get; }
+
+    /// <summary>What the next linear layer reads.</summary>
+    public ActivationBuffer Input { get; private set; }
+
+    /// <summary>The step that is run.</summary>
+    public StepBatch Batch { get; private set; } = null!;
+
+    /// <summary>Sees the inputs of linear layers, or null.</summary>
+    public IInputTap? Tap { get; set; }
+
+    /// <summary>Bytes of the buffers for steps of so many tokens.</summary>
+    public static long BytesFor(DecoderSpec spec, int maxTokens)
+    {
+        var widths = new Widths(spec);
+        long widestInput = Math.Max(Math.Max(widths.Projected, widths.Attended), widths.Activated);
+        return maxTokens * sizeof(float)
+            * (spec.HiddenSize + (long)widths.QueryKeyValue + widths.Attended + widths.Projected + widths.Activated + widestInput);
+    }
+
+    /// <summary>Makes room for the inputs of these layers.</summary>
+    public void MakeRoomFor(IEnumerable<Linear> linears)
+    {
+        PanelLayout[] layouts = [.. linears.Select(linear => linear.Layout)];
+        if (!layouts.All(Input.Holds))
+        {
+            Input.Dispose();
+            Input = new ActivationBuffer(_maxTokens, layouts);
+        }
+    }
+
+    /// <summary>Sets the step that the team is about to run.</summary>
+    public void Begin(StepBatch batch)
+    {
+        Batch = batch;
+        Attention.Prepare(batch);
+        Input.Begin(batch.NumTokens);
+    }
+
+    /// <summary>The rows that one worker takes where work is by row.</summary>
+    public RowRange RowsOf(int worker, int rows) => new(worker, Team.Count, rows);
+
+    /// <summary>A worker's own row, <c>[hidden]</c>: between a norm and the layer that reads it.</summary>
+    public float* Row(int worker) => _row[worker].Floats;
+
+    /// <summary>Writes a row of a linear layer's input.</summary>
+    public void Store(Linear next, int row, float* x)
+    {
+        Input.Store(next.Layout, row, x);
+        Tap?.Record(next, row, x);
+    }
+
+    /// <summary>Writes rows of a linear layer's input.</summary>
+    public void Store(Linear next, float* x, int stride, RowRange rows)
+    {
+        for (int row = rows.First; row < rows.End; row++)
+        {
+            Store(next, row, x + ((long)row * stride));
+        }
+    }
+
+    /// <summary>Computes a worker's share of a linear layer.</summary>
+    public void Multiply(Linear linear, int worker, int rows, in LinearOutput output) =>
+        linear.Run(worker, Team.Count, Input, rows, output);
+
+    public void Dispose()
+    {
+        foreach (IDisposable buffer in (IDisposable[])[Attention, Hidden, QueryKeyValue, Attended, Projected, Activated, Input, .. _row])
+        {
+            buffer.Dispose();
+        }
+    }
+
+    /// <summary>The widest that any layer asks for.</summary>
+    private readonly struct Widths(DecoderSpec spec)
+    {
+        public int QueryKeyValue { get; } = spec.Attentions.Max(a => a.QueryWidth + (2 * a.KeyWidth));
+
+        public int Attended { get; } = spec.Attentions.Max(a => a.QueryWidth);
+
+        public int Activated { get; } = spec.FeedForwards.Max(f => f.IntermediateSize);
+
+        public int Projected { get; } = Math.Max(spec.HiddenSize, spec.EmbeddingSize);
+    }
+}
+
+/// <summary>Rows that stand one behind another.</summary>
+internal readonly struct RowRange(int worker, int workers, int rows)
+{
+    public int First { get; } = (int)((long)rows * worker / workers);
+
+    public int End { get; } = (int)((long)rows * (worker + 1) / workers);
+}

@@ -1,0 +1,89 @@
+using System.Diagnostics;
+using Octavo.Cpu.Kernels;
+using Octavo.Cpu.Linears;
+using Octavo.Models;
+
+namespace Octavo.Cpu.Sublayers;
+
+/// <summary>
+/// One part of a layer, as each member of the team runs it. Its weights belong to the <see cref="WeightStore"/> that it is
+/// made from; what it reads and writes is the <see cref="StepState"/>'s.
+/// </summary>
+internal abstract unsafe class Sublayer
+{
+    private readonly NormWeights? _before;
+    private readonly NormWeights? _after;
+
+    private protected Sublayer(PartSpec part, WeightStore weights)
+    {
+        _before = weights.Load(part.NormBefore);
+        _after = weights.Load(part.NormAfter);
+        Linears = [.. part.Linears.Select(linear => (linear, weights.Pack(linear)))];
+    }
+
+    /// <summary>The linear layers, in the order they run.</summary>
+    public IReadOnlyList<(LinearSpec Spec, Linear Linear)> Linears { get; }
+
+    /// <summary>Makes the sublayers of a layer.</summary>
+    public static Sublayer[] Make(LayerSpec layer, WeightStore weights, RotaryTables rotary) => [.. layer.Parts.Select(part => part switch
+    {
+        AttentionSpec attention => (Sublayer)new AttentionSublayer(attention, weights, rotary),
+        FeedForwardSpec feedForward => new FeedForwardSublayer(feedForward, weights),
+        _ => throw new UnreachableException($"{part}"),
+    })];
+
+    /// <summary>Adds the part's result to the residual stream; workers are done with their own rows when it returns.</summary>
+    /// <param name="step">The step.</param>
+    /// <param name="layer">The layer of the cache that is its own.</param>
+    /// <param name="worker">This worker's number.</param>
+    public abstract void Run(StepState step, int layer, int worker);
+
+    /// <summary>Norms a row.</summary>
+    public static void Norm(NormWeights norm, float* x, float* y)
+    {
+        NormSpec spec = norm.Spec;
+        switch (spec.Kind)
+        {
+            case NormKind.Rms:
+                RowKernels.RmsNorm(x, norm.Weight, spec.Epsilon, y, spec.Width);
+                break;
+            case NormKind.Layer:
+                RowKernels.LayerNorm(x, norm.Weight, norm.Bias, spec.Epsilon, y, spec.Width);
+                break;
+            default:
+                throw new UnreachableException($"{spec.Kind}");
+        }
+    }
+
+    /// <summary>The linear layer of a role.</summary>
+    protected Linear Linear(LinearRole role) => Linears.First(linear => linear.Spec.Role == role).Linear;
+
+    /// <summary>Results are added to the residual stream.</summary>
+    protected static LinearOutput Residual(StepState step, Linear last) =>
+        new(step.Hidden.Floats, step.Hidden.Stride, last.OutFeatures, OutputMode.Add);
+
+    /// <summary>Writes the part's input: the residual stream, normed where a norm stands before.</summary>
+    protected void StoreInput(StepState step, Linear first, int worker, RowRange mine)
+    {
+        for (int row = mine.First; row < mine.End; row++)
+        {
+            float* x = step.Hidden.Row(row);
+            if (_before is not null)
+            {
+                Norm(_before, x, step.Row(worker));
+                x = step.Row(worker);
+            }
+
+            step.Store(first, row, x);
+        }
+    }
+
+    /// <summary>Norms the sum, where a norm stands after.</summary>
+    protected void NormSum(StepState step, RowRange mine)
+    {
+        for (int row = mine.First; _after is not null && row < mine.End; row++)
+        {
+            Norm(_after, step.Hidden.Row(row), step.Hidden.Row(row));
+        }
+    }
+}

@@ -1,0 +1,60 @@
+namespace Octavo.Models;
+
+/// <summary>Causal self-attention with grouped query heads (arXiv 2305.13245).</summary>
+public sealed record AttentionSpec : PartSpec
+{
+    /// <summary>Number of query heads.</summary>
+    public required int NumHeads { get; init; }
+
+    /// <summary>Number of key-value heads; divides <see cref="NumHeads"/>.</summary>
+    public required int NumKvHeads { get; init; }
+
+    /// <summary>Width of one head.</summary>
+    public required int HeadDim { get; init; }
+
+    /// <summary>How positions enter attention; null where they do not.</summary>
+    public PositionSpec? Positions { get; init; }
+
+    /// <summary>What dot products of queries and keys are multiplied with; null is <c>1 / sqrt(HeadDim)</c>.</summary>
+    public float? Scale { get; init; }
+
+    /// <summary>Scores become <c>cap · tanh(score / cap)</c> (Gemma 2's <c>attn_logit_softcapping</c>); null leaves them.</summary>
+    public float? SoftCap { get; init; }
+
+    /// <summary>How many positions, its own included, a token attends to (Mistral's <c>sliding_window</c>); null is all before it.</summary>
+    public int? Window { get; init; }
+
+    /// <summary>Query projection, <c>[heads · headDim, hidden]</c>.</summary>
+    public required LinearTensors Query { get; init; }
+
+    /// <summary>Key projection, <c>[kvHeads · headDim, hidden]</c>.</summary>
+    public required LinearTensors Key { get; init; }
+
+    /// <summary>Value projection, <c>[kvHeads · headDim, hidden]</c>.</summary>
+    public required LinearTensors Value { get; init; }
+
+    /// <summary>Output projection, <c>[hidden, heads · headDim]</c>.</summary>
+    public required LinearTensors Output { get; init; }
+
+    /// <summary>The module below which a checkpoint may store the scales of an E4M3 cache, or null.</summary>
+    public string? CacheScales { get; init; }
+
+    /// <summary>Width of all query heads.</summary>
+    public int QueryWidth => NumHeads * HeadDim;
+
+    /// <summary>Width of all keys of a token, and of all its values.</summary>
+    public int KeyWidth => NumKvHeads * HeadDim;
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<LinearSpec> Linears =>
+    [
+        new(
+            LinearRole.QueryKeyValue,
+            [
+                new(MatrixRole.Query, Query, QueryWidth, Width),
+                new(MatrixRole.Key, Key, KeyWidth, Width),
+                new(MatrixRole.Value, Value, KeyWidth, Width),
+            ]),
+        new(LinearRole.AttentionOutput, [new(MatrixRole.AttentionOutput, Output, Width, QueryWidth)]),
+    ];
+}

@@ -1,0 +1,95 @@
+namespace Octavo.Models;
+
+/// <summary>
+/// What a decoder-only transformer is, as data: a header and a list of layers, each made of parts, with the names of all
+/// tensors. A model family maps <c>config.json</c> onto it; a runner interprets it. No code belongs here.
+/// </summary>
+/// <remarks>
+/// Whoever packs, counts, checks, writes or quantizes weights walks <see cref="Tables"/>, <see cref="Linears"/> and
+/// <see cref="Norms"/>, or those of a part; what a decoder is made of is written down nowhere else.
+/// </remarks>
+public sealed record DecoderSpec
+{
+    /// <summary>The Hugging Face architecture name, such as <c>LlamaForCausalLM</c>.</summary>
+    public required string Architecture { get; init; }
+
+    /// <summary>Rows of the token embedding and of the output head.</summary>
+    public required int VocabSize { get; init; }
+
+    /// <summary>Width of the residual stream.</summary>
+    public required int HiddenSize { get; init; }
+
+    /// <summary>Width of the token embedding; differs from <see cref="HiddenSize"/> only where projections stand between.</summary>
+    public required int EmbeddingSize { get; init; }
+
+    /// <summary>The longest sequence the model was made for, in tokens.</summary>
+    public required int MaxPositionEmbeddings { get; init; }
+
+    /// <summary>The tensor of the token embedding, <c>[vocab, embeddingSize]</c>.</summary>
+    public required string TokenEmbedding { get; init; }
+
+    /// <summary>Learned positions, or null.</summary>
+    public LearnedPositions? LearnedPositions { get; init; }
+
+    /// <summary>From embedding to residual width, <c>[hidden, embeddingSize]</c>, or null.</summary>
+    public LinearTensors? ProjectIn { get; init; }
+
+    /// <summary>The layers, first to last.</summary>
+    public required IReadOnlyList<LayerSpec> Layers { get; init; }
+
+    /// <summary>The norm after the last layer, or null.</summary>
+    public NormSpec? FinalNorm { get; init; }
+
+    /// <summary>From residual to embedding width, <c>[embeddingSize, hidden]</c>, or null.</summary>
+    public LinearTensors? ProjectOut { get; init; }
+
+    /// <summary>Output head, <c>[vocab, embeddingSize]</c>; null where it is tied to <see cref="TokenEmbedding"/>.</summary>
+    public LinearTensors? OutputHead { get; init; }
+
+    /// <summary>Number of layers.</summary>
+    public int NumLayers => Layers.Count;
+
+    /// <summary>The attention of all layers, first to last.</summary>
+    public IEnumerable<AttentionSpec> Attentions => Layers.SelectMany(layer => layer.Parts).OfType<AttentionSpec>();
+
+    /// <summary>The MLPs of all layers, first to last.</summary>
+    public IEnumerable<FeedForwardSpec> FeedForwards => Layers.SelectMany(layer => layer.Parts).OfType<FeedForwardSpec>();
+
+    /// <summary>The tensors that are read by row: embeddings.</summary>
+    public IEnumerable<TableSpec> Tables =>
+    [
+        new(TokenEmbedding, VocabSize, EmbeddingSize),
+        .. LearnedPositions is { } learned ? [new TableSpec(learned.Table, MaxPositionEmbeddings + learned.Offset, HiddenSize)] : (TableSpec[])[],
+    ];
+
+    /// <summary><see cref="ProjectIn"/> as it is run.</summary>
+    public LinearSpec? InputProjection => Linear(LinearRole.ProjectIn, MatrixRole.ProjectIn, ProjectIn, HiddenSize, EmbeddingSize);
+
+    /// <summary><see cref="ProjectOut"/> as it is run.</summary>
+    public LinearSpec? OutputProjection => Linear(LinearRole.ProjectOut, MatrixRole.ProjectOut, ProjectOut, EmbeddingSize, HiddenSize);
+
+    /// <summary>The output head as it is run: its own, or the token embedding.</summary>
+    public LinearSpec Head =>
+        Linear(LinearRole.OutputHead, MatrixRole.OutputHead, OutputHead ?? new LinearTensors(TokenEmbedding, null), VocabSize, EmbeddingSize)!;
+
+    /// <summary>Whether the token embedding is the output head, too.</summary>
+    public bool TiesHead => OutputHead is null;
+
+    /// <summary>The linear layers that have tensors of their own, in the order of a step; a tied head is among the <see cref="Tables"/>.</summary>
+    public IEnumerable<LinearSpec> Linears =>
+        [.. Optional(InputProjection), .. Layers.SelectMany(layer => layer.Linears), .. Optional(OutputProjection), .. Optional(TiesHead ? null : Head)];
+
+    /// <summary>All norms, in the order of a step.</summary>
+    public IEnumerable<NormSpec> Norms => [.. Layers.SelectMany(layer => layer.Norms), .. Optional(FinalNorm)];
+
+    private static IEnumerable<T> Optional<T>(T? one)
+        where T : class => one is null ? [] : [one];
+
+    private static LinearSpec? Linear(LinearRole role, MatrixRole matrix, LinearTensors? names, int rows, int columns) =>
+        names is null ? null : new LinearSpec(role, [new MatrixSpec(matrix, names, rows, columns)]);
+}
+
+/// <summary>A table of learned positions, added to the token embedding.</summary>
+/// <param name="Table">Its tensor, <c>[maxPositions + offset, hidden]</c>.</param>
+/// <param name="Offset">The row of position 0 (OPT: 2).</param>
+public sealed record LearnedPositions(string Table, int Offset);

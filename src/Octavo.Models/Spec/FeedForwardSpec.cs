@@ -1,0 +1,47 @@
+namespace Octavo.Models;
+
+/// <summary>An MLP: <c>down(act(gate(x)) * up(x))</c>, or without a gate <c>down(act(up(x)))</c>.</summary>
+public sealed record FeedForwardSpec : PartSpec
+{
+    /// <summary>Width of the inner layer.</summary>
+    public required int IntermediateSize { get; init; }
+
+    /// <summary>The activation function.</summary>
+    public required Activation Activation { get; init; }
+
+    /// <summary>Gate projection, <c>[intermediate, hidden]</c>; null where there is none.</summary>
+    public LinearTensors? Gate { get; init; }
+
+    /// <summary>Up projection, <c>[intermediate, hidden]</c>.</summary>
+    public required LinearTensors Up { get; init; }
+
+    /// <summary>Down projection, <c>[hidden, intermediate]</c>.</summary>
+    public required LinearTensors Down { get; init; }
+
+    /// <summary>Whether a gate multiplies what comes up.</summary>
+    public bool IsGated => Gate is not null;
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<LinearSpec> Linears
+    {
+        get
+        {
+            var up = new MatrixSpec(MatrixRole.Up, Up, IntermediateSize, Width);
+            return
+            [
+                new(LinearRole.GateUp, Gate is null ? [up] : [new MatrixSpec(MatrixRole.Gate, Gate, IntermediateSize, Width), up]),
+                new(LinearRole.Down, [new(MatrixRole.Down, Down, Width, IntermediateSize)]),
+            ];
+        }
+    }
+}
+
+/// <summary>An activation function.</summary>
+public enum Activation
+{
+    /// <summary><c>x · sigmoid(x)</c></summary>
+    Silu,
+
+    /// <summary><c>max(x, 0)</c></summary>
+    Relu,
+}

@@ -1,0 +1,40 @@
+namespace Octavo.Models;
+
+/// <summary>A decoder layer: parts that the residual stream passes one after another.</summary>
+/// <param name="Parts">The parts, in the order they run.</param>
+public sealed record LayerSpec(IReadOnlyList<PartSpec> Parts)
+{
+    /// <summary>The linear layers of all parts, in the order they run.</summary>
+    public IEnumerable<LinearSpec> Linears => Parts.SelectMany(part => part.Linears);
+
+    /// <summary>The norms of all parts.</summary>
+    public IEnumerable<NormSpec> Norms => Parts.SelectMany(part => part.Norms);
+}
+
+/// <summary>A part of a layer: a function of the residual stream whose result is added to it.</summary>
+public abstract record PartSpec
+{
+    private protected PartSpec()
+    {
+    }
+
+    /// <summary>Width of the residual stream.</summary>
+    public required int Width { get; init; }
+
+    /// <summary>The norm of the part's input, <c>x + f(norm(x))</c>, or null.</summary>
+    public NormSpec? NormBefore { get; init; }
+
+    /// <summary>The norm of the sum, <c>norm(x + f(x))</c>, or null.</summary>
+    public NormSpec? NormAfter { get; init; }
+
+    /// <summary>The linear layers, in the order they run: matrices that share an input are one.</summary>
+    public abstract IReadOnlyList<LinearSpec> Linears { get; }
+
+    /// <summary>The norms.</summary>
+    public IEnumerable<NormSpec> Norms => new[] { NormBefore, NormAfter }.OfType<NormSpec>();
+
+    /// <summary>The linear layer of a role.</summary>
+    /// <exception cref="ArgumentException">The part has none of this role.</exception>
+    public LinearSpec this[LinearRole role] =>
+        Linears.FirstOrDefault(linear => linear.Role == role) ?? throw new ArgumentException($"{GetType().Name} has no {role}", nameof(role));
+}

@@ -1,0 +1,100 @@
+namespace Octavo.Models;
+
+/// <summary>What a matrix does in its part.</summary>
+public enum MatrixRole
+{
+    /// <summary>Residual stream to queries.</summary>
+    Query,
+
+    /// <summary>Residual stream to keys.</summary>
+    Key,
+
+    /// <summary>Residual stream to values.</summary>
+    Value,
+
+    /// <summary>Attended values to residual stream.</summary>
+    AttentionOutput,
+
+    /// <summary>Residual stream to the MLP's gate.</summary>
+    Gate,
+
+    /// <summary>Residual stream to the MLP's inner layer.</summary>
+    Up,
+
+    /// <summary>The MLP's inner layer to residual stream.</summary>
+    Down,
+
+    /// <summary>Embedding to residual stream.</summary>
+    ProjectIn,
+
+    /// <summary>Residual stream to embedding.</summary>
+    ProjectOut,
+
+    /// <summary>Embedding to logits.</summary>
+    OutputHead,
+}
+
+/// <summary>What a linear layer does: matrices that share an input are one.</summary>
+public enum LinearRole
+{
+    /// <summary><see cref="MatrixRole.Query"/>, <see cref="MatrixRole.Key"/> and <see cref="MatrixRole.Value"/>.</summary>
+    QueryKeyValue,
+
+    /// <summary><see cref="MatrixRole.AttentionOutput"/>.</summary>
+    AttentionOutput,
+
+    /// <summary><see cref="MatrixRole.Gate"/>, where there is one, and <see cref="MatrixRole.Up"/>.</summary>
+    GateUp,
+
+    /// <summary><see cref="MatrixRole.Down"/>.</summary>
+    Down,
+
+    /// <summary><see cref="MatrixRole.ProjectIn"/>.</summary>
+    ProjectIn,
+
+    /// <summary><see cref="MatrixRole.ProjectOut"/>.</summary>
+    ProjectOut,
+
+    /// <summary><see cref="MatrixRole.OutputHead"/>.</summary>
+    OutputHead,
+}
+
+/// <summary>A linear layer's tensor names: weight <c>[out, in]</c>, bias <c>[out]</c> or null.</summary>
+public sealed record LinearTensors(string Weight, string? Bias)
+{
+    private const string Suffix = ".weight";
+
+    /// <summary>The weight's name less <c>.weight</c>.</summary>
+    public string Module => Weight.EndsWith(Suffix, StringComparison.Ordinal) ? Weight[..^Suffix.Length] : Weight;
+}
+
+/// <summary>A matrix of a decoder.</summary>
+/// <param name="Role">What it does.</param>
+/// <param name="Names">Its tensors.</param>
+/// <param name="Rows">Outputs.</param>
+/// <param name="Columns">Inputs.</param>
+public sealed record MatrixSpec(MatrixRole Role, LinearTensors Names, int Rows, int Columns);
+
+/// <summary>Matrices that share an input, and are run as one: their outputs stand one behind another.</summary>
+/// <param name="Role">What they do.</param>
+/// <param name="Matrices">The matrices, in the order of their outputs; at least one.</param>
+public sealed record LinearSpec(LinearRole Role, IReadOnlyList<MatrixSpec> Matrices)
+{
+    /// <summary>A name that no other linear layer of the decoder has: the first matrix's module.</summary>
+    public string Name => Matrices[0].Names.Module;
+
+    /// <summary>Inputs.</summary>
+    public int Columns => Matrices[0].Columns;
+
+    /// <summary>Outputs.</summary>
+    public int Rows => Matrices.Sum(m => m.Rows);
+
+    /// <summary>Weights.</summary>
+    public long WeightCount => (long)Rows * Columns;
+}
+
+/// <summary>A tensor that is read by row.</summary>
+/// <param name="Name">The tensor.</param>
+/// <param name="Rows">Rows.</param>
+/// <param name="Columns">Width.</param>
+public sealed record TableSpec(string Name, int Rows, int Columns);

@@ -1,0 +1,21 @@
+namespace Octavo.Models;
+
+/// <summary>A normalization layer.</summary>
+/// <param name="Kind">Its formula.</param>
+/// <param name="Names">Its tensors.</param>
+/// <param name="Epsilon">Added to the mean square (RMSNorm) or variance (LayerNorm) before the root.</param>
+/// <param name="Width">Numbers that are normed together.</param>
+public sealed record NormSpec(NormKind Kind, NormTensors Names, float Epsilon, int Width);
+
+/// <summary>A norm's tensor names: weight <c>[width]</c>, bias <c>[width]</c> or null.</summary>
+public sealed record NormTensors(string Weight, string? Bias);
+
+/// <summary>The kind of a normalization layer.</summary>
+public enum NormKind
+{
+    /// <summary>Root mean square norm: <c>x / sqrt(mean(x²) + ε) · w</c> (arXiv 1910.07467).</summary>
+    Rms,
+
+    /// <summary>Layer norm: <c>(x − mean) / sqrt(var + ε) · w + b</c> (arXiv 1607.06450).</summary>
+    Layer,
+}

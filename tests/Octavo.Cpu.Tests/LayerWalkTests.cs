@@ -1,0 +1,211 @@
+using System.Runtime.InteropServices;
+using Octavo.Cpu.Kernels;
+using Octavo.Cpu.Linears;
+using Octavo.Cpu.Sublayers;
+using Octavo.Engine;
+using Octavo.Formats;
+using Octavo.Models;
+
+namespace Octavo.Cpu.Tests;
+
+/// <summary>The walk by layers, which calibration and evaluation observe, is the engine's.</summary>
+public sealed unsafe class LayerWalkTests
+{
+    private const int Tokens = 37;
+    private const int Hidden = 24;
+    private const int Layers = 3;
+
+    /// <summary>Models that use every field of the spec between them, so that none can be forgotten by one of the two.</summary>
+    public static TheoryData<string> Models => ["rotary, windows, scale, caps, biases, gated", "alibi, norms after, plain", "learned, projected, untied head"];
+
+    [Theory]
+    [MemberData(nameof(Models))]
+    public void Run_LayerByLayer_GivesTheEnginesBits(string model)
+    {
+        DecoderSpec spec = SpecOf(model);
+        using Checkpoint checkpoint = RandomWeights(spec);
+        int[] ids = [.. Enumerable.Range(0, Tokens).Select(i => (i * 7) % spec.VocabSize)];
+        float[] expected = InOneStep(spec, checkpoint, ids);
+
+        float[] hidden = new float[Tokens * Hidden];
+        float[] logits;
+        var source = new CheckpointSource(checkpoint);
+        using (var walk = new LayerWalk(spec, Tokens + 5))
+        using (Packed<Embedding> embedding = walk.PackEmbedding(source))
+        using (Packed<Head> head = walk.PackHead(source))
+        {
+            fixed (float* h = hidden)
+            {
+                walk.Embed(embedding, ids, h);
+                foreach (LayerSpec layer in spec.Layers)
+                {
+                    using Packed<Sublayer[]> packed = walk.PackLayer(layer, source);
+                    walk.Run(packed.Part, h, Tokens);
+                }
+
+                logits = walk.Logits(head, h, Tokens);
+            }
+        }
+
+        expected.ShouldAllBe(x => float.IsFinite(x));
+        logits.Select(BitConverter.SingleToInt32Bits).ShouldBe(expected.Select(BitConverter.SingleToInt32Bits));
+    }
+
+    [Fact]
+    public void Run_WithATap_SeesEachMatrixsInputs()
+    {
+        DecoderSpec spec = SpecOf(Models.First());
+        using Checkpoint checkpoint = RandomWeights(spec);
+        using var walk = new LayerWalk(spec, Tokens);
+        using Packed<Sublayer[]> layer = walk.PackLayer(spec.Layers[0], new CheckpointSource(checkpoint));
+        var random = new Random(1);
+        float[] hidden = [.. Enumerable.Range(0, Tokens * Hidden).Select(_ => random.NextSingle())];
+        float[] normed = Normed(hidden[(3 * Hidden)..(4 * Hidden)], new CheckpointSource(checkpoint).Norm(spec.Layers[0].Norms.First()).Weight);
+        var tap = new Tap();
+
+        fixed (float* h = hidden)
+        {
+            walk.Run(layer.Part, (float*)h, Tokens, tap);
+        }
+
+        // Every row of every linear layer once, and the first one's are the norm of what went in.
+        Linear[] linears = [.. layer.Part.SelectMany(s => s.Linears).Select(l => l.Linear)];
+        tap.Rows.Keys.Order().ShouldBe(linears.SelectMany((_, l) => Enumerable.Range(0, Tokens).Select(row => (l, row))).Order());
+        layer.Part.SelectMany(s => s.Linears).Select(l => l.Spec.Role)
+            .ShouldBe([LinearRole.QueryKeyValue, LinearRole.AttentionOutput, LinearRole.GateUp, LinearRole.Down]);
+        tap.Rows[(0, 3)].ShouldBe(normed, 1e-5);
+        tap.Linears.ShouldBe(linears);
+    }
+
+    private static float[] Normed(float[] x, float[] weight)
+    {
+        double root = Math.Sqrt(x.Sum(v => (double)v * v / x.Length) + 1e-5);
+        return [.. x.Select((v, i) => (float)(v / root * weight[i]))];
+    }
+
+    private static float[] InOneStep(DecoderSpec spec, Checkpoint checkpoint, int[] ids)
+    {
+        using var runner = new CpuModelRunner(spec, checkpoint, new CpuRunnerOptions
+        {
+            Weights = WeightFormat.Float32,
+            Head = WeightFormat.Float32,
+            KvCache = KvCacheFormat.Float32,
+            NumBlocks = 8,
+            MaxModelLen = 64,
+            MaxNumBatchedTokens = 64,
+            Threads = 3,
+        });
+        var batch = new StepBatch(16);
+        batch.AddSequence(ids, 0, [5, 2, 7], Tokens);
+        float[] logits = new float[Tokens * spec.VocabSize];
+        runner.Run(batch, logits);
+        return logits;
+    }
+
+    private static DecoderSpec SpecOf(string model)
+    {
+        bool projected = model.Contains("projected"), after = model.Contains("after"), biases = model.Contains("biases");
+        NormKind kind = after ? NormKind.Layer : NormKind.Rms;
+        PositionSpec? positions = model.Contains("rotary") ? new RotaryPositions(1000, new LinearRopeScaling(2))
+            : model.Contains("alibi") ? new AlibiPositions() : null;
+        return new DecoderSpec
+        {
+            Architecture = model,
+            VocabSize = 50,
+            HiddenSize = Hidden,
+            EmbeddingSize = projected ? 20 : Hidden,
+            MaxPositionEmbeddings = 64,
+            TokenEmbedding = "embedding",
+            LearnedPositions = model.Contains("learned") ? new LearnedPositions("positions", 2) : null,
+            ProjectIn = projected ? new LinearTensors("in", "in.bias") : null,
+            ProjectOut = projected ? new LinearTensors("out", "out.bias") : null,
+            Layers = [.. Enumerable.Range(0, Layers).Select(Layer)],
+            FinalNorm = after ? null : Norm("norm"),
+            OutputHead = model.Contains("untied") ? new LinearTensors("head", "head.bias") : null,
+        };
+
+        LayerSpec Layer(int i) => new(
+        [
+            new AttentionSpec
+            {
+                Width = Hidden,
+                NormBefore = after ? null : Norm($"{i}.norm1"),
+                NormAfter = after ? Norm($"{i}.norm1") : null,
+                NumHeads = 6,
+                NumKvHeads = after ? 6 : 2,
+                HeadDim = 16,
+                Positions = positions,
+                Scale = model.Contains("scale") ? 0.3f : null,
+                SoftCap = model.Contains("caps") ? 1.5f : null,
+                Window = model.Contains("windows") && i != 1 ? 5 + i : null,
+                Query = Linear($"{i}.q"),
+                Key = Linear($"{i}.k"),
+                Value = Linear($"{i}.v"),
+                Output = Linear($"{i}.o"),
+            },
+            new FeedForwardSpec
+            {
+                Width = Hidden,
+                NormBefore = after ? null : Norm($"{i}.norm2"),
+                NormAfter = after ? Norm($"{i}.norm2") : null,
+                IntermediateSize = 40,
+                Activation = after ? Activation.Relu : Activation.Silu,
+                Gate = model.Contains("gated") ? Linear($"{i}.gate") : null,
+                Up = Linear($"{i}.up"),
+                Down = Linear($"{i}.down"),
+            },
+        ]);
+
+        LinearTensors Linear(string name) => new(name, biases ? $"{name}.bias" : null);
+
+        NormSpec Norm(string name) => new(kind, new NormTensors(name, kind == NormKind.Layer ? $"{name}.bias" : null), 1e-5f, Hidden);
+    }
+
+    private static Checkpoint RandomWeights(DecoderSpec spec)
+    {
+        var random = new Random(9);
+        List<TensorSource> tensors = [.. spec.Tables.Select(t => Tensor(t.Name, 1, t.Rows, t.Columns))];
+        foreach (MatrixSpec matrix in spec.Linears.SelectMany(l => l.Matrices))
+        {
+            tensors.Add(Tensor(matrix.Names.Weight, 0.4f, matrix.Rows, matrix.Columns));
+            tensors.AddRange(matrix.Names.Bias is { } bias ? [Tensor(bias, 0.3f, matrix.Rows)] : []);
+        }
+
+        foreach (NormSpec norm in spec.Norms)
+        {
+            tensors.Add(Tensor(norm.Names.Weight, 1, norm.Width));
+            tensors.AddRange(norm.Names.Bias is { } bias ? [Tensor(bias, 0.3f, norm.Width)] : []);
+        }
+
+        return Checkpoint.InMemory(spec.Architecture, tensors);
+
+        TensorSource Tensor(string name, float amplitude, params long[] shape)
+        {
+            float[] values = [.. Enumerable.Range(0, (int)shape.Aggregate((a, b) => a * b)).Select(_ => ((random.NextSingle() * 2) - 1) * amplitude)];
+            return new TensorSource(name, TensorType.Float32, shape, MemoryMarshal.AsBytes(values.AsSpan()).ToArray());
+        }
+    }
+
+    /// <summary>Numbers linear layers in the order they are seen.</summary>
+    private sealed class Tap : IInputTap
+    {
+        private readonly List<Linear> _linears = [];
+
+        public IReadOnlyList<Linear> Linears => _linears;
+
+        public Dictionary<(int Linear, int Row), float[]> Rows { get; } = [];
+
+        public void Record(Linear linear, int row, float* input)
+        {
+            lock (_linears)
+            {
+                if (!_linears.Contains(linear))
+                {
+                    _linears.Add(linear);
+                }
+
+                Rows.Add((_linears.IndexOf(linear), row), new ReadOnlySpan<float>(input, linear.InFeatures).ToArray());
+            }
+        }
+    }
+}
