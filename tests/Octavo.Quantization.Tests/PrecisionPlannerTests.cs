@@ -19,7 +19,7 @@ public sealed class PrecisionPlannerTests
     [Fact]
     public void Choose_ABudgetBetween_MixesSchemesWithinIt()
     {
-        PrecisionPlan plan = PrecisionPlanner.Choose(Tales, FourBits, QuantizerTests.Calibration(4, 256), 0.006);
+        PrecisionPlan plan = PrecisionPlanner.Choose(Tales, FourBits, QuantizerTests.Calibration(2, 128), 0.006);
 
         plan.MeasuredLoss.ShouldBeLessThanOrEqualTo(0.006);
         plan.PredictedLoss.ShouldBeInRange(0.0001, 0.006);
