@@ -6,7 +6,7 @@ namespace Octavo.Cli.Tests;
 public sealed class LoadCommandTests : IDisposable
 {
     private const string StepTime = "0.003,0.0001,0.0002,0.00025,0.00008,0.0009,0.0004";
-    private static readonly string[] SmallTune = ["tune", "--time", "2s", "--workload", "saturating requests=30 prompt=20 output=uniform:5:40"];
+    private static readonly string[] SmallTune = ["tune", "--time", "2s", "--workload", "saturating requests=40 prompt=20 output=uniform:5:40"];
     private readonly string _folder = Directory.CreateTempSubdirectory("octavo-load-").FullName;
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);

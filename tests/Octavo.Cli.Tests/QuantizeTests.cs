@@ -68,7 +68,7 @@ public sealed class QuantizeTests : IDisposable
     public async Task Quantize_Interrupted_LeavesNoDirectoryAndGoesOn()
     {
         string output = Path.Combine(_folder, "out"), first = Path.Combine(output + ".partial", "model-00001-of-00006.safetensors");
-        string[] command = ["quantize", "--scheme", "int4-weight", "--method", "gptq", "--samples", "24", "--output", output];
+        string[] command = ["quantize", "--scheme", "int4-weight", "--method", "gptq", "--samples", "12", "--output", output];
 
         CliResult stopped = await CliProcess.InterruptWhenAsync(() => File.Exists(first), command);
 

@@ -22,7 +22,11 @@ public sealed class CpuModelRunnerTests
             float[] actual = other.AllLogits(ids)[^1];
             for (int i = 0; i < expected.Length; i++)
             {
-                actual[i].ShouldBe(expected[i], 1e-4f, $"{isa} logit {i}");
+                // Words are made only for those that are not.
+                if (!(MathF.Abs(actual[i] - expected[i]) <= 1e-4f))
+                {
+                    actual[i].ShouldBe(expected[i], 1e-4f, $"{isa} logit {i}");
+                }
             }
         }
     }

@@ -304,6 +304,7 @@ public sealed class AsyncEngineTests
         return string.Join(' ', tokens);
     }
 
+    // Fixed, for adaptive batching measures the machine's steps before the first.
     private static AsyncEngine Load(EngineOptions? options = null) =>
-        AsyncEngine.Load(Repository.TalesModel, options ?? new EngineOptions { Dtype = ModelDtype.Float32 });
+        AsyncEngine.Load(Repository.TalesModel, options ?? new EngineOptions { Dtype = ModelDtype.Float32, Batching = BatchingMode.Fixed });
 }

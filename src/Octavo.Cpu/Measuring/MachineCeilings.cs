@@ -67,18 +67,21 @@ public sealed record MachineCeilings
 
     /// <summary>Measures, in about two seconds.</summary>
     /// <param name="threads">Threads that work at once; null takes one a processor.</param>
-    public static unsafe MachineCeilings Measure(int? threads = null)
+    public static MachineCeilings Measure(int? threads = null) => Measure(threads, Runs);
+
+    /// <summary>The same with the best of another number of runs.</summary>
+    internal static unsafe MachineCeilings Measure(int? threads, int runs)
     {
         using var team = new ThreadTeam(threads ?? Environment.ProcessorCount);
         return new MachineCeilings
         {
             Threads = team.Count,
-            ReadBandwidth = MeasureReadBandwidth(team),
+            ReadBandwidth = MeasureReadBandwidth(team, runs),
             Float32Peak = MachineCode.IsAllowed && CpuFeatures.Avx512
-                ? Peak(team, PeakLoops.Float32(), 32)
-                : team.Count * ManagedWork.Operations / Best(team, new ManagedWork()),
-            BFloat16Peak = MachineCode.IsAllowed && CpuFeatures.Avx512Bf16 ? Peak(team, PeakLoops.BFloat16(), 64) : null,
-            Int8Peak = MachineCode.IsAllowed && CpuFeatures.Avx512Vnni ? Peak(team, PeakLoops.Bytes(), 128) : null,
+                ? Peak(team, PeakLoops.Float32(), 32, runs)
+                : team.Count * ManagedWork.Operations / Best(team, new ManagedWork(), runs),
+            BFloat16Peak = MachineCode.IsAllowed && CpuFeatures.Avx512Bf16 ? Peak(team, PeakLoops.BFloat16(), 64, runs) : null,
+            Int8Peak = MachineCode.IsAllowed && CpuFeatures.Avx512Vnni ? Peak(team, PeakLoops.Bytes(), 128, runs) : null,
         };
     }
 
@@ -87,25 +90,25 @@ public sealed record MachineCeilings
     public static double MeasureReadBandwidth(int? threads = null)
     {
         using var team = new ThreadTeam(threads ?? Environment.ProcessorCount);
-        return MeasureReadBandwidth(team);
+        return MeasureReadBandwidth(team, Runs);
     }
 
-    private static unsafe double MeasureReadBandwidth(ThreadTeam team)
+    private static unsafe double MeasureReadBandwidth(ThreadTeam team, int runs)
     {
         using var buffer = new NativeBuffer(ReadBytes);
         HugePages.Advise(buffer);
         new Span<byte>(buffer.Pointer, (int)ReadBytes).Fill(1);
-        return ReadBytes / Best(team, new ReadWork(team.Count, buffer));
+        return ReadBytes / Best(team, new ReadWork(team.Count, buffer), runs);
     }
 
-    private static unsafe double Peak(ThreadTeam team, delegate* unmanaged<long, void> loop, int operationsPerInstruction) =>
-        (double)team.Count * LoopWork.Turns * PeakLoops.InstructionsPerTurn * operationsPerInstruction / Best(team, new LoopWork(loop));
+    private static unsafe double Peak(ThreadTeam team, delegate* unmanaged<long, void> loop, int operationsPerInstruction, int runs) =>
+        (double)team.Count * LoopWork.Turns * PeakLoops.InstructionsPerTurn * operationsPerInstruction / Best(team, new LoopWork(loop), runs);
 
-    private static double Best(ThreadTeam team, ITeamWork work)
+    private static double Best(ThreadTeam team, ITeamWork work, int runs)
     {
         team.Run(work);
         double best = double.PositiveInfinity;
-        for (int i = 0; i < Runs; i++)
+        for (int i = 0; i < runs; i++)
         {
             long started = Stopwatch.GetTimestamp();
             team.Run(work);
