@@ -2,10 +2,20 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
-using Octavo.Cli.Tuning;
+using Octavo.Cli.Bench;
+using Octavo.Cli.Chat;
+using Octavo.Cli.Eval;
+using Octavo.Cli.Generate;
+using Octavo.Cli.Inspect;
+using Octavo.Cli.Options;
+using Octavo.Cli.Quantize;
+using Octavo.Cli.Serve;
+using Octavo.Cli.Simulate;
+using Octavo.Cli.Terminal;
+using Octavo.Cli.Tune;
+
 using Octavo.Engine;
 using Octavo.Formats;
-using Octavo.Models;
 using Octavo.Quantization;
 using Octavo.Text;
 
@@ -115,7 +125,7 @@ internal static class CommandLine
 
     private static int Fail(int code, string message)
     {
-        Terminal.Error.WriteLine("error: " + message.ReplaceLineEndings(" "));
+        Stdio.Error.WriteLine("error: " + message.ReplaceLineEndings(" "));
         return code;
     }
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Octavo.Cli.Bench;
 using Octavo.Cpu.Kernels;
 using Octavo.Cpu.Measuring;
 

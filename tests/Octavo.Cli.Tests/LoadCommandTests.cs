@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Octavo.Cli.Options;
 
 namespace Octavo.Cli.Tests;
 

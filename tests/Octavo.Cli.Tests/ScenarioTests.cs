@@ -1,5 +1,4 @@
 using Octavo.Cli.Scenarios;
-using Octavo.Engine;
 using Octavo.Engine.Simulation;
 using Octavo.Engine.Workloads;
 

@@ -1,3 +1,4 @@
+using Octavo.Cli.Simulate;
 using Octavo.Engine.Workloads;
 using Spectre.Console;
 
@@ -30,7 +31,7 @@ public sealed class SimulationCheckTests
 
     private static string[] Rows(params (LoadFigures Simulated, LoadFigures Measured)[] rounds)
     {
-        Table table = LoadArguments.FiguresTable("check");
+        Table table = LoadTable.Make("check");
         SimulationCheck.AddRows(table, rounds);
         using var text = new StringWriter();
         IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.No, Out = new AnsiConsoleOutput(text) });

@@ -1,4 +1,6 @@
-using Octavo.Cli.Tuning;
+using Octavo.Cli.Scenarios;
+using Octavo.Cli.Terminal;
+using Octavo.Cli.Tune;
 using Octavo.Engine.Workloads;
 using Octavo.Quantization.Evaluation;
 

@@ -1,4 +1,3 @@
-using Octavo.Engine;
 using Octavo.Engine.Simulation;
 using Octavo.Engine.Workloads;
 

@@ -1,4 +1,3 @@
-using Octavo.Engine;
 using Octavo.Engine.Workloads;
 
 namespace Octavo.Cli.Scenarios;

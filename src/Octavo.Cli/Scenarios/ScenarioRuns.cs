@@ -1,5 +1,5 @@
 using System.Globalization;
-using Octavo.Engine;
+using Octavo.Cli.Terminal;
 using Octavo.Engine.Simulation;
 using Octavo.Engine.Workloads;
 
@@ -29,7 +29,7 @@ internal sealed class ScenarioRuns(SimulationOptions options, IReadOnlyList<stri
     /// <summary>Simulates every setting under every scenario.</summary>
     public IReadOnlyList<ScenarioResult> Simulate() => [.. names.Select(name =>
     {
-        BenchOutput.Progress("simulating " + name);
+        ProgressLine.Show("simulating " + name);
         IReadOnlyList<WorkloadRequest> requests = Scenario.Requests(name, options, maxLength, seconds);
         return new ScenarioResult(name, Grid.Append(BatchSetting.Adaptive).AsParallel().ToDictionary(
             setting => setting, IReadOnlyList<double> (setting) => [LoadFigures.Of(Simulator.Run(requests, Scenario.With(options, setting)), options.Targets).Goodput]));
@@ -59,7 +59,7 @@ internal sealed class ScenarioRuns(SimulationOptions options, IReadOnlyList<stri
                 for (int turn = 0; turn < settings[i].Length; turn++)
                 {
                     BatchSetting setting = settings[i][(round + turn) % settings[i].Length];
-                    BenchOutput.Progress(progress + setting);
+                    ProgressLine.Show(progress + setting);
                     found[i][setting].Add(Calibration.Measure(model, setting, options.Targets, requests).Goodput);
                 }
             }

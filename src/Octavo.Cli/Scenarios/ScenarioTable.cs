@@ -1,3 +1,4 @@
+using Octavo.Cli.Terminal;
 using Spectre.Console;
 
 namespace Octavo.Cli.Scenarios;
@@ -38,5 +39,5 @@ internal static class ScenarioTable
     private static string Ratio(IReadOnlyList<double> ratios, double median) =>
         ratios.Count == 1 ? Number(median) : $"{Number(median)} ({Number(ratios.Min())}–{Number(ratios.Max())})";
 
-    private static string Number(double value) => BenchOutput.Number(value, 2);
+    private static string Number(double value) => Figures.Number(value, 2);
 }

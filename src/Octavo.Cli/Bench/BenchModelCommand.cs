@@ -1,0 +1,180 @@
+using System.CommandLine;
+using Octavo.Cli.Options;
+using Octavo.Cli.Terminal;
+using Octavo.Cpu.Kernels;
+using Octavo.Cpu.Measuring;
+using Octavo.Formats;
+
+namespace Octavo.Cli.Bench;
+
+/// <summary><c>octavo bench model</c>: whole steps of a random model, prefill and decode.</summary>
+internal sealed class BenchModelCommand
+{
+    private const int StepsBetweenLooks = 4;
+
+    private static readonly KvCacheFormat[] CacheFormats = Enum.GetValues<KvCacheFormat>();
+
+    private readonly BenchArguments _arguments = new();
+
+    private readonly Option<IReadOnlyList<string>?> _schemes = OptionKinds.Choices(
+        "--scheme",
+        "How the weights are stored; several are measured in turn, step by step, and compared with the first.",
+        [.. ModelPlan.QuantizationSchemes.Select(s => (s, s))]);
+
+    private readonly Option<HeadQuantization> _head = EngineArguments.QuantizeHeadOption();
+
+    private readonly Option<int> _kvCacheDtype = OptionKinds.Choice(
+        "--kv-cache-dtype",
+        "How keys and values are stored; auto is what the engine would take for these weights.",
+        [("auto", 0), .. CacheFormats.Select((f, i) => (f.ToString().ToLowerInvariant(), i + 1))]);
+
+    private readonly Option<int?> _prompt = OptionKinds.Integer("--prompt", "Tokens of the prompt that is prefilled; 0 leaves it out. [default: 512]");
+
+    private readonly Option<IReadOnlyList<int>?> _batches = OptionKinds.Integers(
+        "--batches", "Sequences that decode at once, one measurement for each number. [default: 1,2,4,8,16,32,64]");
+
+    private readonly Option<IReadOnlyList<int>?> _contexts = OptionKinds.Integers(
+        "--contexts", "Tokens that each of them has behind it. [default: 128,4096]");
+
+    private readonly Option<int?> _rounds = OptionKinds.Integer(
+        "--rounds", "How often all of it is measured; medians are shown. [default: 1]");
+
+    /// <summary>Makes the command.</summary>
+    public static Command Make()
+    {
+        var it = new BenchModelCommand();
+        var command = new Command(
+            "model", "Time prefill, and decode at several batch sizes, of a model with random weights made on the spot, beside the ceilings of this machine.")
+        {
+            it._schemes, it._head, it._kvCacheDtype, it._prompt, it._batches, it._contexts, it._rounds,
+        };
+        it._arguments.AddTo(command);
+        command.SetAction(it.Run);
+        return command;
+    }
+
+    private int Run(ParseResult result)
+    {
+        ModelShape shape = _arguments.Shape(result);
+        string[] schemes = [.. result.GetValue(_schemes) ?? [ModelPlan.QuantizationSchemes[0]]];
+        ModelBenchmarkOptions[] options = [.. schemes.Select(s => Options(result, s))];
+        int rounds = result.GetValue(_rounds) ?? 1;
+        Check(rounds is >= 1 and <= 1000, $"--rounds must be between 1 and 1000; it is {rounds}");
+        MachineCeilings ceilings = Look(null, options[0].Threads);
+        ProgressLine.Show($"making the model, shape {shape.Name}");
+        using Checkpoint checkpoint = RandomModel.MakeCheckpoint(shape);
+        List<ModelBenchmark> benchmarks = [];
+        List<StepMeasurement>[] found = [.. schemes.Select(_ => new List<StepMeasurement>())];
+        try
+        {
+            long memory = MachineMemory.Read().Free / 10 * 9;      // a tenth for everybody else
+            foreach (ModelBenchmarkOptions each in options)
+            {
+                benchmarks.Add(new ModelBenchmark(shape, checkpoint, each, memory - benchmarks.Sum(b => b.MemoryBytes)));
+            }
+
+            for (int round = 1; round <= rounds; round++)
+            {
+                ceilings = MeasureAll(benchmarks, schemes, found, ceilings, rounds == 1 ? string.Empty : $"round {round}, ");
+            }
+
+            var report = new BenchModelReport(shape, ceilings, [.. benchmarks.Select((b, i) => new ModelFigures(
+                schemes[i], result.GetValue(_head), options[i], b.WeightBytes, Medians(found[i]), b.Skipped))]);
+            Write(report, _arguments.Json(result));
+        }
+        finally
+        {
+            benchmarks.ForEach(b => b.Dispose());
+        }
+
+        return ExitCode.Success;
+    }
+
+    /// <summary>One round: each kind of step of one scheme after another, so that they meet the same machine.</summary>
+    private static MachineCeilings MeasureAll(
+        List<ModelBenchmark> benchmarks, string[] schemes, List<StepMeasurement>[] found, MachineCeilings ceilings, string round)
+    {
+        int? threads = ceilings.Threads;
+        double before = MachineCeilings.MeasureReadBandwidth(threads);
+        int steps = 0;
+        foreach (StepKind step in benchmarks.SelectMany(b => b.Steps).Distinct().ToArray())
+        {
+            for (int i = 0; i < benchmarks.Count; i++)
+            {
+                if (benchmarks[i].Steps.Contains(step))
+                {
+                    ProgressLine.Show($"{round}{schemes[i]}, {step}");
+                    StepMeasurement measured = benchmarks[i].Measure(step);
+                    double behind = MachineCeilings.MeasureReadBandwidth(threads);
+                    found[i].Add(measured with { ReadBandwidth = Math.Max(before, behind) });
+                    before = behind;
+                }
+            }
+
+            if (++steps % StepsBetweenLooks == 0)
+            {
+                ceilings = Look(ceilings, threads);
+            }
+        }
+
+        return Look(ceilings, threads);
+    }
+
+    /// <summary>Of each kind of step the measurement of median time, in the order of the first round.</summary>
+    private static List<StepMeasurement> Medians(List<StepMeasurement> all) =>
+        [.. all.GroupBy(s => (s.Phase, s.Sequences, s.Context)).Select(g => g.OrderBy(s => s.Seconds).ElementAt(g.Count() / 2))];
+
+    private static void Write(BenchModelReport report, bool json)
+    {
+        ProgressLine.Show(string.Empty);
+        if (json)
+        {
+            Stdio.Out.WriteLine(report.ToJson());
+        }
+        else
+        {
+            report.WriteTables(Tables.Console());
+        }
+
+        Stdio.Out.Flush();
+    }
+
+    /// <summary>Looks at the ceilings again: on a machine that others use, too, the highest of several looks is nearest to the truth.</summary>
+    private static MachineCeilings Look(MachineCeilings? before, int? threads)
+    {
+        ProgressLine.Show("ceilings of this machine");
+        MachineCeilings now = MachineCeilings.Measure(threads);
+        return before?.Or(now) ?? now;
+    }
+
+    private ModelBenchmarkOptions Options(ParseResult result, string scheme)
+    {
+        WeightFormat weights = ModelPlan.SchemeNamed(scheme);
+        int cache = result.GetValue(_kvCacheDtype);
+        var defaults = new ModelBenchmarkOptions
+        {
+            Weights = weights,
+            Head = ModelPlan.HeadFormat(result.GetValue(_head), weights, stored: WeightFormat.BFloat16),
+            KvCache = cache == 0 ? ModelPlan.DefaultKvCache(weights) : CacheFormats[cache - 1],
+            Threads = _arguments.Threads(result),
+        };
+        ModelBenchmarkOptions options = defaults with
+        {
+            PromptTokens = result.GetValue(_prompt) ?? defaults.PromptTokens,
+            Batches = result.GetValue(_batches) ?? defaults.Batches,
+            Contexts = result.GetValue(_contexts) ?? defaults.Contexts,
+        };
+        Check(options.PromptTokens is >= 0 and <= 131072, $"--prompt must be between 0 and 131072; it is {options.PromptTokens}");
+        Check(options.Batches.All(b => b is >= 1 and <= 4096), "--batches must be between 1 and 4096");
+        Check(options.Contexts.All(c => c is >= 0 and <= 131072), "--contexts must be between 0 and 131072");
+        return options;
+    }
+
+    private static void Check(bool holds, string message)
+    {
+        if (!holds)
+        {
+            throw new UsageException(message);
+        }
+    }
+}
