@@ -13,9 +13,9 @@ using Octavo.Cli.Serve;
 using Octavo.Cli.Simulate;
 using Octavo.Cli.Terminal;
 using Octavo.Cli.Tune;
-
 using Octavo.Engine;
 using Octavo.Formats;
+using Octavo.Lab.Tuning;
 using Octavo.Quantization;
 using Octavo.Text;
 
@@ -81,7 +81,7 @@ internal static class CommandLine
             return Fail(ExitCode.Usage, $"{e.File} is missing" + (canDoWithout ? $"; {EngineArguments.SkipTokenizerInit} takes and gives token ids without it" : string.Empty));
         }
         catch (Exception e) when (e is UsageException or EngineConfigurationException or CheckpointException
-            or UnsupportedModelException or TokenizerFormatException or ChatTemplateException or InvalidRequestException or QuantizationException)
+            or UnsupportedModelException or TokenizerFormatException or ChatTemplateException or InvalidRequestException or QuantizationException or TuneStateException)
         {
             return Fail(ExitCode.Usage, e.Message);
         }

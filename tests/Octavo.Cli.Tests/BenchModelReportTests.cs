@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Octavo.Cli.Bench;
 using Octavo.Cpu.Kernels;
-using Octavo.Cpu.Measuring;
+using Octavo.Lab.Measuring;
 
 namespace Octavo.Cli.Tests;
 

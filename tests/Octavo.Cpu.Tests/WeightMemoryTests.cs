@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Octavo.Cpu.Kernels;
-using Octavo.Cpu.Measuring;
 using Octavo.Formats;
+using Octavo.Lab.Measuring;
 using Octavo.Models;
 
 namespace Octavo.Cpu.Tests;

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using Octavo.Cli.Options;
 using Octavo.Cli.Terminal;
-using Octavo.Cpu.Measuring;
+using Octavo.Lab.Measuring;
 
 namespace Octavo.Cli.Bench;
 

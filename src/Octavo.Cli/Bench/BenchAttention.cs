@@ -6,7 +6,7 @@ using Octavo.Cli.Options;
 using Octavo.Cli.Terminal;
 using Octavo.Cpu;
 using Octavo.Cpu.Kernels;
-using Octavo.Cpu.Measuring;
+using Octavo.Lab.Measuring;
 using Spectre.Console;
 
 namespace Octavo.Cli.Bench;

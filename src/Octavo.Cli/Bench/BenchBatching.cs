@@ -2,9 +2,10 @@ using System.CommandLine;
 using System.Text.Json;
 using Octavo.Cli.Options;
 using Octavo.Cli.Terminal;
-using Octavo.Cpu.Measuring;
 using Octavo.Engine;
-using Octavo.Engine.Workloads;
+using Octavo.Lab;
+using Octavo.Lab.Measuring;
+using Octavo.Lab.Workloads;
 using Spectre.Console;
 
 namespace Octavo.Cli.Bench;

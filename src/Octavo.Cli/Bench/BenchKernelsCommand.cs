@@ -4,7 +4,7 @@ using System.Text.Json;
 using Octavo.Cli.Options;
 using Octavo.Cli.Terminal;
 using Octavo.Cpu.Kernels;
-using Octavo.Cpu.Measuring;
+using Octavo.Lab.Measuring;
 using Spectre.Console;
 
 namespace Octavo.Cli.Bench;

@@ -2,8 +2,8 @@ using System.CommandLine;
 using Octavo.Cli.Options;
 using Octavo.Cli.Terminal;
 using Octavo.Cpu.Kernels;
-using Octavo.Cpu.Measuring;
 using Octavo.Formats;
+using Octavo.Lab.Measuring;
 
 namespace Octavo.Cli.Bench;
 

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Octavo.Cli.Terminal;
-using Octavo.Cpu.Measuring;
+using Octavo.Lab.Measuring;
 using Spectre.Console;
 
 namespace Octavo.Cli.Bench;

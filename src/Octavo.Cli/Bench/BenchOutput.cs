@@ -3,7 +3,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using Octavo.Cli.Terminal;
 using Octavo.Cpu;
-using Octavo.Cpu.Measuring;
+using Octavo.Lab.Measuring;
 using Spectre.Console;
 
 namespace Octavo.Cli.Bench;

@@ -2,6 +2,7 @@ using System.CommandLine;
 using Octavo.Cli.Options;
 using Octavo.Cli.Terminal;
 using Octavo.Formats;
+using Octavo.Lab;
 using Octavo.Models;
 using Octavo.Quantization;
 using Octavo.Quantization.Evaluation;
@@ -59,7 +60,7 @@ internal sealed class EvalCommand
         string? referencePath = result.GetValue(_reference) is { } named ? ModelLocator.Find(named) : null;
         string text = result.GetValue(_text) ?? ModelLocator.BundledText("valid.txt");
         string? page = result.GetValue(_report);
-        WholeFile.Check("--report", page);
+        OutputFile.Check("--report", page);
         using var interrupt = new Interrupt();
         ModelDirectory directory = ModelDirectory.Open(path);
         Tokenizer tokenizer = Tokenizer.Load(path);

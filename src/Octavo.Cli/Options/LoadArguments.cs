@@ -1,7 +1,7 @@
 using System.CommandLine;
 using Octavo.Cli.Terminal;
-using Octavo.Cpu.Measuring;
-using Octavo.Engine.Workloads;
+using Octavo.Lab.Measuring;
+using Octavo.Lab.Workloads;
 
 namespace Octavo.Cli.Options;
 
@@ -17,7 +17,7 @@ internal sealed class LoadArguments(string defaultWorkload = "poisson rate=2")
         Arity = ArgumentArity.ZeroOrOne,
     };
 
-    private readonly Option<string?> _workload = OptionKinds.Text("--workload", "W", $"The load: {Octavo.Engine.Workloads.WorkloadText.Help}. [default: {defaultWorkload}]");
+    private readonly Option<string?> _workload = OptionKinds.Text("--workload", "W", $"The load: {WorkloadText.Help}. [default: {defaultWorkload}]");
     private readonly Option<TimeSpan?> _itl = OptionKinds.Duration("--target-itl", "Longest time between two tokens, for 95% of them. [default: 100ms]");
     private readonly Option<TimeSpan?> _ttft = OptionKinds.Duration("--target-ttft", "Longest time to the first token. [default: none]");
 
@@ -55,7 +55,7 @@ internal sealed class LoadArguments(string defaultWorkload = "poisson rate=2")
     }
 
     /// <summary>The load as it was written.</summary>
-    public string WorkloadText(ParseResult result) => result.GetValue(_workload) ?? defaultWorkload;
+    public string Text(ParseResult result) => result.GetValue(_workload) ?? defaultWorkload;
 
     /// <summary>The load.</summary>
     /// <param name="result">The command line.</param>
@@ -65,7 +65,7 @@ internal sealed class LoadArguments(string defaultWorkload = "poisson rate=2")
     {
         try
         {
-            return Octavo.Engine.Workloads.WorkloadText.Parse(WorkloadText(result), new Workload { MaxLength = maxLength, Requests = requests });
+            return WorkloadText.Parse(Text(result), new Workload { MaxLength = maxLength, Requests = requests });
         }
         catch (Exception e) when (e is FormatException or IOException or UnauthorizedAccessException)
         {

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Octavo.Cli.Terminal;
+using Octavo.Lab;
 
 namespace Octavo.Cli.Options;
 

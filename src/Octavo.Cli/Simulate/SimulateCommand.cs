@@ -1,10 +1,12 @@
 using System.CommandLine;
 using System.Globalization;
 using Octavo.Cli.Options;
-using Octavo.Cli.Scenarios;
 using Octavo.Cli.Terminal;
-using Octavo.Engine.Simulation;
-using Octavo.Engine.Workloads;
+using Octavo.Lab;
+using Octavo.Lab.Measuring;
+using Octavo.Lab.Scenarios;
+using Octavo.Lab.Simulation;
+using Octavo.Lab.Workloads;
 using Spectre.Console;
 
 namespace Octavo.Cli.Simulate;
@@ -71,7 +73,7 @@ internal sealed class SimulateCommand
         using LoadedModel? model = given is null || check ? _load.Load(result) : null;
         Workload workload = _load.Workload(result, model?.MaxModelLen ?? 4096);
         BatchingTargets targets = _load.Targets(result);
-        StepTimes steps = given ?? Calibration.Run(model!, "measuring steps");
+        StepTimes steps = given ?? MeasureSteps(model!);
         ProgressLine.Show(string.Empty);
         var options = new SimulationOptions
         {
@@ -97,7 +99,7 @@ internal sealed class SimulateCommand
         {
             IReadOnlyList<string> only = result.GetValue(_only) ?? Scenario.Names;
             options = WithFirstToken(options);
-            var runs = new ScenarioRuns(options, [.. Scenario.Names.Where(only.Contains)], workload.MaxLength, seconds);
+            var runs = new ScenarioRuns(options, [.. Scenario.Names.Where(only.Contains)], workload.MaxLength, seconds, ProgressLine.Show);
             List<(string Title, IReadOnlyList<ScenarioResult> Results)> parts = [("simulated: " + runs.Targets, runs.Simulate())];
             if (check)
             {
@@ -115,11 +117,12 @@ internal sealed class SimulateCommand
         }
 
         IReadOnlyList<WorkloadRequest> requests = workload.Make();
-        IReadOnlyList<(LoadFigures Simulated, LoadFigures Measured)> both = check ? new SimulationCheck(model!, workload, options).Run(rounds, calibrate: given is null) : [];
+        IReadOnlyList<(LoadFigures Simulated, LoadFigures Measured)> both = check ? new SimulationCheck(model!, workload, options, ProgressLine.Show).Run(rounds, calibrate: given is null) : [];
+        ProgressLine.Show(string.Empty);
         LoadFigures? simulated = check ? null : LoadFigures.Of(Simulator.Run(requests, options), targets);
         if (asJson)
         {
-            Stdio.Out.WriteLine(SimulateJson.OfLoad(_load.WorkloadText(result), requests.Count, options, simulated, both));
+            Stdio.Out.WriteLine(SimulateJson.OfLoad(_load.Text(result), requests.Count, options, simulated, both));
             Stdio.Out.Flush();
             return ExitCode.Success;
         }
@@ -127,7 +130,7 @@ internal sealed class SimulateCommand
         Table table = LoadTable.Make(string.Create(CultureInfo.InvariantCulture, $"{requests.Count} requests, {options.Replicas} replicas"));
         if (simulated is null)
         {
-            SimulationCheck.AddRows(table, both);
+            LoadTable.AddRounds(table, both);
         }
         else
         {
@@ -157,8 +160,14 @@ internal sealed class SimulateCommand
             throw new UsageException("--seconds must be between 1 and 3600, --rounds between 1 and 100");
         }
 
-        WholeFile.Check("--chart", chart);
+        OutputFile.Check("--chart", chart);
         return (seconds?.TotalSeconds ?? 60, rounds ?? 1, chart);
+    }
+
+    private static StepTimes MeasureSteps(LoadedModel model)
+    {
+        ProgressLine.Show("measuring steps");
+        return Calibration.Run(model);
     }
 
     private static SimulationOptions WithFirstToken(SimulationOptions options) =>

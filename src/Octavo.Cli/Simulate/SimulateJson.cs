@@ -1,9 +1,8 @@
 using System.Text.Json;
-using Octavo.Cli.Scenarios;
-using Octavo.Cli.Terminal;
-using Octavo.Cli.Tune;
-using Octavo.Engine.Simulation;
-using Octavo.Engine.Workloads;
+using Octavo.Lab;
+using Octavo.Lab.Scenarios;
+using Octavo.Lab.Simulation;
+using Octavo.Lab.Workloads;
 
 namespace Octavo.Cli.Simulate;
 

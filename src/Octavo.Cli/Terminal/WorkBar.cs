@@ -1,11 +1,12 @@
 using System.Diagnostics;
 using System.Globalization;
+using Octavo.Lab.Tuning;
 using Octavo.Quantization.Evaluation;
 
 namespace Octavo.Cli.Terminal;
 
 /// <summary>A line on standard error, where a person looks: how far a long piece of work is, and how long it will take yet.</summary>
-internal sealed class WorkBar(string name) : IProgress<BenchProgress>, IDisposable
+internal sealed class WorkBar(string name) : IProgress<BenchProgress>, IProgress<TuneProgress>, IDisposable
 {
     private const int Cells = 24;
     private static readonly TimeSpan Refresh = TimeSpan.FromMilliseconds(150);
@@ -16,21 +17,9 @@ internal sealed class WorkBar(string name) : IProgress<BenchProgress>, IDisposab
     private long _drawn;
     private int _width;
 
-    public void Report(BenchProgress value)
-    {
-        lock (_gate)
-        {
-            if (!_shown || (_drawn != 0 && Stopwatch.GetElapsedTime(_drawn) < Refresh))
-            {
-                return;
-            }
+    public void Report(BenchProgress value) => Show(value.Done, value.Total, value.Doing);
 
-            _drawn = Stopwatch.GetTimestamp();
-            string line = Line(value);
-            Stdio.Error.Write("\r" + line.PadRight(_width));
-            _width = line.Length;
-        }
-    }
+    public void Report(TuneProgress value) => Show(value.Done, value.Total, value.Doing);
 
     public void Dispose()
     {
@@ -40,15 +29,31 @@ internal sealed class WorkBar(string name) : IProgress<BenchProgress>, IDisposab
         }
     }
 
-    private string Line(BenchProgress p)
+    private void Show(long done, long total, string doing)
     {
-        double fraction = p.Total == 0 ? 0 : Math.Clamp((double)p.Done / p.Total, 0, 1);
+        lock (_gate)
+        {
+            if (!_shown || (_drawn != 0 && Stopwatch.GetElapsedTime(_drawn) < Refresh))
+            {
+                return;
+            }
+
+            _drawn = Stopwatch.GetTimestamp();
+            string line = Line(done, total, doing);
+            Stdio.Error.Write("\r" + line.PadRight(_width));
+            _width = line.Length;
+        }
+    }
+
+    private string Line(long done, long total, string doing)
+    {
+        double fraction = total == 0 ? 0 : Math.Clamp((double)done / total, 0, 1);
         int full = (int)(fraction * Cells);
         TimeSpan passed = Stopwatch.GetElapsedTime(_started);
         string left = fraction > 0.01 ? ", " + Time(passed * ((1 - fraction) / fraction)) + " left" : string.Empty;
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"{name} [{new string('#', full)}{new string('.', Cells - full)}] {fraction * 100,3:0}%{left}  {p.Doing}");
+            $"{name} [{new string('#', full)}{new string('.', Cells - full)}] {fraction * 100,3:0}%{left}  {doing}");
     }
 
     private static string Time(TimeSpan time) =>

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
+using Octavo.Lab.Tuning;
 
 namespace Octavo.Cli.Tune;
 

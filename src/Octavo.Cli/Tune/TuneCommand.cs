@@ -3,10 +3,12 @@ using System.CommandLine.Parsing;
 using System.Security.Cryptography;
 using System.Text;
 using Octavo.Cli.Options;
-using Octavo.Cli.Scenarios;
 using Octavo.Cli.Terminal;
 using Octavo.Cpu;
-using Octavo.Engine.Workloads;
+using Octavo.Lab;
+using Octavo.Lab.Measuring;
+using Octavo.Lab.Tuning;
+using Octavo.Lab.Workloads;
 
 namespace Octavo.Cli.Tune;
 
@@ -53,8 +55,8 @@ internal sealed class TuneCommand
         }
 
         (string? output, string? page) = (result.GetValue(_output), result.GetValue(_report));
-        WholeFile.Check("--output", output);
-        WholeFile.Check("--report", page);
+        OutputFile.Check("--output", output);
+        OutputFile.Check("--report", page);
         using LoadedModel model = _load.Load(result, BatchSetting.VllmDefaults.MaxNumSeqs);
         ProgressLine.Show(string.Empty);
         Workload workload = _load.Workload(result, model.MaxModelLen, MostRequests);
@@ -66,7 +68,7 @@ internal sealed class TuneCommand
         }
 
         TuneResult found = Measure(model, workload, targets, time, state);
-        var report = new TuneReport(model.Name, _load.WorkloadText(result), targets, found);
+        var report = new TuneReport(model.Name, _load.Text(result), targets, found);
         Write(report, output, page, result.GetValue(_json));
         state.Delete();
         return ExitCode.Success;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Octavo.Cli.Terminal;
+using Octavo.Lab.Tuning;
 
 namespace Octavo.Cli.Tune;
 

@@ -1,7 +1,9 @@
 using System.Globalization;
 using System.Text.Json;
-using Octavo.Cli.Scenarios;
 using Octavo.Cli.Terminal;
+using Octavo.Lab;
+using Octavo.Lab.Tuning;
+using Octavo.Lab.Workloads;
 using Spectre.Console;
 
 namespace Octavo.Cli.Tune;
