@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Text.Json;
 using Octavo.Cli.Options;
 using Octavo.Cli.Terminal;
-using Octavo.Engine;
 using Octavo.Lab;
 using Octavo.Lab.Measuring;
 using Octavo.Lab.Workloads;
@@ -51,39 +50,10 @@ internal sealed class BenchBatching
         using LoadedModel model = Load(result, batches.Max());
         Workload workload = ReadWorkload(result, model, requests);
         IReadOnlyList<WorkloadRequest> load = workload.Make();
-        var times = new Dictionary<(Kind, int), List<double>>();
-        long tokens = load.Sum(r => (long)r.OutputTokens);
-        Once(model, [.. load.Take(Math.Min(16, load.Count))], Kind.Continuous, batches[0]);     // warm
-        for (int round = 0; round < rounds; round++)
-        {
-            foreach (int batch in batches)
-            {
-                foreach (Kind kind in Enum.GetValues<Kind>())
-                {
-                    ProgressLine.Show($"round {round + 1} of {rounds}, {batch} at once, {Name(kind)}");
-                    times.TryAdd((kind, batch), []);
-                    times[(kind, batch)].Add(Once(model, load, kind, batch));
-                }
-            }
-        }
-
+        IReadOnlyDictionary<(BatchingKind Kind, int Batch), double> rates = new BatchingBenchmark(model, load, ProgressLine.Show).Run(batches, rounds);
         ProgressLine.Show(string.Empty);
-        double Rate(Kind kind, int batch) => tokens / times[(kind, batch)].Order().ElementAt(rounds / 2);
-        Write(result, model, load, batches, Rate);
+        Write(result, model, load, batches, (kind, batch) => rates[(kind, batch)]);
         return ExitCode.Success;
-    }
-
-    private static double Once(LoadedModel model, IReadOnlyList<WorkloadRequest> load, Kind kind, int batch)
-    {
-        using LlmEngine engine = model.MakeEngine(new LlmEngineOptions
-        {
-            MaxModelLen = model.MaxModelLen,
-            MaxNumSeqs = batch,
-            MaxNumBatchedTokens = model.MaxNumBatchedTokens,
-            EnablePrefixCaching = false,
-        });
-        return StaticBatching.Run(
-            engine, load, kind == Kind.Continuous ? load.Count : batch, kind != Kind.Static, model.VocabSize, TimeProvider.System).Seconds;
     }
 
     private LoadedModel Load(ParseResult result, int most)
@@ -112,9 +82,9 @@ internal sealed class BenchBatching
         }
     }
 
-    private void Write(ParseResult result, LoadedModel model, IReadOnlyList<WorkloadRequest> load, IReadOnlyList<int> batches, Func<Kind, int, double> rate)
+    private void Write(ParseResult result, LoadedModel model, IReadOnlyList<WorkloadRequest> load, IReadOnlyList<int> batches, Func<BatchingKind, int, double> rate)
     {
-        double best = batches.Max(b => rate(Kind.Static, b));
+        double best = batches.Max(b => rate(BatchingKind.Static, b));
         if (_arguments.Json(result))
         {
             Stdio.Out.WriteLine(JsonText.Of(json =>
@@ -137,10 +107,10 @@ internal sealed class BenchBatching
                 .AddColumns("at once", "static, tokens/s", "static, finished rows dropped", "continuous", "to static", "to best static", "to finished rows dropped");
             foreach (int batch in batches)
             {
-                double continuous = rate(Kind.Continuous, batch);
+                double continuous = rate(BatchingKind.Continuous, batch);
                 table.AddRow(
-                    Figures.Number(batch, 0), Figures.Number(rate(Kind.Static, batch), 0), Figures.Number(rate(Kind.Dropping, batch), 0),
-                    Figures.Number(continuous, 0), Times(continuous / rate(Kind.Static, batch)), Times(continuous / best), Times(continuous / rate(Kind.Dropping, batch)));
+                    Figures.Number(batch, 0), Figures.Number(rate(BatchingKind.Static, batch), 0), Figures.Number(rate(BatchingKind.Dropping, batch), 0),
+                    Figures.Number(continuous, 0), Times(continuous / rate(BatchingKind.Static, batch)), Times(continuous / best), Times(continuous / rate(BatchingKind.Dropping, batch)));
             }
 
             Tables.Console().Write(table);
@@ -151,27 +121,13 @@ internal sealed class BenchBatching
         static string Times(double ratio) => Figures.Number(ratio, 2) + " times";
     }
 
-    private static void WriteRow(Utf8JsonWriter json, int batch, Func<Kind, int, double> rate)
+    private static void WriteRow(Utf8JsonWriter json, int batch, Func<BatchingKind, int, double> rate)
     {
         json.WriteStartObject();
         json.WriteNumber("batch", batch);
-        json.WriteNumber("static_tokens_per_second", rate(Kind.Static, batch));
-        json.WriteNumber("dropping_tokens_per_second", rate(Kind.Dropping, batch));
-        json.WriteNumber("continuous_tokens_per_second", rate(Kind.Continuous, batch));
+        json.WriteNumber("static_tokens_per_second", rate(BatchingKind.Static, batch));
+        json.WriteNumber("dropping_tokens_per_second", rate(BatchingKind.Dropping, batch));
+        json.WriteNumber("continuous_tokens_per_second", rate(BatchingKind.Continuous, batch));
         json.WriteEndObject();
-    }
-
-    private static string Name(Kind kind) => kind switch
-    {
-        Kind.Static => "static",
-        Kind.Dropping => "static, finished rows dropped",
-        _ => "continuous",
-    };
-
-    private enum Kind
-    {
-        Static,
-        Dropping,
-        Continuous,
     }
 }

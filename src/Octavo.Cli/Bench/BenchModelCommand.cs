@@ -2,7 +2,6 @@ using System.CommandLine;
 using Octavo.Cli.Options;
 using Octavo.Cli.Terminal;
 using Octavo.Cpu.Kernels;
-using Octavo.Formats;
 using Octavo.Lab.Measuring;
 
 namespace Octavo.Cli.Bench;
@@ -10,8 +9,6 @@ namespace Octavo.Cli.Bench;
 /// <summary><c>octavo bench model</c>: whole steps of a random model, prefill and decode.</summary>
 internal sealed class BenchModelCommand
 {
-    private const int StepsBetweenLooks = 4;
-
     private static readonly KvCacheFormat[] CacheFormats = Enum.GetValues<KvCacheFormat>();
 
     private readonly BenchArguments _arguments = new();
@@ -57,72 +54,13 @@ internal sealed class BenchModelCommand
     {
         ModelShape shape = _arguments.Shape(result);
         string[] schemes = [.. result.GetValue(_schemes) ?? [ModelPlan.QuantizationSchemes[0]]];
-        ModelBenchmarkOptions[] options = [.. schemes.Select(s => Options(result, s))];
+        ModelScheme[] stored = [.. schemes.Select(s => new ModelScheme(s, result.GetValue(_head), Options(result, s)))];
         int rounds = result.GetValue(_rounds) ?? 1;
         Check(rounds is >= 1 and <= 1000, $"--rounds must be between 1 and 1000; it is {rounds}");
-        MachineCeilings ceilings = Look(null, options[0].Threads);
-        ProgressLine.Show($"making the model, shape {shape.Name}");
-        using Checkpoint checkpoint = RandomModel.MakeCheckpoint(shape);
-        List<ModelBenchmark> benchmarks = [];
-        List<StepMeasurement>[] found = [.. schemes.Select(_ => new List<StepMeasurement>())];
-        try
-        {
-            long memory = MachineMemory.Read().Free / 10 * 9;      // a tenth for everybody else
-            foreach (ModelBenchmarkOptions each in options)
-            {
-                benchmarks.Add(new ModelBenchmark(shape, checkpoint, each, memory - benchmarks.Sum(b => b.MemoryBytes)));
-            }
-
-            for (int round = 1; round <= rounds; round++)
-            {
-                ceilings = MeasureAll(benchmarks, schemes, found, ceilings, rounds == 1 ? string.Empty : $"round {round}, ");
-            }
-
-            var report = new BenchModelReport(shape, ceilings, [.. benchmarks.Select((b, i) => new ModelFigures(
-                schemes[i], result.GetValue(_head), options[i], b.WeightBytes, Medians(found[i]), b.Skipped))]);
-            Write(report, _arguments.Json(result));
-        }
-        finally
-        {
-            benchmarks.ForEach(b => b.Dispose());
-        }
-
+        (MachineCeilings ceilings, IReadOnlyList<ModelFigures> models) = new ModelComparison(shape, stored, ProgressLine.Show).Run(rounds);
+        Write(new BenchModelReport(shape, ceilings, models), _arguments.Json(result));
         return ExitCode.Success;
     }
-
-    /// <summary>One round: each kind of step of one scheme after another, so that they meet the same machine.</summary>
-    private static MachineCeilings MeasureAll(
-        List<ModelBenchmark> benchmarks, string[] schemes, List<StepMeasurement>[] found, MachineCeilings ceilings, string round)
-    {
-        int? threads = ceilings.Threads;
-        double before = MachineCeilings.MeasureReadBandwidth(threads);
-        int steps = 0;
-        foreach (StepKind step in benchmarks.SelectMany(b => b.Steps).Distinct().ToArray())
-        {
-            for (int i = 0; i < benchmarks.Count; i++)
-            {
-                if (benchmarks[i].Steps.Contains(step))
-                {
-                    ProgressLine.Show($"{round}{schemes[i]}, {step}");
-                    StepMeasurement measured = benchmarks[i].Measure(step);
-                    double behind = MachineCeilings.MeasureReadBandwidth(threads);
-                    found[i].Add(measured with { ReadBandwidth = Math.Max(before, behind) });
-                    before = behind;
-                }
-            }
-
-            if (++steps % StepsBetweenLooks == 0)
-            {
-                ceilings = Look(ceilings, threads);
-            }
-        }
-
-        return Look(ceilings, threads);
-    }
-
-    /// <summary>Of each kind of step the measurement of median time, in the order of the first round.</summary>
-    private static List<StepMeasurement> Medians(List<StepMeasurement> all) =>
-        [.. all.GroupBy(s => (s.Phase, s.Sequences, s.Context)).Select(g => g.OrderBy(s => s.Seconds).ElementAt(g.Count() / 2))];
 
     private static void Write(BenchModelReport report, bool json)
     {
@@ -137,14 +75,6 @@ internal sealed class BenchModelCommand
         }
 
         Stdio.Out.Flush();
-    }
-
-    /// <summary>Looks at the ceilings again: on a machine that others use, too, the highest of several looks is nearest to the truth.</summary>
-    private static MachineCeilings Look(MachineCeilings? before, int? threads)
-    {
-        ProgressLine.Show("ceilings of this machine");
-        MachineCeilings now = MachineCeilings.Measure(threads);
-        return before?.Or(now) ?? now;
     }
 
     private ModelBenchmarkOptions Options(ParseResult result, string scheme)

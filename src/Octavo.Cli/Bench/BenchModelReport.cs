@@ -6,29 +6,6 @@ using Spectre.Console;
 
 namespace Octavo.Cli.Bench;
 
-/// <summary>What <c>octavo bench model</c> found for one scheme.</summary>
-/// <param name="Scheme">What the weights' storage is called.</param>
-/// <param name="Head">The policy for the output head.</param>
-/// <param name="Options">What was measured.</param>
-/// <param name="WeightBytes">Bytes of the packed weights.</param>
-/// <param name="Steps">The measurements.</param>
-/// <param name="Skipped">What memory was too small for.</param>
-internal sealed record ModelFigures(
-    string Scheme,
-    HeadQuantization Head,
-    ModelBenchmarkOptions Options,
-    long WeightBytes,
-    IReadOnlyList<StepMeasurement> Steps,
-    IReadOnlyList<SkippedStep> Skipped)
-{
-    /// <summary>What the cache's storage is called.</summary>
-    public string CacheName => Options.KvCache.ToString().ToLowerInvariant();
-
-    /// <summary>The measurement of the same kind of step, or null.</summary>
-    public StepMeasurement? Find(StepMeasurement like) =>
-        Steps.FirstOrDefault(s => (s.Phase, s.Sequences, s.Context) == (like.Phase, like.Sequences, like.Context));
-}
-
 /// <summary>What <c>octavo bench model</c> found, as tables and as JSON.</summary>
 /// <param name="Shape">The model's widths.</param>
 /// <param name="Ceilings">What the machine can do.</param>
