@@ -18,8 +18,8 @@ internal sealed class SimulateCommand
 
     private readonly LoadArguments _load = new();
     private readonly Option<int?> _replicas = OptionKinds.Integer("--replicas", "Engines that share the load. [default: 1]");
-    private readonly Option<Routing> _routing = OptionKinds.Choice(
-        "--routing", "Which engine gets a request.", ("round-robin", Routing.RoundRobin), ("least-loaded", Routing.LeastLoaded), ("prefix-aware", Routing.PrefixAware));
+    private readonly Option<int> _routing = OptionKinds.Choice(
+        "--routing", "Which engine gets a request.", [.. SimulationOptions.Routings.Select((name, i) => (name, i))]);
 
     private readonly Option<BatchingMode> _batching = OptionKinds.Choice(
         "--batching", "The engines' policy.", ("adaptive", BatchingMode.Adaptive), ("fixed", BatchingMode.Fixed));
@@ -79,7 +79,7 @@ internal sealed class SimulateCommand
         {
             StepTimes = steps,
             Replicas = result.GetValue(_replicas) ?? 1,
-            Routing = result.GetValue(_routing),
+            Routing = SimulationOptions.Routings[result.GetValue(_routing)],
             Batching = result.GetValue(_batching),
             Targets = targets,
             MaxNumSeqs = result.GetValue(_maxNumSeqs) ?? 128,

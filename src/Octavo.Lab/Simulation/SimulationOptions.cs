@@ -1,32 +1,23 @@
 using Octavo.Engine;
 using Octavo.Engine.Batching;
+using Octavo.Engine.Routing;
 
 namespace Octavo.Lab.Simulation;
-
-/// <summary>How requests are given to replicas.</summary>
-internal enum Routing
-{
-    /// <summary>To each in turn.</summary>
-    RoundRobin,
-
-    /// <summary>To the one with the fewest tokens before it.</summary>
-    LeastLoaded,
-
-    /// <summary>To the one that last had the same beginning, unless it has far more to do than the others.</summary>
-    PrefixAware,
-}
 
 /// <summary>What is simulated: an engine's settings, how long its steps take, and how many there are.</summary>
 internal sealed record SimulationOptions
 {
+    /// <summary>What <see cref="Routing"/> may be; the first is the default.</summary>
+    public static IReadOnlyList<string> Routings => RoutingPolicies.Names;
+
     /// <summary>How long steps take, as <see cref="StepTimes.Measure"/> finds it.</summary>
     public required StepTimes StepTimes { get; init; }
 
     /// <summary>How many engines.</summary>
     public int Replicas { get; init; } = 1;
 
-    /// <summary>Which of them gets a request.</summary>
-    public Routing Routing { get; init; }
+    /// <summary>Which of them gets a request: one of <see cref="Routings"/>.</summary>
+    public string Routing { get; init; } = RoutingPolicies.Names[0];
 
     /// <inheritdoc cref="LlmEngineOptions.Batching"/>
     public BatchingMode Batching { get; init; }

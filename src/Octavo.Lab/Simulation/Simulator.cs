@@ -1,4 +1,5 @@
 using Octavo.Engine;
+using Octavo.Engine.Routing;
 using Octavo.Lab.Workloads;
 
 namespace Octavo.Lab.Simulation;
@@ -9,9 +10,6 @@ namespace Octavo.Lab.Simulation;
 /// </summary>
 internal static class Simulator
 {
-    private const double FarMore = 1.5;      // times the mean load, and some requests on top: then a prefix is not worth the queue
-    private const int SomeTokens = 4096;
-
     /// <summary>Runs a workload to its end.</summary>
     /// <param name="requests">In order of arrival.</param>
     /// <param name="options">What is simulated.</param>
@@ -26,7 +24,8 @@ internal static class Simulator
         SimulatedReplica[] replicas = [.. Enumerable.Range(0, options.Replicas).Select(i => new SimulatedReplica(options, i))];
         var placed = new (SimulatedReplica Replica, SimulatedRequest Request)[records.Length];
         var leaving = new PriorityQueue<int, double>();
-        var prefixes = new Dictionary<int, SimulatedReplica>();
+        IRoutingPolicy routing = RoutingPolicies.Make(options.Routing);
+        long[] loads = new long[replicas.Length];
         int next = 0;
         while (true)
         {
@@ -41,7 +40,12 @@ internal static class Simulator
 
             if (arrival <= first.NextEvent && arrival <= leave)
             {
-                SimulatedReplica replica = Route(replicas, records[next].Request, next, options.Routing, prefixes);
+                for (int i = 0; i < replicas.Length; i++)
+                {
+                    loads[i] = replicas[i].Load;
+                }
+
+                SimulatedReplica replica = replicas[routing.Choose(BeginningOf(records[next].Request), loads)];
                 placed[next] = (replica, replica.Add(records[next], arrival));
                 if (options.AbortAt?.Invoke(next) is { } time)
                 {
@@ -62,29 +66,9 @@ internal static class Simulator
         }
     }
 
-    private static SimulatedReplica Route(
-        SimulatedReplica[] replicas, WorkloadRequest request, int index, Routing routing, Dictionary<int, SimulatedReplica> prefixes)
-    {
-        if (routing == Routing.RoundRobin || replicas.Length == 1)
-        {
-            return replicas[index % replicas.Length];
-        }
-
-        SimulatedReplica least = replicas.MinBy(r => r.Load)!;
-        if (routing == Routing.LeastLoaded || (request.PrefixTokens == 0 && request.Conversation is null))
-        {
-            return least;
-        }
-
-        int beginning = request.Conversation ?? request.PrefixSeed;
-        if (!prefixes.TryGetValue(beginning, out SimulatedReplica? holder)
-            || holder.Load > (FarMore * replicas.Average(r => (double)r.Load)) + SomeTokens)
-        {
-            prefixes[beginning] = holder = least;
-        }
-
-        return holder;
-    }
+    // A conversation's turns begin alike, and so do prompts with a shared beginning.
+    private static int? BeginningOf(WorkloadRequest request) =>
+        request.Conversation ?? (request.PrefixTokens == 0 ? null : request.PrefixSeed);
 
     private static void Check(IReadOnlyList<WorkloadRequest> requests, SimulationOptions options)
     {

@@ -1,4 +1,5 @@
 using Octavo.Engine.Batching;
+using Octavo.Engine.Routing;
 using Octavo.Engine.Scheduling;
 using Octavo.Lab.Simulation;
 using Octavo.Lab.Workloads;
@@ -85,7 +86,7 @@ public sealed class SimulationPropertyTests
             Prompt = new UniformLength(16, 64),
             Output = new UniformLength(8, 32),
         }.Make();
-        double[] first = [.. new[] { Routing.RoundRobin, Routing.PrefixAware }.Select(routing => LoadFigures.Of(
+        double[] first = [.. new[] { "round-robin", "prefix-aware" }.Select(routing => LoadFigures.Of(
             Simulator.Run(load, new SimulationOptions { StepTimes = new(Machine), Replicas = 8, Routing = routing, NumBlocks = 150 }), new BatchingTargets()).TimeToFirstToken.P50)];
         first[1].ShouldBeLessThan(first[0] * 0.8);
     }
@@ -103,7 +104,7 @@ public sealed class SimulationPropertyTests
         {
             StepTimes = new(Machine),
             Replicas = random.Next(1, 3),
-            Routing = (Routing)random.Next(3),
+            Routing = RoutingPolicies.Names[random.Next(3)],
             Batching = (BatchingMode)(random.Next(4) / 3),
             Targets = new BatchingTargets
             {
