@@ -1,7 +1,8 @@
+using System.Reflection;
 using System.Xml.Linq;
 using Octavo.Testing;
 
-namespace Octavo.Tests;
+namespace Octavo.Architecture.Tests;
 
 /// <summary>The arrows between the rooms (docs/architecture.md): who may reference whom, and who may use what.</summary>
 public sealed class ProjectGraphTests
@@ -27,6 +28,9 @@ public sealed class ProjectGraphTests
         ["Octavo.Cli"] = ["System.CommandLine", "Spectre.Console"],
     };
 
+    /// <summary>What stands under src.</summary>
+    internal static IEnumerable<string> Projects => AllowedProjects.Keys;
+
     [Fact]
     public void Projects_References_FollowTheArrows()
     {
@@ -37,11 +41,22 @@ public sealed class ProjectGraphTests
         {
             string name = Path.GetFileNameWithoutExtension(project);
             XDocument document = XDocument.Load(project);
-            string[] references = [.. Includes(document, "ProjectReference").Select(r => Path.GetFileNameWithoutExtension(r.Replace('\\', '/')))];
-            references.ShouldBeSubsetOf(AllowedProjects[name], $"{name} references a project that stands above it");
+            References(document).ShouldBeSubsetOf(AllowedProjects[name], $"{name} references a project that stands above it");
             Includes(document, "PackageReference").ShouldBeSubsetOf(AllowedPackages.GetValueOrDefault(name, []), $"{name} uses a package that belongs to another room");
             bool usesAspNet = Includes(document, "FrameworkReference").Contains("Microsoft.AspNetCore.App");
             usesAspNet.ShouldBe(name == "Octavo.Server", $"{name} and ASP.NET Core");
+        }
+    }
+
+    [Fact]
+    public void Projects_References_AreNeeded()
+    {
+        Assert.SkipWhen(Repository.Root is null, "needs the checkout");
+        foreach (string name in AllowedProjects.Keys)
+        {
+            // The compiler notes those assemblies alone of which something is used.
+            var used = Assembly.Load(name).GetReferencedAssemblies().Select(a => a.Name!);
+            References(ProjectFile(name)).Except(used).ShouldBeEmpty($"{name} uses nothing of what it references");
         }
     }
 
@@ -51,14 +66,14 @@ public sealed class ProjectGraphTests
         Assert.SkipWhen(Repository.Root is null, "needs the checkout");
         foreach (string name in AllowedProjects.Keys)
         {
-            Sources(Path.Combine(Repository.Root, "tests", name + ".Tests")).ShouldNotBeEmpty(name);
+            ProjectSource.Files(Path.Combine(Repository.Root, "tests", name + ".Tests")).ShouldNotBeEmpty(name);
         }
     }
 
-    // Without what a build leaves behind.
-    private static IEnumerable<string> Sources(string folder) =>
-        Directory.GetFiles(folder, "*.cs").Concat(
-            Directory.GetDirectories(folder).Where(d => Path.GetFileName(d) is not ("bin" or "obj")).SelectMany(Sources));
+    private static XDocument ProjectFile(string name) => XDocument.Load(Path.Combine(Repository.Root!, "src", name, name + ".csproj"));
+
+    private static string[] References(XDocument project) =>
+        [.. Includes(project, "ProjectReference").Select(r => Path.GetFileNameWithoutExtension(r.Replace('\\', '/')))];
 
     private static string[] Includes(XDocument document, string element) =>
         [.. document.Descendants(element).Select(e => e.Attribute("Include")!.Value)];
