@@ -22,6 +22,8 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     private readonly ConcurrentQueue<Action> _inbox = new();       // runs on the engine's thread, between two steps
     private readonly ConcurrentDictionary<string, ChannelWriter<RequestOutput>> _streams = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim _signal = new(0);               // never disposed: a late caller may still raise it
+    private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Thread _thread;
     private volatile bool _stopping;
     private volatile bool _draining;
@@ -55,6 +57,12 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
 
     /// <summary>Why the engine has stopped for good; null while it works.</summary>
     public Exception? Failure => _failure;
+
+    /// <summary>
+    /// Ends when the engine runs no more steps: well where it was disposed, with <see cref="EngineStoppedException"/> where it
+    /// has failed for good.
+    /// </summary>
+    public Task Completion => _completion.Task;
 
     /// <summary>What is wrong with the latency targets on this machine; null where they can be held.</summary>
     public string? BatchingAdvice => _engine.BatchingAdvice;
@@ -180,6 +188,7 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         if (_stopping || _draining || _failure is not null)
         {
             _streams.TryRemove(request.Id, out _);
+            CompleteWhenDrained();
             ThrowIfStopped();
         }
 
@@ -214,13 +223,11 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     }
 
     /// <summary>Refuses new requests and waits until those in flight have ended; a disposed engine has none.</summary>
-    public async Task DrainAsync(CancellationToken cancellationToken = default)
+    public Task DrainAsync(CancellationToken cancellationToken = default)
     {
         _draining = true;
-        while (!_streams.IsEmpty)
-        {
-            await Task.Delay(TimeSpan.FromMilliseconds(20), cancellationToken).ConfigureAwait(false);
-        }
+        CompleteWhenDrained();
+        return _drained.Task.WaitAsync(cancellationToken);
     }
 
     /// <summary>
@@ -321,7 +328,7 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         catch (Exception e)
         {
             // Whatever is wrong with this request, the others go on; its own caller hears of it.
-            _streams.TryRemove(KeyValuePair.Create(request.Id, writer));
+            Remove(request.Id, writer);
             writer.Complete(e);
         }
     }
@@ -331,7 +338,7 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         if (output.Finished)
         {
             // Out of the table before the reader can see the end, so that nobody waits for a request that is over.
-            _streams.TryRemove(KeyValuePair.Create(output.RequestId, writer));
+            Remove(output.RequestId, writer);
         }
 
         if (output.Error is null)
@@ -342,6 +349,22 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         if (output.Finished)
         {
             writer.Complete(output.Error);
+        }
+    }
+
+    private void Remove(string id, ChannelWriter<RequestOutput> writer)
+    {
+        _streams.TryRemove(KeyValuePair.Create(id, writer));
+        CompleteWhenDrained();
+    }
+
+    // Called behind every removal and where draining begins: the barrier lets one of two at the same time see both.
+    private void CompleteWhenDrained()
+    {
+        Interlocked.MemoryBarrier();
+        if (_draining && _streams.IsEmpty)
+        {
+            _drained.TrySetResult();
         }
     }
 
@@ -414,6 +437,17 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
                 _streams.TryRemove(id, out _);
                 writer.TryComplete(reason);
             }
+        }
+
+        CompleteWhenDrained();
+        if (_failure is null)
+        {
+            _completion.SetResult();
+        }
+        else
+        {
+            _completion.SetException(reason);
+            _ = _completion.Task.Exception;        // who does not await it may ask for Failure
         }
     }
 }

@@ -14,7 +14,6 @@ internal sealed class ServeCommand
     private const int LongestShutdown = 24 * 60 * 60;
 
     private static readonly TimeSpan LongestKeepAlive = TimeSpan.FromHours(24);
-    private static readonly TimeSpan HealthInterval = TimeSpan.FromMilliseconds(500);
     private static readonly ServerOptions Defaults = new();
 
     private readonly Argument<string?> _model = new("MODEL")
@@ -183,14 +182,10 @@ internal sealed class ServeCommand
     private static async Task WaitAsync(AsyncEngine engine, OctavoServer server, ServeSignals signals)
     {
         Task stopped = server.WaitForShutdownAsync(CancellationToken.None);
-        while (!signals.Drain.IsCancellationRequested && !stopped.IsCompleted)
+        Task drain = Task.Delay(Timeout.InfiniteTimeSpan, signals.Drain);
+        if (await Task.WhenAny(drain, stopped, engine.Completion).ConfigureAwait(false) == engine.Completion)
         {
-            if (engine.Failure is { } failure)
-            {
-                throw new EngineStoppedException("the engine has failed: " + failure.Message, failure);
-            }
-
-            await Task.WhenAny(stopped, Task.Delay(HealthInterval, signals.Drain)).ConfigureAwait(false);
+            await engine.Completion.ConfigureAwait(false);
         }
     }
 
