@@ -6,10 +6,11 @@ using Octavo.Lab.Measuring;
 namespace Octavo.Cli.Bench;
 
 /// <summary>The options of every measurement.</summary>
-internal sealed class BenchArguments
+/// <param name="shapeHelp">What the shape is taken for.</param>
+internal sealed class BenchArguments(string shapeHelp = "The Llama-like model that is measured, with random weights.")
 {
     private readonly Option<int> _shape = OptionKinds.Choice(
-        "--shape", "The Llama-like model that is measured, with random weights.", [.. ModelShape.All.Select((s, i) => (s.Name, i))]);
+        "--shape", shapeHelp, [.. ModelShape.All.Select((s, i) => (s.Name, i))]);
 
     private readonly Option<int?> _threads = OptionKinds.Integer("--threads", "Threads that share the work. [default: one a processor]");
     private readonly Option<bool> _json = OptionKinds.Switch("--json", "Print one JSON object.");

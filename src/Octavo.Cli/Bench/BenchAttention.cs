@@ -14,34 +14,23 @@ namespace Octavo.Cli.Bench;
 /// <summary><c>octavo bench attention</c>: attention over a paged cache, beside the ceilings of this machine.</summary>
 internal sealed class BenchAttention
 {
-    private readonly Option<int> _shape = OptionKinds.Choice(
-        "--shape", "The model whose heads are measured, with random keys and values.", [.. ModelShape.All.Select((s, i) => (s.Name, i))]);
-
-    private readonly Option<int?> _threads = OptionKinds.Integer("--threads", "Threads that share the work. [default: one a processor]");
-    private readonly Option<bool> _json = OptionKinds.Switch("--json", "Print one JSON object.");
+    private readonly BenchArguments _arguments = new("The model whose heads are measured, with random keys and values.");
 
     /// <summary>Makes the command.</summary>
     public static Command Make()
     {
         var it = new BenchAttention();
         var command = new Command(
-            "attention", "Time attention of one layer, decoding and prefill, with each type of cache, beside the ceilings of this machine, measured in the same run.")
-        {
-            it._shape, it._threads, it._json,
-        };
+            "attention", "Time attention of one layer, decoding and prefill, with each type of cache, beside the ceilings of this machine, measured in the same run.");
+        it._arguments.AddTo(command);
         command.SetAction(it.Run);
         return command;
     }
 
     private int Run(ParseResult result)
     {
-        int? threads = result.GetValue(_threads);
-        if (threads is < 1 or > 1024)
-        {
-            throw new UsageException($"--threads must be between 1 and 1024; it is {threads}");
-        }
-
-        ModelShape shape = ModelShape.All[result.GetValue(_shape)];
+        int? threads = _arguments.Threads(result);
+        ModelShape shape = _arguments.Shape(result);
         MachineCeilings ceilings = MachineCeilings.Measure(threads);
         List<AttentionMeasurement> measurements = [];
         foreach (KvCacheFormat format in Enum.GetValues<KvCacheFormat>())
@@ -56,7 +45,7 @@ internal sealed class BenchAttention
         // A second look: on a machine that others use, too, the higher one is nearer to the truth.
         ceilings = ceilings.Or(MachineCeilings.Measure(threads));
         Stdio.Error.Write(Console.IsErrorRedirected ? string.Empty : "\r" + new string(' ', 60) + "\r");
-        if (result.GetValue(_json))
+        if (_arguments.Json(result))
         {
             WriteJson(shape, ceilings, measurements);
         }

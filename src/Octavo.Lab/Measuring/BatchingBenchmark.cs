@@ -61,7 +61,7 @@ internal sealed class BatchingBenchmark(LoadedModel model, IReadOnlyList<Workloa
         });
         int group = kind == BatchingKind.Continuous ? requests.Count : batch;
         return StaticBatching.Run(
-            engine, requests, group, dropFinished: kind != BatchingKind.Static, model.VocabSize, TimeProvider.System).Seconds;
+            engine, requests, group, dropFinished: kind != BatchingKind.Static, model.VocabSize, TimeProvider.System);
     }
 
     private static string Name(BatchingKind kind) => kind switch
