@@ -3,7 +3,7 @@ namespace Octavo.Lab;
 /// <summary>Files that are there as a whole or not at all.</summary>
 internal static class WholeFile
 {
-    /// <summary>Writes a text beside the file and renames it, so that whoever reads it sees the old one or the new.</summary>
+    /// <summary>Writes a text beside the file and renames it: whoever reads it sees the old one or the new.</summary>
     public static void Write(string path, string text)
     {
         string fresh = path + ".new";

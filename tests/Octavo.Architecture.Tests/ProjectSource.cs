@@ -52,7 +52,8 @@ internal sealed class ProjectSource
                 {
                     Note(node, symbol);
                 }
-                else if (model.GetTypeInfo(node).Type is IErrorTypeSymbol && node is not IdentifierNameSyntax { Identifier.Text: "nameof" })
+                else if (model.GetTypeInfo(node).Type is IErrorTypeSymbol
+                    && node is not IdentifierNameSyntax { Identifier.Text: "nameof" })
                 {
                     unknown.Add($"{PlaceOf(node)}: {node}");
                 }
@@ -81,23 +82,31 @@ internal sealed class ProjectSource
             .. Files(_folder).Select(f => CSharpSyntaxTree.ParseText(File.ReadAllText(f), parsing, f)),
         ];
         var options = new CSharpCompilationOptions(
-            Microsoft.CodeAnalysis.OutputKind.ConsoleApplication, allowUnsafe: true, nullableContextOptions: NullableContextOptions.Enable);
-        return CSharpCompilation.Create(name, trees, References.Where(r => r.Name != name).Select(r => r.Assembly), options);
+            Microsoft.CodeAnalysis.OutputKind.ConsoleApplication,
+            allowUnsafe: true,
+            nullableContextOptions: NullableContextOptions.Enable);
+        return CSharpCompilation.Create(
+            name, trees, References.Where(r => r.Name != name).Select(r => r.Assembly), options);
     }
 
     private void Note(SyntaxNode node, ISymbol symbol)
     {
         symbol = (symbol as IMethodSymbol)?.ReducedFrom ?? symbol;
-        if (symbol is INamespaceSymbol or ILocalSymbol or IParameterSymbol or ITypeParameterSymbol or IRangeVariableSymbol or ILabelSymbol)
+        if (symbol is INamespaceSymbol or ILocalSymbol or IParameterSymbol or ITypeParameterSymbol
+            or IRangeVariableSymbol or ILabelSymbol)
         {
             return;
         }
 
         string from = FolderOf(node.SyntaxTree.FilePath);
-        string[] to = [.. symbol.OriginalDefinition.Locations.Where(l => l.IsInSource).Select(l => FolderOf(l.SourceTree!.FilePath))];
+        string[] to =
+        [
+            .. symbol.OriginalDefinition.Locations.Where(l => l.IsInSource).Select(l => FolderOf(l.SourceTree!.FilePath)),
+        ];
         if (to.Length > 0 && !to.Contains(from))
         {
-            _arrows.TryAdd((from, to[0]), $"{PlaceOf(node)} names {symbol.ToDisplayString(SymbolDisplayFormat.CSharpShortErrorMessageFormat)}");
+            string named = symbol.ToDisplayString(SymbolDisplayFormat.CSharpShortErrorMessageFormat);
+            _arrows.TryAdd((from, to[0]), $"{PlaceOf(node)} names {named}");
         }
     }
 

@@ -25,12 +25,16 @@ public sealed class TuneReportTests
     public void Frontier_OfPoints_AreThoseThatNoneBeatsInBoth()
     {
         static Measured Of(int seqs, double itl, double tokens) =>
-            new(new BatchSetting(BatchingMode.Fixed, seqs, 64), [Figures(1) with { InterTokenLatency = (0, itl, 0), TokensPerSecond = tokens }]);
+            new(
+                new BatchSetting(BatchingMode.Fixed, seqs, 64),
+                [Figures(1) with { InterTokenLatency = (0, itl, 0), TokensPerSecond = tokens }]);
 
-        FrontierChart.Frontier([Of(1, 3, 30), Of(2, 1, 10), Of(3, 2, 5), Of(4, 4, 29), Of(5, 3, 12)]).Select(m => m.Setting.MaxNumSeqs).ShouldBe([2, 1]);
+        FrontierChart.Frontier([Of(1, 3, 30), Of(2, 1, 10), Of(3, 2, 5), Of(4, 4, 29), Of(5, 3, 12)])
+            .Select(m => m.Setting.MaxNumSeqs).ShouldBe([2, 1]);
     }
 
-    private static Measured Of(int seqs, double goodput) => new(new BatchSetting(BatchingMode.Fixed, seqs, 64), [Figures(goodput)]);
+    private static Measured Of(int seqs, double goodput) =>
+        new(new BatchSetting(BatchingMode.Fixed, seqs, 64), [Figures(goodput)]);
 
     private static LoadFigures Figures(double goodput) => new()
     {

@@ -10,7 +10,8 @@ internal static class ProgressLine
     {
         if (!Console.IsErrorRedirected)
         {
-            Stdio.Error.Write("\r" + (text.Length == 0 ? string.Empty : text + " …").PadRight(Width) + (text.Length == 0 ? "\r" : string.Empty));
+            string shown = text.Length == 0 ? string.Empty : text + " …";
+            Stdio.Error.Write("\r" + shown.PadRight(Width) + (text.Length == 0 ? "\r" : string.Empty));
         }
     }
 }

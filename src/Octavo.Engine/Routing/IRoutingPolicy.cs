@@ -1,8 +1,8 @@
 namespace Octavo.Engine.Routing;
 
 /// <summary>
-/// Chooses the replica that gets a request. One instance routes all requests of one set of replicas, in their order, and is
-/// called by one thread; the simulator and whatever stands before real replicas run the same file.
+/// Chooses the replica that gets a request. One instance routes all requests of one set of replicas, in their order,
+/// and is called by one thread; the simulator and whatever stands before real replicas run the same file.
 /// </summary>
 // To add a policy: a file beside this one, and a line in RoutingPolicies.
 internal interface IRoutingPolicy

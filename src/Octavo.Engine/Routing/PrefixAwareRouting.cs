@@ -1,8 +1,8 @@
 namespace Octavo.Engine.Routing;
 
 /// <summary>
-/// To the replica that last had the same beginning, unless it has far more to do than the others: then a prefix is not worth
-/// the queue, and the least loaded replica has it from now on.
+/// To the replica that last had the same beginning, unless it has far more to do than the others: then a prefix is not
+/// worth the queue, and the least loaded replica has it from now on.
 /// </summary>
 internal sealed class PrefixAwareRouting : IRoutingPolicy
 {

@@ -17,5 +17,6 @@ internal static class RoutingPolicies
     /// <exception cref="ArgumentException">None is called so.</exception>
     public static IRoutingPolicy Make(string name) =>
         All.Select(make => make()).FirstOrDefault(policy => policy.Name == name)
-        ?? throw new ArgumentException($"there is no routing policy '{name}'; there are {string.Join(", ", Names)}", nameof(name));
+        ?? throw new ArgumentException(
+            $"there is no routing policy '{name}'; there are {string.Join(", ", Names)}", nameof(name));
 }

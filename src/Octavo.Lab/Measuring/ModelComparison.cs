@@ -55,7 +55,8 @@ internal sealed class ModelComparison(ModelShape shape, IReadOnlyList<ModelSchem
             long memory = MachineMemory.Read().Free / 10 * 9;      // a tenth for everybody else
             foreach (ModelScheme scheme in schemes)
             {
-                benchmarks.Add(new ModelBenchmark(shape, checkpoint, scheme.Options, memory - benchmarks.Sum(b => b.MemoryBytes)));
+                long left = memory - benchmarks.Sum(b => b.MemoryBytes);
+                benchmarks.Add(new ModelBenchmark(shape, checkpoint, scheme.Options, left));
             }
 
             for (int round = 1; round <= rounds; round++)
@@ -102,7 +103,7 @@ internal sealed class ModelComparison(ModelShape shape, IReadOnlyList<ModelSchem
         return Look(ceilings);
     }
 
-    /// <summary>Looks at the ceilings again: on a machine that others use, too, the highest of several looks is nearest to the truth.</summary>
+    // On a machine that others use, too, the highest of several looks is nearest to the truth.
     private MachineCeilings Look(MachineCeilings? before)
     {
         progress("ceilings of this machine");
@@ -112,5 +113,8 @@ internal sealed class ModelComparison(ModelShape shape, IReadOnlyList<ModelSchem
 
     /// <summary>Of each kind of step the measurement of median time, in the order of the first round.</summary>
     private static List<StepMeasurement> Medians(List<StepMeasurement> all) =>
-        [.. all.GroupBy(s => (s.Phase, s.Sequences, s.Context)).Select(g => g.OrderBy(s => s.Seconds).ElementAt(g.Count() / 2))];
+    [
+        .. all.GroupBy(s => (s.Phase, s.Sequences, s.Context))
+            .Select(g => g.OrderBy(s => s.Seconds).ElementAt(g.Count() / 2)),
+    ];
 }
