@@ -2,10 +2,20 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
-using Octavo.Cli.Tuning;
+using Octavo.Cli.Bench;
+using Octavo.Cli.Chat;
+using Octavo.Cli.Eval;
+using Octavo.Cli.Generate;
+using Octavo.Cli.Inspect;
+using Octavo.Cli.Options;
+using Octavo.Cli.Quantize;
+using Octavo.Cli.Serve;
+using Octavo.Cli.Simulate;
+using Octavo.Cli.Terminal;
+using Octavo.Cli.Tune;
 using Octavo.Engine;
 using Octavo.Formats;
-using Octavo.Models;
+using Octavo.Lab.Tuning;
 using Octavo.Quantization;
 using Octavo.Text;
 
@@ -71,7 +81,7 @@ internal static class CommandLine
             return Fail(ExitCode.Usage, $"{e.File} is missing" + (canDoWithout ? $"; {EngineArguments.SkipTokenizerInit} takes and gives token ids without it" : string.Empty));
         }
         catch (Exception e) when (e is UsageException or EngineConfigurationException or CheckpointException
-            or UnsupportedModelException or TokenizerFormatException or ChatTemplateException or InvalidRequestException or QuantizationException)
+            or UnsupportedModelException or TokenizerFormatException or ChatTemplateException or InvalidRequestException or QuantizationException or TuneStateException)
         {
             return Fail(ExitCode.Usage, e.Message);
         }
@@ -115,7 +125,7 @@ internal static class CommandLine
 
     private static int Fail(int code, string message)
     {
-        Terminal.Error.WriteLine("error: " + message.ReplaceLineEndings(" "));
+        Stdio.Error.WriteLine("error: " + message.ReplaceLineEndings(" "));
         return code;
     }
 
@@ -147,25 +157,3 @@ internal static class CommandLine
         }
     }
 }
-
-/// <summary>What the process's exit codes mean.</summary>
-internal static class ExitCode
-{
-    /// <summary>All went well.</summary>
-    public const int Success = 0;
-
-    /// <summary>Something failed at run time: a port is taken, the engine broke.</summary>
-    public const int Failure = 1;
-
-    /// <summary>What was asked for cannot be done: an unknown option, a bad value, no such or an unsupported model.</summary>
-    public const int Usage = 2;
-
-    /// <summary>Ctrl-C: 128 + SIGINT, as shells have it.</summary>
-    public const int Interrupted = 130;
-
-    /// <summary>A service manager's signal before the server was ready: 128 + SIGTERM.</summary>
-    public const int Terminated = 143;
-}
-
-/// <summary>A command line that asks for something impossible; the message says what to change.</summary>
-internal sealed class UsageException(string message) : Exception(message);

@@ -1,3 +1,4 @@
+using Octavo.Formats;
 using Octavo.Cpu.Kernels;
 using Octavo.Cpu.Linears;
 using Octavo.Models;
@@ -21,7 +22,7 @@ internal sealed record PlannedMatrix(MatrixSource Source, LinearScheme Scheme)
 }
 
 /// <summary>
-/// How each linear layer of a decoder is stored: the checkpoint's own codes where it has some, else the format that was
+/// How each linear layer of a decoder is stored: the checkpoint's own codes where it has some, else the scheme that was
 /// asked for. Matrices that share an input are one.
 /// </summary>
 internal sealed class WeightPlan
@@ -36,34 +37,33 @@ internal sealed class WeightPlan
     /// <summary>Plans a decoder.</summary>
     /// <param name="spec">The decoder.</param>
     /// <param name="source">Its weights.</param>
-    /// <param name="format">The format of what the source does not store quantized.</param>
-    /// <param name="head">The format of the output head; null leaves it to the policy of <see cref="LinearScheme.ForHead"/>.</param>
+    /// <param name="scheme">The scheme of what the source does not store quantized.</param>
+    /// <param name="head">The scheme of the output head; null takes <see cref="WeightScheme.ForHead"/>.</param>
     /// <param name="isa">The kernels.</param>
-    public WeightPlan(DecoderSpec spec, IWeightSource source, WeightFormat format, WeightFormat? head, InstructionSet isa)
-        : this(spec.Linears.Where(linear => linear.Role != LinearRole.OutputHead), source, format, isa)
+    public WeightPlan(DecoderSpec spec, IWeightSource source, WeightScheme scheme, WeightScheme? head, InstructionSet isa)
+        : this(spec.Linears.Where(linear => linear.Role != LinearRole.OutputHead), source, scheme, isa)
     {
         // A tied head is an embedding, which is no linear layer to whoever quantized the checkpoint.
         LinearSpec linear = spec.Head;
         MatrixSource weights = spec.TiesHead ? source.Table(spec.Tables.First()) : source.Matrix(linear.Matrices[0]);
-        LinearScheme scheme = weights.Stored ?? (head is { } h ? LinearScheme.For(h, isa) : LinearScheme.ForHead(format, isa));
-        _matrices.Add(linear.Name, Fitted(weights, scheme));
+        _matrices.Add(linear.Name, Fitted(weights, weights.Stored ?? LinearScheme.For(head ?? scheme.ForHead, isa)));
     }
 
     /// <summary>Plans some linear layers.</summary>
     /// <param name="linears">The layers.</param>
     /// <param name="source">Their weights.</param>
-    /// <param name="format">The format of what the source does not store quantized.</param>
+    /// <param name="scheme">The scheme of what the source does not store quantized.</param>
     /// <param name="isa">The kernels.</param>
-    public WeightPlan(IEnumerable<LinearSpec> linears, IWeightSource source, WeightFormat format, InstructionSet isa)
+    public WeightPlan(IEnumerable<LinearSpec> linears, IWeightSource source, WeightScheme scheme, InstructionSet isa)
     {
-        (_source, _scheme) = (source, LinearScheme.For(format, isa));
+        (_source, _scheme) = (source, LinearScheme.For(scheme, isa));
         foreach (LinearSpec linear in linears)
         {
             _matrices.Add(linear.Name, Plan(linear));
         }
     }
 
-    /// <summary>What is not done exactly as the checkpoint or the format asks, in words.</summary>
+    /// <summary>What is not done exactly as the checkpoint or the scheme asks, in words.</summary>
     public IReadOnlyList<string> Notes => [.. _notes.Distinct()];
 
     /// <summary>Bytes of all panels and biases.</summary>

@@ -1,3 +1,5 @@
+using Octavo.Formats;
+
 namespace Octavo.Quantization;
 
 /// <summary>What was chosen for the matrices of a layer that share an input.</summary>

@@ -46,7 +46,7 @@ public sealed class PrecisionPlanner : IDisposable
         _recipe = recipe.For(_spec, out _);
         _walk = new LayerWalk(_spec, calibration.Length);
         _comparison = new StreamComparison(_spec, _checkpoint, _walk);
-        WeightScheme eight = _recipe.Scheme with { Bits = 8, Kind = CodeKind.Integer };
+        WeightScheme eight = _recipe.Scheme with { Code = WeightCode.Int8 };
         _candidates = _recipe.Scheme == eight ? [eight, null] : [_recipe.Scheme, eight, null];
     }
 

@@ -1,3 +1,4 @@
+using Octavo.Formats;
 using Octavo.Models;
 using Octavo.Quantization.Methods;
 
@@ -49,6 +50,14 @@ public sealed record QuantizationRecipe
 
     /// <summary>Whether calibration text is needed.</summary>
     public bool NeedsCalibration => Method != QuantizationMethod.Rtn;
+
+    /// <summary>The scheme of a name, one of <see cref="WeightScheme.QuantizedNames"/>.</summary>
+    /// <exception cref="QuantizationException">There is none of that name.</exception>
+    public static WeightScheme SchemeNamed(string name) =>
+        WeightScheme.TryGet(name, out WeightScheme? scheme) && scheme.IsQuantized
+            ? scheme
+            : throw new QuantizationException(
+                $"scheme \"{name}\" is not one that a checkpoint can be written in; there are {string.Join(", ", WeightScheme.QuantizedNames)}");
 
     /// <summary>
     /// The recipe for one model: <see cref="WeightScheme.AutoGroup"/> becomes the group that serves all of its matrices, and

@@ -3,7 +3,6 @@ using System.Diagnostics.Metrics;
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
-using Octavo.Cpu;
 using Octavo.Engine;
 using Octavo.Formats;
 using Octavo.Models;
@@ -22,6 +21,8 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     private readonly ConcurrentQueue<Action> _inbox = new();       // runs on the engine's thread, between two steps
     private readonly ConcurrentDictionary<string, ChannelWriter<RequestOutput>> _streams = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim _signal = new(0);               // never disposed: a late caller may still raise it
+    private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Thread _thread;
     private volatile bool _stopping;
     private volatile bool _draining;
@@ -34,7 +35,7 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     /// <param name="engine">The core.</param>
     /// <param name="tokenizer">Turns text into tokens; null for token ids in and out.</param>
     /// <param name="model">What runs in it.</param>
-    /// <param name="resources">What must live as long as the engine, such as the checkpoint.</param>
+    /// <param name="resources">What must live as long as the engine, such as the opened model.</param>
     public AsyncEngine(LlmEngine engine, Tokenizer? tokenizer, ModelInfo model, IDisposable? resources = null)
     {
         ArgumentNullException.ThrowIfNull(engine);
@@ -55,6 +56,12 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
 
     /// <summary>Why the engine has stopped for good; null while it works.</summary>
     public Exception? Failure => _failure;
+
+    /// <summary>
+    /// Ends when the engine runs no more steps: well where it was disposed, with <see cref="EngineStoppedException"/> where it
+    /// has failed for good.
+    /// </summary>
+    public Task Completion => _completion.Task;
 
     /// <summary>What is wrong with the latency targets on this machine; null where they can be held.</summary>
     public string? BatchingAdvice => _engine.BatchingAdvice;
@@ -77,17 +84,15 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         ArgumentException.ThrowIfNullOrEmpty(model);
         options ??= new EngineOptions();
         options.RequireNoNulls();
-        ModelDirectory directory = ModelDirectory.Open(model);
-        Tokenizer? tokenizer = options.SkipTokenizerInit ? null : Tokenizer.Load(directory.Path);
-        Checkpoint checkpoint = directory.OpenCheckpoint();
-        CpuModelRunner? runner = null;
+        Model opened = Octavo.Model.Open(model);
+        IModelRunner? runner = null;
         LlmEngine? engine = null;
         try
         {
-            ModelDescription description = ModelCatalog.Describe(directory, checkpoint);
-            ModelInfo plan = ModelPlan.Make(directory, description, checkpoint, options, tokenizer);
-            ModelPlan.RequireMemory(plan);
-            runner = new CpuModelRunner(plan.Spec, checkpoint, plan.RunnerOptions, progress, cancellationToken);
+            Tokenizer? tokenizer = options.SkipTokenizerInit ? null : Tokenizer.Load(opened.Path);
+            ModelPlan layout = opened.Plan(options, tokenizer);
+            ModelInfo plan = layout.Info;
+            runner = layout.Load(progress, cancellationToken);
             engine = new LlmEngine(
                 runner,
                 tokenizer,
@@ -117,12 +122,12 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
                 engine.Probe();
             }
 
-            return new AsyncEngine(engine, tokenizer, plan, checkpoint);
+            return new AsyncEngine(engine, tokenizer, plan, opened);
         }
         catch
         {
             ((IDisposable?)engine ?? runner)?.Dispose();      // the engine owns its runner
-            checkpoint.Dispose();
+            opened.Dispose();
             throw;
         }
     }
@@ -180,6 +185,7 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         if (_stopping || _draining || _failure is not null)
         {
             _streams.TryRemove(request.Id, out _);
+            CompleteWhenDrained();
             ThrowIfStopped();
         }
 
@@ -214,13 +220,11 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     }
 
     /// <summary>Refuses new requests and waits until those in flight have ended; a disposed engine has none.</summary>
-    public async Task DrainAsync(CancellationToken cancellationToken = default)
+    public Task DrainAsync(CancellationToken cancellationToken = default)
     {
         _draining = true;
-        while (!_streams.IsEmpty)
-        {
-            await Task.Delay(TimeSpan.FromMilliseconds(20), cancellationToken).ConfigureAwait(false);
-        }
+        CompleteWhenDrained();
+        return _drained.Task.WaitAsync(cancellationToken);
     }
 
     /// <summary>
@@ -321,7 +325,7 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         catch (Exception e)
         {
             // Whatever is wrong with this request, the others go on; its own caller hears of it.
-            _streams.TryRemove(KeyValuePair.Create(request.Id, writer));
+            Remove(request.Id, writer);
             writer.Complete(e);
         }
     }
@@ -331,7 +335,7 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         if (output.Finished)
         {
             // Out of the table before the reader can see the end, so that nobody waits for a request that is over.
-            _streams.TryRemove(KeyValuePair.Create(output.RequestId, writer));
+            Remove(output.RequestId, writer);
         }
 
         if (output.Error is null)
@@ -342,6 +346,22 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         if (output.Finished)
         {
             writer.Complete(output.Error);
+        }
+    }
+
+    private void Remove(string id, ChannelWriter<RequestOutput> writer)
+    {
+        _streams.TryRemove(KeyValuePair.Create(id, writer));
+        CompleteWhenDrained();
+    }
+
+    // Called behind every removal and where draining begins: the barrier lets one of two at the same time see both.
+    private void CompleteWhenDrained()
+    {
+        Interlocked.MemoryBarrier();
+        if (_draining && _streams.IsEmpty)
+        {
+            _drained.TrySetResult();
         }
     }
 
@@ -414,6 +434,17 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
                 _streams.TryRemove(id, out _);
                 writer.TryComplete(reason);
             }
+        }
+
+        CompleteWhenDrained();
+        if (_failure is null)
+        {
+            _completion.SetResult();
+        }
+        else
+        {
+            _completion.SetException(reason);
+            _ = _completion.Task.Exception;        // who does not await it may ask for Failure
         }
     }
 }

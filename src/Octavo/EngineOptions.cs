@@ -1,5 +1,6 @@
 using Octavo.Engine;
 using Octavo.Engine.Sampling;
+using Octavo.Formats;
 
 namespace Octavo;
 
@@ -70,7 +71,7 @@ public sealed record EngineOptions
     /// <summary>The type of keys and values; <see cref="KvCacheDtype.Auto"/> takes that of the weights.</summary>
     public KvCacheDtype KvCacheDtype { get; init; } = KvCacheDtype.Auto;
 
-    /// <summary>The scheme that weights are quantized to at load, one of <see cref="ModelPlan.QuantizationSchemes"/>; null keeps
+    /// <summary>The scheme that weights are quantized to at load, one of <see cref="WeightScheme.Names"/>; null keeps
     /// <see cref="Dtype"/>, or what the checkpoint stores quantized.</summary>
     public string? Quantization { get; init; }
 

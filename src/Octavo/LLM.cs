@@ -1,6 +1,6 @@
 using System.Globalization;
-using Octavo.Cpu;
 using Octavo.Engine;
+using Octavo.Formats;
 using Octavo.Text;
 
 namespace Octavo;
@@ -37,7 +37,7 @@ public sealed class LLM : IDisposable
 
     /// <summary>Loads a model from a Hugging Face directory.</summary>
     /// <param name="model">The directory.</param>
-    /// <param name="quantization">The scheme of the weights, one of <see cref="ModelPlan.QuantizationSchemes"/>; null keeps the checkpoint's.</param>
+    /// <param name="quantization">The scheme of the weights, one of <see cref="WeightScheme.Names"/>; null keeps the checkpoint's.</param>
     /// <param name="options">Everything else.</param>
     /// <param name="progress">Hears how far loading is.</param>
     /// <inheritdoc cref="AsyncEngine.Load" path="/exception"/>

@@ -1,5 +1,4 @@
-using Octavo.Cpu;
-using Octavo.Cpu.Kernels;
+using Octavo.Engine;
 using Octavo.Formats;
 using Octavo.Models;
 
@@ -33,10 +32,10 @@ public sealed record ModelInfo
     public required int MaxNumBatchedTokens { get; init; }
 
     /// <summary>How weights are stored that the checkpoint does not store quantized already.</summary>
-    public required WeightFormat Weights { get; init; }
+    public required WeightScheme Weights { get; init; }
 
     /// <summary>How the output head is stored; null where it follows <see cref="Weights"/>, with eight bits at least.</summary>
-    public WeightFormat? Head { get; init; }
+    public WeightScheme? Head { get; init; }
 
     /// <summary>How the checkpoint stores its weights quantized, in words; null where it does not.</summary>
     public string? StoredQuantization { get; init; }
@@ -59,33 +58,23 @@ public sealed record ModelInfo
     /// <summary>Bytes of the packed weights.</summary>
     public long WeightBytes { get; init; }
 
+    /// <summary>Bytes that a step passes through, beside weights and cache: activations, and a row of logits for each request.</summary>
+    public long StepBytes { get; init; }
+
     /// <summary>The memory that was found when this was planned.</summary>
     public required MachineMemory Memory { get; init; }
 
     /// <summary>The part of <see cref="MachineMemory.Free"/> that weights, cache and step share; null where the cache's size was given.</summary>
     public double? MemoryFraction { get; init; }
 
-    /// <summary>The instruction set of the kernels.</summary>
-    public required InstructionSet InstructionSet { get; init; }
+    /// <summary>What the kernels are made for, such as <c>avx512vnni</c>.</summary>
+    public required string Kernels { get; init; }
 
     /// <summary>Threads that share the work.</summary>
     public required int Threads { get; init; }
 
     /// <summary>The sampling defaults of <c>generation_config.json</c>.</summary>
     public required GenerationDefaults GenerationDefaults { get; init; }
-
-    /// <summary>How a runner is made by this plan.</summary>
-    public CpuRunnerOptions RunnerOptions => new()
-    {
-        Weights = Weights,
-        Head = Head,
-        KvCache = KvCache,
-        NumBlocks = NumBlocks,
-        BlockSize = BlockSize,
-        MaxModelLen = MaxModelLen,
-        MaxNumBatchedTokens = MaxNumBatchedTokens,
-        Threads = Threads,
-    };
 
     /// <summary>
     /// What a request samples with that says nothing: the model's own defaults over vLLM's. Where

@@ -1,162 +1,119 @@
 using System.Globalization;
-using Octavo.Cpu;
-using Octavo.Cpu.Kernels;
 using Octavo.Engine;
 using Octavo.Formats;
+using Octavo.Formats.Quantization;
 using Octavo.Models;
 using Octavo.Text;
 
 namespace Octavo;
 
-/// <summary>Decides from a model and options how it will be laid out, before anything is loaded.</summary>
-public static class ModelPlan
+/// <summary>How a model will be laid out and run, decided from it and the options before anything is loaded.</summary>
+public sealed class ModelPlan
 {
     private const double DefaultMemoryFraction = 0.8;
 
-    private static readonly OrderedDictionary<string, WeightFormat> Schemes = new()
+    private readonly IModelPlan _plan;
+
+    internal ModelPlan(Model model, EngineOptions options, Tokenizer? tokenizer, MachineMemory memory)
     {
-        ["float32"] = WeightFormat.Float32,
-        ["bf16"] = WeightFormat.BFloat16,
-        ["fp16"] = WeightFormat.Float16,
-        ["fp8"] = WeightFormat.Float8,
-        ["int8"] = WeightFormat.Int8,
-        ["int8-channel"] = WeightFormat.Int8Channel,
-        ["int8-weight"] = WeightFormat.Int8Weight,
-        ["int4"] = WeightFormat.Int4,
-        ["int4-weight"] = WeightFormat.Int4Weight,
-    };
-
-    /// <summary>The names that <see cref="EngineOptions.Quantization"/> takes.</summary>
-    public static IReadOnlyList<string> QuantizationSchemes { get; } = [.. Schemes.Keys];
-
-    /// <summary>The name of a format, as <see cref="EngineOptions.Quantization"/> takes it.</summary>
-    public static string SchemeName(WeightFormat format) => Schemes.First(s => s.Value == format).Key;
-
-    /// <summary>The format that a scheme's name stands for.</summary>
-    /// <exception cref="EngineConfigurationException">There is none of that name.</exception>
-    /// <exception cref="ArgumentNullException">The name is null.</exception>
-    public static WeightFormat SchemeNamed(string name) =>
-        Schemes.TryGetValue((name ?? throw new ArgumentNullException(nameof(name))).ToLowerInvariant(), out WeightFormat format)
-            ? format
-            : throw new EngineConfigurationException($"quantization \"{name}\" is not supported; supported: {string.Join(", ", QuantizationSchemes)}");
-
-    /// <summary>How keys and values are stored where nobody says.</summary>
-    public static KvCacheFormat DefaultKvCache(WeightFormat weights) =>
-        weights == WeightFormat.Float32 ? KvCacheFormat.Float32 : KvCacheFormat.BFloat16;
-
-    /// <summary>Plans a model.</summary>
-    /// <param name="directory">Its directory.</param>
-    /// <param name="description">What it is.</param>
-    /// <param name="checkpoint">Its tensors.</param>
-    /// <param name="options">What was asked for.</param>
-    /// <param name="tokenizer">Its tokenizer, whose EOS ends a text, too; null where there is none.</param>
-    /// <exception cref="EngineConfigurationException">The options cannot work with this model or machine.</exception>
-    public static ModelInfo Make(
-        ModelDirectory directory, ModelDescription description, Checkpoint checkpoint, EngineOptions options, Tokenizer? tokenizer = null) =>
-        Make(directory, description, checkpoint, options, tokenizer, MachineMemory.Read());
-
-    internal static ModelInfo Make(
-        ModelDirectory directory, ModelDescription description, Checkpoint checkpoint, EngineOptions options, Tokenizer? tokenizer, MachineMemory memory)
-    {
-        ArgumentNullException.ThrowIfNull(directory);
-        ArgumentNullException.ThrowIfNull(description);
-        ArgumentNullException.ThrowIfNull(checkpoint);
         ArgumentNullException.ThrowIfNull(options);
         options.RequireNoNulls();
-        DecoderSpec spec = description.Spec;
-        WeightFormat weights = ChooseWeights(description, checkpoint, options);
-        WeightFormat? head = HeadFormat(options.QuantizeHead, weights, PlainFormat(description));
-        KvCacheFormat kvCache = options.KvCacheDtype switch
-        {
-            KvCacheDtype.Float32 => KvCacheFormat.Float32,
-            KvCacheDtype.BFloat16 => KvCacheFormat.BFloat16,
-            KvCacheDtype.Int8 => KvCacheFormat.Int8,
-            KvCacheDtype.Fp8 => KvCacheFormat.Fp8,
-            _ when checkpoint.Quantization?.CachesFloat8 == true => KvCacheFormat.Fp8,
-            _ => DefaultKvCache(weights),
-        };
-        Check(options.BlockSize is >= 16 and <= 1024 && options.BlockSize % 16 == 0, $"block_size must be a multiple of 16 up to 1024; it is {options.BlockSize}");
-        Check(options.MaxNumSeqs >= 1, $"max_num_seqs must be at least 1; it is {options.MaxNumSeqs}");
         int maxNumBatchedTokens = options.MaxNumBatchedTokens ?? Math.Max(2048, options.MaxNumSeqs);
-        Check(
-            maxNumBatchedTokens >= options.MaxNumSeqs,
-            $"max_num_batched_tokens ({maxNumBatchedTokens}) must be at least max_num_seqs ({options.MaxNumSeqs}), so that every running request gets a token a step");
-        Check(options.Threads is null or (>= 1 and <= 1024), $"threads must be between 1 and 1024; it is {options.Threads}");
-        Check(options.KvCacheWatermark is >= 0 and < 1, $"the cache watermark must be at least 0 and below 1; it is {options.KvCacheWatermark}");
-        Check(options.MaxLogprobs >= -1, $"max_logprobs must be -1 (no limit), or 0 or more; it is {options.MaxLogprobs}");
-        int maxModelLen = options.MaxModelLen ?? spec.MaxPositionEmbeddings;
-        Check(maxModelLen >= 2, $"max_model_len must be at least 2; it is {maxModelLen}");
-        Check(
-            maxModelLen <= spec.MaxPositionEmbeddings,
-            $"max_model_len {maxModelLen} is more than the {spec.MaxPositionEmbeddings} positions the model was made for (max_position_embeddings)");
-
-        long bytesPerBlock = CpuModelRunner.BytesPerBlock(spec, kvCache, options.BlockSize);
-        long weightBytes = CpuModelRunner.WeightBytesFor(spec, weights, head, checkpoint);
-        long blocks = ChooseBlocks(options, memory, weightBytes + StepBytes(spec, maxNumBatchedTokens, options.MaxNumSeqs), maxModelLen, bytesPerBlock);
-        GenerationDefaults defaults = options.GenerationConfig == GenerationConfigSource.Vllm ? new GenerationDefaults() : directory.Generation;
-        return new ModelInfo
+        int maxModelLen = options.MaxModelLen ?? model.Spec.MaxPositionEmbeddings;
+        Validate(options, maxNumBatchedTokens, maxModelLen, model.Spec.MaxPositionEmbeddings);
+        WeightScheme weights = ChooseWeights(model, options);
+        Request = new PlanRequest
         {
-            Name = options.ServedModelName ?? System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(directory.Path))),
-            Path = directory.Path,
-            CheckpointHash = CheckpointFingerprint.Of(checkpoint),
-            Spec = spec,
-            EosTokenIds = [.. TokenizersEos(tokenizer, spec).Union(description.EosTokenIds.Where(id => id >= 0))],
+            Weights = weights,
+            Head = HeadScheme(options.QuantizeHead, weights, PlainScheme(model)),
+            KvCache = ChooseCache(model, options, weights),
+            BlockSize = options.BlockSize,
+            MaxModelLen = maxModelLen,
+            MaxNumBatchedTokens = maxNumBatchedTokens,
+            Threads = options.Threads,
+        };
+        _plan = Backends.Default.Plan(model.Spec, model.Checkpoint, Request);
+        long step = _plan.ActivationBytes + ((long)options.MaxNumSeqs * model.Spec.VocabSize * sizeof(float));
+        long most = ChooseBlocks(options, memory, _plan.WeightBytes + step, maxModelLen, _plan.BytesPerBlock);
+        long blocks = Math.Min(most, int.MaxValue / options.BlockSize);
+        Info = new ModelInfo
+        {
+            Name = options.ServedModelName ?? model.Name,
+            Path = model.Path,
+            CheckpointHash = CheckpointFingerprint.Of(model.Checkpoint),
+            Spec = model.Spec,
+            EosTokenIds = [.. TokenizersEos(tokenizer, model.Spec).Union(model.Description.EosTokenIds.Where(id => id >= 0))],
             MaxModelLen = maxModelLen,
             MaxNumSeqs = options.MaxNumSeqs,
             MaxNumBatchedTokens = maxNumBatchedTokens,
             Weights = weights,
-            KvCache = kvCache,
+            KvCache = Request.KvCache,
             BlockSize = options.BlockSize,
-            NumBlocks = checked((int)Math.Min(blocks, int.MaxValue / options.BlockSize)),
-            Head = head,
-            StoredQuantization = checkpoint.Quantization is { } stored ? $"{stored.Method}: {stored.Summary}" : null,
-            Notes =
-            [
-                .. description.Notes,
-                .. checkpoint.Quantization?.Notes ?? [],
-                .. CpuModelRunner.NotesFor(spec, weights, head, checkpoint),
-            ],
-            WeightBytes = weightBytes,
+            NumBlocks = (int)blocks,
+            Head = Request.Head,
+            StoredQuantization = model.Checkpoint.Quantization is { } stored ? $"{stored.Method}: {stored.Summary}" : null,
+            Notes = [.. model.Description.Notes, .. model.Checkpoint.Quantization?.Notes ?? [], .. _plan.Notes],
+            WeightBytes = _plan.WeightBytes,
+            KvCacheBytes = blocks * _plan.BytesPerBlock,
+            StepBytes = step,
             Memory = memory,
             MemoryFraction = options.KvCacheMemory is null ? options.MemoryFraction ?? DefaultMemoryFraction : null,
-            KvCacheBytes = Math.Min(blocks, int.MaxValue / options.BlockSize) * bytesPerBlock,
-            InstructionSet = ProcessorFeatures.Selected,
-            Threads = options.Threads ?? Environment.ProcessorCount,
-            GenerationDefaults = defaults,
+            Kernels = Backends.Default.Kernels,
+            Threads = _plan.Threads,
+            GenerationDefaults = options.GenerationConfig == GenerationConfigSource.Vllm ? new GenerationDefaults() : model.Generation,
         };
     }
 
-    /// <summary>Bytes that a plan's step passes through, beside weights and cache: activations, and a row of logits for each request.</summary>
-    public static long ActivationBytes(ModelInfo plan)
-    {
-        ArgumentNullException.ThrowIfNull(plan);
-        return StepBytes(plan.Spec, plan.MaxNumBatchedTokens, plan.MaxNumSeqs);
-    }
+    /// <summary>What it says.</summary>
+    public ModelInfo Info { get; }
 
-    /// <summary>Checks that there is the memory that a plan takes. Apart from <see cref="Make(ModelDirectory, ModelDescription, Checkpoint, EngineOptions, Tokenizer)"/>, so that a plan can
-    /// be looked at where it could not run.</summary>
+    /// <summary>What is asked of the backend.</summary>
+    public PlanRequest Request { get; }
+
+    /// <summary>How keys and values are stored where nobody says.</summary>
+    public static KvCacheFormat DefaultKvCache(WeightScheme weights) =>
+        weights == WeightScheme.Float32 ? KvCacheFormat.Float32 : KvCacheFormat.BFloat16;
+
+    /// <summary>The scheme of a name, one of <see cref="WeightScheme.Names"/>.</summary>
+    /// <exception cref="EngineConfigurationException">There is none of that name.</exception>
+    public static WeightScheme SchemeNamed(string name) =>
+        WeightScheme.TryGet(name, out WeightScheme? scheme)
+            ? scheme
+            : throw new EngineConfigurationException($"quantization \"{name}\" is not supported; supported: {string.Join(", ", WeightScheme.Names)}");
+
+    /// <summary>Bytes that the weights would take in another scheme, were they not quantized already.</summary>
+    public long WeightBytesIn(WeightScheme scheme) =>
+        Backends.Default.Plan(Info.Spec, null, Request with { Weights = scheme, Head = null }).WeightBytes;
+
+    /// <summary>Checks that there is the memory that it takes. Apart from making it, so that a plan can be looked at where it could not run.</summary>
     /// <exception cref="EngineConfigurationException">There is not; the message says what takes how much, and what to lower.</exception>
-    public static void RequireMemory(ModelInfo plan)
+    public void RequireMemory() => RequireMemory(Info);
+
+    /// <summary>Loads the weights and reserves the cache; the model stays open as long as the runner lives.</summary>
+    /// <param name="progress">Hears how far loading is.</param>
+    /// <param name="cancellationToken">Stops loading.</param>
+    /// <exception cref="EngineConfigurationException">There is not the memory for it.</exception>
+    public IModelRunner Load(IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
     {
-        ArgumentNullException.ThrowIfNull(plan);
-        RequireMemory(plan, plan.Memory.Free);
+        RequireMemory();
+        return _plan.Load(Info.NumBlocks, progress, cancellationToken);
     }
 
-    /// <summary>How a policy has the output head stored; null for what the layers' format brings along.</summary>
+    /// <summary>How a policy has the output head stored; null for what the layers' scheme brings along.</summary>
     /// <param name="policy">The policy.</param>
-    /// <param name="weights">The layers' format.</param>
-    /// <param name="stored">The format nearest to what the checkpoint stores.</param>
-    public static WeightFormat? HeadFormat(HeadQuantization policy, WeightFormat weights, WeightFormat stored) => policy switch
+    /// <param name="weights">The layers' scheme.</param>
+    /// <param name="stored">The scheme nearest to what the checkpoint stores.</param>
+    public static WeightScheme? HeadScheme(HeadQuantization policy, WeightScheme weights, WeightScheme stored) => policy switch
     {
-        HeadQuantization.Never when SchemeName(weights) is "float32" or "bf16" or "fp16" => null,
-        HeadQuantization.Never => stored,
+        HeadQuantization.Never => weights.IsQuantized ? stored : null,
         HeadQuantization.Always => weights,
-        _ => null,
+        HeadQuantization.Auto => null,
+        _ => throw new ArgumentOutOfRangeException(nameof(policy), policy, null),
     };
 
-    internal static void RequireMemory(ModelInfo plan, long available)
+    internal static void RequireMemory(ModelInfo plan)
     {
-        long activations = ActivationBytes(plan);
+        (long available, long activations) = (plan.Memory.Free, plan.StepBytes);
         long total = plan.WeightBytes + plan.KvCacheBytes + activations;
         if (total <= available)
         {
@@ -167,7 +124,7 @@ public static class ModelPlan
         string remedy = plan.WeightBytes + activations < available && plan.KvCacheBytes >= activations ? "lower kv_cache_memory, or max_model_len and max_num_seqs"
             : plan.WeightBytes + plan.KvCacheBytes < available ? "lower max_num_batched_tokens (and max_num_seqs, its least value)"
             : plan.WeightBytes < available ? "lower kv_cache_memory, max_num_batched_tokens and max_num_seqs"
-            : plan.Weights == WeightFormat.Float32 ? "the weights alone are too large; dtype bfloat16 halves them"
+            : plan.Weights == WeightScheme.Float32 ? "the weights alone are too large; dtype bfloat16 halves them"
             : "the weights alone are too large for this machine";
         throw new EngineConfigurationException(
             $"{ByteText.Of(total)} of memory are needed ({ByteText.Of(plan.WeightBytes)} for weights, {ByteText.Of(plan.KvCacheBytes)} for the key-value cache, "
@@ -178,27 +135,53 @@ public static class ModelPlan
     private static IEnumerable<int> TokenizersEos(Tokenizer? tokenizer, DecoderSpec spec) =>
         tokenizer?.EosTokenId is { } id && id < spec.VocabSize ? [id] : [];
 
-    private static WeightFormat ChooseWeights(ModelDescription description, Checkpoint checkpoint, EngineOptions options)
+    private static void Validate(EngineOptions options, int maxNumBatchedTokens, int maxModelLen, int positions)
     {
+        Check(options.BlockSize is >= 16 and <= 1024 && options.BlockSize % 16 == 0, $"block_size must be a multiple of 16 up to 1024; it is {options.BlockSize}");
+        Check(options.MaxNumSeqs >= 1, $"max_num_seqs must be at least 1; it is {options.MaxNumSeqs}");
         Check(
-            options.Quantization is null || checkpoint.Quantization is null,
-            $"quantization {options.Quantization} does not go with a checkpoint that is quantized already ({checkpoint.Quantization?.Method}: {checkpoint.Quantization?.Summary}); it loads as it is, without that option");
-        WeightFormat? asked = options.Quantization is null ? null : SchemeNamed(options.Quantization);
-        WeightFormat? dtype = options.Dtype switch
-        {
-            ModelDtype.Float32 => WeightFormat.Float32,
-            ModelDtype.BFloat16 => WeightFormat.BFloat16,
-            _ => null,
-        };
-        Check(asked is null || dtype is null || asked == dtype, $"quantization {options.Quantization} and dtype {options.Dtype.ToString().ToLowerInvariant()} contradict each other");
-        return asked ?? dtype ?? PlainFormat(description);
+            maxNumBatchedTokens >= options.MaxNumSeqs,
+            $"max_num_batched_tokens ({maxNumBatchedTokens}) must be at least max_num_seqs ({options.MaxNumSeqs}), so that every running request gets a token a step");
+        Check(options.Threads is null or (>= 1 and <= 1024), $"threads must be between 1 and 1024; it is {options.Threads}");
+        Check(options.KvCacheWatermark is >= 0 and < 1, $"the cache watermark must be at least 0 and below 1; it is {options.KvCacheWatermark}");
+        Check(options.MaxLogprobs >= -1, $"max_logprobs must be -1 (no limit), or 0 or more; it is {options.MaxLogprobs}");
+        Check(maxModelLen >= 2, $"max_model_len must be at least 2; it is {maxModelLen}");
+        Check(
+            maxModelLen <= positions,
+            $"max_model_len {maxModelLen} is more than the {positions} positions the model was made for (max_position_embeddings)");
     }
 
-    private static WeightFormat PlainFormat(ModelDescription description) =>
-        description.StoredType == TensorType.BFloat16 ? WeightFormat.BFloat16 : WeightFormat.Float32;
+    private static WeightScheme ChooseWeights(Model model, EngineOptions options)
+    {
+        QuantizationConfig? stored = model.Checkpoint.Quantization;
+        Check(
+            options.Quantization is null || stored is null,
+            $"quantization {options.Quantization} does not go with a checkpoint that is quantized already ({stored?.Method}: {stored?.Summary}); it loads as it is, without that option");
+        WeightScheme? asked = options.Quantization is null ? null : SchemeNamed(options.Quantization);
+        WeightScheme? dtype = options.Dtype switch
+        {
+            ModelDtype.Auto => null,
+            ModelDtype.Float32 => WeightScheme.Float32,
+            ModelDtype.BFloat16 => WeightScheme.BFloat16,
+            _ => throw new ArgumentOutOfRangeException(nameof(options), options.Dtype, null),
+        };
+        Check(asked is null || dtype is null || asked == dtype, $"quantization {options.Quantization} and dtype {options.Dtype.ToString().ToLowerInvariant()} contradict each other");
+        return asked ?? dtype ?? PlainScheme(model);
+    }
 
-    private static long StepBytes(DecoderSpec spec, int maxNumBatchedTokens, int maxNumSeqs) =>
-        CpuModelRunner.ActivationBytesFor(spec, maxNumBatchedTokens) + ((long)maxNumSeqs * spec.VocabSize * sizeof(float));
+    private static KvCacheFormat ChooseCache(Model model, EngineOptions options, WeightScheme weights) => options.KvCacheDtype switch
+    {
+        KvCacheDtype.Float32 => KvCacheFormat.Float32,
+        KvCacheDtype.BFloat16 => KvCacheFormat.BFloat16,
+        KvCacheDtype.Int8 => KvCacheFormat.Int8,
+        KvCacheDtype.Fp8 => KvCacheFormat.Fp8,
+        KvCacheDtype.Auto => model.Checkpoint.Quantization?.CachesFloat8 == true ? KvCacheFormat.Fp8 : DefaultKvCache(weights),
+        _ => throw new ArgumentOutOfRangeException(nameof(options), options.KvCacheDtype, null),
+    };
+
+    /// <summary>The scheme nearest to what the checkpoint stores.</summary>
+    private static WeightScheme PlainScheme(Model model) =>
+        model.Description.StoredType == TensorType.BFloat16 ? WeightScheme.BFloat16 : WeightScheme.Float32;
 
     /// <summary>The size of the cache's pool, in blocks: what was asked for, or what the rest leaves of the memory that is free.</summary>
     /// <param name="options">What was asked for.</param>

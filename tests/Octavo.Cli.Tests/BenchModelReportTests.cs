@@ -1,6 +1,9 @@
 using System.Text.Json;
+using Octavo.Formats;
+using Octavo.Engine;
+using Octavo.Cli.Bench;
 using Octavo.Cpu.Kernels;
-using Octavo.Cpu.Measuring;
+using Octavo.Lab.Measuring;
 
 namespace Octavo.Cli.Tests;
 
@@ -17,7 +20,7 @@ public sealed class BenchModelReportTests
     private static readonly ModelFigures BFloat16 = new(
         "bf16",
         HeadQuantization.Auto,
-        new ModelBenchmarkOptions { Weights = WeightFormat.BFloat16, KvCache = KvCacheFormat.BFloat16 },
+        new ModelBenchmarkOptions { Weights = WeightScheme.BFloat16, KvCache = KvCacheFormat.BFloat16 },
         WeightBytes: 1_000_000,
         [new StepMeasurement("decode", Sequences: 4, Context: 128, Tokens: 4, Seconds: 0.001, WeightBytes: 1_000_000, CacheBytes: 3_000_000, Operations: 50_000_000) { ReadBandwidth = 20e9 }],
         [new SkippedStep(64, 4096, 1L << 40)]);

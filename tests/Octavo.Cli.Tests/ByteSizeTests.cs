@@ -1,3 +1,5 @@
+using Octavo.Cli.Terminal;
+
 namespace Octavo.Cli.Tests;
 
 public sealed class ByteSizeTests

@@ -2,7 +2,7 @@ namespace Octavo.Cli.Tests;
 
 public sealed class ChatTests
 {
-    private static readonly string[] Greedy = ["chat", "--dtype", "float32", "--temperature", "0", "--max-tokens", "8"];
+    private static readonly string[] Greedy = ["chat", "--dtype", "float32", "--temperature", "0", "--max-tokens", "8", "--batching", "fixed"];
 
     [Fact]
     public async Task Chat_Piped_AnswersEachLineOnStandardOutput()

@@ -5,7 +5,7 @@ namespace Octavo.Cli.Tests;
 
 public sealed class GenerateTests
 {
-    private static readonly string[] Greedy = ["--dtype", "float32", "--temperature", "0", "--max-tokens", "48"];
+    private static readonly string[] Greedy = ["--dtype", "float32", "--temperature", "0", "--max-tokens", "48", "--batching", "fixed"];
 
     [Fact]
     public async Task Generate_GreedyInFloat32_EqualsTheReference()

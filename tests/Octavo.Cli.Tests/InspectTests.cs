@@ -1,4 +1,6 @@
 using System.Text.Json;
+using Octavo.Formats;
+using Octavo.Cli.Inspect;
 using Octavo.Testing;
 
 namespace Octavo.Cli.Tests;
@@ -37,7 +39,7 @@ public sealed class InspectTests
         result.Output.ShouldNotContain('\e');
 
         // By the names that --quantization takes.
-        ModelPlan.QuantizationSchemes.ShouldAllBe(s => result.Output.Contains($"weights in {s} ", StringComparison.Ordinal));
+        Octavo.Formats.WeightScheme.Names.ShouldAllBe(s => result.Output.Contains($"weights in {s} ", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -47,28 +49,6 @@ public sealed class InspectTests
 
         result.Output.ShouldContain("model.layers.3.mlp.up_proj.weight");
         result.Output.ShouldNotContain('…');
-    }
-
-    [Theory]
-    [InlineData(ModelDtype.Float32)]
-    [InlineData(ModelDtype.BFloat16)]
-    public void WeightBytes_OfAPlan_AreWhatTheRunnerTakes(ModelDtype dtype)
-    {
-        var options = new EngineOptions { Dtype = dtype, KvCacheMemory = 8 << 20 };
-        InspectReport report = InspectReport.Make(Repository.TalesModel, options);
-        using Octavo.Formats.Checkpoint checkpoint = Octavo.Formats.ModelDirectory.Open(Repository.TalesModel).OpenCheckpoint();
-        using var runner = new Octavo.Cpu.CpuModelRunner(report.Plan.Spec, checkpoint, new Octavo.Cpu.CpuRunnerOptions
-        {
-            Weights = report.Plan.Weights,
-            KvCache = report.Plan.KvCache,
-            NumBlocks = 1,
-            MaxModelLen = 16,
-            MaxNumBatchedTokens = 16,
-            Threads = 1,
-        });
-
-        report.WeightBytes[report.Plan.Weights].ShouldBe(runner.WeightBytes);
-        report.Plan.WeightBytes.ShouldBe(runner.WeightBytes);
     }
 
     [Fact]

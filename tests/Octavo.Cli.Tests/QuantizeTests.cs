@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Octavo.Cli.Terminal;
 using Octavo.Testing;
 
 namespace Octavo.Cli.Tests;

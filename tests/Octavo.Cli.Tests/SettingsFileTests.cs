@@ -1,3 +1,6 @@
+using Octavo.Cli.Options;
+using Octavo.Cli.Terminal;
+
 namespace Octavo.Cli.Tests;
 
 public sealed class SettingsFileTests

@@ -10,11 +10,11 @@ namespace Octavo.Cpu.Tests;
 public sealed class AllocationTests
 {
     [Theory]
-    [InlineData(WeightFormat.Float32, KvCacheFormat.Float32)]
-    [InlineData(WeightFormat.BFloat16, KvCacheFormat.BFloat16)]
-    [InlineData(WeightFormat.BFloat16, KvCacheFormat.Int8)]
-    [InlineData(WeightFormat.BFloat16, KvCacheFormat.Fp8)]
-    public void Run_SteadyState_AllocatesNothing(WeightFormat weights, KvCacheFormat kvCache)
+    [InlineData("float32", KvCacheFormat.Float32)]
+    [InlineData("bf16", KvCacheFormat.BFloat16)]
+    [InlineData("bf16", KvCacheFormat.Int8)]
+    [InlineData("bf16", KvCacheFormat.Fp8)]
+    public void Run_SteadyState_AllocatesNothing(string weights, KvCacheFormat kvCache)
     {
         using var model = new TestRunner(Repository.TalesModel, weights, kvCache);
         var batch = new StepBatch(16);

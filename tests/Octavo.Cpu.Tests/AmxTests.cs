@@ -1,4 +1,5 @@
 using Iced.Intel;
+using Octavo.Formats;
 using Octavo.Cpu.Codegen;
 using Octavo.Cpu.Linears;
 

@@ -1,3 +1,4 @@
+using Octavo.Engine;
 using Octavo.Cpu.Kernels;
 using Octavo.Cpu.Linears;
 using Octavo.Cpu.Simd;

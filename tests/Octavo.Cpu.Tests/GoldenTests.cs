@@ -93,7 +93,7 @@ public sealed class GoldenTests
         using Checkpoint checkpoint = ModelDirectory.Open(golden.Directory).OpenCheckpoint();
         Models.DecoderSpec spec = model.Description.Spec;
 
-        CpuModelRunner.NotesFor(spec, WeightFormat.Float32, checkpoint: checkpoint).ShouldBeEmpty();
+        model.Runner.Plan.Notes.ShouldBeEmpty();
         long head = (long)spec.VocabSize * spec.HiddenSize * sizeof(float);
         long weights = spec.NumLayers * (((long)spec.HiddenSize * 64 * 6) + (3L * spec.HiddenSize * spec.FeedForwards.First().IntermediateSize));
         (model.Runner.WeightBytes - head).ShouldBeInRange(weights * bits / 8, weights * (bits + 2) / 8);
@@ -104,10 +104,10 @@ public sealed class GoldenTests
     public void Run_BFloat16CheckpointInBFloat16_EqualsFloat32()
     {
         Golden golden = Golden.Require("llama-bf16");
-        using var wide = new TestRunner(golden.Directory, WeightFormat.Float32);
+        using var wide = new TestRunner(golden.Directory, "float32");
         foreach (InstructionSet isa in TestRunner.InstructionSets)
         {
-            using var narrow = new TestRunner(golden.Directory, WeightFormat.BFloat16, isa: isa);
+            using var narrow = new TestRunner(golden.Directory, "bf16", isa: isa);
             foreach (GoldenPrompt prompt in golden.Prompts)
             {
                 float[] expected = wide.AllLogits(prompt.Ids)[^1];

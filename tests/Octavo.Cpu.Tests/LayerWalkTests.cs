@@ -85,16 +85,15 @@ public sealed unsafe class LayerWalkTests
 
     private static float[] InOneStep(DecoderSpec spec, Checkpoint checkpoint, int[] ids)
     {
-        using var runner = new CpuModelRunner(spec, checkpoint, new CpuRunnerOptions
+        var request = new PlanRequest
         {
-            Weights = WeightFormat.Float32,
-            Head = WeightFormat.Float32,
+            Weights = WeightScheme.Float32,
             KvCache = KvCacheFormat.Float32,
-            NumBlocks = 8,
             MaxModelLen = 64,
             MaxNumBatchedTokens = 64,
             Threads = 3,
-        });
+        };
+        using var runner = new CpuModelRunner(new CpuPlan(spec, checkpoint, request), numBlocks: 8);
         var batch = new StepBatch(16);
         batch.AddSequence(ids, 0, [5, 2, 7], Tokens);
         float[] logits = new float[Tokens * spec.VocabSize];

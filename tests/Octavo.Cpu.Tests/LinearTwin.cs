@@ -1,3 +1,4 @@
+using Octavo.Formats;
 using Octavo.Cpu.Linears;
 using Octavo.Cpu.Simd;
 

@@ -1,3 +1,4 @@
+using Octavo.Testing;
 using Octavo.Cpu.Kernels;
 using Octavo.Engine;
 using Octavo.Engine.Sampling;
@@ -13,7 +14,7 @@ internal sealed class TestRunner : IDisposable
 
     public TestRunner(
         string directory,
-        WeightFormat weights = WeightFormat.Float32,
+        string weights = "float32",
         KvCacheFormat kvCache = KvCacheFormat.Float32,
         int numBlocks = 64,
         int blockSize = 16,
@@ -24,17 +25,16 @@ internal sealed class TestRunner : IDisposable
         ModelDirectory model = ModelDirectory.Open(directory);
         _checkpoint = model.OpenCheckpoint();
         Description = ModelCatalog.Describe(model, _checkpoint);
-        Runner = new CpuModelRunner(Description.Spec, _checkpoint, new CpuRunnerOptions
+        var request = new PlanRequest
         {
-            Weights = weights,
+            Weights = Schemes.Named(weights),
             KvCache = kvCache,
-            NumBlocks = numBlocks,
             BlockSize = blockSize,
             MaxModelLen = Description.Spec.MaxPositionEmbeddings,
             MaxNumBatchedTokens = maxTokens,
             Threads = threads,
-            InstructionSet = isa,
-        });
+        };
+        Runner = new CpuModelRunner(new CpuPlan(Description.Spec, _checkpoint, request, isa), numBlocks);
     }
 
     /// <summary>

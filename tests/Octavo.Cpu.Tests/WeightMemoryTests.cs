@@ -1,8 +1,10 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using Octavo.Testing;
+using Octavo.Engine;
 using Octavo.Cpu.Kernels;
-using Octavo.Cpu.Measuring;
 using Octavo.Formats;
+using Octavo.Lab.Measuring;
 using Octavo.Models;
 
 namespace Octavo.Cpu.Tests;
@@ -13,14 +15,14 @@ public sealed class WeightMemoryTests
     private static readonly ModelShape Shape = new("memory", 1024, 6, 16, 4, 64, 4096, 16384);
 
     [Theory]
-    [InlineData(WeightFormat.Int8, 0.55)]
-    [InlineData(WeightFormat.Int8Weight, 0.55)]
-    [InlineData(WeightFormat.Int4, 0.33)]
-    [InlineData(WeightFormat.Int4Weight, 0.33)]
-    public void WeightBytes_AtAWidthOfTheTrade_AreAFractionOfBFloat16(WeightFormat format, double most)
+    [InlineData("int8", 0.55)]
+    [InlineData("int8-weight", 0.55)]
+    [InlineData("int4", 0.33)]
+    [InlineData("int4-weight", 0.33)]
+    public void WeightBytes_AtAWidthOfTheTrade_AreAFractionOfBFloat16(string scheme, double most)
     {
         DecoderSpec spec = RandomModel.Describe(Shape, 64);
-        double ratio = (double)CpuModelRunner.WeightBytesFor(spec, format) / CpuModelRunner.WeightBytesFor(spec, WeightFormat.BFloat16);
+        double ratio = (double)Plan(spec, scheme).WeightBytes / Plan(spec, "bf16").WeightBytes;
 
         ratio.ShouldBeLessThanOrEqualTo(most);
     }
@@ -30,34 +32,34 @@ public sealed class WeightMemoryTests
     {
         DecoderSpec spec = RandomModel.Describe(ModelShape.All.Single(s => s.Name == "135m"), 64);
 
-        CpuModelRunner.NotesFor(spec, WeightFormat.Int8).ShouldBe(["matrices of 576 inputs: groups of 96, because 128 does not divide them"]);
-        CpuModelRunner.NotesFor(spec, WeightFormat.BFloat16).ShouldBeEmpty();
+        Plan(spec, "int8").Notes.ShouldBe(["matrices of 576 inputs: groups of 96, because 128 does not divide them"]);
+        Plan(spec, "bf16").Notes.ShouldBeEmpty();
     }
 
     /// <summary>What is promised before loading is what the process then holds: one of its own, for what other tests
     /// allocated or gave back meanwhile would be taken for the weights.</summary>
     [Theory]
-    [InlineData(WeightFormat.BFloat16)]
-    [InlineData(WeightFormat.Int8)]
-    [InlineData(WeightFormat.Int4)]
-    public async Task WeightBytes_OfAPlan_AreWhatTheProcessGrowsBy(WeightFormat format)
+    [InlineData("bf16")]
+    [InlineData("int8")]
+    [InlineData("int4")]
+    public async Task WeightBytes_OfAPlan_AreWhatTheProcessGrowsBy(string scheme)
     {
         Assert.SkipUnless(OperatingSystem.IsLinux() && !RuntimeInformation.RuntimeIdentifier.Contains("musl"), "reads the resident set from /proc, and needs glibc");
         string? measured = Environment.GetEnvironmentVariable(Measured);
         if (measured is null)
         {
-            await RunAloneAsync(format);
+            await RunAloneAsync(scheme);
         }
-        else if (measured == format.ToString())
+        else if (measured == scheme)
         {
-            Measure(format);
+            Measure(scheme);
         }
     }
 
-    private static async Task RunAloneAsync(WeightFormat format)
+    private static async Task RunAloneAsync(string scheme)
     {
         var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, UseShellExecute = false };
-        start.Environment[Measured] = format.ToString();
+        start.Environment[Measured] = scheme;
         foreach (string argument in (string[])["exec", typeof(WeightMemoryTests).Assembly.Location, "-noColor", "-method", $"*.{nameof(WeightBytes_OfAPlan_AreWhatTheProcessGrowsBy)}"])
         {
             start.ArgumentList.Add(argument);
@@ -70,20 +72,15 @@ public sealed class WeightMemoryTests
         process.ExitCode.ShouldBe(0, output);
     }
 
-    private static void Measure(WeightFormat format)
+    private static void Measure(string scheme)
     {
-        using Checkpoint checkpoint = RandomModel.MakeCheckpoint(Shape);
-        DecoderSpec spec = RandomModel.Describe(Shape, 64);
-        long promised = CpuModelRunner.WeightBytesFor(spec, format);
+        // Half as deep: kept twice, or as they were stored, weights would still be far more than what is allowed beside them.
+        ModelShape shape = Shape with { Layers = 3 };
+        using Checkpoint checkpoint = RandomModel.MakeCheckpoint(shape);
+        DecoderSpec spec = RandomModel.Describe(shape, 64);
+        long promised = Plan(spec, scheme).WeightBytes;
         long before = Resident();
-        using var runner = new CpuModelRunner(spec, checkpoint, new CpuRunnerOptions
-        {
-            Weights = format,
-            KvCache = KvCacheFormat.BFloat16,
-            NumBlocks = 4,
-            MaxModelLen = 64,
-            MaxNumBatchedTokens = 16,
-        });
+        using var runner = new CpuModelRunner(Plan(spec, scheme, checkpoint), 4);
         long grown = Resident() - before;
 
         runner.WeightBytes.ShouldBe(promised);
@@ -91,6 +88,14 @@ public sealed class WeightMemoryTests
         // Beside the weights: buffers of a step, kernels, what the packer's threads had at hand.
         grown.ShouldBeInRange((long)(promised * 0.9), promised + (24 << 20));
     }
+
+    private static CpuPlan Plan(DecoderSpec spec, string scheme, Checkpoint? checkpoint = null) => new(spec, checkpoint, new PlanRequest
+    {
+        Weights = Schemes.Named(scheme),
+        KvCache = KvCacheFormat.BFloat16,
+        MaxModelLen = 64,
+        MaxNumBatchedTokens = 16,
+    });
 
     private static long Resident()
     {

@@ -1,3 +1,4 @@
+using Octavo.Engine;
 using Octavo.Cpu;
 using Octavo.Cpu.Kernels;
 using Octavo.Formats;
@@ -14,20 +15,19 @@ internal static class Bench
     public static string Stories(string name) => Path.Combine(Repository.Root!, "models", "stories", name);
 
     public static EvaluatedModel Load(
-        string directory, WeightFormat weights = WeightFormat.Float32, WeightFormat? head = WeightFormat.Float32, KvCacheFormat cache = KvCacheFormat.Float32, int length = 512)
+        string directory, string weights = "float32", KvCacheFormat cache = KvCacheFormat.Float32, int length = 512)
     {
         ModelDirectory model = ModelDirectory.Open(directory);
         Checkpoint checkpoint = model.OpenCheckpoint();
         ModelDescription description = ModelCatalog.Describe(model, checkpoint);
-        return EvaluatedModel.Load(Path.GetFileName(directory), description, checkpoint, new CpuRunnerOptions
+        return EvaluatedModel.Load(Path.GetFileName(directory), description, checkpoint, new PlanRequest
         {
-            Weights = weights,
-            Head = head,
+            Weights = Schemes.Named(weights),
+            Head = WeightScheme.Float32,
             KvCache = cache,
-            NumBlocks = 32,
             MaxModelLen = length,
             MaxNumBatchedTokens = 512,
-        });
+        }, numBlocks: 32);
     }
 
     public static IReadOnlyList<TextWindow> Windows(string file, int documents = int.MaxValue)

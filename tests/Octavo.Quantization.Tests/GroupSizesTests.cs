@@ -1,3 +1,4 @@
+using Octavo.Testing;
 using Octavo.Quantization.Writing;
 
 namespace Octavo.Quantization.Tests;
@@ -51,5 +52,5 @@ public sealed class GroupSizesTests
     [InlineData("int8-channel", 0, "vLLM 0.32 (CPU) loads this form")]
     [InlineData("fp8", 0, "vLLM 0.32 (CPU) does not load this form")]
     public void Verdict_AnyForm_SaysWhatWasTried(string scheme, int group, string words) =>
-        OtherEngines.Verdict(new QuantizationRecipe { Scheme = WeightScheme.Named(scheme) with { GroupSize = group } }).ShouldBe(words);
+        OtherEngines.Verdict(new QuantizationRecipe { Scheme = Schemes.Named(scheme) with { GroupSize = group } }).ShouldBe(words);
 }

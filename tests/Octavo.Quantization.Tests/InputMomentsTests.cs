@@ -1,3 +1,4 @@
+using Octavo.Testing;
 using Octavo.Formats;
 using Octavo.Quantization.Methods;
 
@@ -61,7 +62,7 @@ public sealed class InputMomentsTests
     [InlineData("fp8", false)]
     public void Errors_AnyScheme_AreWhatRoundingAdds(string name, bool asymmetric)
     {
-        WeightScheme scheme = WeightScheme.Named(name) with { Asymmetric = asymmetric };
+        WeightScheme scheme = Schemes.Named(name) with { Asymmetric = asymmetric };
         var random = new Random(3);
         float[] weights = [.. Enumerable.Range(0, 43).Select(_ => (random.NextSingle() - 0.4f) * 3)];
         (float scale, int zero) = Observer.Range(weights.Min() * 0.7f, weights.Max() * 0.7f, scheme, TensorType.BFloat16);

@@ -11,7 +11,7 @@ public sealed class PrecisionPlannerTests
     // With whole ranges, as octavo quantize has it under a budget.
     private static readonly QuantizationRecipe FourBits = new()
     {
-        Scheme = WeightScheme.Named("int4-weight") with { GroupSize = 128 },
+        Scheme = Schemes.Named("int4-weight") with { GroupSize = 128 },
         Observer = new Observer(ObserverKind.MinMax),
     };
 
@@ -19,7 +19,7 @@ public sealed class PrecisionPlannerTests
     [Fact]
     public void Choose_ABudgetBetween_MixesSchemesWithinIt()
     {
-        PrecisionPlan plan = PrecisionPlanner.Choose(Tales, FourBits, QuantizerTests.Calibration(4, 256), 0.006);
+        PrecisionPlan plan = PrecisionPlanner.Choose(Tales, FourBits, QuantizerTests.Calibration(2, 128), 0.006);
 
         plan.MeasuredLoss.ShouldBeLessThanOrEqualTo(0.006);
         plan.PredictedLoss.ShouldBeInRange(0.0001, 0.006);

@@ -29,7 +29,7 @@ public sealed class QuantizerTests : IDisposable
     public async Task Run_EachScheme_ReadsBackToTheSameBitsHereAndInPython(string scheme, int group, bool asymmetric)
     {
         string output = Path.Combine(_folder, "out");
-        WeightScheme named = WeightScheme.Named(scheme) with { Asymmetric = asymmetric };
+        WeightScheme named = Schemes.Named(scheme) with { Asymmetric = asymmetric };
         var recipe = new QuantizationRecipe { Scheme = group == 0 ? named : named with { GroupSize = group } };
         ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, recipe, null);
 
@@ -60,11 +60,11 @@ public sealed class QuantizerTests : IDisposable
         string output = Path.Combine(_folder, "out");
         var recipe = new QuantizationRecipe
         {
-            Scheme = WeightScheme.Named("int4-weight"),
-            Head = WeightScheme.Named("int8-weight"),
+            Scheme = Schemes.Named("int4-weight"),
+            Head = Schemes.Named("int8-weight"),
             Exceptions = new Dictionary<(int, LinearRole), WeightScheme?>
             {
-                [(1, LinearRole.Down)] = WeightScheme.Named("int8"),
+                [(1, LinearRole.Down)] = Schemes.Named("int8"),
                 [(3, LinearRole.QueryKeyValue)] = null,
             },
         };
@@ -94,7 +94,7 @@ public sealed class QuantizerTests : IDisposable
     public void Load_StackedProjectionsOfSeveralSchemes_RunAndSaySo()
     {
         string output = Path.Combine(_folder, "out");
-        ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, new QuantizationRecipe { Scheme = WeightScheme.Named("int8-weight") }, null);
+        ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, new QuantizationRecipe { Scheme = Schemes.Named("int8-weight") }, null);
         string config = Path.Combine(output, "config.json");
         File.WriteAllText(config, File.ReadAllText(config).Replace("\"lm_head\"", "\"lm_head\", \"re:.*layers\\\\.0\\\\.self_attn\\\\.v_proj$\""));
         string shard = Path.Combine(output, "model-00001-of-00006.safetensors");
@@ -102,9 +102,8 @@ public sealed class QuantizerTests : IDisposable
         File.Delete(Path.Combine(output, "model.safetensors.index.json"));
 
         using EvaluatedModel model = Bench.Load(output);
-        using Checkpoint checkpoint = ModelDirectory.Open(output).OpenCheckpoint();
 
-        Cpu.CpuModelRunner.NotesFor(model.Description.Spec, Cpu.Kernels.WeightFormat.Float32, null, checkpoint)
+        model.Runner.Plan.Notes
             .ShouldHaveSingleItem().ShouldContain("model.layers.0.self_attn.v_proj share an input but not a scheme");
         Evaluator.Run(model, null, Bench.Windows("valid.txt", 3)).Perplexity.Value.ShouldBeInRange(10, 60);
     }
@@ -123,8 +122,8 @@ public sealed class QuantizerTests : IDisposable
         double Kl(QuantizationMethod method)
         {
             string output = Path.Combine(_folder, method.ToString());
-            var recipe = new QuantizationRecipe { Scheme = WeightScheme.Named("int4-weight"), Method = method };
-            ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, recipe, Calibration(16));
+            var recipe = new QuantizationRecipe { Scheme = Schemes.Named("int4-weight"), Method = method };
+            ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, recipe, Calibration(8));
             using EvaluatedModel model = Bench.Load(output);
             return Evaluator.Run(model, reference, Bench.Windows("valid.txt", 6)).Comparison!.MeanKl.Value;
         }
@@ -135,7 +134,7 @@ public sealed class QuantizerTests : IDisposable
     public void SmoothQuant_BeforeRounding_LeavesTheModelAsItIs()
     {
         string output = Path.Combine(_folder, "out");
-        var recipe = new QuantizationRecipe { Scheme = WeightScheme.Named("int8-weight") with { GroupSize = 32 }, Method = QuantizationMethod.SmoothQuant };
+        var recipe = new QuantizationRecipe { Scheme = Schemes.Named("int8-weight") with { GroupSize = 32 }, Method = QuantizationMethod.SmoothQuant };
         ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, recipe, Calibration(8));
         using EvaluatedModel model = Bench.Load(output);
         using EvaluatedModel reference = Bench.Load(Repository.TalesModel);
@@ -172,7 +171,7 @@ public sealed class QuantizerTests : IDisposable
         double Cost(QuantizationMethod by)
         {
             string output = Path.Combine(_folder, by.ToString());
-            var recipe = new QuantizationRecipe { Scheme = WeightScheme.Named("int8-weight") with { GroupSize = 16 }, Method = by, SmoothingStrength = 0.7 };
+            var recipe = new QuantizationRecipe { Scheme = Schemes.Named("int8-weight") with { GroupSize = 16 }, Method = by, SmoothingStrength = 0.7 };
             ModelQuantizer.Run(ModelDirectory.Open(directory), output, recipe, CalibrationSet.Make([ids], 16, 32));
             using EvaluatedModel model = Bench.Load(output, length: 64);
             return Evaluator.Run(model, reference, TextWindow.Cut([ids], 64, 63)).Comparison!.MeanKl.Value;
@@ -184,8 +183,8 @@ public sealed class QuantizerTests : IDisposable
     {
         ModelDirectory tales = ModelDirectory.Open(Repository.TalesModel);
         string whole = Path.Combine(_folder, "whole"), stopped = Path.Combine(_folder, "stopped");
-        var recipe = new QuantizationRecipe { Scheme = WeightScheme.Named("int4"), Method = QuantizationMethod.Gptq };
-        CalibrationSet calibration = Calibration(4);
+        var recipe = new QuantizationRecipe { Scheme = Schemes.Named("int4"), Method = QuantizationMethod.Gptq };
+        CalibrationSet calibration = Calibration(2, 128);
         ModelQuantizer.Run(tales, whole, recipe, calibration);
         using var stop = new CancellationTokenSource();
         var meter = new Meter(p =>
@@ -208,7 +207,7 @@ public sealed class QuantizerTests : IDisposable
         Directory.GetFiles(stopped).Select(f => Path.GetFileName(f)).ShouldBe(names, ignoreOrder: true);
         foreach (string name in names)
         {
-            File.ReadAllBytes(Path.Combine(stopped, name)).ShouldBe(File.ReadAllBytes(Path.Combine(whole, name)), name);
+            File.ReadAllBytes(Path.Combine(stopped, name)).AsSpan().SequenceEqual(File.ReadAllBytes(Path.Combine(whole, name))).ShouldBeTrue(name);
         }
     }
 
@@ -220,14 +219,14 @@ public sealed class QuantizerTests : IDisposable
         string output = Path.Combine(_folder, "out");
         foreach (QuantizationMethod method in (QuantizationMethod[])[QuantizationMethod.Rtn, QuantizationMethod.Gptq])
         {
-            var recipe = new QuantizationRecipe { Scheme = WeightScheme.Named("int4") with { GroupSize = 100 }, Method = method };
+            var recipe = new QuantizationRecipe { Scheme = Schemes.Named("int4") with { GroupSize = 100 }, Method = method };
             Refusal(() => ModelQuantizer.Run(tales, output, recipe, Calibration(2))).ShouldContain("those that work are 16, 32, 64, 128, 256");
             Directory.GetFileSystemEntries(_folder).ShouldBeEmpty();
         }
 
         string file = Path.Combine(_folder, "file");
         File.WriteAllText(file, "mine");
-        Refusal(() => ModelQuantizer.Run(tales, Path.Combine(file, "out"), new QuantizationRecipe { Scheme = WeightScheme.Named("int8") }, null))
+        Refusal(() => ModelQuantizer.Run(tales, Path.Combine(file, "out"), new QuantizationRecipe { Scheme = Schemes.Named("int8") }, null))
             .ShouldContain("is a file");
         File.ReadAllText(file).ShouldBe("mine");
     }
@@ -244,7 +243,7 @@ public sealed class QuantizerTests : IDisposable
         Directory.CreateDirectory(Path.Combine(model, "additional_chat_templates"));
         File.WriteAllText(Path.Combine(model, "additional_chat_templates", "tool_use.jinja"), "{{ messages[0].content }}");
 
-        ModelQuantizer.Run(ModelDirectory.Open(model), output, new QuantizationRecipe { Scheme = WeightScheme.Named("int8") }, null);
+        ModelQuantizer.Run(ModelDirectory.Open(model), output, new QuantizationRecipe { Scheme = Schemes.Named("int8") }, null);
 
         File.ReadAllText(Path.Combine(output, "additional_chat_templates", "tool_use.jinja")).ShouldBe("{{ messages[0].content }}");
     }
@@ -255,12 +254,12 @@ public sealed class QuantizerTests : IDisposable
         string output = Directory.CreateDirectory(Path.Combine(_folder, "out")).FullName;
         File.WriteAllText(Path.Combine(output, "mine.txt"), "mine");
 
-        Refusal(() => ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, new QuantizationRecipe { Scheme = WeightScheme.Named("int8") }, null))
+        Refusal(() => ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, new QuantizationRecipe { Scheme = Schemes.Named("int8") }, null))
             .ShouldContain("is there already");
         Directory.GetFiles(output).Length.ShouldBe(1);
 
         Directory.CreateDirectory(Path.Combine(_folder, "other.partial"));
-        Refusal(() => ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), Path.Combine(_folder, "other"), new QuantizationRecipe { Scheme = WeightScheme.Named("int8") }, null))
+        Refusal(() => ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), Path.Combine(_folder, "other"), new QuantizationRecipe { Scheme = Schemes.Named("int8") }, null))
             .ShouldContain("other.partial is in the way");
     }
 
@@ -268,7 +267,7 @@ public sealed class QuantizerTests : IDisposable
     public void Run_QuantizedAlready_IsRefused()
     {
         string output = Path.Combine(_folder, "out");
-        var recipe = new QuantizationRecipe { Scheme = WeightScheme.Named("int8") };
+        var recipe = new QuantizationRecipe { Scheme = Schemes.Named("int8") };
         ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, recipe, null);
 
         Refusal(() => ModelQuantizer.Run(ModelDirectory.Open(output), output + "2", recipe, null)).ShouldContain("is quantized already (compressed-tensors: 8-bit integer weights by group 128");
@@ -283,7 +282,7 @@ public sealed class QuantizerTests : IDisposable
         try
         {
             string output = Path.Combine(disk, "out");
-            var recipe = new QuantizationRecipe { Scheme = WeightScheme.Named("int8") };
+            var recipe = new QuantizationRecipe { Scheme = Schemes.Named("int8") };
 
             Refusal(() => ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, recipe, null)).ShouldContain("cannot be written");
             Directory.Exists(output).ShouldBeFalse();
@@ -314,7 +313,7 @@ public sealed class QuantizerTests : IDisposable
         Refusal(() => TextCorpus.Read(Write("a.jsonl", "{\"text\":\"a\"}\n{\"texts\":\"b\"}\n"))).ShouldContain("line 2 has no string");
         Refusal(() => TextCorpus.Read(Write("b.jsonl", "{\"text\":\"a\"\n"))).ShouldContain("line 1 is not JSON");
         Refusal(() => CalibrationSet.Make([[1, 2, 3]], 4, 8)).ShouldContain("has 3 tokens, fewer than one sample of 8");
-        Refusal(() => WeightScheme.Named("int3")).ShouldContain("\"int3\" is not one that a checkpoint can be written in; there are int8, int8-channel");
+        Refusal(() => QuantizationRecipe.SchemeNamed("int3")).ShouldContain("\"int3\" is not one that a checkpoint can be written in; there are int8, int8-channel");
         TextCorpus.Read(Write("c.jsonl", "{\"text\":\"a\"}\n\n{\"text\":\"b\"}\n")).ShouldBe(["a", "b"]);
         TextCorpus.Read(Write("c.txt", "a\nb\n<|endoftext|>\nc\n")).ShouldBe(["a\nb", "c"]);
     }
@@ -355,7 +354,7 @@ public sealed class QuantizerTests : IDisposable
     public void Choose_WithAnOutlier_TakesASmallerRangeThanMinMax(ObserverKind kind)
     {
         float[] weights = [.. Enumerable.Range(0, 127).Select(i => MathF.Sin(i)), 4f];
-        WeightScheme scheme = WeightScheme.Named("int4-weight");
+        WeightScheme scheme = Schemes.Named("int4-weight");
 
         float all = new Observer(ObserverKind.MinMax).Choose(weights, scheme, TensorType.Float32).Scale;
         float fewer = new Observer(kind, 0.99).Choose(weights, scheme, TensorType.Float32).Scale;
@@ -383,8 +382,8 @@ public sealed class QuantizerTests : IDisposable
             stored.ReadScales(row, scales);
             stored.ReadZeros(row, zeros);
             codes.AsSpan().SequenceEqual(made.Codes.AsSpan(row * stored.Columns, stored.Columns)).ShouldBeTrue();
-            scales.ShouldBe(made.Scales[(row * stored.Groups)..((row + 1) * stored.Groups)]);
-            zeros.ShouldBe(made.Zeros[(row * stored.Groups)..((row + 1) * stored.Groups)]);
+            scales.AsSpan().SequenceEqual(made.Scales.AsSpan(row * stored.Groups, stored.Groups)).ShouldBeTrue();
+            zeros.AsSpan().SequenceEqual(made.Zeros.AsSpan(row * stored.Groups, stored.Groups)).ShouldBeTrue();
         }
     }
 

@@ -20,7 +20,7 @@ public sealed class ServerFixture : IAsyncLifetime
 
     public TestServer Client => _server ?? throw new InvalidOperationException("not started");
 
-    public async ValueTask InitializeAsync() => _server = await TestServer.StartAsync();
+    public async ValueTask InitializeAsync() => _server = await TestServer.StartAsync(new EngineOptions());
 
     public async ValueTask DisposeAsync() => await Client.DisposeAsync();
 }
@@ -40,12 +40,15 @@ public sealed class TestServer : IAsyncDisposable
 
     public HttpClient Http { get; }
 
-    /// <summary>For tests of what the log says: adaptive batching complains there, rightly, when a busy machine cannot keep its targets.</summary>
+    /// <summary>
+    /// What a server of a single test has: adaptive batching measures the machine's steps before the first, and complains,
+    /// rightly, in the log when a busy machine cannot keep its targets. The server that most tests share has it.
+    /// </summary>
     public static EngineOptions Fixed { get; } = new() { Batching = BatchingMode.Fixed };
 
     public static async Task<TestServer> StartAsync(EngineOptions? engineOptions = null, ServerOptions? options = null)
     {
-        AsyncEngine engine = AsyncEngine.Load(Repository.TalesModel, (engineOptions ?? new EngineOptions()) with { Dtype = ModelDtype.Float32 });
+        AsyncEngine engine = AsyncEngine.Load(Repository.TalesModel, (engineOptions ?? Fixed) with { Dtype = ModelDtype.Float32 });
         return await ServeAsync(engine, options);
     }
 

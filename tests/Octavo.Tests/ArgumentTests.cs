@@ -17,13 +17,11 @@ public sealed class ArgumentTests
         {
             Names("model", () => LLM.Load(path!));
             Names("model", () => AsyncEngine.Load(path!));
-            Names("model", () => LoadedModel.Load(path!, new EngineOptions()));
             Names("path", () => ModelDirectory.Open(path!));
             Names("path", () => Checkpoint.Open(path!));
             Names("directory", () => Text.Tokenizer.Load(path!));
         }
 
-        Names("options", () => LoadedModel.Load("x", null!));
         Names("Targets", () => LLM.Load(Repository.TalesModel, options: new EngineOptions { Targets = null! }));
         Names("ClientWeights", () => LLM.Load(Repository.TalesModel, options: new EngineOptions { ClientWeights = null! }));
         Names("LogitsProcessors", () => LLM.Load(Repository.TalesModel, options: new EngineOptions { LogitsProcessors = [null!] }));
@@ -89,20 +87,8 @@ public sealed class ArgumentTests
     }
 
     [Fact]
-    public void LoadedModelAndCheckpoint_AfterDispose_SayThatTheyAreDisposed()
+    public void Checkpoint_AfterDispose_SaysThatItIsDisposed()
     {
-        LoadedModel model = LoadedModel.Load(Repository.TalesModel, new EngineOptions { KvCacheMemory = 16 << 20 });
-        LlmEngine engine = model.MakeEngine(new LlmEngineOptions { ModelName = "x", MaxModelLen = 64, MaxNumSeqs = 2, MaxNumBatchedTokens = 64 });
-        engine.Add(new EngineRequest { Id = "1", PromptTokenIds = [1, 2] }, _ => { });
-        model.Dispose();
-        model.Dispose();
-        Should.Throw<ObjectDisposedException>(() => engine.Step());
-        Should.Throw<ObjectDisposedException>(() => model.MakeEngine(new LlmEngineOptions { ModelName = "x", MaxModelLen = 64, MaxNumSeqs = 2, MaxNumBatchedTokens = 64 }));
-        engine.Dispose();
-        engine.Dispose();
-        Should.Throw<ObjectDisposedException>(() => engine.Step());
-        Should.Throw<ObjectDisposedException>(() => engine.Validate(new EngineRequest { Id = "2", PromptTokenIds = [1] }));
-
         Checkpoint checkpoint = Checkpoint.Open(Repository.TalesModel);
         checkpoint.Dispose();
         Should.Throw<ObjectDisposedException>(() => checkpoint.Get("x"));

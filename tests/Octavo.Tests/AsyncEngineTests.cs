@@ -150,6 +150,65 @@ public sealed class AsyncEngineTests
     }
 
     [Fact]
+    public async Task DrainAsync_Cancelled_GoesOnDraining()
+    {
+        await using AsyncEngine engine = Load();
+        Task<RequestOutput> running = engine.GenerateAsync("The fox", Greedy with { MaxTokens = 200, IgnoreEos = true });
+        await Should.ThrowAsync<OperationCanceledException>(() => engine.DrainAsync(new CancellationToken(canceled: true)));
+        Should.Throw<EngineStoppedException>(() => engine.StreamAsync("x", Greedy));
+        await engine.DrainAsync(TestContext.Current.CancellationToken);
+        engine.NumRequests.ShouldBe(0);
+        (await running).Outputs[0].TokenIds.Count.ShouldBe(200);
+    }
+
+    [Fact]
+    public async Task DrainAsync_RequestsComeMeanwhile_EndsWithAllOfThem()
+    {
+        // Requests that start while the engine begins to drain are either refused or waited for.
+        await using AsyncEngine loaded = Load();
+        for (int round = 0; round < 100; round++)
+        {
+            await using AsyncEngine engine = Over(new FakeRunner(), loaded.Model);
+            Task[] clients = [.. Enumerable.Range(0, 4).Select(_ => Task.Run(async () =>
+            {
+                while (true)
+                {
+                    await engine.GenerateAsync(new[] { 1, 2 }, Greedy with { MaxTokens = 1 }, null, TestContext.Current.CancellationToken);
+                }
+            }, TestContext.Current.CancellationToken))];
+            await engine.DrainAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
+            foreach (Task client in clients)
+            {
+                (await Should.ThrowAsync<EngineStoppedException>(client)).Message.ShouldBe("the engine is shutting down");
+            }
+        }
+    }
+
+    [Fact]
+    public async Task Completion_EngineDisposed_EndsWell()
+    {
+        AsyncEngine engine = Load();
+        await engine.GenerateAsync("The fox", Greedy);
+        engine.Completion.IsCompleted.ShouldBeFalse();
+        await engine.DisposeAsync();
+        await engine.Completion;
+        engine.Failure.ShouldBeNull();
+    }
+
+    [Fact]
+    public async Task Completion_StepThrows_FaultsWithTheReason()
+    {
+        await using AsyncEngine loaded = Load();
+        await using AsyncEngine engine = Over(new FakeRunner { Failure = new InvalidOperationException("no memory left") }, loaded.Model);
+        Task<RequestOutput> running = engine.GenerateAsync(new[] { 1, 2 }, Greedy);
+        EngineStoppedException stopped = await Should.ThrowAsync<EngineStoppedException>(engine.Completion);
+        stopped.Message.ShouldBe("the engine has failed: no memory left");
+        stopped.InnerException.ShouldBeSameAs(engine.Failure);
+        await Should.ThrowAsync<EngineStoppedException>(running);
+        await engine.DrainAsync(TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
     public async Task Dispose_RequestsInFlight_EndWithAnError()
     {
         AsyncEngine engine = Load();
@@ -293,6 +352,37 @@ public sealed class AsyncEngineTests
         neutral.DefaultSamplingParams.ShouldBe(new SamplingParams());
     }
 
+    private static AsyncEngine Over(IModelRunner runner, ModelInfo model) =>
+        new(new LlmEngine(runner, null, new LlmEngineOptions { MaxModelLen = 64 }), null, model);
+
+    /// <summary>All tokens are as likely, and a step takes no time.</summary>
+    private sealed class FakeRunner : IModelRunner
+    {
+        public Exception? Failure { get; init; }
+
+        public int VocabSize => 64;
+
+        public int NumBlocks => 64;
+
+        public int BlockSize => 16;
+
+        public int MaxNumBatchedTokens => 2048;
+
+        public void Run(StepBatch batch, Span<float> logits)
+        {
+            if (Failure is { } failure)
+            {
+                throw failure;
+            }
+
+            logits.Clear();
+        }
+
+        public void Dispose()
+        {
+        }
+    }
+
     private static async Task<string> ReadAsync(AsyncEngine engine, int[] prompt, SamplingParams sampling)
     {
         List<int> tokens = [];
@@ -304,6 +394,7 @@ public sealed class AsyncEngineTests
         return string.Join(' ', tokens);
     }
 
+    // Fixed, for adaptive batching measures the machine's steps before the first.
     private static AsyncEngine Load(EngineOptions? options = null) =>
-        AsyncEngine.Load(Repository.TalesModel, options ?? new EngineOptions { Dtype = ModelDtype.Float32 });
+        AsyncEngine.Load(Repository.TalesModel, options ?? new EngineOptions { Dtype = ModelDtype.Float32, Batching = BatchingMode.Fixed });
 }

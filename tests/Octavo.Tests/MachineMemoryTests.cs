@@ -119,7 +119,7 @@ public sealed class MachineMemoryTests : IDisposable
     {
         ModelInfo plan = Plan(new EngineOptions { MemoryFraction = fraction }, free * MiB);
 
-        long total = plan.WeightBytes + plan.KvCacheBytes + ModelPlan.ActivationBytes(plan);
+        long total = plan.WeightBytes + plan.KvCacheBytes + plan.StepBytes;
         double allowed = (fraction ?? 0.8) * free * MiB;
         double bytesPerBlock = (double)plan.KvCacheBytes / plan.NumBlocks;
         ((double)total).ShouldBeInRange(allowed - bytesPerBlock, allowed);
@@ -196,9 +196,8 @@ public sealed class MachineMemoryTests : IDisposable
 
     private static ModelInfo Plan(EngineOptions options, long free)
     {
-        ModelDirectory directory = ModelDirectory.Open(Repository.TalesModel);
-        using Checkpoint checkpoint = directory.OpenCheckpoint();
-        return ModelPlan.Make(directory, ModelCatalog.Describe(directory, checkpoint), checkpoint, options, null, new MachineMemory(64 * GiB, free, "a test"));
+        using var model = Model.Open(Repository.TalesModel);
+        return model.Plan(options, null, new MachineMemory(64 * GiB, free, "a test")).Info;
     }
 
     private MachineMemory Read(long runtimeLimit) => MachineMemory.Read(_root, runtimeLimit);

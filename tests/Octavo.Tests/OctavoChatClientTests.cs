@@ -5,20 +5,12 @@ using Octavo.Testing;
 
 namespace Octavo.Tests;
 
-public sealed class OctavoChatClientTests : IDisposable
+public sealed class OctavoChatClientTests(OctavoChatClientTests.SharedEngine shared) : IClassFixture<OctavoChatClientTests.SharedEngine>, IDisposable
 {
-    private readonly AsyncEngine _engine = AsyncEngine.Load(
-        Repository.TalesModel, new EngineOptions { Dtype = ModelDtype.Float32, KvCacheMemory = 16 << 20, ServedModelName = "tales" });
+    private readonly AsyncEngine _engine = shared.Engine;
+    private readonly IChatClient _client = shared.Engine.AsChatClient();
 
-    private readonly IChatClient _client;
-
-    public OctavoChatClientTests() => _client = _engine.AsChatClient();
-
-    public void Dispose()
-    {
-        _client.Dispose();
-        _engine.Dispose();
-    }
+    public void Dispose() => _client.Dispose();
 
     [Fact]
     public async Task GetResponse_OneMessage_EqualsTheEngineOnTheRenderedPrompt()
@@ -180,15 +172,18 @@ public sealed class OctavoChatClientTests : IDisposable
     [Fact]
     public async Task GetStreamingResponse_Abandoned_EndsTheRequest()
     {
-        await using (IAsyncEnumerator<ChatResponseUpdate> updates = _client
+        // One of its own, which takes no others once it drains.
+        await using AsyncEngine engine = SharedEngine.Load();
+        using IChatClient client = engine.AsChatClient();
+        await using (IAsyncEnumerator<ChatResponseUpdate> updates = client
             .GetStreamingResponseAsync("The fox", new ChatOptions { MaxOutputTokens = 400 }).GetAsyncEnumerator())
         {
             (await updates.MoveNextAsync()).ShouldBeTrue();
         }
 
         using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(5));
-        await _engine.DrainAsync(patience.Token);
-        _engine.NumRequests.ShouldBe(0);
+        await engine.DrainAsync(patience.Token);
+        engine.NumRequests.ShouldBe(0);
     }
 
     [Fact]
@@ -200,5 +195,16 @@ public sealed class OctavoChatClientTests : IDisposable
         _client.GetService<IChatClient>().ShouldBeSameAs(_client);
         _client.GetService<string>().ShouldBeNull();
         _client.GetService(typeof(AsyncEngine), "key").ShouldBeNull();
+    }
+
+    /// <summary>One engine for all tests that do not end it.</summary>
+    public sealed class SharedEngine : IDisposable
+    {
+        public AsyncEngine Engine { get; } = Load();
+
+        public static AsyncEngine Load() => AsyncEngine.Load(
+            Repository.TalesModel, new EngineOptions { Dtype = ModelDtype.Float32, KvCacheMemory = 16 << 20, ServedModelName = "tales" });
+
+        public void Dispose() => Engine.Dispose();
     }
 }

@@ -1,3 +1,4 @@
+using Octavo.Engine;
 using Iced.Intel;
 using Octavo.Cpu.Kernels;
 using static Iced.Intel.AssemblerRegisters;

@@ -1,4 +1,5 @@
 using Iced.Intel;
+using Octavo.Formats;
 using Octavo.Cpu.Linears;
 using static Iced.Intel.AssemblerRegisters;
 

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
+using Octavo.Formats;
 using Octavo.Cpu.Linears;
 
 namespace Octavo.Cpu.Codegen;

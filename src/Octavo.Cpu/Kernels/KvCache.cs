@@ -3,26 +3,10 @@ using Octavo.Models;
 
 namespace Octavo.Cpu.Kernels;
 
-/// <summary>How keys and values are stored.</summary>
-public enum KvCacheFormat
-{
-    /// <summary>Four bytes an element.</summary>
-    Float32,
-
-    /// <summary>Two bytes an element.</summary>
-    BFloat16,
-
-    /// <summary>One byte an element, and for each token and head one float32 scale for its key and one for its value.</summary>
-    Int8,
-
-    /// <summary>One byte an element (E4M3), and for each layer one scale for its keys and one for its values.</summary>
-    Fp8,
-}
-
 /// <summary>What E4M3 keys and values of a layer are multiplied with; ones where the cache has another format.</summary>
 /// <param name="Key">The scale of keys, above 0.</param>
 /// <param name="Value">The scale of values, above 0.</param>
-public readonly record struct KvScale(float Key, float Value)
+internal readonly record struct KvScale(float Key, float Value)
 {
     /// <summary>None.</summary>
     public static KvScale One => new(1, 1);

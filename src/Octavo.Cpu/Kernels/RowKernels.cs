@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Octavo.Cpu.Simd;
@@ -58,8 +59,12 @@ internal static unsafe class RowKernels
 
     /// <summary>The activation of sixteen numbers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Activate(Activation activation, Vector512<float> x) =>
-        activation == Activation.Relu ? Vector512.Max(x, default) : x / (Vector512<float>.One + ExponentialOfMinus(x));
+    public static Vector512<float> Activate(Activation activation, Vector512<float> x) => activation switch
+    {
+        Activation.Silu => x / (Vector512<float>.One + ExponentialOfMinus(x)),
+        Activation.Relu => Vector512.Max(x, default),
+        _ => throw new UnreachableException($"{activation}"),
+    };
 
     /// <summary>Rotates the pairs (i, i + headDim/2) of each head by the position's angles.</summary>
     public static void Rotate(float* heads, int numHeads, int headDim, float* cos, float* sin)

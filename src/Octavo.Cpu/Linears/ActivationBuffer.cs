@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Buffers;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
@@ -112,9 +113,11 @@ internal sealed unsafe class ActivationBuffer : IDisposable
                 case InputCode.BFloat16:
                     StoreBFloat16(values, layout.Segment, (ushort*)part);
                     break;
-                default:
+                case InputCode.Float32:
                     new ReadOnlySpan<float>(values, layout.Segment).CopyTo(new Span<float>(part, layout.Segment));
                     break;
+                default:
+                    throw new UnreachableException($"{layout.Scheme}");
             }
 
             new Span<byte>(part + (layout.Segment * size), (padded - layout.Segment) * size).Clear();

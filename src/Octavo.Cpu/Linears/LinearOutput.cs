@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.Intrinsics;
 using Octavo.Cpu.Kernels;
 using Octavo.Models;
@@ -84,7 +85,7 @@ internal readonly unsafe struct LinearOutput(float* y, int stride, int width, Ou
                 }
 
                 break;
-            default:
+            case OutputMode.Store or OutputMode.Activate:
                 for (int row = 0; row < rows; row++, sums += PanelLayout.Width, results += Stride)
                 {
                     Vector512.Load(sums).Store(results);
@@ -92,6 +93,8 @@ internal readonly unsafe struct LinearOutput(float* y, int stride, int width, Ou
                 }
 
                 break;
+            default:
+                throw new UnreachableException($"{Mode}");
         }
     }
 

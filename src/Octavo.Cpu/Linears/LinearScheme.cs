@@ -1,19 +1,8 @@
-using Octavo.Cpu.Kernels;
+using System.Diagnostics;
+using Octavo.Formats;
+using Octavo.Formats.Quantization;
 
 namespace Octavo.Cpu.Linears;
-
-/// <summary>How a weight is written in a panel.</summary>
-internal enum WeightCode
-{
-    Float32,
-    BFloat16,
-    Float16,
-
-    /// <summary>E4M3: no infinities, largest 448.</summary>
-    Float8,
-    Int8,
-    Int4,
-}
 
 /// <summary>How an activation is written for a kernel.</summary>
 internal enum InputCode
@@ -36,9 +25,6 @@ internal enum InputCode
 internal sealed record LinearScheme(
     WeightCode Weight, InputCode Input, int GroupSize = 0, bool Asymmetric = false, bool AsymmetricInput = false)
 {
-    /// <summary>Inputs that share a scale in the formats that have a name.</summary>
-    public const int DefaultGroup = 128;
-
     /// <summary>Integer products, summed exactly.</summary>
     public bool Integer => Input == InputCode.Int8;
 
@@ -48,30 +34,13 @@ internal sealed record LinearScheme(
     /// <summary>A scale for each group along the inputs.</summary>
     public bool Grouped => GroupSize > 0;
 
-    /// <summary>The scheme of a named format on a machine.</summary>
-    public static LinearScheme For(WeightFormat format, InstructionSet isa) => format switch
-    {
-        WeightFormat.Float32 => new(WeightCode.Float32, InputCode.Float32),
-        WeightFormat.BFloat16 => new(WeightCode.BFloat16, HasBFloat16Dots(isa) ? InputCode.BFloat16 : InputCode.Float32),
-        WeightFormat.Float16 => new(WeightCode.Float16, InputCode.Float32),
-        WeightFormat.Float8 => new(WeightCode.Float8, InputCode.Float32),
-        WeightFormat.Int8 => new(WeightCode.Int8, InputCode.Int8, DefaultGroup),
-        WeightFormat.Int8Channel => new(WeightCode.Int8, InputCode.Int8),
-        WeightFormat.Int8Weight => new(WeightCode.Int8, InputCode.Float32, DefaultGroup),
-        WeightFormat.Int4 => new(WeightCode.Int4, InputCode.Int8, DefaultGroup),
-        WeightFormat.Int4Weight => new(WeightCode.Int4, InputCode.Float32, DefaultGroup),
-        _ => throw new ArgumentOutOfRangeException(nameof(format), format, null),
-    };
-
-    /// <summary>The scheme of the output head: it decides every token, and four bits are too few for it.</summary>
-    public static LinearScheme ForHead(WeightFormat format, InstructionSet isa) => For(
-        format switch
-        {
-            WeightFormat.Int4 => WeightFormat.Int8,
-            WeightFormat.Int4Weight => WeightFormat.Int8Weight,
-            _ => format,
-        },
-        isa);
+    /// <summary>The arithmetic of a scheme on a machine.</summary>
+    public static LinearScheme For(WeightScheme scheme, InstructionSet isa) => new(
+        scheme.Code,
+        InputOf(scheme, isa),
+        scheme.GroupSize == WeightScheme.AutoGroup ? WeightScheme.UsualGroup : scheme.GroupSize,
+        scheme.Asymmetric,
+        scheme.Activations == StoredActivations.Int8Asymmetric);
 
     /// <summary>Whether bfloat16 weights meet bfloat16 activations on a machine; elsewhere they are widened to float32.</summary>
     public static bool HasBFloat16Dots(InstructionSet isa) => isa >= InstructionSet.Avx512Vnni && Codegen.CpuFeatures.Avx512Bf16;
@@ -79,16 +48,15 @@ internal sealed record LinearScheme(
     /// <summary>
     /// The same scheme with a group that divides <paramref name="inFeatures"/>: the largest divisor up to the one asked for.
     /// </summary>
-    public LinearScheme Fit(int inFeatures)
-    {
-        int group = Math.Min(GroupSize, inFeatures);
-        while (group > 0 && inFeatures % group != 0)
-        {
-            group--;
-        }
+    public LinearScheme Fit(int inFeatures) => this with { GroupSize = WeightScheme.FitGroup(GroupSize, inFeatures) };
 
-        return this with { GroupSize = group };
-    }
+    private static InputCode InputOf(WeightScheme scheme, InstructionSet isa) => scheme.Activations switch
+    {
+        StoredActivations.Int8 or StoredActivations.Int8Asymmetric => InputCode.Int8,
+        StoredActivations.Plain or StoredActivations.Float8 =>
+            scheme.Code == WeightCode.BFloat16 && HasBFloat16Dots(isa) ? InputCode.BFloat16 : InputCode.Float32,
+        _ => throw new UnreachableException($"{scheme.Activations}"),
+    };
 }
 
 /// <summary>
@@ -136,7 +104,8 @@ internal sealed class PanelLayout
             (WeightCode.Int8, InputCode.Int8) => (4, 128),
             (WeightCode.Int4, InputCode.Int8) => (4, 64),
             (WeightCode.Int8, _) => (1, 32),
-            _ => (2, 32),
+            (WeightCode.Int4, _) => (2, 32),
+            _ => throw new UnreachableException($"{scheme}"),
         };
         Segment = Scheme.Grouped ? Scheme.GroupSize : inFeatures;
         Segments = inFeatures / Segment;
@@ -197,7 +166,13 @@ internal sealed class PanelLayout
     public long SumsOffset => (Segments * SegmentBytes) + (2 * RowOfNumbers);
 
     /// <summary>Bytes of one activation.</summary>
-    public static int InputSize(InputCode code) => code switch { InputCode.Float32 => 4, InputCode.BFloat16 => 2, _ => 1 };
+    public static int InputSize(InputCode code) => code switch
+    {
+        InputCode.Float32 => 4,
+        InputCode.BFloat16 => 2,
+        InputCode.Int8 => 1,
+        _ => throw new UnreachableException($"{code}"),
+    };
 
     /// <summary>Panels of a matrix.</summary>
     public static int PanelsOf(long outFeatures) => checked((int)((outFeatures + Width - 1) / Width));

@@ -1,7 +1,9 @@
+using System.Diagnostics;
 using System.Buffers;
 using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
+using Octavo.Formats;
 using Octavo.Cpu.Simd;
 
 namespace Octavo.Cpu.Linears;
@@ -158,9 +160,11 @@ internal sealed unsafe class PackedPanels : IDisposable
                 case WeightCode.BFloat16:
                     Scatter<BFloat16Element>(steps, feature, part);
                     break;
-                default:
+                case WeightCode.Float16:
                     Scatter<Float16Element>(steps, feature, part);
                     break;
+                default:
+                    throw new UnreachableException($"{Layout.Scheme}");
             }
         }
     }
@@ -226,17 +230,19 @@ internal sealed unsafe class PackedPanels : IDisposable
             case (WeightCode.Int8, _):
                 PackBytes(steps, feature, codes);
                 break;
-            case (_, true):
+            case (WeightCode.Int4, true):
                 // Features 0–15 in the low halves, 16–31 in the high halves of the same bytes.
                 PackNibbles(steps + (feature % 16 * 4), feature / 16 * 4, codes);
                 break;
-            default:
+            case (WeightCode.Int4, false):
                 for (int k = 0; k < codes.Length; k++)
                 {
                     steps[((long)k / 2 * Layout.StepBytes) + feature] |= (byte)((codes[k] + _codeBias) << (k % 2 * 4));
                 }
 
                 break;
+            default:
+                throw new UnreachableException($"{scheme}");
         }
     }
 

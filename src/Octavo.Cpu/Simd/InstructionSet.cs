@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.Intrinsics.X86;
 using Octavo.Cpu.Codegen;
 
@@ -56,7 +57,8 @@ public static class ProcessorFeatures
         InstructionSet.Avx512 => CpuFeatures.Avx512,
         InstructionSet.AvxVnni => CpuFeatures.AvxVnni,
         InstructionSet.Avx2 => CpuFeatures.Avx2,
-        _ => true,
+        InstructionSet.Portable => true,
+        _ => throw new UnreachableException($"{isa}"),
     };
 
     internal static InstructionSet Cap(InstructionSet supported, string? name)

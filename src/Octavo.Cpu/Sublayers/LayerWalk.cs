@@ -1,3 +1,4 @@
+using Octavo.Formats;
 using Octavo.Cpu.Kernels;
 using Octavo.Cpu.Linears;
 using Octavo.Cpu.Threading;
@@ -55,7 +56,7 @@ internal sealed unsafe class LayerWalk : ITeamWork, IDisposable
     /// <summary>Packs what stands behind the layers, in float32.</summary>
     public Packed<Head> PackHead(IWeightSource source)
     {
-        var weights = new WeightStore(source, new WeightPlan(_spec, source, WeightFormat.Float32, WeightFormat.Float32, _isa), _isa);
+        var weights = new WeightStore(source, new WeightPlan(_spec, source, WeightScheme.Float32, WeightScheme.Float32, _isa), _isa);
         return Make(weights, w => new Head(_spec, w));
     }
 
@@ -114,7 +115,7 @@ internal sealed unsafe class LayerWalk : ITeamWork, IDisposable
     }
 
     private Packed<T> Pack<T>(IEnumerable<LinearSpec> linears, IWeightSource source, Func<WeightStore, T> make) =>
-        Make(new WeightStore(source, new WeightPlan(linears, source, WeightFormat.Float32, _isa), _isa), make);
+        Make(new WeightStore(source, new WeightPlan(linears, source, WeightScheme.Float32, _isa), _isa), make);
 
     private static Packed<T> Make<T>(WeightStore weights, Func<WeightStore, T> make)
     {

@@ -5,7 +5,7 @@ using Octavo.Models;
 
 namespace Octavo.Quantization.Evaluation;
 
-/// <summary>A loaded model whose logits are compared; owns the runner and the checkpoint.</summary>
+/// <summary>A loaded model whose logits are compared.</summary>
 public sealed class EvaluatedModel : IDisposable
 {
     private readonly StepBatch _batch;
@@ -24,31 +24,30 @@ public sealed class EvaluatedModel : IDisposable
     /// <summary>What it is.</summary>
     public ModelDescription Description { get; }
 
-    /// <summary>The loaded model.</summary>
-    public CpuModelRunner Runner { get; }
+    /// <summary>Logits a row.</summary>
+    public int VocabSize => Runner.VocabSize;
+
+    /// <summary>The most tokens that are run at once.</summary>
+    public int MaxNumBatchedTokens => Runner.MaxNumBatchedTokens;
+
+    internal CpuModelRunner Runner { get; }
 
     internal Checkpoint Checkpoint { get; }
 
     /// <summary>Loads a model.</summary>
     /// <param name="name">What reports call it.</param>
     /// <param name="description">What it is.</param>
-    /// <param name="checkpoint">Its weights; disposed with the model, or at once where loading fails.</param>
-    /// <param name="options">How it is run; the cache must hold one window.</param>
+    /// <param name="checkpoint">Its weights; stays open as long as the model lives.</param>
+    /// <param name="request">How it is run.</param>
+    /// <param name="numBlocks">Blocks of its cache, which must hold one window.</param>
     /// <param name="cancellationToken">Stops loading.</param>
     public static EvaluatedModel Load(
-        string name, ModelDescription description, Checkpoint checkpoint, CpuRunnerOptions options, CancellationToken cancellationToken = default)
+        string name, ModelDescription description, Checkpoint checkpoint, PlanRequest request, int numBlocks, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(description);
         ArgumentNullException.ThrowIfNull(checkpoint);
-        try
-        {
-            return new EvaluatedModel(name, description, checkpoint, new CpuModelRunner(description.Spec, checkpoint, options, null, cancellationToken));
-        }
-        catch
-        {
-            checkpoint.Dispose();
-            throw;
-        }
+        var plan = new CpuPlan(description.Spec, checkpoint, request);
+        return new EvaluatedModel(name, description, checkpoint, new CpuModelRunner(plan, numBlocks, null, cancellationToken));
     }
 
     /// <summary>Computes the logits of a window's next tokens; earlier ones of the same window came before.</summary>
@@ -63,9 +62,5 @@ public sealed class EvaluatedModel : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        Runner.Dispose();
-        Checkpoint.Dispose();
-    }
+    public void Dispose() => Runner.Dispose();
 }

@@ -1,4 +1,5 @@
 using System.Numerics;
+using Octavo.Formats;
 using Octavo.Formats.Quantization;
 
 namespace Octavo.Quantization.Methods;

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using Octavo.Formats;
 using Octavo.Cpu.Linears;
 using Octavo.Formats.Quantization;
 

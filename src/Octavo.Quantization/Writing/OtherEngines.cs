@@ -1,3 +1,4 @@
+using Octavo.Formats;
 using Octavo.Formats.Quantization;
 
 namespace Octavo.Quantization.Writing;

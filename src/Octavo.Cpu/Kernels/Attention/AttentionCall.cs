@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Octavo.Engine;
 
 namespace Octavo.Cpu.Kernels;
 

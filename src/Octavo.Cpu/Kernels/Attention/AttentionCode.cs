@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
+using Octavo.Engine;
 using Iced.Intel;
 using Octavo.Cpu.Codegen;
 

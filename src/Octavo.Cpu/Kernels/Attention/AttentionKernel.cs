@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using Octavo.Engine;
 using Octavo.Cpu.Simd;
 
 namespace Octavo.Cpu.Kernels;

@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using System.Runtime.Intrinsics;
+using Octavo.Engine;
 using Octavo.Cpu.Simd;
 
 namespace Octavo.Cpu.Kernels;
@@ -45,7 +47,8 @@ internal readonly unsafe struct AttentionPath
         {
             KvCacheFormat.Float32 => Close<PlainFloatKernels<Float32Element, TVector, TSimd, TInt, TIntSimd>, TVector, TSimd, TInt, TIntSimd>(null),
             KvCacheFormat.BFloat16 => Close<PlainFloatKernels<BFloat16Element, TVector, TSimd, TInt, TIntSimd>, TVector, TSimd, TInt, TIntSimd>(null),
-            _ => Close<PlainInt8Kernels<TVector, TSimd, TInt, TIntSimd>, TVector, TSimd, TInt, TIntSimd>(null),
+            KvCacheFormat.Int8 => Close<PlainInt8Kernels<TVector, TSimd, TInt, TIntSimd>, TVector, TSimd, TInt, TIntSimd>(null),
+            _ => throw new UnreachableException($"kernels read no {format}"),
         };
 
     private static AttentionPath Close<TInner, TVector, TSimd, TInt, TIntSimd>(void** code)

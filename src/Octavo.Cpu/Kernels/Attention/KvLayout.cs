@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using Octavo.Engine;
 using Octavo.Models;
 
 namespace Octavo.Cpu.Kernels;
@@ -25,7 +27,13 @@ internal readonly record struct KvLayout
     {
         (Format, HeadDim) = (format, headDim);
         (KeyDim, ValueDim) = (Up(headDim, 4), Up(headDim, GroupKeys));
-        Elements = format switch { KvCacheFormat.Float32 => 1, KvCacheFormat.BFloat16 => 2, _ => 4 };
+        Elements = format switch
+        {
+            KvCacheFormat.Float32 => 1,
+            KvCacheFormat.BFloat16 => 2,
+            KvCacheFormat.Int8 or KvCacheFormat.Fp8 => 4,
+            _ => throw new UnreachableException($"{format}"),
+        };
         HeaderBytes = format == KvCacheFormat.Int8 ? LineBytes : 0;
     }
 

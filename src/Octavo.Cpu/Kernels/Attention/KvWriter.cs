@@ -1,5 +1,7 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using Octavo.Engine;
 
 namespace Octavo.Cpu.Kernels;
 
@@ -54,12 +56,14 @@ internal static unsafe class KvWriter
                 Scatter((int*)k, (int*)keys + lane, layout.KeySteps);
                 ScatterBytes((byte*)v, values + (lane / 4 * layout.ValueRowBytes) + (lane % 4), padded);
                 break;
-            default:
+            case KvCacheFormat.Int8:
                 ((float*)keys)[lane] = Quantize(k, largestKey, padded, 128);
                 ((float*)values)[lane] = Quantize(v, largestValue, padded, 0);
                 Scatter((int*)k, (int*)(keys + layout.HeaderBytes) + lane, layout.KeySteps);
                 ScatterBytes((byte*)v, values + layout.HeaderBytes + (lane / 4 * layout.ValueRowBytes) + (lane % 4), padded);
                 break;
+            default:
+                throw new UnreachableException($"{layout.Format}");
         }
 
         if (!finite)

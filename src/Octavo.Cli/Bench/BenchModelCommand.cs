@@ -1,0 +1,111 @@
+using System.CommandLine;
+using Octavo.Cli.Options;
+using Octavo.Cli.Terminal;
+using Octavo.Engine;
+using Octavo.Formats;
+using Octavo.Lab.Measuring;
+
+namespace Octavo.Cli.Bench;
+
+/// <summary><c>octavo bench model</c>: whole steps of a random model, prefill and decode.</summary>
+internal sealed class BenchModelCommand
+{
+    private static readonly KvCacheFormat[] CacheFormats = Enum.GetValues<KvCacheFormat>();
+
+    private readonly BenchArguments _arguments = new();
+
+    private readonly Option<IReadOnlyList<string>?> _schemes = OptionKinds.Choices(
+        "--scheme",
+        "How the weights are stored; several are measured in turn, step by step, and compared with the first.",
+        [.. WeightScheme.Names.Select(s => (s, s))]);
+
+    private readonly Option<HeadQuantization> _head = EngineArguments.QuantizeHeadOption();
+
+    private readonly Option<int> _kvCacheDtype = OptionKinds.Choice(
+        "--kv-cache-dtype",
+        "How keys and values are stored; auto is what the engine would take for these weights.",
+        [("auto", 0), .. CacheFormats.Select((f, i) => (f.ToString().ToLowerInvariant(), i + 1))]);
+
+    private readonly Option<int?> _prompt = OptionKinds.Integer("--prompt", "Tokens of the prompt that is prefilled; 0 leaves it out. [default: 512]");
+
+    private readonly Option<IReadOnlyList<int>?> _batches = OptionKinds.Integers(
+        "--batches", "Sequences that decode at once, one measurement for each number. [default: 1,2,4,8,16,32,64]");
+
+    private readonly Option<IReadOnlyList<int>?> _contexts = OptionKinds.Integers(
+        "--contexts", "Tokens that each of them has behind it. [default: 128,4096]");
+
+    private readonly Option<int?> _rounds = OptionKinds.Integer(
+        "--rounds", "How often all of it is measured; medians are shown. [default: 1]");
+
+    /// <summary>Makes the command.</summary>
+    public static Command Make()
+    {
+        var it = new BenchModelCommand();
+        var command = new Command(
+            "model", "Time prefill, and decode at several batch sizes, of a model with random weights made on the spot, beside the ceilings of this machine.")
+        {
+            it._schemes, it._head, it._kvCacheDtype, it._prompt, it._batches, it._contexts, it._rounds,
+        };
+        it._arguments.AddTo(command);
+        command.SetAction(it.Run);
+        return command;
+    }
+
+    private int Run(ParseResult result)
+    {
+        ModelShape shape = _arguments.Shape(result);
+        string[] schemes = [.. result.GetValue(_schemes) ?? [WeightScheme.Names[0]]];
+        ModelScheme[] stored = [.. schemes.Select(s => new ModelScheme(s, result.GetValue(_head), Options(result, s)))];
+        int rounds = result.GetValue(_rounds) ?? 1;
+        Check(rounds is >= 1 and <= 1000, $"--rounds must be between 1 and 1000; it is {rounds}");
+        (MachineCeilings ceilings, IReadOnlyList<ModelFigures> models) = new ModelComparison(shape, stored, ProgressLine.Show).Run(rounds);
+        Write(new BenchModelReport(shape, ceilings, models), _arguments.Json(result));
+        return ExitCode.Success;
+    }
+
+    private static void Write(BenchModelReport report, bool json)
+    {
+        ProgressLine.Show(string.Empty);
+        if (json)
+        {
+            Stdio.Out.WriteLine(report.ToJson());
+        }
+        else
+        {
+            report.WriteTables(Tables.Console());
+        }
+
+        Stdio.Out.Flush();
+    }
+
+    private ModelBenchmarkOptions Options(ParseResult result, string scheme)
+    {
+        WeightScheme weights = ModelPlan.SchemeNamed(scheme);
+        int cache = result.GetValue(_kvCacheDtype);
+        var defaults = new ModelBenchmarkOptions
+        {
+            Weights = weights,
+            Head = ModelPlan.HeadScheme(result.GetValue(_head), weights, stored: WeightScheme.BFloat16),
+            KvCache = cache == 0 ? ModelPlan.DefaultKvCache(weights) : CacheFormats[cache - 1],
+            Threads = _arguments.Threads(result),
+        };
+        ModelBenchmarkOptions options = defaults with
+        {
+            PromptTokens = result.GetValue(_prompt) ?? defaults.PromptTokens,
+            Batches = result.GetValue(_batches) ?? defaults.Batches,
+            Contexts = result.GetValue(_contexts) ?? defaults.Contexts,
+        };
+        Check(options.PromptTokens is >= 0 and <= 131072, $"--prompt must be between 0 and 131072; it is {options.PromptTokens}");
+        Check(options.Batches.All(b => b is >= 1 and <= 4096), "--batches must be between 1 and 4096");
+        Check(options.Contexts.All(c => c is >= 0 and <= 131072), "--contexts must be between 0 and 131072");
+        return options;
+    }
+
+    private static void Check(bool holds, string message)
+    {
+        if (!holds)
+        {
+            throw new UsageException(message);
+        }
+    }
+}

@@ -1,0 +1,50 @@
+using System.CommandLine;
+using Octavo.Cli.Options;
+using Octavo.Cli.Terminal;
+
+namespace Octavo.Cli.Inspect;
+
+/// <summary><c>octavo inspect</c>: what a model is and what it will take, without loading it.</summary>
+internal sealed class InspectCommand
+{
+    private readonly Argument<string?> _model = new("MODEL")
+    {
+        Description = "The model's directory. [default: the bundled story-teller, tales]",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
+
+    private readonly Option<bool> _tensors = OptionKinds.Switch("--tensors", "List every tensor, instead of one line for all layers.");
+    private readonly Option<bool> _json = OptionKinds.Switch("--json", "Print one JSON object, with every tensor.");
+    private readonly EngineArguments _engine = new();
+
+    /// <summary>Makes the command.</summary>
+    public static Command Make()
+    {
+        var it = new InspectCommand();
+        var command = new Command("inspect", "Show a model's architecture, tensors and memory plan, and what this processor can do.")
+        {
+            it._model, it._tensors, it._json,
+        };
+        it._engine.AddTo(
+            command,
+            EngineArguments.SkipTokenizerInit, EngineArguments.SeedOption, "--batching", "--target-itl", "--target-ttft", "--target-percentile", "--no-enable-prefix-caching", "--generation-config", "--max-logprobs");
+        command.SetAction(it.Run);
+        return command;
+    }
+
+    private int Run(ParseResult result)
+    {
+        EngineOptions options = _engine.Read(result);
+        InspectReport report = InspectReport.Make(ModelLocator.Find(result.GetValue(_model)), options);
+        if (result.GetValue(_json))
+        {
+            InspectJson.Write(report);
+        }
+        else
+        {
+            InspectTables.Write(report, result.GetValue(_tensors));
+        }
+
+        return ExitCode.Success;
+    }
+}

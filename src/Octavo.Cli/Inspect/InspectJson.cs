@@ -1,0 +1,146 @@
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Octavo.Formats;
+using Octavo.Cli.Terminal;
+using Octavo.Models;
+
+namespace Octavo.Cli.Inspect;
+
+/// <summary>Prints an <see cref="InspectReport"/> for programs.</summary>
+internal static class InspectJson
+{
+    private static readonly JsonWriterOptions Format = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>Writes one object and a newline to standard output.</summary>
+    public static void Write(InspectReport report)
+    {
+        using var buffer = new MemoryStream();
+        using (var json = new Utf8JsonWriter(buffer, Format))
+        {
+            json.WriteStartObject();
+            WriteModel(json, report);
+            WriteMemory(json, report);
+            WriteProcessor(json, report.Plan);
+            WriteTensors(json, report.Tensors);
+            json.WriteEndObject();
+        }
+
+        Stdio.Out.WriteLine(Encoding.UTF8.GetString(buffer.GetBuffer().AsSpan(0, (int)buffer.Length)));
+        Stdio.Out.Flush();
+    }
+
+    private static void WriteModel(Utf8JsonWriter json, InspectReport report)
+    {
+        DecoderSpec spec = report.Plan.Spec;
+        AttentionSpec attention = spec.Attentions.First();
+        FeedForwardSpec mlp = spec.FeedForwards.First();
+        NormSpec norm = attention.Norms.First();
+        json.WriteString("model", report.Plan.Name);
+        json.WriteString("path", report.Plan.Path);
+        json.WriteNumber("parameters", report.Parameters);
+        json.WriteStartObject("spec");
+        json.WriteString("architecture", spec.Architecture);
+        json.WriteNumber("vocab_size", spec.VocabSize);
+        json.WriteNumber("hidden_size", spec.HiddenSize);
+        json.WriteNumber("embedding_size", spec.EmbeddingSize);
+        json.WriteNumber("intermediate_size", mlp.IntermediateSize);
+        json.WriteNumber("num_layers", spec.NumLayers);
+        json.WriteNumber("num_heads", attention.NumHeads);
+        json.WriteNumber("num_kv_heads", attention.NumKvHeads);
+        json.WriteNumber("head_dim", attention.HeadDim);
+        json.WriteNumber("max_position_embeddings", spec.MaxPositionEmbeddings);
+        json.WriteString("norm", norm.Kind.ToString().ToLowerInvariant());
+        json.WriteString("norm_placement", attention.NormBefore is null ? "post" : "pre");
+        json.WriteString("activation", mlp.Activation.ToString().ToLowerInvariant());
+        json.WriteBoolean("gated_mlp", mlp.IsGated);
+        json.WriteString("positions", attention.Positions switch { RotaryPositions => "rotary", AlibiPositions => "alibi", _ => "learned" });
+        json.WriteBoolean("tied_output_head", spec.TiesHead);
+        json.WriteStartArray("eos_token_ids");
+        foreach (int id in report.Plan.EosTokenIds)
+        {
+            json.WriteNumberValue(id);
+        }
+
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    private static void WriteMemory(Utf8JsonWriter json, InspectReport report)
+    {
+        ModelInfo plan = report.Plan;
+        json.WriteStartObject("memory");
+        json.WriteNumber("checkpoint_bytes", report.CheckpointBytes);
+        json.WriteString("weights", SettingNames.Of(plan.Weights));
+        json.WriteString("stored_quantization", plan.StoredQuantization);
+        json.WriteStartArray("notes");
+        foreach (string note in plan.Notes)
+        {
+            json.WriteStringValue(note);
+        }
+
+        json.WriteEndArray();
+        json.WriteStartObject("weight_bytes");
+        foreach ((WeightScheme scheme, long bytes) in report.WeightBytes)
+        {
+            json.WriteNumber(SettingNames.Of(scheme), bytes);
+        }
+
+        json.WriteEndObject();
+        json.WriteStartObject("kv_cache");
+        json.WriteString("dtype", SettingNames.Of(plan.KvCache));
+        json.WriteNumber("bytes", plan.KvCacheBytes);
+        json.WriteNumber("bytes_per_token", report.BytesPerBlock / plan.BlockSize);
+        json.WriteNumber("bytes_per_block", report.BytesPerBlock);
+        json.WriteNumber("block_size", plan.BlockSize);
+        json.WriteNumber("num_blocks", plan.NumBlocks);
+        json.WriteEndObject();
+        json.WriteNumber("activation_bytes", report.ActivationBytes);
+        json.WriteNumber("total_bytes", report.TotalBytes);
+        json.WriteNumber("available_bytes", plan.Memory.Free);
+        json.WriteString("available_by", plan.Memory.Source);
+        json.WriteNumber("memory_bytes", plan.Memory.Total);
+        json.WriteNumber("max_model_len", plan.MaxModelLen);
+        json.WriteNumber("max_num_seqs", plan.MaxNumSeqs);
+        json.WriteNumber("max_num_batched_tokens", plan.MaxNumBatchedTokens);
+        json.WriteEndObject();
+    }
+
+    private static void WriteProcessor(Utf8JsonWriter json, ModelInfo plan)
+    {
+        json.WriteStartObject("processor");
+        json.WriteString("name", ProcessorReport.Name);
+        json.WriteString("instruction_set", plan.Kernels);
+        json.WriteNumber("threads", plan.Threads);
+        json.WriteStartObject("features");
+        foreach ((string name, bool present) in ProcessorReport.Features)
+        {
+            json.WriteBoolean(name, present);
+        }
+
+        json.WriteEndObject();
+        json.WriteEndObject();
+    }
+
+    private static void WriteTensors(Utf8JsonWriter json, IEnumerable<TensorRow> tensors)
+    {
+        json.WriteStartArray("tensors");
+        foreach (TensorRow tensor in tensors)
+        {
+            json.WriteStartObject();
+            json.WriteString("name", tensor.Name);
+            json.WriteString("type", tensor.Type);
+            json.WriteStartArray("shape");
+            foreach (long dimension in tensor.Shape)
+            {
+                json.WriteNumberValue(dimension);
+            }
+
+            json.WriteEndArray();
+            json.WriteNumber("bytes", tensor.Bytes);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    }
+}

@@ -1,0 +1,125 @@
+using Octavo.Formats;
+using Octavo.Models;
+using Octavo.Text;
+
+namespace Octavo.Cli.Inspect;
+
+/// <summary>What <c>octavo inspect</c> knows, before it is printed one way or the other.</summary>
+internal sealed record InspectReport
+{
+    /// <summary>The plan, as loading would make it.</summary>
+    public required ModelInfo Plan { get; init; }
+
+    /// <summary>Every tensor, in the order of the layers.</summary>
+    public required IReadOnlyList<TensorRow> Tensors { get; init; }
+
+    /// <summary>Bytes of all tensors in the files.</summary>
+    public required long CheckpointBytes { get; init; }
+
+    /// <summary>Bytes of the packed weights in each scheme they can be loaded in.</summary>
+    public required IReadOnlyDictionary<WeightScheme, long> WeightBytes { get; init; }
+
+    /// <summary>Parameters, each counted once, however many share a word; scales and zero-points are none.</summary>
+    public required long Parameters { get; init; }
+
+    /// <summary>Bytes of a block of the key-value cache.</summary>
+    public long BytesPerBlock => Plan.KvCacheBytes / Plan.NumBlocks;
+
+    /// <summary>Bytes that a step passes through.</summary>
+    public long ActivationBytes => Plan.StepBytes;
+
+    /// <summary>Bytes that the loaded model takes.</summary>
+    public long TotalBytes => Plan.WeightBytes + Plan.KvCacheBytes + ActivationBytes;
+
+    /// <summary>Tokens that the key-value cache holds.</summary>
+    public long CacheTokens => (long)Plan.NumBlocks * Plan.BlockSize;
+
+    /// <summary>The decoder in words: name and value.</summary>
+    public IEnumerable<(string Name, string Value)> SpecRows()
+    {
+        DecoderSpec spec = Plan.Spec;
+        AttentionSpec attention = spec.Attentions.First();
+        FeedForwardSpec mlp = spec.FeedForwards.First();
+        NormSpec norm = attention.Norms.First();
+        yield return ("architecture", spec.Architecture);
+        yield return ("layers", $"{spec.NumLayers}");
+        yield return ("hidden size", $"{spec.HiddenSize}");
+        if (spec.EmbeddingSize != spec.HiddenSize)
+        {
+            yield return ("embedding size", $"{spec.EmbeddingSize}");
+        }
+
+        yield return ("intermediate size", $"{mlp.IntermediateSize}");
+        yield return ("attention heads", $"{attention.NumHeads} of {attention.HeadDim}, {attention.NumKvHeads} for keys and values");
+        yield return ("vocabulary", $"{spec.VocabSize}");
+        yield return ("positions", $"{spec.MaxPositionEmbeddings}, {Positions(attention.Positions)}");
+        yield return ("norm", $"{(norm.Kind == NormKind.Rms ? "RMS" : "layer")}, {(attention.NormBefore is null ? "after" : "before")} each sublayer, epsilon {norm.Epsilon}");
+        yield return ("MLP", $"{mlp.Activation.ToString().ToLowerInvariant()}, {(mlp.IsGated ? "gated" : "plain")}");
+        yield return ("output head", spec.TiesHead ? "tied to the embedding" : "its own");
+        yield return ("end of text", string.Join(", ", Plan.EosTokenIds));
+    }
+
+    /// <summary>Reads a model's configuration and headers, and plans it; no weight is read.</summary>
+    public static InspectReport Make(string model, EngineOptions options)
+    {
+        using var opened = Model.Open(model);
+        Checkpoint checkpoint = opened.Checkpoint;
+        Tokenizer? tokenizer = LoadTokenizer(ModelDirectory.Open(opened.Path), options, out string? problem);
+        ModelPlan layout = opened.Plan(options, tokenizer);
+        ModelInfo plan = layout.Info;
+        return new InspectReport
+        {
+            Plan = problem is null ? plan : plan with { Notes = [.. plan.Notes, problem] },
+            Tensors = [.. checkpoint.Tensors.Values.Select(TensorRow.Of).Order(TensorRow.NaturalOrder)],
+            CheckpointBytes = checkpoint.TotalBytes,
+            WeightBytes = checkpoint.Quantization is null
+                ? WeightScheme.Names.Select(ModelPlan.SchemeNamed).ToDictionary(s => s, s => s == plan.Weights ? plan.WeightBytes : layout.WeightBytesIn(s))
+                : new Dictionary<WeightScheme, long> { [plan.Weights] = plan.WeightBytes },
+            Parameters = checkpoint.Tensors.Values.Sum(t => ParametersOf(checkpoint, t)),
+        };
+    }
+
+    // A tokenizer that cannot be read keeps a model from being served, not from being looked at.
+    private static Tokenizer? LoadTokenizer(ModelDirectory directory, EngineOptions options, out string? problem)
+    {
+        problem = null;
+        if (!directory.HasTokenizer || options.SkipTokenizerInit)
+        {
+            return null;
+        }
+
+        try
+        {
+            return Tokenizer.Load(directory.Path);
+        }
+        catch (TokenizerFormatException e)
+        {
+            problem = "the tokenizer cannot be used: " + e.Message;
+            return null;
+        }
+    }
+
+    private static long ParametersOf(Checkpoint checkpoint, Tensor tensor)
+    {
+        int dot = Math.Max(0, tensor.Name.LastIndexOf('.'));
+        string module = tensor.Name[..dot];
+        string part = tensor.Name[dot..];
+        bool quantized = Array.Exists([".qweight", ".weight_packed", ".weight_scale"], suffix => checkpoint.Contains(module + suffix));
+        if (!quantized || part == ".bias")
+        {
+            return tensor.ElementCount;
+        }
+
+        return part is ".qweight" or ".weight_packed" or ".weight" && checkpoint.FindQuantized(module + ".weight") is { } matrix ? (long)matrix.Rows * matrix.Columns : 0;
+    }
+
+    private static string Positions(PositionSpec? positions) => positions switch
+    {
+        RotaryPositions { Scaling: null } rotary => $"rotary (theta {rotary.Theta})",
+        RotaryPositions { Scaling: LinearRopeScaling linear } rotary => $"rotary (theta {rotary.Theta}, linear scaling by {linear.Factor})",
+        RotaryPositions { Scaling: Llama3RopeScaling llama } rotary => $"rotary (theta {rotary.Theta}, Llama 3 scaling by {llama.Factor})",
+        RotaryPositions rotary => $"rotary (theta {rotary.Theta}, scaled)",
+        AlibiPositions => "ALiBi",
+        _ => "learned",
+    };
+}

@@ -1,0 +1,44 @@
+using Octavo.Cli.Terminal;
+
+namespace Octavo.Cli.Options;
+
+/// <summary>Finds the model that a command line means.</summary>
+internal static class ModelLocator
+{
+    /// <summary>The name of the model that comes with the program.</summary>
+    public const string BundledName = "tales";
+
+    /// <summary>Where it lies: beside the program.</summary>
+    public static string BundledPath => Path.Combine(AppContext.BaseDirectory, "models", BundledName);
+
+    /// <summary>A text that comes with the program: <c>valid.txt</c> to evaluate with, <c>calib.txt</c> to calibrate with.</summary>
+    public static string BundledText(string name) => Path.Combine(AppContext.BaseDirectory, "models", "stories", name);
+
+    /// <summary>The directory of a model.</summary>
+    /// <param name="model">A directory; <c>tales</c> or null for the bundled model.</param>
+    /// <exception cref="UsageException">There is no such directory.</exception>
+    public static string Find(string? model)
+    {
+        if (model is not null && Directory.Exists(model))
+        {
+            return model;
+        }
+
+        if (model is null or BundledName)
+        {
+            return Directory.Exists(BundledPath)
+                ? BundledPath
+                : throw new UsageException($"the bundled model is missing from {BundledPath}: reinstall, or name a model directory");
+        }
+
+        if (model.Length == 0)
+        {
+            throw new UsageException("the model's name is empty: name a directory, or leave it out for the bundled model");
+        }
+
+        string? advice = Formats.ModelAdvice.About(model);
+        throw new UsageException(File.Exists(model)
+            ? $"model {model} is a file; {advice ?? "name the directory that holds config.json and the weights"}"
+            : $"no such model directory: {model}" + (advice is null ? string.Empty : "; " + advice));
+    }
+}

@@ -1,0 +1,30 @@
+namespace Octavo.Cli.Terminal;
+
+/// <summary>A file that a command line names to be written.</summary>
+internal static class OutputFile
+{
+    /// <summary>Checks before hours of work that a file can be written.</summary>
+    /// <exception cref="UsageException">It cannot; the message begins with <paramref name="option"/>.</exception>
+    public static void Check(string option, string? path)
+    {
+        if (path is null)
+        {
+            return;
+        }
+
+        string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
+        if (!Directory.Exists(folder) || Directory.Exists(path))
+        {
+            throw new UsageException($"{option} {path}: " + (Directory.Exists(path) ? "that is a directory" : $"there is no directory {folder}"));
+        }
+
+        try
+        {
+            using var probe = new FileStream($"{path}.{Guid.NewGuid():N}", FileMode.CreateNew, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new UsageException($"{option} {path}: {folder} takes no files ({e.Message.TrimEnd('.')})");
+        }
+    }
+}

@@ -1,0 +1,44 @@
+using System.Text;
+
+namespace Octavo.Cli.Terminal;
+
+/// <summary>
+/// Where text goes. Results go to <see cref="Out"/> and nothing else does; everything said to a person goes to
+/// <see cref="Error"/>. Styles and progress appear only where a person looks.
+/// </summary>
+internal static class Stdio
+{
+    private const string DimOn = "\e[2m";
+    private const string DimOff = "\e[22m";
+
+    /// <summary>Standard output; always UTF-8 where it is not a terminal, whatever the locale says.</summary>
+    public static TextWriter Out { get; } = Console.IsOutputRedirected
+        ? new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false))
+        : Console.Out;
+
+    /// <summary>Standard error.</summary>
+    public static TextWriter Error => Console.Error;
+
+    /// <summary>Standard input; UTF-8 where it is not a terminal.</summary>
+    public static TextReader In { get; } = Console.IsInputRedirected
+        ? new StreamReader(Console.OpenStandardInput(), Encoding.UTF8)
+        : Console.In;
+
+    /// <summary>True where a person reads the result as it comes.</summary>
+    public static bool OutIsTerminal => !Console.IsOutputRedirected;
+
+    /// <summary>True where a person reads both the result and what is said beside it.</summary>
+    public static bool IsInteractive => !Console.IsOutputRedirected && !Console.IsErrorRedirected;
+
+    /// <summary>The text in a dim style where standard output shows styles, else the text itself.</summary>
+    public static string Dim(string text) => OutIsTerminal && ShowsStyles ? DimOn + text + DimOff : text;
+
+    /// <summary>The text in a dim style where standard error shows styles, else the text itself.</summary>
+    public static string DimError(string text) => !Console.IsErrorRedirected && ShowsStyles ? DimOn + text + DimOff : text;
+
+    // https://no-color.org, and terminals that know no styles.
+    private static bool ShowsStyles =>
+        string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"))
+        && Environment.GetEnvironmentVariable("TERM") != "dumb"
+        && (!OperatingSystem.IsWindows() || Environment.GetEnvironmentVariable("WT_SESSION") is not null);
+}

@@ -1,0 +1,83 @@
+using Octavo.Cpu.Kernels;
+using Octavo.Cpu.Sublayers;
+using Octavo.Engine;
+using Octavo.Formats;
+using Octavo.Models;
+
+namespace Octavo.Cpu;
+
+/// <summary>How this processor will load a model.</summary>
+internal sealed class CpuPlan : IModelPlan
+{
+    private const int MostThreads = 1024;
+    private const int LongestBlock = 1024;
+
+    /// <summary>Plans a model.</summary>
+    /// <param name="spec">The model.</param>
+    /// <param name="checkpoint">Its weights; null plans unquantized ones that need not exist.</param>
+    /// <param name="request">What was asked for.</param>
+    /// <param name="isa">The kernels to take; null takes the widest that OCTAVO_ISA and this processor allow.</param>
+    /// <exception cref="EngineConfigurationException">The request does not fit the model.</exception>
+    public CpuPlan(DecoderSpec spec, Checkpoint? checkpoint, PlanRequest request, InstructionSet? isa = null)
+    {
+        ArgumentNullException.ThrowIfNull(spec);
+        ArgumentNullException.ThrowIfNull(request);
+        Validate(spec, request);
+        (Spec, Checkpoint, Request, InstructionSet) = (spec, checkpoint, request, isa ?? ProcessorFeatures.Selected);
+        Source = checkpoint is null ? new UnreadSource() : new CheckpointSource(checkpoint);
+        Weights = new WeightPlan(spec, Source, request.Weights, request.Head, InstructionSet);
+    }
+
+    public DecoderSpec Spec { get; }
+
+    public Checkpoint? Checkpoint { get; }
+
+    public PlanRequest Request { get; }
+
+    public InstructionSet InstructionSet { get; }
+
+    /// <summary>Where the weights come from.</summary>
+    public IWeightSource Source { get; }
+
+    /// <summary>How linear layers are stored.</summary>
+    public WeightPlan Weights { get; }
+
+    /// <inheritdoc/>
+    public long WeightBytes => Weights.Bytes;
+
+    /// <inheritdoc/>
+    public long BytesPerBlock => KvLayout.BytesPerBlock(Spec.Attentions, Request.KvCache, Request.BlockSize);
+
+    /// <inheritdoc/>
+    public long ActivationBytes => StepState.BytesFor(Spec, Request.MaxNumBatchedTokens);
+
+    /// <inheritdoc/>
+    public int Threads => Request.Threads ?? Environment.ProcessorCount;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Notes => Weights.Notes;
+
+    /// <inheritdoc/>
+    public IModelRunner Load(int numBlocks, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default) =>
+        new CpuModelRunner(this, numBlocks, progress, cancellationToken);
+
+    private static void Validate(DecoderSpec spec, PlanRequest request)
+    {
+        Check(
+            request.BlockSize >= KvCache.Lanes && request.BlockSize % KvCache.Lanes == 0 && request.BlockSize <= LongestBlock,
+            $"block size must be a multiple of {KvCache.Lanes} up to {LongestBlock}; it is {request.BlockSize}");
+        Check(request.Threads is null or (>= 1 and <= MostThreads), $"threads must be between 1 and {MostThreads}; it is {request.Threads}");
+        Check(
+            request.MaxModelLen <= spec.MaxPositionEmbeddings || spec.LearnedPositions is null,
+            $"max_model_len {request.MaxModelLen} is more than the model's {spec.MaxPositionEmbeddings} learned positions");
+    }
+
+    // A message is the same in every culture.
+    private static void Check(bool holds, FormattableString message)
+    {
+        if (!holds)
+        {
+            throw new EngineConfigurationException(FormattableString.Invariant(message));
+        }
+    }
+}

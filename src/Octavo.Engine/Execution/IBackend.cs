@@ -1,0 +1,94 @@
+using Octavo.Formats;
+using Octavo.Models;
+
+namespace Octavo.Engine;
+
+/// <summary>How keys and values are stored.</summary>
+public enum KvCacheFormat
+{
+    /// <summary>Four bytes an element.</summary>
+    Float32,
+
+    /// <summary>Two bytes an element.</summary>
+    BFloat16,
+
+    /// <summary>One byte an element, and for each token and head one float32 scale for its key and one for its value.</summary>
+    Int8,
+
+    /// <summary>One byte an element (E4M3), and for each layer one scale for its keys and one for its values.</summary>
+    Fp8,
+}
+
+/// <summary>How a model is to be laid out and run.</summary>
+public sealed record PlanRequest
+{
+    /// <summary>How weights are stored that the checkpoint does not store quantized already; those stay as they are.</summary>
+    public required WeightScheme Weights { get; init; }
+
+    /// <summary>How the output head is stored; null takes <see cref="WeightScheme.ForHead"/> of the weights.</summary>
+    public WeightScheme? Head { get; init; }
+
+    /// <summary>How keys and values are stored.</summary>
+    public required KvCacheFormat KvCache { get; init; }
+
+    /// <summary>Tokens a block of the key-value cache.</summary>
+    public int BlockSize { get; init; } = 16;
+
+    /// <summary>The longest sequence, in tokens.</summary>
+    public required int MaxModelLen { get; init; }
+
+    /// <summary>The most tokens a batch holds.</summary>
+    public required int MaxNumBatchedTokens { get; init; }
+
+    /// <summary>Threads that share the work; null takes one a processor.</summary>
+    public int? Threads { get; init; }
+}
+
+/// <summary>How far loading is.</summary>
+/// <param name="Done">Bytes of the checkpoint made ready.</param>
+/// <param name="Total">All bytes.</param>
+public readonly record struct LoadProgress(long Done, long Total);
+
+/// <summary>What can run models: this processor, later others. Made once, used by all.</summary>
+public interface IBackend
+{
+    /// <summary>What its kernels are made for, in a word, such as <c>avx512vnni</c>.</summary>
+    string Kernels { get; }
+
+    /// <summary>What the hardware can do that matters here, and whether it says so.</summary>
+    IReadOnlyList<(string Name, bool Present)> Features { get; }
+
+    /// <summary>Says how a model would be loaded; no weight is read.</summary>
+    /// <param name="spec">The model.</param>
+    /// <param name="checkpoint">Its weights; null where only the figures of unquantized ones are wanted. Stays open as long
+    /// as the plan's runners live.</param>
+    /// <param name="request">What was asked for.</param>
+    /// <exception cref="EngineConfigurationException">The request does not fit the model or the hardware.</exception>
+    IModelPlan Plan(DecoderSpec spec, Checkpoint? checkpoint, PlanRequest request);
+}
+
+/// <summary>How a backend will load a model.</summary>
+public interface IModelPlan
+{
+    /// <summary>Bytes of the weights, as they are read in a step.</summary>
+    long WeightBytes { get; }
+
+    /// <summary>Bytes that one block of the cache takes over all layers.</summary>
+    long BytesPerBlock { get; }
+
+    /// <summary>Bytes of the buffers that a step passes through.</summary>
+    long ActivationBytes { get; }
+
+    /// <summary>Threads that share the work.</summary>
+    int Threads { get; }
+
+    /// <summary>What is not done exactly as the checkpoint or the request asks, in words; usually nothing.</summary>
+    IReadOnlyList<string> Notes { get; }
+
+    /// <summary>Loads the weights and reserves the cache.</summary>
+    /// <param name="numBlocks">Blocks of the cache.</param>
+    /// <param name="progress">Hears how far loading is.</param>
+    /// <param name="cancellationToken">Stops loading.</param>
+    /// <exception cref="EngineConfigurationException">There is not the memory for it.</exception>
+    IModelRunner Load(int numBlocks, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default);
+}

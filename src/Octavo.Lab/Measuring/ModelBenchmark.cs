@@ -1,0 +1,286 @@
+using System.Diagnostics;
+using Octavo.Cpu;
+using Octavo.Cpu.Kernels;
+using Octavo.Cpu.Linears;
+using Octavo.Engine;
+using Octavo.Formats;
+using Octavo.Models;
+
+namespace Octavo.Lab.Measuring;
+
+/// <summary>What a model is measured at.</summary>
+internal sealed record ModelBenchmarkOptions
+{
+    /// <summary>How weights are stored.</summary>
+    public required WeightScheme Weights { get; init; }
+
+    /// <summary>How the output head is stored; null leaves it to <see cref="WeightScheme.ForHead"/>.</summary>
+    public WeightScheme? Head { get; init; }
+
+    /// <summary>How keys and values are stored.</summary>
+    public required KvCacheFormat KvCache { get; init; }
+
+    /// <summary>Threads that share the work; null takes one a processor.</summary>
+    public int? Threads { get; init; }
+
+    /// <summary>Tokens of the prompt that is prefilled; 0 leaves it out.</summary>
+    public int PromptTokens { get; init; } = 512;
+
+    /// <summary>How many sequences decode at once, each in turn.</summary>
+    public IReadOnlyList<int> Batches { get; init; } = [1, 2, 4, 8, 16, 32, 64];
+
+    /// <summary>How many tokens each of them has behind it, each in turn.</summary>
+    public IReadOnlyList<int> Contexts { get; init; } = [128, 4096];
+
+    /// <summary>How long a figure's runs go on, where the fewest do not take longer.</summary>
+    public TimeSpan TimePerFigure { get; init; } = TimeSpan.FromSeconds(1.5);
+}
+
+/// <summary>How fast a kind of step ran.</summary>
+/// <param name="Phase"><c>prefill</c> or <c>decode</c>.</param>
+/// <param name="Sequences">Sequences in the batch.</param>
+/// <param name="Context">Tokens that each had in the cache before.</param>
+/// <param name="Tokens">Tokens computed in a step.</param>
+/// <param name="Seconds">The median time of a step.</param>
+/// <param name="WeightBytes">Bytes of weights, scales included, that a step reads.</param>
+/// <param name="CacheBytes">Bytes of keys and values that a step reads.</param>
+/// <param name="Operations">Multiplications and additions of the matrices and of attention.</param>
+internal sealed record StepMeasurement(
+    string Phase, int Sequences, int Context, int Tokens, double Seconds, long WeightBytes, long CacheBytes, long Operations)
+{
+    /// <summary>
+    /// Bytes a second that the machine read just before or just after the step, whichever was more; 0 where nobody looked.
+    /// Where others use the memory, too, the limit moves within minutes.
+    /// </summary>
+    public double ReadBandwidth { get; init; }
+
+    /// <summary>Tokens a second.</summary>
+    public double TokensPerSecond => Tokens / Seconds;
+
+    /// <summary>Bytes of weights a second.</summary>
+    public double WeightBytesPerSecond => WeightBytes / Seconds;
+
+    /// <summary>Bytes of weights, keys and values a second.</summary>
+    public double BytesPerSecond => (WeightBytes + CacheBytes) / Seconds;
+
+    /// <summary>Operations a second.</summary>
+    public double OperationsPerSecond => Operations / Seconds;
+}
+
+/// <summary>A kind of step.</summary>
+/// <param name="Phase"><c>prefill</c> or <c>decode</c>.</param>
+/// <param name="Sequences">Sequences in the batch.</param>
+/// <param name="Context">Tokens that each has in the cache before.</param>
+/// <param name="TokensEach">Tokens computed of each.</param>
+internal sealed record StepKind(string Phase, int Sequences, int Context, int TokensEach)
+{
+    /// <inheritdoc/>
+    public override string ToString() => Phase == "prefill" ? $"prefill, {TokensEach} tokens" : $"{Phase}, batch {Sequences}, context {Context}";
+}
+
+/// <summary>A combination that was not measured, for want of memory.</summary>
+/// <param name="Sequences">Sequences in the batch.</param>
+/// <param name="Context">Tokens behind each.</param>
+/// <param name="CacheBytes">What their keys and values would take.</param>
+internal sealed record SkippedStep(int Sequences, int Context, long CacheBytes);
+
+/// <summary>
+/// Times whole steps of a <see cref="CpuModelRunner"/> on a random model: prefill of one prompt, and decode of several
+/// sequences at once. Steps are what the engine would hand over; scheduler and sampler are not in them.
+/// </summary>
+internal sealed class ModelBenchmark : IDisposable
+{
+    private const int BlockSize = 16;
+    private const int FewestRuns = 5;
+    private const int MostRuns = 101;
+    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(0.4);
+
+    private readonly ModelShape _shape;
+    private readonly ModelBenchmarkOptions _options;
+    private readonly CpuModelRunner _runner;
+    private readonly List<StepKind> _steps = [];
+    private readonly List<SkippedStep> _skipped = [];
+    private readonly float[] _logits;
+    private readonly long _cacheBytesPerToken;
+
+    /// <summary>Packs the model, and fills its cache.</summary>
+    /// <param name="shape">Its widths.</param>
+    /// <param name="checkpoint">Its weights (<see cref="RandomModel.MakeCheckpoint"/>); stays open as long as this lives, and is not owned.</param>
+    /// <param name="options">What is to be measured.</param>
+    /// <param name="availableMemory">Bytes that all of it may take; what would take more is skipped.</param>
+    /// <exception cref="EngineConfigurationException">The options cannot work on this machine.</exception>
+    public ModelBenchmark(ModelShape shape, Checkpoint checkpoint, ModelBenchmarkOptions options, long availableMemory)
+    {
+        ArgumentNullException.ThrowIfNull(shape);
+        ArgumentNullException.ThrowIfNull(checkpoint);
+        ArgumentNullException.ThrowIfNull(options);
+        (_shape, _options) = (shape, options);
+        int maxTokens = Math.Max(1, Math.Max(options.PromptTokens, options.Batches.DefaultIfEmpty().Max()));
+        int maxLength = Math.Max(options.PromptTokens, options.Contexts.DefaultIfEmpty().Max() + 1);
+        DecoderSpec spec = RandomModel.Describe(shape, maxLength);
+        var plan = new CpuPlan(spec, checkpoint, new PlanRequest
+        {
+            Weights = options.Weights,
+            Head = options.Head,
+            KvCache = options.KvCache,
+            BlockSize = BlockSize,
+            MaxModelLen = maxLength,
+            MaxNumBatchedTokens = maxTokens,
+            Threads = options.Threads,
+        });
+        _cacheBytesPerToken = plan.BytesPerBlock / BlockSize;
+        long taken = plan.WeightBytes + plan.ActivationBytes + ((long)maxTokens * shape.Vocabulary * sizeof(float));
+        int blocks = ChooseSteps(plan.BytesPerBlock, availableMemory - taken);
+        MemoryBytes = taken + (blocks * plan.BytesPerBlock);
+        _logits = new float[(long)_steps.Select(s => s.Sequences).DefaultIfEmpty(1).Max() * shape.Vocabulary];
+        _runner = new CpuModelRunner(plan, blocks);
+        FillCache();
+    }
+
+    /// <summary>What can be measured, in the order to do it in.</summary>
+    public IReadOnlyList<StepKind> Steps => _steps;
+
+    /// <summary>Bytes that it takes beside the checkpoint.</summary>
+    public long MemoryBytes { get; }
+
+    /// <summary>Combinations of <see cref="ModelBenchmarkOptions.Batches"/> and <see cref="ModelBenchmarkOptions.Contexts"/> that memory is too small for.</summary>
+    public IReadOnlyList<SkippedStep> Skipped => _skipped;
+
+    /// <summary>Bytes of the packed weights.</summary>
+    public long WeightBytes => _runner.WeightBytes;
+
+    /// <summary>The peak, in operations a second, of the instruction that does a scheme's arithmetic.</summary>
+    public static double PeakFor(WeightScheme scheme, MachineCeilings ceilings)
+    {
+        ArgumentNullException.ThrowIfNull(ceilings);
+        return ceilings.Peak(KernelBenchmark.ArithmeticOf(LinearScheme.For(scheme, ProcessorFeatures.Selected)));
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _runner.Dispose();
+
+    /// <summary>Times one kind of step.</summary>
+    /// <param name="step">One of <see cref="Steps"/>.</param>
+    /// <returns>The median of several runs.</returns>
+    public StepMeasurement Measure(StepKind step)
+    {
+        ArgumentNullException.ThrowIfNull(step);
+        (string phase, int sequences, int context, int tokensEach) = step;
+        double seconds = MedianSeconds(MakeBatch(sequences, context, tokensEach));
+        long tokens = (long)sequences * tokensEach;
+        long attended = sequences * ((long)tokensEach * (context + context + tokensEach + 1) / 2);   // pairs of query and key
+        long matrices = 2 * ((tokens * _shape.Layers * _shape.Linears.Sum(l => (long)l.Out * l.In)) + ((long)sequences * _shape.Vocabulary * _shape.Hidden));
+        long attention = 4 * attended * _shape.Layers * _shape.Heads * _shape.HeadDim;
+        long cacheBytes = sequences * (long)(context + tokensEach) * _cacheBytesPerToken;
+        return new StepMeasurement(phase, sequences, context, (int)tokens, seconds, _runner.WeightBytes, cacheBytes, matrices + attention);
+    }
+
+    private static int BlocksFor(int length) => (length + BlockSize - 1) / BlockSize;
+
+    /// <summary>Sorts combinations into those that fit and those that do not; returns the blocks that the largest takes.</summary>
+    private int ChooseSteps(long bytesPerBlock, long available)
+    {
+        int blocks = Math.Max(1, BlocksFor(_options.PromptTokens));
+        if (_options.PromptTokens > 0)
+        {
+            _steps.Add(new StepKind("prefill", Sequences: 1, Context: 0, _options.PromptTokens));
+        }
+
+        foreach (int context in _options.Contexts)
+        {
+            foreach (int sequences in _options.Batches)
+            {
+                long wanted = (long)sequences * BlocksFor(context + 1);
+                if (wanted * bytesPerBlock > available || wanted > int.MaxValue / BlockSize)
+                {
+                    _skipped.Add(new SkippedStep(sequences, context, wanted * bytesPerBlock));
+                }
+                else
+                {
+                    _steps.Add(new StepKind("decode", sequences, context, TokensEach: 1));
+                    blocks = Math.Max(blocks, (int)wanted);
+                }
+            }
+        }
+
+        return blocks;
+    }
+
+    /// <summary>
+    /// Writes random keys and values into every slot. Memory that nobody has written is one page of zeros, which would be
+    /// read from the first-level cache, however long the context.
+    /// </summary>
+    private unsafe void FillCache()
+    {
+        KvCache cache = _runner.Cache;
+        int width = _shape.KvHeads * _shape.HeadDim;
+        float[] noise = new float[width + 4096];
+        var random = new Noise(seed: 2);
+        for (int i = 0; i < noise.Length; i++)
+        {
+            noise[i] = random.Next();
+        }
+
+        Parallel.For(0, cache.NumBlocks, block =>
+        {
+            fixed (float* start = noise)
+            {
+                for (int layer = 0; layer < _shape.Layers; layer++)
+                {
+                    for (int slot = block * BlockSize; slot < (block + 1) * BlockSize; slot++)
+                    {
+                        float* row = start + ((slot + layer) * 61 % 4096);
+                        cache.Write(layer, slot, row, row);
+                    }
+                }
+            }
+        });
+    }
+
+    /// <summary>A step of several sequences, each with its blocks one behind another, as a prompt gets them.</summary>
+    private StepBatch MakeBatch(int sequences, int context, int tokensEach)
+    {
+        var batch = new StepBatch(BlockSize);
+        int[] table = new int[BlocksFor(context + tokensEach)];
+        int[] tokens = new int[tokensEach];
+        for (int s = 0; s < sequences; s++)
+        {
+            for (int i = 0; i < table.Length; i++)
+            {
+                table[i] = (s * table.Length) + i;
+            }
+
+            for (int i = 0; i < tokensEach; i++)
+            {
+                tokens[i] = (int)(((s * 613L) + (i * 7919L)) % _shape.Vocabulary);
+            }
+
+            batch.AddSequence(tokens, context, table, numLogitsRows: 1);
+        }
+
+        return batch;
+    }
+
+    private double MedianSeconds(StepBatch batch)
+    {
+        Span<float> logits = _logits.AsSpan(0, batch.NumSequences * _shape.Vocabulary);
+        long began = Stopwatch.GetTimestamp();
+        do
+        {
+            _runner.Run(batch, logits);
+        }
+        while (Stopwatch.GetElapsedTime(began) < WarmUp && _options.TimePerFigure > TimeSpan.Zero);
+
+        List<double> times = [];
+        began = Stopwatch.GetTimestamp();
+        while (times.Count < FewestRuns || (times.Count < MostRuns && Stopwatch.GetElapsedTime(began) < _options.TimePerFigure))
+        {
+            long started = Stopwatch.GetTimestamp();
+            _runner.Run(batch, logits);
+            times.Add(Stopwatch.GetElapsedTime(started).TotalSeconds);
+        }
+
+        times.Sort();
+        return times[times.Count / 2];
+    }
+}

@@ -1,0 +1,143 @@
+using Octavo.Engine.Batching;
+using Octavo.Engine.Blocks;
+using Octavo.Engine.Scheduling;
+using Octavo.Lab.Workloads;
+
+namespace Octavo.Lab.Simulation;
+
+/// <summary>One engine without a model: the real scheduler, block pool and policy, and steps that only take time.</summary>
+internal sealed class SimulatedReplica
+{
+    private const int VocabSize = 1 << 15;
+
+    private readonly StepTimeModel _truth;
+    private readonly FairShare _shares;
+    private readonly SimulationOptions _options;
+    private readonly Random _random;
+    private StepPlan? _plan;
+    private long _arrivals;
+
+    public SimulatedReplica(SimulationOptions options, int index)
+    {
+        (_options, _random, _truth) = (options, new Random(options.Seed + index), options.MakeModel());
+        Cache = new KvCacheManager(new BlockPool(options.NumBlocks, options.BlockSize), options.EnablePrefixCaching, options.KvCacheWatermark);
+        Scheduler = new Scheduler(Cache);
+        _shares = new FairShare(options.PriorityAgeing.TotalSeconds);
+        IBatchingPolicy policy = options.Batching == BatchingMode.Fixed ? new FixedBatching() : new AdaptiveBatching(options.Targets);
+        Batching = new BatchController(
+            policy, options.MakeModel(), new StepLimits(options.MaxNumSeqs, options.MaxNumBatchedTokens), Scheduler, Cache.Pool);
+    }
+
+    public KvCacheManager Cache { get; }
+
+    public Scheduler Scheduler { get; }
+
+    public BatchController Batching { get; }
+
+    /// <summary>When the running step ends; infinity where nothing runs.</summary>
+    public double NextEvent { get; private set; } = double.PositiveInfinity;
+
+    /// <summary>The running step; to who observes, the one that has just ended.</summary>
+    public StepPlan? Plan => _plan;
+
+    /// <summary>When it began.</summary>
+    public double StepBegan { get; private set; }
+
+    /// <summary>Tokens that those in the house have still to compute, as far as is known on arrival.</summary>
+    public long Load { get; private set; }
+
+    public SimulatedRequest Add(RequestRecord record, double now)
+    {
+        WorkloadRequest r = record.Request;
+        var request = new SimulatedRequest(record, r.MakePrompt(VocabSize), _arrivals++) { ArrivalSeconds = r.Arrival };
+        request.Rank = _shares.Enter(r.Client, r.Priority, now, Batching.EstimateCost(r.PromptTokens));
+        Scheduler.Add(request);
+        Load += r.PromptTokens;
+        if (_plan is null)
+        {
+            BeginStep(now);
+        }
+
+        return request;
+    }
+
+    /// <summary>A client goes away; between two steps at the earliest, as in the engine.</summary>
+    public void Abort(SimulatedRequest request, double now)
+    {
+        request.Aborted = true;
+        if (_plan is null)
+        {
+            DropAborted(request, now);
+        }
+    }
+
+    /// <summary>The running step ends: who has caught up gets a token, and the next step begins.</summary>
+    public void EndStep()
+    {
+        double now = NextEvent;
+        Batching.Ran(now - StepBegan);
+        foreach (ScheduledRequest s in _plan!.Requests)
+        {
+            var request = (SimulatedRequest)s.Request;
+            if (!s.ReachesEnd || request.Aborted)
+            {
+                continue;
+            }
+
+            request.Append(_random.Next(VocabSize));
+            request.Record.Token(now);
+            if (request.NumOutputTokens == request.Record.Request.OutputTokens)
+            {
+                Retire(request, now, failed: false);
+            }
+        }
+
+        foreach (Request request in Scheduler.Running.Concat(Scheduler.Waiting).Where(r => ((SimulatedRequest)r).Aborted).ToList())
+        {
+            DropAborted((SimulatedRequest)request, now);
+        }
+
+        _options.Observe?.Invoke(this);
+        BeginStep(now);
+    }
+
+    private void DropAborted(SimulatedRequest request, double now)
+    {
+        if (request.Status != RequestStatus.Finished)
+        {
+            Retire(request, now, failed: true);
+        }
+    }
+
+    private void Retire(SimulatedRequest request, double now, bool failed)
+    {
+        Scheduler.Finish(request);
+        Batching.Ended(request);
+        _shares.Leave(request.Record.Request.Client);
+        request.Record.Finish(now, failed);
+        Load -= request.NumPromptTokens;
+    }
+
+    private void BeginStep(double now)
+    {
+        StepPlan plan = Batching.Plan(now);
+        if (plan.IsEmpty)
+        {
+            (_plan, NextEvent) = (null, double.PositiveInfinity);
+            return;
+        }
+
+        double seconds = _truth.Predict(StepLoad.Of(plan)) * Math.Max(0.5, 1 + (_options.StepTimes.Noise * Draws.Normal(_random)));
+        seconds *= _random.NextDouble() < _options.SlowSteps ? _options.SlowFactor : 1;
+        (_plan, StepBegan, NextEvent) = (plan, now, now + seconds);
+    }
+}
+
+/// <summary>A request of a workload on its way through a replica.</summary>
+internal sealed class SimulatedRequest(RequestRecord record, int[] prompt, long arrival)
+    : Request(record.Request.Client ?? "r", prompt, record.Request.OutputTokens, record.Request.Priority, arrival, new PromptHashes(null))
+{
+    public RequestRecord Record { get; } = record;
+
+    public bool Aborted { get; set; }
+}

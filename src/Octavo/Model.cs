@@ -1,0 +1,66 @@
+using Octavo.Engine;
+using Octavo.Formats;
+using Octavo.Models;
+using Octavo.Text;
+
+namespace Octavo;
+
+/// <summary>A model's files, opened: what it is, and its weights where they stand. Nothing is loaded by it.</summary>
+/// <remarks><c>Model.Open(directory)</c>, <c>Plan(options)</c>, <see cref="ModelPlan.Load"/>: what the plan says is what is loaded.
+/// The model stays open as long as what was loaded from it.</remarks>
+public sealed class Model : IDisposable
+{
+    private Model(string name, string path, ModelDescription description, Checkpoint checkpoint, GenerationDefaults generation) =>
+        (Name, Path, Description, Checkpoint, Generation) = (name, path, description, checkpoint, generation);
+
+    /// <summary>Its directory's name.</summary>
+    public string Name { get; }
+
+    /// <summary>Where it stands.</summary>
+    public string Path { get; }
+
+    /// <summary>What it is.</summary>
+    public ModelDescription Description { get; }
+
+    /// <summary>Its decoder.</summary>
+    public DecoderSpec Spec => Description.Spec;
+
+    /// <summary>Its tensors.</summary>
+    public Checkpoint Checkpoint { get; }
+
+    /// <summary>The sampling defaults that its author gives.</summary>
+    public GenerationDefaults Generation { get; }
+
+    /// <summary>Opens a model in a Hugging Face directory.</summary>
+    /// <param name="directory">The directory.</param>
+    /// <exception cref="ArgumentException">The directory is null or empty.</exception>
+    /// <exception cref="CheckpointException">A file is missing or damaged.</exception>
+    /// <exception cref="UnsupportedModelException">The model is of a kind that is not supported.</exception>
+    public static Model Open(string directory)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(directory);
+        ModelDirectory files = ModelDirectory.Open(directory);
+        string name = System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(files.Path)));
+        Checkpoint checkpoint = files.OpenCheckpoint();
+        try
+        {
+            return new Model(name, files.Path, ModelCatalog.Describe(files, checkpoint), checkpoint, files.Generation);
+        }
+        catch
+        {
+            checkpoint.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Decides how it will be laid out and run.</summary>
+    /// <param name="options">What was asked for.</param>
+    /// <param name="tokenizer">Its tokenizer, whose EOS ends a text, too; null where there is none.</param>
+    /// <exception cref="EngineConfigurationException">The options cannot work with this model or machine.</exception>
+    public ModelPlan Plan(EngineOptions options, Tokenizer? tokenizer = null) => Plan(options, tokenizer, MachineMemory.Read());
+
+    internal ModelPlan Plan(EngineOptions options, Tokenizer? tokenizer, MachineMemory memory) => new(this, options, tokenizer, memory);
+
+    /// <inheritdoc/>
+    public void Dispose() => Checkpoint.Dispose();
+}
