@@ -17,8 +17,8 @@ public sealed class ChatTests
     [Fact]
     public async Task Chat_Reset_ForgetsTheConversation()
     {
-        CliResult once = await CliProcess.RunAsync("The fox said\n", Greedy);
-        CliResult twice = await CliProcess.RunAsync("The hare\n/reset\nThe fox said\n/exit\nnever read\n", Greedy);
+        CliResult once = await CliCall.RunAsync("The fox said\n", Greedy);
+        CliResult twice = await CliCall.RunAsync("The hare\n/reset\nThe fox said\n/exit\nnever read\n", Greedy);
 
         twice.Code.ShouldBe(0);
         twice.Output.ShouldEndWith(once.Output);
@@ -28,8 +28,8 @@ public sealed class ChatTests
     [Fact]
     public async Task Chat_SystemText_StandsBeforeTheConversation()
     {
-        CliResult plain = await CliProcess.RunAsync("The fox said\n", Greedy);
-        CliResult instructed = await CliProcess.RunAsync("The fox said\n", [.. Greedy, "--system", "Once upon a time there were two kings."]);
+        CliResult plain = await CliCall.RunAsync("The fox said\n", Greedy);
+        CliResult instructed = await CliCall.RunAsync("The fox said\n", [.. Greedy, "--system", "Once upon a time there were two kings."]);
 
         instructed.Code.ShouldBe(0, instructed.Error);
         instructed.Output.ShouldNotBe(plain.Output);
@@ -38,7 +38,7 @@ public sealed class ChatTests
     [Fact]
     public async Task Chat_Help_ListsTheCommands()
     {
-        CliResult result = await CliProcess.RunAsync("/help\n/what\n", Greedy);
+        CliResult result = await CliCall.RunAsync("/help\n/what\n", Greedy);
 
         result.Output.ShouldBeEmpty();
         result.Error.ShouldContain("/reset");
@@ -50,7 +50,7 @@ public sealed class ChatTests
     {
         string line = string.Join(' ', Enumerable.Repeat("the fox", 6)) + "\n";
 
-        CliResult result = await CliProcess.RunAsync(line + line + line + line, [.. Greedy, "--max-model-len", "48", "--ignore-eos"]);
+        CliResult result = await CliCall.RunAsync(line + line + line + line, [.. Greedy, "--max-model-len", "48", "--ignore-eos"]);
 
         result.Code.ShouldBe(0, result.Error);
         result.Error.ShouldContain("the conversation outgrew the 48 tokens of context: the oldest 2 messages are dropped");
@@ -61,7 +61,7 @@ public sealed class ChatTests
     {
         string message = string.Join(' ', Enumerable.Repeat("fox", 60));
 
-        CliResult result = await CliProcess.RunAsync(message + "\nThe fox said\n", [.. Greedy, "--max-model-len", "32"]);
+        CliResult result = await CliCall.RunAsync(message + "\nThe fox said\n", [.. Greedy, "--max-model-len", "32"]);
 
         result.Code.ShouldBe(0);
         result.Error.ShouldBe("that message alone is longer than the 32 tokens of context; it is not sent\n");

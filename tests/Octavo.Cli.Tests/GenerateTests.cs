@@ -27,7 +27,7 @@ public sealed class GenerateTests
     {
         (string prompt, string text) = Expected()[0];
 
-        CliResult result = await CliProcess.RunAsync(["generate", prompt, .. Greedy]);
+        CliResult result = await CliCall.RunAsync(["generate", prompt, .. Greedy]);
 
         result.ShouldBe(new CliResult(0, prompt + text + "\n", string.Empty));
     }
@@ -47,7 +47,7 @@ public sealed class GenerateTests
     {
         (string Prompt, string Text)[] expected = [.. Expected().Reverse()];
 
-        CliResult result = await CliProcess.RunAsync(["generate", .. expected.Select(e => e.Prompt), .. Greedy]);
+        CliResult result = await CliCall.RunAsync(["generate", .. expected.Select(e => e.Prompt), .. Greedy]);
 
         result.Output.ShouldBe(string.Join("\n", expected.Select(e => e.Prompt + e.Text + "\n")));
     }
@@ -55,7 +55,7 @@ public sealed class GenerateTests
     [Fact]
     public async Task Generate_Json_HoldsWhatWasAskedFor()
     {
-        CliResult result = await CliProcess.RunAsync(
+        CliResult result = await CliCall.RunAsync(
             "generate", "The fox", "--json", "--n", "2", "--max-tokens", "6", "--ignore-eos", "--logprobs", "3", "--seed", "7");
 
         using JsonDocument json = JsonDocument.Parse(result.Output);
@@ -83,7 +83,7 @@ public sealed class GenerateTests
     [Fact]
     public async Task Generate_StopText_IsNamedAndLeftOut()
     {
-        CliResult result = await CliProcess.RunAsync(["generate", "Once upon a time", "--json", "--stop", ".", "--stop", "!", .. Greedy]);
+        CliResult result = await CliCall.RunAsync(["generate", "Once upon a time", "--json", "--stop", ".", "--stop", "!", .. Greedy]);
 
         using JsonDocument json = JsonDocument.Parse(result.Output);
         JsonElement output = json.RootElement.GetProperty("outputs")[0].GetProperty("outputs")[0];
@@ -96,9 +96,9 @@ public sealed class GenerateTests
     public async Task Generate_SameSeedTwice_GivesTheSameText()
     {
         string[] command = ["generate", "The fox", "--seed", "3", "--temperature", "1", "--max-tokens", "20"];
-        CliResult first = await CliProcess.RunAsync(command);
-        CliResult second = await CliProcess.RunAsync([.. command, "--threads", "1"]);
-        CliResult other = await CliProcess.RunAsync([.. command.Select(word => word == "3" ? "4" : word)]);
+        CliResult first = await CliCall.RunAsync(command);
+        CliResult second = await CliCall.RunAsync([.. command, "--threads", "1"]);
+        CliResult other = await CliCall.RunAsync([.. command.Select(word => word == "3" ? "4" : word)]);
 
         second.Output.ShouldBe(first.Output);
         other.Output.ShouldNotBe(first.Output);
@@ -109,7 +109,7 @@ public sealed class GenerateTests
     {
         (string prompt, string text) = Expected()[0];
 
-        CliResult result = await CliProcess.RunAsync("generate", prompt, "--beam-width", "1", "--dtype", "float32", "--max-tokens", "48");
+        CliResult result = await CliCall.RunAsync("generate", prompt, "--beam-width", "1", "--dtype", "float32", "--max-tokens", "48");
 
         result.ShouldBe(new CliResult(0, prompt + text + "\n", string.Empty));
     }
@@ -117,7 +117,7 @@ public sealed class GenerateTests
     [Fact]
     public async Task Generate_ManyBeams_PrintsAsManyTextsBestFirst()
     {
-        CliResult result = await CliProcess.RunAsync("generate", "The king", "--beam-width", "12", "--max-tokens", "4", "--json");
+        CliResult result = await CliCall.RunAsync("generate", "The king", "--beam-width", "12", "--max-tokens", "4", "--json");
 
         result.Code.ShouldBe(0, result.Error);
         using JsonDocument json = JsonDocument.Parse(result.Output);
@@ -130,8 +130,8 @@ public sealed class GenerateTests
     [Fact]
     public async Task Generate_WithoutTokenizer_ReadsAndWritesIds()
     {
-        CliResult text = await CliProcess.RunAsync(["generate", "Once upon a time", "--json", .. Greedy]);
-        CliResult ids = await CliProcess.RunAsync(["generate", "0,3206,647,262,551", "--skip-tokenizer-init", .. Greedy]);
+        CliResult text = await CliCall.RunAsync(["generate", "Once upon a time", "--json", .. Greedy]);
+        CliResult ids = await CliCall.RunAsync(["generate", "0,3206,647,262,551", "--skip-tokenizer-init", .. Greedy]);
 
         using JsonDocument json = JsonDocument.Parse(text.Output);
         JsonElement request = json.RootElement.GetProperty("outputs")[0];
@@ -143,7 +143,7 @@ public sealed class GenerateTests
     [Fact]
     public async Task Generate_PromptThatBeginsWithADash_GoesAfterTwoDashes()
     {
-        CliResult result = await CliProcess.RunAsync("generate", "--max-tokens", "1", "--", "--said");
+        CliResult result = await CliCall.RunAsync("generate", "--max-tokens", "1", "--", "--said");
 
         result.Code.ShouldBe(0, result.Error);
         result.Output.ShouldStartWith("--said");

@@ -31,7 +31,7 @@ public sealed class InspectTests
     [Fact]
     public async Task Inspect_NoModelNamed_ShowsTheBundledOneWithLayersFolded()
     {
-        CliResult result = await CliProcess.RunAsync("inspect");
+        CliResult result = await CliCall.RunAsync("inspect");
 
         result.Code.ShouldBe(0, result.Error);
         result.Output.ShouldContain("LlamaForCausalLM");
@@ -45,7 +45,7 @@ public sealed class InspectTests
     [Fact]
     public async Task Inspect_Tensors_ListsEveryOne()
     {
-        CliResult result = await CliProcess.RunAsync("inspect", "--tensors");
+        CliResult result = await CliCall.RunAsync("inspect", "--tensors");
 
         result.Output.ShouldContain("model.layers.3.mlp.up_proj.weight");
         result.Output.ShouldNotContain('…');

@@ -18,17 +18,17 @@ public sealed class LoadCommandTests : IDisposable
         string[] command = ["simulate", "--step-time", StepTime, "--replicas", "3", "--routing", "least-loaded", "--workload", "gamma rate=20 requests=60 output=uniform:5:50 clients=3"];
 
         CliResult first = await CliProcess.RunAsync(command);
-        CliResult second = await CliProcess.RunAsync(command);
+        CliResult second = await CliCall.RunAsync(command);
 
         first.Code.ShouldBe(0, first.Error);
         first.Output.ShouldContain("60 requests, 3 replicas");
         first.Output.ShouldContain("step time   " + StepTime.Replace("0.00008", "8E-05", StringComparison.Ordinal));
         first.Output.ShouldContain("step noise  0.03");
         second.Output.ShouldBe(first.Output);
-        CliResult noisy = await CliProcess.RunAsync([.. command, "--step-noise", "0.2"]);
+        CliResult noisy = await CliCall.RunAsync([.. command, "--step-noise", "0.2"]);
         noisy.Output.ShouldContain("step noise  0.2");
         Table(noisy).ShouldNotBe(Table(first));
-        CliResult one = await CliProcess.RunAsync([.. command, "--max-num-seqs", "1"]);
+        CliResult one = await CliCall.RunAsync([.. command, "--max-num-seqs", "1"]);
         Table(one).ShouldNotBe(Table(first));
 
         static string Table(CliResult result) => result.Output[result.Output.IndexOf("60 requests", StringComparison.Ordinal)..];
@@ -37,8 +37,8 @@ public sealed class LoadCommandTests : IDisposable
     [Fact]
     public async Task Simulate_Json_IsOneObjectAndNothingElse()
     {
-        CliResult load = await CliProcess.RunAsync("simulate", "--step-time", StepTime, "--json", "--workload", "gamma rate=20 requests=60 output=uniform:5:50");
-        CliResult scenarios = await CliProcess.RunAsync("simulate", "--step-time", StepTime, "--json", "--scenarios", "--only", "light", "--seconds", "1");
+        CliResult load = await CliCall.RunAsync("simulate", "--step-time", StepTime, "--json", "--workload", "gamma rate=20 requests=60 output=uniform:5:50");
+        CliResult scenarios = await CliCall.RunAsync("simulate", "--step-time", StepTime, "--json", "--scenarios", "--only", "light", "--seconds", "1");
 
         load.Code.ShouldBe(0, load.Error);
         using JsonDocument json = JsonDocument.Parse(load.Output);
@@ -61,7 +61,7 @@ public sealed class LoadCommandTests : IDisposable
         string model = Directory.CreateDirectory(Path.Combine(_folder, "model")).FullName;
         RandomDirectory.Write(model, layers: 1, width: 64);
 
-        CliResult result = await CliProcess.RunAsync("simulate", model, "--workload", "saturating requests=10", "--json");
+        CliResult result = await CliCall.RunAsync("simulate", model, "--workload", "saturating requests=10", "--json");
 
         result.Code.ShouldBe(0, result.Error);
         using JsonDocument json = JsonDocument.Parse(result.Output);
@@ -75,7 +75,7 @@ public sealed class LoadCommandTests : IDisposable
         string trace = Path.Combine(_folder, "trace.csv");
         await File.WriteAllLinesAsync(trace, ["seconds,prompt,output,client", .. Enumerable.Range(0, 20).Select(i => $"{i * 0.01},{10 + i},{5 + i},{(i % 2 == 0 ? "a" : "b")}")]);
 
-        CliResult result = await CliProcess.RunAsync("simulate", "--step-time", StepTime, "--workload", "trace=" + trace, "--check");
+        CliResult result = await CliCall.RunAsync("simulate", "--step-time", StepTime, "--workload", "trace=" + trace, "--check");
 
         result.Code.ShouldBe(0, result.Error);
         foreach (string word in new[] { "20 requests, 1 replicas", "simulated", "measured", "simulated over" })
@@ -91,7 +91,7 @@ public sealed class LoadCommandTests : IDisposable
         const string slow = "0.015,0.0005,0.001,0.00125,0.0004,0.0045,0.002";
         string chart = Path.Combine(_folder, "chart.svg");
 
-        CliResult result = await CliProcess.RunAsync("simulate", "--step-time", slow, "--scenarios", "--check", "--only", "light,bursts", "--seconds", "1", "--target-itl", "200ms", "--target-ttft", "5s", "--rounds", "2", "--chart", chart);
+        CliResult result = await CliCall.RunAsync("simulate", "--step-time", slow, "--scenarios", "--check", "--only", "light,bursts", "--seconds", "1", "--target-itl", "200ms", "--target-ttft", "5s", "--rounds", "2", "--chart", chart);
 
         result.Code.ShouldBe(0, result.Error);
         foreach (string word in new[] { "simulated: 200 ms between tokens (p95), 5 s to the first", "measured: 200 ms", "light", "bursts of 10 times", "best single: " })
@@ -181,7 +181,7 @@ public sealed class LoadCommandTests : IDisposable
         CliResult stopped = await CliProcess.InterruptWhenAsync(() => File.Exists(state), command);
         stopped.Code.ShouldBe(130, stopped.Error);
         int known = JsonDocument.Parse(await File.ReadAllTextAsync(state)).RootElement.GetProperty("runs").GetArrayLength();
-        CliResult other = await CliProcess.RunAsync([.. command, "--target-itl", "50ms"]);
+        CliResult other = await CliCall.RunAsync([.. command, "--target-itl", "50ms"]);
         other.Code.ShouldBe(2);
         other.Error.ShouldContain("--target-itl not given there, 50ms here");
         File.Exists(settings).ShouldBeFalse();

@@ -38,11 +38,11 @@ public sealed class QuantizeTests : IDisposable
         html.ShouldNotContain("http");
         html.ShouldNotContain("NaN");
 
-        CliResult told = await CliProcess.RunAsync("generate", "Once upon a time", "--model", output, "--temperature", "0", "--max-tokens", "8");
+        CliResult told = await CliCall.RunAsync("generate", "Once upon a time", "--model", output, "--temperature", "0", "--max-tokens", "8");
         told.Code.ShouldBe(0, told.Error);
-        CliResult inspected = await CliProcess.RunAsync("inspect", output);
+        CliResult inspected = await CliCall.RunAsync("inspect", output);
         inspected.Output.ShouldContain("compressed-tensors: 8-bit integer weights by group 128, symmetric, 8-bit activations");
-        using (JsonDocument plain = JsonDocument.Parse((await CliProcess.RunAsync("inspect", output, "--json")).Output))
+        using (JsonDocument plain = JsonDocument.Parse((await CliCall.RunAsync("inspect", output, "--json")).Output))
         {
             CacheOf(plain).ShouldBe("bfloat16");
         }
@@ -51,7 +51,7 @@ public sealed class QuantizeTests : IDisposable
         string config = Path.Combine(output, "config.json");
         await File.WriteAllTextAsync(config, (await File.ReadAllTextAsync(config)).Replace(
             "\"kv_cache_scheme\": null", "\"kv_cache_scheme\": {\"type\": \"float\", \"num_bits\": 8, \"strategy\": \"tensor\"}"));
-        using (JsonDocument asked = JsonDocument.Parse((await CliProcess.RunAsync("inspect", output, "--json")).Output))
+        using (JsonDocument asked = JsonDocument.Parse((await CliCall.RunAsync("inspect", output, "--json")).Output))
         {
             CacheOf(asked).ShouldBe("fp8");
         }
@@ -59,7 +59,7 @@ public sealed class QuantizeTests : IDisposable
         static string? CacheOf(JsonDocument inspected) =>
             inspected.RootElement.GetProperty("memory").GetProperty("kv_cache").GetProperty("dtype").GetString();
 
-        CliResult refused = await CliProcess.RunAsync("generate", "x", "--model", output, "--quantization", "int4");
+        CliResult refused = await CliCall.RunAsync("generate", "x", "--model", output, "--quantization", "int4");
         refused.Code.ShouldBe(2);
         refused.Error.ShouldContain("quantized already");
     }
@@ -107,7 +107,7 @@ public sealed class QuantizeTests : IDisposable
     {
         string model = Directory.CreateDirectory(Path.Combine(_folder, $"layers-{layers}")).FullName;
         long bytes = RandomDirectory.Write(model, layers);
-        CliResult result = await CliProcess.RunAsync(
+        CliResult result = await CliCall.RunAsync(
             ["quantize", model, "--scheme", "int4-weight", "--samples", "2", "--sample-length", "16", "--output", model + "-out", .. how]);
         result.Code.ShouldBe(0, result.Error);
         string line = result.Output.Split('\n').Single(l => l.StartsWith("peak memory: ", StringComparison.Ordinal));
@@ -130,7 +130,7 @@ public sealed class QuantizeTests : IDisposable
                 ["quantize", model, "--scheme", "fp8", "--output", model + "-fp8/"],
             ])
         {
-            CliResult result = await CliProcess.RunAsync(command);
+            CliResult result = await CliCall.RunAsync(command);
             result.Code.ShouldBe(0, result.Error);
             result.Error.ShouldContain("note: generation_config.json: top_p is not used");
             result.Output.ShouldNotContain("Infinity");     // of an interval over a single document

@@ -86,7 +86,7 @@ public sealed class UsageTests
         string directory = Directory.CreateTempSubdirectory("octavo-empty-").FullName;
         try
         {
-            CliResult result = await CliProcess.RunAsync("generate", "a", "--model", directory);
+            CliResult result = await CliCall.RunAsync("generate", "a", "--model", directory);
 
             result.Code.ShouldBe(2);
             result.Error.ShouldStartWith("error: ");
@@ -102,7 +102,7 @@ public sealed class UsageTests
     [Fact]
     public async Task Run_SecondPromptTooLong_SaysWhichAndPrintsNothing()
     {
-        CliResult result = await CliProcess.RunAsync("generate", "--max-model-len", "16", "@fox", string.Join(' ', Enumerable.Repeat("fox", 40)));
+        CliResult result = await CliCall.RunAsync("generate", "--max-model-len", "16", "@fox", string.Join(' ', Enumerable.Repeat("fox", 40)));
 
         result.Code.ShouldBe(2);
         result.Output.ShouldBeEmpty();
@@ -112,7 +112,7 @@ public sealed class UsageTests
     [Fact]
     public async Task Run_PromptLongerThanTheContext_SaysHowLong()
     {
-        CliResult result = await CliProcess.RunAsync("generate", "--max-model-len", "16", string.Join(' ', Enumerable.Repeat("fox", 40)));
+        CliResult result = await CliCall.RunAsync("generate", "--max-model-len", "16", string.Join(' ', Enumerable.Repeat("fox", 40)));
 
         result.Code.ShouldBe(2);
         result.Error.ShouldContain("maximum context length is 16 tokens");
@@ -138,7 +138,7 @@ public sealed class UsageTests
     [InlineData("inspect", "--tensors,--json")]
     public async Task Help_OfACommand_ExplainsItsOptions(string command, string options)
     {
-        CliResult result = await CliProcess.RunAsync(command, "--help");
+        CliResult result = await CliCall.RunAsync(command, "--help");
 
         result.Code.ShouldBe(0);
         string own = command == "inspect" ? "" : ",--no-enable-prefix-caching,--seed,--generation-config" + (command == "generate" ? ",--skip-tokenizer-init,--max-logprobs" : "");

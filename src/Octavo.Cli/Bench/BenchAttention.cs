@@ -37,13 +37,13 @@ internal sealed class BenchAttention
             AttentionBenchmark.Measure(shape, format, ceilings.Threads, m =>
             {
                 measurements.Add(m);
-                Stdio.Error.Write(Console.IsErrorRedirected ? string.Empty : $"\r{Name(m)} …          ");
+                Stdio.Error.Write(!Stdio.ErrorIsTerminal ? string.Empty : $"\r{Name(m)} …          ");
             });
         }
 
         // A second look: on a machine that others use, too, the higher one is nearer to the truth.
         ceilings = ceilings.Or(MachineCeilings.Measure(threads));
-        Stdio.Error.Write(Console.IsErrorRedirected ? string.Empty : "\r" + new string(' ', 60) + "\r");
+        Stdio.Error.Write(!Stdio.ErrorIsTerminal ? string.Empty : "\r" + new string(' ', 60) + "\r");
         if (_arguments.Json(result))
         {
             WriteJson(shape, ceilings, measurements);

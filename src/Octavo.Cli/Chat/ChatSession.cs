@@ -34,7 +34,7 @@ internal sealed class ChatSession
     /// <summary>Reads and answers until the input ends or says so.</summary>
     public async Task RunAsync()
     {
-        bool typed = !Console.IsInputRedirected;
+        bool typed = Stdio.InIsTerminal;
         if (typed)
         {
             Say($"{_engine.Model.Name}, {_engine.Model.MaxModelLen} tokens of context; /help lists the commands");

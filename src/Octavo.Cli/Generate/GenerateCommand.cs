@@ -120,7 +120,7 @@ internal sealed class GenerateCommand
             return prompts;
         }
 
-        string text = Console.IsInputRedirected ? await Stdio.In.ReadToEndAsync().ConfigureAwait(false) : string.Empty;
+        string text = Stdio.InIsTerminal ? string.Empty : await Stdio.In.ReadToEndAsync().ConfigureAwait(false);
         text = text.TrimEnd('\r', '\n');
         return text.Length > 0
             ? [text]

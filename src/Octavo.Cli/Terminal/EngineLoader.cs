@@ -16,7 +16,7 @@ internal static class EngineLoader
     {
         var meter = new LoadMeter();
         Task<AsyncEngine> loading = Task.Run(() => AsyncEngine.Load(model, options, meter, cancellation), CancellationToken.None);
-        if (showProgress && !Console.IsErrorRedirected
+        if (showProgress && Stdio.ErrorIsTerminal
             && await Task.WhenAny(loading, Task.Delay(Patience, cancellation)).ConfigureAwait(false) != loading)
         {
             await LoadingBar.ShowAsync(Path.GetFileName(Path.GetFullPath(model)), meter, loading).ConfigureAwait(false);

@@ -8,7 +8,7 @@ internal static class ProgressLine
     /// <summary>Shows a text in place of the one before; an empty one wipes the line.</summary>
     public static void Show(string text)
     {
-        if (!Console.IsErrorRedirected)
+        if (Stdio.ErrorIsTerminal)
         {
             string shown = text.Length == 0 ? string.Empty : text + " …";
             Stdio.Error.Write("\r" + shown.PadRight(Width) + (text.Length == 0 ? "\r" : string.Empty));

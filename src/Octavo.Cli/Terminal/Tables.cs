@@ -12,7 +12,7 @@ internal static class Tables
     public static IAnsiConsole Console()
     {
         IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Stdio.Out) });
-        if (System.Console.IsOutputRedirected)
+        if (!Stdio.OutIsTerminal)
         {
             console.Profile.Width = RedirectedWidth;
             console.Profile.Capabilities.Ansi = false;

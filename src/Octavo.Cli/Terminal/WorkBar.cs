@@ -12,7 +12,7 @@ internal sealed class WorkBar(string name) : IProgress<BenchProgress>, IProgress
     private static readonly TimeSpan Refresh = TimeSpan.FromMilliseconds(150);
 
     private readonly long _started = Stopwatch.GetTimestamp();
-    private readonly bool _shown = !Console.IsErrorRedirected;
+    private readonly bool _shown = Stdio.ErrorIsTerminal;
     private readonly Lock _gate = new();
     private long _drawn;
     private int _width;
