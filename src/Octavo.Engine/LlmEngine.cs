@@ -6,6 +6,7 @@ using Octavo.Engine.Blocks;
 using Octavo.Engine.Output;
 using Octavo.Engine.Sampling;
 using Octavo.Engine.Scheduling;
+using Octavo.Engine.Sequences;
 using Octavo.Text;
 
 namespace Octavo.Engine;
@@ -23,12 +24,12 @@ public sealed class LlmEngine : IDisposable
     private readonly LlmEngineOptions _options;
     private readonly Tokenizer? _tokenizer;
     private readonly TimeProvider _time;
-    private readonly Scheduler _scheduler;
+    private readonly Scheduler<Completion> _scheduler;
     private readonly KvCacheManager _cache;
     private readonly Sampler _sampler;
     private readonly StepBatch _batch;
     private readonly EngineMetrics _metrics;
-    private readonly BatchController _batching;
+    private readonly BatchController<Completion> _batching;
     private readonly int _vocabSize;
     private readonly int[] _eosTokenIds;                   // those that the model can draw
     private readonly Dictionary<string, RequestGroup> _groups = new(StringComparer.Ordinal);
@@ -57,7 +58,7 @@ public sealed class LlmEngine : IDisposable
         (_runner, _tokenizer, _options, _time) = (runner, tokenizer, options, time ?? TimeProvider.System);
         _cache = new KvCacheManager(
             new BlockPool(runner.NumBlocks, runner.BlockSize), options.EnablePrefixCaching, options.KvCacheWatermark);
-        _scheduler = new Scheduler(_cache);
+        _scheduler = new Scheduler<Completion>(_cache);
         _shares = new FairShare(options.PriorityAgeing.TotalSeconds, options.ClientWeights);
         _vocabSize = runner.VocabSize;
         _sampler = new Sampler(_vocabSize);
@@ -65,7 +66,7 @@ public sealed class LlmEngine : IDisposable
         var bounds = new StepLimits(
             options.MaxNumSeqs, options.MaxNumBatchedTokens, Math.Max(16, PromptLogitsBytes / (sizeof(float) * runner.VocabSize)));
         IBatchingPolicy policy = options.Batching == BatchingMode.Fixed ? new FixedBatching() : new AdaptiveBatching(options.Targets);
-        _batching = new BatchController(policy, new StepTimeModel(), bounds, _scheduler, _cache.Pool);
+        _batching = new BatchController<Completion>(policy, new StepTimeModel(), bounds, _scheduler, _cache.Pool);
         _eosTokenIds = [.. options.EosTokenIds.Where(id => (uint)id < (uint)runner.VocabSize)];
         _metrics = new EngineMetrics(options, _cache.Pool, _batching, _time);
     }
@@ -74,7 +75,7 @@ public sealed class LlmEngine : IDisposable
     public bool HasWork => _scheduler.HasWork;
 
     /// <summary>The scheduler, for tests that watch it.</summary>
-    internal Scheduler Scheduler => _scheduler;
+    internal Scheduler<Completion> Scheduler => _scheduler;
 
     /// <summary>Requests that the last step ran, and those that wait.</summary>
     public (int Running, int Waiting) QueueLengths => (_scheduler.Running.Count, _scheduler.NumWaiting);
@@ -89,7 +90,7 @@ public sealed class LlmEngine : IDisposable
     internal int VocabSize => _vocabSize;
 
     /// <summary>The step-time model and the policy, for tests and measurements.</summary>
-    internal BatchController Batching => _batching;
+    internal BatchController<Completion> Batching => _batching;
 
     /// <summary>The meter that carries the engine's metrics, under vLLM's names.</summary>
     public Meter Meter => _metrics.Meter;
@@ -209,7 +210,7 @@ public sealed class LlmEngine : IDisposable
         long started = _time.GetTimestamp();
         long since = _lastStepEnd == 0 ? started : _lastStepEnd;
         EndOverdue(started);
-        StepPlan plan = _batching.Plan(Seconds(started));
+        StepPlan<Completion> plan = _batching.Plan(Seconds(started));
         if (plan.IsEmpty)
         {
             return false;
@@ -283,13 +284,13 @@ public sealed class LlmEngine : IDisposable
         return (long)(((ulong)a << 32) | b);
     }
 
-    private void FillBatch(StepPlan plan)
+    private void FillBatch(StepPlan<Completion> plan)
     {
         _batch.Clear();
         _firstRows.Clear();
-        foreach (ScheduledRequest scheduled in plan.Requests)
+        foreach (ScheduledSequence<Completion> scheduled in plan.Sequences)
         {
-            var completion = (Completion)scheduled.Request;
+            Completion completion = scheduled.Sequence;
             ReadOnlySpan<int> tokens = completion.Tokens.Slice(scheduled.Start, scheduled.NumTokens);
             int rows = Math.Max(CountPromptRows(completion, scheduled), scheduled.ReachesEnd ? 1 : 0);
             _firstRows.Add(_batch.AddSequence(
@@ -304,7 +305,7 @@ public sealed class LlmEngine : IDisposable
     }
 
     /// <summary>How many rows, counted back from the chunk's last token, hold prompt positions still to be scored.</summary>
-    private static int CountPromptRows(Completion completion, ScheduledRequest scheduled)
+    private static int CountPromptRows(Completion completion, ScheduledSequence<Completion> scheduled)
     {
         RequestGroup group = completion.Group;
         int end = scheduled.Start + scheduled.NumTokens;
@@ -312,13 +313,13 @@ public sealed class LlmEngine : IDisposable
         return scores ? end - group.NextPromptRow : 0;
     }
 
-    private void SampleTokens(StepPlan plan, long started)
+    private void SampleTokens(StepPlan<Completion> plan, long started)
     {
         long now = _time.GetTimestamp();
-        for (int i = 0; i < plan.Requests.Count; i++)
+        for (int i = 0; i < plan.Sequences.Count; i++)
         {
-            ScheduledRequest scheduled = plan.Requests[i];
-            var completion = (Completion)scheduled.Request;
+            ScheduledSequence<Completion> scheduled = plan.Sequences[i];
+            Completion completion = scheduled.Sequence;
             completion.MarkScheduled(started);
             if (completion.IsFinished)
             {
@@ -341,7 +342,7 @@ public sealed class LlmEngine : IDisposable
         }
     }
 
-    private void ScorePrompt(Completion completion, ScheduledRequest scheduled, int row)
+    private void ScorePrompt(Completion completion, ScheduledSequence<Completion> scheduled, int row)
     {
         RequestGroup group = completion.Group;
         for (int rows = CountPromptRows(completion, scheduled); rows > 0 && group.NextPromptRow < group.EndPromptRow; rows--)
@@ -440,9 +441,9 @@ public sealed class LlmEngine : IDisposable
     private Span<float> Row(int row) => _logits.AsSpan(row * _runner.VocabSize, _runner.VocabSize);
 
     /// <summary>The last row of a planned request: that of its last token.</summary>
-    private Span<float> RowOf(int index, StepPlan plan)
+    private Span<float> RowOf(int index, StepPlan<Completion> plan)
     {
-        int next = index + 1 < plan.Requests.Count ? _firstRows[index + 1] : _batch.LogitsRows.Length;
+        int next = index + 1 < plan.Sequences.Count ? _firstRows[index + 1] : _batch.LogitsRows.Length;
         return Row(next - 1);
     }
 

@@ -1,9 +1,9 @@
-using Octavo.Engine.Scheduling;
+using Octavo.Engine.Sequences;
 
 namespace Octavo.Engine.Blocks;
 
 /// <summary>
-/// Gives requests their blocks. It hides the pool from the scheduler, which knows only whether there is room.
+/// Gives sequences their blocks. It hides the pool from the scheduler, which knows only whether there is room.
 /// </summary>
 internal sealed class KvCacheManager(BlockPool pool, bool enablePrefixCaching, double watermark = 0)
 {
@@ -21,14 +21,14 @@ internal sealed class KvCacheManager(BlockPool pool, bool enablePrefixCaching, d
     /// <paramref name="chunk"/> names after them. Nothing changes unless its whole sequence would fit now; where other
     /// requests run in this step, some blocks are kept for their growth.
     /// </summary>
-    /// <param name="request">A request without blocks.</param>
+    /// <param name="sequence">A request without blocks.</param>
     /// <param name="chunk">How many tokens this step takes, once the cached ones are known.</param>
     /// <param name="keepWatermark">Keep the watermark's blocks free.</param>
     /// <returns>False where there is no room.</returns>
-    public bool TryAdmit(Request request, Func<Request, int> chunk, bool keepWatermark)
+    public bool TryAdmit(Sequence sequence, Func<Sequence, int> chunk, bool keepWatermark)
     {
-        int hitBlocks = CountCachedBlocks(request, out int hitsInFreeQueue);
-        int needed = BlocksFor(request.NumTokens) - hitBlocks;
+        int hitBlocks = CountCachedBlocks(sequence, out int hitsInFreeQueue);
+        int needed = BlocksFor(sequence.NumTokens) - hitBlocks;
         int reserve = keepWatermark ? _watermarkBlocks : 0;
         if (needed + hitsInFreeQueue + reserve > pool.FreeCount)
         {
@@ -37,44 +37,44 @@ internal sealed class KvCacheManager(BlockPool pool, bool enablePrefixCaching, d
 
         for (int i = 0; i < hitBlocks; i++)
         {
-            pool.TryFind(request.Hashes[i], out int block);
+            pool.TryFind(sequence.Hashes[i], out int block);
             pool.Hold(block);
-            request.Blocks.Add(block);
+            sequence.Blocks.Add(block);
         }
 
-        request.NumComputedTokens = hitBlocks * pool.BlockSize;
-        if (request.NumPreemptions == 0)
+        sequence.NumComputedTokens = hitBlocks * pool.BlockSize;
+        if (sequence.NumPreemptions == 0)
         {
-            request.NumCachedTokens = request.NumComputedTokens;
-            PrefixQueries += ReadsCache(request) ? request.NumTokens : 0;
-            PrefixHits += request.NumComputedTokens;
+            sequence.NumCachedTokens = sequence.NumComputedTokens;
+            PrefixQueries += ReadsCache(sequence) ? sequence.NumTokens : 0;
+            PrefixHits += sequence.NumComputedTokens;
         }
 
-        Grow(request, chunk(request));
+        Grow(sequence, chunk(sequence));
         return true;
     }
 
     /// <summary>Makes room for a running request's next tokens; false where there is none, and nothing has changed.</summary>
-    public bool TryGrow(Request request, int numTokens)
+    public bool TryGrow(Sequence sequence, int numTokens)
     {
-        if (BlocksFor(request.NumComputedTokens + numTokens) - request.Blocks.Count > pool.FreeCount)
+        if (BlocksFor(sequence.NumComputedTokens + numTokens) - sequence.Blocks.Count > pool.FreeCount)
         {
             return false;
         }
 
-        Grow(request, numTokens);
+        Grow(sequence, numTokens);
         return true;
     }
 
     /// <summary>Blocks that must become free before a running request can grow so far.</summary>
-    public int CountMissing(Request request, int numTokens) =>
-        BlocksFor(request.NumComputedTokens + numTokens) - request.Blocks.Count - pool.FreeCount;
+    public int CountMissing(Sequence sequence, int numTokens) =>
+        BlocksFor(sequence.NumComputedTokens + numTokens) - sequence.Blocks.Count - pool.FreeCount;
 
     /// <summary>Blocks that nobody but this request holds: what its preemption frees, and what it would compute again.</summary>
-    public int CountSole(Request request)
+    public int CountSole(Sequence sequence)
     {
         int sole = 0;
-        foreach (int block in request.Blocks)
+        foreach (int block in sequence.Blocks)
         {
             sole += pool.References(block) == 1 ? 1 : 0;
         }
@@ -83,50 +83,50 @@ internal sealed class KvCacheManager(BlockPool pool, bool enablePrefixCaching, d
     }
 
     /// <summary>Takes all blocks from a request; their content stays findable until it is overwritten.</summary>
-    public void Release(Request request)
+    public void Release(Sequence sequence)
     {
-        pool.Release(request.Blocks);
-        request.NumPublishedBlocks = 0;
+        pool.Release(sequence.Blocks);
+        sequence.NumPublishedBlocks = 0;
     }
 
-    private void Grow(Request request, int numTokens)
+    private void Grow(Sequence sequence, int numTokens)
     {
-        int total = request.NumComputedTokens + numTokens;
-        for (int missing = BlocksFor(total) - request.Blocks.Count; missing > 0; missing--)
+        int total = sequence.NumComputedTokens + numTokens;
+        for (int missing = BlocksFor(total) - sequence.Blocks.Count; missing > 0; missing--)
         {
-            request.Blocks.Add(pool.Take());
+            sequence.Blocks.Add(pool.Take());
         }
 
         // Blocks that this step fills are findable at once: in every layer a runner writes the keys and values of all
         // tokens of a step before it reads any, so a request admitted later in the same step may already share them.
         // That is safe only because nothing scheduled is ever taken out of its step again.
         int full = total / pool.BlockSize;
-        request.HashBlocks(full, pool.BlockSize);
-        for (int i = request.NumPublishedBlocks; i < full; i++)
+        sequence.HashBlocks(full, pool.BlockSize);
+        for (int i = sequence.NumPublishedBlocks; i < full; i++)
         {
-            if (Caches(request))
+            if (Caches(sequence))
             {
-                pool.Publish(request.Blocks[i], request.Hashes[i]);
+                pool.Publish(sequence.Blocks[i], sequence.Hashes[i]);
             }
         }
 
-        request.NumPublishedBlocks = full;
+        sequence.NumPublishedBlocks = full;
     }
 
-    private int CountCachedBlocks(Request request, out int inFreeQueue)
+    private int CountCachedBlocks(Sequence sequence, out int inFreeQueue)
     {
         inFreeQueue = 0;
-        if (!ReadsCache(request))
+        if (!ReadsCache(sequence))
         {
             return 0;
         }
 
         // The last token is always computed, for its logits.
-        int most = (request.NumTokens - 1) / pool.BlockSize;
-        request.HashBlocks(most, pool.BlockSize);
+        int most = (sequence.NumTokens - 1) / pool.BlockSize;
+        sequence.HashBlocks(most, pool.BlockSize);
         for (int i = 0; i < most; i++)
         {
-            if (!pool.TryFind(request.Hashes[i], out int block))
+            if (!pool.TryFind(sequence.Hashes[i], out int block))
             {
                 return i;
             }
@@ -137,9 +137,9 @@ internal sealed class KvCacheManager(BlockPool pool, bool enablePrefixCaching, d
         return most;
     }
 
-    private bool Caches(Request request) => enablePrefixCaching || request.SharesPromptWithSiblings;
+    private bool Caches(Sequence sequence) => enablePrefixCaching || sequence.SharesPromptWithSiblings;
 
-    private bool ReadsCache(Request request) => Caches(request) && !request.SkipReadingPrefixCache;
+    private bool ReadsCache(Sequence sequence) => Caches(sequence) && !sequence.SkipReadingPrefixCache;
 
     private int BlocksFor(int tokens) => (tokens + pool.BlockSize - 1) / pool.BlockSize;
 }

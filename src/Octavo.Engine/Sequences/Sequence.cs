@@ -1,9 +1,7 @@
-using Octavo.Engine.Blocks;
+namespace Octavo.Engine.Sequences;
 
-namespace Octavo.Engine.Scheduling;
-
-/// <summary>Where a request stands.</summary>
-internal enum RequestStatus
+/// <summary>Where a sequence stands.</summary>
+internal enum SequenceStatus
 {
     Waiting,
     Running,
@@ -16,12 +14,12 @@ internal enum RequestStatus
 /// their keys and values. There is no prefill and no decode: <see cref="NumComputedTokens"/> chases
 /// <see cref="NumTokens"/>, and a token is sampled when it has caught up.
 /// </summary>
-internal class Request
+internal class Sequence
 {
     private readonly PromptHashes _promptHashes;
     private int[] _tokens;
 
-    public Request(
+    public Sequence(
         string id, ReadOnlySpan<int> promptTokenIds, int maxOutputTokens, int priority, long arrival, PromptHashes promptHashes)
     {
         (Id, Priority, Arrival, NumPromptTokens) = (id, priority, arrival, promptTokenIds.Length);
@@ -43,10 +41,10 @@ internal class Request
     /// <summary>Its place in the order: lower goes first. Set before the scheduler has it, and fixed from then on.</summary>
     public double Rank { get; set; }
 
-    /// <summary>When it came, in seconds on the clock of <see cref="StepLimits.LateBefore"/>.</summary>
+    /// <summary>When it came, in seconds on the clock that steps are planned by.</summary>
     public double ArrivalSeconds { get; init; }
 
-    public RequestStatus Status { get; set; }
+    public SequenceStatus Status { get; set; }
 
     public int NumPromptTokens { get; }
 
@@ -107,11 +105,11 @@ internal class Request
     }
 
     /// <summary>The scheduler's order: rank, then arrival.</summary>
-    public sealed class Order : IComparer<Request>
+    public sealed class Order : IComparer<Sequence>
     {
         public static readonly Order Instance = new();
 
-        public int Compare(Request? x, Request? y)
+        public int Compare(Sequence? x, Sequence? y)
         {
             int byRank = x!.Rank.CompareTo(y!.Rank);
             return byRank != 0 ? byRank : x.Arrival.CompareTo(y.Arrival);
