@@ -294,7 +294,7 @@ public sealed class LlmEngine : IDisposable
             ReadOnlySpan<int> tokens = completion.Tokens.Slice(scheduled.Start, scheduled.NumTokens);
             int rows = Math.Max(CountPromptRows(completion, scheduled), scheduled.ReachesEnd ? 1 : 0);
             _firstRows.Add(_batch.AddSequence(
-                tokens, scheduled.Start, CollectionsMarshal.AsSpan(completion.Blocks), rows));
+                tokens, scheduled.Start, CollectionsMarshal.AsSpan(completion.Table.Blocks), rows));
         }
 
         int needed = checked(_batch.LogitsRows.Length * _runner.VocabSize);
@@ -326,6 +326,7 @@ public sealed class LlmEngine : IDisposable
                 continue;                                  // a sibling failed earlier in this loop
             }
 
+            _scheduler.Accept(completion);
             try
             {
                 ScorePrompt(completion, scheduled, _firstRows[i]);

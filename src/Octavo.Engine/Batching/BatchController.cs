@@ -108,7 +108,7 @@ internal sealed class BatchController<T>(
         long growth = 0;
         foreach (T r in scheduler.Running)
         {
-            int left = r.NumTokens - r.NumComputedTokens;
+            int left = r.NumTokens - r.NumScheduledTokens;
             growth += (long)Math.Max(LeastGrowth, MeanOutput - r.NumOutputTokens);
             if (left == 1)
             {
@@ -117,7 +117,7 @@ internal sealed class BatchController<T>(
                 continue;
             }
 
-            prefillStart = prefilling++ == 0 ? r.NumComputedTokens : prefillStart;
+            prefillStart = prefilling++ == 0 ? r.NumScheduledTokens : prefillStart;
             prefill += left;
             growth += left;
         }

@@ -85,7 +85,7 @@ internal sealed class Scheduler<T>(KvCacheManager cache)
         sequence.Status = SequenceStatus.Finished;
     }
 
-    /// <summary>Plans the next step and counts its tokens as computed; the plan is valid until the next call.</summary>
+    /// <summary>Plans the next step and counts its tokens as scheduled; the plan is valid until the next call.</summary>
     public StepPlan<T> Schedule(StepLimits limits)
     {
         _plan.Clear();
@@ -98,14 +98,26 @@ internal sealed class Scheduler<T>(KvCacheManager cache)
         return _plan;
     }
 
-    /// <summary>Throws unless blocks, queues and states agree.</summary>
+    /// <summary>The step that had tokens of this running sequence is over: they stay, and others may find them.</summary>
+    public void Accept(T sequence)
+    {
+        sequence.NumAcceptedTokens = Math.Max(sequence.NumAcceptedTokens, sequence.NumScheduledTokens);
+        cache.PublishAccepted(sequence);
+    }
+
+    /// <summary>Throws unless blocks, queues and states agree; between two steps.</summary>
     public void CheckIntegrity()
     {
-        cache.Pool.CheckIntegrity(_running.Concat(Waiting).Select(r => r.Blocks));
+        cache.Pool.CheckIntegrity(_running.Concat(Waiting).Select(r => r.Table.Blocks));
         if (_running.Any(r => r.Status != SequenceStatus.Running)
-            || Waiting.Any(r => r.Status is not (SequenceStatus.Waiting or SequenceStatus.Preempted) || r.Blocks.Count > 0))
+            || Waiting.Any(r => r.Status is not (SequenceStatus.Waiting or SequenceStatus.Preempted) || r.Table.Blocks.Count > 0))
         {
             throw new InvalidOperationException("scheduler: a sequence stands in the wrong queue");
+        }
+
+        if (_running.Any(r => r.NumScheduledTokens > r.NumAcceptedTokens || r.NumAcceptedTokens > r.NumTokens))
+        {
+            throw new InvalidOperationException("scheduler: a step is over, and its tokens are not accepted");
         }
 
         if (WaitingTokens != Waiting.Sum(r => (long)r.NumTokens))
@@ -185,7 +197,7 @@ internal sealed class Scheduler<T>(KvCacheManager cache)
 
     private int Chunk(Sequence sequence, int budget, StepLimits limits)
     {
-        int missing = sequence.NumTokens - sequence.NumComputedTokens;
+        int missing = sequence.NumTokens - sequence.NumScheduledTokens;
         int chunk = Math.Min(missing, budget);
         if (missing > 1)
         {
@@ -207,7 +219,7 @@ internal sealed class Scheduler<T>(KvCacheManager cache)
 
     private bool AnotherHasPrompt(Sequence sequence) =>
         NumWaiting > (sequence.Status == SequenceStatus.Running ? 0 : 1)
-        || _running.Exists(r => r != sequence && r.NumTokens - r.NumComputedTokens > 1);
+        || _running.Exists(r => r != sequence && r.NumTokens - r.NumScheduledTokens > 1);
 
     private void Enqueue(T sequence)
     {
@@ -225,8 +237,8 @@ internal sealed class Scheduler<T>(KvCacheManager cache)
 
     private void Take(T sequence, int chunk)
     {
-        _plan.Add(new ScheduledSequence<T>(sequence, sequence.NumComputedTokens, chunk));
-        sequence.NumComputedTokens += chunk;
+        _plan.Add(new ScheduledSequence<T>(sequence, sequence.NumScheduledTokens, chunk));
+        sequence.NumScheduledTokens += chunk;
     }
 
     /// <summary>
@@ -253,11 +265,11 @@ internal sealed class Scheduler<T>(KvCacheManager cache)
 
     private void Preempt(T victim)
     {
-        // Blocks that this step publishes stand in the cache before they are computed (decision 2).
+        // Blocks that this step publishes stand in the cache before they are computed (decision 14).
         Debug.Assert(_plan.Sequences.All(s => s.Sequence != victim), "what is scheduled stays scheduled");
         _running.Remove(victim);
         cache.Release(victim);
-        victim.NumComputedTokens = 0;
+        victim.NumScheduledTokens = 0;
         victim.NumPreemptions++;
         victim.Status = SequenceStatus.Preempted;
         Enqueue(victim);

@@ -10,8 +10,8 @@ internal enum SequenceStatus
 }
 
 /// <summary>
-/// One sequence on its way: its tokens (prompt, then output), how many of them are computed, and the blocks that hold
-/// their keys and values. There is no prefill and no decode: <see cref="NumComputedTokens"/> chases
+/// One sequence on its way: its tokens (prompt, then output), how many of them steps have had, and the blocks that hold
+/// their keys and values. There is no prefill and no decode: <see cref="NumScheduledTokens"/> chases
 /// <see cref="NumTokens"/>, and a token is sampled when it has caught up.
 /// </summary>
 internal class Sequence
@@ -26,7 +26,7 @@ internal class Sequence
         Rank = priority;
         _tokens = new int[promptTokenIds.Length + Math.Min(maxOutputTokens, 256)];
         promptTokenIds.CopyTo(_tokens);
-        NumTokens = promptTokenIds.Length;
+        NumTokens = NumAcceptedTokens = promptTokenIds.Length;
         _promptHashes = promptHashes;
     }
 
@@ -52,7 +52,14 @@ internal class Sequence
 
     public int NumOutputTokens => NumTokens - NumPromptTokens;
 
-    public int NumComputedTokens { get; set; }
+    /// <summary>Tokens whose keys and values stand in its blocks once all planned steps have run.</summary>
+    public int NumScheduledTokens { get; set; }
+
+    /// <summary>
+    /// Tokens that nothing will take back: the prompt from the beginning, output once a step that had it is over. Preemption
+    /// takes blocks, not tokens, so this never falls.
+    /// </summary>
+    public int NumAcceptedTokens { get; set; }
 
     /// <summary>Prompt tokens that the prefix cache held when the request first ran.</summary>
     public int NumCachedTokens { get; set; }
@@ -62,13 +69,11 @@ internal class Sequence
     /// <summary>Prompt tokens that steps have had, counting none twice.</summary>
     public int NumPromptTokensSeen { get; set; }
 
-    /// <summary>The block table: position / block size -> block.</summary>
-    public List<int> Blocks { get; } = [];
+    /// <summary>Its blocks.</summary>
+    public BlockTable Table { get; } = new();
 
     /// <summary>Hashes of the full blocks, as far as they were needed.</summary>
     public List<BlockHash> Hashes { get; } = [];
-
-    public int NumPublishedBlocks { get; set; }
 
     /// <summary>Its prompt's tokens are scored, so that each needs a row of logits.</summary>
     public bool ScoresPrompt { get; init; }

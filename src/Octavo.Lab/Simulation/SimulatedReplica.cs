@@ -80,6 +80,7 @@ internal sealed class SimulatedReplica
         foreach (ScheduledSequence<SimulatedRequest> s in _plan!.Sequences)
         {
             SimulatedRequest request = s.Sequence;
+            Scheduler.Accept(request);
             if (!s.ReachesEnd || request.Aborted)
             {
                 continue;

@@ -245,7 +245,7 @@ public sealed class SimulationPropertyTests
 
             SimulatedRequest? leader = scheduler.Running.FirstOrDefault();
             _interruptions += _leader is { Status: not SequenceStatus.Finished } && leader != _leader ? 1 : 0;
-            (_leader, _leaderComputed) = (leader, leader?.NumComputedTokens ?? 0);
+            (_leader, _leaderComputed) = (leader, leader?.NumScheduledTokens ?? 0);
             _ran = [.. scheduler.Running];
         }
 
@@ -255,7 +255,7 @@ public sealed class SimulationPropertyTests
             if (_leader is not null && _leader.Status != SequenceStatus.Finished)
             {
                 Holds(_leader.Status == SequenceStatus.Running, "the first was preempted");
-                Holds(_leader.NumComputedTokens > _leaderComputed, "the first stood still");
+                Holds(_leader.NumScheduledTokens > _leaderComputed, "the first stood still");
             }
         }
 
