@@ -1,3 +1,4 @@
+using Octavo.Engine.Admission;
 using Octavo.Engine.Batching;
 using Octavo.Engine.Blocks;
 using Octavo.Engine.Scheduling;
