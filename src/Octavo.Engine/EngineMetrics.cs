@@ -57,7 +57,8 @@ internal sealed class EngineMetrics : IDisposable
     private long _seenQueries;
     private long _seenHits;
 
-    public EngineMetrics(LlmEngineOptions options, BlockPool pool, BatchController<Completion> batching, TimeProvider time)
+    public EngineMetrics(
+        LlmEngineOptions options, BlockPool pool, BatchController<Completion> batching, TimeProvider time)
     {
         _time = time;
         _tags = [new("model_name", options.ModelName), new("engine", "0")];

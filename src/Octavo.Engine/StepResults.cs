@@ -5,7 +5,9 @@ using Octavo.Engine.Scheduling;
 
 namespace Octavo.Engine;
 
-/// <summary>Which rows of logits belong to whom in a step, and what becomes of them: prompt scores and new tokens.</summary>
+/// <summary>
+/// Which rows of logits belong to whom in a step, and what becomes of them: prompt scores and new tokens.
+/// </summary>
 internal sealed class StepResults(
     int blockSize,
     int vocabSize,
@@ -82,7 +84,8 @@ internal sealed class StepResults(
     private void ScorePrompt(Completion completion, ScheduledSequence<Completion> scheduled, int row)
     {
         RequestGroup group = completion.Group;
-        for (int rows = CountPromptRows(completion, scheduled); rows > 0 && group.NextPromptRow < group.EndPromptRow; rows--)
+        int rows = CountPromptRows(completion, scheduled);
+        for (; rows > 0 && group.NextPromptRow < group.EndPromptRow; rows--)
         {
             RequireFinite(Row(row), group.NextPromptRow);
             group.AcceptPromptRow(Row(row++));
@@ -104,7 +107,8 @@ internal sealed class StepResults(
     private void SampleOne(Completion completion, Span<float> logits, long now)
     {
         RequireFinite(logits, completion.NumTokens - 1);
-        int token = _sampler.Sample(completion.Sampling, completion.OutputTokens, logits, out PositionLogprobs? logprobs);
+        int token = _sampler.Sample(
+            completion.Sampling, completion.OutputTokens, logits, out PositionLogprobs? logprobs);
         completion.Accept(token, logprobs, maxModelLen, eosTokenIds);
         metrics.RecordToken(completion, now);
         if (completion.IsFinished)
@@ -115,7 +119,9 @@ internal sealed class StepResults(
         requests.MarkChanged(completion.Group);
     }
 
-    /// <summary>How many rows, counted back from the chunk's last token, hold prompt positions still to be scored.</summary>
+    /// <summary>
+    /// How many rows, counted back from the chunk's last token, hold prompt positions still to be scored.
+    /// </summary>
     private static int CountPromptRows(Completion completion, ScheduledSequence<Completion> scheduled)
     {
         RequestGroup group = completion.Group;

@@ -4,7 +4,7 @@ using Octavo.Engine.Sequences;
 
 namespace Octavo.Engine.Tests;
 
-/// <summary>When the prefix cache may find a block: prompts as soon as they are scheduled, output once it is accepted.</summary>
+/// <summary>When the prefix cache finds a block: prompts once they are scheduled, output once it is accepted.</summary>
 public sealed class KvCacheManagerTests
 {
     private static readonly StepLimits Limits = new(MaxNumSeqs: 8, MaxNumBatchedTokens: 64);

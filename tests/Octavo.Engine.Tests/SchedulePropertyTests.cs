@@ -89,9 +89,11 @@ public sealed class SchedulePropertyTests
     }
 
     // Both queues stay in order; nobody is admitted in a step that preempts; and whoever leads is never preempted.
-    private static void CheckOrder(Scheduler<Completion> scheduler, Completion[] before, Completion? first, bool preempted, int seed)
+    private static void CheckOrder(
+        Scheduler<Completion> scheduler, Completion[] before, Completion? first, bool preempted, int seed)
     {
-        scheduler.Running.SequenceEqual(scheduler.Running.Order(Sequence.Order.Instance)).ShouldBeTrue($"seed {seed}: out of order");
+        scheduler.Running.SequenceEqual(scheduler.Running.Order(Sequence.Order.Instance))
+            .ShouldBeTrue($"seed {seed}: out of order");
         if (first is not null)
         {
             first.Status.ShouldBeOneOf(SequenceStatus.Running, SequenceStatus.Finished);

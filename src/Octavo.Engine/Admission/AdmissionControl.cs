@@ -22,7 +22,7 @@ internal sealed class AdmissionControl(
     TimeProvider time)
 {
     private readonly PriorityQueue<RequestGroup, long> _deadlines = new();     // timestamp -> whose time is up then
-    private int _waiting;                                                      // for other threads, as of the newest change
+    private int _waiting;                              // for other threads, as of the newest change
     private double _expectedWait;
 
     /// <summary>Refuses where the queue is too long for one more. Callable from any thread.</summary>
@@ -79,8 +79,8 @@ internal sealed class AdmissionControl(
             _deadlines.Dequeue();
             if (!overdue.IsForgotten)
             {
-                error = new RequestTimeoutException(
-                    $"the request did not end within {limits.RequestTimeout!.Value.TotalSeconds:G4} s (request_timeout)");
+                double seconds = limits.RequestTimeout!.Value.TotalSeconds;
+                error = new RequestTimeoutException($"the request did not end within {seconds:G4} s (request_timeout)");
                 return true;
             }
         }

@@ -3,8 +3,8 @@ using Octavo.Engine.Sequences;
 namespace Octavo.Engine.Blocks;
 
 /// <summary>
-/// Gives sequences their blocks. It hides the pool from the scheduler, which knows only whether there is room, and makes one
-/// answer of what the manager of each kind of cache says; today there is one kind.
+/// Gives sequences their blocks. It hides the pool from the scheduler, which knows only whether there is room, and
+/// makes one answer of what the manager of each kind of cache says; today there is one kind.
 /// </summary>
 internal sealed class KvCacheManager(BlockPool pool, bool enablePrefixCaching, double watermark = 0)
 {
@@ -20,8 +20,8 @@ internal sealed class KvCacheManager(BlockPool pool, bool enablePrefixCaching, d
 
     /// <summary>
     /// Admits a waiting sequence: it takes over the cached blocks of its prefix and room for the tokens that
-    /// <paramref name="chunk"/> names after them. Nothing changes unless all of it would fit now; where other sequences run
-    /// in this step, some blocks are kept for their growth.
+    /// <paramref name="chunk"/> names after them. Nothing changes unless all of it would fit now; where other sequences
+    /// run in this step, some blocks are kept for their growth.
     /// </summary>
     /// <param name="sequence">A sequence without blocks.</param>
     /// <param name="chunk">How many tokens this step takes, once the cached ones are known.</param>
@@ -52,7 +52,7 @@ internal sealed class KvCacheManager(BlockPool pool, bool enablePrefixCaching, d
         return true;
     }
 
-    /// <summary>Makes room for a running sequence's next tokens; false where there is none, and nothing has changed.</summary>
+    /// <summary>Makes room for a running sequence's next tokens; false where there is none, without a change.</summary>
     public bool TryGrow(Sequence sequence, int numTokens)
     {
         if (CountMissing(sequence, numTokens) > 0)
@@ -71,7 +71,9 @@ internal sealed class KvCacheManager(BlockPool pool, bool enablePrefixCaching, d
     /// <summary>Publishes what a sequence's newly accepted tokens have filled.</summary>
     public void PublishAccepted(Sequence sequence) => Publish(sequence, sequence.NumScheduledTokens);
 
-    /// <summary>Blocks that nobody but this sequence holds: what its preemption frees, and what it would compute again.</summary>
+    /// <summary>
+    /// Blocks that nobody but this sequence holds: what its preemption frees, and what it would compute again.
+    /// </summary>
     public int CountSole(Sequence sequence) => _attention.CountSole(sequence);
 
     /// <summary>Takes all blocks from a sequence; their content stays findable until it is overwritten.</summary>
@@ -84,9 +86,10 @@ internal sealed class KvCacheManager(BlockPool pool, bool enablePrefixCaching, d
         Publish(sequence, scheduled);
     }
 
-    // Accepted tokens are findable as soon as they are scheduled: in every layer a runner writes the keys and values of all
-    // tokens of a step before it reads any, so a sequence admitted later in the same step may already share them. That is
-    // safe only because nothing scheduled is ever taken out of its step again. What a step may still take back, nobody finds.
+    // Accepted tokens are findable as soon as they are scheduled: in every layer a runner writes the keys and values of
+    // all tokens of a step before it reads any, so a sequence admitted later in the same step may already share them.
+    // That is safe only because nothing scheduled is ever taken out of its step again. What a step may still take back,
+    // nobody finds.
     private void Publish(Sequence sequence, int scheduled)
     {
         if (Caches(sequence))

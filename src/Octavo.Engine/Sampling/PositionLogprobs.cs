@@ -1,6 +1,8 @@
 namespace Octavo;
 
-/// <summary>A token's natural-log probability under the model (before temperature and penalties) and its rank from 1.</summary>
+/// <summary>
+/// A token's natural-log probability under the model (before temperature and penalties) and its rank from 1.
+/// </summary>
 public readonly record struct TokenLogprob(int TokenId, float Logprob, int Rank);
 
 /// <summary>The log-probabilities at one position.</summary>

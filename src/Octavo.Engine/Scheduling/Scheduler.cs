@@ -85,7 +85,7 @@ internal sealed class Scheduler<T>(KvCacheManager cache)
         sequence.Status = SequenceStatus.Finished;
     }
 
-    /// <summary>Plans the next step and counts its tokens as scheduled; the plan is valid until the next call.</summary>
+    /// <summary>Plans the next step and counts its tokens as scheduled; a plan is valid until the next call.</summary>
     public StepPlan<T> Schedule(StepLimits limits)
     {
         _plan.Clear();
@@ -98,7 +98,7 @@ internal sealed class Scheduler<T>(KvCacheManager cache)
         return _plan;
     }
 
-    /// <summary>The step that had tokens of this running sequence is over: they stay, and others may find them.</summary>
+    /// <summary>A step that had tokens of this running sequence is over: they stay, and others may find them.</summary>
     public void Accept(T sequence)
     {
         sequence.NumAcceptedTokens = Math.Max(sequence.NumAcceptedTokens, sequence.NumScheduledTokens);
@@ -110,7 +110,8 @@ internal sealed class Scheduler<T>(KvCacheManager cache)
     {
         cache.Pool.CheckIntegrity(_running.Concat(Waiting).Select(r => r.Table.Blocks));
         if (_running.Any(r => r.Status != SequenceStatus.Running)
-            || Waiting.Any(r => r.Status is not (SequenceStatus.Waiting or SequenceStatus.Preempted) || r.Table.Blocks.Count > 0))
+            || Waiting.Any(r => r.Status is not (SequenceStatus.Waiting or SequenceStatus.Preempted))
+            || Waiting.Any(r => r.Table.Blocks.Count > 0))
         {
             throw new InvalidOperationException("scheduler: a sequence stands in the wrong queue");
         }

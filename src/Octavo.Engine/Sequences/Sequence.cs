@@ -56,8 +56,8 @@ internal class Sequence
     public int NumScheduledTokens { get; set; }
 
     /// <summary>
-    /// Tokens that nothing will take back: the prompt from the beginning, output once a step that had it is over. Preemption
-    /// takes blocks, not tokens, so this never falls.
+    /// Tokens that nothing will take back: the prompt from the beginning, output once a step that had it is over.
+    /// Preemption takes blocks, not tokens, so this never falls.
     /// </summary>
     public int NumAcceptedTokens { get; set; }
 

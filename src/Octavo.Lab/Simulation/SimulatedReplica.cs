@@ -138,7 +138,13 @@ internal sealed class SimulatedReplica
 
 /// <summary>A request of a workload on its way through a replica.</summary>
 internal sealed class SimulatedRequest(RequestRecord record, int[] prompt, long arrival)
-    : Sequence(record.Request.Client ?? "r", prompt, record.Request.OutputTokens, record.Request.Priority, arrival, new PromptHashes(null))
+    : Sequence(
+        record.Request.Client ?? "r",
+        prompt,
+        record.Request.OutputTokens,
+        record.Request.Priority,
+        arrival,
+        new PromptHashes(null))
 {
     public RequestRecord Record { get; } = record;
 

@@ -263,14 +263,16 @@ public sealed class SimulationPropertyTests
         // its own.
         private void CheckPassing()
         {
-            List<SimulatedRequest> admitted = [.. replica.Plan!.Sequences.Select(s => s.Sequence).Where(r => !_ran.Contains(r))];
+            List<SimulatedRequest> admitted =
+                [.. replica.Plan!.Sequences.Select(s => s.Sequence).Where(r => !_ran.Contains(r))];
             foreach (SimulatedRequest r in replica.Scheduler.Waiting.Where(r => r.ArrivalSeconds < replica.StepBegan))
             {
                 (int passed, int before) = _ran.Contains(r) ? (0, 0) : _waits.GetValueOrDefault(r);
                 passed += admitted.Count(a => Sequence.Order.Instance.Compare(a, r) > 0);
                 before += admitted.Count(a => Sequence.Order.Instance.Compare(a, r) < 0);
                 bool yields = !double.IsNegativeInfinity(replica.Batching.Limits.LateBefore);
-                Holds(passed <= (yields ? (Scheduler<SimulatedRequest>.LateTurn - 1) * (1 + before) : 0), "somebody starves");
+                const int Turn = Scheduler<SimulatedRequest>.LateTurn;
+                Holds(passed <= (yields ? (Turn - 1) * (1 + before) : 0), "somebody starves");
                 _waits[r] = (passed, before);
             }
         }
