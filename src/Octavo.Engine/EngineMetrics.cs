@@ -57,7 +57,8 @@ internal sealed class EngineMetrics : IDisposable
     private long _seenQueries;
     private long _seenHits;
 
-    public EngineMetrics(LlmEngineOptions options, BlockPool pool, BatchController batching, TimeProvider time)
+    public EngineMetrics(
+        LlmEngineOptions options, BlockPool pool, BatchController<Completion> batching, TimeProvider time)
     {
         _time = time;
         _tags = [new("model_name", options.ModelName), new("engine", "0")];
@@ -172,7 +173,7 @@ internal sealed class EngineMetrics : IDisposable
         double Elapsed(long from, long to) => _time.GetElapsedTime(from, to).TotalSeconds;
     }
 
-    public void RecordStep(StepPlan plan, KvCacheManager cache, double seconds, double predicted)
+    public void RecordStep(StepPlan<Completion> plan, KvCacheManager cache, double seconds, double predicted)
     {
         _stepTime.Record(seconds, _tags);
         if (predicted >= LeastPredicted)
@@ -191,7 +192,7 @@ internal sealed class EngineMetrics : IDisposable
     public void Dispose() => Meter.Dispose();
 
     // Read by whoever scrapes, while the engine writes: each is one number, and a scrape may see two of different steps.
-    private void ObserveBatching(BatchController batching)
+    private void ObserveBatching(BatchController<Completion> batching)
     {
         Meter.CreateObservableGauge(
             "octavo_step_time_error", () => Measured(batching.Model.RelativeError), null, "The step-time model's recent error: mean of |actual / predicted - 1|.");
@@ -211,15 +212,15 @@ internal sealed class EngineMetrics : IDisposable
 
     // Each prompt token counts once, those found in the cache in the step that takes the request up, and none again after a
     // preemption: so all steps together have as many as vllm:prompt_tokens says.
-    private static int CountPromptTokens(StepPlan plan)
+    private static int CountPromptTokens(StepPlan<Completion> plan)
     {
         int count = 0;
-        foreach (ScheduledRequest scheduled in plan.Requests)
+        foreach (ScheduledSequence<Completion> scheduled in plan.Sequences)
         {
-            Request request = scheduled.Request;
-            int reached = Math.Min(scheduled.Start + scheduled.NumTokens, request.NumPromptTokens);
-            count += Math.Max(0, reached - request.NumPromptTokensSeen);
-            request.NumPromptTokensSeen = Math.Max(reached, request.NumPromptTokensSeen);
+            Completion completion = scheduled.Sequence;
+            int reached = Math.Min(scheduled.Start + scheduled.NumTokens, completion.NumPromptTokens);
+            count += Math.Max(0, reached - completion.NumPromptTokensSeen);
+            completion.NumPromptTokensSeen = Math.Max(reached, completion.NumPromptTokensSeen);
         }
 
         return count;

@@ -1,4 +1,5 @@
 using Octavo.Engine.Blocks;
+using Octavo.Engine.Sequences;
 
 namespace Octavo.Engine.Tests;
 

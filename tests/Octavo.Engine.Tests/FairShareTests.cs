@@ -1,4 +1,4 @@
-using Octavo.Engine.Scheduling;
+using Octavo.Engine.Admission;
 
 namespace Octavo.Engine.Tests;
 

@@ -1,4 +1,6 @@
+using Octavo.Engine.Output;
 using Octavo.Engine.Scheduling;
+using Octavo.Engine.Sequences;
 using Octavo.Testing;
 
 namespace Octavo.Engine.Tests;
@@ -63,8 +65,8 @@ public sealed class SchedulePropertyTests
                 harness.Outputs[r.Id][^1].Outputs.Any(o => o.FinishReason == FinishReason.Abort).ShouldBe(live, $"seed {seed}");
             }
 
-            Request[] before = [.. harness.Engine.Scheduler.Running];
-            Request? first = before.FirstOrDefault();
+            Completion[] before = [.. harness.Engine.Scheduler.Running];
+            Completion? first = before.FirstOrDefault();
             int preemptions = harness.Preemptions;
             harness.Engine.Step();
             harness.Clock.Advance(TimeSpan.FromMilliseconds(random.Next(20)));
@@ -87,12 +89,14 @@ public sealed class SchedulePropertyTests
     }
 
     // Both queues stay in order; nobody is admitted in a step that preempts; and whoever leads is never preempted.
-    private static void CheckOrder(Scheduler scheduler, Request[] before, Request? first, bool preempted, int seed)
+    private static void CheckOrder(
+        Scheduler<Completion> scheduler, Completion[] before, Completion? first, bool preempted, int seed)
     {
-        scheduler.Running.SequenceEqual(scheduler.Running.Order(Request.Order.Instance)).ShouldBeTrue($"seed {seed}: out of order");
+        scheduler.Running.SequenceEqual(scheduler.Running.Order(Sequence.Order.Instance))
+            .ShouldBeTrue($"seed {seed}: out of order");
         if (first is not null)
         {
-            first.Status.ShouldBeOneOf(RequestStatus.Running, RequestStatus.Finished);
+            first.Status.ShouldBeOneOf(SequenceStatus.Running, SequenceStatus.Finished);
         }
 
         if (preempted)

@@ -1,5 +1,6 @@
 using Octavo.Engine.Blocks;
 using Octavo.Engine.Scheduling;
+using Octavo.Engine.Sequences;
 
 namespace Octavo.Engine.Batching;
 
@@ -7,7 +8,9 @@ namespace Octavo.Engine.Batching;
 /// What stands between the scheduler and its policy: takes the snapshot, remembers how long prompts and outputs are, and
 /// lets model and policy learn from each step. The engine and the simulator run the same one.
 /// </summary>
-internal sealed class BatchController(IBatchingPolicy policy, StepTimeModel model, StepLimits bounds, Scheduler scheduler, BlockPool pool)
+internal sealed class BatchController<T>(
+    IBatchingPolicy policy, StepTimeModel model, StepLimits bounds, Scheduler<T> scheduler, BlockPool pool)
+    where T : Sequence
 {
     private const double LengthSpeed = 0.05;
     private const double FirstPrompt = 128;      // before any request has told otherwise
@@ -32,16 +35,16 @@ internal sealed class BatchController(IBatchingPolicy policy, StepTimeModel mode
     public double MeanOutput { get; private set; } = FirstOutput;
 
     /// <summary>Plans the next step, which begins now.</summary>
-    public StepPlan Plan(double now)
+    public StepPlan<T> Plan(double now)
     {
         Limits = policy.Decide(TakeSnapshot(now), model);
-        StepPlan plan = scheduler.Schedule(Limits);
+        StepPlan<T> plan = scheduler.Schedule(Limits);
         _load = StepLoad.Of(plan);
-        foreach (ScheduledRequest s in plan.Requests)
+        foreach (ScheduledSequence<T> s in plan.Sequences)
         {
-            if (s.Request.NumOutputTokens == 0 && s.Start == s.Request.NumCachedTokens)
+            if (s.Sequence.NumOutputTokens == 0 && s.Start == s.Sequence.NumCachedTokens)
             {
-                MeanPrompt += LengthSpeed * (s.Request.NumPromptTokens - s.Request.NumCachedTokens - MeanPrompt);
+                MeanPrompt += LengthSpeed * (s.Sequence.NumPromptTokens - s.Sequence.NumCachedTokens - MeanPrompt);
             }
         }
 
@@ -59,11 +62,11 @@ internal sealed class BatchController(IBatchingPolicy policy, StepTimeModel mode
     }
 
     /// <summary>Hears of a request that has ended.</summary>
-    public void Ended(Request request)
+    public void Ended(Sequence sequence)
     {
-        if (request.NumOutputTokens > 0)
+        if (sequence.NumOutputTokens > 0)
         {
-            MeanOutput += LengthSpeed * (request.NumOutputTokens - MeanOutput);
+            MeanOutput += LengthSpeed * (sequence.NumOutputTokens - MeanOutput);
         }
     }
 
@@ -103,9 +106,9 @@ internal sealed class BatchController(IBatchingPolicy policy, StepTimeModel mode
         long context = 0;
         long prefill = 0;
         long growth = 0;
-        foreach (Request r in scheduler.Running)
+        foreach (T r in scheduler.Running)
         {
-            int left = r.NumTokens - r.NumComputedTokens;
+            int left = r.NumTokens - r.NumScheduledTokens;
             growth += (long)Math.Max(LeastGrowth, MeanOutput - r.NumOutputTokens);
             if (left == 1)
             {
@@ -114,7 +117,7 @@ internal sealed class BatchController(IBatchingPolicy policy, StepTimeModel mode
                 continue;
             }
 
-            prefillStart = prefilling++ == 0 ? r.NumComputedTokens : prefillStart;
+            prefillStart = prefilling++ == 0 ? r.NumScheduledTokens : prefillStart;
             prefill += left;
             growth += left;
         }

@@ -1,4 +1,5 @@
 using Octavo.Engine.Scheduling;
+using Octavo.Engine.Sequences;
 
 namespace Octavo.Engine.Batching;
 
@@ -8,7 +9,7 @@ internal readonly record struct BatchingSnapshot
     /// <summary>The limits that the operator set; no policy goes beyond them.</summary>
     public required StepLimits Bounds { get; init; }
 
-    /// <summary>Seconds, on the clock of <see cref="Request.ArrivalSeconds"/>.</summary>
+    /// <summary>Seconds, on the clock of <see cref="Sequence.ArrivalSeconds"/>.</summary>
     public double Now { get; init; }
 
     /// <summary>Running requests with one token to compute.</summary>

@@ -1,4 +1,5 @@
 using Octavo.Engine.Scheduling;
+using Octavo.Engine.Sequences;
 
 namespace Octavo.Engine.Batching;
 
@@ -10,12 +11,13 @@ namespace Octavo.Engine.Batching;
 internal readonly record struct StepLoad(int Tokens, int LogitsRows, long KvTokens, double PrefillPairs)
 {
     /// <summary>The load of a plan.</summary>
-    public static StepLoad Of(StepPlan plan)
+    public static StepLoad Of<T>(StepPlan<T> plan)
+        where T : Sequence
     {
         int rows = 0;
         long read = 0;
         double pairs = 0;
-        foreach (ScheduledRequest s in plan.Requests)
+        foreach (ScheduledSequence<T> s in plan.Sequences)
         {
             rows += s.ReachesEnd ? 1 : 0;
             if (s.NumTokens == 1)

@@ -1,3 +1,5 @@
+using Octavo.Engine.Sequences;
+
 namespace Octavo.Engine.Blocks;
 
 /// <summary>

@@ -1,12 +1,14 @@
-using Octavo.Engine.Scheduling;
+using Octavo.Engine.Sequences;
 
 namespace Octavo.Engine.Blocks;
 
 /// <summary>
-/// Gives requests their blocks. It hides the pool from the scheduler, which knows only whether there is room.
+/// Gives sequences their blocks. It hides the pool from the scheduler, which knows only whether there is room, and
+/// makes one answer of what the manager of each kind of cache says; today there is one kind.
 /// </summary>
 internal sealed class KvCacheManager(BlockPool pool, bool enablePrefixCaching, double watermark = 0)
 {
+    private readonly FullAttentionManager _attention = new(pool);
     private readonly int _watermarkBlocks = (int)Math.Ceiling(watermark * pool.Count);
 
     public BlockPool Pool => pool;
@@ -17,129 +19,86 @@ internal sealed class KvCacheManager(BlockPool pool, bool enablePrefixCaching, d
     public long PrefixHits { get; private set; }
 
     /// <summary>
-    /// Admits a waiting request: it takes over the cached blocks of its prefix and room for the tokens that
-    /// <paramref name="chunk"/> names after them. Nothing changes unless its whole sequence would fit now; where other
-    /// requests run in this step, some blocks are kept for their growth.
+    /// Admits a waiting sequence: it takes over the cached blocks of its prefix and room for the tokens that
+    /// <paramref name="chunk"/> names after them. Nothing changes unless all of it would fit now; where other sequences
+    /// run in this step, some blocks are kept for their growth.
     /// </summary>
-    /// <param name="request">A request without blocks.</param>
+    /// <param name="sequence">A sequence without blocks.</param>
     /// <param name="chunk">How many tokens this step takes, once the cached ones are known.</param>
     /// <param name="keepWatermark">Keep the watermark's blocks free.</param>
     /// <returns>False where there is no room.</returns>
-    public bool TryAdmit(Request request, Func<Request, int> chunk, bool keepWatermark)
+    public bool TryAdmit(Sequence sequence, Func<Sequence, int> chunk, bool keepWatermark)
     {
-        int hitBlocks = CountCachedBlocks(request, out int hitsInFreeQueue);
-        int needed = BlocksFor(request.NumTokens) - hitBlocks;
+        // The last token is always computed, for its logits.
+        int most = ReadsCache(sequence) ? (sequence.NumTokens - 1) / pool.BlockSize : 0;
+        int hitBlocks = _attention.CountCached(sequence, most, out int hitsInFreeQueue);
+        int needed = _attention.CountMissing(sequence, sequence.NumTokens) - hitBlocks;
         int reserve = keepWatermark ? _watermarkBlocks : 0;
         if (needed + hitsInFreeQueue + reserve > pool.FreeCount)
         {
             return false;
         }
 
-        for (int i = 0; i < hitBlocks; i++)
+        _attention.Share(sequence, hitBlocks);
+        sequence.NumScheduledTokens = hitBlocks * pool.BlockSize;
+        if (sequence.NumPreemptions == 0)
         {
-            pool.TryFind(request.Hashes[i], out int block);
-            pool.Hold(block);
-            request.Blocks.Add(block);
+            sequence.NumCachedTokens = sequence.NumScheduledTokens;
+            PrefixQueries += ReadsCache(sequence) ? sequence.NumTokens : 0;
+            PrefixHits += sequence.NumScheduledTokens;
         }
 
-        request.NumComputedTokens = hitBlocks * pool.BlockSize;
-        if (request.NumPreemptions == 0)
-        {
-            request.NumCachedTokens = request.NumComputedTokens;
-            PrefixQueries += ReadsCache(request) ? request.NumTokens : 0;
-            PrefixHits += request.NumComputedTokens;
-        }
-
-        Grow(request, chunk(request));
+        Grow(sequence, chunk(sequence));
         return true;
     }
 
-    /// <summary>Makes room for a running request's next tokens; false where there is none, and nothing has changed.</summary>
-    public bool TryGrow(Request request, int numTokens)
+    /// <summary>Makes room for a running sequence's next tokens; false where there is none, without a change.</summary>
+    public bool TryGrow(Sequence sequence, int numTokens)
     {
-        if (BlocksFor(request.NumComputedTokens + numTokens) - request.Blocks.Count > pool.FreeCount)
+        if (CountMissing(sequence, numTokens) > 0)
         {
             return false;
         }
 
-        Grow(request, numTokens);
+        Grow(sequence, numTokens);
         return true;
     }
 
-    /// <summary>Blocks that must become free before a running request can grow so far.</summary>
-    public int CountMissing(Request request, int numTokens) =>
-        BlocksFor(request.NumComputedTokens + numTokens) - request.Blocks.Count - pool.FreeCount;
+    /// <summary>Blocks that must become free before a running sequence can grow so far.</summary>
+    public int CountMissing(Sequence sequence, int numTokens) =>
+        _attention.CountMissing(sequence, sequence.NumScheduledTokens + numTokens) - pool.FreeCount;
 
-    /// <summary>Blocks that nobody but this request holds: what its preemption frees, and what it would compute again.</summary>
-    public int CountSole(Request request)
+    /// <summary>Publishes what a sequence's newly accepted tokens have filled.</summary>
+    public void PublishAccepted(Sequence sequence) => Publish(sequence, sequence.NumScheduledTokens);
+
+    /// <summary>
+    /// Blocks that nobody but this sequence holds: what its preemption frees, and what it would compute again.
+    /// </summary>
+    public int CountSole(Sequence sequence) => _attention.CountSole(sequence);
+
+    /// <summary>Takes all blocks from a sequence; their content stays findable until it is overwritten.</summary>
+    public void Release(Sequence sequence) => _attention.Release(sequence);
+
+    private void Grow(Sequence sequence, int numTokens)
     {
-        int sole = 0;
-        foreach (int block in request.Blocks)
-        {
-            sole += pool.References(block) == 1 ? 1 : 0;
-        }
-
-        return sole;
+        int scheduled = sequence.NumScheduledTokens + numTokens;
+        _attention.Grow(sequence, scheduled);
+        Publish(sequence, scheduled);
     }
 
-    /// <summary>Takes all blocks from a request; their content stays findable until it is overwritten.</summary>
-    public void Release(Request request)
+    // Accepted tokens are findable as soon as they are scheduled: in every layer a runner writes the keys and values of
+    // all tokens of a step before it reads any, so a sequence admitted later in the same step may already share them.
+    // That is safe only because nothing scheduled is ever taken out of its step again. What a step may still take back,
+    // nobody finds.
+    private void Publish(Sequence sequence, int scheduled)
     {
-        pool.Release(request.Blocks);
-        request.NumPublishedBlocks = 0;
+        if (Caches(sequence))
+        {
+            _attention.Publish(sequence, Math.Min(scheduled, sequence.NumAcceptedTokens));
+        }
     }
 
-    private void Grow(Request request, int numTokens)
-    {
-        int total = request.NumComputedTokens + numTokens;
-        for (int missing = BlocksFor(total) - request.Blocks.Count; missing > 0; missing--)
-        {
-            request.Blocks.Add(pool.Take());
-        }
+    private bool Caches(Sequence sequence) => enablePrefixCaching || sequence.SharesPromptWithSiblings;
 
-        // Blocks that this step fills are findable at once: in every layer a runner writes the keys and values of all
-        // tokens of a step before it reads any, so a request admitted later in the same step may already share them.
-        // That is safe only because nothing scheduled is ever taken out of its step again.
-        int full = total / pool.BlockSize;
-        request.HashBlocks(full, pool.BlockSize);
-        for (int i = request.NumPublishedBlocks; i < full; i++)
-        {
-            if (Caches(request))
-            {
-                pool.Publish(request.Blocks[i], request.Hashes[i]);
-            }
-        }
-
-        request.NumPublishedBlocks = full;
-    }
-
-    private int CountCachedBlocks(Request request, out int inFreeQueue)
-    {
-        inFreeQueue = 0;
-        if (!ReadsCache(request))
-        {
-            return 0;
-        }
-
-        // The last token is always computed, for its logits.
-        int most = (request.NumTokens - 1) / pool.BlockSize;
-        request.HashBlocks(most, pool.BlockSize);
-        for (int i = 0; i < most; i++)
-        {
-            if (!pool.TryFind(request.Hashes[i], out int block))
-            {
-                return i;
-            }
-
-            inFreeQueue += pool.References(block) == 0 ? 1 : 0;
-        }
-
-        return most;
-    }
-
-    private bool Caches(Request request) => enablePrefixCaching || request.SharesPromptWithSiblings;
-
-    private bool ReadsCache(Request request) => Caches(request) && !request.SkipReadingPrefixCache;
-
-    private int BlocksFor(int tokens) => (tokens + pool.BlockSize - 1) / pool.BlockSize;
+    private bool ReadsCache(Sequence sequence) => Caches(sequence) && !sequence.SkipReadingPrefixCache;
 }

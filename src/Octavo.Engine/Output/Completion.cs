@@ -1,10 +1,10 @@
 using Octavo.Engine.Sampling;
-using Octavo.Engine.Scheduling;
+using Octavo.Engine.Sequences;
 
 namespace Octavo.Engine.Output;
 
 /// <summary>A request together with what it has said: one of the n completions of a <see cref="RequestGroup"/>.</summary>
-internal sealed class Completion : Request
+internal sealed class Completion : Sequence
 {
     private readonly OutputText _text;
     private readonly List<PositionLogprobs> _logprobs = [];

@@ -1,5 +1,5 @@
-using Octavo.Engine.Blocks;
 using Octavo.Engine.Sampling;
+using Octavo.Engine.Sequences;
 
 namespace Octavo.Engine.Output;
 

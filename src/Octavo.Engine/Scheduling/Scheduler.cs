@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Octavo.Engine.Blocks;
+using Octavo.Engine.Sequences;
 
 namespace Octavo.Engine.Scheduling;
 
@@ -19,7 +20,7 @@ namespace Octavo.Engine.Scheduling;
 /// </param>
 /// <param name="LateBefore">
 /// A request that came before this and has no token yet is too late for its first-token target. It yields to those that are
-/// not; but one admission in <see cref="Scheduler.LateTurn"/> is that of the first late one.
+/// not; but one admission in <see cref="Scheduler{T}.LateTurn"/> is that of the first late one.
 /// </param>
 internal readonly record struct StepLimits(
     int MaxNumSeqs,
@@ -37,54 +38,55 @@ internal readonly record struct StepLimits(
 /// Both queues are ordered by (rank, arrival), so the first running request is never the one to be preempted and
 /// always makes progress: with a pool that holds one sequence of the greatest length, every request ends.
 /// </remarks>
-internal sealed class Scheduler(KvCacheManager cache)
+internal sealed class Scheduler<T>(KvCacheManager cache)
+    where T : Sequence
 {
     /// <summary>While late requests wait, one of so many admissions is theirs.</summary>
     public const int LateTurn = 8;
 
     private const int SparedPreemptions = 3;
 
-    private readonly SortedSet<Request> _waiting = new(Request.Order.Instance);
-    private readonly SortedSet<Request> _late = new(Request.Order.Instance);      // waiting, too, and yielding to _waiting
-    private readonly List<Request> _running = [];
+    private readonly SortedSet<T> _waiting = new(Sequence.Order.Instance);
+    private readonly SortedSet<T> _late = new(Sequence.Order.Instance);      // waiting, too, and yielding to _waiting
+    private readonly List<T> _running = [];
     private int _passedLate;                                                     // admissions since a late one had its turn
-    private readonly StepPlan _plan = new();
+    private readonly StepPlan<T> _plan = new();
 
-    public IReadOnlyList<Request> Running => _running;
+    public IReadOnlyList<T> Running => _running;
 
     public int NumWaiting => _waiting.Count + _late.Count;
 
-    public IEnumerable<Request> Waiting => _late.Concat(_waiting);
+    public IEnumerable<T> Waiting => _late.Concat(_waiting);
 
     /// <summary>Tokens of the waiting requests.</summary>
     public long WaitingTokens { get; private set; }
 
     public bool HasWork => _running.Count + NumWaiting > 0;
 
-    public void Add(Request request)
+    public void Add(T sequence)
     {
-        request.Status = RequestStatus.Waiting;
-        Enqueue(request);
+        sequence.Status = SequenceStatus.Waiting;
+        Enqueue(sequence);
     }
 
     /// <summary>Ends a request, wherever it stands, and takes its blocks back.</summary>
-    public void Finish(Request request)
+    public void Finish(T sequence)
     {
-        if (request.Status == RequestStatus.Running)
+        if (sequence.Status == SequenceStatus.Running)
         {
-            _running.Remove(request);
+            _running.Remove(sequence);
         }
-        else if (request.Status != RequestStatus.Finished)
+        else if (sequence.Status != SequenceStatus.Finished)
         {
-            Dequeue(request);
+            Dequeue(sequence);
         }
 
-        cache.Release(request);
-        request.Status = RequestStatus.Finished;
+        cache.Release(sequence);
+        sequence.Status = SequenceStatus.Finished;
     }
 
-    /// <summary>Plans the next step and counts its tokens as computed; the plan is valid until the next call.</summary>
-    public StepPlan Schedule(StepLimits limits)
+    /// <summary>Plans the next step and counts its tokens as scheduled; a plan is valid until the next call.</summary>
+    public StepPlan<T> Schedule(StepLimits limits)
     {
         _plan.Clear();
         ScheduleRunning(limits);
@@ -96,14 +98,27 @@ internal sealed class Scheduler(KvCacheManager cache)
         return _plan;
     }
 
-    /// <summary>Throws unless blocks, queues and states agree.</summary>
+    /// <summary>A step that had tokens of this running sequence is over: they stay, and others may find them.</summary>
+    public void Accept(T sequence)
+    {
+        sequence.NumAcceptedTokens = Math.Max(sequence.NumAcceptedTokens, sequence.NumScheduledTokens);
+        cache.PublishAccepted(sequence);
+    }
+
+    /// <summary>Throws unless blocks, queues and states agree; between two steps.</summary>
     public void CheckIntegrity()
     {
-        cache.Pool.CheckIntegrity(_running.Concat(Waiting).Select(r => r.Blocks));
-        if (_running.Any(r => r.Status != RequestStatus.Running)
-            || Waiting.Any(r => r.Status is not (RequestStatus.Waiting or RequestStatus.Preempted) || r.Blocks.Count > 0))
+        cache.Pool.CheckIntegrity(_running.Concat(Waiting).Select(r => r.Table.Blocks));
+        if (_running.Any(r => r.Status != SequenceStatus.Running)
+            || Waiting.Any(r => r.Status is not (SequenceStatus.Waiting or SequenceStatus.Preempted))
+            || Waiting.Any(r => r.Table.Blocks.Count > 0))
         {
-            throw new InvalidOperationException("scheduler: a request stands in the wrong queue");
+            throw new InvalidOperationException("scheduler: a sequence stands in the wrong queue");
+        }
+
+        if (_running.Any(r => r.NumScheduledTokens > r.NumAcceptedTokens || r.NumAcceptedTokens > r.NumTokens))
+        {
+            throw new InvalidOperationException("scheduler: a step is over, and its tokens are not accepted");
         }
 
         if (WaitingTokens != Waiting.Sum(r => (long)r.NumTokens))
@@ -116,27 +131,27 @@ internal sealed class Scheduler(KvCacheManager cache)
     {
         for (int i = 0; i < _running.Count && _plan.NumTokens < limits.MaxNumBatchedTokens; i++)
         {
-            Request request = _running[i];
+            T sequence = _running[i];
             int budget = limits.MaxNumBatchedTokens - _plan.NumTokens;
 
             // One token stays for each request behind this one, so that a long prompt does not halt their decoding.
             int share = Math.Max(1, budget - (_running.Count - i - 1));
-            int chunk = Chunk(request, share, limits);
+            int chunk = Chunk(sequence, share, limits);
             if (chunk == 0)
             {
                 continue;                                  // the prompts before it have taken what there was
             }
 
-            bool fits = cache.TryGrow(request, chunk);
-            while (!fits && request.Status == RequestStatus.Running)
+            bool fits = cache.TryGrow(sequence, chunk);
+            while (!fits && sequence.Status == SequenceStatus.Running)
             {
                 Preempt(ChooseVictim(i, chunk));
-                fits = request.Status == RequestStatus.Running && cache.TryGrow(request, chunk);
+                fits = sequence.Status == SequenceStatus.Running && cache.TryGrow(sequence, chunk);
             }
 
             if (fits)
             {
-                Take(request, chunk);
+                Take(sequence, chunk);
             }
         }
     }
@@ -144,7 +159,7 @@ internal sealed class Scheduler(KvCacheManager cache)
     private void ScheduleWaiting(StepLimits limits)
     {
         SetLateAside(limits.LateBefore);
-        while (NextWaiting() is { } request
+        while (NextWaiting() is { } sequence
             && _running.Count < limits.MaxNumSeqs
             && _plan.NumTokens < limits.MaxNumBatchedTokens)
         {
@@ -155,17 +170,17 @@ internal sealed class Scheduler(KvCacheManager cache)
             }
 
             int chunk = 0;
-            if (!cache.TryAdmit(request, r => chunk = Chunk(r, budget, limits), keepWatermark: !_plan.IsEmpty))
+            if (!cache.TryAdmit(sequence, r => chunk = Chunk(r, budget, limits), keepWatermark: !_plan.IsEmpty))
             {
                 break;
             }
 
-            _passedLate = _late.Count == 0 || _late.Contains(request) ? 0 : _passedLate + 1;
-            Dequeue(request);
-            int place = _running.BinarySearch(request, Request.Order.Instance);
-            _running.Insert(~place, request);
-            request.Status = RequestStatus.Running;
-            Take(request, chunk);
+            _passedLate = _late.Count == 0 || _late.Contains(sequence) ? 0 : _passedLate + 1;
+            Dequeue(sequence);
+            int place = _running.BinarySearch(sequence, Sequence.Order.Instance);
+            _running.Insert(~place, sequence);
+            sequence.Status = SequenceStatus.Running;
+            Take(sequence, chunk);
         }
     }
 
@@ -178,17 +193,17 @@ internal sealed class Scheduler(KvCacheManager cache)
         }
     }
 
-    private Request? NextWaiting() =>
+    private T? NextWaiting() =>
         _late.Count > 0 && (_waiting.Count == 0 || _passedLate >= LateTurn - 1) ? _late.Min : _waiting.Min;
 
-    private int Chunk(Request request, int budget, StepLimits limits)
+    private int Chunk(Sequence sequence, int budget, StepLimits limits)
     {
-        int missing = request.NumTokens - request.NumComputedTokens;
+        int missing = sequence.NumTokens - sequence.NumScheduledTokens;
         int chunk = Math.Min(missing, budget);
         if (missing > 1)
         {
             int left = PrefillLeft(limits);
-            bool shares = missing > limits.LongPromptTokens && AnotherHasPrompt(request);
+            bool shares = missing > limits.LongPromptTokens && AnotherHasPrompt(sequence);
             chunk = Math.Min(chunk, shares ? (left + 1) / 2 : left);
         }
 
@@ -197,48 +212,48 @@ internal sealed class Scheduler(KvCacheManager cache)
             return 0;
         }
 
-        return request.ScoresPrompt ? Math.Clamp(limits.MaxScoredTokens - _plan.NumScoredTokens, 1, chunk) : chunk;
+        return sequence.ScoresPrompt ? Math.Clamp(limits.MaxScoredTokens - _plan.NumScoredTokens, 1, chunk) : chunk;
     }
 
     private int PrefillLeft(StepLimits limits) =>
         Math.Max(_plan.IsEmpty ? 1 : 0, limits.MaxPrefillTokens - _plan.NumPrefillTokens);
 
-    private bool AnotherHasPrompt(Request request) =>
-        NumWaiting > (request.Status == RequestStatus.Running ? 0 : 1)
-        || _running.Exists(r => r != request && r.NumTokens - r.NumComputedTokens > 1);
+    private bool AnotherHasPrompt(Sequence sequence) =>
+        NumWaiting > (sequence.Status == SequenceStatus.Running ? 0 : 1)
+        || _running.Exists(r => r != sequence && r.NumTokens - r.NumScheduledTokens > 1);
 
-    private void Enqueue(Request request)
+    private void Enqueue(T sequence)
     {
-        _waiting.Add(request);
-        WaitingTokens += request.NumTokens;
+        _waiting.Add(sequence);
+        WaitingTokens += sequence.NumTokens;
     }
 
-    private void Dequeue(Request request)
+    private void Dequeue(T sequence)
     {
-        if (_waiting.Remove(request) || _late.Remove(request))
+        if (_waiting.Remove(sequence) || _late.Remove(sequence))
         {
-            WaitingTokens -= request.NumTokens;
+            WaitingTokens -= sequence.NumTokens;
         }
     }
 
-    private void Take(Request request, int chunk)
+    private void Take(T sequence, int chunk)
     {
-        _plan.Add(new ScheduledRequest(request, request.NumComputedTokens, chunk));
-        request.NumComputedTokens += chunk;
+        _plan.Add(new ScheduledSequence<T>(sequence, sequence.NumScheduledTokens, chunk));
+        sequence.NumScheduledTokens += chunk;
     }
 
     /// <summary>
     /// Who makes room for the request at <paramref name="index"/>: of those behind it that have the lowest priority, the one
     /// that loses least among those that free enough; the last where none does. Who was preempted often is spared.
     /// </summary>
-    private Request ChooseVictim(int index, int chunk)
+    private T ChooseVictim(int index, int chunk)
     {
-        Request victim = _running[^1];
+        T victim = _running[^1];
         int needed = cache.CountMissing(_running[index], chunk);
         int least = int.MaxValue;
         for (int i = _running.Count - 1; i > index; i--)
         {
-            Request candidate = _running[i];
+            T candidate = _running[i];
             int freed = cache.CountSole(candidate);
             if (candidate.Priority == victim.Priority && candidate.NumPreemptions < SparedPreemptions && freed >= needed && freed < least)
             {
@@ -249,15 +264,15 @@ internal sealed class Scheduler(KvCacheManager cache)
         return victim;
     }
 
-    private void Preempt(Request victim)
+    private void Preempt(T victim)
     {
-        // Blocks that this step publishes stand in the cache before they are computed (decision 2).
-        Debug.Assert(_plan.Requests.All(s => s.Request != victim), "what is scheduled stays scheduled");
+        // Blocks that this step publishes stand in the cache before they are computed (decision 14).
+        Debug.Assert(_plan.Sequences.All(s => s.Sequence != victim), "what is scheduled stays scheduled");
         _running.Remove(victim);
         cache.Release(victim);
-        victim.NumComputedTokens = 0;
+        victim.NumScheduledTokens = 0;
         victim.NumPreemptions++;
-        victim.Status = RequestStatus.Preempted;
+        victim.Status = SequenceStatus.Preempted;
         Enqueue(victim);
         _plan.CountPreemption();
     }

@@ -1,6 +1,8 @@
+using Octavo.Engine.Admission;
 using Octavo.Engine.Batching;
 using Octavo.Engine.Blocks;
 using Octavo.Engine.Scheduling;
+using Octavo.Engine.Sequences;
 using Octavo.Lab.Workloads;
 
 namespace Octavo.Lab.Simulation;
@@ -14,31 +16,31 @@ internal sealed class SimulatedReplica
     private readonly FairShare _shares;
     private readonly SimulationOptions _options;
     private readonly Random _random;
-    private StepPlan? _plan;
+    private StepPlan<SimulatedRequest>? _plan;
     private long _arrivals;
 
     public SimulatedReplica(SimulationOptions options, int index)
     {
         (_options, _random, _truth) = (options, new Random(options.Seed + index), options.MakeModel());
         Cache = new KvCacheManager(new BlockPool(options.NumBlocks, options.BlockSize), options.EnablePrefixCaching, options.KvCacheWatermark);
-        Scheduler = new Scheduler(Cache);
+        Scheduler = new Scheduler<SimulatedRequest>(Cache);
         _shares = new FairShare(options.PriorityAgeing.TotalSeconds);
         IBatchingPolicy policy = options.Batching == BatchingMode.Fixed ? new FixedBatching() : new AdaptiveBatching(options.Targets);
-        Batching = new BatchController(
+        Batching = new BatchController<SimulatedRequest>(
             policy, options.MakeModel(), new StepLimits(options.MaxNumSeqs, options.MaxNumBatchedTokens), Scheduler, Cache.Pool);
     }
 
     public KvCacheManager Cache { get; }
 
-    public Scheduler Scheduler { get; }
+    public Scheduler<SimulatedRequest> Scheduler { get; }
 
-    public BatchController Batching { get; }
+    public BatchController<SimulatedRequest> Batching { get; }
 
     /// <summary>When the running step ends; infinity where nothing runs.</summary>
     public double NextEvent { get; private set; } = double.PositiveInfinity;
 
     /// <summary>The running step; to who observes, the one that has just ended.</summary>
-    public StepPlan? Plan => _plan;
+    public StepPlan<SimulatedRequest>? Plan => _plan;
 
     /// <summary>When it began.</summary>
     public double StepBegan { get; private set; }
@@ -76,9 +78,10 @@ internal sealed class SimulatedReplica
     {
         double now = NextEvent;
         Batching.Ran(now - StepBegan);
-        foreach (ScheduledRequest s in _plan!.Requests)
+        foreach (ScheduledSequence<SimulatedRequest> s in _plan!.Sequences)
         {
-            var request = (SimulatedRequest)s.Request;
+            SimulatedRequest request = s.Sequence;
+            Scheduler.Accept(request);
             if (!s.ReachesEnd || request.Aborted)
             {
                 continue;
@@ -92,9 +95,9 @@ internal sealed class SimulatedReplica
             }
         }
 
-        foreach (Request request in Scheduler.Running.Concat(Scheduler.Waiting).Where(r => ((SimulatedRequest)r).Aborted).ToList())
+        foreach (SimulatedRequest request in Scheduler.Running.Concat(Scheduler.Waiting).Where(r => r.Aborted).ToList())
         {
-            DropAborted((SimulatedRequest)request, now);
+            DropAborted(request, now);
         }
 
         _options.Observe?.Invoke(this);
@@ -103,7 +106,7 @@ internal sealed class SimulatedReplica
 
     private void DropAborted(SimulatedRequest request, double now)
     {
-        if (request.Status != RequestStatus.Finished)
+        if (request.Status != SequenceStatus.Finished)
         {
             Retire(request, now, failed: true);
         }
@@ -120,7 +123,7 @@ internal sealed class SimulatedReplica
 
     private void BeginStep(double now)
     {
-        StepPlan plan = Batching.Plan(now);
+        StepPlan<SimulatedRequest> plan = Batching.Plan(now);
         if (plan.IsEmpty)
         {
             (_plan, NextEvent) = (null, double.PositiveInfinity);
@@ -135,7 +138,13 @@ internal sealed class SimulatedReplica
 
 /// <summary>A request of a workload on its way through a replica.</summary>
 internal sealed class SimulatedRequest(RequestRecord record, int[] prompt, long arrival)
-    : Request(record.Request.Client ?? "r", prompt, record.Request.OutputTokens, record.Request.Priority, arrival, new PromptHashes(null))
+    : Sequence(
+        record.Request.Client ?? "r",
+        prompt,
+        record.Request.OutputTokens,
+        record.Request.Priority,
+        arrival,
+        new PromptHashes(null))
 {
     public RequestRecord Record { get; } = record;
 

@@ -1,6 +1,7 @@
 using Octavo.Engine.Batching;
 using Octavo.Engine.Routing;
 using Octavo.Engine.Scheduling;
+using Octavo.Engine.Sequences;
 using Octavo.Lab.Simulation;
 using Octavo.Lab.Workloads;
 using Octavo.Testing;
@@ -216,10 +217,10 @@ public sealed class SimulationPropertyTests
     /// <summary>Watches a replica step by step.</summary>
     private sealed class ReplicaWatch(SimulatedReplica replica, int maxSeqs, string what)
     {
-        private readonly Dictionary<Request, (int Passed, int Before)> _waits = [];
-        private readonly HashSet<Request> _seen = [];
-        private HashSet<Request> _ran = [];
-        private Request? _leader;
+        private readonly Dictionary<SimulatedRequest, (int Passed, int Before)> _waits = [];
+        private readonly HashSet<SimulatedRequest> _seen = [];
+        private HashSet<SimulatedRequest> _ran = [];
+        private SimulatedRequest? _leader;
         private int _leaderComputed;
         private int _steps;
         private int _interruptions;
@@ -230,31 +231,31 @@ public sealed class SimulationPropertyTests
 
         public void Step()
         {
-            Scheduler scheduler = replica.Scheduler;
+            Scheduler<SimulatedRequest> scheduler = replica.Scheduler;
             scheduler.CheckIntegrity();                       // every block free or held exactly as often as it should be
             Holds(scheduler.Running.Count <= maxSeqs, "too many run");
             _steps++;
             Preempted |= replica.Plan!.NumPreempted > 0;
             CheckLeader();
             CheckPassing();
-            foreach (Request r in replica.Plan.Requests.Select(s => s.Request))
+            foreach (SimulatedRequest r in replica.Plan.Sequences.Select(s => s.Sequence))
             {
                 _seen.Add(r);
             }
 
-            Request? leader = scheduler.Running.FirstOrDefault();
-            _interruptions += _leader is { Status: not RequestStatus.Finished } && leader != _leader ? 1 : 0;
-            (_leader, _leaderComputed) = (leader, leader?.NumComputedTokens ?? 0);
+            SimulatedRequest? leader = scheduler.Running.FirstOrDefault();
+            _interruptions += _leader is { Status: not SequenceStatus.Finished } && leader != _leader ? 1 : 0;
+            (_leader, _leaderComputed) = (leader, leader?.NumScheduledTokens ?? 0);
             _ran = [.. scheduler.Running];
         }
 
         // Whoever is first among those that run is never preempted, and each step computes something of it.
         private void CheckLeader()
         {
-            if (_leader is not null && _leader.Status != RequestStatus.Finished)
+            if (_leader is not null && _leader.Status != SequenceStatus.Finished)
             {
-                Holds(_leader.Status == RequestStatus.Running, "the first was preempted");
-                Holds(_leader.NumComputedTokens > _leaderComputed, "the first stood still");
+                Holds(_leader.Status == SequenceStatus.Running, "the first was preempted");
+                Holds(_leader.NumScheduledTokens > _leaderComputed, "the first stood still");
             }
         }
 
@@ -262,14 +263,16 @@ public sealed class SimulationPropertyTests
         // its own.
         private void CheckPassing()
         {
-            List<Request> admitted = [.. replica.Plan!.Requests.Select(s => s.Request).Where(r => !_ran.Contains(r))];
-            foreach (Request r in replica.Scheduler.Waiting.Where(r => r.ArrivalSeconds < replica.StepBegan))
+            List<SimulatedRequest> admitted =
+                [.. replica.Plan!.Sequences.Select(s => s.Sequence).Where(r => !_ran.Contains(r))];
+            foreach (SimulatedRequest r in replica.Scheduler.Waiting.Where(r => r.ArrivalSeconds < replica.StepBegan))
             {
                 (int passed, int before) = _ran.Contains(r) ? (0, 0) : _waits.GetValueOrDefault(r);
-                passed += admitted.Count(a => Request.Order.Instance.Compare(a, r) > 0);
-                before += admitted.Count(a => Request.Order.Instance.Compare(a, r) < 0);
+                passed += admitted.Count(a => Sequence.Order.Instance.Compare(a, r) > 0);
+                before += admitted.Count(a => Sequence.Order.Instance.Compare(a, r) < 0);
                 bool yields = !double.IsNegativeInfinity(replica.Batching.Limits.LateBefore);
-                Holds(passed <= (yields ? (Scheduler.LateTurn - 1) * (1 + before) : 0), "somebody starves");
+                const int Turn = Scheduler<SimulatedRequest>.LateTurn;
+                Holds(passed <= (yields ? (Turn - 1) * (1 + before) : 0), "somebody starves");
                 _waits[r] = (passed, before);
             }
         }

@@ -1,4 +1,4 @@
-namespace Octavo.Engine.Scheduling;
+namespace Octavo.Engine.Admission;
 
 /// <summary>
 /// Gives each request its place in the queue as one number, fixed at arrival: lower goes first. Three rules meet in it.

@@ -1,9 +1,7 @@
-using Octavo.Engine.Blocks;
+namespace Octavo.Engine.Sequences;
 
-namespace Octavo.Engine.Scheduling;
-
-/// <summary>Where a request stands.</summary>
-internal enum RequestStatus
+/// <summary>Where a sequence stands.</summary>
+internal enum SequenceStatus
 {
     Waiting,
     Running,
@@ -12,23 +10,23 @@ internal enum RequestStatus
 }
 
 /// <summary>
-/// One sequence on its way: its tokens (prompt, then output), how many of them are computed, and the blocks that hold
-/// their keys and values. There is no prefill and no decode: <see cref="NumComputedTokens"/> chases
+/// One sequence on its way: its tokens (prompt, then output), how many of them steps have had, and the blocks that hold
+/// their keys and values. There is no prefill and no decode: <see cref="NumScheduledTokens"/> chases
 /// <see cref="NumTokens"/>, and a token is sampled when it has caught up.
 /// </summary>
-internal class Request
+internal class Sequence
 {
     private readonly PromptHashes _promptHashes;
     private int[] _tokens;
 
-    public Request(
+    public Sequence(
         string id, ReadOnlySpan<int> promptTokenIds, int maxOutputTokens, int priority, long arrival, PromptHashes promptHashes)
     {
         (Id, Priority, Arrival, NumPromptTokens) = (id, priority, arrival, promptTokenIds.Length);
         Rank = priority;
         _tokens = new int[promptTokenIds.Length + Math.Min(maxOutputTokens, 256)];
         promptTokenIds.CopyTo(_tokens);
-        NumTokens = promptTokenIds.Length;
+        NumTokens = NumAcceptedTokens = promptTokenIds.Length;
         _promptHashes = promptHashes;
     }
 
@@ -43,10 +41,10 @@ internal class Request
     /// <summary>Its place in the order: lower goes first. Set before the scheduler has it, and fixed from then on.</summary>
     public double Rank { get; set; }
 
-    /// <summary>When it came, in seconds on the clock of <see cref="StepLimits.LateBefore"/>.</summary>
+    /// <summary>When it came, in seconds on the clock that steps are planned by.</summary>
     public double ArrivalSeconds { get; init; }
 
-    public RequestStatus Status { get; set; }
+    public SequenceStatus Status { get; set; }
 
     public int NumPromptTokens { get; }
 
@@ -54,7 +52,14 @@ internal class Request
 
     public int NumOutputTokens => NumTokens - NumPromptTokens;
 
-    public int NumComputedTokens { get; set; }
+    /// <summary>Tokens whose keys and values stand in its blocks once all planned steps have run.</summary>
+    public int NumScheduledTokens { get; set; }
+
+    /// <summary>
+    /// Tokens that nothing will take back: the prompt from the beginning, output once a step that had it is over.
+    /// Preemption takes blocks, not tokens, so this never falls.
+    /// </summary>
+    public int NumAcceptedTokens { get; set; }
 
     /// <summary>Prompt tokens that the prefix cache held when the request first ran.</summary>
     public int NumCachedTokens { get; set; }
@@ -64,13 +69,11 @@ internal class Request
     /// <summary>Prompt tokens that steps have had, counting none twice.</summary>
     public int NumPromptTokensSeen { get; set; }
 
-    /// <summary>The block table: position / block size -> block.</summary>
-    public List<int> Blocks { get; } = [];
+    /// <summary>Its blocks.</summary>
+    public BlockTable Table { get; } = new();
 
     /// <summary>Hashes of the full blocks, as far as they were needed.</summary>
     public List<BlockHash> Hashes { get; } = [];
-
-    public int NumPublishedBlocks { get; set; }
 
     /// <summary>Its prompt's tokens are scored, so that each needs a row of logits.</summary>
     public bool ScoresPrompt { get; init; }
@@ -107,11 +110,11 @@ internal class Request
     }
 
     /// <summary>The scheduler's order: rank, then arrival.</summary>
-    public sealed class Order : IComparer<Request>
+    public sealed class Order : IComparer<Sequence>
     {
         public static readonly Order Instance = new();
 
-        public int Compare(Request? x, Request? y)
+        public int Compare(Sequence? x, Sequence? y)
         {
             int byRank = x!.Rank.CompareTo(y!.Rank);
             return byRank != 0 ? byRank : x.Arrival.CompareTo(y.Arrival);

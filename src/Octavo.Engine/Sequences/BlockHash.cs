@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 
-namespace Octavo.Engine.Blocks;
+namespace Octavo.Engine.Sequences;
 
 /// <summary>
 /// The identity of a full block's content: SHA-256 over the hash of the block before it and its own tokens, so that

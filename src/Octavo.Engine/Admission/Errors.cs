@@ -1,0 +1,11 @@
+namespace Octavo.Engine;
+
+/// <summary>A request that is refused because too many are before it; the same request may do better later.</summary>
+public sealed class EngineOverloadedException(string message, TimeSpan retryAfter) : Exception(message)
+{
+    /// <summary>When it is worth another try, by the engine's own estimate.</summary>
+    public TimeSpan RetryAfter { get; } = retryAfter;
+}
+
+/// <summary>A request that did not end in the time it had.</summary>
+public sealed class RequestTimeoutException(string message) : Exception(message);
