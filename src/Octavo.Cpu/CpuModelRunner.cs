@@ -5,7 +5,7 @@ using Octavo.Cpu.Sublayers;
 using Octavo.Cpu.Threading;
 using Octavo.Engine;
 using Octavo.Formats;
-using Octavo.Formats.Quantization;
+using Octavo.Formats.Stored;
 using Octavo.Models;
 
 namespace Octavo.Cpu;

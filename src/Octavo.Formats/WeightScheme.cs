@@ -1,5 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
-using Octavo.Formats.Quantization;
+using Octavo.Formats.Stored;
 
 namespace Octavo.Formats;
 

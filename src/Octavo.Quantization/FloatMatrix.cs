@@ -1,6 +1,6 @@
 using Octavo.Cpu.Linears;
 using Octavo.Formats;
-using Octavo.Formats.Quantization;
+using Octavo.Formats.Stored;
 using Octavo.Models;
 
 namespace Octavo.Quantization;

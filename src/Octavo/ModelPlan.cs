@@ -1,7 +1,7 @@
 using System.Globalization;
 using Octavo.Engine;
 using Octavo.Formats;
-using Octavo.Formats.Quantization;
+using Octavo.Formats.Stored;
 using Octavo.Models;
 using Octavo.Text;
 

@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using Octavo.Formats.Quantization;
+using Octavo.Formats.Stored;
 
 namespace Octavo.Formats.Tests;
 

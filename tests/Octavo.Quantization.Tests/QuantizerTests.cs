@@ -4,7 +4,7 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using Octavo.Cpu.Linears;
 using Octavo.Formats;
-using Octavo.Formats.Quantization;
+using Octavo.Formats.Stored;
 using Octavo.Models;
 using Octavo.Quantization.Evaluation;
 using Octavo.Quantization.Methods;

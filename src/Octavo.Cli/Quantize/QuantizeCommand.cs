@@ -118,7 +118,7 @@ internal sealed class QuantizeCommand
         Check(scheme.IsGrouped || asked is null, $"--group-size does not go with {result.GetValue(_scheme)}, which has a scale for each channel");
         int group = asked ?? scheme.GroupSize;
         bool asymmetric = result.GetValue(_asymmetric);
-        Check(!asymmetric || scheme.Kind == Formats.Quantization.CodeKind.Integer, "--asymmetric does not go with fp8");
+        Check(!asymmetric || scheme.Kind == Formats.Stored.CodeKind.Integer, "--asymmetric does not go with fp8");
         scheme = scheme with { GroupSize = group, Asymmetric = asymmetric };
         var defaults = new QuantizationRecipe { Scheme = scheme };
         double percentile = result.GetValue(_percentile) ?? (defaults.Observer.Percentile * 100);

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using Octavo.Formats;
-using Octavo.Formats.Quantization;
+using Octavo.Formats.Stored;
 
 namespace Octavo.Cpu.Linears;
 

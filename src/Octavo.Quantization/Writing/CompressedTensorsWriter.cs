@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Octavo.Formats;
-using Octavo.Formats.Quantization;
+using Octavo.Formats.Stored;
 
 namespace Octavo.Quantization.Writing;
 

@@ -1,5 +1,5 @@
 using Octavo.Formats;
-using Octavo.Formats.Quantization;
+using Octavo.Formats.Stored;
 
 namespace Octavo.Quantization.Writing;
 

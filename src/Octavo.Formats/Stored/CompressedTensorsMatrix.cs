@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 
-namespace Octavo.Formats.Quantization;
+namespace Octavo.Formats.Stored;
 
 /// <summary>
 /// A matrix of compressed-tensors: <c>weight</c> in I8 or F8_E4M3 <c>[out, in]</c>, or <c>weight_packed</c> in words of
@@ -24,7 +24,7 @@ internal sealed class CompressedTensorsMatrix : QuantizedMatrix
         (_codes, _scales, _zeros, _packed, _scaleColumns, _rowsPerScale) = (codes, scales, zeros, packed, scaleColumns, rowsPerScale);
     }
 
-    public static CompressedTensorsMatrix Open(Checkpoint checkpoint, string module, CompressedTensorsScheme scheme)
+    public static CompressedTensorsMatrix Open(ITensorSet checkpoint, string module, CompressedTensorsScheme scheme)
     {
         bool packed = checkpoint.Contains($"{module}.weight_packed");
         (Tensor codes, int rows, int columns) = packed ? Packed(checkpoint, module, scheme) : Plain(checkpoint, module, scheme);
@@ -101,7 +101,7 @@ internal sealed class CompressedTensorsMatrix : QuantizedMatrix
         }
     }
 
-    private static (Tensor Codes, int Rows, int Columns) Plain(Checkpoint checkpoint, string module, CompressedTensorsScheme scheme)
+    private static (Tensor Codes, int Rows, int Columns) Plain(ITensorSet checkpoint, string module, CompressedTensorsScheme scheme)
     {
         Tensor codes = checkpoint.Get($"{module}.weight");
         TensorType expected = scheme.Kind == CodeKind.Integer ? TensorType.Int8 : TensorType.Float8E4M3;
@@ -114,7 +114,7 @@ internal sealed class CompressedTensorsMatrix : QuantizedMatrix
         return (codes, checked((int)codes.Shape[0]), checked((int)codes.Shape[1]));
     }
 
-    private static (Tensor Codes, int Rows, int Columns) Packed(Checkpoint checkpoint, string module, CompressedTensorsScheme scheme)
+    private static (Tensor Codes, int Rows, int Columns) Packed(ITensorSet checkpoint, string module, CompressedTensorsScheme scheme)
     {
         string name = $"{module}.weight_packed";
         if (scheme.Kind != CodeKind.Integer)
@@ -128,7 +128,7 @@ internal sealed class CompressedTensorsMatrix : QuantizedMatrix
         return (codes, shape[0], shape[1]);
     }
 
-    private static (float Scale, int Zero) Input(Checkpoint checkpoint, string module, bool asymmetric)
+    private static (float Scale, int Zero) Input(ITensorSet checkpoint, string module, bool asymmetric)
     {
         Tensor stored = checkpoint.Get($"{module}.input_scale");
         CheckScales(stored, 1, 1);
@@ -166,7 +166,7 @@ internal sealed class CompressedTensorsMatrix : QuantizedMatrix
     }
 
     private static Tensor? Zeros(
-        Checkpoint checkpoint, string module, CompressedTensorsScheme scheme, bool packed, int rows, int scaleRows, int groups)
+        ITensorSet checkpoint, string module, CompressedTensorsScheme scheme, bool packed, int rows, int scaleRows, int groups)
     {
         string name = $"{module}.weight_zero_point";
         if (!scheme.Asymmetric)

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
 
-namespace Octavo.Formats.Quantization;
+namespace Octavo.Formats.Stored;
 
 /// <summary>
 /// The configuration of compressed-tensors: groups of modules with a scheme each, and modules that are left alone.
@@ -54,7 +54,7 @@ internal sealed class CompressedTensorsConfig : QuantizationConfig
 
     public override bool CachesFloat8 { get; }
 
-    public override QuantizedMatrix? Find(Checkpoint checkpoint, string module)
+    public override QuantizedMatrix? Find(ITensorSet checkpoint, string module)
     {
         CompressedTensorsScheme? scheme = SchemeOf(module);
         if (scheme is not null)

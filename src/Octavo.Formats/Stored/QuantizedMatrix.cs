@@ -1,4 +1,4 @@
-namespace Octavo.Formats.Quantization;
+namespace Octavo.Formats.Stored;
 
 /// <summary>What a quantized weight's codes are.</summary>
 public enum CodeKind

@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace Octavo.Formats.Quantization;
+namespace Octavo.Formats.Stored;
 
 /// <summary>
 /// The configuration of AutoGPTQ and GPTQModel: <c>qweight</c> packed along the inputs, <c>qzeros</c> along the outputs,
@@ -41,7 +41,7 @@ internal sealed class GptqConfig : QuantizationConfig
     public override string Summary => $"{_bits}-bit integer weights by {(_groupSize < 0 ? "channel" : $"group {_groupSize}")}, {(_symmetric == true ? "symmetric, " : string.Empty)}plain activations";
 
     // What has a qweight is quantized; which modules those are is written nowhere.
-    public override QuantizedMatrix? Find(Checkpoint checkpoint, string module) =>
+    public override QuantizedMatrix? Find(ITensorSet checkpoint, string module) =>
         checkpoint.Contains($"{module}.qweight") ? GptqMatrix.Open(
             checkpoint, module, _bits, _groupSize, _storedMinusOne, _symmetric ?? !checkpoint.Contains($"{module}.qzeros")) : null;
 }
@@ -64,7 +64,7 @@ internal sealed class GptqMatrix : QuantizedMatrix
         (_weights, _zeros, _scales, _zeroOffset) = (weights, zeros, scales, storedMinusOne ? 1 : 0);
     }
 
-    public static GptqMatrix Open(Checkpoint checkpoint, string module, int bits, int groupSize, bool storedMinusOne, bool symmetric)
+    public static GptqMatrix Open(ITensorSet checkpoint, string module, int bits, int groupSize, bool storedMinusOne, bool symmetric)
     {
         int perWord = 32 / bits;
         Tensor weights = checkpoint.Get($"{module}.qweight");

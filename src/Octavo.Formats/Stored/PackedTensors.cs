@@ -1,12 +1,12 @@
 using System.Runtime.InteropServices;
 
-namespace Octavo.Formats.Quantization;
+namespace Octavo.Formats.Stored;
 
 /// <summary>Reads the tensors that quantized matrices are made of, and complains of those that are not as they should be.</summary>
 internal static class PackedTensors
 {
     /// <summary>The tensor of a name, of one of some types and of a shape.</summary>
-    public static Tensor Require(Checkpoint checkpoint, string name, ReadOnlySpan<TensorType> types, params ReadOnlySpan<long> shape)
+    public static Tensor Require(ITensorSet checkpoint, string name, ReadOnlySpan<TensorType> types, params ReadOnlySpan<long> shape)
     {
         Tensor tensor = checkpoint.Get(name);
         if (!types.Contains(tensor.Type))

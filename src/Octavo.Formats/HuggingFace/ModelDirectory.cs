@@ -1,5 +1,5 @@
 using System.Text.Json;
-using Octavo.Formats.Quantization;
+using Octavo.Formats.Stored;
 
 namespace Octavo.Formats;
 
@@ -75,7 +75,7 @@ public sealed class ModelDirectory
     /// <summary>Maps the directory's tensors; the caller disposes.</summary>
     /// <exception cref="CheckpointException">There are none, or they break a rule of the format.</exception>
     /// <exception cref="UnsupportedModelException">They are quantized in a way that is not supported.</exception>
-    public Checkpoint OpenCheckpoint() => Checkpoint.Open(Path, QuantizationConfig.Read(this));
+    public Checkpoint OpenCheckpoint() => Checkpoint.Open(Path, QuantizationConfig.Read(new ConfigReader(ConfigPath, Config), Path));
 
     private static string Advice(string path) => ModelAdvice.About(path) is { } advice ? "; " + advice : string.Empty;
 

@@ -1,4 +1,4 @@
-namespace Octavo.Formats.Quantization;
+namespace Octavo.Formats.Stored;
 
 /// <summary>The configuration of AutoAWQ, version GEMM: weights and zero-points packed along the outputs, woven.</summary>
 /// <remarks>Field names and order of codes: AutoAWQ, <c>models/_config.py</c> and <c>modules/linear/gemm.py</c>.</remarks>
@@ -23,7 +23,7 @@ internal sealed class AwqConfig : QuantizationConfig
 
     public override string Summary => $"4-bit integer weights by {(_groupSize < 0 ? "channel" : $"group {_groupSize}")}, plain activations";
 
-    public override QuantizedMatrix? Find(Checkpoint checkpoint, string module) =>
+    public override QuantizedMatrix? Find(ITensorSet checkpoint, string module) =>
         checkpoint.Contains($"{module}.qweight") ? AwqMatrix.Open(checkpoint, module, _groupSize) : null;
 }
 
@@ -45,7 +45,7 @@ internal sealed class AwqMatrix : QuantizedMatrix
         (_weights, _zeros, _scales) = (weights, zeros, scales);
     }
 
-    public static AwqMatrix Open(Checkpoint checkpoint, string module, int groupSize)
+    public static AwqMatrix Open(ITensorSet checkpoint, string module, int groupSize)
     {
         Tensor weights = checkpoint.Get($"{module}.qweight");
         if (weights.Type != TensorType.Int32 || weights.Shape.Count != 2)

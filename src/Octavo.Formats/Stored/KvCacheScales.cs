@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Octavo.Formats.Quantization;
+namespace Octavo.Formats.Stored;
 
 /// <summary>The scales that a checkpoint stores for the E4M3 keys and values of an attention module.</summary>
 public static class KvCacheScales
@@ -13,7 +13,7 @@ public static class KvCacheScales
     /// <remarks>Names: compressed-tensors, <c>quantization/lifecycle/initialize.py</c>; and those that it gave earlier, the
     /// scales of the projections' outputs.</remarks>
     /// <exception cref="CheckpointException">A scale is no single number above 0.</exception>
-    public static (float Key, float Value) Read(Checkpoint checkpoint, string module)
+    public static (float Key, float Value) Read(ITensorSet checkpoint, string module)
     {
         ArgumentNullException.ThrowIfNull(checkpoint);
         return (Find(checkpoint, NamesOf(module)[..2]), Find(checkpoint, NamesOf(module)[2..]));
@@ -24,7 +24,7 @@ public static class KvCacheScales
     public static string[] NamesOf(string module) =>
         [$"{module}.k_scale", $"{module}.k_proj.output_scale", $"{module}.v_scale", $"{module}.v_proj.output_scale"];
 
-    private static float Find(Checkpoint checkpoint, params ReadOnlySpan<string> names)
+    private static float Find(ITensorSet checkpoint, params ReadOnlySpan<string> names)
     {
         foreach (string name in names)
         {

@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace Octavo.Formats.Quantization;
+namespace Octavo.Formats.Stored;
 
 /// <summary>
 /// What a model's directory says about how its weights are quantized: the <c>quantization_config</c> of
@@ -28,15 +28,15 @@ public abstract class QuantizationConfig
     /// <param name="module">The module's name: its weight's, less <c>.weight</c>.</param>
     /// <exception cref="CheckpointException">The tensors are not what the configuration says.</exception>
     /// <exception cref="UnsupportedModelException">They are stored in a way that is not supported.</exception>
-    public abstract QuantizedMatrix? Find(Checkpoint checkpoint, string module);
+    public abstract QuantizedMatrix? Find(ITensorSet checkpoint, string module);
 
     /// <summary>Reads what a directory says; null where its weights are not quantized.</summary>
+    /// <param name="config">Its <c>config.json</c>.</param>
+    /// <param name="directory">The directory.</param>
     /// <exception cref="CheckpointException">A field is missing or wrong.</exception>
     /// <exception cref="UnsupportedModelException">The method or one of its options is not supported.</exception>
-    public static QuantizationConfig? Read(ModelDirectory directory)
+    internal static QuantizationConfig? Read(ConfigReader config, string directory)
     {
-        ArgumentNullException.ThrowIfNull(directory);
-        var config = new ConfigReader(directory.ConfigPath, directory.Config);
         string? field = Array.Find(["quantization_config", "compression_config"], config.Has);
         if (field is not null)
         {
@@ -45,7 +45,7 @@ public abstract class QuantizationConfig
         }
 
         // AutoGPTQ and AutoAWQ wrote their settings only here, once.
-        string beside = Path.Combine(directory.Path, "quantize_config.json");
+        string beside = Path.Combine(directory, "quantize_config.json");
         if (!File.Exists(beside))
         {
             return null;

@@ -3,9 +3,6 @@ using System.Text.Unicode;
 
 namespace Octavo.Formats;
 
-/// <summary>One tensor of a header, checked: <c>Begin..End</c> are bytes from the start of the data.</summary>
-internal sealed record TensorEntry(string Name, TensorType Type, long[] Shape, long ElementCount, long Begin, long End);
-
 /// <summary>
 /// The JSON header of a safetensors file: <c>{"name": {"dtype", "shape", "data_offsets": [begin, end]}, ...,
 /// "__metadata__": {string: string}}</c>. It is read as hostile: nothing is allocated that the header's own length
