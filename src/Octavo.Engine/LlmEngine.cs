@@ -91,7 +91,7 @@ public sealed class LlmEngine : IDisposable
     /// <summary>The step-time model and the policy, for tests and measurements.</summary>
     internal BatchController Batching => _batching;
 
-    /// <summary>The meter that carries the engine's metrics, under vLLM's names.</summary>
+    /// <summary>The meter that carries the engine's metrics.</summary>
     public Meter Meter => _metrics.Meter;
 
     /// <summary>Checks a request against the model and the limits. Unlike the rest, callable from any thread.</summary>

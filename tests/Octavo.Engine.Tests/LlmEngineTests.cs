@@ -140,7 +140,7 @@ public sealed class LlmEngineTests
         harness.Final("b").NumCachedTokens.ShouldBe(8, "two full blocks of four");
         harness.Final("salted").NumCachedTokens.ShouldBe(0);
         harness.Final("unread").NumCachedTokens.ShouldBe(0);
-        harness.Metric("vllm:prefix_cache_hits").ShouldBe(8);
+        harness.Metric("octavo.prefix_cache.hits").ShouldBe(8);
     }
 
     [Fact]
@@ -221,7 +221,7 @@ public sealed class LlmEngineTests
         harness.Final("a").Outputs[0].FinishReason.ShouldBe(FinishReason.Abort);
         harness.RunToEnd();
         harness.Final("b").Outputs[0].TokenIds.ShouldBe(EngineHarness.Expected([3, 2, 1], 3));
-        harness.Metric("vllm:kv_cache_usage_perc").ShouldBe(0);
+        harness.Metric("octavo.kv_cache.usage").ShouldBe(0);
     }
 
     [Theory]
@@ -366,7 +366,7 @@ public sealed class LlmEngineTests
 
         harness.Final("pattern").Outputs[0].TokenIds.Count.ShouldBe(8);
         harness.Final("minimum").Outputs[0].TokenIds.Count.ShouldBeInRange(2, 3);
-        harness.Metric("vllm:kv_cache_usage_perc").ShouldBe(0);
+        harness.Metric("octavo.kv_cache.usage").ShouldBe(0);
     }
 
     [Theory]
@@ -427,18 +427,18 @@ public sealed class LlmEngineTests
     {
         using var harness = new EngineHarness();
         harness.Add("a", Prompt, Greedy(5));
-        harness.Metric("vllm:num_requests_waiting").ShouldBe(1);
+        harness.Metric("octavo.requests.waiting").ShouldBe(1);
         harness.Clock.Advance(TimeSpan.FromMilliseconds(30));
         harness.Engine.Step();
-        harness.Metric("vllm:num_requests_running").ShouldBe(1);
-        harness.Metric("vllm:kv_cache_usage_perc").ShouldBe(3.0 / 64, 1e-9);
+        harness.Metric("octavo.requests.running").ShouldBe(1);
+        harness.Metric("octavo.kv_cache.usage").ShouldBe(3.0 / 64, 1e-9);
         harness.RunToEnd();
-        harness.Metric("vllm:prompt_tokens").ShouldBe(9);
-        harness.Metric("vllm:generation_tokens").ShouldBe(5);
-        harness.Metric("vllm:request_success").ShouldBe(1);
-        harness.Metric("vllm:iteration_tokens_total").ShouldBe(9 + 5);
-        harness.Metric("vllm:time_to_first_token_seconds").ShouldBe(0.03, 1e-6);
-        harness.Metric("vllm:request_queue_time_seconds").ShouldBe(0.03, 1e-6);
+        harness.Metric("octavo.prompt.tokens").ShouldBe(9);
+        harness.Metric("octavo.output.tokens").ShouldBe(5);
+        harness.Metric("octavo.requests.finished").ShouldBe(1);
+        harness.Metric("octavo.step.tokens").ShouldBe(9 + 5);
+        harness.Metric("octavo.request.time_to_first_token").ShouldBe(0.03, 1e-6);
+        harness.Metric("octavo.request.queue_time").ShouldBe(0.03, 1e-6);
         harness.Final("a").Timings.FirstToken.ShouldBe(TimeSpan.FromMilliseconds(30));
     }
 
@@ -453,10 +453,10 @@ public sealed class LlmEngineTests
 
         harness.RunToEnd();
         harness.Preemptions.ShouldBeGreaterThan(0);
-        harness.Metric("vllm:request_num_preemptions").ShouldBe(harness.Preemptions);
-        harness.Metric("vllm:iteration_tokens_total").ShouldBe((4 * 9) + (4 * 12));
-        harness.Metric("vllm:request_max_num_generation_tokens").ShouldBe(4 * 12);
-        harness.Metric("vllm:request_prefill_kv_computed_tokens").ShouldBe(4 * 9);
+        harness.Metric("octavo.request.preemptions").ShouldBe(harness.Preemptions);
+        harness.Metric("octavo.step.tokens").ShouldBe((4 * 9) + (4 * 12));
+        harness.Metric("octavo.request.longest_output_tokens").ShouldBe(4 * 12);
+        harness.Metric("octavo.request.computed_prompt_tokens").ShouldBe(4 * 9);
     }
 
     [Fact]
@@ -466,11 +466,11 @@ public sealed class LlmEngineTests
         double worst = 0;
         for (int i = 0; i < 20; i++)
         {
-            double before = harness.Metric("octavo_step_time_ratio");
+            double before = harness.Metric("octavo.step.time_ratio");
             harness.Add($"r{i}", Prompt, Greedy(2));
             harness.Runner.Observe = _ => harness.Clock.Advance(TimeSpan.FromMilliseconds(i < 10 ? 0 : 50));
             harness.RunToEnd();
-            worst = Math.Max(worst, harness.Metric("octavo_step_time_ratio") - before);
+            worst = Math.Max(worst, harness.Metric("octavo.step.time_ratio") - before);
         }
 
         worst.ShouldBeLessThanOrEqualTo(300);
