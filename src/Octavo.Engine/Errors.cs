@@ -1,15 +1,5 @@
 namespace Octavo.Engine;
 
-/// <summary>A request that cannot be run as it stands; <see cref="Field"/> names the field to change.</summary>
-public sealed class InvalidRequestException(string field, string message) : Exception(message)
-{
-    /// <summary>The field, in the wire's spelling (<c>max_tokens</c>).</summary>
-    public string Field { get; } = field;
-
-    /// <summary>True where the prompt is longer than the model's context.</summary>
-    public bool IsContextLength { get; init; }
-}
-
 /// <summary>A request that is refused because too many are before it; the same request may do better later.</summary>
 public sealed class EngineOverloadedException(string message, TimeSpan retryAfter) : Exception(message)
 {

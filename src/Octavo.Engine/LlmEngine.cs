@@ -131,7 +131,7 @@ public sealed class LlmEngine : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         int maxOutput = RequestValidation.Check(request, _options, _vocabSize, _tokenizer);
         SamplingParams p = request.Parameters;
-        SamplingParams.Check(!_groups.ContainsKey(request.Id), "request_id", "is in flight already", request.Id);
+        SamplingParams.Check(!_groups.ContainsKey(request.Id), nameof(request.Id), $"is in flight already", request.Id);
         var group = new RequestGroup
         {
             Id = request.Id,

@@ -33,7 +33,7 @@ public sealed class MetricsTests(ServerFixture fixture)
     public async Task Metrics_Families_HaveVllmsNames()
     {
         string text = await fixture.Client.Http.GetStringAsync("/metrics");
-        Regex.Matches(text, "^# TYPE (.*)$", RegexOptions.Multiline).Select(m => m.Groups[1].Value).ShouldBe(
+        Regex.Matches(text, "(?<=^# TYPE ).*$", RegexOptions.Multiline).Select(m => m.Value).ShouldBe(
             """
             vllm:num_requests_running gauge
             vllm:num_requests_waiting gauge

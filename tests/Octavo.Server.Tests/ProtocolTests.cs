@@ -141,7 +141,13 @@ public sealed class ProtocolTests(ServerFixture fixture)
         }
 
         exchange.Response.WriteLastEvents(events);
-        return [.. SseParser.Create(new MemoryStream(output.WrittenSpan.ToArray())).Enumerate().Select(e => e.Data)];
+        List<string> payloads = [];
+        await foreach (SseItem<string> item in SseParser.Create(new MemoryStream(output.WrittenSpan.ToArray())).EnumerateAsync())
+        {
+            payloads.Add(item.Data);
+        }
+
+        return payloads;
     }
 
     // But for what no two answers share, and what an earlier answer has left in the cache.

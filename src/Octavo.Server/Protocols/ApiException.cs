@@ -53,8 +53,7 @@ internal sealed class ApiException(
     public static ApiException? From(Exception failure) => failure switch
     {
         ApiException e => e,
-        InvalidRequestException e => new(
-            HttpStatusCode.BadRequest, InvalidRequest, e.Field, e.IsContextLength ? ContextLength : null, e.Message, e),
+        InvalidRequestException e => From(e, WireNames.Of),
         EngineOverloadedException e => new(
             HttpStatusCode.TooManyRequests, "rate_limit_error", null, "overloaded", e.Message, e)
         {
@@ -71,6 +70,17 @@ internal sealed class ApiException(
             HttpStatusCode.InternalServerError, ServerError, null, "engine_failed", e.Message, e),
         _ => null,
     };
+
+    /// <summary>How a request's failure is answered in its own words.</summary>
+    /// <param name="failure">The failure.</param>
+    /// <param name="nameOf">What the request calls a parameter.</param>
+    public static ApiException From(InvalidRequestException failure, Func<string, string> nameOf) => new(
+        HttpStatusCode.BadRequest,
+        InvalidRequest,
+        nameOf(failure.Parameter),
+        failure.IsContextLength ? ContextLength : null,
+        failure.Describe(nameOf),
+        failure);
 
     /// <summary>Writes <c>{"error":{…}}</c>.</summary>
     public void Write(Utf8JsonWriter json)

@@ -80,6 +80,9 @@ internal abstract class GenerationRequest(SamplingParams defaults)
 
     public bool Has(string field) => _given.Contains(field);
 
+    /// <summary>What the body calls a parameter.</summary>
+    public virtual string NameOf(string parameter) => WireNames.Of(parameter);
+
     /// <summary>Checks the fields that depend on each other.</summary>
     public virtual void Check()
     {
@@ -186,6 +189,14 @@ internal sealed class ChatRequest(SamplingParams defaults) : GenerationRequest(d
     public override string IdPrefix => "chatcmpl-";
 
     protected override bool WantsLogprobs => Logprobs;
+
+    public override string NameOf(string parameter) => parameter switch
+    {
+        nameof(Prompt) => "messages",
+        nameof(SamplingParams.Logprobs) => "top_logprobs",
+        nameof(SamplingParams.MaxTokens) => MaxTokensField,
+        _ => base.NameOf(parameter),
+    };
 
     public override void Check()
     {

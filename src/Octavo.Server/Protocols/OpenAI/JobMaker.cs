@@ -141,9 +141,9 @@ internal sealed class JobMaker(AsyncEngine engine, ChatSupport chat)
                 ? $"your prompt has {promptTokens} tokens, and at least one more is needed for the output"
                 : $"you requested {(long)promptTokens + maxTokens} tokens ({promptTokens} in the prompt, {maxTokens} in the completion)";
             throw ApiException.BadRequest(
-                promptTokens >= longest ? request is ChatRequest ? "messages" : "prompt" : request.MaxTokensField,
+                request.NameOf(promptTokens >= longest ? nameof(Prompt) : nameof(SamplingParams.MaxTokens)),
                 $"This model's maximum context length is {longest} tokens. However, {asked}. Please reduce the length of the prompt or the completion.",
-                "context_length_exceeded");
+                ApiException.ContextLength);
         }
     }
 
@@ -158,15 +158,15 @@ internal sealed class JobMaker(AsyncEngine engine, ChatSupport chat)
                 engine.Validate(Prompt.FromTokenIds(prompt.TokenIds), new SamplingParams { Logprobs = 2 * sampling.N });
             }
         }
-        catch (InvalidRequestException e) when (request.UseBeamSearch && e.Field == "logprobs")
+        catch (InvalidRequestException e)
+            when (request.UseBeamSearch && e.Parameter == nameof(SamplingParams.Logprobs))
         {
-            throw ApiException.BadRequest("n", $"n, the number of beams, asks for {2 * sampling.N} candidates: {e.Message}");
+            throw ApiException.BadRequest(
+                "n", $"n, the number of beams, asks for {2 * sampling.N} candidates: {e.Describe(WireNames.Of)}");
         }
-        catch (InvalidRequestException e) when (request is ChatRequest && e.Field is "prompt" or "logprobs" or "max_tokens")
+        catch (InvalidRequestException e)
         {
-            // In the request's own words.
-            string field = e.Field switch { "prompt" => "messages", "logprobs" => "top_logprobs", _ => request.MaxTokensField };
-            throw ApiException.BadRequest(field, e.Message.Replace(e.Field, field, StringComparison.Ordinal), e.IsContextLength ? "context_length_exceeded" : null);
+            throw ApiException.From(e, request.NameOf);
         }
     }
 }

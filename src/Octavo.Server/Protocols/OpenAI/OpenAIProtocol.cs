@@ -14,6 +14,7 @@ internal sealed class OpenAIProtocol
     private readonly ServedModel _served;
     private readonly JobMaker _jobs;
 
+    /// <summary>Reads and answers for one engine.</summary>
     /// <param name="engine">Encodes, checks and knows the model; nothing runs here.</param>
     /// <param name="names">The names that requests may call the model by; answers carry the first.</param>
     /// <param name="version">This program's version.</param>
