@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
+using System.Text.Json;
 using Octavo.Cli.Bench;
 using Octavo.Cli.Chat;
 using Octavo.Cli.Eval;
@@ -80,8 +81,13 @@ internal static class CommandLine
             bool canDoWithout = result.CommandResult.Command.Options.Any(o => o.Name == EngineArguments.SkipTokenizerInit);
             return Fail(ExitCode.Usage, $"{e.File} is missing" + (canDoWithout ? $"; {EngineArguments.SkipTokenizerInit} takes and gives token ids without it" : string.Empty));
         }
+        catch (InvalidRequestException e)
+        {
+            return Fail(ExitCode.Usage, e.Describe(JsonNamingPolicy.SnakeCaseLower.ConvertName));
+        }
         catch (Exception e) when (e is UsageException or EngineConfigurationException or CheckpointException
-            or UnsupportedModelException or TokenizerFormatException or ChatTemplateException or InvalidRequestException or QuantizationException or TuneStateException)
+            or UnsupportedModelException or TokenizerFormatException or ChatTemplateException or QuantizationException
+            or TuneStateException)
         {
             return Fail(ExitCode.Usage, e.Message);
         }

@@ -7,8 +7,7 @@ using Octavo.Engine.Scheduling;
 namespace Octavo.Engine;
 
 /// <summary>
-/// The engine's instruments, under vLLM's names and with its buckets, so that dashboards made for vLLM work unchanged.
-/// Counters are named without the <c>_total</c> that the Prometheus text format adds.
+/// The engine's instruments, named by OpenTelemetry's rules, with vLLM's buckets. What vLLM calls them, the server knows.
 /// </summary>
 internal sealed class EngineMetrics : IDisposable
 {
@@ -65,44 +64,67 @@ internal sealed class EngineMetrics : IDisposable
         Meter = new Meter(new MeterOptions("Octavo.Engine"));
         var buckets = new HistogramBuckets(options);
 
-        Meter.CreateObservableGauge("vllm:num_requests_running", () => Measured(Volatile.Read(ref _running)), null, "Requests that the engine runs.");
-        Meter.CreateObservableGauge("vllm:num_requests_waiting", () => Measured(Volatile.Read(ref _waiting)), null, "Requests that wait to be run.");
-        Meter.CreateObservableGauge("vllm:num_requests_waiting_by_reason", WaitingByReason, null, "Requests that wait to be run, by what they wait for.");
-        Meter.CreateObservableGauge("vllm:kv_cache_usage_perc", () => Measured(pool.Usage), null, "Part of the key-value cache that is held; 1 is all.");
+        Gauge("octavo.requests.running", "{request}", "Requests that the engine runs.", () => Volatile.Read(ref _running));
+        Gauge("octavo.requests.waiting", "{request}", "Requests that wait to be run.", () => Volatile.Read(ref _waiting));
         Meter.CreateObservableGauge(
-            "vllm:cache_config_info",
+            "octavo.requests.waiting_by_reason",
+            WaitingByReason,
+            "{request}",
+            "Requests that wait to be run, by what they wait for.");
+        Gauge("octavo.kv_cache.usage", "1", "Part of the key-value cache that is held; 1 is all.", () => pool.Usage);
+        Meter.CreateObservableGauge(
+            "octavo.kv_cache.info",
             () => new Measurement<int>(1, CacheConfig(options, pool)),
             null,
             "The key-value cache's settings, as labels.");
         ObserveBatching(batching);
-        _stepTime = Seconds("octavo_step_time_seconds", "A step, and what lay between it and the one before.", StepBuckets);
-        _stepTimeRatio = Meter.CreateHistogram("octavo_step_time_ratio", null, "A step's time over what the model had predicted.", null, Buckets(RatioBuckets));
-        _promptTokens = Counter("vllm:prompt_tokens", "Prompt tokens computed or found in the cache.");
-        _promptTokensCached = Counter("vllm:prompt_tokens_cached", "Prompt tokens found in the prefix cache.");
-        _generationTokens = Counter("vllm:generation_tokens", "Tokens generated.");
-        _preemptions = Counter("vllm:num_preemptions", "Times that a running request lost its blocks.");
-        _prefixQueries = Counter("vllm:prefix_cache_queries", "Tokens looked up in the prefix cache.");
-        _prefixHits = Counter("vllm:prefix_cache_hits", "Tokens found in the prefix cache.");
-        _finished = Counter("vllm:request_success", "Requests that ended.");
-        _promptTokensBySource = Counter("vllm:prompt_tokens_by_source", "Prompt tokens, by where they came from.");
+        _stepTime = Seconds("octavo.step.time", "A step, and what lay between it and the one before.", StepBuckets);
+        _stepTimeRatio = Numbers(
+            "octavo.step.time_ratio", "1", "A step's time over what the model had predicted.", RatioBuckets);
+        _promptTokens = Tokens("octavo.prompt.tokens", "Prompt tokens computed or found in the cache.");
+        _promptTokensCached = Tokens("octavo.prompt.cached_tokens", "Prompt tokens found in the prefix cache.");
+        _generationTokens = Tokens("octavo.output.tokens", "Tokens generated.");
+        _preemptions = Meter.CreateCounter<long>(
+            "octavo.preemptions", "{preemption}", "Times that a running request lost its blocks.");
+        _prefixQueries = Tokens("octavo.prefix_cache.queries", "Tokens looked up in the prefix cache.");
+        _prefixHits = Tokens("octavo.prefix_cache.hits", "Tokens found in the prefix cache.");
+        _finished = Meter.CreateCounter<long>("octavo.requests.finished", "{request}", "Requests that ended.");
+        _promptTokensBySource = Tokens("octavo.prompt.tokens_by_source", "Prompt tokens, by where they came from.");
         (_computed, _cacheHit) = ([.. _tags, new("source", PromptSources[0])], [.. _tags, new("source", PromptSources[1])]);
-        _iterationTokens = Lengths("vllm:iteration_tokens_total", "Prompt and generated tokens a step.", buckets[HistogramBuckets.IterationTokens]);
-        _timeToFirstToken = Seconds("vllm:time_to_first_token_seconds", "From arrival to the first token.", buckets[HistogramBuckets.TimeToFirstToken]);
-        _interTokenLatency = Seconds("vllm:inter_token_latency_seconds", "Between two tokens of a request.", buckets[HistogramBuckets.InterTokenLatency]);
-        _timePerOutputToken = Seconds("vllm:request_time_per_output_token_seconds", "A request's mean time per token after the first.", buckets[HistogramBuckets.InterTokenLatency]);
-        _endToEnd = Seconds("vllm:e2e_request_latency_seconds", "From arrival to the last token.", buckets[HistogramBuckets.RequestLatency]);
-        _queueTime = Seconds("vllm:request_queue_time_seconds", "Spent waiting.", buckets[HistogramBuckets.RequestLatency]);
-        _inferenceTime = Seconds("vllm:request_inference_time_seconds", "Spent running.", buckets[HistogramBuckets.RequestLatency]);
-        _prefillTime = Seconds("vllm:request_prefill_time_seconds", "Spent before the first token.", buckets[HistogramBuckets.RequestLatency]);
-        _decodeTime = Seconds("vllm:request_decode_time_seconds", "Spent after the first token.", buckets[HistogramBuckets.RequestLatency]);
+        _iterationTokens = Lengths(
+            "octavo.step.tokens", "Prompt and generated tokens a step.", buckets[HistogramBuckets.IterationTokens]);
+        _timeToFirstToken = Seconds(
+            "octavo.request.time_to_first_token",
+            "From arrival to the first token.",
+            buckets[HistogramBuckets.TimeToFirstToken]);
+        double[] gaps = buckets[HistogramBuckets.InterTokenLatency];
+        _interTokenLatency = Seconds("octavo.request.inter_token_latency", "Between two tokens of a request.", gaps);
+        _timePerOutputToken = Seconds(
+            "octavo.request.time_per_output_token", "A request's mean time per token after the first.", gaps);
+        double[] latencies = buckets[HistogramBuckets.RequestLatency];
+        _endToEnd = Seconds("octavo.request.duration", "From arrival to the last token.", latencies);
+        _queueTime = Seconds("octavo.request.queue_time", "Spent waiting.", latencies);
+        _inferenceTime = Seconds("octavo.request.inference_time", "Spent running.", latencies);
+        _prefillTime = Seconds("octavo.request.prefill_time", "Spent before the first token.", latencies);
+        _decodeTime = Seconds("octavo.request.decode_time", "Spent after the first token.", latencies);
         double[] lengths = buckets[HistogramBuckets.RequestTokens];
-        _requestPromptTokens = Lengths("vllm:request_prompt_tokens", "Prompt tokens a request.", lengths);
-        _requestGenerationTokens = Lengths("vllm:request_generation_tokens", "Generated tokens a request.", lengths);
-        _requestMostGenerated = Lengths("vllm:request_max_num_generation_tokens", "Generated tokens of the longest of a request's n completions.", lengths);
-        _requestPrefillComputed = Lengths("vllm:request_prefill_kv_computed_tokens", "Prompt tokens a request that were not found in the cache.", lengths);
-        _requestMaxTokens = Lengths("vllm:request_params_max_tokens", "max_tokens of requests.", lengths);
-        _requestN = Lengths("vllm:request_params_n", "n of requests.", buckets[HistogramBuckets.RequestParamsN]);
-        _requestPreemptions = Lengths("vllm:request_num_preemptions", "Times that a request lost its blocks.", buckets[HistogramBuckets.RequestNumPreemptions]);
+        _requestPromptTokens = Lengths("octavo.request.prompt_tokens", "Prompt tokens a request.", lengths);
+        _requestGenerationTokens = Lengths("octavo.request.output_tokens", "Generated tokens a request.", lengths);
+        _requestMostGenerated = Lengths(
+            "octavo.request.longest_output_tokens",
+            "Generated tokens of the longest of a request's n completions.",
+            lengths);
+        _requestPrefillComputed = Lengths(
+            "octavo.request.computed_prompt_tokens",
+            "Prompt tokens a request that were not found in the cache.",
+            lengths);
+        _requestMaxTokens = Lengths("octavo.request.max_tokens", "max_tokens of requests.", lengths);
+        _requestN = Numbers("octavo.request.n", "{completion}", "n of requests.", buckets[HistogramBuckets.RequestParamsN]);
+        _requestPreemptions = Numbers(
+            "octavo.request.preemptions",
+            "{preemption}",
+            "Times that a request lost its blocks.",
+            buckets[HistogramBuckets.RequestNumPreemptions]);
     }
 
     private static readonly string[] PromptSources = ["local_compute", "local_cache_hit"];
@@ -194,24 +216,38 @@ internal sealed class EngineMetrics : IDisposable
     // Read by whoever scrapes, while the engine writes: each is one number, and a scrape may see two of different steps.
     private void ObserveBatching(BatchController<Completion> batching)
     {
+        Gauge(
+            "octavo.step.time_error",
+            "1",
+            "The step-time model's recent error: mean of |actual / predicted - 1|.",
+            () => batching.Model.RelativeError);
         Meter.CreateObservableGauge(
-            "octavo_step_time_error", () => Measured(batching.Model.RelativeError), null, "The step-time model's recent error: mean of |actual / predicted - 1|.");
-        Meter.CreateObservableGauge("octavo_step_time_coefficient_seconds", Coefficients, null, "The step-time model's seconds for a unit of each term.");
-        Meter.CreateObservableGauge("octavo_batching_max_num_seqs", () => Measured(batching.Limits.MaxNumSeqs), null, "Requests that the policy lets run at once now.");
-        Meter.CreateObservableGauge(
-            "octavo_batching_max_prefill_tokens",
-            () => Measured(Math.Min(batching.Limits.MaxPrefillTokens, batching.Limits.MaxNumBatchedTokens)),
+            "octavo.step.time_coefficient",
+            Coefficients,
+            "s",
+            "The step-time model's seconds for a unit of each term.");
+        Gauge(
+            "octavo.batching.max_num_seqs",
+            "{request}",
+            "Requests that the policy lets run at once now.",
+            () => batching.Limits.MaxNumSeqs);
+        Gauge(
+            "octavo.batching.max_prefill_tokens",
+            "{token}",
+            "Prompt tokens that the policy lets into a step now.",
+            () => Math.Min(batching.Limits.MaxPrefillTokens, batching.Limits.MaxNumBatchedTokens));
+        Gauge(
+            "octavo.batching.targets_met",
             null,
-            "Prompt tokens that the policy lets into a step now.");
-        Meter.CreateObservableGauge(
-            "octavo_batching_targets_met", () => Measured(batching.Policy.Advice is null ? 1 : 0), null, "0 where this machine cannot hold the latency targets.");
+            "0 where this machine cannot hold the latency targets.",
+            () => batching.Policy.Advice is null ? 1 : 0);
 
         IEnumerable<Measurement<double>> Coefficients() => StepTimeModel.Terms.Select(
             (term, i) => new Measurement<double>(batching.Model.Coefficients[i], [.. _tags, new("term", term)]));
     }
 
     // Each prompt token counts once, those found in the cache in the step that takes the request up, and none again after a
-    // preemption: so all steps together have as many as vllm:prompt_tokens says.
+    // preemption: so all steps together have as many as octavo.prompt.tokens says.
     private static int CountPromptTokens(StepPlan<Completion> plan)
     {
         int count = 0;
@@ -247,17 +283,18 @@ internal sealed class EngineMetrics : IDisposable
         ];
     }
 
-    private static InstrumentAdvice<double> Buckets(double[] bounds) => new() { HistogramBucketBoundaries = bounds };
-
-    private Measurement<T> Measured<T>(T value)
+    private void Gauge<T>(string name, string? unit, string description, Func<T> value)
         where T : struct =>
-        new(value, _tags);
+        Meter.CreateObservableGauge(name, () => new Measurement<T>(value(), _tags), unit, description);
 
-    private Counter<long> Counter(string name, string description) => Meter.CreateCounter<long>(name, null, description);
+    private Counter<long> Tokens(string name, string description) => Meter.CreateCounter<long>(name, "{token}", description);
 
     private Histogram<double> Seconds(string name, string description, double[] bounds) =>
-        Meter.CreateHistogram(name, "s", description, null, Buckets(bounds));
+        Numbers(name, "s", description, bounds);
 
     private Histogram<double> Lengths(string name, string description, double[] bounds) =>
-        Meter.CreateHistogram(name, null, description, null, Buckets(bounds));
+        Numbers(name, "{token}", description, bounds);
+
+    private Histogram<double> Numbers(string name, string unit, string description, double[] bounds) => Meter.CreateHistogram(
+        name, unit, description, null, new InstrumentAdvice<double> { HistogramBucketBoundaries = bounds });
 }

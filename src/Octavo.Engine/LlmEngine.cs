@@ -94,7 +94,7 @@ public sealed class LlmEngine : IDisposable
     /// <summary>The step-time model and the policy, for tests and measurements.</summary>
     internal BatchController<Completion> Batching => _batching;
 
-    /// <summary>The meter that carries the engine's metrics, under vLLM's names.</summary>
+    /// <summary>The meter that carries the engine's metrics.</summary>
     public Meter Meter => _metrics.Meter;
 
     /// <summary>Checks a request against the model and the limits. Unlike the rest, callable from any thread.</summary>
@@ -118,7 +118,7 @@ public sealed class LlmEngine : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         int maxOutput = RequestValidation.Check(request, _options, _vocabSize, _tokenizer);
         SamplingParams p = request.Parameters;
-        SamplingParams.Check(!_requests.Contains(request.Id), "request_id", "is in flight already", request.Id);
+        SamplingParams.Check(!_requests.Contains(request.Id), nameof(request.Id), $"is in flight already", request.Id);
         var group = new RequestGroup
         {
             Id = request.Id,

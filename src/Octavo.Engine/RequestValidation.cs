@@ -16,24 +16,24 @@ internal static class RequestValidation
         SamplingParams p = request.Parameters;
         p.Validate();
         int length = request.PromptTokenIds.Count;
-        SamplingParams.Check(length > 0, "prompt", "must hold at least one token", "empty");
+        SamplingParams.Check(length > 0, nameof(request.Prompt), $"must hold at least one token", "empty");
         if (length >= options.MaxModelLen)
         {
+            string advice = $"the prompt has {length} tokens. Shorten the prompt.";
             throw new InvalidRequestException(
-                "prompt",
-                $"This model's maximum context length is {options.MaxModelLen} tokens, of which at least one is output; "
-                + $"the prompt has {length} tokens. Shorten the prompt.")
+                nameof(request.Prompt),
+                $"This model's maximum context length is {options.MaxModelLen} tokens, of which at least one is output; {advice}")
             { IsContextLength = true };
         }
 
         CheckPrompt(request.PromptTokenIds, vocabSize, tokenizer);
-        CheckTokens("stop_token_ids", p.StopTokenIds, vocabSize);
-        CheckTokens("allowed_token_ids", p.AllowedTokenIds ?? [], vocabSize);
-        CheckTokens("logprob_token_ids", p.LogprobTokenIds ?? [], vocabSize);
-        CheckTokens("logit_bias", p.LogitBias?.Keys ?? [], vocabSize);
-        CheckTokens("trace_decode_token_ids", p.TraceDecodeTokenIds ?? [], vocabSize);
-        CheckLogprobs("logprobs", p.Logprobs, options.MaxLogprobs, vocabSize);
-        CheckLogprobs("prompt_logprobs", p.PromptLogprobs, options.MaxLogprobs, vocabSize);
+        CheckTokens(nameof(p.StopTokenIds), p.StopTokenIds, vocabSize);
+        CheckTokens(nameof(p.AllowedTokenIds), p.AllowedTokenIds ?? [], vocabSize);
+        CheckTokens(nameof(p.LogprobTokenIds), p.LogprobTokenIds ?? [], vocabSize);
+        CheckTokens(nameof(p.LogitBias), p.LogitBias?.Keys ?? [], vocabSize);
+        CheckTokens(nameof(p.TraceDecodeTokenIds), p.TraceDecodeTokenIds ?? [], vocabSize);
+        CheckLogprobs(nameof(p.Logprobs), p.Logprobs, options.MaxLogprobs, vocabSize);
+        CheckLogprobs(nameof(p.PromptLogprobs), p.PromptLogprobs, options.MaxLogprobs, vocabSize);
         CheckPromptCandidates(p, length, vocabSize);
         if (p.ThinkingTokenBudget is >= 0)
         {
@@ -42,8 +42,9 @@ internal static class RequestValidation
 
         if (tokenizer is null)
         {
-            SamplingParams.Check(p.Stop.Count == 0, "stop", "needs a tokenizer, and this engine runs without one", string.Join(", ", p.Stop));
-            SamplingParams.Check(p.BadWords is null or { Count: 0 }, "bad_words", "needs a tokenizer, and this engine runs without one", p.BadWords?.Count);
+            FormattableString rule = $"needs a tokenizer, and this engine runs without one";
+            SamplingParams.Check(p.Stop.Count == 0, nameof(p.Stop), rule, string.Join(", ", p.Stop));
+            SamplingParams.Check(p.BadWords is null or { Count: 0 }, nameof(p.BadWords), rule, p.BadWords?.Count);
         }
 
         return Math.Min(p.MaxTokens ?? int.MaxValue, options.MaxModelLen - length);
@@ -56,19 +57,21 @@ internal static class RequestValidation
         {
             if ((uint)token >= (uint)vocabSize && tokenizer?.IdToToken(token) is { } text)
             {
+                ParameterName name = SamplingParams.Named(nameof(EngineRequest.Prompt));
+                string end = $"but the model's vocabulary ends at {vocabSize - 1}: leave it out";
                 throw new InvalidRequestException(
-                    "prompt",
-                    FormattableString.Invariant($"prompt holds '{text}', the tokenizer's token {token}, but the model's vocabulary ends at {vocabSize - 1}: leave it out"));
+                    name.Name, $"{name} holds '{text}', the tokenizer's token {token}, {end}");
             }
         }
 
-        CheckTokens("prompt", prompt, vocabSize);
+        CheckTokens(nameof(EngineRequest.Prompt), prompt, vocabSize);
     }
 
     private static void CheckPromptCandidates(SamplingParams p, int length, int vocabSize)
     {
         int start = p.PromptLogprobStart ?? 0;
-        SamplingParams.Check(start < length, "prompt_logprob_start", $"must be below the prompt's length ({length})", start);
+        SamplingParams.Check(
+            start < length, nameof(p.PromptLogprobStart), $"must be below the prompt's length ({length})", start);
         if (p.PromptLogprobTokenIds is not { } candidates)
         {
             return;
@@ -77,27 +80,30 @@ internal static class RequestValidation
         int rows = length - 1 - start;
         SamplingParams.Check(
             candidates.Count == 1 || candidates.Count == rows,
-            "prompt_logprob_token_ids",
+            nameof(p.PromptLogprobTokenIds),
             $"must hold one list for all rows, or one list for each of the {rows} scored prompt tokens",
             candidates.Count);
         foreach (IReadOnlyList<int> list in candidates)
         {
-            CheckTokens("prompt_logprob_token_ids", list, vocabSize);
+            CheckTokens(nameof(p.PromptLogprobTokenIds), list, vocabSize);
         }
     }
 
-    private static void CheckLogprobs(string field, int? asked, int most, int vocabSize)
+    private static void CheckLogprobs(string parameter, int? asked, int most, int vocabSize)
     {
         int count = asked == -1 ? vocabSize : asked ?? 0;
-        SamplingParams.Check(most < 0 || count <= most, field, $"must be at most {most} (max_logprobs)", asked);
+        ParameterName limit = SamplingParams.Named(nameof(LlmEngineOptions.MaxLogprobs));
+        SamplingParams.Check(most < 0 || count <= most, parameter, $"must be at most {most} ({limit})", asked);
     }
 
-    private static void CheckTokens(string field, IEnumerable<int> tokens, int vocabSize)
+    private static void CheckTokens(string parameter, IEnumerable<int> tokens, int vocabSize)
     {
         foreach (int token in tokens)
         {
-            SamplingParams.Check(
-                (uint)token < (uint)vocabSize, field, FormattableString.Invariant($"must hold token ids from 0 to {vocabSize - 1}"), token);
+            if ((uint)token >= (uint)vocabSize)
+            {
+                throw new InvalidRequestException(parameter, $"must hold token ids from 0 to {vocabSize - 1}", token);
+            }
         }
     }
 }

@@ -3,10 +3,9 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
-using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Octavo.Server.Endpoints;
 using Octavo.Server.Http;
 
 namespace Octavo.Server;
@@ -21,14 +20,13 @@ public sealed class OctavoServer : IAsyncDisposable
 
     private readonly WebApplication _app;
     private readonly Api _api;
-    private readonly OriginGuard _guard;
     private readonly ServerOptions _options;
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _lock = new();
     private Task? _stopping;
 
-    private OctavoServer(WebApplication app, Api api, OriginGuard guard, ServerOptions options) =>
-        (_app, _api, _guard, _options) = (app, api, guard, options);
+    private OctavoServer(WebApplication app, Api api, ServerOptions options) =>
+        (_app, _api, _options) = (app, api, options);
 
     /// <summary>Where it listens, such as <c>http://127.0.0.1:8000</c>.</summary>
     public string Url { get; private set; } = string.Empty;
@@ -58,9 +56,10 @@ public sealed class OctavoServer : IAsyncDisposable
 
         WebApplication app = builder.Build();
         var api = new Api(engine, options, options.LoggerFactory);
-        var server = new OctavoServer(app, api, new OriginGuard(options, endpoint.Address), options);
-        app.Use(server.GuardAsync);
-        app.Use(server.AnswerUnmatchedAsync);
+        var server = new OctavoServer(app, api, options);
+        var door = new FrontDoor(new OriginGuard(options, endpoint.Address), api.Metrics, options.TimeProvider);
+        app.Use(door.GuardAsync);
+        app.Use(door.AnswerUnmatchedAsync);
         api.Map(app);
         api.MapPage(app);
         try
@@ -147,49 +146,5 @@ public sealed class OctavoServer : IAsyncDisposable
     {
         await task.WaitAsync(limit).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         return task.IsCompleted;
-    }
-
-    private async Task GuardAsync(HttpContext context, RequestDelegate next)
-    {
-        if (_guard.Check(context) is { } refusal)
-        {
-            await RefuseAsync(context, refusal);
-        }
-        else if (!_guard.AddHeaders(context))
-        {
-            await next(context);
-        }
-    }
-
-    // Wrong paths and methods are answered in the same shape as everything else.
-    private async Task AnswerUnmatchedAsync(HttpContext context, RequestDelegate next)
-    {
-        await next(context);
-        if (context.Response.HasStarted || context.GetEndpoint() is RouteEndpoint)
-        {
-            return;
-        }
-
-        string path = context.Request.Path;
-        ApiException? error = context.Response.StatusCode switch
-        {
-            StatusCodes.Status404NotFound => ApiException.NotFound(null, "not_found", $"there is nothing at {path}; {PathAdvice.For(path)}"),
-            StatusCodes.Status405MethodNotAllowed => new ApiException(
-                StatusCodes.Status405MethodNotAllowed, ApiException.InvalidRequest, null, "method_not_allowed",
-                $"{context.Request.Method} is not allowed at {path}; allowed: {context.Response.Headers.Allow}"),
-            _ => null,
-        };
-        if (error is not null)
-        {
-            await RefuseAsync(context, error);
-        }
-    }
-
-    private async Task RefuseAsync(HttpContext context, ApiException error)
-    {
-        long started = _options.TimeProvider.GetTimestamp();
-        Api.SetRequestId(context);
-        await JsonOutput.WriteErrorAsync(context, error);
-        _api.Metrics.CountRequest(context, "none", _options.TimeProvider.GetElapsedTime(started));
     }
 }

@@ -178,7 +178,9 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         var channel = Channel.CreateUnbounded<RequestOutput>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
         if (!_streams.TryAdd(request.Id, channel.Writer))
         {
-            throw new InvalidRequestException("request_id", $"request_id {request.Id} is in flight already");
+            throw new InvalidRequestException(
+                nameof(RequestOptions.RequestId),
+                $"{new ParameterName(nameof(RequestOptions.RequestId))} {request.Id} is in flight already");
         }
 
         // The engine may have stopped since it was asked; it ends only those that it finds in the table.
@@ -216,7 +218,9 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         ArgumentNullException.ThrowIfNull(text);
         ObjectDisposedException.ThrowIf(_stopping, this);
         return Tokenizer?.Encode(text, addSpecialTokens)
-            ?? throw new InvalidRequestException("prompt", "prompt is text, and this engine runs without a tokenizer: give token ids");
+            ?? throw new InvalidRequestException(
+                nameof(Prompt),
+                $"{new ParameterName(nameof(Prompt))} is text, and this engine runs without a tokenizer: give token ids");
     }
 
     /// <summary>Refuses new requests and waits until those in flight have ended; a disposed engine has none.</summary>

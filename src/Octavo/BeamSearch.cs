@@ -24,12 +24,12 @@ public sealed record BeamSearchParams
     {
         if (BeamWidth is < 1 or > MaxBeamWidth)
         {
-            throw new InvalidRequestException("beam_width", $"beam_width must be between 1 and {MaxBeamWidth}; it is {BeamWidth}");
+            throw new InvalidRequestException(nameof(BeamWidth), $"must be between 1 and {MaxBeamWidth}", BeamWidth);
         }
 
         if (MaxTokens < 1)
         {
-            throw new InvalidRequestException("max_tokens", $"max_tokens must be at least 1; it is {MaxTokens}");
+            throw new InvalidRequestException(nameof(MaxTokens), $"must be at least 1", MaxTokens);
         }
     }
 }
@@ -97,9 +97,11 @@ public static class BeamSearch
         {
             engine.Validate(Prompt.FromTokenIds(promptIds), step);
         }
-        catch (InvalidRequestException e) when (e.Field == "logprobs")
+        catch (InvalidRequestException e) when (e.Parameter == nameof(SamplingParams.Logprobs))
         {
-            throw new InvalidRequestException("beam_width", $"beam_width {parameters.BeamWidth} asks for {2 * parameters.BeamWidth} log-probabilities, and {e.Message}");
+            var width = new ParameterName(nameof(parameters.BeamWidth));
+            throw new InvalidRequestException(
+                width.Name, $"{width} {parameters.BeamWidth} asks for {step.Logprobs} log-probabilities, and {e}");
         }
 
         var done = new List<Beam>();

@@ -19,7 +19,7 @@ public sealed class ChatPrompts
         if (engine.Tokenizer is not { } tokenizer)
         {
             throw new InvalidRequestException(
-                "messages", "messages need a tokenizer, and this engine runs without one: give token ids as a completion's prompt");
+                "messages", $"messages need a tokenizer, and this engine runs without one: give token ids as a completion's prompt");
         }
 
         if (tokenizer.ChatTemplateSource is not { } source)
@@ -56,7 +56,7 @@ public sealed class ChatPrompts
 
         if (messages.Count == 0)
         {
-            throw new InvalidRequestException("messages", "messages must hold at least one message");
+            throw new InvalidRequestException("messages", $"messages must hold at least one message");
         }
 
         // As in vLLM: a template writes its special tokens itself, so none are added.

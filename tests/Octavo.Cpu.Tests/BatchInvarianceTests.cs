@@ -125,7 +125,7 @@ public sealed class BatchInvarianceTests
         {
             InstrumentPublished = (instrument, l) =>
             {
-                if (instrument.Meter == engine.Meter && instrument.Name == "vllm:num_preemptions")
+                if (instrument.Meter == engine.Meter && instrument.Name == "octavo.preemptions")
                 {
                     l.EnableMeasurementEvents(instrument);
                 }

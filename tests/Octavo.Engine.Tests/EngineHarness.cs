@@ -84,7 +84,7 @@ internal sealed class EngineHarness : IDisposable
         Outputs[id] = outputs;
     }
 
-    public int Preemptions => (int)Metric("vllm:num_preemptions");
+    public int Preemptions => (int)Metric("octavo.preemptions");
 
     public RequestOutput Final(string id)
     {

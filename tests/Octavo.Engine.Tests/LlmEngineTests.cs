@@ -140,7 +140,7 @@ public sealed class LlmEngineTests
         harness.Final("b").NumCachedTokens.ShouldBe(8, "two full blocks of four");
         harness.Final("salted").NumCachedTokens.ShouldBe(0);
         harness.Final("unread").NumCachedTokens.ShouldBe(0);
-        harness.Metric("vllm:prefix_cache_hits").ShouldBe(8);
+        harness.Metric("octavo.prefix_cache.hits").ShouldBe(8);
     }
 
     [Fact]
@@ -221,7 +221,7 @@ public sealed class LlmEngineTests
         harness.Final("a").Outputs[0].FinishReason.ShouldBe(FinishReason.Abort);
         harness.RunToEnd();
         harness.Final("b").Outputs[0].TokenIds.ShouldBe(EngineHarness.Expected([3, 2, 1], 3));
-        harness.Metric("vllm:kv_cache_usage_perc").ShouldBe(0);
+        harness.Metric("octavo.kv_cache.usage").ShouldBe(0);
     }
 
     [Theory]
@@ -366,7 +366,7 @@ public sealed class LlmEngineTests
 
         harness.Final("pattern").Outputs[0].TokenIds.Count.ShouldBe(8);
         harness.Final("minimum").Outputs[0].TokenIds.Count.ShouldBeInRange(2, 3);
-        harness.Metric("vllm:kv_cache_usage_perc").ShouldBe(0);
+        harness.Metric("octavo.kv_cache.usage").ShouldBe(0);
     }
 
     [Theory]
@@ -427,18 +427,18 @@ public sealed class LlmEngineTests
     {
         using var harness = new EngineHarness();
         harness.Add("a", Prompt, Greedy(5));
-        harness.Metric("vllm:num_requests_waiting").ShouldBe(1);
+        harness.Metric("octavo.requests.waiting").ShouldBe(1);
         harness.Clock.Advance(TimeSpan.FromMilliseconds(30));
         harness.Engine.Step();
-        harness.Metric("vllm:num_requests_running").ShouldBe(1);
-        harness.Metric("vllm:kv_cache_usage_perc").ShouldBe(3.0 / 64, 1e-9);
+        harness.Metric("octavo.requests.running").ShouldBe(1);
+        harness.Metric("octavo.kv_cache.usage").ShouldBe(3.0 / 64, 1e-9);
         harness.RunToEnd();
-        harness.Metric("vllm:prompt_tokens").ShouldBe(9);
-        harness.Metric("vllm:generation_tokens").ShouldBe(5);
-        harness.Metric("vllm:request_success").ShouldBe(1);
-        harness.Metric("vllm:iteration_tokens_total").ShouldBe(9 + 5);
-        harness.Metric("vllm:time_to_first_token_seconds").ShouldBe(0.03, 1e-6);
-        harness.Metric("vllm:request_queue_time_seconds").ShouldBe(0.03, 1e-6);
+        harness.Metric("octavo.prompt.tokens").ShouldBe(9);
+        harness.Metric("octavo.output.tokens").ShouldBe(5);
+        harness.Metric("octavo.requests.finished").ShouldBe(1);
+        harness.Metric("octavo.step.tokens").ShouldBe(9 + 5);
+        harness.Metric("octavo.request.time_to_first_token").ShouldBe(0.03, 1e-6);
+        harness.Metric("octavo.request.queue_time").ShouldBe(0.03, 1e-6);
         harness.Final("a").Timings.FirstToken.ShouldBe(TimeSpan.FromMilliseconds(30));
     }
 
@@ -453,10 +453,10 @@ public sealed class LlmEngineTests
 
         harness.RunToEnd();
         harness.Preemptions.ShouldBeGreaterThan(0);
-        harness.Metric("vllm:request_num_preemptions").ShouldBe(harness.Preemptions);
-        harness.Metric("vllm:iteration_tokens_total").ShouldBe((4 * 9) + (4 * 12));
-        harness.Metric("vllm:request_max_num_generation_tokens").ShouldBe(4 * 12);
-        harness.Metric("vllm:request_prefill_kv_computed_tokens").ShouldBe(4 * 9);
+        harness.Metric("octavo.request.preemptions").ShouldBe(harness.Preemptions);
+        harness.Metric("octavo.step.tokens").ShouldBe((4 * 9) + (4 * 12));
+        harness.Metric("octavo.request.longest_output_tokens").ShouldBe(4 * 12);
+        harness.Metric("octavo.request.computed_prompt_tokens").ShouldBe(4 * 9);
     }
 
     [Fact]
@@ -466,11 +466,11 @@ public sealed class LlmEngineTests
         double worst = 0;
         for (int i = 0; i < 20; i++)
         {
-            double before = harness.Metric("octavo_step_time_ratio");
+            double before = harness.Metric("octavo.step.time_ratio");
             harness.Add($"r{i}", Prompt, Greedy(2));
             harness.Runner.Observe = _ => harness.Clock.Advance(TimeSpan.FromMilliseconds(i < 10 ? 0 : 50));
             harness.RunToEnd();
-            worst = Math.Max(worst, harness.Metric("octavo_step_time_ratio") - before);
+            worst = Math.Max(worst, harness.Metric("octavo.step.time_ratio") - before);
         }
 
         worst.ShouldBeLessThanOrEqualTo(300);
@@ -502,57 +502,57 @@ public sealed class LlmEngineTests
         static EngineRequest With(SamplingParams p, params int[] prompt) => new() { Id = "bad", PromptTokenIds = prompt.Length == 0 ? [1] : prompt, Parameters = p };
         var data = new TheoryData<string, EngineRequest>
         {
-            { "prompt", new EngineRequest { Id = "bad", PromptTokenIds = [] } },
-            { "prompt", With(new(), [.. new int[64]]) },
-            { "prompt", With(new(), 64) },
-            { "prompt", With(new(), -1) },
-            { "n", With(new() { N = 0 }) },
-            { "temperature", With(new() { Temperature = -0.1f }) },
-            { "temperature", With(new() { Temperature = float.NaN }) },
-            { "top_p", With(new() { TopP = 0 }) },
-            { "top_p", With(new() { TopP = 1.1f }) },
-            { "top_k", With(new() { TopK = -2 }) },
-            { "min_p", With(new() { MinP = 1.5f }) },
-            { "presence_penalty", With(new() { PresencePenalty = 3 }) },
-            { "frequency_penalty", With(new() { FrequencyPenalty = -3 }) },
-            { "repetition_penalty", With(new() { RepetitionPenalty = 0 }) },
-            { "max_tokens", With(new() { MaxTokens = 0 }) },
-            { "min_tokens", With(new() { MinTokens = 20 }) },
-            { "logprobs", With(new() { Logprobs = 21 }) },
-            { "logprobs", With(new() { Logprobs = -2 }) },
-            { "prompt_logprobs", With(new() { PromptLogprobs = 21 }) },
-            { "prompt_logprob_start", With(new() { PromptLogprobStart = 1 }) },
-            { "prompt_logprob_start", With(new() { PromptLogprobs = 1, PromptLogprobStart = 1 }) },
-            { "prompt_logprob_token_ids", With(new() { PromptLogprobTokenIds = [[1], [2]] }, 1, 2, 3, 4) },
-            { "logprob_token_ids", With(new() { LogprobTokenIds = [64] }) },
-            { "logprob_token_ids", With(new() { LogprobTokenIds = new int[129] }) },
-            { "stop", With(new() { Stop = [""] }) },
-            { "stop", With(new() { Stop = ["x"], Detokenize = false }) },
-            { "stop", With(new() { Stop = ["x"] }) },
-            { "stop_token_ids", With(new() { StopTokenIds = [99] }) },
-            { "allowed_token_ids", With(new() { AllowedTokenIds = [] }) },
-            { "bad_words", With(new() { BadWords = ["x"] }) },
-            { "logit_bias", With(new() { LogitBias = new Dictionary<int, float> { [1] = 101 } }) },
-            { "logit_bias", With(new() { LogitBias = new Dictionary<int, float> { [64] = 1 } }) },
-            { "stream_interval", With(new() { StreamInterval = 0 }) },
-            { "thinking_token_budget", With(new() { ThinkingTokenBudget = 5 }) },
-            { "repetition_detection.min_count", With(new() { RepetitionDetection = new(3, 1, 1) }) },
-            { "routed_experts_prompt_start", With(new() { RoutedExpertsPromptStart = 1 }) },
-            { "request_id", new EngineRequest { Id = "beside", PromptTokenIds = [1] } },
+            { "Prompt", new EngineRequest { Id = "bad", PromptTokenIds = [] } },
+            { "Prompt", With(new(), [.. new int[64]]) },
+            { "Prompt", With(new(), 64) },
+            { "Prompt", With(new(), -1) },
+            { "N", With(new() { N = 0 }) },
+            { "Temperature", With(new() { Temperature = -0.1f }) },
+            { "Temperature", With(new() { Temperature = float.NaN }) },
+            { "TopP", With(new() { TopP = 0 }) },
+            { "TopP", With(new() { TopP = 1.1f }) },
+            { "TopK", With(new() { TopK = -2 }) },
+            { "MinP", With(new() { MinP = 1.5f }) },
+            { "PresencePenalty", With(new() { PresencePenalty = 3 }) },
+            { "FrequencyPenalty", With(new() { FrequencyPenalty = -3 }) },
+            { "RepetitionPenalty", With(new() { RepetitionPenalty = 0 }) },
+            { "MaxTokens", With(new() { MaxTokens = 0 }) },
+            { "MinTokens", With(new() { MinTokens = 20 }) },
+            { "Logprobs", With(new() { Logprobs = 21 }) },
+            { "Logprobs", With(new() { Logprobs = -2 }) },
+            { "PromptLogprobs", With(new() { PromptLogprobs = 21 }) },
+            { "PromptLogprobStart", With(new() { PromptLogprobStart = 1 }) },
+            { "PromptLogprobStart", With(new() { PromptLogprobs = 1, PromptLogprobStart = 1 }) },
+            { "PromptLogprobTokenIds", With(new() { PromptLogprobTokenIds = [[1], [2]] }, 1, 2, 3, 4) },
+            { "LogprobTokenIds", With(new() { LogprobTokenIds = [64] }) },
+            { "LogprobTokenIds", With(new() { LogprobTokenIds = new int[129] }) },
+            { "Stop", With(new() { Stop = [""] }) },
+            { "Stop", With(new() { Stop = ["x"], Detokenize = false }) },
+            { "Stop", With(new() { Stop = ["x"] }) },
+            { "StopTokenIds", With(new() { StopTokenIds = [99] }) },
+            { "AllowedTokenIds", With(new() { AllowedTokenIds = [] }) },
+            { "BadWords", With(new() { BadWords = ["x"] }) },
+            { "LogitBias", With(new() { LogitBias = new Dictionary<int, float> { [1] = 101 } }) },
+            { "LogitBias", With(new() { LogitBias = new Dictionary<int, float> { [64] = 1 } }) },
+            { "StreamInterval", With(new() { StreamInterval = 0 }) },
+            { "ThinkingTokenBudget", With(new() { ThinkingTokenBudget = 5 }) },
+            { "RepetitionDetection.MinCount", With(new() { RepetitionDetection = new(3, 1, 1) }) },
+            { "RoutedExpertsPromptStart", With(new() { RoutedExpertsPromptStart = 1 }) },
+            { "Id", new EngineRequest { Id = "beside", PromptTokenIds = [1] } },
         };
         return data;
     }
 
     [Theory]
     [MemberData(nameof(BadRequests))]
-    public void Add_BadRequest_NamesTheFieldAndLeavesOthersAlone(string field, EngineRequest request)
+    public void Add_BadRequest_NamesTheFieldAndLeavesOthersAlone(string parameter, EngineRequest request)
     {
         using var harness = new EngineHarness();
         harness.Add("beside", Prompt, Greedy());
         harness.Engine.Step();
         InvalidRequestException e = Should.Throw<InvalidRequestException>(() => harness.Engine.Add(request, _ => { }));
-        e.Field.ShouldBe(field);
-        e.Message.ShouldContain(field);
+        e.Parameter.ShouldBe(parameter);
+        e.Message.ShouldContain(parameter);
         harness.RunToEnd();
         harness.Final("beside").Outputs[0].TokenIds.ShouldBe(EngineHarness.Expected(Prompt, 8));
     }

@@ -85,6 +85,21 @@ public sealed class ErrorTests(ServerFixture fixture)
         error.GetProperty("param").GetString().ShouldBe(param);
     }
 
+    [Theory]
+    [InlineData("completions", "\"prompt\": \"a\", \"max_tokens\": 0", "max_tokens must be at least 1; it is 0")]
+    [InlineData("completions", "\"prompt\": \"a\", \"max_tokens\": 5, \"min_tokens\": 9", "min_tokens must be at most max_tokens (5); it is 9")]
+    [InlineData("completions", "\"prompt\": \"a\", \"logprobs\": 21", "logprobs must be at most 20 (max_logprobs); it is 21")]
+    [InlineData("completions", "\"prompt\": \"a\", \"repetition_detection\": {\"max_pattern_size\": 1, \"min_pattern_size\": 2}", "repetition_detection.max_pattern_size must be at least min_pattern_size; it is 1")]
+    [InlineData("completions", "\"prompt\": \"a\", \"use_beam_search\": true, \"n\": 15", "n, the number of beams, asks for 30 candidates: logprobs must be at most 20 (max_logprobs); it is 30")]
+    [InlineData("chat/completions", "\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"max_completion_tokens\": 5, \"min_tokens\": 9", "min_tokens must be at most max_completion_tokens (5); it is 9")]
+    [InlineData("chat/completions", "\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"logprobs\": true, \"top_logprobs\": 30", "top_logprobs must be at most 20 (max_logprobs); it is 30")]
+    public async Task Rule_OfTheEngine_IsToldInTheBodysNames(string path, string fields, string message)
+    {
+        (int status, JsonElement error) = await _server.FailAsync("/v1/" + path, "{" + fields + "}");
+        status.ShouldBe(400);
+        error.GetProperty("message").GetString().ShouldBe(message);
+    }
+
     [Fact]
     public async Task Fields_ThatChangeNothing_AreAccepted()
     {

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using Octavo.Server.Requests;
+using Octavo.Server.Protocols.OpenAI;
 using Octavo.Testing;
 
 namespace Octavo.Server.Tests;

@@ -82,7 +82,7 @@ public sealed class LifetimeTests(ServerFixture fixture)
     [InlineData("request", 400, "no token is left")]
     public async Task Request_FailingInMidRun_HarmsNoOther(string kind, int expected, string message)
     {
-        Exception failure = kind == "hook" ? new InvalidDataException("broken") : new InvalidRequestException("logit_bias", "no token is left");
+        Exception failure = kind == "hook" ? new InvalidDataException("broken") : new InvalidRequestException("LogitBias", $"no token is left");
         var options = new EngineOptions
         {
             LogitsProcessors = [p => p.ExtraArgs?.ContainsKey("break") != true ? null : (output, _) =>

@@ -6,7 +6,7 @@ using Octavo.Server.Metrics;
 
 namespace Octavo.Server.Tests;
 
-public sealed class MetricsTests
+public sealed class MetricsTests(ServerFixture fixture)
 {
     /// <summary>The sum of a family's series.</summary>
     internal static async Task<double> ValueAsync(TestServer server, string name) =>
@@ -27,6 +27,83 @@ public sealed class MetricsTests
         text.ShouldContain("vllm:request_success_total{model_name=\"tales\",engine=\"0\",finished_reason=\"stop\"} 0\n");
         text.ShouldContain("# TYPE vllm:iteration_tokens_total histogram\n");
         text.ShouldContain("process_resident_memory_bytes ");
+    }
+
+    [Fact]
+    public async Task Metrics_Families_HaveVllmsNames()
+    {
+        string text = await fixture.Client.Http.GetStringAsync("/metrics");
+        Regex.Matches(text, "(?<=^# TYPE ).*$", RegexOptions.Multiline).Select(m => m.Value).ShouldBe(
+            """
+            vllm:num_requests_running gauge
+            vllm:num_requests_waiting gauge
+            vllm:num_requests_waiting_by_reason gauge
+            vllm:kv_cache_usage_perc gauge
+            vllm:cache_config_info gauge
+            octavo_step_time_error gauge
+            octavo_step_time_coefficient_seconds gauge
+            octavo_batching_max_num_seqs gauge
+            octavo_batching_max_prefill_tokens gauge
+            octavo_batching_targets_met gauge
+            octavo_step_time_seconds histogram
+            octavo_step_time_ratio histogram
+            vllm:prompt_tokens_total counter
+            vllm:prompt_tokens_cached_total counter
+            vllm:generation_tokens_total counter
+            vllm:num_preemptions_total counter
+            vllm:prefix_cache_queries_total counter
+            vllm:prefix_cache_hits_total counter
+            vllm:request_success_total counter
+            vllm:prompt_tokens_by_source_total counter
+            vllm:iteration_tokens_total histogram
+            vllm:time_to_first_token_seconds histogram
+            vllm:inter_token_latency_seconds histogram
+            vllm:request_time_per_output_token_seconds histogram
+            vllm:e2e_request_latency_seconds histogram
+            vllm:request_queue_time_seconds histogram
+            vllm:request_inference_time_seconds histogram
+            vllm:request_prefill_time_seconds histogram
+            vllm:request_decode_time_seconds histogram
+            vllm:request_prompt_tokens histogram
+            vllm:request_generation_tokens histogram
+            vllm:request_max_num_generation_tokens histogram
+            vllm:request_prefill_kv_computed_tokens histogram
+            vllm:request_params_max_tokens histogram
+            vllm:request_params_n histogram
+            vllm:request_num_preemptions histogram
+            http_requests_total counter
+            http_request_duration_seconds histogram
+            process_cpu_seconds_total counter
+            process_resident_memory_bytes gauge
+            process_virtual_memory_bytes gauge
+            process_start_time_seconds gauge
+            """.ReplaceLineEndings("\n").Split('\n'));
+        VllmNames.Table.Values.ShouldBeUnique();
+    }
+
+    [Fact]
+    public async Task Instruments_OfTheEngine_AreNamedAsOpenTelemetryHasIt()
+    {
+        List<Instrument> instruments = [];
+        using var listener = new MeterListener();
+        listener.InstrumentPublished = (instrument, _) =>
+        {
+            if (instrument.Meter == fixture.Engine.Meter)
+            {
+                instruments.Add(instrument);
+            }
+        };
+        listener.Start();
+        await fixture.Client.CompleteAsync("""{"prompt": "a", "max_tokens": 1}""");
+        instruments.Count.ShouldBeGreaterThan(30);
+        instruments.ShouldAllBe(i => Regex.IsMatch(i.Name, "^octavo(\\.[a-z][a-z0-9_]*)+$"));
+        Instrument first = instruments.Single(i => i.Name == "octavo.request.time_to_first_token");
+        first.Unit.ShouldBe("s");
+
+        // Whatever the table names is there, and no name is a space of names, too.
+        string[] names = [.. instruments.Select(i => i.Name)];
+        VllmNames.Table.Keys.Where(k => !k.StartsWith("octavo.http.", StringComparison.Ordinal)).ShouldBeSubsetOf(names);
+        names.Where(n => names.Any(o => o.StartsWith(n + ".", StringComparison.Ordinal))).ShouldBeEmpty();
     }
 
     [Fact]

@@ -106,8 +106,10 @@ public sealed class ArgumentTests
         CultureInfo.CurrentCulture = culture;
         try
         {
-            Message<InvalidRequestException>(() => new SamplingParams { TopP = 1.5f }.Validate()).ShouldBe("top_p must be above 0 and at most 1; it is 1.5");
-            Message<InvalidRequestException>(() => new SamplingParams { MinP = -0.5f }.Validate()).ShouldBe("min_p must be between 0 and 1; it is -0.5");
+            Message<InvalidRequestException>(() => new SamplingParams { TopP = 1.5f }.Validate()).ShouldBe("TopP must be above 0 and at most 1; it is 1.5");
+            Message<InvalidRequestException>(() => new SamplingParams { MinP = -0.5f }.Validate()).ShouldBe("MinP must be between 0 and 1; it is -0.5");
+            Message<InvalidRequestException>(() => new SamplingParams { MaxTokens = 5, MinTokens = 9 }.Validate())
+                .ShouldBe("MinTokens must be at most MaxTokens (5); it is 9");
             Message<InvalidRequestException>(() => new SamplingParams { TopK = -3 }.Validate()).ShouldEndWith("it is -3");
             Message<InvalidRequestException>(() => new SamplingParams { LogitBias = new Dictionary<int, float> { [3] = 100.5f } }.Validate()).ShouldEndWith("it is 3: 100.5");
             Refused(new EngineOptions { KvCacheWatermark = 1.25 }, "below 1; it is 1.25");

@@ -70,7 +70,7 @@ public sealed class AsyncEngineTests
     {
         await using AsyncEngine engine = Load();
         Task<RequestOutput> beside = engine.GenerateAsync("The fox", Greedy);
-        Should.Throw<InvalidRequestException>(() => engine.StreamAsync("x", Greedy with { TopP = 2 })).Field.ShouldBe("top_p");
+        Should.Throw<InvalidRequestException>(() => engine.StreamAsync("x", Greedy with { TopP = 2 })).Parameter.ShouldBe("TopP");
         Should.Throw<InvalidRequestException>(() => engine.StreamAsync(new int[600], Greedy)).IsContextLength.ShouldBeTrue();
         (await beside).Outputs[0].TokenIds.Count.ShouldBe(24);
     }
@@ -112,7 +112,7 @@ public sealed class AsyncEngineTests
         Task<RequestOutput> beside = engine.GenerateAsync("The fox", Greedy);
         InvalidRequestException e = await Should.ThrowAsync<InvalidRequestException>(
             engine.GenerateAsync("x", Greedy with { AllowedTokenIds = [5], StopTokenIds = [5], MinTokens = 1 }));
-        e.Field.ShouldBe("allowed_token_ids");
+        e.Parameter.ShouldBe("AllowedTokenIds");
         (await beside).Outputs[0].TokenIds.Count.ShouldBe(24);
     }
 
@@ -230,7 +230,7 @@ public sealed class AsyncEngineTests
         {
             InstrumentPublished = (instrument, l) =>
             {
-                if (instrument.Meter == engine.Meter && instrument.Name == "vllm:num_preemptions")
+                if (instrument.Meter == engine.Meter && instrument.Name == "octavo.preemptions")
                 {
                     l.EnableMeasurementEvents(instrument);
                 }

@@ -167,7 +167,7 @@ public sealed class OctavoChatClientTests(OctavoChatClientTests.SharedEngine sha
     [Fact]
     public async Task GetResponse_ValueOutOfRange_NamesTheField() =>
         (await Should.ThrowAsync<InvalidRequestException>(() => _client.GetResponseAsync("The fox", new ChatOptions { TopP = 2 })))
-        .Field.ShouldBe("top_p");
+        .Parameter.ShouldBe("TopP");
 
     [Fact]
     public async Task GetStreamingResponse_Abandoned_EndsTheRequest()

@@ -74,9 +74,12 @@ internal sealed class GenerateRun(AsyncEngine engine, TimeSpan loadTime)
             {
                 engine.Validate(prompts[i], sampling);
             }
-            catch (InvalidRequestException e) when (e.Field == "prompt" && prompts.Length > 1)
+            catch (InvalidRequestException e) when (e.Parameter == nameof(Prompt) && prompts.Length > 1)
             {
-                throw new InvalidRequestException(e.Field, $"prompt {i + 1}: {e.Message}") { IsContextLength = e.IsContextLength };
+                throw new InvalidRequestException(e.Parameter, $"prompt {i + 1}: {e}")
+                {
+                    IsContextLength = e.IsContextLength,
+                };
             }
         }
     }

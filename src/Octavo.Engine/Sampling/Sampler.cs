@@ -54,11 +54,20 @@ internal sealed class Sampler(int vocabSize)
         return all ? PickFromAll(uniform) : PickFromBest(p, uniform);
     }
 
-    private static Exception NothingToDraw(float max) => float.IsNegativeInfinity(max)
-        ? new InvalidRequestException(
-            "allowed_token_ids", "no token may be drawn: allowed_token_ids, bad_words, logit_bias and min_tokens together forbid all of them")
-        : new InvalidRequestException(
-            "repetition_penalty", $"the logits are not finite ({max}) after penalties; use a milder repetition_penalty");
+    private static Exception NothingToDraw(float max)
+    {
+        ParameterName allowed = SamplingParams.Named(nameof(SamplingParams.AllowedTokenIds));
+        ParameterName words = SamplingParams.Named(nameof(SamplingParams.BadWords));
+        ParameterName bias = SamplingParams.Named(nameof(SamplingParams.LogitBias));
+        ParameterName least = SamplingParams.Named(nameof(SamplingParams.MinTokens));
+        ParameterName penalty = SamplingParams.Named(nameof(SamplingParams.RepetitionPenalty));
+        return float.IsNegativeInfinity(max)
+            ? new InvalidRequestException(
+                allowed.Name,
+                $"no token may be drawn: {allowed}, {words}, {bias} and {least} together forbid all of them")
+            : new InvalidRequestException(
+                penalty.Name, $"the logits are not finite ({max}) after penalties; use a milder {penalty}");
+    }
 
     // What the model computed was finite, and no request is to blame for a hook.
     private static void RequireHooksFinite(SamplingState state, ReadOnlySpan<float> logits)

@@ -143,41 +143,78 @@ public sealed record SamplingParams
     internal bool WantsLogprobs => Logprobs is not null || LogprobTokenIds is { Count: > 0 };
 
     /// <summary>Checks every field that can be checked without a model.</summary>
-    /// <exception cref="InvalidRequestException">A field is out of range; the exception names it.</exception>
+    /// <exception cref="InvalidRequestException">A parameter is out of range; the exception names it.</exception>
     /// <exception cref="ArgumentException">A collection is null that must not be, or holds null; the exception names it.</exception>
     public void Validate()
     {
         RequireNoNulls();
-        Check(N >= 1, "n", "must be at least 1", N);
-        Check(N <= MaxN, "n", $"must be at most {MaxN}", N);
-        CheckRange(PresencePenalty, -2, 2, "presence_penalty");
-        CheckRange(FrequencyPenalty, -2, 2, "frequency_penalty");
-        Check(RepetitionPenalty > 0 && float.IsFinite(RepetitionPenalty), "repetition_penalty", "must be above 0", RepetitionPenalty);
-        Check(Temperature >= 0 && float.IsFinite(Temperature), "temperature", "must be 0 or more", Temperature);
-        Check(TopP is > 0 and <= 1, "top_p", "must be above 0 and at most 1", TopP);
-        Check(TopK >= -1, "top_k", "must be -1 or 0 (all), or at least 1", TopK);
-        CheckRange(MinP, 0, 1, "min_p");
-        Check(MaxTokens is null or >= 1, "max_tokens", "must be at least 1", MaxTokens);
-        Check(MinTokens >= 0, "min_tokens", "must be 0 or more", MinTokens);
-        Check(MaxTokens is null || MinTokens <= MaxTokens, "min_tokens", $"must be at most max_tokens ({MaxTokens})", MinTokens);
-        Check(Logprobs is null or >= -1, "logprobs", "must be -1 (whole vocabulary), or 0 or more", Logprobs);
-        Check(PromptLogprobs is null or >= -1, "prompt_logprobs", "must be -1 (whole vocabulary), or 0 or more", PromptLogprobs);
-        Check(PromptLogprobStart is null or >= 0, "prompt_logprob_start", "must be 0 or more", PromptLogprobStart);
-        Check(PromptLogprobStart is null || WantsPromptLogprobs, "prompt_logprob_start", "needs prompt_logprobs or prompt_logprob_token_ids", PromptLogprobStart);
-        Check(LogprobTokenIds is null || LogprobTokenIds.Count <= MaxLogprobTokenIds, "logprob_token_ids", $"must hold at most {MaxLogprobTokenIds} ids", LogprobTokenIds?.Count);
-        Check(!Stop.Any(string.IsNullOrEmpty), "stop", "must not hold an empty string", "\"\"");
-        Check(Stop.Count == 0 || Detokenize, "stop", "needs detokenize = true", string.Join(", ", Stop));
-        Check(StreamInterval is null or >= 1, "stream_interval", "must be at least 1", StreamInterval);
-        Check(AllowedTokenIds is null || AllowedTokenIds.Count > 0, "allowed_token_ids", "must not be empty", "[]");
-        Check(BadWords is null || !BadWords.Any(string.IsNullOrWhiteSpace), "bad_words", "must not hold an empty word", "\"\"");
-        Check(ThinkingTokenBudget is null or >= -1, "thinking_token_budget", "must be -1 (no limit), or 0 or more", ThinkingTokenBudget);
-        Check(RoutedExpertsPromptStart == 0, "routed_experts_prompt_start", "must be 0: the model has no routed experts", RoutedExpertsPromptStart);
+        Check(N >= 1, nameof(N), $"must be at least 1", N);
+        Check(N <= MaxN, nameof(N), $"must be at most {MaxN}", N);
+        CheckRange(PresencePenalty, -2, 2, nameof(PresencePenalty));
+        CheckRange(FrequencyPenalty, -2, 2, nameof(FrequencyPenalty));
+        Check(
+            RepetitionPenalty > 0 && float.IsFinite(RepetitionPenalty),
+            nameof(RepetitionPenalty),
+            $"must be above 0",
+            RepetitionPenalty);
+        Check(Temperature >= 0 && float.IsFinite(Temperature), nameof(Temperature), $"must be 0 or more", Temperature);
+        Check(TopP is > 0 and <= 1, nameof(TopP), $"must be above 0 and at most 1", TopP);
+        Check(TopK >= -1, nameof(TopK), $"must be -1 or 0 (all), or at least 1", TopK);
+        CheckRange(MinP, 0, 1, nameof(MinP));
+        Check(MaxTokens is null or >= 1, nameof(MaxTokens), $"must be at least 1", MaxTokens);
+        Check(MinTokens >= 0, nameof(MinTokens), $"must be 0 or more", MinTokens);
+        Check(
+            MaxTokens is null || MinTokens <= MaxTokens,
+            nameof(MinTokens),
+            $"must be at most {Named(nameof(MaxTokens))} ({MaxTokens})",
+            MinTokens);
+        Check(Logprobs is null or >= -1, nameof(Logprobs), $"must be -1 (whole vocabulary), or 0 or more", Logprobs);
+        Check(
+            PromptLogprobs is null or >= -1,
+            nameof(PromptLogprobs),
+            $"must be -1 (whole vocabulary), or 0 or more",
+            PromptLogprobs);
+        Check(PromptLogprobStart is null or >= 0, nameof(PromptLogprobStart), $"must be 0 or more", PromptLogprobStart);
+        Check(
+            PromptLogprobStart is null || WantsPromptLogprobs,
+            nameof(PromptLogprobStart),
+            $"needs {Named(nameof(PromptLogprobs))} or {Named(nameof(PromptLogprobTokenIds))}",
+            PromptLogprobStart);
+        Check(
+            LogprobTokenIds is null || LogprobTokenIds.Count <= MaxLogprobTokenIds,
+            nameof(LogprobTokenIds),
+            $"must hold at most {MaxLogprobTokenIds} ids",
+            LogprobTokenIds?.Count);
+        Check(!Stop.Any(string.IsNullOrEmpty), nameof(Stop), $"must not hold an empty string", "\"\"");
+        Check(
+            Stop.Count == 0 || Detokenize,
+            nameof(Stop),
+            $"needs {Named(nameof(Detokenize))} = true",
+            string.Join(", ", Stop));
+        Check(StreamInterval is null or >= 1, nameof(StreamInterval), $"must be at least 1", StreamInterval);
+        Check(AllowedTokenIds is null or { Count: > 0 }, nameof(AllowedTokenIds), $"must not be empty", "[]");
+        Check(
+            BadWords is null || !BadWords.Any(string.IsNullOrWhiteSpace),
+            nameof(BadWords),
+            $"must not hold an empty word",
+            "\"\"");
+        Check(
+            ThinkingTokenBudget is null or >= -1,
+            nameof(ThinkingTokenBudget),
+            $"must be -1 (no limit), or 0 or more",
+            ThinkingTokenBudget);
+        Check(
+            RoutedExpertsPromptStart == 0,
+            nameof(RoutedExpertsPromptStart),
+            $"must be 0: the model has no routed experts",
+            RoutedExpertsPromptStart);
         RepetitionDetection?.Validate();
         if (LogitBias is not null)
         {
             foreach ((int token, float bias) in LogitBias)
             {
-                Check(bias is >= -100 and <= 100, "logit_bias", "must be between -100 and 100", string.Create(CultureInfo.InvariantCulture, $"{token}: {bias}"));
+                string value = string.Create(CultureInfo.InvariantCulture, $"{token}: {bias}");
+                Check(bias is >= -100 and <= 100, nameof(LogitBias), $"must be between -100 and 100", value);
             }
         }
     }
@@ -212,16 +249,18 @@ public sealed record SamplingParams
         }
     }
 
-    private static void CheckRange(float value, float low, float high, string field) =>
-        Check(value >= low && value <= high, field, string.Create(CultureInfo.InvariantCulture, $"must be between {low} and {high}"), value);
+    private static void CheckRange(float value, float low, float high, string parameter) =>
+        Check(value >= low && value <= high, parameter, $"must be between {low} and {high}", value);
 
-    internal static void Check(bool holds, string field, string rule, object? value)
+    internal static void Check(bool holds, string parameter, FormattableString rule, object? value)
     {
         if (!holds)
         {
-            throw new InvalidRequestException(field, string.Create(CultureInfo.InvariantCulture, $"{field} {rule}; it is {value}"));
+            throw new InvalidRequestException(parameter, rule, value);
         }
     }
+
+    internal static ParameterName Named(string parameter) => new(parameter);
 }
 
 /// <summary>Ends an output that repeats one pattern of tokens over and over.</summary>
@@ -232,9 +271,15 @@ public sealed record RepetitionDetection(int MaxPatternSize, int MinPatternSize 
 {
     internal void Validate()
     {
-        SamplingParams.Check(MinPatternSize >= 1, "repetition_detection.min_pattern_size", "must be at least 1", MinPatternSize);
-        SamplingParams.Check(MaxPatternSize >= MinPatternSize, "repetition_detection.max_pattern_size", "must be at least min_pattern_size", MaxPatternSize);
-        SamplingParams.Check(MinCount >= 2, "repetition_detection.min_count", "must be at least 2", MinCount);
+        const string Owner = nameof(SamplingParams.RepetitionDetection) + ".";
+        SamplingParams.Check(
+            MinPatternSize >= 1, Owner + nameof(MinPatternSize), $"must be at least 1", MinPatternSize);
+        SamplingParams.Check(
+            MaxPatternSize >= MinPatternSize,
+            Owner + nameof(MaxPatternSize),
+            $"must be at least {SamplingParams.Named(nameof(MinPatternSize))}",
+            MaxPatternSize);
+        SamplingParams.Check(MinCount >= 2, Owner + nameof(MinCount), $"must be at least 2", MinCount);
     }
 }
 

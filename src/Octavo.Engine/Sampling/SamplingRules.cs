@@ -47,11 +47,17 @@ internal sealed class SamplingRules
 
     /// <summary>The think tokens of a model.</summary>
     /// <exception cref="InvalidRequestException">It has none.</exception>
-    public static (int Open, int Close) ThinkTokensOf(Tokenizer? tokenizer) =>
-        (tokenizer?.TokenToId("<think>"), tokenizer?.TokenToId("</think>")) is ({ } open, { } close)
-            ? (open, close)
-            : throw new InvalidRequestException(
-                "thinking_token_budget", "thinking_token_budget needs a model whose vocabulary has <think> and </think>");
+    public static (int Open, int Close) ThinkTokensOf(Tokenizer? tokenizer)
+    {
+        if ((tokenizer?.TokenToId("<think>"), tokenizer?.TokenToId("</think>")) is ({ } open, { } close))
+        {
+            return (open, close);
+        }
+
+        ParameterName budget = SamplingParams.Named(nameof(SamplingParams.ThinkingTokenBudget));
+        throw new InvalidRequestException(
+            budget.Name, $"{budget} needs a model whose vocabulary has <think> and </think>");
+    }
 
     // A word may stand at the beginning of a text or, with a space, within it; both spellings are forbidden.
     private static List<int[]> TokenizeBadWords(IReadOnlyList<string> words, Tokenizer tokenizer)
@@ -63,7 +69,9 @@ internal sealed class SamplingRules
             int[] spaced = tokenizer.Encode(" " + word.TrimStart(), addSpecialTokens: false);
             if (bare.Length == 0 || spaced.Length == 0)
             {
-                throw new InvalidRequestException("bad_words", $"bad_words holds \"{word}\", which has no tokens in this vocabulary");
+                ParameterName badWords = SamplingParams.Named(nameof(SamplingParams.BadWords));
+                throw new InvalidRequestException(
+                    badWords.Name, $"{badWords} holds \"{word}\", which has no tokens in this vocabulary");
             }
 
             result.Add(bare);

@@ -1,22 +1,18 @@
-using System.Buffers;
 using System.IO.Pipelines;
-using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
+using Octavo.Server.Protocols;
 
 namespace Octavo.Server.Http;
 
-/// <summary>Server-sent events of JSON. Events pile up until they are flushed.</summary>
+/// <summary>An answer of server-sent events, which pile up until they are flushed.</summary>
 internal sealed class EventStream : IDisposable
 {
     private readonly PipeWriter _output;
-    private readonly Utf8JsonWriter _json;
 
-    private EventStream(PipeWriter output)
-    {
-        _output = output;
-        _json = JsonOutput.CreateWriter(output);
-    }
+    private EventStream(PipeWriter output) => (_output, Events) = (output, new EventWriter(output));
+
+    public EventWriter Events { get; }
 
     /// <summary>Sends the headers at once, so that the client knows that it was taken up.</summary>
     public static async Task<EventStream> StartAsync(HttpContext context)
@@ -29,21 +25,7 @@ internal sealed class EventStream : IDisposable
         return new EventStream(context.Response.BodyWriter);
     }
 
-    public void Write(Action<Utf8JsonWriter> write)
-    {
-        _output.Write("data: "u8);
-        write(_json);
-        _json.Flush();
-        _json.Reset();
-        _output.Write("\n\n"u8);
-    }
-
-    /// <summary>Writes a comment, which clients skip: it tells proxies that the stream lives.</summary>
-    public void WriteKeepAlive() => _output.Write(": keep-alive\n\n"u8);
-
-    public void WriteDone() => _output.Write("data: [DONE]\n\n"u8);
-
     public async Task FlushAsync(CancellationToken cancellationToken) => await _output.FlushAsync(cancellationToken);
 
-    public void Dispose() => _json.Dispose();
+    public void Dispose() => Events.Dispose();
 }

@@ -3,6 +3,7 @@ using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Primitives;
 using Microsoft.Net.Http.Headers;
+using Octavo.Server.Protocols;
 
 namespace Octavo.Server.Http;
 
@@ -88,7 +89,7 @@ internal sealed class OriginGuard
     }
 
     private static ApiException Forbidden(string code, string message) =>
-        new(StatusCodes.Status403Forbidden, "permission_error", null, code, message);
+        new(HttpStatusCode.Forbidden, "permission_error", null, code, message);
 
     // Without port, brackets and the root's dot; in the letters that it was sent in, which need not be good punycode.
     private static string NameOf(string host) => new HostString(host).Host.Trim('[', ']').TrimEnd('.');

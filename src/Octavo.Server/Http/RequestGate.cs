@@ -1,3 +1,5 @@
+using Octavo.Server.Protocols;
+
 namespace Octavo.Server.Http;
 
 /// <summary>Counts the requests in flight, so that a server can close its door and let those inside finish.</summary>

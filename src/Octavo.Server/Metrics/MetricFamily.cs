@@ -13,7 +13,10 @@ internal sealed class MetricFamily
     private readonly double[] _bounds = [];
     private volatile MetricSeries[] _series = [];     // replaced, never changed, so that recording reads it without a lock
 
-    public MetricFamily(Instrument instrument)
+    /// <summary>A family without series.</summary>
+    /// <param name="instrument">The instrument.</param>
+    /// <param name="name">The metric's name; null takes the instrument's, with its unit where that is seconds.</param>
+    public MetricFamily(Instrument instrument, string? name = null)
     {
         InstrumentName = instrument.Name;
         _help = instrument.Description ?? instrument.Name;
@@ -29,7 +32,8 @@ internal sealed class MetricFamily
             _ => (Kind.Gauge, Array.Empty<double>()),
         };
         bool counts = _kind is Kind.Counter or Kind.ObservedCounter;
-        _name = Sanitize(counts && !instrument.Name.EndsWith("_total", StringComparison.Ordinal) ? instrument.Name + "_total" : instrument.Name);
+        name ??= instrument.Name + (instrument.Unit == "s" ? "_seconds" : string.Empty);
+        _name = Sanitize(counts && !name.EndsWith("_total", StringComparison.Ordinal) ? name + "_total" : name);
     }
 
     private enum Kind

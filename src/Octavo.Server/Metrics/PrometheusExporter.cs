@@ -14,14 +14,19 @@ internal sealed class PrometheusExporter : IDisposable
     private readonly Lock _lock = new();          // of _families, and of scrapes against each other
     private readonly List<MetricFamily> _families = [];
     private readonly Dictionary<Meter, KeyValuePair<string, object?>[]?> _meters;
+    private readonly IReadOnlyDictionary<string, string> _names;
 
     /// <summary>Begins to listen.</summary>
     /// <param name="meters">
     /// Each meter with the labels that its counters and histograms show, at zero, before anything was measured; null
     /// shows nothing before.
     /// </param>
-    public PrometheusExporter(IEnumerable<(Meter Meter, KeyValuePair<string, object?>[]? Labels)> meters)
+    /// <param name="names">Instrument → the metric's name, where that is not the instrument's own.</param>
+    public PrometheusExporter(
+        IEnumerable<(Meter Meter, KeyValuePair<string, object?>[]? Labels)> meters,
+        IReadOnlyDictionary<string, string>? names = null)
     {
+        _names = names ?? new Dictionary<string, string>();
         _meters = meters.ToDictionary(m => m.Meter, m => m.Labels);
         _listener.InstrumentPublished = Publish;
         _listener.SetMeasurementEventCallback<int>(static (_, value, tags, family) => ((MetricFamily)family!).Record(value, tags));
@@ -104,7 +109,7 @@ internal sealed class PrometheusExporter : IDisposable
             return;
         }
 
-        var family = new MetricFamily(instrument);
+        var family = new MetricFamily(instrument, _names.GetValueOrDefault(instrument.Name));
         if (labels is not null && !instrument.IsObservable)
         {
             family.Expect([labels]);

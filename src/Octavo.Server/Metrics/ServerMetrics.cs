@@ -24,16 +24,20 @@ internal sealed class ServerMetrics : IDisposable
     {
         // The labels that the engine puts on all it measures.
         KeyValuePair<string, object?>[] labels = [new("model_name", engine.Model.Name), new("engine", "0")];
-        _requests = _http.CreateCounter<long>("http_requests", null, "HTTP requests answered, by method, handler and class of status.");
+        _requests = _http.CreateCounter<long>(
+            "octavo.http.requests", "{request}", "HTTP requests answered, by method, handler and class of status.");
         _durations = _http.CreateHistogram(
-            "http_request_duration_seconds", "s", "From an HTTP request's head to its answer's last byte, by method and handler.", null,
+            "octavo.http.request.duration",
+            "s",
+            "From an HTTP request's head to its answer's last byte, by method and handler.",
+            null,
             new InstrumentAdvice<double> { HistogramBucketBoundaries = DurationBounds });
-        _exporter = new PrometheusExporter([(engine.Meter, labels), (_http, null)]);
+        _exporter = new PrometheusExporter([(engine.Meter, labels), (_http, null)], VllmNames.Table);
         _exporter.Expect(
-            "vllm:request_success",
+            "octavo.requests.finished",
             Enum.GetValues<FinishReason>().Select(r => (KeyValuePair<string, object?>[])[.. labels, new("finished_reason", r.ToWireName())]));
         _exporter.Expect(
-            "vllm:prompt_tokens_by_source",
+            "octavo.prompt.tokens_by_source",
             PromptSources.Select(s => (KeyValuePair<string, object?>[])[.. labels, new("source", s)]));
     }
 
