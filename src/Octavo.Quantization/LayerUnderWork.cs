@@ -49,9 +49,6 @@ internal sealed class PartUnderWork
 
     /// <summary>The linear layers, in the order they run.</summary>
     public IReadOnlyList<LinearUnderWork> Linears { get; }
-
-    /// <summary>The linear layer of a role.</summary>
-    public LinearUnderWork this[LinearRole role] => Linears.First(linear => linear.Spec.Role == role);
 }
 
 /// <summary>One layer in float32 while it is being quantized: changed by smoothing, then coded.</summary>

@@ -10,14 +10,21 @@ namespace Octavo;
 /// The model stays open as long as what was loaded from it.</remarks>
 public sealed class Model : IDisposable
 {
-    private Model(string name, string path, ModelDescription description, Checkpoint checkpoint, GenerationDefaults generation) =>
-        (Name, Path, Description, Checkpoint, Generation) = (name, path, description, checkpoint, generation);
+    private Model(ModelDirectory files, ModelDescription description, Checkpoint checkpoint)
+    {
+        string path = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(files.Path));
+        (Name, Path, HasTokenizer) = (System.IO.Path.GetFileName(path), files.Path, files.HasTokenizer);
+        (Description, Checkpoint, Generation) = (description, checkpoint, files.Generation);
+    }
 
     /// <summary>Its directory's name.</summary>
     public string Name { get; }
 
     /// <summary>Where it stands.</summary>
     public string Path { get; }
+
+    /// <summary>Whether a <c>tokenizer.json</c> stands beside it.</summary>
+    public bool HasTokenizer { get; }
 
     /// <summary>What it is.</summary>
     public ModelDescription Description { get; }
@@ -40,11 +47,10 @@ public sealed class Model : IDisposable
     {
         ArgumentException.ThrowIfNullOrEmpty(directory);
         ModelDirectory files = ModelDirectory.Open(directory);
-        string name = System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(files.Path)));
         Checkpoint checkpoint = files.OpenCheckpoint();
         try
         {
-            return new Model(name, files.Path, ModelCatalog.Describe(files, checkpoint), checkpoint, files.Generation);
+            return new Model(files, ModelCatalog.Describe(files, checkpoint), checkpoint);
         }
         catch
         {

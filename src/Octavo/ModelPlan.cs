@@ -12,6 +12,7 @@ public sealed class ModelPlan
 {
     private const double DefaultMemoryFraction = 0.8;
 
+    private readonly PlanRequest _request;
     private readonly IModelPlan _plan;
 
     internal ModelPlan(Model model, EngineOptions options, Tokenizer? tokenizer, MachineMemory memory)
@@ -22,7 +23,7 @@ public sealed class ModelPlan
         int maxModelLen = options.MaxModelLen ?? model.Spec.MaxPositionEmbeddings;
         Validate(options, maxNumBatchedTokens, maxModelLen, model.Spec.MaxPositionEmbeddings);
         WeightScheme weights = ChooseWeights(model, options);
-        Request = new PlanRequest
+        _request = new PlanRequest
         {
             Weights = weights,
             Head = HeadScheme(options.QuantizeHead, weights, PlainScheme(model)),
@@ -32,7 +33,7 @@ public sealed class ModelPlan
             MaxNumBatchedTokens = maxNumBatchedTokens,
             Threads = options.Threads,
         };
-        _plan = Backends.Default.Plan(model.Spec, model.Checkpoint, Request);
+        _plan = Backends.Default.Plan(model.Spec, model.Checkpoint, _request);
         long step = _plan.ActivationBytes + ((long)options.MaxNumSeqs * model.Spec.VocabSize * sizeof(float));
         long most = ChooseBlocks(options, memory, _plan.WeightBytes + step, maxModelLen, _plan.BytesPerBlock);
         long blocks = Math.Min(most, int.MaxValue / options.BlockSize);
@@ -47,10 +48,10 @@ public sealed class ModelPlan
             MaxNumSeqs = options.MaxNumSeqs,
             MaxNumBatchedTokens = maxNumBatchedTokens,
             Weights = weights,
-            KvCache = Request.KvCache,
+            KvCache = _request.KvCache,
             BlockSize = options.BlockSize,
             NumBlocks = (int)blocks,
-            Head = Request.Head,
+            Head = _request.Head,
             StoredQuantization = model.Checkpoint.Quantization is { } stored ? $"{stored.Method}: {stored.Summary}" : null,
             Notes = [.. model.Description.Notes, .. model.Checkpoint.Quantization?.Notes ?? [], .. _plan.Notes],
             WeightBytes = _plan.WeightBytes,
@@ -67,9 +68,6 @@ public sealed class ModelPlan
     /// <summary>What it says.</summary>
     public ModelInfo Info { get; }
 
-    /// <summary>What is asked of the backend.</summary>
-    public PlanRequest Request { get; }
-
     /// <summary>How keys and values are stored where nobody says.</summary>
     public static KvCacheFormat DefaultKvCache(WeightScheme weights) =>
         weights == WeightScheme.Float32 ? KvCacheFormat.Float32 : KvCacheFormat.BFloat16;
@@ -83,7 +81,7 @@ public sealed class ModelPlan
 
     /// <summary>Bytes that the weights would take in another scheme, were they not quantized already.</summary>
     public long WeightBytesIn(WeightScheme scheme) =>
-        Backends.Default.Plan(Info.Spec, null, Request with { Weights = scheme, Head = null }).WeightBytes;
+        Backends.Default.Plan(Info.Spec, null, _request with { Weights = scheme, Head = null }).WeightBytes;
 
     /// <summary>Checks that there is the memory that it takes. Apart from making it, so that a plan can be looked at where it could not run.</summary>
     /// <exception cref="EngineConfigurationException">There is not; the message says what takes how much, and what to lower.</exception>

@@ -20,14 +20,15 @@ internal static class Bench
         ModelDirectory model = ModelDirectory.Open(directory);
         Checkpoint checkpoint = model.OpenCheckpoint();
         ModelDescription description = ModelCatalog.Describe(model, checkpoint);
-        return EvaluatedModel.Load(Path.GetFileName(directory), description, checkpoint, new PlanRequest
+        IModelPlan plan = new CpuBackend().Plan(description.Spec, checkpoint, new PlanRequest
         {
             Weights = Schemes.Named(weights),
             Head = WeightScheme.Float32,
             KvCache = cache,
             MaxModelLen = length,
             MaxNumBatchedTokens = 512,
-        }, numBlocks: 32);
+        });
+        return EvaluatedModel.Of(Path.GetFileName(directory), description, checkpoint, plan.Load(numBlocks: 32));
     }
 
     public static IReadOnlyList<TextWindow> Windows(string file, int documents = int.MaxValue)

@@ -119,6 +119,6 @@ internal sealed class EvalCommand
         info = plan.Info;
         EngineLoader.WriteNotes(info.Notes);
         string scheme = info.StoredQuantization is null ? SettingNames.Of(info.Weights) : "as stored";
-        return EvaluatedModel.Load($"{info.Name} ({scheme})", model.Description, model.Checkpoint, plan.Request, info.NumBlocks, cancellation);
+        return EvaluatedModel.Of($"{info.Name} ({scheme})", model.Description, model.Checkpoint, plan.Load(null, cancellation));
     }
 }

@@ -64,7 +64,7 @@ internal sealed record InspectReport
     {
         using var opened = Model.Open(model);
         Checkpoint checkpoint = opened.Checkpoint;
-        Tokenizer? tokenizer = LoadTokenizer(ModelDirectory.Open(opened.Path), options, out string? problem);
+        Tokenizer? tokenizer = LoadTokenizer(opened, options, out string? problem);
         ModelPlan layout = opened.Plan(options, tokenizer);
         ModelInfo plan = layout.Info;
         return new InspectReport
@@ -80,17 +80,17 @@ internal sealed record InspectReport
     }
 
     // A tokenizer that cannot be read keeps a model from being served, not from being looked at.
-    private static Tokenizer? LoadTokenizer(ModelDirectory directory, EngineOptions options, out string? problem)
+    private static Tokenizer? LoadTokenizer(Model model, EngineOptions options, out string? problem)
     {
         problem = null;
-        if (!directory.HasTokenizer || options.SkipTokenizerInit)
+        if (!model.HasTokenizer || options.SkipTokenizerInit)
         {
             return null;
         }
 
         try
         {
-            return Tokenizer.Load(directory.Path);
+            return Tokenizer.Load(model.Path);
         }
         catch (TokenizerFormatException e)
         {

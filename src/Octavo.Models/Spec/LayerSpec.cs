@@ -32,9 +32,4 @@ public abstract record PartSpec
 
     /// <summary>The norms.</summary>
     public IEnumerable<NormSpec> Norms => new[] { NormBefore, NormAfter }.OfType<NormSpec>();
-
-    /// <summary>The linear layer of a role.</summary>
-    /// <exception cref="ArgumentException">The part has none of this role.</exception>
-    public LinearSpec this[LinearRole role] =>
-        Linears.FirstOrDefault(linear => linear.Role == role) ?? throw new ArgumentException($"{GetType().Name} has no {role}", nameof(role));
 }

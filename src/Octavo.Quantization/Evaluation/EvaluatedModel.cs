@@ -24,30 +24,23 @@ public sealed class EvaluatedModel : IDisposable
     /// <summary>What it is.</summary>
     public ModelDescription Description { get; }
 
-    /// <summary>Logits a row.</summary>
-    public int VocabSize => Runner.VocabSize;
-
-    /// <summary>The most tokens that are run at once.</summary>
-    public int MaxNumBatchedTokens => Runner.MaxNumBatchedTokens;
-
     internal CpuModelRunner Runner { get; }
 
     internal Checkpoint Checkpoint { get; }
 
-    /// <summary>Loads a model.</summary>
+    /// <summary>Takes a model as it was loaded.</summary>
     /// <param name="name">What reports call it.</param>
     /// <param name="description">What it is.</param>
     /// <param name="checkpoint">Its weights; stays open as long as the model lives.</param>
-    /// <param name="request">How it is run.</param>
-    /// <param name="numBlocks">Blocks of its cache, which must hold one window.</param>
-    /// <param name="cancellationToken">Stops loading.</param>
-    public static EvaluatedModel Load(
-        string name, ModelDescription description, Checkpoint checkpoint, PlanRequest request, int numBlocks, CancellationToken cancellationToken = default)
+    /// <param name="runner">Runs it on this processor; its cache holds one window. Disposed with the model.</param>
+    /// <exception cref="ArgumentException">The runner is another backend's.</exception>
+    public static EvaluatedModel Of(string name, ModelDescription description, Checkpoint checkpoint, IModelRunner runner)
     {
         ArgumentNullException.ThrowIfNull(description);
         ArgumentNullException.ThrowIfNull(checkpoint);
-        var plan = new CpuPlan(description.Spec, checkpoint, request);
-        return new EvaluatedModel(name, description, checkpoint, new CpuModelRunner(plan, numBlocks, null, cancellationToken));
+        return runner is CpuModelRunner here
+            ? new EvaluatedModel(name, description, checkpoint, here)
+            : throw new ArgumentException("expected a runner of this processor", nameof(runner));
     }
 
     /// <summary>Computes the logits of a window's next tokens; earlier ones of the same window came before.</summary>
