@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
-using System.Text.Json;
 using Octavo.Cli.Bench;
 using Octavo.Cli.Chat;
 using Octavo.Cli.Eval;
@@ -78,14 +77,18 @@ internal static class CommandLine
         }
         catch (TokenizerFormatException e) when (e.IsMissing)
         {
-            bool canDoWithout = result.CommandResult.Command.Options.Any(o => o.Name == EngineArguments.SkipTokenizerInit);
-            return Fail(ExitCode.Usage, $"{e.File} is missing" + (canDoWithout ? $"; {EngineArguments.SkipTokenizerInit} takes and gives token ids without it" : string.Empty));
+            bool canDoWithout = result.CommandResult.Command.Options.Any(o => o.Name == EngineSettings.SkipTokenizerInit);
+            return Fail(ExitCode.Usage, $"{e.File} is missing" + (canDoWithout ? $"; {EngineSettings.SkipTokenizerInit} takes and gives token ids without it" : string.Empty));
         }
         catch (InvalidRequestException e)
         {
-            return Fail(ExitCode.Usage, e.Describe(JsonNamingPolicy.SnakeCaseLower.ConvertName));
+            return Fail(ExitCode.Usage, e.Describe(OptionNames.Of(result.CommandResult.Command)));
         }
-        catch (Exception e) when (e is UsageException or EngineConfigurationException or CheckpointException
+        catch (EngineConfigurationException e)
+        {
+            return Fail(ExitCode.Usage, e.Describe(OptionNames.Of(result.CommandResult.Command)));
+        }
+        catch (Exception e) when (e is UsageException or CheckpointException
             or UnsupportedModelException or TokenizerFormatException or ChatTemplateException or QuantizationException
             or TuneStateException)
         {

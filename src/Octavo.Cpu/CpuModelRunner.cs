@@ -39,8 +39,7 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
         Checkpoint checkpoint = plan.Checkpoint ?? throw new ArgumentException("a plan without a checkpoint cannot be loaded", nameof(plan));
         if (numBlocks < 1)
         {
-            throw new EngineConfigurationException(
-                string.Create(CultureInfo.InvariantCulture, $"the key-value cache must hold at least one block; it holds {numBlocks}"));
+            throw new EngineConfigurationException($"the key-value cache must hold at least one block; it holds {numBlocks}");
         }
 
         Plan = plan;
@@ -69,9 +68,9 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
             Release();
             if (e is OutOfMemoryException)
             {
+                double mebibytes = numBlocks * plan.BytesPerBlock / (double)(1 << 20);
                 throw new EngineConfigurationException(
-                    "this machine has not enough memory for the weights and a key-value cache of "
-                    + FormattableString.Invariant($"{numBlocks * plan.BytesPerBlock / (double)(1 << 20):0.#} MiB: lower kv_cache_memory, max_model_len or max_num_seqs"));
+                    $"this machine has not enough memory for the weights and a key-value cache of {mebibytes:0.#} MiB: give the cache less");
             }
 
             throw;

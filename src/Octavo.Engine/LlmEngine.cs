@@ -49,25 +49,21 @@ public sealed class LlmEngine : IDisposable
         ArgumentNullException.ThrowIfNull(options);
         options.Validate(runner);
         (_runner, _tokenizer, _options, _time) = (runner, tokenizer, options, time ?? TimeProvider.System);
+        SchedulingOptions scheduling = options.Scheduling;
         _cache = new KvCacheManager(
-            new BlockPool(runner.NumBlocks, runner.BlockSize), options.EnablePrefixCaching, options.KvCacheWatermark);
+            new BlockPool(runner.NumBlocks, runner.BlockSize), scheduling.EnablePrefixCaching, scheduling.KvCacheWatermark);
         _scheduler = new Scheduler<Completion>(_cache);
         _vocabSize = runner.VocabSize;
         var bounds = new StepLimits(
-            options.MaxNumSeqs,
-            options.MaxNumBatchedTokens,
+            scheduling.MaxNumSeqs,
+            scheduling.StepTokens,
             Math.Max(16, PromptLogitsBytes / (sizeof(float) * runner.VocabSize)));
-        IBatchingPolicy policy =
-            options.Batching == BatchingMode.Fixed ? new FixedBatching() : new AdaptiveBatching(options.Targets);
-        _batching = new BatchController<Completion>(policy, new StepTimeModel(), bounds, _scheduler, _cache.Pool);
+        _batching = new BatchController<Completion>(
+            IBatchingPolicy.For(scheduling), new StepTimeModel(), bounds, _scheduler, _cache.Pool);
         _eosTokenIds = [.. options.EosTokenIds.Where(id => (uint)id < (uint)runner.VocabSize)];
         _metrics = new EngineMetrics(options, _cache.Pool, _batching, _time);
         _admission = new AdmissionControl(
-            new AdmissionLimits(options.MaxQueue, options.MaxQueueWait, options.RequestTimeout),
-            new FairShare(options.PriorityAgeing.TotalSeconds, options.ClientWeights),
-            _scheduler,
-            _batching,
-            _time);
+            options.Admission, new FairShare(scheduling), _scheduler, _batching, _time);
         _requests = new RequestsInFlight(_scheduler, _batching, _admission, _metrics, _time);
         _results = new StepResults(
             runner.BlockSize, _vocabSize, options.MaxModelLen, _eosTokenIds, _scheduler, _requests, _metrics);
@@ -99,36 +95,35 @@ public sealed class LlmEngine : IDisposable
 
     /// <summary>Checks a request against the model and the limits. Unlike the rest, callable from any thread.</summary>
     /// <exception cref="InvalidRequestException">It cannot be run.</exception>
-    public void Validate(EngineRequest request)
+    public ValidatedRequest Validate(EngineRequest request)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        RequestValidation.Check(request, _options, _vocabSize, _tokenizer);
+        return RequestValidation.Check(request, _options, _vocabSize, _tokenizer);
     }
 
     /// <summary>Refuses where the queue is too long for one more. Callable from any thread.</summary>
-    /// <param name="pending">Requests on their way to <see cref="Add"/>.</param>
+    /// <param name="pending">Requests on their way to <see cref="Add(ValidatedRequest, Action{RequestOutput})"/>.</param>
     /// <exception cref="EngineOverloadedException">It is; the exception says when it may be shorter.</exception>
     public void CheckQueue(int pending) => _admission.CheckQueue(pending);
 
     /// <summary>Takes a request in. Its outputs go to <paramref name="sink"/>, called from within <see cref="Step"/>.</summary>
     /// <exception cref="InvalidRequestException">It cannot be run; nothing has changed.</exception>
-    public void Add(EngineRequest request, Action<RequestOutput> sink)
+    public void Add(EngineRequest request, Action<RequestOutput> sink) => Add(Validate(request), sink);
+
+    /// <summary>Takes a request in that <see cref="Validate"/> has found right.</summary>
+    /// <exception cref="InvalidRequestException">One of its id is in flight; nothing has changed.</exception>
+    public void Add(ValidatedRequest request, Action<RequestOutput> sink)
     {
+        ArgumentNullException.ThrowIfNull(request);
         ArgumentNullException.ThrowIfNull(sink);
         ObjectDisposedException.ThrowIf(_disposed, this);
-        int maxOutput = RequestValidation.Check(request, _options, _vocabSize, _tokenizer);
         SamplingParams p = request.Parameters;
         SamplingParams.Check(!_requests.Contains(request.Id), nameof(request.Id), $"is in flight already", request.Id);
+        string? salt = _options.Scheduling.EnablePrefixCaching ? request.Options.CacheSalt : request.Id;
         var group = new RequestGroup
         {
-            Id = request.Id,
-            Prompt = request.Prompt,
-            PromptTokenIds = [.. request.PromptTokenIds],
-            Parameters = p,
-            MaxOutputTokens = maxOutput,
-            Priority = request.Priority,
-            Client = request.Client,
-            PromptHashes = new PromptHashes(_options.EnablePrefixCaching ? request.CacheSalt : request.Id),
+            Request = request,
+            PromptHashes = new PromptHashes(salt),
             Sink = sink,
             ArrivalTimestamp = _time.GetTimestamp(),
         };
@@ -163,7 +158,7 @@ public sealed class LlmEngine : IDisposable
             throw new InvalidOperationException("the probe would overwrite the cache of requests");
         }
 
-        StepProbe.Run(_runner, _batching.Model, _options.MaxModelLen, _options.MaxNumSeqs, _time);
+        StepProbe.Run(_runner, _batching.Model, _options.MaxModelLen, _options.Scheduling.MaxNumSeqs, _time);
     }
 
     /// <summary>Plans, runs, samples and emits one step; false where nothing was to be done.</summary>
@@ -224,7 +219,7 @@ public sealed class LlmEngine : IDisposable
     private Completion MakeCompletion(RequestGroup group, int index, SamplingRules rules, long seed)
     {
         SamplingParams p = group.Parameters;
-        var sampling = new SamplingState(rules, seed, index, _options.LogitsProcessors);
+        var sampling = new SamplingState(rules, seed, index, _options.Sampling.LogitsProcessors);
         bool scoresPrompt = p.WantsPromptLogprobs && index == 0;
         return new Completion(
             group,
@@ -244,8 +239,9 @@ public sealed class LlmEngine : IDisposable
 
     private long NextSeed(long ordinal)
     {
+        long seed = _options.Sampling.Seed;
         (uint a, uint b, _, _) = Philox.Block(
-            ((uint)ordinal, (uint)((ulong)ordinal >> 32), 1u, 0u), ((uint)_options.Seed, (uint)((ulong)_options.Seed >> 32)));
+            ((uint)ordinal, (uint)((ulong)ordinal >> 32), 1u, 0u), ((uint)seed, (uint)((ulong)seed >> 32)));
         return (long)(((ulong)a << 32) | b);
     }
 

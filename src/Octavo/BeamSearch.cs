@@ -95,13 +95,13 @@ public static class BeamSearch
         var step = new SamplingParams { MaxTokens = 1, Temperature = 0, Logprobs = 2 * parameters.BeamWidth, Detokenize = false };
         try
         {
-            engine.Validate(Prompt.FromTokenIds(promptIds), step);
+            engine.Prepare(Prompt.FromTokenIds(promptIds), step);
         }
         catch (InvalidRequestException e) when (e.Parameter == nameof(SamplingParams.Logprobs))
         {
             var width = new ParameterName(nameof(parameters.BeamWidth));
             throw new InvalidRequestException(
-                width.Name, $"{width} {parameters.BeamWidth} asks for {step.Logprobs} log-probabilities, and {e}");
+                width.Name, $"{width} {parameters.BeamWidth} asks for {step.Logprobs} log-probabilities, and {e.Fault}");
         }
 
         var done = new List<Beam>();

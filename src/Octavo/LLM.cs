@@ -45,7 +45,13 @@ public sealed class LLM : IDisposable
         string model, string? quantization = null, EngineOptions? options = null, IProgress<LoadProgress>? progress = null)
     {
         options ??= new EngineOptions();
-        return new LLM(AsyncEngine.Load(model, quantization is null ? options : options with { Quantization = quantization }, progress));
+        if (quantization is not null)
+        {
+            ArgumentNullException.ThrowIfNull(options.Model);
+            options = options with { Model = options.Model with { Quantization = quantization } };
+        }
+
+        return new LLM(AsyncEngine.Load(model, options, progress));
     }
 
     /// <summary>Completes a prompt.</summary>
@@ -61,13 +67,8 @@ public sealed class LLM : IDisposable
     /// <exception cref="InvalidRequestException">A request cannot be run; then none of them is.</exception>
     public IReadOnlyList<RequestOutput> Generate(IEnumerable<Prompt> prompts, SamplingParams? sampling = null)
     {
-        Prompt[] all = Prompts(prompts, p => p);
-        foreach (Prompt prompt in all)
-        {
-            Engine.Validate(prompt, sampling);
-        }
-
-        return WaitFor(Task.WhenAll(all.Select(p => Engine.GenerateAsync(p, sampling))));
+        ValidatedRequest[] all = [.. Prompts(prompts, p => p).Select(p => Engine.PrepareWhole(p, sampling))];
+        return WaitFor(Task.WhenAll(all.Select(request => Engine.FinishAsync(request))));
     }
 
     /// <summary>Answers a conversation, through the model's chat template.</summary>

@@ -82,7 +82,7 @@ public sealed class CpuModelRunnerTests
     public void Constructor_BadOptions_SayWhatWouldBeRight()
     {
         Should.Throw<EngineConfigurationException>(() => new TestRunner(Repository.TalesModel, blockSize: 20)).Message.ShouldContain("multiple of 16");
-        Should.Throw<EngineConfigurationException>(() => new TestRunner(Repository.TalesModel, threads: 0)).Message.ShouldContain("threads");
+        Should.Throw<EngineConfigurationException>(() => new TestRunner(Repository.TalesModel, threads: 0)).Message.ShouldContain("Threads");
     }
 
     [Fact]

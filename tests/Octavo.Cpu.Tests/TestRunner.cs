@@ -79,12 +79,19 @@ internal sealed class TestRunner : IDisposable
     public LlmEngine Engine(
         int maxTokens = 512, bool prefixCaching = true, int maxSeqs = 64, LogitsProcessorFactory? processor = null) => new(Runner, null, new LlmEngineOptions
         {
-            LogitsProcessors = processor is null ? [] : [processor],
+            Sampling = new()
+            {
+                LogitsProcessors = processor is null ? [] : [processor],
+                MaxLogprobs = -1,
+            },
             MaxModelLen = Math.Min(Description.Spec.MaxPositionEmbeddings, Runner.NumBlocks * Runner.BlockSize),
-            MaxNumSeqs = Math.Min(maxSeqs, maxTokens),
-            MaxNumBatchedTokens = maxTokens,
-            EnablePrefixCaching = prefixCaching,
-            MaxLogprobs = -1,
+            Scheduling = new()
+            {
+                Batching = BatchingMode.Fixed,
+                MaxNumSeqs = Math.Min(maxSeqs, maxTokens),
+                MaxNumBatchedTokens = maxTokens,
+                EnablePrefixCaching = prefixCaching,
+            },
             EosTokenIds = Description.EosTokenIds,
         });
 

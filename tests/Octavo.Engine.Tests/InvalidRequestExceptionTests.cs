@@ -15,7 +15,7 @@ public sealed class InvalidRequestExceptionTests
     public void Describe_SentenceAroundAnother_NamesBoth()
     {
         var inner = new InvalidRequestException("Logprobs", $"must be at most {20}", 30);
-        var e = new InvalidRequestException("BeamWidth", $"{new ParameterName("BeamWidth")} {15} is too much: {inner}");
+        var e = new InvalidRequestException("BeamWidth", $"{new ParameterName("BeamWidth")} {15} is too much: {inner.Fault}");
         e.Message.ShouldBe("BeamWidth 15 is too much: Logprobs must be at most 20; it is 30");
         e.Describe(name => name.ToUpperInvariant()).ShouldBe("BEAMWIDTH 15 is too much: LOGPROBS must be at most 20; it is 30");
     }

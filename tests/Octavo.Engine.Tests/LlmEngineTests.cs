@@ -183,7 +183,7 @@ public sealed class LlmEngineTests
         foreach ((string id, int priority) in new[] { ("low", 5), ("high", -5), ("middle", 0) })
         {
             harness.Engine.Add(
-                new EngineRequest { Id = id, PromptTokenIds = Prompt, Priority = priority, Parameters = Greedy(2) },
+                new EngineRequest { Id = id, PromptTokenIds = Prompt, Options = new() { Priority = priority }, Parameters = Greedy(2) },
                 o => { if (o.Finished) { order.Add(o.RequestId); } });
         }
 
@@ -264,7 +264,7 @@ public sealed class LlmEngineTests
     [Fact]
     public void Step_Logprobs_AreNormalizedAndNamedOnesComeInsteadOfTheLikeliest()
     {
-        using var harness = new EngineHarness(configure: o => o with { MaxLogprobs = -1 });
+        using var harness = new EngineHarness(configure: o => o with { Sampling = new() { MaxLogprobs = -1 } });
         harness.Add("a", Prompt, Greedy(1) with { Logprobs = -1 });
         harness.Add("named", Prompt, Greedy(1) with { Logprobs = 5, LogprobTokenIds = [7, 3, 7] });
         harness.Add("flat", Prompt, Greedy(2) with { Logprobs = 2, FlatLogprobs = true });
@@ -325,7 +325,7 @@ public sealed class LlmEngineTests
         // A vocabulary so large that a step scores 16 tokens at most: the second completion speaks long before.
         const int vocabulary = 1 << 20;
         using var engine = new LlmEngine(
-            new FakeRunner(64, 4, vocabulary), null, new LlmEngineOptions { MaxModelLen = 64, MaxNumSeqs = 4, MaxNumBatchedTokens = 128 });
+            new FakeRunner(64, 4, vocabulary), null, new LlmEngineOptions { MaxModelLen = 64, Scheduling = new() { Batching = BatchingMode.Fixed, MaxNumSeqs = 4, MaxNumBatchedTokens = 128 } });
         int[] prompt = [.. Enumerable.Range(0, 40)];
         List<RequestOutput> outputs = [];
         engine.Add(
@@ -346,7 +346,10 @@ public sealed class LlmEngineTests
         using var harness = new EngineHarness(configure: o => o with
         {
             EosTokenIds = [EngineHarness.EosToken, 5000],
-            LogitsProcessors = [p => p.ExtraArgs is null ? null : (output, _) => { if (output.Length == 2) { throw new FormatException("hook"); } }],
+            Sampling = new()
+            {
+                LogitsProcessors = [p => p.ExtraArgs is null ? null : (output, _) => { if (output.Length == 2) { throw new FormatException("hook"); } }],
+            },
         });
         harness.Add("beside", Prompt, Greedy());
         harness.Add("hook", Prompt, Greedy() with { ExtraArgs = new Dictionary<string, object?>() });
@@ -375,7 +378,7 @@ public sealed class LlmEngineTests
     public void Step_Watermark_KeepsBlocksForThoseWhoRun(double watermark, int admitted)
     {
         // Ten blocks of four: the first request takes five, the second wants the other five.
-        using var harness = new EngineHarness(numBlocks: 10, blockSize: 4, maxModelLen: 40, configure: o => o with { KvCacheWatermark = watermark });
+        using var harness = new EngineHarness(numBlocks: 10, blockSize: 4, maxModelLen: 40, configure: o => o with { Scheduling = o.Scheduling with { KvCacheWatermark = watermark } });
         harness.Add("a", [.. Enumerable.Range(0, 18)], Greedy(2));
         harness.Engine.Step();
         harness.Add("b", [.. Enumerable.Range(30, 20)], Greedy(1));
@@ -487,14 +490,14 @@ public sealed class LlmEngineTests
     [InlineData("request_latency", new[] { double.NaN }, "above 0")]
     public void Constructor_WrongHistogramBuckets_Refuses(string family, double[] bounds, string message) =>
         Should.Throw<EngineConfigurationException>(() => new EngineHarness(
-            configure: o => o with { CustomHistogramBuckets = new Dictionary<string, IReadOnlyList<double>> { [family] = bounds } })).Message.ShouldContain(message);
+            configure: o => o with { Metrics = new() { CustomHistogramBuckets = new Dictionary<string, IReadOnlyList<double>> { [family] = bounds } } })).Message.ShouldContain(message);
 
     [Fact]
     public void Constructor_PoolBelowOneRequest_SaysWhatWouldFit()
     {
         EngineConfigurationException e = Should.Throw<EngineConfigurationException>(() => new EngineHarness(numBlocks: 4, blockSize: 4, maxModelLen: 17));
         e.Message.ShouldContain("16 or less");
-        Should.Throw<EngineConfigurationException>(() => new EngineHarness(maxSeqs: 20, maxTokens: 10)).Message.ShouldContain("max_num_batched_tokens (10)");
+        Should.Throw<EngineConfigurationException>(() => new EngineHarness(maxSeqs: 20, maxTokens: 10)).Message.ShouldContain("MaxNumBatchedTokens must be at least MaxNumSeqs (20)");
     }
 
     public static TheoryData<string, EngineRequest> BadRequests()

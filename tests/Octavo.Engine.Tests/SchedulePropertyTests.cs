@@ -37,9 +37,12 @@ public sealed class SchedulePropertyTests
         using var harness = new EngineHarness(
             numBlocks, blockSize, maxModelLen, maxSeqs, maxTokens, random.Next(4) > 0, o => o with
             {
-                KvCacheWatermark = random.Next(2) * 0.05,
-                Batching = (BatchingMode)random.Next(2),
-                Targets = new BatchingTargets { InterToken = TimeSpan.FromMilliseconds(random.Next(5, 200)) },
+                Scheduling = o.Scheduling with
+                {
+                    KvCacheWatermark = random.Next(2) * 0.05,
+                    Batching = (BatchingMode)random.Next(2),
+                    Targets = new BatchingTargets { InterToken = TimeSpan.FromMilliseconds(random.Next(5, 200)) },
+                },
             });
         harness.Runner.Observe = batch =>
         {

@@ -114,7 +114,7 @@ public sealed class InfoTests(ServerFixture fixture)
     [Fact]
     public async Task Tokenizer_Skipped_LeavesTokenIds()
     {
-        await using TestServer server = await TestServer.StartAsync(new EngineOptions { SkipTokenizerInit = true });
+        await using TestServer server = await TestServer.StartAsync(new EngineOptions { Model = new() { SkipTokenizerInit = true } });
         JsonElement choice = (await server.CompleteAsync(
             $$"""{"prompt": {{JsonSerializer.Serialize(Expected.PromptIds(0))}}, "temperature": 0, "max_tokens": 4, "logprobs": 1, "echo": true}""")).GetProperty("choices")[0];
         choice.GetProperty("text").GetString().ShouldBeEmpty();

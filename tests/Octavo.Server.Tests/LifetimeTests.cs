@@ -17,7 +17,10 @@ public sealed class LifetimeTests(ServerFixture fixture)
     {
         // The engine stands still, so that the request is in flight for as long as it takes to look around.
         using var goOn = new ManualResetEventSlim();
-        await using TestServer server = await TestServer.StartAsync(new EngineOptions { LogitsProcessors = [_ => (_, _) => goOn.Wait(TimeSpan.FromMinutes(5))] });
+        await using TestServer server = await TestServer.StartAsync(new EngineOptions
+        {
+            Sampling = new() { LogitsProcessors = [_ => (_, _) => goOn.Wait(TimeSpan.FromMinutes(5))] },
+        });
         Task<List<JsonElement>> stream = server.StreamAsync("/v1/completions", Long);
         await UntilAsync(() => server.Engine.NumRequests == 1);
         Task stopping = server.Server.StopAsync();
@@ -85,13 +88,16 @@ public sealed class LifetimeTests(ServerFixture fixture)
         Exception failure = kind == "hook" ? new InvalidDataException("broken") : new InvalidRequestException("LogitBias", $"no token is left");
         var options = new EngineOptions
         {
-            LogitsProcessors = [p => p.ExtraArgs?.ContainsKey("break") != true ? null : (output, _) =>
+            Sampling = new()
             {
-                if (output.Length == 3)
+                LogitsProcessors = [p => p.ExtraArgs?.ContainsKey("break") != true ? null : (output, _) =>
                 {
-                    throw failure;
-                }
-            }],
+                    if (output.Length == 3)
+                    {
+                        throw failure;
+                    }
+                }],
+            },
         };
         await using TestServer server = await TestServer.StartAsync(options);
         Task<JsonElement> other = server.CompleteAsync("""{"prompt": "Once upon a time", "temperature": 0, "max_tokens": 14}""");

@@ -125,7 +125,11 @@ public sealed class MetricsTests(ServerFixture fixture)
     [Fact]
     public async Task Metrics_OfVllm_AreAllThere()
     {
-        await using TestServer server = await TestServer.StartAsync(new EngineOptions { MaxModelLen = 512, KvCacheMemory = 64 << 20 });
+        await using TestServer server = await TestServer.StartAsync(new EngineOptions
+        {
+            Model = new() { MaxModelLen = 512 },
+            Memory = new() { KvCacheMemory = 64 << 20 },
+        });
         string prompt = string.Join(' ', Enumerable.Repeat("tale", 40));
         await server.CompleteAsync($$"""{"prompt": "{{prompt}}", "max_tokens": 7, "ignore_eos": true}""");
         await server.CompleteAsync($$"""{"prompt": "{{prompt}}", "max_tokens": 5, "n": 2, "ignore_eos": true}""");
@@ -160,7 +164,14 @@ public sealed class MetricsTests(ServerFixture fixture)
     {
         await using TestServer server = await TestServer.StartAsync(new EngineOptions
         {
-            CustomHistogramBuckets = new Dictionary<string, IReadOnlyList<double>> { ["request_latency"] = [0.01, 2, 1e6], ["request_tokens"] = [0.5, 100] },
+            Metrics = new()
+            {
+                CustomHistogramBuckets = new Dictionary<string, IReadOnlyList<double>>
+                {
+                    ["request_latency"] = [0.01, 2, 1e6],
+                    ["request_tokens"] = [0.5, 100],
+                },
+            },
         });
         string text = await server.Http.GetStringAsync("/metrics");
         Bounds("vllm:e2e_request_latency_seconds").ShouldBe(["0.01", "2.0", "1e+06", "+Inf"]);

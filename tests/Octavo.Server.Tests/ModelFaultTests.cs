@@ -21,8 +21,8 @@ public sealed class ModelFaultTests(ServerFixture fixture)
         events.ShouldAllBe(e => e.GetProperty("system_fingerprint").GetString() == fingerprint);
 
         // The same files elsewhere are the same; another scheme is another.
-        (await OfAsync(new EngineOptions { Dtype = ModelDtype.Float32 })).ShouldBe(fingerprint);
-        (await OfAsync(new EngineOptions { Quantization = "int8" })).ShouldNotBe(fingerprint);
+        (await OfAsync(new EngineOptions { Model = new() { Dtype = ModelDtype.Float32 } })).ShouldBe(fingerprint);
+        (await OfAsync(new EngineOptions { Model = new() { Quantization = "int8" } })).ShouldNotBe(fingerprint);
 
         static async Task<string> OfAsync(EngineOptions options)
         {
@@ -50,7 +50,7 @@ public sealed class ModelFaultTests(ServerFixture fixture)
     [InlineData(float.NegativeInfinity)]
     public async Task Logits_NotFinite_AreTheModelsFaultAndNobodyElses(float value)
     {
-        var engine = new LlmEngine(new PoisonedRunner(value), null, new LlmEngineOptions { MaxModelLen = 64 });
+        var engine = new LlmEngine(new PoisonedRunner(value), null, new LlmEngineOptions { MaxModelLen = 64, Scheduling = new() { Batching = BatchingMode.Fixed } });
         await using TestServer server = await TestServer.ServeAsync(new AsyncEngine(engine, null, fixture.Engine.Model with { MaxModelLen = 64 }));
         Task<JsonElement>[] neighbours = [.. Enumerable.Range(0, 4).Select(_ => server.CompleteAsync("""{"prompt": [1, 2], "max_tokens": 30, "ignore_eos": true}"""))];
         foreach (string more in new[] { "", ", \"temperature\": 0", ", \"logprobs\": 1", ", \"repetition_penalty\": 1.5", ", \"prompt_logprobs\": 1", ", \"n\": 3", ", \"n\": 2, \"use_beam_search\": true" })
@@ -73,7 +73,7 @@ public sealed class ModelFaultTests(ServerFixture fixture)
     [Fact]
     public async Task Hook_ThatMakesLogitsNotFinite_IsNoFaultOfTheRequest()
     {
-        await using TestServer server = await TestServer.StartAsync(new EngineOptions { LogitsProcessors = [_ => (_, logits) => logits[3] = float.NaN] });
+        await using TestServer server = await TestServer.StartAsync(new EngineOptions { Sampling = new() { LogitsProcessors = [_ => (_, logits) => logits[3] = float.NaN] } });
         (int status, JsonElement error) = await server.FailAsync("/v1/completions", """{"prompt": "Once", "max_tokens": 2, "temperature": 0}""");
         status.ShouldBe(500);
         error.GetProperty("message").GetString()!.ShouldContain("not finite");

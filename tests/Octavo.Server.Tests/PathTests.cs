@@ -96,7 +96,7 @@ public sealed class PathTests(ServerFixture fixture)
     [Fact]
     public async Task Root_OfAModelThatCannotChat_ShowsCompletions()
     {
-        await using TestServer server = await TestServer.StartAsync(new EngineOptions { SkipTokenizerInit = true });
+        await using TestServer server = await TestServer.StartAsync(new EngineOptions { Model = new() { SkipTokenizerInit = true } });
         string page = await server.Http.GetStringAsync("/");
         page.ShouldContain("client.completions.create(");
         page.ShouldNotContain("chat");

@@ -95,7 +95,7 @@ public sealed class ProtocolTests(ServerFixture fixture)
     public void Client_ToldByTheTransport_ReachesTheJob()
     {
         const string Body = """{"prompt": "a", "priority": 3, "cache_salt": "s"}""";
-        RequestOptions options = _protocol.ReadCompletion(Parse(Body), "someone").Job.Options;
+        RequestOptions options = _protocol.ReadCompletion(Parse(Body), "someone").Job.Requests[0].Options;
         (options.Client, options.Priority, options.CacheSalt).ShouldBe(("someone", 3, "s"));
     }
 

@@ -44,11 +44,13 @@ public sealed class TestServer : IAsyncDisposable
     /// What a server of a single test has: adaptive batching measures the machine's steps before the first, and complains,
     /// rightly, in the log when a busy machine cannot keep its targets. The server that most tests share has it.
     /// </summary>
-    public static EngineOptions Fixed { get; } = new() { Batching = BatchingMode.Fixed };
+    public static EngineOptions Fixed { get; } = new() { Scheduling = new() { Batching = BatchingMode.Fixed } };
 
     public static async Task<TestServer> StartAsync(EngineOptions? engineOptions = null, ServerOptions? options = null)
     {
-        AsyncEngine engine = AsyncEngine.Load(Repository.TalesModel, (engineOptions ?? Fixed) with { Dtype = ModelDtype.Float32 });
+        EngineOptions asked = engineOptions ?? Fixed;
+        AsyncEngine engine = AsyncEngine.Load(
+            Repository.TalesModel, asked with { Model = asked.Model with { Dtype = ModelDtype.Float32 } });
         return await ServeAsync(engine, options);
     }
 

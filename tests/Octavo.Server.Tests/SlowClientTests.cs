@@ -69,7 +69,7 @@ public sealed class SlowClientTests
     {
         using var log = new RecordingLoggers();
         await using TestServer server = await TestServer.StartAsync(
-            TestServer.Fixed with { MaxLogprobs = 200 }, new ServerOptions { ShutdownTimeout = TimeSpan.Zero, LoggerFactory = log });
+            TestServer.Fixed with { Sampling = new() { MaxLogprobs = 200 } }, new ServerOptions { ShutdownTimeout = TimeSpan.Zero, LoggerFactory = log });
         using Socket client = await ConnectAsync(server);
         string body = LifetimeTests.Long.Replace("\"n\": 16", "\"n\": 8, \"logprobs\": 200", StringComparison.Ordinal);
         await SendAsync(client, Head(body.Length) + body);

@@ -22,9 +22,9 @@ public sealed class ArgumentTests
             Names("directory", () => Text.Tokenizer.Load(path!));
         }
 
-        Names("Targets", () => LLM.Load(Repository.TalesModel, options: new EngineOptions { Targets = null! }));
-        Names("ClientWeights", () => LLM.Load(Repository.TalesModel, options: new EngineOptions { ClientWeights = null! }));
-        Names("LogitsProcessors", () => LLM.Load(Repository.TalesModel, options: new EngineOptions { LogitsProcessors = [null!] }));
+        Names("Targets", () => LLM.Load(Repository.TalesModel, options: new EngineOptions { Scheduling = new() { Targets = null! } }));
+        Names("ClientWeights", () => LLM.Load(Repository.TalesModel, options: new EngineOptions { Scheduling = new() { ClientWeights = null! } }));
+        Names("LogitsProcessors", () => LLM.Load(Repository.TalesModel, options: new EngineOptions { Sampling = new() { LogitsProcessors = [null!] } }));
     }
 
     [Fact]
@@ -66,7 +66,7 @@ public sealed class ArgumentTests
         Should.Throw<ObjectDisposedException>(() => llm.Chat([new TextMessage("user", "a")]));
         Should.Throw<ObjectDisposedException>(() => llm.BeamSearch("a", new BeamSearchParams { BeamWidth = 2, MaxTokens = 2 }));
         Should.Throw<ObjectDisposedException>(() => llm.Engine.StreamAsync("a"));
-        Should.Throw<ObjectDisposedException>(() => llm.Engine.Validate("a"));
+        Should.Throw<ObjectDisposedException>(() => llm.Engine.Prepare("a"));
         Should.Throw<ObjectDisposedException>(() => llm.Engine.Encode("a"));
         await Should.ThrowAsync<ObjectDisposedException>(() => llm.Engine.GenerateAsync("a"));
         await Should.ThrowAsync<ObjectDisposedException>(() => llm.Engine.CheckIntegrityAsync());
@@ -112,11 +112,11 @@ public sealed class ArgumentTests
                 .ShouldBe("MinTokens must be at most MaxTokens (5); it is 9");
             Message<InvalidRequestException>(() => new SamplingParams { TopK = -3 }.Validate()).ShouldEndWith("it is -3");
             Message<InvalidRequestException>(() => new SamplingParams { LogitBias = new Dictionary<int, float> { [3] = 100.5f } }.Validate()).ShouldEndWith("it is 3: 100.5");
-            Refused(new EngineOptions { KvCacheWatermark = 1.25 }, "below 1; it is 1.25");
-            Refused(new EngineOptions { MaxNumSeqs = -2 }, "at least 1; it is -2");
-            Refused(new EngineOptions { MemoryFraction = 1.5 }, "at most 1; it is 1.5");
-            Refused(new EngineOptions { KvCacheMemory = 300_000 }, "a key-value cache of 292.97 KiB holds ");
-            Refused(new EngineOptions { Targets = new BatchingTargets { Percentile = 1.01 } }, "at least 0.5 and below 1; it is 1.01");
+            Refused(new EngineOptions { Scheduling = new() { KvCacheWatermark = 1.25 } }, "below 1; it is 1.25");
+            Refused(new EngineOptions { Scheduling = new() { MaxNumSeqs = -2 } }, "at least 1; it is -2");
+            Refused(new EngineOptions { Memory = new() { MemoryFraction = 1.5 } }, "at most 1; it is 1.5");
+            Refused(new EngineOptions { Memory = new() { KvCacheMemory = 300_000 } }, "a key-value cache of 292.97 KiB holds ");
+            Refused(new EngineOptions { Scheduling = new() { Targets = new BatchingTargets { Percentile = 1.01 } } }, "at least 0.5 and below 1; it is 1.01");
             using TalesVariant model = new TalesVariant().With("config.json", "partial_rotary_factor", "0.25");
             Message<UnsupportedModelException>(() => LLM.Load(model.Path)).ShouldContain("is 0.25");
         }

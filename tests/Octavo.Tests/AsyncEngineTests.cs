@@ -223,7 +223,7 @@ public sealed class AsyncEngineTests
         // Room for one and a quarter sequences of full length: preemption is certain, where the policy does not look ahead and
         // follow the machine's speed.
         await using AsyncEngine engine = Load(
-            new EngineOptions { Dtype = ModelDtype.Float32, KvCacheMemory = 40 * 81920, MaxNumSeqs = 64, Batching = BatchingMode.Fixed });
+            new EngineOptions { Model = new() { Dtype = ModelDtype.Float32 }, Memory = new() { KvCacheMemory = 40 * 81920 }, Scheduling = new() { MaxNumSeqs = 64, Batching = BatchingMode.Fixed } });
         await using AsyncEngine solo = Load();
         long preemptions = 0;
         using System.Diagnostics.Metrics.MeterListener listener = new()
@@ -313,16 +313,16 @@ public sealed class AsyncEngineTests
     [Fact]
     public void Load_BadOptions_AreRefusedWithWhatIsSupported()
     {
-        Refused(new EngineOptions { Quantization = "int3" }, "int3", "float32, bf16");
-        Refused(new EngineOptions { Quantization = "bf16", Dtype = ModelDtype.Float32 }, "contradict");
-        Refused(new EngineOptions { MaxModelLen = 1000 }, "512 positions");
-        Refused(new EngineOptions { KvCacheMemory = 1 << 20 }, "max_model_len to");
-        Refused(new EngineOptions { BlockSize = 8 }, "multiple of 16");
-        Refused(new EngineOptions { MaxNumSeqs = 0 }, "max_num_seqs");
-        Refused(new EngineOptions { MaxNumBatchedTokens = -1 }, "max_num_batched_tokens (-1)");
-        Refused(new EngineOptions { Threads = 0 }, "threads");
-        Refused(new EngineOptions { KvCacheMemory = 1L << 50 }, "memory");
-        Refused(new EngineOptions { MaxNumSeqs = 10, MaxNumBatchedTokens = 5 }, "max_num_batched_tokens (5)");
+        Refused(new EngineOptions { Model = new() { Quantization = "int3" } }, "int3", "float32, bf16");
+        Refused(new EngineOptions { Model = new() { Quantization = "bf16", Dtype = ModelDtype.Float32 } }, "contradict");
+        Refused(new EngineOptions { Model = new() { MaxModelLen = 1000 } }, "512 positions");
+        Refused(new EngineOptions { Memory = new() { KvCacheMemory = 1 << 20 } }, "MaxModelLen to");
+        Refused(new EngineOptions { Memory = new() { BlockSize = 8 } }, "multiple of 16");
+        Refused(new EngineOptions { Scheduling = new() { MaxNumSeqs = 0 } }, "MaxNumSeqs must be at least 1");
+        Refused(new EngineOptions { Scheduling = new() { MaxNumBatchedTokens = -1 } }, "MaxNumBatchedTokens must be at least 1; it is -1");
+        Refused(new EngineOptions { Model = new() { Threads = 0 } }, "Threads");
+        Refused(new EngineOptions { Memory = new() { KvCacheMemory = 1L << 50 } }, "memory");
+        Refused(new EngineOptions { Scheduling = new() { MaxNumSeqs = 10, MaxNumBatchedTokens = 5 } }, "MaxNumBatchedTokens must be at least MaxNumSeqs (10)", "it is 5");
 
         static void Refused(EngineOptions options, params string[] parts)
         {
@@ -334,7 +334,7 @@ public sealed class AsyncEngineTests
     [Fact]
     public void Generate_SkipTokenizerInit_IdsInAndOut()
     {
-        using LLM llm = LLM.Load(Repository.TalesModel, "float32", new EngineOptions { SkipTokenizerInit = true });
+        using LLM llm = LLM.Load(Repository.TalesModel, "float32", new EngineOptions { Model = new() { SkipTokenizerInit = true } });
         RequestOutput output = llm.Generate(new[] { 0, 3206, 647, 262, 551 }, Greedy with { MaxTokens = 2 });
         output.Outputs[0].TokenIds.ShouldBe([262, 1159]);
         output.Outputs[0].Text.ShouldBeEmpty();
@@ -348,12 +348,12 @@ public sealed class AsyncEngineTests
         own.DefaultSamplingParams.Temperature.ShouldBe(0.7f);
         own.DefaultSamplingParams.TopP.ShouldBe(0.95f);
         own.DefaultSamplingParams.MaxTokens.ShouldBe(480);
-        using LLM neutral = LLM.Load(Repository.TalesModel, options: new EngineOptions { GenerationConfig = GenerationConfigSource.Vllm });
+        using LLM neutral = LLM.Load(Repository.TalesModel, options: new EngineOptions { Model = new() { GenerationConfig = GenerationConfigSource.Vllm } });
         neutral.DefaultSamplingParams.ShouldBe(new SamplingParams());
     }
 
     private static AsyncEngine Over(IModelRunner runner, ModelInfo model) =>
-        new(new LlmEngine(runner, null, new LlmEngineOptions { MaxModelLen = 64 }), null, model);
+        new(new LlmEngine(runner, null, new LlmEngineOptions { MaxModelLen = 64, Scheduling = new() { Batching = BatchingMode.Fixed } }), null, model);
 
     /// <summary>All tokens are as likely, and a step takes no time.</summary>
     private sealed class FakeRunner : IModelRunner
@@ -396,5 +396,5 @@ public sealed class AsyncEngineTests
 
     // Fixed, for adaptive batching measures the machine's steps before the first.
     private static AsyncEngine Load(EngineOptions? options = null) =>
-        AsyncEngine.Load(Repository.TalesModel, options ?? new EngineOptions { Dtype = ModelDtype.Float32, Batching = BatchingMode.Fixed });
+        AsyncEngine.Load(Repository.TalesModel, options ?? new EngineOptions { Model = new() { Dtype = ModelDtype.Float32 }, Scheduling = new() { Batching = BatchingMode.Fixed } });
 }

@@ -104,7 +104,7 @@ public sealed class MachineMemoryTests : IDisposable
     [Fact]
     public void Make_PlentyOfMemory_PoolIsWhatAllRequestsCanUse()
     {
-        ModelInfo plan = Plan(new EngineOptions { MaxNumSeqs = 8 }, 64 * GiB);
+        ModelInfo plan = Plan(new EngineOptions { Scheduling = new() { MaxNumSeqs = 8 } }, 64 * GiB);
 
         ((long)plan.NumBlocks * plan.BlockSize).ShouldBe(8 * plan.MaxModelLen);
         plan.Memory.Free.ShouldBe(64 * GiB);
@@ -117,7 +117,7 @@ public sealed class MachineMemoryTests : IDisposable
     [InlineData(80, 1.0)]
     public void Make_LittleMemory_AllTogetherStaysWithinTheFraction(int free, double? fraction)
     {
-        ModelInfo plan = Plan(new EngineOptions { MemoryFraction = fraction }, free * MiB);
+        ModelInfo plan = Plan(new EngineOptions { Memory = new() { MemoryFraction = fraction } }, free * MiB);
 
         long total = plan.WeightBytes + plan.KvCacheBytes + plan.StepBytes;
         double allowed = (fraction ?? 0.8) * free * MiB;
@@ -162,16 +162,16 @@ public sealed class MachineMemoryTests : IDisposable
     [Fact]
     public void Make_NoRoomForOneRequest_SaysWhatThereIsAndWhatItTakes()
     {
-        string message = Should.Throw<EngineConfigurationException>(() => Plan(new EngineOptions { MemoryFraction = 0.5, MaxNumSeqs = 4, MaxNumBatchedTokens = 128 }, 22 * MiB)).Message;
+        string message = Should.Throw<EngineConfigurationException>(() => Plan(new EngineOptions { Memory = new() { MemoryFraction = 0.5 }, Scheduling = new() { MaxNumSeqs = 4, MaxNumBatchedTokens = 128 } }, 22 * MiB)).Message;
 
-        message.ShouldStartWith("memory_fraction 0.5 of the 22 MiB that are free (a test) leaves ");
-        message.ShouldContain("less than one request of max_model_len 512, which needs 1.25 MiB: raise memory_fraction, or lower max_num_batched_tokens, or set max_model_len to ");
+        message.ShouldStartWith("MemoryFraction 0.5 of the 22 MiB that are free (a test) leaves ");
+        message.ShouldContain("less than one request of MaxModelLen 512, which needs 1.25 MiB: raise MemoryFraction, or lower MaxNumBatchedTokens, or set MaxModelLen to ");
 
         // No advice about what nobody has set.
         string unset = Should.Throw<EngineConfigurationException>(() => Plan(new EngineOptions(), MiB)).Message;
         unset.ShouldStartWith("80% of the 1 MiB that are free (a test) leaves 0 bytes for the key-value cache");
-        unset.ShouldNotContain("memory_fraction");
-        unset.ShouldNotContain("max_num_batched_tokens");
+        unset.ShouldNotContain("MemoryFraction");
+        unset.ShouldNotContain("MaxNumBatchedTokens");
     }
 
     [Fact]
@@ -179,19 +179,19 @@ public sealed class MachineMemoryTests : IDisposable
     {
         foreach (double fraction in new[] { 0, -1, 1.01, double.NaN })
         {
-            Should.Throw<EngineConfigurationException>(() => Plan(new EngineOptions { MemoryFraction = fraction }, GiB)).Message.ShouldContain("memory_fraction must be above 0");
+            Should.Throw<EngineConfigurationException>(() => Plan(new EngineOptions { Memory = new() { MemoryFraction = fraction } }, GiB)).Message.ShouldContain("MemoryFraction must be above 0");
         }
 
-        Should.Throw<EngineConfigurationException>(() => Plan(new EngineOptions { MemoryFraction = 0.5, KvCacheMemory = 8 * MiB }, GiB)).Message.ShouldContain("do not go together");
+        Should.Throw<EngineConfigurationException>(() => Plan(new EngineOptions { Memory = new() { MemoryFraction = 0.5, KvCacheMemory = 8 * MiB } }, GiB)).Message.ShouldContain("do not go together");
     }
 
     [Fact]
     public void RequireMemory_CacheAskedForIsMoreThanIsFree_SaysSo()
     {
-        ModelInfo plan = Plan(new EngineOptions { KvCacheMemory = 90 * MiB }, 100 * MiB);
+        ModelInfo plan = Plan(new EngineOptions { Memory = new() { KvCacheMemory = 90 * MiB } }, 100 * MiB);
 
         plan.KvCacheBytes.ShouldBe(90 * MiB);
-        Should.Throw<EngineConfigurationException>(() => ModelPlan.RequireMemory(plan)).Message.ShouldContain("and 100 MiB are free (a test): lower kv_cache_memory");
+        Should.Throw<EngineConfigurationException>(() => ModelPlan.RequireMemory(plan)).Message.ShouldContain("and 100 MiB are free (a test): lower KvCacheMemory");
     }
 
     private static ModelInfo Plan(EngineOptions options, long free)

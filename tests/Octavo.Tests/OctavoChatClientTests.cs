@@ -203,7 +203,7 @@ public sealed class OctavoChatClientTests(OctavoChatClientTests.SharedEngine sha
         public AsyncEngine Engine { get; } = Load();
 
         public static AsyncEngine Load() => AsyncEngine.Load(
-            Repository.TalesModel, new EngineOptions { Dtype = ModelDtype.Float32, KvCacheMemory = 16 << 20, ServedModelName = "tales" });
+            Repository.TalesModel, new EngineOptions { Model = new() { Dtype = ModelDtype.Float32, ServedModelName = "tales" }, Memory = new() { KvCacheMemory = 16 << 20 } });
 
         public void Dispose() => Engine.Dispose();
     }

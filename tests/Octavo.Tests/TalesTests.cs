@@ -11,7 +11,7 @@ public sealed class TalesTests
     {
         using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(Repository.TalesModel, "expected.json")));
         JsonElement[] prompts = [.. document.RootElement.GetProperty("prompts").EnumerateArray()];
-        using LLM llm = LLM.Load(Repository.TalesModel, options: new EngineOptions { Dtype = ModelDtype.Float32 });
+        using LLM llm = LLM.Load(Repository.TalesModel, options: new EngineOptions { Model = new() { Dtype = ModelDtype.Float32 } });
         var sampling = new SamplingParams { Temperature = 0, MaxTokens = 48, Logprobs = 5 };
 
         IReadOnlyList<RequestOutput> outputs = llm.Generate(prompts.Select(p => p.GetProperty("prompt").GetString()!), sampling);

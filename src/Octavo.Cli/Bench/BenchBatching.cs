@@ -60,11 +60,22 @@ internal sealed class BenchBatching
     {
         if (result.GetValue(_model) is { } model)
         {
-            return LoadedModel.Load(ModelLocator.Find(model), new EngineOptions { Threads = _arguments.Threads(result), MaxNumSeqs = Math.Max(128, most) });
+            var options = new EngineOptions
+            {
+                Model = new ModelOptions { Threads = _arguments.Threads(result) },
+                Scheduling = new SchedulingOptions { MaxNumSeqs = Math.Max(SchedulingOptions.DefaultMaxNumSeqs, most) },
+            };
+            return LoadedModel.Load(ModelLocator.Find(model), options);
         }
 
         ModelShape shape = _arguments.Shape(result);
-        return LoadedModel.Random(shape, ModelPlan.SchemeNamed("int8"), LongestSequence, most * LongestSequence, 2048, _arguments.Threads(result));
+        return LoadedModel.Random(
+            shape,
+            ModelPlan.SchemeNamed("int8"),
+            LongestSequence,
+            most * LongestSequence,
+            SchedulingOptions.DefaultMaxNumBatchedTokens,
+            _arguments.Threads(result));
     }
 
     private Workload ReadWorkload(ParseResult result, LoadedModel model, int requests)

@@ -19,7 +19,7 @@ internal sealed class BenchModelCommand
         "How the weights are stored; several are measured in turn, step by step, and compared with the first.",
         [.. WeightScheme.Names.Select(s => (s, s))]);
 
-    private readonly Option<HeadQuantization> _head = EngineArguments.QuantizeHeadOption();
+    private readonly Option<HeadQuantization> _head = EngineSettings.QuantizeHead();
 
     private readonly Option<int> _kvCacheDtype = OptionKinds.Choice(
         "--kv-cache-dtype",

@@ -15,7 +15,8 @@ internal sealed class ChatCommand
     };
 
     private readonly SamplingArguments _sampling = new(defaultMaxTokens: null);
-    private readonly EngineArguments _engine = new();
+    private readonly EngineArguments _engine = new(
+        EngineSettings.Loading, EngineSettings.Steps, EngineSettings.Seeds, EngineSettings.GenerationConfig);
 
     /// <summary>Makes the command.</summary>
     public static Command Make()
@@ -23,7 +24,7 @@ internal sealed class ChatCommand
         var it = new ChatCommand();
         var command = new Command("chat", "Talk with a model, line by line. Reads standard input, so it works in a pipe too.") { it._model, it._system };
         it._sampling.AddTo(command);
-        it._engine.AddTo(command, EngineArguments.SkipTokenizerInit, "--max-logprobs");
+        it._engine.AddTo(command);
         command.SetAction((result, _) => it.RunAsync(result));
         return command;
     }
@@ -41,7 +42,7 @@ internal sealed class ChatCommand
 
         await using (engine.ConfigureAwait(false))
         {
-            SamplingParams sampling = _sampling.Read(result, engine.Model) with { Seed = _engine.Seed(result) };
+            SamplingParams sampling = _sampling.Read(result, engine.Model) with { Seed = _engine.SeedOf(result) };
             sampling.Validate();
             await new ChatSession(engine, sampling, result.GetValue(_system)).RunAsync().ConfigureAwait(false);
         }

@@ -35,7 +35,8 @@ internal sealed class EvalCommand
 
     private readonly Option<bool> _json = OptionKinds.Switch("--json", "Print one JSON object.");
     private readonly Option<string?> _report = OptionKinds.Text("--report", "FILE.html", "Write a page with charts, all in one file.");
-    private readonly EngineArguments _engine = new();
+    private readonly EngineArguments _engine = new(
+        EngineSettings.Weights, EngineSettings.Cache, EngineSettings.MemoryFraction, EngineSettings.Threads);
 
     /// <summary>Makes the command.</summary>
     public static Command Make()
@@ -45,10 +46,7 @@ internal sealed class EvalCommand
         {
             it._model, it._reference, it._text, it._window, it._stride, it._json, it._report,
         };
-        it._engine.AddTo(
-            command,
-            EngineArguments.SkipTokenizerInit, EngineArguments.SeedOption, "--no-enable-prefix-caching", "--generation-config", "--max-logprobs",
-            "--max-model-len", "--max-num-seqs", "--max-num-batched-tokens", "--kv-cache-memory");
+        it._engine.AddTo(command);
         command.SetAction(it.Run);
         return command;
     }
@@ -71,8 +69,12 @@ internal sealed class EvalCommand
         using EvaluatedModel model = Load(opened, options, window, interrupt.Token, out ModelInfo plan);
         IReadOnlyList<TextWindow> windows = TextWindow.Cut(
             TextCorpus.Tokenize(documents, tokenizer, model.Description.BosTokenId ?? tokenizer.BosTokenId), window, stride);
-        using EvaluatedModel? reference = openedReference is null ? null : Load(
-            openedReference, new EngineOptions { Dtype = ModelDtype.Float32, Threads = options.Threads }, window, interrupt.Token, out _);
+        var plain = new EngineOptions
+        {
+            Model = new ModelOptions { Dtype = ModelDtype.Float32, Threads = options.Model.Threads },
+        };
+        using EvaluatedModel? reference =
+            openedReference is null ? null : Load(openedReference, plain, window, interrupt.Token, out _);
         EvaluationResult evaluation;
         using (var bar = new WorkBar("evaluating"))
         {
@@ -112,9 +114,14 @@ internal sealed class EvalCommand
             : throw new UsageException($"--stride must be at least 1 and less than the window, {window}; it is {stride}");
     }
 
-    private static EvaluatedModel Load(Model model, EngineOptions options, int window, CancellationToken cancellation, out ModelInfo info)
+    private static EvaluatedModel Load(
+        Model model, EngineOptions options, int window, CancellationToken cancellation, out ModelInfo info)
     {
-        ModelPlan plan = model.Plan(options with { MaxModelLen = window, MaxNumSeqs = 1, MaxNumBatchedTokens = window });
+        ModelPlan plan = model.Plan(options with
+        {
+            Model = options.Model with { MaxModelLen = window },
+            Scheduling = new SchedulingOptions { MaxNumSeqs = 1, MaxNumBatchedTokens = window },
+        });
         plan.RequireMemory();
         info = plan.Info;
         EngineLoader.WriteNotes(info.Notes);

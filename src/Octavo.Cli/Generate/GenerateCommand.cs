@@ -27,7 +27,12 @@ internal sealed class GenerateCommand
 
     private readonly Option<bool> _json = OptionKinds.Switch("--json", "Print one JSON object: texts, token ids, usage and timings.");
     private readonly SamplingArguments _sampling = new(DefaultMaxTokens);
-    private readonly EngineArguments _engine = new();
+    private readonly EngineArguments _engine = new(
+        EngineSettings.Loading,
+        EngineSettings.Steps,
+        EngineSettings.Seeds,
+        EngineSettings.GenerationConfig,
+        EngineSettings.Tokens);
 
     /// <summary>Makes the command.</summary>
     public static Command Make()
@@ -51,11 +56,11 @@ internal sealed class GenerateCommand
         CheckCombinations(result, json, beamWidth);
         string model = ModelLocator.Find(result.GetValue(_model));
         string[] texts = await ReadPromptsAsync(result).ConfigureAwait(false);
-        Prompt[] prompts = [.. texts.Select(t => options.SkipTokenizerInit ? Prompt.FromTokenIds(TokenIds.Parse(t)) : Prompt.FromText(t))];
-        if (beamWidth is { } width && options.MaxLogprobs >= 0)
+        Prompt[] prompts = [.. texts.Select(t => options.Model.SkipTokenizerInit ? Prompt.FromTokenIds(TokenIds.Parse(t)) : Prompt.FromText(t))];
+        if (beamWidth is { } width && options.Sampling.MaxLogprobs is >= 0 and var most)
         {
             // Beam search reads two candidates a beam; that limit is for requests from outside.
-            options = options with { MaxLogprobs = Math.Max(options.MaxLogprobs, 2 * width) };
+            options = options with { Sampling = options.Sampling with { MaxLogprobs = Math.Max(most, 2 * width) } };
         }
 
         using var interrupt = new Interrupt();
@@ -69,8 +74,8 @@ internal sealed class GenerateCommand
             {
                 N = result.GetValue(_n) ?? 1,
                 Logprobs = result.GetValue(_logprobs),
-                Seed = _engine.Seed(result),
-                Detokenize = !options.SkipTokenizerInit,
+                Seed = _engine.SeedOf(result),
+                Detokenize = !options.Model.SkipTokenizerInit,
             };
             Task running = (json, beamWidth) switch
             {
@@ -102,7 +107,7 @@ internal sealed class GenerateCommand
         Refuse(result.GetValue(_logprobs) is not null ? _logprobs.Name : null, "a search returns texts and their scores");
         Refuse(result.GetValue(_n) is not null ? _n.Name : null, "a search returns as many texts as it has beams");
         Refuse(_sampling.FindUnknownToBeams(result), "a search goes by the model's own probabilities, and ends at --max-tokens or the end of text");
-        Refuse(_engine.Seed(result) is not null ? EngineArguments.SeedOption : null, "a search draws nothing");
+        Refuse(_engine.SeedOf(result) is not null ? EngineSettings.Seed : null, "a search draws nothing");
 
         static void Refuse(string? option, string reason)
         {

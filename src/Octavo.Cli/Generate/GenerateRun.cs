@@ -15,7 +15,6 @@ internal sealed class GenerateRun(AsyncEngine engine, TimeSpan loadTime)
     /// <summary>Prints texts, each after its prompt; a single one as it comes.</summary>
     public async Task PrintAsync(Prompt[] prompts, SamplingParams sampling, CancellationToken cancellation)
     {
-        Validate(prompts, sampling);
         RequestOutput[] outputs;
         if (prompts.Length == 1 && sampling.N == 1)
         {
@@ -24,7 +23,8 @@ internal sealed class GenerateRun(AsyncEngine engine, TimeSpan loadTime)
         else
         {
             // All are submitted before the first is awaited, so they share the engine's steps.
-            Task<RequestOutput>[] running = [.. prompts.Select(p => engine.GenerateAsync(p, sampling, null, cancellation))];
+            Task<RequestOutput>[] running =
+                [.. Prepare(prompts, sampling).Select(request => engine.FinishAsync(request, cancellation))];
             for (int i = 0; i < running.Length; i++)
             {
                 RequestOutput output = await running[i].ConfigureAwait(false);
@@ -40,16 +40,16 @@ internal sealed class GenerateRun(AsyncEngine engine, TimeSpan loadTime)
     /// <summary>Prints one JSON object with everything that is known.</summary>
     public async Task WriteJsonAsync(Prompt[] prompts, SamplingParams sampling, CancellationToken cancellation)
     {
-        Validate(prompts, sampling);
-        RequestOutput[] outputs = await Task.WhenAll(prompts.Select(p => engine.GenerateAsync(p, sampling, null, cancellation)))
-            .ConfigureAwait(false);
+        IEnumerable<Task<RequestOutput>> running =
+            Prepare(prompts, sampling).Select(request => engine.FinishAsync(request, cancellation));
+        RequestOutput[] outputs = await Task.WhenAll(running).ConfigureAwait(false);
         GenerateJson.Write(engine, outputs, loadTime, Stopwatch.GetElapsedTime(_started));
     }
 
     /// <summary>Searches with beams and prints what they found, best first.</summary>
     public async Task SearchAsync(Prompt[] prompts, BeamSearchParams beams, bool json, CancellationToken cancellation)
     {
-        Validate(prompts, new SamplingParams { Detokenize = false });
+        Prepare(prompts, new SamplingParams { Detokenize = false });
         BeamSearchOutput[] found = await Task.WhenAll(prompts.Select(p => engine.BeamSearchAsync(p, beams, cancellation)))
             .ConfigureAwait(false);
         if (json)
@@ -66,22 +66,25 @@ internal sealed class GenerateRun(AsyncEngine engine, TimeSpan loadTime)
     }
 
     /// <summary>Checks all prompts before the first is submitted: nothing is printed of a command that cannot be done.</summary>
-    private void Validate(Prompt[] prompts, SamplingParams sampling)
+    private ValidatedRequest[] Prepare(Prompt[] prompts, SamplingParams sampling)
     {
+        var requests = new ValidatedRequest[prompts.Length];
         for (int i = 0; i < prompts.Length; i++)
         {
             try
             {
-                engine.Validate(prompts[i], sampling);
+                requests[i] = engine.PrepareWhole(prompts[i], sampling);
             }
             catch (InvalidRequestException e) when (e.Parameter == nameof(Prompt) && prompts.Length > 1)
             {
-                throw new InvalidRequestException(e.Parameter, $"prompt {i + 1}: {e}")
+                throw new InvalidRequestException(e.Parameter, $"prompt {i + 1}: {e.Fault}")
                 {
                     IsContextLength = e.IsContextLength,
                 };
             }
         }
+
+        return requests;
     }
 
     private async Task<RequestOutput> StreamAsync(Prompt prompt, SamplingParams sampling, CancellationToken cancellation)

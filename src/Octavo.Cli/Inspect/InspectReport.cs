@@ -64,7 +64,7 @@ internal sealed record InspectReport
     {
         using var opened = Model.Open(model);
         Checkpoint checkpoint = opened.Checkpoint;
-        Tokenizer? tokenizer = LoadTokenizer(opened, options, out string? problem);
+        Tokenizer? tokenizer = LoadTokenizer(opened, out string? problem);
         ModelPlan layout = opened.Plan(options, tokenizer);
         ModelInfo plan = layout.Info;
         return new InspectReport
@@ -80,10 +80,10 @@ internal sealed record InspectReport
     }
 
     // A tokenizer that cannot be read keeps a model from being served, not from being looked at.
-    private static Tokenizer? LoadTokenizer(Model model, EngineOptions options, out string? problem)
+    private static Tokenizer? LoadTokenizer(Model model, out string? problem)
     {
         problem = null;
-        if (!model.HasTokenizer || options.SkipTokenizerInit)
+        if (!model.HasTokenizer)
         {
             return null;
         }

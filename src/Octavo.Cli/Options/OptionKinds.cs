@@ -58,6 +58,41 @@ internal static class OptionKinds
             return valid && double.IsFinite(number);
         });
 
+    /// <summary>A percentage; its value is the fraction.</summary>
+    public static Option<double?> Percentage(string name, string help) =>
+        Make<double?>(name, "X", help, "a percentage from 50 to below 100", static (string text, out double? value) =>
+        {
+            bool valid = double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double percent);
+            value = percent / 100;
+            return valid && percent is >= 50 and < 100;
+        });
+
+    /// <summary>Weights by key, such as <c>KEY=2</c>; the option may be repeated.</summary>
+    public static Option<IReadOnlyDictionary<string, double>?> Weights(string name, string help) => new(name)
+    {
+        Description = help,
+        HelpName = "KEY=WEIGHT",
+        Arity = ArgumentArity.OneOrMore,        // one a time: a second word is MODEL
+        CustomParser = result =>
+        {
+            var weights = new Dictionary<string, double>(StringComparer.Ordinal);
+            foreach (Token token in result.Tokens)
+            {
+                int equals = token.Value.LastIndexOf('=');         // a key may well end with one
+                string digits = token.Value[(equals + 1)..];
+                if (equals < 1 || !double.TryParse(digits, NumberStyles.Float, CultureInfo.InvariantCulture, out double weight))
+                {
+                    result.AddError($"{name} takes KEY=WEIGHT with a weight above 0; it is '{token.Value}'");
+                    return null;
+                }
+
+                weights[token.Value[..equals]] = weight;
+            }
+
+            return weights;
+        },
+    };
+
     /// <summary>A size in bytes, such as <c>512MiB</c>.</summary>
     public static Option<long?> Size(string name, string help) =>
         Make<long?>(name, "SIZE", help, "a size such as 512MiB, 4GiB or a number of bytes", static (string text, out long? value) =>
@@ -125,11 +160,6 @@ internal static class OptionKinds
             {
                 result.AddError($"{name} takes a JSON object of lists of numbers, such as {{\"request_latency\": [0.1, 0.5, 1]}}; it is '{text}'");
                 return null;
-            }
-
-            if (LlmEngineOptions.FindFault(buckets) is { } fault)
-            {
-                result.AddError($"{name}: {fault}");
             }
 
             return buckets;

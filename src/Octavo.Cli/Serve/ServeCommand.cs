@@ -51,7 +51,17 @@ internal sealed class ServeCommand
         "--sse-keep-alive-interval",
         $"How long a stream may be silent before it sends a comment, so that proxies keep it; 0 sends none. [default: {Defaults.SseKeepAliveInterval.TotalSeconds}s]");
 
-    private readonly EngineArguments _engine = new();
+    private readonly EngineArguments _engine = new(
+        EngineSettings.Loading,
+        EngineSettings.Steps,
+        EngineSettings.Seeds,
+        EngineSettings.GenerationConfig,
+        EngineSettings.Tokens,
+        EngineSettings.Queue,
+        EngineSettings.Metrics)
+    {
+        TakesFile = true,
+    };
 
     /// <summary>Makes the command.</summary>
     public static Command Make()
@@ -62,7 +72,6 @@ internal sealed class ServeCommand
             it._model, it._host, it._port, it._servedModelName, it._shutdownTimeout, it._allowedHosts, it._corsOrigins, it._sseKeepAliveInterval,
         };
         it._engine.AddTo(command);
-        it._engine.AddQueueOptionsTo(command);
         command.SetAction((result, _) => it.RunAsync(result));
         return command;
     }
@@ -70,7 +79,8 @@ internal sealed class ServeCommand
     private async Task<int> RunAsync(ParseResult result)
     {
         ServerOptions server = ReadServer(result);
-        EngineOptions options = _engine.Read(result) with { ServedModelName = server.ServedModelNames.FirstOrDefault() };
+        EngineOptions options = _engine.Read(result);
+        options = options with { Model = options.Model with { ServedModelName = server.ServedModelNames.FirstOrDefault() } };
         string model = ModelLocator.Find(result.GetValue(_model));
         OctavoServer.CheckAddress(server);
         using var signals = new ServeSignals();
@@ -158,9 +168,12 @@ internal sealed class ServeCommand
 
     private static void Announce(ModelInfo model, EngineOptions options, string url)
     {
-        string batching = options.Batching == BatchingMode.Fixed
+        BatchingTargets targets = options.Scheduling.Targets;
+        string batching = options.Scheduling.Batching == BatchingMode.Fixed
             ? $"batches  fixed: up to {model.MaxNumSeqs} requests and {model.MaxNumBatchedTokens} tokens a step"
-            : string.Create(CultureInfo.InvariantCulture, $"batches  adaptive: at most {options.Targets.InterToken.TotalMilliseconds:G4} ms between tokens, for {options.Targets.Percentile * 100:G4}% of them");
+            : string.Create(
+                CultureInfo.InvariantCulture,
+                $"batches  adaptive: at most {targets.InterToken.TotalMilliseconds:G4} ms between tokens, for {targets.Percentile * 100:G4}% of them");
         long tokens = (long)model.NumBlocks * model.BlockSize;
         string share = model.MemoryFraction is { } fraction ? string.Create(CultureInfo.InvariantCulture, $", at most {fraction * 100:G4}%") : string.Empty;
         Stdio.Out.WriteLine($"model    {model.Name} ({model.Spec.Architecture}), up to {model.MaxModelLen} tokens a request");

@@ -78,8 +78,8 @@ internal static class SimulateJson
 
         json.WriteEndArray();
         json.WriteNumber("step_noise", options.StepTimes.Noise);
-        json.WriteNumber("target_itl", options.Targets.InterToken.TotalSeconds);
-        if (options.Targets.FirstToken is { } first)
+        json.WriteNumber("target_itl", options.Scheduling.Targets.InterToken.TotalSeconds);
+        if (options.Scheduling.Targets.FirstToken is { } first)
         {
             json.WriteNumber("target_ttft", first.TotalSeconds);
         }
@@ -91,7 +91,7 @@ internal static class SimulateJson
 
         json.WriteString("workload", workload);
         json.WriteNumber("replicas", options.Replicas);
-        FiguresJson.Write(json, new BatchSetting(options.Batching, options.MaxNumSeqs, options.MaxNumBatchedTokens));
+        FiguresJson.Write(json, BatchSetting.Of(options.Scheduling));
     }
 
     private static void Write(Utf8JsonWriter json, string name, LoadFigures figures)

@@ -18,7 +18,7 @@ internal sealed class TuneCommand
     private const int MostRequests = 2000;           // of a run, where the workload does not say
     private static readonly TimeSpan DefaultTime = TimeSpan.FromMinutes(4);
 
-    private readonly LoadArguments _load = new(DefaultWorkload);
+    private readonly LoadArguments _load = new(DefaultWorkload, EngineSettings.Loading);
     private readonly Option<TimeSpan?> _time = OptionKinds.Duration(
         "--time", $"How long to measure, about; runs are as long as it allows. [default: {DefaultTime.TotalSeconds}s]");
 
@@ -35,7 +35,6 @@ internal sealed class TuneCommand
         var command = new Command(
             "tune", "Find the best --max-num-seqs and --max-num-batched-tokens for a load by successive halving on this machine, beside adaptive batching.");
         it._load.AddTo(command);
-        it._load.AddEngineOptionsTo(command);
         foreach (Option option in (Option[])[it._time, it._output, it._report, it._json])
         {
             command.Add(option);
@@ -59,7 +58,7 @@ internal sealed class TuneCommand
         using LoadedModel model = _load.Load(result, BatchSetting.VllmDefaults.MaxNumSeqs);
         ProgressLine.Show(string.Empty);
         Workload workload = _load.Workload(result, model.MaxModelLen, MostRequests);
-        BatchingTargets targets = _load.Targets(result);
+        BatchingTargets targets = _load.Options(result).Scheduling.Targets;
         TuneState state = TuneState.Open(output is null ? null : output + ".state", Arguments(result, model, workload));
         if (state.Count > 0)
         {
@@ -93,7 +92,7 @@ internal sealed class TuneCommand
     {
         if (output is not null)
         {
-            WholeFile.Write(output, SettingsOf(report).ToJson());
+            WholeFile.Write(output, SettingsFile.Write(report.Result.Best.Over(new SchedulingOptions { Targets = report.Targets })));
         }
 
         if (page is not null)
@@ -112,15 +111,6 @@ internal sealed class TuneCommand
 
         Stdio.Out.Flush();
     }
-
-    private static SettingsFile SettingsOf(TuneReport report) => new()
-    {
-        Batching = BatchingMode.Fixed,
-        MaxNumSeqs = report.Result.Best.MaxNumSeqs,
-        MaxNumBatchedTokens = report.Result.Best.MaxNumBatchedTokens,
-        TargetItlMilliseconds = report.Targets.InterToken.TotalMilliseconds,
-        TargetTtftMilliseconds = report.Targets.FirstToken?.TotalMilliseconds,
-    };
 
     // All that the figures depend on: what was given, where it runs, and the load itself, since a trace's file may change.
     private Dictionary<string, string> Arguments(ParseResult result, LoadedModel model, Workload workload)

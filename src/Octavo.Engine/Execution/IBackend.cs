@@ -22,6 +22,12 @@ public enum KvCacheFormat
 /// <summary>How a model is to be laid out and run.</summary>
 public sealed record PlanRequest
 {
+    /// <summary>What the size of a block is a multiple of, so that a kernel's vectors never cross two of them.</summary>
+    public const int BlockSizeUnit = 16;
+
+    private const int MostThreads = 1024;
+    private const int LongestBlock = 1024;
+
     /// <summary>How weights are stored that the checkpoint does not store quantized already; those stay as they are.</summary>
     public required WeightScheme Weights { get; init; }
 
@@ -42,6 +48,17 @@ public sealed record PlanRequest
 
     /// <summary>Threads that share the work; null takes one a processor.</summary>
     public int? Threads { get; init; }
+
+    /// <summary>Notes what is wrong with a number of threads.</summary>
+    public static void CheckThreads(ICollection<ParameterFault> faults, int? threads) => faults.Check(
+        threads is null or (>= 1 and <= MostThreads), nameof(Threads), $"must be between 1 and {MostThreads}", threads);
+
+    /// <summary>Notes what is wrong with a block's size.</summary>
+    public static void CheckBlockSize(ICollection<ParameterFault> faults, int blockSize) => faults.Check(
+        blockSize is > 0 and <= LongestBlock && blockSize % BlockSizeUnit == 0,
+        nameof(BlockSize),
+        $"must be a multiple of {BlockSizeUnit} up to {LongestBlock}",
+        blockSize);
 }
 
 /// <summary>How far loading is.</summary>

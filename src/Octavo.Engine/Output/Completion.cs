@@ -15,7 +15,13 @@ internal sealed class Completion : Sequence
     private int _scheduledPreemptions;
 
     public Completion(RequestGroup group, int index, long arrival, SamplingState sampling, OutputText text)
-        : base(group.Id, group.PromptTokenIds, group.MaxOutputTokens, group.Priority, arrival, group.PromptHashes)
+        : base(
+            group.Id,
+            group.PromptTokenIds,
+            group.Request.MaxOutputTokens,
+            group.Request.Options.Priority,
+            arrival,
+            group.PromptHashes)
     {
         (Group, Index, Sampling, _text) = (group, index, sampling, text);
     }
@@ -87,7 +93,7 @@ internal sealed class Completion : Sequence
             FinishReason = Octavo.FinishReason.Stop;
             StopReason = new StopReason { Text = stop };
         }
-        else if (NumTokens >= maxModelLen || NumOutputTokens >= Group.MaxOutputTokens)
+        else if (NumTokens >= maxModelLen || NumOutputTokens >= Group.Request.MaxOutputTokens)
         {
             End(Octavo.FinishReason.Length, null);
         }

@@ -22,10 +22,13 @@ internal static class Calibration
         LlmEngine engine = model.MakeEngine(new LlmEngineOptions
         {
             MaxModelLen = model.MaxModelLen,
-            Batching = setting.Batching,
-            Targets = targets,
-            MaxNumSeqs = Math.Min(setting.MaxNumSeqs, setting.MaxNumBatchedTokens),
-            MaxNumBatchedTokens = Math.Min(setting.MaxNumBatchedTokens, model.MaxNumBatchedTokens),
+            Scheduling = new SchedulingOptions
+            {
+                Batching = setting.Batching,
+                Targets = targets,
+                MaxNumSeqs = Math.Min(setting.MaxNumSeqs, setting.MaxNumBatchedTokens),
+                MaxNumBatchedTokens = Math.Min(setting.MaxNumBatchedTokens, model.MaxNumBatchedTokens),
+            },
         });
         if (setting.Batching == BatchingMode.Adaptive)
         {

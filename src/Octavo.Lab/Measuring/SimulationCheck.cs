@@ -18,17 +18,18 @@ internal sealed class SimulationCheck(LoadedModel model, Workload workload, Simu
     /// <param name="calibrate">True where step times were just measured, and are to be measured again behind each run; false where they are given.</param>
     public IReadOnlyList<(LoadFigures Simulated, LoadFigures Measured)> Run(int rounds, bool calibrate)
     {
-        var setting = new BatchSetting(options.Batching, options.MaxNumSeqs, options.MaxNumBatchedTokens);
+        BatchingTargets targets = options.Scheduling.Targets;
+        BatchSetting setting = BatchSetting.Of(options.Scheduling);
         List<(LoadFigures Simulated, LoadFigures Measured)> found = [];
         StepTimes before = options.StepTimes;
         for (int round = 0; round < rounds; round++)
         {
             IReadOnlyList<WorkloadRequest> requests = (workload with { Seed = workload.Seed + round }).Make();
             progress($"round {round + 1} of {rounds}: running the load");
-            LoadFigures measured = Calibration.Measure(model, setting, options.Targets, requests);
+            LoadFigures measured = Calibration.Measure(model, setting, targets, requests);
             StepTimes behind = calibrate ? MeasureSteps(round) : before;
             SimulationOptions between = options with { StepTimes = StepTimes.Mean(before, behind), Seed = options.Seed + round };
-            found.Add((LoadFigures.Of(Simulator.Run(requests, between), options.Targets), measured));
+            found.Add((LoadFigures.Of(Simulator.Run(requests, between), targets), measured));
             before = behind;
         }
 

@@ -50,7 +50,7 @@ internal static class Scenario
 
     /// <summary>The same simulation with another setting.</summary>
     public static SimulationOptions With(SimulationOptions options, BatchSetting setting) =>
-        options with { Batching = setting.Batching, MaxNumSeqs = setting.MaxNumSeqs, MaxNumBatchedTokens = setting.MaxNumBatchedTokens };
+        options with { Scheduling = setting.Over(options.Scheduling) };
 
     // What vLLM's defaults get through when all requests are there at once.
     private static double SustainableRate(Workload usual, SimulationOptions options)

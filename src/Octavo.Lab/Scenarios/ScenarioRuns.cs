@@ -24,8 +24,11 @@ internal sealed class ScenarioRuns(SimulationOptions options, IReadOnlyList<stri
     ];
 
     /// <summary>The targets, in words.</summary>
-    public string Targets => string.Create(
-        CultureInfo.InvariantCulture, $"{options.Targets.InterToken.TotalMilliseconds} ms between tokens (p95), {options.Targets.FirstToken?.TotalSeconds} s to the first");
+    public string TargetText => string.Create(
+        CultureInfo.InvariantCulture,
+        $"{Targets.InterToken.TotalMilliseconds} ms between tokens (p95), {Targets.FirstToken?.TotalSeconds} s to the first");
+
+    private BatchingTargets Targets => options.Scheduling.Targets;
 
     /// <summary>Simulates every setting under every scenario.</summary>
     public IReadOnlyList<ScenarioResult> Simulate() => [.. names.Select(name =>
@@ -33,7 +36,7 @@ internal sealed class ScenarioRuns(SimulationOptions options, IReadOnlyList<stri
         progress("simulating " + name);
         IReadOnlyList<WorkloadRequest> requests = Scenario.Requests(name, options, maxLength, seconds);
         return new ScenarioResult(name, Grid.Append(BatchSetting.Adaptive).AsParallel().ToDictionary(
-            setting => setting, IReadOnlyList<double> (setting) => [LoadFigures.Of(Simulator.Run(requests, Scenario.With(options, setting)), options.Targets).Goodput]));
+            setting => setting, IReadOnlyList<double> (setting) => [LoadFigures.Of(Simulator.Run(requests, Scenario.With(options, setting)), Targets).Goodput]));
     })];
 
     /// <summary>
@@ -61,7 +64,7 @@ internal sealed class ScenarioRuns(SimulationOptions options, IReadOnlyList<stri
                 {
                     BatchSetting setting = settings[i][(round + turn) % settings[i].Length];
                     progress(turnOf + setting);
-                    found[i][setting].Add(Calibration.Measure(model, setting, options.Targets, requests).Goodput);
+                    found[i][setting].Add(Calibration.Measure(model, setting, Targets, requests).Goodput);
                 }
             }
         }

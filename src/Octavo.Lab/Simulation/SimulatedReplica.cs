@@ -22,12 +22,17 @@ internal sealed class SimulatedReplica
     public SimulatedReplica(SimulationOptions options, int index)
     {
         (_options, _random, _truth) = (options, new Random(options.Seed + index), options.MakeModel());
-        Cache = new KvCacheManager(new BlockPool(options.NumBlocks, options.BlockSize), options.EnablePrefixCaching, options.KvCacheWatermark);
+        SchedulingOptions scheduling = options.Scheduling;
+        Cache = new KvCacheManager(
+            new BlockPool(options.NumBlocks, options.BlockSize), scheduling.EnablePrefixCaching, scheduling.KvCacheWatermark);
         Scheduler = new Scheduler<SimulatedRequest>(Cache);
-        _shares = new FairShare(options.PriorityAgeing.TotalSeconds);
-        IBatchingPolicy policy = options.Batching == BatchingMode.Fixed ? new FixedBatching() : new AdaptiveBatching(options.Targets);
+        _shares = new FairShare(scheduling);
         Batching = new BatchController<SimulatedRequest>(
-            policy, options.MakeModel(), new StepLimits(options.MaxNumSeqs, options.MaxNumBatchedTokens), Scheduler, Cache.Pool);
+            IBatchingPolicy.For(scheduling),
+            options.MakeModel(),
+            new StepLimits(scheduling.MaxNumSeqs, scheduling.StepTokens),
+            Scheduler,
+            Cache.Pool);
     }
 
     public KvCacheManager Cache { get; }

@@ -76,14 +76,13 @@ internal static class Simulator
         int longest = requests.Select(r => r.PromptTokens + r.OutputTokens).DefaultIfEmpty().Max();
         if (longest > capacity)
         {
-            throw new EngineConfigurationException($"a request of {longest} tokens does not fit into a cache of {capacity}: give the simulation more blocks");
+            throw new EngineConfigurationException(
+                $"a request of {longest} tokens does not fit into a cache of {capacity}: give the simulation more blocks");
         }
 
-        if (options.Replicas < 1 || options.MaxNumSeqs < 1 || options.MaxNumBatchedTokens < options.MaxNumSeqs)
-        {
-            throw new EngineConfigurationException("replicas and max_num_seqs must be at least 1, and max_num_batched_tokens at least max_num_seqs");
-        }
-
-        options.Targets.Validate();
+        List<ParameterFault> faults = [];
+        faults.Check(options.Replicas >= 1, nameof(options.Replicas), $"must be at least 1", options.Replicas);
+        options.Scheduling.Validate(faults);
+        faults.ThrowIfAny();
     }
 }

@@ -74,9 +74,15 @@ internal static class LoadRunner
     {
         Id = IdOf(index),
         PromptTokenIds = r.MakePrompt(vocabSize),
-        Priority = r.Priority,
-        Client = r.Client,
-        Parameters = new SamplingParams { Temperature = 0, IgnoreEos = true, MaxTokens = r.OutputTokens, OutputKind = OutputKind.Delta, Detokenize = false },
+        Options = new RequestOptions { Priority = r.Priority, Client = r.Client },
+        Parameters = new SamplingParams
+        {
+            Temperature = 0,
+            IgnoreEos = true,
+            MaxTokens = r.OutputTokens,
+            OutputKind = OutputKind.Delta,
+            Detokenize = false,
+        },
     };
 
     private static void Note(RequestRecord record, RequestOutput output, double now)

@@ -57,11 +57,11 @@ public sealed class SimulationPropertyTests
             var options = new SimulationOptions
             {
                 StepTimes = new(Machine),
-                Targets = new BatchingTargets { InterToken = TimeSpan.FromMilliseconds(milliseconds) },
+                Scheduling = new() { Targets = new() { InterToken = TimeSpan.FromMilliseconds(milliseconds) } },
                 NumBlocks = 16384,
                 Seed = seed,
             };
-            LoadFigures figures = LoadFigures.Of(Simulator.Run(workload.Make(), options), options.Targets);
+            LoadFigures figures = LoadFigures.Of(Simulator.Run(workload.Make(), options), options.Scheduling.Targets);
             figures.Completed.ShouldBe(120);
             figures.InterTokenLatency.P95.ShouldBeLessThan(milliseconds * 1.1 / 1000, $"seed {seed}");
         }
@@ -106,19 +106,22 @@ public sealed class SimulationPropertyTests
             StepTimes = new(Machine),
             Replicas = random.Next(1, 3),
             Routing = RoutingPolicies.Names[random.Next(3)],
-            Batching = (BatchingMode)(random.Next(4) / 3),
-            Targets = new BatchingTargets
+            Scheduling = new SchedulingOptions
             {
-                InterToken = TimeSpan.FromMilliseconds(random.Next(2) == 0 ? random.Next(2, 200) : random.Next(6, 20)),
-                FirstToken = random.Next(2) == 0 ? null : TimeSpan.FromMilliseconds(random.Next(1, 2000)),
+                Batching = (BatchingMode)(random.Next(4) / 3),
+                Targets = new BatchingTargets
+                {
+                    InterToken = TimeSpan.FromMilliseconds(random.Next(2) == 0 ? random.Next(2, 200) : random.Next(6, 20)),
+                    FirstToken = random.Next(2) == 0 ? null : TimeSpan.FromMilliseconds(random.Next(1, 2000)),
+                },
+                MaxNumSeqs = maxSeqs,
+                MaxNumBatchedTokens = maxSeqs + random.Next(300),
+                EnablePrefixCaching = random.Next(3) > 0,
+                KvCacheWatermark = random.Next(2) * 0.05,
+                PriorityAgeing = TimeSpan.FromSeconds(0.1 + random.NextDouble()),
             },
-            MaxNumSeqs = maxSeqs,
-            MaxNumBatchedTokens = maxSeqs + random.Next(300),
             NumBlocks = blocks,
             BlockSize = blockSize,
-            EnablePrefixCaching = random.Next(3) > 0,
-            KvCacheWatermark = random.Next(2) * 0.05,
-            PriorityAgeing = TimeSpan.FromSeconds(0.1 + random.NextDouble()),
             SlowSteps = random.Next(2) * 0.05,
             Seed = seed,
             AbortAt = i => aborts[i],
@@ -186,7 +189,8 @@ public sealed class SimulationPropertyTests
     /// </summary>
     private static bool CheckTargets(IReadOnlyList<RequestRecord> records, SimulationOptions options, bool preempted, int seed)
     {
-        if (options.Batching == BatchingMode.Fixed || preempted || options.SlowSteps > 0)
+        SchedulingOptions scheduling = options.Scheduling;
+        if (scheduling.Batching == BatchingMode.Fixed || preempted || options.SlowSteps > 0)
         {
             return false;
         }
@@ -194,21 +198,21 @@ public sealed class SimulationPropertyTests
         StepTimeModel model = options.MakeModel();
         int prompt = records.Max(r => r.Request.PromptTokens);
         long context = records.Sum(r => (long)r.Request.PromptTokens + r.Request.OutputTokens);
-        double fullest = model.Predict(StepLoad.Decode(Math.Min(options.MaxNumSeqs, records.Count), context).WithPrefill(AdaptiveBatching.LeastPrefill, prompt));
+        double fullest = model.Predict(StepLoad.Decode(Math.Min(scheduling.MaxNumSeqs, records.Count), context).WithPrefill(AdaptiveBatching.LeastPrefill, prompt));
         int steps = records.Sum(r => ((r.Request.PromptTokens + AdaptiveBatching.LeastPrefill - 1) / AdaptiveBatching.LeastPrefill) + r.Request.OutputTokens);
-        if (options.Targets.FirstToken is { } first && steps * fullest * 1.1 < first.TotalSeconds)
+        if (scheduling.Targets.FirstToken is { } first && steps * fullest * 1.1 < first.TotalSeconds)
         {
             records.Where(r => r.Tokens > 0).Select(r => r.TimeToFirstToken).DefaultIfEmpty().Max().ShouldBeLessThanOrEqualTo(first.TotalSeconds, $"seed {seed}");
         }
 
         List<float> gaps = [.. records.SelectMany(r => r.Gaps)];
         gaps.Sort();
-        double target = options.Targets.InterToken.TotalSeconds;
+        double target = scheduling.Targets.InterToken.TotalSeconds;
         double alone = model.Predict(StepLoad.Decode(1, records.Max(r => r.Request.PromptTokens + r.Request.OutputTokens)).WithPrefill(AdaptiveBatching.LeastPrefill, prompt));
         bool feasible = gaps.Count > 0 && alone * 1.1 < target;
         if (feasible)
         {
-            Quantile.OfSorted(gaps, options.Targets.Percentile).ShouldBeLessThanOrEqualTo(target * 1.05, $"seed {seed}");
+            Quantile.OfSorted(gaps, scheduling.Targets.Percentile).ShouldBeLessThanOrEqualTo(target * 1.05, $"seed {seed}");
         }
 
         return feasible;

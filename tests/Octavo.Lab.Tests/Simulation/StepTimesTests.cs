@@ -16,7 +16,7 @@ public sealed class StepTimesTests
         var runner = new FakeRunner(numBlocks: 2048, blockSize: 16, maxTokens: 2048);
         runner.Observe = batch => clock.Advance(TimeSpan.FromMicroseconds(
             100 + (10 * batch.NumTokens) + (15 * batch.LogitsRows.Length) + (0.1 * CachedTokens(batch))));
-        using var engine = new LlmEngine(runner, null, new LlmEngineOptions { MaxModelLen = maxModelLen }, clock);
+        using var engine = new LlmEngine(runner, null, new LlmEngineOptions { MaxModelLen = maxModelLen, Scheduling = new() { Batching = BatchingMode.Fixed } }, clock);
 
         StepTimes times = StepTimes.Measure(engine, TimeSpan.FromSeconds(10), clock);
 
@@ -57,7 +57,7 @@ public sealed class StepTimesTests
             longest = Math.Max(longest, batch.SequenceLengths[0]);
             clock.Advance(TimeSpan.FromSeconds(1));
         };
-        using var engine = new LlmEngine(runner, null, new LlmEngineOptions { MaxModelLen = 2048 }, clock);
+        using var engine = new LlmEngine(runner, null, new LlmEngineOptions { MaxModelLen = 2048, Scheduling = new() { Batching = BatchingMode.Fixed } }, clock);
 
         StepTimes times = StepTimes.Measure(engine, TimeSpan.FromSeconds(30), clock);
 

@@ -57,11 +57,8 @@ internal abstract class GenerationRequest(SamplingParams defaults)
 
     public bool AddSpecialTokens { get; set; }
 
-    public int Priority { get; set; }
-
-    public string? RequestId { get; set; }
-
-    public string? CacheSalt { get; set; }
+    /// <summary>What it says about itself; the transport knows whose it is.</summary>
+    public RequestOptions Options { get; set; } = new();
 
     public bool ReturnTokenIds { get; set; }
 

@@ -19,7 +19,7 @@ internal abstract class GenerationResponse
         (Tokenizer, Job, _model, _request) = (tokenizer, job, model, request);
         _created = TimeProvider.System.GetUtcNow().ToUnixTimeSeconds();
         _cachedTokens = new int[job.Prompts.Count];
-        _choices = [.. Enumerable.Range(0, job.Prompts.Count * job.Sampling.N).Select(i => new ChoiceProgress(i))];
+        _choices = [.. Enumerable.Range(0, job.Prompts.Count * job.N).Select(i => new ChoiceProgress(i))];
         TokenText = new TokenText(tokenizer, request.ReturnTokensAsTokenIds);
     }
 
@@ -180,5 +180,5 @@ internal abstract class GenerationResponse
 
     private void Note(int prompt, RequestOutput output) => _cachedTokens[prompt] = Math.Max(_cachedTokens[prompt], output.NumCachedTokens);
 
-    private ChoiceProgress ProgressOf(int prompt, CompletionOutput choice) => _choices[(prompt * Job.Sampling.N) + choice.Index];
+    private ChoiceProgress ProgressOf(int prompt, CompletionOutput choice) => _choices[(prompt * Job.N) + choice.Index];
 }

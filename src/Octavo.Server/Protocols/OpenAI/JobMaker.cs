@@ -8,6 +8,8 @@ internal sealed class JobMaker(AsyncEngine engine, ChatSupport chat)
 {
     private const int DefaultCompletionTokens = 16;
 
+    private static long _jobs;
+
     /// <summary>A completion's job.</summary>
     /// <param name="request">What the body says.</param>
     /// <param name="client">Whose request it is; told by the transport, not by the body.</param>
@@ -66,14 +68,15 @@ internal sealed class JobMaker(AsyncEngine engine, ChatSupport chat)
         // says so, hence at least 1.
         int unasked = Math.Min(engine.Model.GenerationDefaults.MaxNewTokens ?? int.MaxValue, otherwise ?? int.MaxValue);
         sampling = sampling with { MaxTokens = asked ?? Math.Max(1, Math.Min(unasked, room)) };
-        foreach (PreparedPrompt prompt in prepared)
+        string id = request.IdPrefix + (request.Options.RequestId ?? Guid.NewGuid().ToString("N"));
+        long number = Interlocked.Increment(ref _jobs);
+        List<ValidatedRequest> requests = [.. prepared.Select((prompt, i) =>
         {
-            Validate(request, prompt, sampling);
-        }
-
-        string id = request.IdPrefix + (request.RequestId ?? Guid.NewGuid().ToString("N"));
-        var options = new RequestOptions { Priority = request.Priority, CacheSalt = request.CacheSalt, Client = client };
-        return new Job(id, prepared, sampling, options, request.UseBeamSearch ? BeamsOf(request, sampling) : null);
+            // The number keeps ids apart that clients chose alike.
+            RequestOptions options = request.Options with { RequestId = $"{id}-{number}-{i}", Client = client };
+            return Prepare(request, prompt, sampling, options);
+        })];
+        return new Job(id, prepared, requests, request.UseBeamSearch ? BeamsOf(request, sampling) : null);
     }
 
     private static BeamSearchParams BeamsOf(GenerationRequest request, SamplingParams sampling) => new()
@@ -147,16 +150,19 @@ internal sealed class JobMaker(AsyncEngine engine, ChatSupport chat)
         }
     }
 
-    private void Validate(GenerationRequest request, PreparedPrompt prompt, SamplingParams sampling)
+    private ValidatedRequest Prepare(
+        GenerationRequest request, PreparedPrompt prompt, SamplingParams sampling, RequestOptions options)
     {
         try
         {
-            engine.Validate(Prompt.FromTokenIds(prompt.TokenIds), sampling);
+            ValidatedRequest prepared = engine.Prepare(prompt.TokenIds, sampling, options);
             if (request.UseBeamSearch)
             {
                 // Beam search asks for this many candidates at each step.
-                engine.Validate(Prompt.FromTokenIds(prompt.TokenIds), new SamplingParams { Logprobs = 2 * sampling.N });
+                engine.Prepare(prompt.TokenIds, new SamplingParams { Logprobs = 2 * sampling.N });
             }
+
+            return prepared;
         }
         catch (InvalidRequestException e)
             when (request.UseBeamSearch && e.Parameter == nameof(SamplingParams.Logprobs))

@@ -62,7 +62,7 @@ internal sealed class EngineMetrics : IDisposable
         _time = time;
         _tags = [new("model_name", options.ModelName), new("engine", "0")];
         Meter = new Meter(new MeterOptions("Octavo.Engine"));
-        var buckets = new HistogramBuckets(options);
+        var buckets = new HistogramBuckets(options.Metrics.CustomHistogramBuckets, options.MaxModelLen);
 
         Gauge("octavo.requests.running", "{request}", "Requests that the engine runs.", () => Volatile.Read(ref _running));
         Gauge("octavo.requests.waiting", "{request}", "Requests that wait to be run.", () => Volatile.Read(ref _waiting));
@@ -184,7 +184,7 @@ internal sealed class EngineMetrics : IDisposable
         _decodeTime.Record(decode, _tags);
         _requestPromptTokens.Record(completion.NumPromptTokens, _tags);
         _requestGenerationTokens.Record(completion.NumOutputTokens, _tags);
-        _requestMaxTokens.Record(group.MaxOutputTokens, _tags);
+        _requestMaxTokens.Record(group.Request.MaxOutputTokens, _tags);
         _requestPrefillComputed.Record(completion.NumPromptTokens - completion.NumCachedTokens, _tags);
         _requestPreemptions.Record(completion.NumPreemptions, _tags);
         if (completion.NumOutputTokens > 1)
@@ -277,7 +277,7 @@ internal sealed class EngineMetrics : IDisposable
             .. _tags,
             new("block_size", pool.BlockSize),
             new("num_gpu_blocks", pool.Count),
-            new("enable_prefix_caching", options.EnablePrefixCaching),
+            new("enable_prefix_caching", options.Scheduling.EnablePrefixCaching),
             new("kv_cache_size_tokens", (long)pool.Count * pool.BlockSize),
             new("kv_cache_max_concurrency", (double)pool.Count / blocksOfLongest),
         ];
