@@ -1,6 +1,6 @@
-using Octavo.Formats;
 using Octavo.Cpu.Kernels;
 using Octavo.Cpu.Linears;
+using Octavo.Formats;
 using Octavo.Models;
 
 namespace Octavo.Cpu;

@@ -1,7 +1,7 @@
 using Iced.Intel;
-using Octavo.Formats;
 using Octavo.Cpu.Codegen;
 using Octavo.Cpu.Linears;
+using Octavo.Formats;
 
 namespace Octavo.Cpu.Tests;
 

@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
-using Octavo.Engine;
 using Octavo.Cpu.Kernels;
+using Octavo.Engine;
 using Octavo.Models;
 
 namespace Octavo.Cpu.Tests;

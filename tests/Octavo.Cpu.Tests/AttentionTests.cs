@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
-using Octavo.Engine;
 using Octavo.Cpu.Codegen;
 using Octavo.Cpu.Kernels;
+using Octavo.Engine;
 
 namespace Octavo.Cpu.Tests;
 

@@ -1,7 +1,7 @@
-using Octavo.Engine;
 using Octavo.Cpu.Kernels;
 using Octavo.Cpu.Linears;
 using Octavo.Cpu.Simd;
+using Octavo.Engine;
 
 namespace Octavo.Cpu.Tests;
 

@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
-using Octavo.Formats;
 using Octavo.Cpu.Codegen;
 using Octavo.Cpu.Linears;
+using Octavo.Formats;
 using Octavo.Models;
 
 namespace Octavo.Cpu.Tests;

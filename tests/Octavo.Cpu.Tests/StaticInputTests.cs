@@ -1,5 +1,5 @@
-using Octavo.Formats;
 using Octavo.Cpu.Linears;
+using Octavo.Formats;
 
 namespace Octavo.Cpu.Tests;
 

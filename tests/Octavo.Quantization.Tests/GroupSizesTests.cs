@@ -1,5 +1,5 @@
-using Octavo.Testing;
 using Octavo.Quantization.Writing;
+using Octavo.Testing;
 
 namespace Octavo.Quantization.Tests;
 

@@ -1,6 +1,6 @@
-using Octavo.Engine;
 using Iced.Intel;
 using Octavo.Cpu.Kernels;
+using Octavo.Engine;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace Octavo.Cpu.Codegen;

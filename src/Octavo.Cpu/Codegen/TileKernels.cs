@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
-using Octavo.Formats;
 using Octavo.Cpu.Linears;
+using Octavo.Formats;
 
 namespace Octavo.Cpu.Codegen;
 

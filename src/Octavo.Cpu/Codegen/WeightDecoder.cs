@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using Iced.Intel;
-using Octavo.Formats;
 using Octavo.Cpu.Linears;
+using Octavo.Formats;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace Octavo.Cpu.Codegen;

@@ -1,10 +1,10 @@
-using System.Diagnostics;
 using System.Buffers;
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
-using Octavo.Formats;
 using Octavo.Cpu.Simd;
+using Octavo.Formats;
 
 namespace Octavo.Cpu.Linears;
 

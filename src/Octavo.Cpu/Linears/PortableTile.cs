@@ -2,9 +2,9 @@ using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.Arm;
-using Octavo.Formats;
 using Octavo.Cpu.Codegen;
 using Octavo.Cpu.Simd;
+using Octavo.Formats;
 
 namespace Octavo.Cpu.Linears;
 

@@ -1,8 +1,8 @@
-using Octavo.Formats;
 using Octavo.Cpu.Kernels;
 using Octavo.Cpu.Linears;
 using Octavo.Cpu.Threading;
 using Octavo.Engine;
+using Octavo.Formats;
 using Octavo.Models;
 
 namespace Octavo.Cpu.Sublayers;

@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using Octavo.Formats;
 using Octavo.Cpu.Linears;
+using Octavo.Formats;
 using Octavo.Formats.Stored;
 
 namespace Octavo.Quantization.Methods;

@@ -1,6 +1,6 @@
-using Octavo.Formats;
 using Octavo.Cpu.Codegen;
 using Octavo.Cpu.Kernels;
+using Octavo.Formats;
 using Octavo.Lab.Measuring;
 
 namespace Octavo.Lab.Tests.Measuring;

@@ -1,8 +1,8 @@
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
-using Octavo.Engine;
 using Iced.Intel;
 using Octavo.Cpu.Codegen;
+using Octavo.Engine;
 
 namespace Octavo.Cpu.Kernels;
 

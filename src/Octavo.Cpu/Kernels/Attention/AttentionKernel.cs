@@ -1,6 +1,6 @@
 using System.Runtime.Intrinsics;
-using Octavo.Engine;
 using Octavo.Cpu.Simd;
+using Octavo.Engine;
 
 namespace Octavo.Cpu.Kernels;
 

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.Intrinsics;
-using Octavo.Engine;
 using Octavo.Cpu.Simd;
+using Octavo.Engine;
 
 namespace Octavo.Cpu.Kernels;
 
