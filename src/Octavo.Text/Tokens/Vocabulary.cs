@@ -1,7 +1,6 @@
 using System.Text;
-using Octavo.Text.Bpe;
 
-namespace Octavo.Text;
+namespace Octavo.Text.Tokens;
 
 /// <summary>Ids, spellings and bytes of all tokens, added ones included. Immutable.</summary>
 internal sealed class Vocabulary

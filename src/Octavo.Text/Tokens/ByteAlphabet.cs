@@ -1,4 +1,4 @@
-namespace Octavo.Text.Bpe;
+namespace Octavo.Text.Tokens;
 
 /// <summary>
 /// The byte-level alphabet of GPT-2: each byte is spelled as one visible character. Printable Latin-1 stands for

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Octavo.Formats;
 
-namespace Octavo.Text;
+namespace Octavo.Text.Json;
 
 /// <summary>A JSON value that knows which file and field it came from, so that every complaint can say so.</summary>
 internal readonly record struct JsonField(string File, string Path, JsonElement Value)
