@@ -1,4 +1,3 @@
-using Octavo.Models;
 using Octavo.Quantization.Methods;
 
 namespace Octavo.Quantization;

@@ -3,7 +3,6 @@ using System.Globalization;
 using Octavo.Cpu;
 using Octavo.Cpu.Sublayers;
 using Octavo.Formats;
-using Octavo.Formats.Stored;
 using Octavo.Models;
 using Octavo.Quantization.Evaluation;
 using Octavo.Quantization.Methods;

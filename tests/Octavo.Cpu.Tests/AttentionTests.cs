@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using Octavo.Cpu.Codegen;
 using Octavo.Cpu.Kernels;
 using Octavo.Engine;
 

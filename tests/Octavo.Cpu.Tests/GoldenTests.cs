@@ -1,4 +1,3 @@
-using Octavo.Cpu.Kernels;
 using Octavo.Cpu.Linears;
 using Octavo.Engine;
 using Octavo.Formats;

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using Octavo.Cpu.Kernels;
 using Octavo.Cpu.Linears;
 using Octavo.Cpu.Sublayers;
 using Octavo.Engine;

@@ -1,4 +1,3 @@
-using Octavo.Cpu.Kernels;
 using Octavo.Engine;
 using Octavo.Engine.Sampling;
 using Octavo.Formats;

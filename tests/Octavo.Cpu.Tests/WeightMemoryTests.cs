@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
-using Octavo.Cpu.Kernels;
 using Octavo.Engine;
 using Octavo.Formats;
 using Octavo.Lab.Measuring;

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text.Json;
-using Octavo.Cpu.Linears;
 using Octavo.Formats;
 using Octavo.Formats.Stored;
 using Octavo.Models;

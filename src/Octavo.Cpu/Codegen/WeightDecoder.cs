@@ -2,7 +2,6 @@ using System.Diagnostics;
 using Iced.Intel;
 using Octavo.Cpu.Linears;
 using Octavo.Formats;
-using static Iced.Intel.AssemblerRegisters;
 
 namespace Octavo.Cpu.Codegen;
 

@@ -1,5 +1,4 @@
 using Octavo.Formats;
-using Octavo.Formats.Stored;
 
 namespace Octavo.Cpu.Linears;
 

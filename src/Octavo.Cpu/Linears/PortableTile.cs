@@ -3,7 +3,6 @@ using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.Arm;
 using Octavo.Cpu.Codegen;
-using Octavo.Cpu.Simd;
 using Octavo.Formats;
 
 namespace Octavo.Cpu.Linears;

@@ -1,9 +1,8 @@
 using System.Diagnostics;
 using Octavo.Cpu;
-using Octavo.Formats;
-using Octavo.Cpu.Kernels;
 using Octavo.Cpu.Linears;
 using Octavo.Cpu.Threading;
+using Octavo.Formats;
 
 namespace Octavo.Lab.Measuring;
 

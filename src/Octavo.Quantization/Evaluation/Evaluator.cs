@@ -1,4 +1,3 @@
-using Octavo.Models;
 
 namespace Octavo.Quantization.Evaluation;
 

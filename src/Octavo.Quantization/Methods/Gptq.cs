@@ -1,6 +1,5 @@
 using System.Numerics;
 using Octavo.Formats;
-using Octavo.Formats.Stored;
 
 namespace Octavo.Quantization.Methods;
 

@@ -1,5 +1,4 @@
 using Octavo.Cpu.Codegen;
-using Octavo.Cpu.Kernels;
 using Octavo.Formats;
 using Octavo.Lab.Measuring;
 
