@@ -1,6 +1,7 @@
-using Octavo.Cpu;
 using Octavo.Cpu.Linears;
+using Octavo.Cpu.Memory;
 using Octavo.Cpu.Sublayers;
+using Octavo.Cpu.Weights;
 using Octavo.Formats;
 using Octavo.Models;
 using Octavo.Quantization.Methods;

@@ -1,4 +1,4 @@
-using Octavo.Cpu.Linears;
+using Octavo.Cpu.Panels;
 using Octavo.Formats;
 using Octavo.Formats.Stored;
 using Octavo.Models;

@@ -1,5 +1,5 @@
-using Octavo.Cpu;
-using Octavo.Cpu.Linears;
+using Octavo.Cpu.Panels;
+using Octavo.Cpu.Weights;
 using Octavo.Formats;
 using Octavo.Models;
 

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
-using Octavo.Cpu;
 using Octavo.Cpu.Sublayers;
+using Octavo.Cpu.Weights;
 using Octavo.Formats;
 using Octavo.Models;
 using Octavo.Quantization.Evaluation;

@@ -1,5 +1,5 @@
-using Octavo.Cpu;
 using Octavo.Cpu.Sublayers;
+using Octavo.Cpu.Weights;
 using Octavo.Formats;
 using Octavo.Models;
 

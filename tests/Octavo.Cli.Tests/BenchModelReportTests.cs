@@ -1,6 +1,6 @@
 using System.Text.Json;
 using Octavo.Cli.Bench;
-using Octavo.Cpu.Kernels;
+using Octavo.Cpu.Cache;
 using Octavo.Engine;
 using Octavo.Formats;
 using Octavo.Lab.Measuring;

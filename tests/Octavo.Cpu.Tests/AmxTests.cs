@@ -1,6 +1,7 @@
 using Iced.Intel;
 using Octavo.Cpu.Codegen;
 using Octavo.Cpu.Linears;
+using Octavo.Cpu.Panels;
 using Octavo.Formats;
 
 namespace Octavo.Cpu.Tests;

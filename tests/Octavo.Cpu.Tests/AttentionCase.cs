@@ -1,5 +1,8 @@
 using System.Collections.Concurrent;
-using Octavo.Cpu.Kernels;
+using Octavo.Cpu.Attention;
+using Octavo.Cpu.Cache;
+using Octavo.Cpu.Codegen;
+using Octavo.Cpu.Memory;
 using Octavo.Engine;
 using Octavo.Models;
 

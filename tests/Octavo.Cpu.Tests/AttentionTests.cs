@@ -1,5 +1,8 @@
 using System.Runtime.InteropServices;
-using Octavo.Cpu.Kernels;
+using Octavo.Cpu.Attention;
+using Octavo.Cpu.Cache;
+using Octavo.Cpu.Codegen;
+using Octavo.Cpu.Simd;
 using Octavo.Engine;
 
 namespace Octavo.Cpu.Tests;

@@ -1,5 +1,6 @@
-using Octavo.Cpu.Kernels;
-using Octavo.Cpu.Linears;
+using Octavo.Cpu.Attention;
+using Octavo.Cpu.Cache;
+using Octavo.Cpu.Panels;
 using Octavo.Cpu.Simd;
 using Octavo.Engine;
 

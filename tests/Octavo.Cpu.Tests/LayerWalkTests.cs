@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Octavo.Cpu.Linears;
 using Octavo.Cpu.Sublayers;
+using Octavo.Cpu.Weights;
 using Octavo.Engine;
 using Octavo.Formats;
 using Octavo.Models;

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Octavo.Cpu.Codegen;
 using Octavo.Cpu.Linears;
+using Octavo.Cpu.Panels;
 using Octavo.Formats;
 using Octavo.Models;
 

@@ -1,4 +1,4 @@
-using Octavo.Cpu.Linears;
+using Octavo.Cpu.Panels;
 using Octavo.Cpu.Simd;
 using Octavo.Formats;
 

@@ -1,4 +1,5 @@
 using Octavo.Cpu.Linears;
+using Octavo.Cpu.Panels;
 using Octavo.Formats;
 
 namespace Octavo.Cpu.Tests;

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text.Json;
+using Octavo.Cpu.Panels;
 using Octavo.Formats;
 using Octavo.Formats.Stored;
 using Octavo.Models;

@@ -1,5 +1,6 @@
 using Iced.Intel;
-using Octavo.Cpu.Kernels;
+using Octavo.Cpu.Attention;
+using Octavo.Cpu.Cache;
 using Octavo.Engine;
 using static Iced.Intel.AssemblerRegisters;
 

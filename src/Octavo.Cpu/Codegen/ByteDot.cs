@@ -1,5 +1,5 @@
 using Iced.Intel;
-using Octavo.Cpu.Linears;
+using Octavo.Cpu.Panels;
 using Octavo.Formats;
 using static Iced.Intel.AssemblerRegisters;
 

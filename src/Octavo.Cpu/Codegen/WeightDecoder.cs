@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using Iced.Intel;
-using Octavo.Cpu.Linears;
+using Octavo.Cpu.Panels;
 using Octavo.Formats;
 
 namespace Octavo.Cpu.Codegen;

@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.Arm;
 using Octavo.Cpu.Codegen;
+using Octavo.Cpu.Panels;
 using Octavo.Formats;
 
 namespace Octavo.Cpu.Linears;

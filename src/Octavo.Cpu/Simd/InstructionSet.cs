@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Octavo.Cpu.Codegen;
+using Octavo.Cpu.Memory;
 
 namespace Octavo.Cpu;
 
@@ -36,7 +36,7 @@ public static class ProcessorFeatures
 
     /// <summary>The widest set that this processor and runtime have, and the system lets a process make code for.</summary>
     public static InstructionSet Supported { get; } =
-        !MachineCode.IsAllowed ? InstructionSet.Portable
+        !ExecutableMemory.IsAllowed ? InstructionSet.Portable
         : CpuFeatures.Avx512Vnni ? InstructionSet.Avx512Vnni
         : CpuFeatures.Avx512 ? InstructionSet.Avx512
         : CpuFeatures.AvxVnni ? InstructionSet.AvxVnni

@@ -1,6 +1,7 @@
-using Octavo.Cpu.Kernels;
+using Octavo.Cpu.Cache;
 using Octavo.Cpu.Linears;
 using Octavo.Cpu.Threading;
+using Octavo.Cpu.Weights;
 using Octavo.Engine;
 using Octavo.Formats;
 using Octavo.Models;

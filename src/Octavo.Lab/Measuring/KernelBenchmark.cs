@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using Octavo.Cpu;
 using Octavo.Cpu.Linears;
+using Octavo.Cpu.Memory;
+using Octavo.Cpu.Panels;
 using Octavo.Cpu.Threading;
 using Octavo.Formats;
 

@@ -1,5 +1,5 @@
 using System.Runtime.Intrinsics;
-using Octavo.Cpu.Linears;
+using Octavo.Cpu.Panels;
 using Octavo.Formats;
 using Octavo.Formats.Stored;
 

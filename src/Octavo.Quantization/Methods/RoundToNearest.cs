@@ -1,6 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using Octavo.Cpu.Linears;
+using Octavo.Cpu.Panels;
 using Octavo.Formats;
 using Octavo.Formats.Stored;
 

@@ -1,4 +1,4 @@
-using Octavo.Cpu.Codegen;
+using Octavo.Cpu;
 using Octavo.Formats;
 using Octavo.Lab.Measuring;
 
