@@ -6,8 +6,9 @@ using Octavo.Cpu.Sublayers;
 using Octavo.Cpu.Weights;
 using Octavo.Formats;
 using Octavo.Models;
-using Octavo.Quantization.Evaluation;
+using Octavo.Quantization.Calibration;
 using Octavo.Quantization.Methods;
+using Octavo.Quantization.Workbench;
 using Octavo.Quantization.Writing;
 
 namespace Octavo.Quantization;

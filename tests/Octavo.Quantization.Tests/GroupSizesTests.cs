@@ -1,3 +1,4 @@
+using Octavo.Quantization.Methods;
 using Octavo.Quantization.Writing;
 using Octavo.Testing;
 

@@ -6,8 +6,10 @@ using Octavo.Cpu.Panels;
 using Octavo.Formats;
 using Octavo.Formats.Stored;
 using Octavo.Models;
+using Octavo.Quantization.Calibration;
 using Octavo.Quantization.Evaluation;
 using Octavo.Quantization.Methods;
+using Octavo.Quantization.Workbench;
 using Octavo.Testing;
 using Octavo.Text;
 

@@ -1,5 +1,6 @@
 using System.Numerics;
 using Octavo.Formats;
+using Octavo.Quantization.Workbench;
 
 namespace Octavo.Quantization.Methods;
 

@@ -2,6 +2,7 @@ using System.Runtime.Intrinsics;
 using Octavo.Cpu.Panels;
 using Octavo.Formats;
 using Octavo.Formats.Stored;
+using Octavo.Quantization.Workbench;
 
 namespace Octavo.Quantization.Methods;
 

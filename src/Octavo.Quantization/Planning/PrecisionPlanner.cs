@@ -4,10 +4,11 @@ using Octavo.Cpu.Sublayers;
 using Octavo.Cpu.Weights;
 using Octavo.Formats;
 using Octavo.Models;
-using Octavo.Quantization.Evaluation;
+using Octavo.Quantization.Calibration;
 using Octavo.Quantization.Methods;
+using Octavo.Quantization.Workbench;
 
-namespace Octavo.Quantization;
+namespace Octavo.Quantization.Planning;
 
 /// <summary>
 /// Chooses a scheme for each layer's matrices: the cheapest assignment whose loss stays within a budget.

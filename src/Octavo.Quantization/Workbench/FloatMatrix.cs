@@ -3,7 +3,7 @@ using Octavo.Formats;
 using Octavo.Formats.Stored;
 using Octavo.Models;
 
-namespace Octavo.Quantization;
+namespace Octavo.Quantization.Workbench;
 
 /// <summary>A weight matrix <c>[out, in]</c> in float32, to be changed and quantized.</summary>
 internal sealed class FloatMatrix : MatrixSource

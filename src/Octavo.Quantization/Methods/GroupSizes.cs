@@ -1,7 +1,7 @@
 using Octavo.Cpu.Panels;
 using Octavo.Models;
 
-namespace Octavo.Quantization;
+namespace Octavo.Quantization.Methods;
 
 /// <summary>
 /// How many inputs may share a scale: one number for a whole model, since few engines load a file whose matrices differ.

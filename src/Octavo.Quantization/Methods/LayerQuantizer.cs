@@ -1,6 +1,6 @@
-using Octavo.Quantization.Methods;
+using Octavo.Quantization.Workbench;
 
-namespace Octavo.Quantization;
+namespace Octavo.Quantization.Methods;
 
 /// <summary>Applies a recipe to one layer.</summary>
 internal static class LayerQuantizer

@@ -1,8 +1,7 @@
 using Octavo.Formats;
 using Octavo.Models;
-using Octavo.Quantization.Methods;
 
-namespace Octavo.Quantization;
+namespace Octavo.Quantization.Methods;
 
 /// <summary>How codes are found.</summary>
 public enum QuantizationMethod

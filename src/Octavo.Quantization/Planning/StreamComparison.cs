@@ -3,7 +3,7 @@ using Octavo.Cpu.Weights;
 using Octavo.Formats;
 using Octavo.Models;
 
-namespace Octavo.Quantization;
+namespace Octavo.Quantization.Planning;
 
 /// <summary>Compares the logits that two residual streams behind the last layer give.</summary>
 internal sealed unsafe class StreamComparison : IDisposable

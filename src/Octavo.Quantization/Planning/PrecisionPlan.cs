@@ -1,6 +1,7 @@
 using Octavo.Formats;
+using Octavo.Quantization.Methods;
 
-namespace Octavo.Quantization;
+namespace Octavo.Quantization.Planning;
 
 /// <summary>What was chosen for the matrices of a layer that share an input.</summary>
 /// <param name="Layer">The layer.</param>

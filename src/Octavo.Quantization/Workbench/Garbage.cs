@@ -1,4 +1,4 @@
-namespace Octavo.Quantization;
+namespace Octavo.Quantization.Workbench;
 
 /// <summary>Keeps what one layer leaves behind from standing in memory beside the next.</summary>
 internal static class Garbage

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using Octavo.Formats;
 
-namespace Octavo.Quantization;
+namespace Octavo.Quantization.Workbench;
 
 /// <summary>Floats in the type that a checkpoint stores them in.</summary>
 internal static class StoredNumbers

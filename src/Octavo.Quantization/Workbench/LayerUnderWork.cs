@@ -3,7 +3,7 @@ using Octavo.Cpu.Weights;
 using Octavo.Formats;
 using Octavo.Models;
 
-namespace Octavo.Quantization;
+namespace Octavo.Quantization.Workbench;
 
 /// <summary>A norm's parameters, to be changed.</summary>
 internal sealed class FloatNorm

@@ -1,4 +1,4 @@
-namespace Octavo.Quantization;
+namespace Octavo.Quantization.Calibration;
 
 /// <summary>Samples of one length that a model is calibrated on.</summary>
 public sealed class CalibrationSet

@@ -6,7 +6,7 @@ using Octavo.Formats;
 using Octavo.Models;
 using Octavo.Quantization.Methods;
 
-namespace Octavo.Quantization;
+namespace Octavo.Quantization.Calibration;
 
 /// <summary>The residual streams of all samples at one place of the model, moved from layer to layer.</summary>
 internal sealed unsafe class CalibrationStreams : IDisposable
