@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using Octavo.Formats;
 
 namespace Octavo.Quantization.Workbench;
@@ -11,7 +12,8 @@ internal static class StoredNumbers
     {
         TensorType.BFloat16 => BitConverter.UInt32BitsToSingle((uint)BFloat16Bits(value) << 16),
         TensorType.Float16 => (float)(Half)value,
-        _ => value,
+        TensorType.Float32 or TensorType.Float64 => value,
+        _ => throw Unknown(type),
     };
 
     /// <summary>Little-endian bytes of numbers that are of the type already.</summary>
@@ -28,14 +30,22 @@ internal static class StoredNumbers
                 case TensorType.Float16:
                     BinaryPrimitives.WriteHalfLittleEndian(bytes.AsSpan(i * 2), (Half)values[i]);
                     break;
-                default:
+                case TensorType.Float32:
                     BinaryPrimitives.WriteSingleLittleEndian(bytes.AsSpan(i * 4), values[i]);
                     break;
+                case TensorType.Float64:
+                    BinaryPrimitives.WriteDoubleLittleEndian(bytes.AsSpan(i * 8), values[i]);
+                    break;
+                default:
+                    throw Unknown(type);
             }
         }
 
         return bytes;
     }
+
+    // Weights of other types were refused when they were read.
+    private static UnreachableException Unknown(TensorType type) => new($"{type}");
 
     private static ushort BFloat16Bits(float value)
     {
