@@ -106,7 +106,6 @@ public sealed class ModelPlan
         HeadQuantization.Never => weights.IsQuantized ? stored : null,
         HeadQuantization.Always => weights,
         HeadQuantization.Auto => null,
-        _ => throw new ArgumentOutOfRangeException(nameof(policy), policy, null),
     };
 
     internal static void RequireMemory(ModelInfo plan)
@@ -161,7 +160,6 @@ public sealed class ModelPlan
             ModelDtype.Auto => null,
             ModelDtype.Float32 => WeightScheme.Float32,
             ModelDtype.BFloat16 => WeightScheme.BFloat16,
-            _ => throw new ArgumentOutOfRangeException(nameof(options), options.Dtype, null),
         };
         Check(asked is null || dtype is null || asked == dtype, $"quantization {options.Quantization} and dtype {options.Dtype.ToString().ToLowerInvariant()} contradict each other");
         return asked ?? dtype ?? PlainScheme(model);
@@ -174,7 +172,6 @@ public sealed class ModelPlan
         KvCacheDtype.Int8 => KvCacheFormat.Int8,
         KvCacheDtype.Fp8 => KvCacheFormat.Fp8,
         KvCacheDtype.Auto => model.Checkpoint.Quantization?.CachesFloat8 == true ? KvCacheFormat.Fp8 : DefaultKvCache(weights),
-        _ => throw new ArgumentOutOfRangeException(nameof(options), options.KvCacheDtype, null),
     };
 
     /// <summary>The scheme nearest to what the checkpoint stores.</summary>

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Octavo.Engine;
 using Octavo.Models;
 
@@ -32,7 +31,6 @@ internal readonly record struct KvLayout
             KvCacheFormat.Float32 => 1,
             KvCacheFormat.BFloat16 => 2,
             KvCacheFormat.Int8 or KvCacheFormat.Fp8 => 4,
-            _ => throw new UnreachableException($"{format}"),
         };
         HeaderBytes = format == KvCacheFormat.Int8 ? LineBytes : 0;
     }

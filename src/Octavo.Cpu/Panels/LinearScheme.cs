@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Octavo.Formats;
 using Octavo.Formats.Stored;
 
@@ -55,7 +54,6 @@ internal sealed record LinearScheme(
         StoredActivations.Int8 or StoredActivations.Int8Asymmetric => InputCode.Int8,
         StoredActivations.Plain or StoredActivations.Float8 =>
             scheme.Code == WeightCode.BFloat16 && HasBFloat16Dots(isa) ? InputCode.BFloat16 : InputCode.Float32,
-        _ => throw new UnreachableException($"{scheme.Activations}"),
     };
 }
 
@@ -105,7 +103,6 @@ internal sealed class PanelLayout
             (WeightCode.Int4, InputCode.Int8) => (4, 64),
             (WeightCode.Int8, _) => (1, 32),
             (WeightCode.Int4, _) => (2, 32),
-            _ => throw new UnreachableException($"{scheme}"),
         };
         Segment = Scheme.Grouped ? Scheme.GroupSize : inFeatures;
         Segments = inFeatures / Segment;
@@ -171,7 +168,6 @@ internal sealed class PanelLayout
         InputCode.Float32 => 4,
         InputCode.BFloat16 => 2,
         InputCode.Int8 => 1,
-        _ => throw new UnreachableException($"{code}"),
     };
 
     /// <summary>Panels of a matrix.</summary>

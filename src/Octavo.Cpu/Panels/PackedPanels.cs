@@ -226,22 +226,23 @@ internal sealed unsafe class PackedPanels : IDisposable
         }
 
         byte* steps = panel + Layout.StepsOffset(segment);
-        switch (scheme.Weight, scheme.Integer)
+        switch (scheme.Weight)
         {
-            case (WeightCode.Int8, _):
+            case WeightCode.Int8:
                 PackBytes(steps, feature, codes);
                 break;
-            case (WeightCode.Int4, true):
+            case WeightCode.Int4 when scheme.Integer:
                 // Features 0–15 in the low halves, 16–31 in the high halves of the same bytes.
                 PackNibbles(steps + (feature % 16 * 4), feature / 16 * 4, codes);
                 break;
-            case (WeightCode.Int4, false):
+            case WeightCode.Int4:
                 for (int k = 0; k < codes.Length; k++)
                 {
                     steps[((long)k / 2 * Layout.StepBytes) + feature] |= (byte)((codes[k] + _codeBias) << (k % 2 * 4));
                 }
 
                 break;
+            case WeightCode.Float32 or WeightCode.BFloat16 or WeightCode.Float16 or WeightCode.Float8:
             default:
                 throw new UnreachableException($"{scheme}");
         }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Octavo.Cpu.Memory;
 
 namespace Octavo.Cpu;
@@ -57,7 +56,6 @@ public static class ProcessorFeatures
         InstructionSet.AvxVnni => CpuFeatures.AvxVnni,
         InstructionSet.Avx2 => CpuFeatures.Avx2,
         InstructionSet.Portable => true,
-        _ => throw new UnreachableException($"{isa}"),
     };
 
     internal static InstructionSet Cap(InstructionSet supported, string? name)

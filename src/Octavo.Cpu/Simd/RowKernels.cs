@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Octavo.Models;
@@ -62,7 +61,6 @@ internal static unsafe class RowKernels
     {
         Activation.Silu => x / (Vector512<float>.One + ExponentialOfMinus(x)),
         Activation.Relu => Vector512.Max(x, default),
-        _ => throw new UnreachableException($"{activation}"),
     };
 
     /// <summary>Rotates the pairs (i, i + headDim/2) of each head by the position's angles.</summary>

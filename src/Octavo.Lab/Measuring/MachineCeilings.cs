@@ -56,7 +56,6 @@ internal sealed record MachineCeilings
         Arithmetic.BFloat16 => BFloat16Peak ?? Float32Peak,
         Arithmetic.Int8 => Int8Peak ?? Float32Peak,
         Arithmetic.Float32 => Float32Peak,
-        _ => throw new UnreachableException($"{arithmetic}"),
     };
 
     /// <summary>The higher of two measurements of the same machine, ceiling by ceiling.</summary>

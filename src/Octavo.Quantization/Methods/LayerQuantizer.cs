@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Octavo.Quantization.Workbench;
 
 namespace Octavo.Quantization.Methods;
@@ -10,7 +11,7 @@ internal static class LayerQuantizer
     {
         QuantizationMethod.Gptq => width,
         QuantizationMethod.Awq => Awq.ProductBlock(width),
-        _ => 0,
+        QuantizationMethod.Rtn or QuantizationMethod.SmoothQuant => 0,
     };
 
     /// <summary>Smooths a layer, in place, and codes its matrices.</summary>
@@ -23,13 +24,18 @@ internal static class LayerQuantizer
     {
         foreach (PartUnderWork part in layer.Parts)
         {
-            if (recipe.Method == QuantizationMethod.SmoothQuant)
+            switch (recipe.Method)
             {
-                Smoothing.SmoothQuant(part, moments, recipe.SmoothingStrength);
-            }
-            else if (recipe.Method == QuantizationMethod.Awq)
-            {
-                recipe.Awq.Scale(part, moments, role => recipe.SchemeOf(layer.Index, role));
+                case QuantizationMethod.SmoothQuant:
+                    Smoothing.SmoothQuant(part, moments, recipe.SmoothingStrength);
+                    break;
+                case QuantizationMethod.Awq:
+                    recipe.Awq.Scale(part, moments, role => recipe.SchemeOf(layer.Index, role));
+                    break;
+                case QuantizationMethod.Rtn or QuantizationMethod.Gptq:
+                    break;
+                default:
+                    throw new UnreachableException($"{recipe.Method}");
             }
         }
 
@@ -47,7 +53,7 @@ internal static class LayerQuantizer
                 {
                     QuantizationMethod.Gptq => recipe.Gptq.Quantize(matrix, moments[linear.Spec.Name], scheme, recipe.Observer),
                     QuantizationMethod.Awq => recipe.Awq.Quantize(matrix, moments[linear.Spec.Name], scheme, recipe.Observer),
-                    _ => RoundToNearest.Quantize(matrix, scheme, recipe.Observer),
+                    QuantizationMethod.Rtn or QuantizationMethod.SmoothQuant => RoundToNearest.Quantize(matrix, scheme, recipe.Observer),
                 };
             }
         }

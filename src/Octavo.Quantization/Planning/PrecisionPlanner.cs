@@ -132,7 +132,8 @@ public sealed class PrecisionPlanner : IDisposable
         MatrixRole.Gate => "gate",
         MatrixRole.Up => "up",
         MatrixRole.Down => "down",
-        _ => throw new UnreachableException($"{matrix.Role}"),
+        MatrixRole.ProjectIn or MatrixRole.ProjectOut or MatrixRole.OutputHead =>
+            throw new UnreachableException($"{matrix.Role} is of no layer"),
     }));
 
     private double GainPerBit(Stack stack)
