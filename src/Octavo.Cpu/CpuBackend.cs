@@ -1,4 +1,3 @@
-using Octavo.Cpu.Codegen;
 using Octavo.Engine;
 using Octavo.Formats;
 using Octavo.Models;

@@ -1,8 +1,9 @@
 using System.Globalization;
-using Octavo.Cpu.Kernels;
+using Octavo.Cpu.Cache;
 using Octavo.Cpu.Linears;
 using Octavo.Cpu.Sublayers;
 using Octavo.Cpu.Threading;
+using Octavo.Cpu.Weights;
 using Octavo.Engine;
 using Octavo.Formats;
 using Octavo.Formats.Stored;

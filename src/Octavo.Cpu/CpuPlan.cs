@@ -1,5 +1,6 @@
-using Octavo.Cpu.Kernels;
+using Octavo.Cpu.Cache;
 using Octavo.Cpu.Sublayers;
+using Octavo.Cpu.Weights;
 using Octavo.Engine;
 using Octavo.Formats;
 using Octavo.Models;

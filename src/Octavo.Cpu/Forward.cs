@@ -1,5 +1,6 @@
 using Octavo.Cpu.Sublayers;
 using Octavo.Cpu.Threading;
+using Octavo.Cpu.Weights;
 using Octavo.Models;
 
 namespace Octavo.Cpu;

@@ -81,7 +81,8 @@ public sealed record WeightScheme(
     {
         WeightCode.Float8 => CodeKind.Float8,
         WeightCode.Int8 or WeightCode.Int4 => CodeKind.Integer,
-        _ => throw new InvalidOperationException($"{Code} is no code of a quantized weight"),
+        WeightCode.Float32 or WeightCode.BFloat16 or WeightCode.Float16 =>
+            throw new InvalidOperationException($"{Code} is no code of a quantized weight"),
     };
 
     /// <summary>Bits a weight, without its scale.</summary>
@@ -91,7 +92,6 @@ public sealed record WeightScheme(
         WeightCode.BFloat16 or WeightCode.Float16 => 16,
         WeightCode.Float8 or WeightCode.Int8 => 8,
         WeightCode.Int4 => 4,
-        _ => throw new InvalidOperationException($"{Code}"),
     };
 
     /// <summary>Bits a weight, scales and zero-points included, scales of 16 bits.</summary>

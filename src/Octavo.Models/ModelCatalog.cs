@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Octavo.Formats;
 
 namespace Octavo.Models;

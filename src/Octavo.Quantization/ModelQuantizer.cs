@@ -2,12 +2,13 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
-using Octavo.Cpu;
 using Octavo.Cpu.Sublayers;
+using Octavo.Cpu.Weights;
 using Octavo.Formats;
 using Octavo.Models;
-using Octavo.Quantization.Evaluation;
+using Octavo.Quantization.Calibration;
 using Octavo.Quantization.Methods;
+using Octavo.Quantization.Workbench;
 using Octavo.Quantization.Writing;
 
 namespace Octavo.Quantization;

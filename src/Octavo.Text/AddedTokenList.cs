@@ -1,3 +1,4 @@
+using Octavo.Text.Tokens;
 namespace Octavo.Text;
 
 /// <summary>All added tokens of a tokenizer: those of tokenizer.json, and those that stand only beside it.</summary>

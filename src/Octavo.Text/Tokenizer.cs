@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using Octavo.Text.Pipeline;
+using Octavo.Text.Tokens;
 
 namespace Octavo.Text;
 

@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
+using Octavo.Text.Json;
+using Octavo.Text.Tokens;
 
 namespace Octavo.Text;
 

@@ -1,6 +1,8 @@
 using System.Text.Json;
 using Octavo.Text.Bpe;
+using Octavo.Text.Json;
 using Octavo.Text.Pipeline;
+using Octavo.Text.Tokens;
 
 namespace Octavo.Text;
 

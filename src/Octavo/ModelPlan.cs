@@ -110,7 +110,6 @@ public sealed class ModelPlan
         HeadQuantization.Never => weights.IsQuantized ? stored : null,
         HeadQuantization.Always => weights,
         HeadQuantization.Auto => null,
-        _ => throw new ArgumentOutOfRangeException(nameof(policy), policy, null),
     };
 
     internal static void RequireMemory(ModelInfo plan)
@@ -173,7 +172,6 @@ public sealed class ModelPlan
             ModelDtype.Auto => null,
             ModelDtype.Float32 => WeightScheme.Float32,
             ModelDtype.BFloat16 => WeightScheme.BFloat16,
-            _ => throw new ArgumentOutOfRangeException(nameof(options), options.Dtype, null),
         };
         string written = options.Dtype.ToString().ToLowerInvariant();
         Require(
@@ -191,7 +189,6 @@ public sealed class ModelPlan
             KvCacheDtype.Fp8 => KvCacheFormat.Fp8,
             KvCacheDtype.Auto when model.Checkpoint.Quantization?.CachesFloat8 == true => KvCacheFormat.Fp8,
             KvCacheDtype.Auto => DefaultKvCache(weights),
-            _ => throw new ArgumentOutOfRangeException(nameof(options), options.KvCacheDtype, null),
         };
 
     /// <summary>The scheme nearest to what the checkpoint stores.</summary>

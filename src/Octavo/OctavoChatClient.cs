@@ -202,13 +202,11 @@ public sealed class OctavoChatClient : IChatClient
         TotalTokenCount = output.PromptTokenIds.Count + made,
     };
 
-    private static ChatFinishReason? Map(FinishReason? reason) => reason switch
+    private static ChatFinishReason? Map(FinishReason? reason) => reason is not { } ended ? null : ended switch
     {
-        null => null,
         FinishReason.Stop => ChatFinishReason.Stop,
         FinishReason.Length => ChatFinishReason.Length,
-        FinishReason.Abort => new ChatFinishReason("abort"),
-        _ => new ChatFinishReason("repetition"),
+        FinishReason.Abort or FinishReason.Error or FinishReason.Repetition => new ChatFinishReason(ended.ToWireName()),
     };
 }
 

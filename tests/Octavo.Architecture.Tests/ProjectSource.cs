@@ -31,6 +31,7 @@ internal sealed class ProjectSource
 
     private readonly string _folder;
     private readonly Dictionary<(string From, string To), string> _arrows = [];
+    private readonly List<(SyntaxNode Node, SemanticModel Model)> _nodes = [];
 
     /// <summary>Reads a project.</summary>
     public ProjectSource(string name)
@@ -43,6 +44,7 @@ internal sealed class ProjectSource
             SemanticModel model = compilation.GetSemanticModel(tree);
             foreach (SyntaxNode node in tree.GetRoot().DescendantNodes())
             {
+                _nodes.Add((node, model));
                 if (node is not (SimpleNameSyntax or BaseObjectCreationExpressionSyntax))
                 {
                     continue;
@@ -67,10 +69,18 @@ internal sealed class ProjectSource
     /// <summary>Two of its folders, of which the first names something in the second → where, for example.</summary>
     public IReadOnlyDictionary<(string From, string To), string> Arrows => _arrows;
 
+    /// <summary>All nodes of a kind, and what knows their meaning.</summary>
+    public IEnumerable<(T Node, SemanticModel Model)> Nodes<T>()
+        where T : SyntaxNode => _nodes.Where(n => n.Node is T).Select(n => ((T)n.Node, n.Model));
+
     /// <summary>C# files below a folder, without what a build leaves behind.</summary>
     public static IEnumerable<string> Files(string folder) =>
         Directory.GetFiles(folder, "*.cs").Concat(
             Directory.GetDirectories(folder).Where(d => Path.GetFileName(d) is not ("bin" or "obj")).SelectMany(Files));
+
+    /// <summary>A node's file and line.</summary>
+    public static string PlaceOf(SyntaxNode node) =>
+        $"{Path.GetFileName(node.SyntaxTree.FilePath)}:{node.GetLocation().GetLineSpan().StartLinePosition.Line + 1}";
 
     // Under its own name, so that what others show to it alone is seen.
     private CSharpCompilation Compile(string name)
@@ -109,9 +119,6 @@ internal sealed class ProjectSource
             _arrows.TryAdd((from, to[0]), $"{PlaceOf(node)} names {named}");
         }
     }
-
-    private static string PlaceOf(SyntaxNode node) =>
-        $"{Path.GetFileName(node.SyntaxTree.FilePath)}:{node.GetLocation().GetLineSpan().StartLinePosition.Line + 1}";
 
     // The root is a folder, too.
     private string FolderOf(string path)

@@ -1,8 +1,8 @@
 using System.Text.Json;
-using Octavo.Formats;
-using Octavo.Engine;
 using Octavo.Cli.Bench;
-using Octavo.Cpu.Kernels;
+using Octavo.Cpu.Cache;
+using Octavo.Engine;
+using Octavo.Formats;
 using Octavo.Lab.Measuring;
 
 namespace Octavo.Cli.Tests;

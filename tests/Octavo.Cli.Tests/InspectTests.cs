@@ -1,6 +1,6 @@
 using System.Text.Json;
-using Octavo.Formats;
 using Octavo.Cli.Inspect;
+using Octavo.Formats;
 using Octavo.Testing;
 
 namespace Octavo.Cli.Tests;

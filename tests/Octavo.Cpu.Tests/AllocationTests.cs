@@ -1,4 +1,3 @@
-using Octavo.Cpu.Kernels;
 using Octavo.Engine;
 using Octavo.Testing;
 

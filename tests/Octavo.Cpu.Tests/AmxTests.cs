@@ -1,7 +1,8 @@
 using Iced.Intel;
-using Octavo.Formats;
 using Octavo.Cpu.Codegen;
 using Octavo.Cpu.Linears;
+using Octavo.Cpu.Panels;
+using Octavo.Formats;
 
 namespace Octavo.Cpu.Tests;
 

@@ -1,6 +1,9 @@
 using System.Collections.Concurrent;
+using Octavo.Cpu.Attention;
+using Octavo.Cpu.Cache;
+using Octavo.Cpu.Codegen;
+using Octavo.Cpu.Memory;
 using Octavo.Engine;
-using Octavo.Cpu.Kernels;
 using Octavo.Models;
 
 namespace Octavo.Cpu.Tests;

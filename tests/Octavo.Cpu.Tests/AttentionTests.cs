@@ -1,7 +1,9 @@
 using System.Runtime.InteropServices;
-using Octavo.Engine;
+using Octavo.Cpu.Attention;
+using Octavo.Cpu.Cache;
 using Octavo.Cpu.Codegen;
-using Octavo.Cpu.Kernels;
+using Octavo.Cpu.Simd;
+using Octavo.Engine;
 
 namespace Octavo.Cpu.Tests;
 

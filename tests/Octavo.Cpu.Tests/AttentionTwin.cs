@@ -1,7 +1,8 @@
-using Octavo.Engine;
-using Octavo.Cpu.Kernels;
-using Octavo.Cpu.Linears;
+using Octavo.Cpu.Attention;
+using Octavo.Cpu.Cache;
+using Octavo.Cpu.Panels;
 using Octavo.Cpu.Simd;
+using Octavo.Engine;
 
 namespace Octavo.Cpu.Tests;
 

@@ -1,5 +1,4 @@
 using System.Diagnostics.Metrics;
-using Octavo.Cpu.Kernels;
 using Octavo.Engine;
 using Octavo.Engine.Sampling;
 using Octavo.Testing;

@@ -1,4 +1,3 @@
-using Octavo.Cpu.Kernels;
 using Octavo.Cpu.Threading;
 using Octavo.Engine;
 using Octavo.Formats;

@@ -1,6 +1,6 @@
 using System.Runtime.Intrinsics;
-using Octavo.Cpu.Kernels;
-using Octavo.Cpu.Linears;
+using Octavo.Cpu.Cache;
+using Octavo.Cpu.Panels;
 
 namespace Octavo.Cpu.Tests;
 

@@ -1,5 +1,4 @@
-using Octavo.Cpu.Kernels;
-using Octavo.Cpu.Linears;
+using Octavo.Cpu.Panels;
 using Octavo.Engine;
 using Octavo.Formats;
 using Octavo.Testing;

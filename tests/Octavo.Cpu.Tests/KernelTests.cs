@@ -1,5 +1,4 @@
 using System.Runtime.Intrinsics;
-using Octavo.Cpu.Kernels;
 using Octavo.Cpu.Simd;
 using Octavo.Models;
 

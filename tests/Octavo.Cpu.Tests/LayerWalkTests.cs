@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
-using Octavo.Cpu.Kernels;
 using Octavo.Cpu.Linears;
 using Octavo.Cpu.Sublayers;
+using Octavo.Cpu.Weights;
 using Octavo.Engine;
 using Octavo.Formats;
 using Octavo.Models;

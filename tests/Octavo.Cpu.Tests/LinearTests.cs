@@ -1,7 +1,8 @@
 using System.Collections.Concurrent;
-using Octavo.Formats;
 using Octavo.Cpu.Codegen;
 using Octavo.Cpu.Linears;
+using Octavo.Cpu.Panels;
+using Octavo.Formats;
 using Octavo.Models;
 
 namespace Octavo.Cpu.Tests;

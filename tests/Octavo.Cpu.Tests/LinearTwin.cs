@@ -1,6 +1,6 @@
-using Octavo.Formats;
-using Octavo.Cpu.Linears;
+using Octavo.Cpu.Panels;
 using Octavo.Cpu.Simd;
+using Octavo.Formats;
 
 namespace Octavo.Cpu.Tests;
 

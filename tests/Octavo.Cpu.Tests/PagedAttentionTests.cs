@@ -1,4 +1,5 @@
-using Octavo.Cpu.Kernels;
+using Octavo.Cpu.Attention;
+using Octavo.Cpu.Cache;
 using Octavo.Cpu.Threading;
 using Octavo.Engine;
 using Octavo.Models;

@@ -1,5 +1,6 @@
-using Octavo.Formats;
 using Octavo.Cpu.Linears;
+using Octavo.Cpu.Panels;
+using Octavo.Formats;
 
 namespace Octavo.Cpu.Tests;
 

@@ -1,9 +1,8 @@
-using Octavo.Testing;
-using Octavo.Cpu.Kernels;
 using Octavo.Engine;
 using Octavo.Engine.Sampling;
 using Octavo.Formats;
 using Octavo.Models;
+using Octavo.Testing;
 
 namespace Octavo.Cpu.Tests;
 

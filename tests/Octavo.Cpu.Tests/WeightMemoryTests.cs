@@ -1,11 +1,10 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
-using Octavo.Testing;
 using Octavo.Engine;
-using Octavo.Cpu.Kernels;
 using Octavo.Formats;
 using Octavo.Lab.Measuring;
 using Octavo.Models;
+using Octavo.Testing;
 
 namespace Octavo.Cpu.Tests;
 

@@ -1,6 +1,5 @@
-using Octavo.Engine;
 using Octavo.Cpu;
-using Octavo.Cpu.Kernels;
+using Octavo.Engine;
 using Octavo.Formats;
 using Octavo.Models;
 using Octavo.Quantization.Evaluation;

@@ -1,4 +1,3 @@
-using Octavo.Cpu.Kernels;
 using Octavo.Quantization.Evaluation;
 using Octavo.Testing;
 

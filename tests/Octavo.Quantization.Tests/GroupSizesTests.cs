@@ -1,5 +1,6 @@
-using Octavo.Testing;
+using Octavo.Quantization.Methods;
 using Octavo.Quantization.Writing;
+using Octavo.Testing;
 
 namespace Octavo.Quantization.Tests;
 

@@ -1,6 +1,6 @@
-using Octavo.Testing;
 using Octavo.Formats;
 using Octavo.Quantization.Methods;
+using Octavo.Testing;
 
 namespace Octavo.Quantization.Tests;
 

@@ -1,5 +1,6 @@
 using Octavo.Formats;
 using Octavo.Quantization.Methods;
+using Octavo.Quantization.Planning;
 using Octavo.Testing;
 
 namespace Octavo.Quantization.Tests;

@@ -2,12 +2,14 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text.Json;
-using Octavo.Cpu.Linears;
+using Octavo.Cpu.Panels;
 using Octavo.Formats;
 using Octavo.Formats.Stored;
 using Octavo.Models;
+using Octavo.Quantization.Calibration;
 using Octavo.Quantization.Evaluation;
 using Octavo.Quantization.Methods;
+using Octavo.Quantization.Workbench;
 using Octavo.Testing;
 using Octavo.Text;
 

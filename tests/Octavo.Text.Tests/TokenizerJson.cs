@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
-using Octavo.Text.Bpe;
+using Octavo.Text.Json;
+using Octavo.Text.Tokens;
 
 namespace Octavo.Text.Tests;
 

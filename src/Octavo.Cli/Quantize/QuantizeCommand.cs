@@ -5,6 +5,7 @@ using Octavo.Cli.Terminal;
 using Octavo.Formats;
 using Octavo.Models;
 using Octavo.Quantization;
+using Octavo.Quantization.Calibration;
 using Octavo.Quantization.Methods;
 using Octavo.Quantization.Writing;
 using Octavo.Text;

@@ -1,7 +1,9 @@
 using System.Globalization;
 using Octavo.Cli.Terminal;
 using Octavo.Formats;
-using Octavo.Quantization;
+using Octavo.Quantization.Calibration;
+using Octavo.Quantization.Methods;
+using Octavo.Quantization.Planning;
 using Spectre.Console;
 
 namespace Octavo.Cli.Quantize;

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using Octavo.Lab.Tuning;
-using Octavo.Quantization.Evaluation;
+using Octavo.Quantization;
 
 namespace Octavo.Cli.Terminal;
 

@@ -1,6 +1,6 @@
 using Iced.Intel;
+using Octavo.Cpu.Panels;
 using Octavo.Formats;
-using Octavo.Cpu.Linears;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace Octavo.Cpu.Codegen;

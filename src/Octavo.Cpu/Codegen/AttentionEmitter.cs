@@ -1,6 +1,7 @@
-using Octavo.Engine;
 using Iced.Intel;
-using Octavo.Cpu.Kernels;
+using Octavo.Cpu.Attention;
+using Octavo.Cpu.Cache;
+using Octavo.Engine;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace Octavo.Cpu.Codegen;

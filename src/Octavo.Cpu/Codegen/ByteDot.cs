@@ -1,6 +1,6 @@
 using Iced.Intel;
+using Octavo.Cpu.Panels;
 using Octavo.Formats;
-using Octavo.Cpu.Linears;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace Octavo.Cpu.Codegen;
@@ -21,7 +21,7 @@ internal static class ByteDot
     {
         WeightCode.Int4 => NibbleBias,
         WeightCode.Int8 when scheme.Integer && isa != InstructionSet.Portable && TakesUnsigned(scheme, isa) => 128,
-        _ => 0,
+        WeightCode.Int8 or WeightCode.Float8 or WeightCode.Float16 or WeightCode.BFloat16 or WeightCode.Float32 => 0,
     };
 
     /// <summary>Whether weights are the unsigned factor: always of the instruction, and where activations may be −128.</summary>

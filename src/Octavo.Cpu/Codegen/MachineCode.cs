@@ -1,6 +1,6 @@
 using System.Diagnostics;
-using System.Runtime.Intrinsics.X86;
 using Iced.Intel;
+using Octavo.Cpu.Memory;
 
 namespace Octavo.Cpu.Codegen;
 
@@ -8,9 +8,6 @@ namespace Octavo.Cpu.Codegen;
 internal static unsafe class MachineCode
 {
     private const int Alignment = 64;
-
-    /// <summary>Whether this is 64-bit x86, and a system that lets a process make code and run it.</summary>
-    public static bool IsAllowed { get; } = TryOnce();
 
     /// <summary>Assembles and seals a function of 64-bit x86 and returns its address.</summary>
     /// <param name="emit">Writes the function; its arguments come as the platform passes them.</param>
@@ -41,25 +38,5 @@ internal static unsafe class MachineCode
 
         GeneratedCode.Add(functions.Length, code.Length, began);
         return functions;
-    }
-
-    private static bool TryOnce()
-    {
-        if (!X86Base.X64.IsSupported)
-        {
-            return false;
-        }
-
-        try
-        {
-            const byte ret = 0xC3;
-            ((delegate* unmanaged<void>)ExecutableMemory.Seal([ret]))();
-            return true;
-        }
-        catch (PlatformNotSupportedException)
-        {
-            // The kernels in C# are there for such systems.
-            return false;
-        }
     }
 }

@@ -1,5 +1,5 @@
 using Iced.Intel;
-using Octavo.Cpu.Linears;
+using Octavo.Cpu.Panels;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace Octavo.Cpu.Codegen;

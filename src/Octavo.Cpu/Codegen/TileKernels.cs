@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
+using Octavo.Cpu.Panels;
 using Octavo.Formats;
-using Octavo.Cpu.Linears;
 
 namespace Octavo.Cpu.Codegen;
 

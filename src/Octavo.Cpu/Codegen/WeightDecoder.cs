@@ -1,8 +1,6 @@
-using System.Diagnostics;
 using Iced.Intel;
+using Octavo.Cpu.Panels;
 using Octavo.Formats;
-using Octavo.Cpu.Linears;
-using static Iced.Intel.AssemblerRegisters;
 
 namespace Octavo.Cpu.Codegen;
 
@@ -40,7 +38,6 @@ internal abstract class WeightDecoder(TileEmitter tile)
         (WeightCode.Int4, InputCode.Int8) => new NibbleDotDecoder(tile, ByteDot.IsNative(isa)),
         (WeightCode.Int8, _) => new Int8Decoder(tile),
         (WeightCode.Int4, _) => new Int4Decoder(tile),
-        _ => throw new UnreachableException($"{tile.Scheme}"),
     };
 
     /// <summary>Fills the registers that stay the same in the whole function.</summary>

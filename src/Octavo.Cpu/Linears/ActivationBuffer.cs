@@ -1,7 +1,9 @@
-using System.Diagnostics;
 using System.Buffers;
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using Octavo.Cpu.Memory;
+using Octavo.Cpu.Panels;
 using Octavo.Cpu.Simd;
 
 namespace Octavo.Cpu.Linears;

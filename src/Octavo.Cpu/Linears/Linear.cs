@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Octavo.Cpu.Codegen;
+using Octavo.Cpu.Panels;
 using Octavo.Cpu.Threading;
 
 namespace Octavo.Cpu.Linears;

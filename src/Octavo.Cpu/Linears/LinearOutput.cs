@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.Intrinsics;
-using Octavo.Cpu.Kernels;
+using Octavo.Cpu.Panels;
+using Octavo.Cpu.Simd;
 using Octavo.Models;
 
 namespace Octavo.Cpu.Linears;

@@ -1,10 +1,9 @@
-using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.Arm;
-using Octavo.Formats;
 using Octavo.Cpu.Codegen;
-using Octavo.Cpu.Simd;
+using Octavo.Cpu.Panels;
+using Octavo.Formats;
 
 namespace Octavo.Cpu.Linears;
 
@@ -195,7 +194,6 @@ internal static unsafe class PortableTile
                 WeightCode.Float8 => WeightQuantizer.FromFloat8(w[c]),
                 WeightCode.Int8 => ((sbyte*)w)[c] - (zeroed ? zeros[c] : codeBias),
                 WeightCode.Int4 => ((w[c] >> (4 * k)) & 0x0F) - (zeroed ? zeros[c] : codeBias),
-                _ => throw new UnreachableException($"{scheme}"),
             };
         }
     }

@@ -1,6 +1,4 @@
-using System.Diagnostics;
-using System.Runtime.Intrinsics.X86;
-using Octavo.Cpu.Codegen;
+using Octavo.Cpu.Memory;
 
 namespace Octavo.Cpu;
 
@@ -37,7 +35,7 @@ public static class ProcessorFeatures
 
     /// <summary>The widest set that this processor and runtime have, and the system lets a process make code for.</summary>
     public static InstructionSet Supported { get; } =
-        !MachineCode.IsAllowed ? InstructionSet.Portable
+        !ExecutableMemory.IsAllowed ? InstructionSet.Portable
         : CpuFeatures.Avx512Vnni ? InstructionSet.Avx512Vnni
         : CpuFeatures.Avx512 ? InstructionSet.Avx512
         : CpuFeatures.AvxVnni ? InstructionSet.AvxVnni
@@ -58,7 +56,6 @@ public static class ProcessorFeatures
         InstructionSet.AvxVnni => CpuFeatures.AvxVnni,
         InstructionSet.Avx2 => CpuFeatures.Avx2,
         InstructionSet.Portable => true,
-        _ => throw new UnreachableException($"{isa}"),
     };
 
     internal static InstructionSet Cap(InstructionSet supported, string? name)

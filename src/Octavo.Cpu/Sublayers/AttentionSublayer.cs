@@ -1,5 +1,7 @@
-using Octavo.Cpu.Kernels;
+using Octavo.Cpu.Attention;
 using Octavo.Cpu.Linears;
+using Octavo.Cpu.Simd;
+using Octavo.Cpu.Weights;
 using Octavo.Models;
 
 namespace Octavo.Cpu.Sublayers;

@@ -1,4 +1,5 @@
 using Octavo.Cpu.Linears;
+using Octavo.Cpu.Weights;
 using Octavo.Models;
 
 namespace Octavo.Cpu.Sublayers;

@@ -1,8 +1,9 @@
-using Octavo.Formats;
-using Octavo.Cpu.Kernels;
+using Octavo.Cpu.Cache;
 using Octavo.Cpu.Linears;
 using Octavo.Cpu.Threading;
+using Octavo.Cpu.Weights;
 using Octavo.Engine;
+using Octavo.Formats;
 using Octavo.Models;
 
 namespace Octavo.Cpu.Sublayers;

@@ -1,3 +1,4 @@
+using Octavo.Cpu.Memory;
 using Octavo.Models;
 
 namespace Octavo.Cpu.Sublayers;

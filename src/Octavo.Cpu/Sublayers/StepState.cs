@@ -1,5 +1,8 @@
-using Octavo.Cpu.Kernels;
+using Octavo.Cpu.Attention;
+using Octavo.Cpu.Cache;
 using Octavo.Cpu.Linears;
+using Octavo.Cpu.Memory;
+using Octavo.Cpu.Panels;
 using Octavo.Cpu.Threading;
 using Octavo.Engine;
 using Octavo.Models;

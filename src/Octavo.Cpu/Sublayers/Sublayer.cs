@@ -1,6 +1,7 @@
 using System.Diagnostics;
-using Octavo.Cpu.Kernels;
 using Octavo.Cpu.Linears;
+using Octavo.Cpu.Simd;
+using Octavo.Cpu.Weights;
 using Octavo.Models;
 
 namespace Octavo.Cpu.Sublayers;

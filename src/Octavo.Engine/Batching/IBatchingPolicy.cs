@@ -64,7 +64,6 @@ internal interface IBatchingPolicy
     {
         BatchingMode.Adaptive => new AdaptiveBatching(options.Targets),
         BatchingMode.Fixed => new FixedBatching(),
-        _ => throw new ArgumentOutOfRangeException(nameof(options), options.Batching, null),
     };
 }
 

@@ -100,7 +100,6 @@ public static class FinishReasonExtensions
         FinishReason.Abort => "abort",
         FinishReason.Error => "error",
         FinishReason.Repetition => "repetition",
-        _ => throw new ArgumentOutOfRangeException(nameof(reason), reason, null),
     };
 }
 

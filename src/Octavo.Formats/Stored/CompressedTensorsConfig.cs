@@ -196,7 +196,7 @@ internal sealed record CompressedTensorsScheme(
         {
             StoredActivations.Plain => "plain activations",
             StoredActivations.Float8 => "E4M3 activations",
-            _ => "8-bit activations",
+            StoredActivations.Int8 or StoredActivations.Int8Asymmetric => "8-bit activations",
         };
         return $"{Bits}-bit {(Kind == CodeKind.Integer ? "integer" : "E4M3")} weights by {scales}, {(Asymmetric ? "asymmetric" : "symmetric")}, {activations}";
     }

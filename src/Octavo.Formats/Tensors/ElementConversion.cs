@@ -14,11 +14,6 @@ public static class ElementConversion
     /// <exception cref="ArgumentException">Another type, or lengths that differ.</exception>
     public static void ToFloat32(TensorType type, ReadOnlySpan<byte> source, Span<float> destination)
     {
-        if (type is not (TensorType.Float32 or TensorType.Float16 or TensorType.BFloat16 or TensorType.Float64))
-        {
-            throw new ArgumentException($"{type.Name()} does not convert; F32, F16, BF16 and F64 do", nameof(type));
-        }
-
         if (source.Length != (long)destination.Length * type.BitsPerElement() / 8)
         {
             throw new ArgumentException(
@@ -41,9 +36,11 @@ public static class ElementConversion
                 }
 
                 break;
-            default:
+            case TensorType.Float32:
                 source.CopyTo(MemoryMarshal.AsBytes(destination));
                 break;
+            default:
+                throw new ArgumentException($"{type.Name()} does not convert; F32, F16, BF16 and F64 do", nameof(type));
         }
     }
 

@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using Octavo.Cpu;
-using Octavo.Cpu.Kernels;
+using Octavo.Cpu.Attention;
+using Octavo.Cpu.Cache;
+using Octavo.Cpu.Memory;
 using Octavo.Cpu.Threading;
 using Octavo.Engine;
 using Octavo.Models;

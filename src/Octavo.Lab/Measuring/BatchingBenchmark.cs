@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Octavo.Engine;
 using Octavo.Lab.Workloads;
 
@@ -73,6 +72,5 @@ internal sealed class BatchingBenchmark(LoadedModel model, IReadOnlyList<Workloa
         BatchingKind.Static => "static",
         BatchingKind.Dropping => "static, finished rows dropped",
         BatchingKind.Continuous => "continuous",
-        _ => throw new UnreachableException($"{kind}"),
     };
 }

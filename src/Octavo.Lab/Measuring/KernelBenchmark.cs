@@ -1,9 +1,10 @@
 using System.Diagnostics;
 using Octavo.Cpu;
-using Octavo.Formats;
-using Octavo.Cpu.Kernels;
 using Octavo.Cpu.Linears;
+using Octavo.Cpu.Memory;
+using Octavo.Cpu.Panels;
 using Octavo.Cpu.Threading;
+using Octavo.Formats;
 
 namespace Octavo.Lab.Measuring;
 
@@ -87,7 +88,6 @@ internal static class KernelBenchmark
         InputCode.Int8 => Arithmetic.Int8,
         InputCode.BFloat16 => Arithmetic.BFloat16,
         InputCode.Float32 => Arithmetic.Float32,
-        _ => throw new UnreachableException($"{scheme}"),
     };
 
     /// <summary>The median time of one call, over runs of as many calls as a clock can tell apart.</summary>

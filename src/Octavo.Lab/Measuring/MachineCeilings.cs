@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Octavo.Cpu;
 using Octavo.Cpu.Codegen;
+using Octavo.Cpu.Memory;
 using Octavo.Cpu.Simd;
 using Octavo.Cpu.Threading;
 
@@ -55,7 +56,6 @@ internal sealed record MachineCeilings
         Arithmetic.BFloat16 => BFloat16Peak ?? Float32Peak,
         Arithmetic.Int8 => Int8Peak ?? Float32Peak,
         Arithmetic.Float32 => Float32Peak,
-        _ => throw new UnreachableException($"{arithmetic}"),
     };
 
     /// <summary>The higher of two measurements of the same machine, ceiling by ceiling.</summary>
@@ -79,11 +79,11 @@ internal sealed record MachineCeilings
         {
             Threads = team.Count,
             ReadBandwidth = MeasureReadBandwidth(team, runs),
-            Float32Peak = MachineCode.IsAllowed && CpuFeatures.Avx512
+            Float32Peak = ExecutableMemory.IsAllowed && CpuFeatures.Avx512
                 ? Peak(team, PeakLoops.Float32(), 32, runs)
                 : team.Count * ManagedWork.Operations / Best(team, new ManagedWork(), runs),
-            BFloat16Peak = MachineCode.IsAllowed && CpuFeatures.Avx512Bf16 ? Peak(team, PeakLoops.BFloat16(), 64, runs) : null,
-            Int8Peak = MachineCode.IsAllowed && CpuFeatures.Avx512Vnni ? Peak(team, PeakLoops.Bytes(), 128, runs) : null,
+            BFloat16Peak = ExecutableMemory.IsAllowed && CpuFeatures.Avx512Bf16 ? Peak(team, PeakLoops.BFloat16(), 64, runs) : null,
+            Int8Peak = ExecutableMemory.IsAllowed && CpuFeatures.Avx512Vnni ? Peak(team, PeakLoops.Bytes(), 128, runs) : null,
         };
     }
 

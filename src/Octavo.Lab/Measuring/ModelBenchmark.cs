@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using Octavo.Cpu;
-using Octavo.Cpu.Kernels;
-using Octavo.Cpu.Linears;
+using Octavo.Cpu.Cache;
+using Octavo.Cpu.Panels;
 using Octavo.Engine;
 using Octavo.Formats;
 using Octavo.Models;

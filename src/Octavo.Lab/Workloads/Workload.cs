@@ -183,7 +183,7 @@ internal sealed record Workload
         ArrivalProcess.Ramp => Draws.Exponential(random) / (Rate + ((PeakRate - Rate) * Math.Min(1, (double)index * Turns / Requests))),
         ArrivalProcess.OnOff => OnOffGap(random, now),
         ArrivalProcess.Saturating => 0,
-        _ => Draws.Exponential(random) / Rate,
+        ArrivalProcess.Poisson => Draws.Exponential(random) / Rate,
     };
 
     // Work that is left when the rate changes goes on at the new rate, as a memoryless process does.

@@ -1,12 +1,5 @@
-using Octavo.Models;
 
 namespace Octavo.Quantization.Evaluation;
-
-/// <summary>How far something long is.</summary>
-/// <param name="Done">Units done.</param>
-/// <param name="Total">All units.</param>
-/// <param name="Doing">What is being done.</param>
-public readonly record struct BenchProgress(long Done, long Total, string Doing);
 
 /// <summary>Scores a text with a model, and compares its distributions with those of a reference, token by token.</summary>
 public static class Evaluator

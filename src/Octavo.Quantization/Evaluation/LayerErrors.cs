@@ -1,5 +1,6 @@
-using Octavo.Cpu;
+using Octavo.Cpu.Memory;
 using Octavo.Cpu.Sublayers;
+using Octavo.Cpu.Weights;
 using Octavo.Models;
 
 namespace Octavo.Quantization.Evaluation;

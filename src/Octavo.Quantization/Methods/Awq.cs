@@ -2,6 +2,7 @@ using System.Numerics;
 using System.Runtime.CompilerServices;
 using Octavo.Formats;
 using Octavo.Models;
+using Octavo.Quantization.Workbench;
 
 namespace Octavo.Quantization.Methods;
 

@@ -1,6 +1,6 @@
 using System.Numerics;
 using Octavo.Formats;
-using Octavo.Formats.Stored;
+using Octavo.Quantization.Workbench;
 
 namespace Octavo.Quantization.Methods;
 

@@ -1,7 +1,9 @@
+using System.Diagnostics;
 using System.Runtime.Intrinsics;
-using Octavo.Cpu.Linears;
+using Octavo.Cpu.Panels;
 using Octavo.Formats;
 using Octavo.Formats.Stored;
+using Octavo.Quantization.Workbench;
 
 namespace Octavo.Quantization.Methods;
 
@@ -29,7 +31,6 @@ public sealed record Observer(ObserverKind Kind = ObserverKind.Auto, double Perc
     /// <summary>Ranges that a search tries, each a fiftieth narrower than the one before.</summary>
     internal const int Shrinks = 40;
 
-
     private const float ShrinkStep = 0.02f;
     private const double Power = 2.4;
 
@@ -48,8 +49,11 @@ public sealed record Observer(ObserverKind Kind = ObserverKind.Auto, double Perc
                 return Range(Math.Max(min, -most), Math.Min(max, most), scheme, stored);
             case ObserverKind.Mse:
                 return Search(min, max, scheme, stored, Error(weights, scheme));
-            default:
+            case ObserverKind.MinMax:
                 return Range(min, max, scheme, stored);
+            case ObserverKind.Auto:
+            default:
+                throw new UnreachableException($"{kind}");
         }
     }
 

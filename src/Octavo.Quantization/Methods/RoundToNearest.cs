@@ -1,8 +1,9 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using Octavo.Cpu.Panels;
 using Octavo.Formats;
-using Octavo.Cpu.Linears;
 using Octavo.Formats.Stored;
+using Octavo.Quantization.Workbench;
 
 namespace Octavo.Quantization.Methods;
 

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Octavo.Models;
+using Octavo.Quantization.Workbench;
 
 namespace Octavo.Quantization.Methods;
 

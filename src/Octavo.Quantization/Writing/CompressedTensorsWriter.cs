@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using Octavo.Formats;
 using Octavo.Formats.Stored;
+using Octavo.Quantization.Workbench;
 
 namespace Octavo.Quantization.Writing;
 

@@ -1,5 +1,6 @@
 using Octavo.Formats;
 using Octavo.Formats.Stored;
+using Octavo.Quantization.Methods;
 
 namespace Octavo.Quantization.Writing;
 

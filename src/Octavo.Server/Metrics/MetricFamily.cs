@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using System.Text;
 
@@ -58,9 +59,11 @@ internal sealed class MetricFamily
             case Kind.Counter or Kind.UpDownCounter:
                 series.Add(value);
                 break;
-            default:
+            case Kind.Gauge or Kind.ObservedCounter:
                 series.Set(value);
                 break;
+            default:
+                throw new UnreachableException($"{_kind}");
         }
     }
 
@@ -97,7 +100,7 @@ internal sealed class MetricFamily
     {
         Kind.Histogram => "histogram",
         Kind.Counter or Kind.ObservedCounter => "counter",
-        _ => "gauge",
+        Kind.Gauge or Kind.UpDownCounter => "gauge",
     };
 
     private static double[] Bounds<T>(InstrumentAdvice<T>? advice)

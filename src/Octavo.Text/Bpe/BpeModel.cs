@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text;
+using Octavo.Text.Tokens;
 
 namespace Octavo.Text.Bpe;
 

@@ -1,4 +1,6 @@
 using System.Text.Json;
+using Octavo.Text.Json;
+using Octavo.Text.Tokens;
 
 namespace Octavo.Text.Bpe;
 

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Globalization;
 using System.Text;
+using Octavo.Text.Tokens;
 
 namespace Octavo.Text.Pipeline;
 

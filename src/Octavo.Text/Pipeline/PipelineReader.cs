@@ -1,4 +1,5 @@
 using System.Text;
+using Octavo.Text.Json;
 using Octavo.Text.Patterns;
 
 namespace Octavo.Text.Pipeline;

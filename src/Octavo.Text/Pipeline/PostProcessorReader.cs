@@ -1,3 +1,5 @@
+using Octavo.Text.Json;
+using Octavo.Text.Tokens;
 namespace Octavo.Text.Pipeline;
 
 /// <summary>Reads <c>post_processor</c> and checks <c>decoder</c>.</summary>

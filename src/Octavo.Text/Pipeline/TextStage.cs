@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using Octavo.Text.Bpe;
@@ -151,8 +152,10 @@ internal sealed class SplitStage(TextPattern pattern, SplitBehavior behavior, bo
                 MergeWhere(parts, (next, current) => current && !next);
                 parts.Reverse();
                 break;
-            default:
+            case SplitBehavior.Isolated:
                 break;
+            default:
+                throw new UnreachableException($"{behavior}");
         }
     }
 

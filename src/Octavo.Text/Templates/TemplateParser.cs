@@ -103,8 +103,10 @@ internal sealed partial class TemplateParser
                 return new OutputStatement(value, token.Line);
             case TokenKind.BlockStart:
                 return ParseTag();
-            default:
+            case TokenKind.End:
                 return null;
+            default:
+                throw Error($"'{token.Text}' begins no statement");
         }
     }
 

@@ -1,6 +1,5 @@
+using Octavo.Cpu;
 using Octavo.Formats;
-using Octavo.Cpu.Codegen;
-using Octavo.Cpu.Kernels;
 using Octavo.Lab.Measuring;
 
 namespace Octavo.Lab.Tests.Measuring;

@@ -1,5 +1,4 @@
 using Octavo.Cpu;
-using Octavo.Cpu.Kernels;
 using Octavo.Engine;
 using Octavo.Formats;
 using Octavo.Lab.Measuring;

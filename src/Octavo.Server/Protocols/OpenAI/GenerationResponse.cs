@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json;
 using Octavo.Server.Jobs;
 using Octavo.Text;
@@ -146,12 +145,10 @@ internal abstract class GenerationResponse
     }
 
     // OpenAI's words, which typed clients insist on. A failed request is answered with an error, never with a choice.
-    private static string? FinishWord(FinishReason? reason) => reason switch
+    private static string? FinishWord(FinishReason? reason) => reason is not { } ended ? null : ended switch
     {
-        null => null,
         FinishReason.Length => "length",
         FinishReason.Stop or FinishReason.Repetition or FinishReason.Abort or FinishReason.Error => "stop",
-        _ => throw new UnreachableException($"{reason}"),
     };
 
     private void WriteHead(Utf8JsonWriter json, string objectName)

@@ -1,0 +1,151 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using Octavo.Models;
+
+namespace Octavo.Cpu.Simd;
+
+/// <summary>
+/// What happens to one row at a time between the matrices: norms, activations, rotations, residuals. Sums run in sixteen
+/// lanes from the row's beginning; element-wise work has no order.
+/// </summary>
+internal static unsafe class RowKernels
+{
+    private const int Lanes = 16;
+    private const int RotateLanes = 8;           // half a head of 16 dimensions
+
+    /// <summary><c>y = x / sqrt(mean(x²) + ε) · w</c></summary>
+    public static void RmsNorm(float* x, float* weight, float epsilon, float* y, int width)
+    {
+        float factor = 1f / MathF.Sqrt((SumOfSquares(x, 0f, width) / width) + epsilon);
+        int i = 0;
+        for (; i <= width - Lanes; i += Lanes)
+        {
+            (Vector512.Load(x + i) * factor * Vector512.Load(weight + i)).Store(y + i);
+        }
+
+        for (; i < width; i++)
+        {
+            y[i] = x[i] * factor * weight[i];
+        }
+    }
+
+    /// <summary><c>y = (x − mean) / sqrt(var + ε) · w + b</c></summary>
+    public static void LayerNorm(float* x, float* weight, float* bias, float epsilon, float* y, int width)
+    {
+        float mean = Sum(x, width) / width;
+        float factor = 1f / MathF.Sqrt((SumOfSquares(x, mean, width) / width) + epsilon);
+        for (int i = 0; i < width; i++)
+        {
+            y[i] = MathF.FusedMultiplyAdd((x[i] - mean) * factor, weight[i], bias == null ? 0f : bias[i]);
+        }
+    }
+
+    /// <summary><c>y += x</c></summary>
+    public static void Add(float* x, float* y, int width)
+    {
+        int i = 0;
+        for (; i <= width - Lanes; i += Lanes)
+        {
+            (Vector512.Load(y + i) + Vector512.Load(x + i)).Store(y + i);
+        }
+
+        for (; i < width; i++)
+        {
+            y[i] += x[i];
+        }
+    }
+
+    /// <summary>The activation of sixteen numbers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Activate(Activation activation, Vector512<float> x) => activation switch
+    {
+        Activation.Silu => x / (Vector512<float>.One + ExponentialOfMinus(x)),
+        Activation.Relu => Vector512.Max(x, default),
+    };
+
+    /// <summary>Rotates the pairs (i, i + headDim/2) of each head by the position's angles.</summary>
+    public static void Rotate(float* heads, int numHeads, int headDim, float* cos, float* sin)
+    {
+        int half = headDim / 2;
+        for (int head = 0; head < numHeads; head++, heads += headDim)
+        {
+            int pair = 0;
+            for (; pair <= half - RotateLanes; pair += RotateLanes)
+            {
+                Vector256<float> a = Vector256.Load(heads + pair);
+                Vector256<float> b = Vector256.Load(heads + pair + half);
+                Vector256<float> c = Vector256.Load(cos + pair);
+                Vector256<float> s = Vector256.Load(sin + pair);
+                ((a * c) - (b * s)).Store(heads + pair);
+                ((b * c) + (a * s)).Store(heads + pair + half);
+            }
+
+            for (; pair < half; pair++)
+            {
+                float a = heads[pair];
+                float b = heads[pair + half];
+                heads[pair] = (a * cos[pair]) - (b * sin[pair]);
+                heads[pair + half] = (b * cos[pair]) + (a * sin[pair]);
+            }
+        }
+    }
+
+    /// <summary><c>e^−x</c>; beyond what the exponential takes, a number so large that a sigmoid does not tell.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> ExponentialOfMinus(Vector512<float> x)
+    {
+        const float minusLog2E = -1.44269504f;
+        Vector512<float> power = Vector512.Min(x * minusLog2E, Vector512.Create(-Exponential.Least));
+        return Exponential.Of<Vector512<float>, Simd512, Vector512<int>, IntSimd512>(power);
+    }
+
+    private static float Sum(float* x, int width)
+    {
+        Vector512<float> lanes = default;
+        int i = 0;
+        for (; i <= width - Lanes; i += Lanes)
+        {
+            lanes += Vector512.Load(x + i);
+        }
+
+        float sum = AddLanes(lanes);
+        for (; i < width; i++)
+        {
+            sum += x[i];
+        }
+
+        return sum;
+    }
+
+    private static float SumOfSquares(float* x, float mean, int width)
+    {
+        Vector512<float> lanes = default;
+        var offset = Vector512.Create(mean);
+        int i = 0;
+        for (; i <= width - Lanes; i += Lanes)
+        {
+            Vector512<float> v = Vector512.Load(x + i) - offset;
+            lanes += v * v;
+        }
+
+        float sum = AddLanes(lanes);
+        for (; i < width; i++)
+        {
+            float v = x[i] - mean;
+            sum += v * v;
+        }
+
+        return sum;
+    }
+
+    private static float AddLanes(Vector512<float> lanes)
+    {
+        float sum = 0;
+        for (int lane = 0; lane < Lanes; lane++)
+        {
+            sum += lanes[lane];
+        }
+
+        return sum;
+    }
+}

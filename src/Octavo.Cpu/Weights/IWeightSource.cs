@@ -1,0 +1,58 @@
+using Octavo.Cpu.Panels;
+using Octavo.Formats;
+using Octavo.Models;
+
+namespace Octavo.Cpu.Weights;
+
+/// <summary>Where the weights of a decoder's parts come from.</summary>
+internal interface IWeightSource
+{
+    /// <summary>A matrix of a linear layer.</summary>
+    MatrixSource Matrix(MatrixSpec matrix);
+
+    /// <summary>A tensor that is read by row.</summary>
+    MatrixSource Table(TableSpec table);
+
+    /// <summary>A norm's parameters.</summary>
+    (float[] Weight, float[]? Bias) Norm(NormSpec norm);
+}
+
+/// <summary>The weights of a checkpoint: codes where it stores some, else numbers.</summary>
+internal sealed class CheckpointSource(Checkpoint checkpoint) : IWeightSource
+{
+    /// <inheritdoc/>
+    public MatrixSource Matrix(MatrixSpec matrix)
+    {
+        Tensor? bias = matrix.Names.Bias is null ? null : checkpoint.Get(matrix.Names.Bias);
+        return checkpoint.FindQuantized(matrix.Names.Weight) is { } quantized
+            ? new QuantizedSource(quantized, bias)
+            : new TensorMatrix(checkpoint.Get(matrix.Names.Weight), bias);
+    }
+
+    /// <inheritdoc/>
+    public MatrixSource Table(TableSpec table) => new TensorMatrix(checkpoint.Get(table.Name), null);
+
+    /// <inheritdoc/>
+    public (float[] Weight, float[]? Bias) Norm(NormSpec norm) => (Read(norm.Names.Weight), norm.Names.Bias is null ? null : Read(norm.Names.Bias));
+
+    private float[] Read(string name)
+    {
+        Tensor tensor = checkpoint.Get(name);
+        float[] values = new float[tensor.ElementCount];
+        ElementConversion.ToFloat32(tensor.Type, tensor.Bytes(0, checked((int)tensor.ByteLength)), values);
+        return values;
+    }
+}
+
+/// <summary>Weights that need not exist: for saying what they would take.</summary>
+internal sealed class UnreadSource : IWeightSource
+{
+    /// <inheritdoc/>
+    public MatrixSource Matrix(MatrixSpec matrix) => new UnreadMatrix(matrix.Rows, matrix.Columns, matrix.Names.Bias is not null);
+
+    /// <inheritdoc/>
+    public MatrixSource Table(TableSpec table) => new UnreadMatrix(table.Rows, table.Columns, bias: false);
+
+    /// <inheritdoc/>
+    public (float[] Weight, float[]? Bias) Norm(NormSpec norm) => throw new NotSupportedException("these weights are not there");
+}

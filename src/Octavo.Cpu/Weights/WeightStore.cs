@@ -1,0 +1,91 @@
+using Octavo.Cpu.Linears;
+using Octavo.Cpu.Memory;
+using Octavo.Cpu.Panels;
+using Octavo.Models;
+
+namespace Octavo.Cpu.Weights;
+
+/// <summary>A norm's parameters as float32.</summary>
+internal sealed unsafe class NormWeights : IDisposable
+{
+    private readonly NativeBuffer _weight;
+    private readonly NativeBuffer? _bias;
+
+    public NormWeights(NormSpec spec, ReadOnlySpan<float> weight, ReadOnlySpan<float> bias)
+    {
+        Spec = spec;
+        _weight = Copy(weight);
+        _bias = bias.IsEmpty ? null : Copy(bias);
+    }
+
+    public NormSpec Spec { get; }
+
+    public float* Weight => _weight.Floats;
+
+    public float* Bias => _bias is null ? null : _bias.Floats;
+
+    public void Dispose()
+    {
+        _weight.Dispose();
+        _bias?.Dispose();
+    }
+
+    private static NativeBuffer Copy(ReadOnlySpan<float> values)
+    {
+        var buffer = NativeBuffer.OfFloats(values.Length);
+        values.CopyTo(new Span<float>(buffer.Floats, values.Length));
+        return buffer;
+    }
+}
+
+/// <summary>Weights in the forms that this processor reads, packed one by one as they are asked for, and owned here.</summary>
+/// <param name="source">Where they come from.</param>
+/// <param name="plan">How linear layers are stored.</param>
+/// <param name="isa">The kernels that read them.</param>
+/// <param name="packed">Hears the stored bytes of each linear layer that was packed; may throw to stop.</param>
+internal sealed class WeightStore(IWeightSource source, WeightPlan plan, InstructionSet isa, Action<long>? packed = null) : IDisposable
+{
+    private readonly List<IDisposable> _owned = [];
+
+    /// <summary>All linear layers so far.</summary>
+    public IEnumerable<Linear> Linears => _owned.OfType<Linear>();
+
+    /// <summary>Bytes of the packed matrices.</summary>
+    public long Bytes { get; private set; }
+
+    /// <summary>Packs a linear layer.</summary>
+    public Linear Pack(LinearSpec spec)
+    {
+        PlannedMatrix matrix = plan[spec];
+        var linear = new Linear(matrix.Source, matrix.Scheme, isa);
+        _owned.Add(linear);
+        Bytes += linear.Bytes;
+        packed?.Invoke(matrix.Source.StoredBytes);
+        return linear;
+    }
+
+    /// <summary>Loads a norm; null where there is none.</summary>
+    public NormWeights? Load(NormSpec? spec)
+    {
+        if (spec is null)
+        {
+            return null;
+        }
+
+        (float[] weight, float[]? bias) = source.Norm(spec);
+        var norm = new NormWeights(spec, weight, bias);
+        _owned.Add(norm);
+        return norm;
+    }
+
+    /// <summary>A table, read where it stands: its checkpoint stays open as long as it is used.</summary>
+    public MatrixSource Open(TableSpec table) => source.Table(table);
+
+    public void Dispose()
+    {
+        foreach (IDisposable owned in _owned)
+        {
+            owned.Dispose();
+        }
+    }
+}
