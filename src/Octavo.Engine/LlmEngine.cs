@@ -15,7 +15,7 @@ namespace Octavo.Engine;
 /// The engine's core: requests go in, <see cref="Step"/> brings each of them closer to its end, outputs come out through
 /// each request's own sink. It has no thread of its own and no lock: one caller at a time.
 /// </summary>
-public sealed class LlmEngine : IDisposable
+internal sealed class LlmEngine : IDisposable
 {
     // Prompt log-probabilities need a row of logits for every token; a step takes no more of them than fit in these bytes.
     private const int PromptLogitsBytes = 64 << 20;

@@ -3,7 +3,7 @@ using Octavo.Formats;
 namespace Octavo.Models;
 
 /// <summary>The model families that are supported, and the way from a model's directory to its description.</summary>
-public static class ModelCatalog
+internal static class ModelCatalog
 {
     private static readonly ModelFamily[] Families = [LlamaFamily.Family, OptFamily.Family];
 

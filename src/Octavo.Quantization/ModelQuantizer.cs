@@ -41,6 +41,29 @@ public sealed class ModelQuantizer
     private DecoderSpec Spec => _description.Spec;
 
     /// <summary>Quantizes a model.</summary>
+    /// <param name="model">The model's directory.</param>
+    /// <param name="output">The directory to be written; it must not be there.</param>
+    /// <param name="recipe">How.</param>
+    /// <param name="calibration">What the recipe is calibrated on, where it needs that.</param>
+    /// <param name="progress">Hears how far it is.</param>
+    /// <param name="cancellationToken">Stops it; a later run with the same arguments goes on.</param>
+    /// <exception cref="CheckpointException">A file is missing or damaged.</exception>
+    /// <exception cref="UnsupportedModelException">The model is of a kind that is not supported.</exception>
+    /// <exception cref="QuantizationException">It cannot be done as asked, or cannot be written.</exception>
+    public static void Run(
+        string model,
+        string output,
+        QuantizationRecipe recipe,
+        CalibrationSet? calibration = null,
+        IProgress<BenchProgress>? progress = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(model);
+        Run(ModelDirectory.Open(model), output, recipe, calibration, progress, cancellationToken);
+    }
+
+    /// <summary>Quantizes a model whose directory is open.</summary>
+    /// <inheritdoc cref="Run(string, string, QuantizationRecipe, CalibrationSet?, IProgress{BenchProgress}?, CancellationToken)"/>
     /// <param name="directory">The model.</param>
     /// <param name="output">The directory to be written; it must not be there.</param>
     /// <param name="recipe">How.</param>
@@ -48,7 +71,7 @@ public sealed class ModelQuantizer
     /// <param name="progress">Hears how far it is.</param>
     /// <param name="cancellationToken">Stops it; a later run with the same arguments goes on.</param>
     /// <exception cref="QuantizationException">It cannot be done as asked, or cannot be written.</exception>
-    public static void Run(
+    internal static void Run(
         ModelDirectory directory, string output, QuantizationRecipe recipe, CalibrationSet? calibration,
         IProgress<BenchProgress>? progress = null, CancellationToken cancellationToken = default)
     {
@@ -78,7 +101,7 @@ public sealed class ModelQuantizer
 
     /// <summary>Opens a model's weights, which must be numbers.</summary>
     /// <exception cref="QuantizationException">They are quantized already.</exception>
-    public static Checkpoint OpenUnquantized(ModelDirectory directory)
+    internal static Checkpoint OpenUnquantized(ModelDirectory directory)
     {
         ArgumentNullException.ThrowIfNull(directory);
         Checkpoint checkpoint = directory.OpenCheckpoint();

@@ -169,7 +169,7 @@ public sealed class Tokenizer
     /// finished by the first tokens.
     /// </param>
     /// <param name="skipSpecialTokens">Whether special tokens vanish.</param>
-    public IncrementalDetokenizer CreateDetokenizer(ReadOnlySpan<int> promptIds, bool skipSpecialTokens = true) =>
+    internal IncrementalDetokenizer CreateDetokenizer(ReadOnlySpan<int> promptIds, bool skipSpecialTokens = true) =>
         new(_vocabulary, promptIds, skipSpecialTokens);
 
     private static Tokenizer Make(string tokenizerJson, TokenizerConfig config, string? chatTemplate) =>

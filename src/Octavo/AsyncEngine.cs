@@ -36,7 +36,7 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     /// <param name="tokenizer">Turns text into tokens; null for token ids in and out.</param>
     /// <param name="model">What runs in it.</param>
     /// <param name="resources">What must live as long as the engine, such as the opened model.</param>
-    public AsyncEngine(LlmEngine engine, Tokenizer? tokenizer, ModelInfo model, IDisposable? resources = null)
+    internal AsyncEngine(LlmEngine engine, Tokenizer? tokenizer, ModelInfo model, IDisposable? resources = null)
     {
         ArgumentNullException.ThrowIfNull(engine);
         ArgumentNullException.ThrowIfNull(model);

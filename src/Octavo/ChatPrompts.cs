@@ -5,7 +5,7 @@ using Octavo.Text;
 namespace Octavo;
 
 /// <summary>Turns conversations into prompts by a model's chat template.</summary>
-public sealed class ChatPrompts
+internal sealed class ChatPrompts
 {
     private readonly ChatTemplate _template;
     private readonly Dictionary<string, string> _variables = new(StringComparer.Ordinal);

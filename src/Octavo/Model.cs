@@ -27,13 +27,13 @@ public sealed class Model : IDisposable
     public bool HasTokenizer { get; }
 
     /// <summary>What it is.</summary>
-    public ModelDescription Description { get; }
+    internal ModelDescription Description { get; }
 
     /// <summary>Its decoder.</summary>
-    public DecoderSpec Spec => Description.Spec;
+    internal DecoderSpec Spec => Description.Spec;
 
     /// <summary>Its tensors.</summary>
-    public Checkpoint Checkpoint { get; }
+    internal Checkpoint Checkpoint { get; }
 
     /// <summary>The sampling defaults that its author gives.</summary>
     public GenerationDefaults Generation { get; }

@@ -7,6 +7,8 @@ namespace Octavo;
 /// <summary>A loaded model and how it was laid out.</summary>
 public sealed record ModelInfo
 {
+    internal ModelInfo(DecoderSpec spec) => Spec = spec;
+
     /// <summary>The name it goes by.</summary>
     public required string Name { get; init; }
 
@@ -16,8 +18,14 @@ public sealed record ModelInfo
     /// <summary>Tells its checkpoint from others: a hash of names, sizes and headers (<see cref="CheckpointFingerprint"/>).</summary>
     public string CheckpointHash { get; init; } = string.Empty;
 
+    /// <summary>The kind of model, such as <c>LlamaForCausalLM</c>.</summary>
+    public string Architecture => Spec.Architecture;
+
+    /// <summary>Tokens that it knows.</summary>
+    public int VocabSize => Spec.VocabSize;
+
     /// <summary>Its decoder.</summary>
-    public required DecoderSpec Spec { get; init; }
+    internal DecoderSpec Spec { get; }
 
     /// <summary>The tokens that end a text: the tokenizer's EOS, then those of <c>generation_config.json</c> and <c>config.json</c>.</summary>
     public required IReadOnlyList<int> EosTokenIds { get; init; }

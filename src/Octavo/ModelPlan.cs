@@ -38,12 +38,11 @@ public sealed class ModelPlan
         long step = _plan.ActivationBytes + ((long)options.Scheduling.MaxNumSeqs * model.Spec.VocabSize * sizeof(float));
         long most = ChooseBlocks(options, memory, _plan.WeightBytes + step, maxModelLen, _plan.BytesPerBlock);
         long blocks = Math.Min(most, int.MaxValue / options.Memory.BlockSize);
-        Info = new ModelInfo
+        Info = new ModelInfo(model.Spec)
         {
             Name = options.Model.ServedModelName ?? model.Name,
             Path = model.Path,
             CheckpointHash = CheckpointFingerprint.Of(model.Checkpoint),
-            Spec = model.Spec,
             EosTokenIds = [.. TokenizersEos(tokenizer, model.Spec).Union(model.Description.EosTokenIds.Where(id => id >= 0))],
             MaxModelLen = maxModelLen,
             MaxNumSeqs = options.Scheduling.MaxNumSeqs,
@@ -95,7 +94,7 @@ public sealed class ModelPlan
     /// <param name="progress">Hears how far loading is.</param>
     /// <param name="cancellationToken">Stops loading.</param>
     /// <exception cref="EngineConfigurationException">There is not the memory for it.</exception>
-    public IModelRunner Load(IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
+    internal IModelRunner Load(IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         RequireMemory();
         return _plan.Load(Info.NumBlocks, progress, cancellationToken);

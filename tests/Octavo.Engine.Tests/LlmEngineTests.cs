@@ -500,56 +500,52 @@ public sealed class LlmEngineTests
         Should.Throw<EngineConfigurationException>(() => new EngineHarness(maxSeqs: 20, maxTokens: 10)).Message.ShouldContain("MaxNumBatchedTokens must be at least MaxNumSeqs (20)");
     }
 
-    public static TheoryData<string, EngineRequest> BadRequests()
+    public static TheoryData<string, SamplingParams, int[]> BadRequests() => new()
     {
-        static EngineRequest With(SamplingParams p, params int[] prompt) => new() { Id = "bad", PromptTokenIds = prompt.Length == 0 ? [1] : prompt, Parameters = p };
-        var data = new TheoryData<string, EngineRequest>
-        {
-            { "Prompt", new EngineRequest { Id = "bad", PromptTokenIds = [] } },
-            { "Prompt", With(new(), [.. new int[64]]) },
-            { "Prompt", With(new(), 64) },
-            { "Prompt", With(new(), -1) },
-            { "N", With(new() { N = 0 }) },
-            { "Temperature", With(new() { Temperature = -0.1f }) },
-            { "Temperature", With(new() { Temperature = float.NaN }) },
-            { "TopP", With(new() { TopP = 0 }) },
-            { "TopP", With(new() { TopP = 1.1f }) },
-            { "TopK", With(new() { TopK = -2 }) },
-            { "MinP", With(new() { MinP = 1.5f }) },
-            { "PresencePenalty", With(new() { PresencePenalty = 3 }) },
-            { "FrequencyPenalty", With(new() { FrequencyPenalty = -3 }) },
-            { "RepetitionPenalty", With(new() { RepetitionPenalty = 0 }) },
-            { "MaxTokens", With(new() { MaxTokens = 0 }) },
-            { "MinTokens", With(new() { MinTokens = 20 }) },
-            { "Logprobs", With(new() { Logprobs = 21 }) },
-            { "Logprobs", With(new() { Logprobs = -2 }) },
-            { "PromptLogprobs", With(new() { PromptLogprobs = 21 }) },
-            { "PromptLogprobStart", With(new() { PromptLogprobStart = 1 }) },
-            { "PromptLogprobStart", With(new() { PromptLogprobs = 1, PromptLogprobStart = 1 }) },
-            { "PromptLogprobTokenIds", With(new() { PromptLogprobTokenIds = [[1], [2]] }, 1, 2, 3, 4) },
-            { "LogprobTokenIds", With(new() { LogprobTokenIds = [64] }) },
-            { "LogprobTokenIds", With(new() { LogprobTokenIds = new int[129] }) },
-            { "Stop", With(new() { Stop = [""] }) },
-            { "Stop", With(new() { Stop = ["x"], Detokenize = false }) },
-            { "Stop", With(new() { Stop = ["x"] }) },
-            { "StopTokenIds", With(new() { StopTokenIds = [99] }) },
-            { "AllowedTokenIds", With(new() { AllowedTokenIds = [] }) },
-            { "BadWords", With(new() { BadWords = ["x"] }) },
-            { "LogitBias", With(new() { LogitBias = new Dictionary<int, float> { [1] = 101 } }) },
-            { "LogitBias", With(new() { LogitBias = new Dictionary<int, float> { [64] = 1 } }) },
-            { "StreamInterval", With(new() { StreamInterval = 0 }) },
-            { "ThinkingTokenBudget", With(new() { ThinkingTokenBudget = 5 }) },
-            { "RepetitionDetection.MinCount", With(new() { RepetitionDetection = new(3, 1, 1) }) },
-            { "RoutedExpertsPromptStart", With(new() { RoutedExpertsPromptStart = 1 }) },
-            { "Id", new EngineRequest { Id = "beside", PromptTokenIds = [1] } },
-        };
-        return data;
-    }
+        { "Prompt", new(), [] },
+        { "Prompt", new(), [.. new int[64]] },
+        { "Prompt", new(), [64] },
+        { "Prompt", new(), [-1] },
+        { "N", new() { N = 0 }, [1] },
+        { "Temperature", new() { Temperature = -0.1f }, [1] },
+        { "Temperature", new() { Temperature = float.NaN }, [1] },
+        { "TopP", new() { TopP = 0 }, [1] },
+        { "TopP", new() { TopP = 1.1f }, [1] },
+        { "TopK", new() { TopK = -2 }, [1] },
+        { "MinP", new() { MinP = 1.5f }, [1] },
+        { "PresencePenalty", new() { PresencePenalty = 3 }, [1] },
+        { "FrequencyPenalty", new() { FrequencyPenalty = -3 }, [1] },
+        { "RepetitionPenalty", new() { RepetitionPenalty = 0 }, [1] },
+        { "MaxTokens", new() { MaxTokens = 0 }, [1] },
+        { "MinTokens", new() { MinTokens = 20 }, [1] },
+        { "Logprobs", new() { Logprobs = 21 }, [1] },
+        { "Logprobs", new() { Logprobs = -2 }, [1] },
+        { "PromptLogprobs", new() { PromptLogprobs = 21 }, [1] },
+        { "PromptLogprobStart", new() { PromptLogprobStart = 1 }, [1] },
+        { "PromptLogprobStart", new() { PromptLogprobs = 1, PromptLogprobStart = 1 }, [1] },
+        { "PromptLogprobTokenIds", new() { PromptLogprobTokenIds = [[1], [2]] }, [1, 2, 3, 4] },
+        { "LogprobTokenIds", new() { LogprobTokenIds = [64] }, [1] },
+        { "LogprobTokenIds", new() { LogprobTokenIds = new int[129] }, [1] },
+        { "Stop", new() { Stop = [""] }, [1] },
+        { "Stop", new() { Stop = ["x"], Detokenize = false }, [1] },
+        { "Stop", new() { Stop = ["x"] }, [1] },
+        { "StopTokenIds", new() { StopTokenIds = [99] }, [1] },
+        { "AllowedTokenIds", new() { AllowedTokenIds = [] }, [1] },
+        { "BadWords", new() { BadWords = ["x"] }, [1] },
+        { "LogitBias", new() { LogitBias = new Dictionary<int, float> { [1] = 101 } }, [1] },
+        { "LogitBias", new() { LogitBias = new Dictionary<int, float> { [64] = 1 } }, [1] },
+        { "StreamInterval", new() { StreamInterval = 0 }, [1] },
+        { "ThinkingTokenBudget", new() { ThinkingTokenBudget = 5 }, [1] },
+        { "RepetitionDetection.MinCount", new() { RepetitionDetection = new(3, 1, 1) }, [1] },
+        { "Id", new(), [1] },
+    };
 
     [Theory]
     [MemberData(nameof(BadRequests))]
-    public void Add_BadRequest_NamesTheFieldAndLeavesOthersAlone(string parameter, EngineRequest request)
+    public void Add_BadRequest_NamesTheFieldAndLeavesOthersAlone(string parameter, SamplingParams parameters, int[] prompt)
     {
+        string id = parameter == "Id" ? "beside" : "bad";
+        var request = new EngineRequest { Id = id, PromptTokenIds = prompt, Parameters = parameters };
         using var harness = new EngineHarness();
         harness.Add("beside", Prompt, Greedy());
         harness.Engine.Step();

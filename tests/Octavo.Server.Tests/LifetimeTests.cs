@@ -71,7 +71,7 @@ public sealed class LifetimeTests(ServerFixture fixture)
     {
         ModelInfo model = fixture.Engine.Model;
         var core = new LlmEngine(
-            new BrokenRunner(model.Spec.VocabSize), fixture.Engine.Tokenizer, new LlmEngineOptions { MaxModelLen = model.MaxModelLen });
+            new BrokenRunner(model.VocabSize), fixture.Engine.Tokenizer, new LlmEngineOptions { MaxModelLen = model.MaxModelLen });
         await using TestServer server = await TestServer.ServeAsync(new AsyncEngine(core, fixture.Engine.Tokenizer, model));
         (int status, JsonElement error) = await server.FailAsync("/v1/completions", """{"prompt": "Once"}""");
         status.ShouldBe(500);

@@ -36,7 +36,7 @@ public sealed class ModelFactsTests
         using TalesVariant model = new TalesVariant().With("tokenizer_config.json", "eos_token", "\"<|nowhere|>\"");
         using LLM llm = LLM.Load(model.Path, "float32");
         llm.Model.EosTokenIds.ShouldBe([0]);
-        llm.Engine.Tokenizer!.EosTokenId.ShouldBe(llm.Model.Spec.VocabSize);
+        llm.Engine.Tokenizer!.EosTokenId.ShouldBe(llm.Model.VocabSize);
         llm.Generate("Once", Greedy with { MinTokens = 2 }).Outputs[0].TokenIds.Count.ShouldBe(8);
     }
 

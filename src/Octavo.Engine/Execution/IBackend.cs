@@ -20,7 +20,7 @@ public enum KvCacheFormat
 }
 
 /// <summary>How a model is to be laid out and run.</summary>
-public sealed record PlanRequest
+internal sealed record PlanRequest
 {
     /// <summary>What the size of a block is a multiple of, so that a kernel's vectors never cross two of them.</summary>
     public const int BlockSizeUnit = 16;
@@ -67,7 +67,7 @@ public sealed record PlanRequest
 public readonly record struct LoadProgress(long Done, long Total);
 
 /// <summary>What can run models: this processor, later others. Made once, used by all.</summary>
-public interface IBackend
+internal interface IBackend
 {
     /// <summary>What its kernels are made for, in a word, such as <c>avx512vnni</c>.</summary>
     string Kernels { get; }
@@ -85,7 +85,7 @@ public interface IBackend
 }
 
 /// <summary>How a backend will load a model.</summary>
-public interface IModelPlan
+internal interface IModelPlan
 {
     /// <summary>Bytes of the weights, as they are read in a step.</summary>
     long WeightBytes { get; }

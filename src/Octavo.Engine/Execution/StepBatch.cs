@@ -6,7 +6,7 @@ namespace Octavo.Engine;
 /// keys and values stand in the blocks of <c>BlockTable(s)</c>. Reused from step to step without allocation.
 /// </summary>
 /// <param name="blockSize">Tokens a block.</param>
-public sealed class StepBatch(int blockSize)
+internal sealed class StepBatch(int blockSize)
 {
     private int[] _tokenIds = new int[64];
     private int[] _positions = new int[64];

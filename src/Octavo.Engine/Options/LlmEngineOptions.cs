@@ -1,7 +1,7 @@
 namespace Octavo.Engine;
 
 /// <summary>What the engine's core is made with: facts of the model, and the options that are the core's concern.</summary>
-public sealed record LlmEngineOptions
+internal sealed record LlmEngineOptions
 {
     /// <summary>The name that metrics carry.</summary>
     public string ModelName { get; init; } = "model";

@@ -90,7 +90,7 @@ public enum FinishReason
 }
 
 /// <summary>How reasons are written outside this program.</summary>
-public static class FinishReasonExtensions
+internal static class FinishReasonExtensions
 {
     /// <summary>The name that answers and metrics carry; vLLM's.</summary>
     public static string ToWireName(this FinishReason reason) => reason switch

@@ -1,7 +1,7 @@
 namespace Octavo.Engine;
 
 /// <summary>A request as it comes in.</summary>
-public sealed record EngineRequest
+internal sealed record EngineRequest
 {
     /// <summary>Unique among the requests in flight.</summary>
     public required string Id { get; init; }

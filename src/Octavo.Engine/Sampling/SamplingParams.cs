@@ -90,12 +90,6 @@ public sealed record SamplingParams
     /// <summary>Leave special tokens out of the text.</summary>
     public bool SkipSpecialTokens { get; init; } = true;
 
-    /// <summary>
-    /// Put a space between adjacent special tokens of the text, for tokenizers that join tokens with spaces. Byte-level
-    /// BPE joins nothing: its text is the same either way.
-    /// </summary>
-    public bool SpacesBetweenSpecialTokens { get; init; } = true;
-
     /// <summary>Keep the stop text at the output's end.</summary>
     public bool IncludeStopStrInOutput { get; init; }
 
@@ -128,9 +122,6 @@ public sealed record SamplingParams
 
     /// <summary>End a request whose output only repeats itself, or null.</summary>
     public RepetitionDetection? RepetitionDetection { get; init; }
-
-    /// <summary>The first prompt token whose expert choices are given back; models without experts take 0 alone.</summary>
-    public int RoutedExpertsPromptStart { get; init; }
 
     /// <summary>The output tokens to follow instead of drawing; their log-probabilities are still the model's own.</summary>
     public IReadOnlyList<int>? TraceDecodeTokenIds { get; init; }
@@ -203,11 +194,6 @@ public sealed record SamplingParams
             nameof(ThinkingTokenBudget),
             $"must be -1 (no limit), or 0 or more",
             ThinkingTokenBudget);
-        Check(
-            RoutedExpertsPromptStart == 0,
-            nameof(RoutedExpertsPromptStart),
-            $"must be 0: the model has no routed experts",
-            RoutedExpertsPromptStart);
         RepetitionDetection?.Validate();
         if (LogitBias is not null)
         {

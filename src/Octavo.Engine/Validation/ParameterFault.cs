@@ -70,7 +70,7 @@ public sealed class ParameterFault
 }
 
 /// <summary>Collects what is wrong, so that all of it is said at once.</summary>
-public static class ParameterFaults
+internal static class ParameterFaults
 {
     /// <summary>Notes a fault unless the rule holds.</summary>
     /// <param name="faults">What is wrong so far.</param>

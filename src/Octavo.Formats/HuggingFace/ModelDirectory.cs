@@ -4,7 +4,7 @@ using Octavo.Formats.Stored;
 namespace Octavo.Formats;
 
 /// <summary>A model in Hugging Face's layout: <c>config.json</c>, safetensors files, and what may stand beside them.</summary>
-public sealed class ModelDirectory
+internal sealed class ModelDirectory
 {
     private const int MaxConfigBytes = 16 << 20;
 

@@ -20,7 +20,7 @@ namespace Octavo.Quantization.Planning;
 /// eight bits, and from there to none, those first that give back the most for their bits, until the sum is within the
 /// budget; and until the whole, quantized so and measured, is.
 /// </remarks>
-public sealed class PrecisionPlanner : IDisposable
+internal sealed class PrecisionPlanner : IDisposable
 {
     private const int SamplesForSensitivity = 8;
     private const double BitsUnquantized = 16;

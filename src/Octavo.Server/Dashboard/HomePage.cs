@@ -59,7 +59,7 @@ internal static class HomePage
             <p class="state {{(advice is null ? "good" : "warn")}}">{{(advice is null ? "Ready." : "Running, but " + Html(advice))}}</p>
             </header>
             <dl>
-            {{Fact("Architecture", model.Spec.Architecture)}}
+            {{Fact("Architecture", model.Architecture)}}
             {{Fact("Context", $"{Number(model.MaxModelLen)} tokens")}}
             {{Fact("Weights", $"{Size(model.WeightBytes)}, {model.StoredQuantization ?? model.Weights.ToString()}")}}
             {{Fact("Cache", $"{Number((long)model.NumBlocks * model.BlockSize)} tokens")}}

@@ -48,7 +48,7 @@ internal sealed class Tokenization(AsyncEngine engine, ChatSupport chat)
     {
         Tokenizer tokenizer = RequireTokenizer();
         int[] tokens = request.Tokens ?? throw ApiException.BadRequest("tokens", "tokens is required: a list of token ids");
-        int vocabulary = engine.Model.Spec.VocabSize;
+        int vocabulary = engine.Model.VocabSize;
         int bad = Array.FindIndex(tokens, t => (uint)t >= (uint)vocabulary);
         if (bad >= 0)
         {
