@@ -23,13 +23,14 @@ public sealed record RotaryPositions(double Theta, RopeScaling? Scaling) : Posit
 }
 
 /// <summary>
-/// No embedding: each score gets the key's distance (a negative number) times its head's slope (ALiBi, arXiv 2108.12409).
+/// No embedding: each score gets the key's distance (a negative number) times its head's slope (ALiBi, arXiv
+/// 2108.12409).
 /// </summary>
 public sealed record AlibiPositions : PositionSpec
 {
     /// <summary>
-    /// The slope of a head: powers of <c>2^(−8/n)</c> for n heads, n a power of two; otherwise those of the next lower power
-    /// of two, followed by every other one of the next higher.
+    /// The slope of a head: powers of <c>2^(−8/n)</c> for n heads, n a power of two; otherwise those of the next lower
+    /// power of two, followed by every other one of the next higher.
     /// </summary>
     public static double Slope(int head, int heads)
     {
@@ -59,7 +60,8 @@ public sealed record LinearRopeScaling(double Factor) : RopeScaling
 /// <c>original / high</c> are kept, and those between are blended.
 /// </summary>
 public sealed record Llama3RopeScaling(
-    double Factor, double LowFrequencyFactor, double HighFrequencyFactor, int OriginalMaxPositionEmbeddings) : RopeScaling
+    double Factor, double LowFrequencyFactor, double HighFrequencyFactor, int OriginalMaxPositionEmbeddings)
+        : RopeScaling
 {
     /// <inheritdoc/>
     public override double Apply(double frequency)
