@@ -58,7 +58,8 @@ public sealed class SafetensorsFile : IDisposable
     {
         if (new ReadOnlySpan<byte>(file.Start, (int)Math.Min(file.Length, 64)).StartsWith("version https://git-lfs"u8))
         {
-            throw new CheckpointException(file.Path, "is a pointer of Git LFS, not the file itself; fetch it by: git lfs pull");
+            throw new CheckpointException(
+                file.Path, "is a pointer of Git LFS, not the file itself; fetch it by: git lfs pull");
         }
 
         ulong length = BinaryPrimitives.ReadUInt64LittleEndian(new ReadOnlySpan<byte>(file.Start, LengthBytes));
