@@ -15,8 +15,9 @@ namespace Octavo.Cpu;
 /// Runs a decoder on this processor. It interprets the <see cref="DecoderSpec"/>; every family takes the same path.
 /// </summary>
 /// <remarks>
-/// A step is one piece of work for the team: each member runs <see cref="Forward.Run"/> and they meet at a barrier after
-/// every phase. Rows (tokens) are split where work is by row, panels where it is by output feature, tiles in attention.
+/// A step is one piece of work for the team: each member runs <see cref="Forward.Run"/> and they meet at a barrier
+/// after every phase. Rows (tokens) are split where work is by row, panels where it is by output feature, tiles in
+/// attention.
 /// </remarks>
 internal sealed unsafe class CpuModelRunner : IModelRunner
 {
@@ -35,13 +36,17 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
     /// <param name="cancellationToken">Stops packing.</param>
     /// <exception cref="EngineConfigurationException">There is not the memory for it.</exception>
     public CpuModelRunner(
-        CpuPlan plan, int numBlocks, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
+        CpuPlan plan, int numBlocks, IProgress<LoadProgress>? progress = null,
+        CancellationToken cancellationToken = default)
     {
-        Checkpoint checkpoint = plan.Checkpoint ?? throw new ArgumentException("a plan without a checkpoint cannot be loaded", nameof(plan));
+        Checkpoint checkpoint = plan.Checkpoint
+            ?? throw new ArgumentException("a plan without a checkpoint cannot be loaded", nameof(plan));
         if (numBlocks < 1)
         {
             throw new EngineConfigurationException(
-                string.Create(CultureInfo.InvariantCulture, $"the key-value cache must hold at least one block; it holds {numBlocks}"));
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"the key-value cache must hold at least one block; it holds {numBlocks}"));
         }
 
         Plan = plan;
@@ -52,9 +57,11 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
             KvScale[]? scales = request.KvCache == KvCacheFormat.Fp8 ? ScalesOf(attentions, checkpoint) : null;
             _cache = Own(new KvCache(attentions, request.KvCache, numBlocks, request.BlockSize, scales));
             _team = Own(new ThreadTeam(plan.Threads));
-            _step = Own(new StepState(spec, _cache, _team, InstructionSet, request.MaxModelLen, request.MaxNumBatchedTokens));
+            _step = Own(
+                new StepState(spec, _cache, _team, InstructionSet, request.MaxModelLen, request.MaxNumBatchedTokens));
             RotaryTables rotary = Own(new RotaryTables(request.MaxModelLen));
-            _weights = Own(new WeightStore(plan.Source, plan.Weights, InstructionSet, Report(checkpoint.TotalBytes, progress, cancellationToken)));
+            _weights = Own(new WeightStore(
+                plan.Source, plan.Weights, InstructionSet, Report(checkpoint.TotalBytes, progress, cancellationToken)));
             _forward = new Forward(spec, _weights, rotary, _step);
             progress?.Report(new LoadProgress(checkpoint.TotalBytes, checkpoint.TotalBytes));
             if (_team.Nodes.Several)
@@ -72,7 +79,8 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
             {
                 throw new EngineConfigurationException(
                     "this machine has not enough memory for the weights and a key-value cache of "
-                    + FormattableString.Invariant($"{numBlocks * plan.BytesPerBlock / (double)(1 << 20):0.#} MiB: lower kv_cache_memory, max_model_len or max_num_seqs"));
+                    + FormattableString.Invariant($"{numBlocks * plan.BytesPerBlock / (double)(1 << 20):0.#} MiB: ")
+                    + "lower kv_cache_memory, max_model_len or max_num_seqs");
             }
 
             throw;
@@ -123,7 +131,8 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (batch.NumTokens > Plan.Request.MaxNumBatchedTokens)
         {
-            throw new ArgumentException($"{batch.NumTokens} tokens in a batch made for {Plan.Request.MaxNumBatchedTokens}", nameof(batch));
+            throw new ArgumentException(
+                $"{batch.NumTokens} tokens in a batch made for {Plan.Request.MaxNumBatchedTokens}", nameof(batch));
         }
 
         _step.Begin(batch);
@@ -142,7 +151,8 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
     }
 
     /// <summary>Turns bytes that were packed into progress, and stops where that is wanted.</summary>
-    private static Action<long> Report(long total, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+    private static Action<long> Report(
+        long total, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
         long read = 0;
         return bytes =>
@@ -154,16 +164,17 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
     }
 
     /// <summary>The scales of an E4M3 cache by layer: the checkpoint's, or ones.</summary>
-    private static KvScale[] ScalesOf(IEnumerable<AttentionSpec> layers, Checkpoint checkpoint) => [.. layers.Select(layer =>
-    {
-        if (layer.CacheScales is null)
+    private static KvScale[] ScalesOf(IEnumerable<AttentionSpec> layers, Checkpoint checkpoint) =>
+        [.. layers.Select(layer =>
         {
-            return KvScale.One;
-        }
+            if (layer.CacheScales is null)
+            {
+                return KvScale.One;
+            }
 
-        (float key, float value) = KvCacheScales.Read(checkpoint, layer.CacheScales);
-        return new KvScale(key, value);
-    })];
+            (float key, float value) = KvCacheScales.Read(checkpoint, layer.CacheScales);
+            return new KvScale(key, value);
+        })];
 
     private void Release()
     {

@@ -17,12 +17,15 @@ public enum InstructionSet
     /// <summary>Sixteen lanes: AVX-512 F, BW, DQ and VL.</summary>
     Avx512,
 
-    /// <summary>Sixteen lanes and dot products of bytes: AVX-512 with VNNI; those of bfloat16 where the processor has them.</summary>
+    /// <summary>
+    /// Sixteen lanes and dot products of bytes: AVX-512 with VNNI; those of bfloat16 where the processor has them.
+    /// </summary>
     Avx512Vnni,
 
     /// <summary>
-    /// As <see cref="Avx512Vnni"/>, and matrix registers (AMX) for 8-bit and bfloat16 tiles. Taken only where OCTAVO_ISA asks
-    /// for it: the kernels are tested instruction by instruction, but have not run on such a processor yet.
+    /// As <see cref="Avx512Vnni"/>, and matrix registers (AMX) for 8-bit and bfloat16 tiles. Taken only where
+    /// OCTAVO_ISA asks for it: the kernels are tested instruction by instruction, but have not run on such a processor
+    /// yet.
     /// </summary>
     Amx,
 }
@@ -30,10 +33,14 @@ public enum InstructionSet
 /// <summary>Which kernels this process takes, and why.</summary>
 public static class ProcessorFeatures
 {
-    /// <summary>Names that OCTAVO_ISA may have; the variable caps the instruction set, for tests and diagnosis.</summary>
+    /// <summary>
+    /// Names that OCTAVO_ISA may have; the variable caps the instruction set, for tests and diagnosis.
+    /// </summary>
     public const string Variable = "OCTAVO_ISA";
 
-    /// <summary>The widest set that this processor and runtime have, and the system lets a process make code for.</summary>
+    /// <summary>
+    /// The widest set that this processor and runtime have, and the system lets a process make code for.
+    /// </summary>
     public static InstructionSet Supported { get; } =
         !ExecutableMemory.IsAllowed ? InstructionSet.Portable
         : CpuFeatures.Avx512Vnni ? InstructionSet.Avx512Vnni
@@ -43,7 +50,8 @@ public static class ProcessorFeatures
         : InstructionSet.Portable;
 
     /// <summary>The set that kernels take: what is supported, capped by OCTAVO_ISA.</summary>
-    /// <exception cref="Octavo.Engine.EngineConfigurationException">OCTAVO_ISA has a value that is not a set's name.</exception>
+    /// <exception cref="Octavo.Engine.EngineConfigurationException">OCTAVO_ISA has a value that is not a set's
+    /// name.</exception>
     public static InstructionSet Selected => Cap(Supported, Environment.GetEnvironmentVariable(Variable));
 
     /// <summary>Whether this processor can take a set's kernels. The sets are not one chain: there are processors with
