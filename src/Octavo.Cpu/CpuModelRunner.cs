@@ -100,9 +100,6 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
     /// <summary>The kernels it takes.</summary>
     public InstructionSet InstructionSet => Plan.InstructionSet;
 
-    /// <summary>Threads that share the work.</summary>
-    public int Threads => _team.Count;
-
     /// <summary>Bytes of the packed weights.</summary>
     public long WeightBytes => _weights.Bytes;
 

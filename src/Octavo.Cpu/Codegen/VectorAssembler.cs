@@ -27,9 +27,6 @@ internal sealed class VectorAssembler(Assembler code, bool wide)
 
     private delegate void Shifted<in T>(T destination, T source, byte count);
 
-    /// <summary>General-purpose instructions, labels and jumps.</summary>
-    public Assembler Code => code;
-
     public bool Wide => wide;
 
     /// <summary>Bytes in a register.</summary>

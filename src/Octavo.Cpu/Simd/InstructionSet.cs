@@ -43,10 +43,10 @@ public static class ProcessorFeatures
     /// </summary>
     public static InstructionSet Supported { get; } =
         !ExecutableMemory.IsAllowed ? InstructionSet.Portable
-        : CpuFeatures.Avx512Vnni ? InstructionSet.Avx512Vnni
-        : CpuFeatures.Avx512 ? InstructionSet.Avx512
-        : CpuFeatures.AvxVnni ? InstructionSet.AvxVnni
-        : CpuFeatures.Avx2 ? InstructionSet.Avx2
+        : Has(InstructionSet.Avx512Vnni) ? InstructionSet.Avx512Vnni
+        : Has(InstructionSet.Avx512) ? InstructionSet.Avx512
+        : Has(InstructionSet.AvxVnni) ? InstructionSet.AvxVnni
+        : Has(InstructionSet.Avx2) ? InstructionSet.Avx2
         : InstructionSet.Portable;
 
     /// <summary>The set that kernels take: what is supported, capped by OCTAVO_ISA.</summary>
@@ -54,8 +54,10 @@ public static class ProcessorFeatures
     /// name.</exception>
     public static InstructionSet Selected => Cap(Supported, Environment.GetEnvironmentVariable(Variable));
 
-    /// <summary>Whether this processor can take a set's kernels. The sets are not one chain: there are processors with
-    /// AVX-512 that lack AVX-VNNI.</summary>
+    /// <summary>
+    /// Whether this processor can take a set's kernels. The sets are not one chain: there are processors with AVX-512 that
+    /// lack AVX-VNNI.
+    /// </summary>
     public static bool Has(InstructionSet isa) => isa switch
     {
         InstructionSet.Amx => CpuFeatures.Amx,
@@ -79,12 +81,12 @@ public static class ProcessorFeatures
             _ => throw new Engine.EngineConfigurationException(
                 $"{Variable}={name} is not an instruction set; use amx, avx512vnni, avx512, avxvnni, avx2 or portable"),
         };
-        if (cap == InstructionSet.Amx && supported == InstructionSet.Avx512Vnni && CpuFeatures.Amx)
+        if (cap == InstructionSet.Amx && supported == InstructionSet.Avx512Vnni && Has(cap))
         {
             return cap;
         }
 
         cap = cap < supported ? cap : supported;
-        return cap == InstructionSet.AvxVnni && !CpuFeatures.AvxVnni ? InstructionSet.Avx2 : cap;
+        return cap == InstructionSet.AvxVnni && !Has(cap) ? InstructionSet.Avx2 : cap;
     }
 }

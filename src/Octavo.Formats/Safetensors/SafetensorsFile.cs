@@ -25,9 +25,6 @@ public sealed class SafetensorsFile : IDisposable
     /// <summary>The file's path.</summary>
     public string Path => _file.Path;
 
-    /// <summary>The file's size in bytes.</summary>
-    public long Length => _file.Length;
-
     /// <summary>The tensors, in the order of their bytes in the file.</summary>
     public IReadOnlyList<Tensor> Tensors { get; }
 
