@@ -14,5 +14,6 @@ internal sealed class CpuBackend : IBackend
     public IReadOnlyList<(string Name, bool Present)> Features => CpuFeatures.Reported;
 
     /// <inheritdoc/>
-    public IModelPlan Plan(DecoderSpec spec, Checkpoint? checkpoint, PlanRequest request) => new CpuPlan(spec, checkpoint, request);
+    public IModelPlan Plan(DecoderSpec spec, Checkpoint? checkpoint, PlanRequest request) =>
+        new CpuPlan(spec, checkpoint, request);
 }

@@ -15,8 +15,9 @@ namespace Octavo.Cpu;
 /// Runs a decoder on this processor. It interprets the <see cref="DecoderSpec"/>; every family takes the same path.
 /// </summary>
 /// <remarks>
-/// A step is one piece of work for the team: each member runs <see cref="Forward.Run"/> and they meet at a barrier after
-/// every phase. Rows (tokens) are split where work is by row, panels where it is by output feature, tiles in attention.
+/// A step is one piece of work for the team: each member runs <see cref="Forward.Run"/> and they meet at a barrier
+/// after every phase. Rows (tokens) are split where work is by row, panels where it is by output feature, tiles in
+/// attention.
 /// </remarks>
 internal sealed unsafe class CpuModelRunner : IModelRunner
 {
@@ -35,12 +36,21 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
     /// <param name="cancellationToken">Stops packing.</param>
     /// <exception cref="EngineConfigurationException">There is not the memory for it.</exception>
     public CpuModelRunner(
-        CpuPlan plan, int numBlocks, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
+        CpuPlan plan, int numBlocks, IProgress<LoadProgress>? progress = null,
+        CancellationToken cancellationToken = default)
     {
-        Checkpoint checkpoint = plan.Checkpoint ?? throw new ArgumentException("a plan without a checkpoint cannot be loaded", nameof(plan));
+        Checkpoint checkpoint = plan.Checkpoint
+            ?? throw new ArgumentException("a plan without a checkpoint cannot be loaded", nameof(plan));
         if (numBlocks < 1)
         {
+<<<<<<< HEAD
             throw new EngineConfigurationException($"the key-value cache must hold at least one block; it holds {numBlocks}");
+=======
+            throw new EngineConfigurationException(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"the key-value cache must hold at least one block; it holds {numBlocks}"));
+>>>>>>> rooms
         }
 
         Plan = plan;
@@ -51,9 +61,11 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
             KvScale[]? scales = request.KvCache == KvCacheFormat.Fp8 ? ScalesOf(attentions, checkpoint) : null;
             _cache = Own(new KvCache(attentions, request.KvCache, numBlocks, request.BlockSize, scales));
             _team = Own(new ThreadTeam(plan.Threads));
-            _step = Own(new StepState(spec, _cache, _team, InstructionSet, request.MaxModelLen, request.MaxNumBatchedTokens));
+            _step = Own(
+                new StepState(spec, _cache, _team, InstructionSet, request.MaxModelLen, request.MaxNumBatchedTokens));
             RotaryTables rotary = Own(new RotaryTables(request.MaxModelLen));
-            _weights = Own(new WeightStore(plan.Source, plan.Weights, InstructionSet, Report(checkpoint.TotalBytes, progress, cancellationToken)));
+            _weights = Own(new WeightStore(
+                plan.Source, plan.Weights, InstructionSet, Report(checkpoint.TotalBytes, progress, cancellationToken)));
             _forward = new Forward(spec, _weights, rotary, _step);
             progress?.Report(new LoadProgress(checkpoint.TotalBytes, checkpoint.TotalBytes));
             if (_team.Nodes.Several)
@@ -71,7 +83,13 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
             {
                 double mebibytes = numBlocks * plan.BytesPerBlock / (double)(1 << 20);
                 throw new EngineConfigurationException(
+<<<<<<< HEAD
                     $"this machine has not enough memory for the weights and a key-value cache of {mebibytes:0.#} MiB: give the cache less");
+=======
+                    "this machine has not enough memory for the weights and a key-value cache of "
+                    + FormattableString.Invariant($"{numBlocks * plan.BytesPerBlock / (double)(1 << 20):0.#} MiB: ")
+                    + "lower kv_cache_memory, max_model_len or max_num_seqs");
+>>>>>>> rooms
             }
 
             throw;
@@ -90,9 +108,6 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
 
     /// <summary>The kernels it takes.</summary>
     public InstructionSet InstructionSet => Plan.InstructionSet;
-
-    /// <summary>Threads that share the work.</summary>
-    public int Threads => _team.Count;
 
     /// <summary>Bytes of the packed weights.</summary>
     public long WeightBytes => _weights.Bytes;
@@ -122,7 +137,8 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (batch.NumTokens > Plan.Request.MaxNumBatchedTokens)
         {
-            throw new ArgumentException($"{batch.NumTokens} tokens in a batch made for {Plan.Request.MaxNumBatchedTokens}", nameof(batch));
+            throw new ArgumentException(
+                $"{batch.NumTokens} tokens in a batch made for {Plan.Request.MaxNumBatchedTokens}", nameof(batch));
         }
 
         _step.Begin(batch);
@@ -141,7 +157,8 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
     }
 
     /// <summary>Turns bytes that were packed into progress, and stops where that is wanted.</summary>
-    private static Action<long> Report(long total, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+    private static Action<long> Report(
+        long total, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
         long read = 0;
         return bytes =>
@@ -153,16 +170,17 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
     }
 
     /// <summary>The scales of an E4M3 cache by layer: the checkpoint's, or ones.</summary>
-    private static KvScale[] ScalesOf(IEnumerable<AttentionSpec> layers, Checkpoint checkpoint) => [.. layers.Select(layer =>
-    {
-        if (layer.CacheScales is null)
+    private static KvScale[] ScalesOf(IEnumerable<AttentionSpec> layers, Checkpoint checkpoint) =>
+        [.. layers.Select(layer =>
         {
-            return KvScale.One;
-        }
+            if (layer.CacheScales is null)
+            {
+                return KvScale.One;
+            }
 
-        (float key, float value) = KvCacheScales.Read(checkpoint, layer.CacheScales);
-        return new KvScale(key, value);
-    })];
+            (float key, float value) = KvCacheScales.Read(checkpoint, layer.CacheScales);
+            return new KvScale(key, value);
+        })];
 
     private void Release()
     {

@@ -4,8 +4,8 @@ using Octavo.Formats.Stored;
 namespace Octavo.Formats;
 
 /// <summary>
-/// The tensors of a model, mapped from one safetensors file or from the shards of a directory, or made in memory. Reading
-/// is safe from many threads; disposing is not safe while anyone reads.
+/// The tensors of a model, mapped from one safetensors file or from the shards of a directory, or made in memory.
+/// Reading is safe from many threads; disposing is not safe while anyone reads.
 /// </summary>
 internal sealed class Checkpoint : ITensorSet, IDisposable
 {
@@ -39,8 +39,8 @@ internal sealed class Checkpoint : ITensorSet, IDisposable
     public QuantizationConfig? Quantization { get; internal init; }
 
     /// <summary>
-    /// Opens a <c>.safetensors</c> file, or of a directory: the shards that <c>model.safetensors.index.json</c> names, else
-    /// <c>model.safetensors</c>, else every <c>.safetensors</c> file.
+    /// Opens a <c>.safetensors</c> file, or of a directory: the shards that <c>model.safetensors.index.json</c> names,
+    /// else <c>model.safetensors</c>, else every <c>.safetensors</c> file.
     /// </summary>
     /// <exception cref="CheckpointException">There is no checkpoint, or it breaks a rule of the format.</exception>
     public static Checkpoint Open(string path) => Open(path, null);
@@ -136,7 +136,8 @@ internal sealed class Checkpoint : ITensorSet, IDisposable
             using var stream = new UnmanagedMemoryStream(_memory.Start + begin, 0, source.ByteLength, FileAccess.Write);
             source.WriteTo(stream);
             var entry = new TensorEntry(
-                source.Name, source.Type, [.. source.Shape], source.Shape.Aggregate(1L, (a, b) => a * b), begin, begin + source.ByteLength);
+                source.Name, source.Type, [.. source.Shape], source.Shape.Aggregate(1L, (a, b) => a * b), begin,
+                begin + source.ByteLength);
             Add(_path, new Tensor(_memory, 0, entry));
             begin += Align(source.ByteLength);
         }
@@ -178,14 +179,16 @@ internal sealed class Checkpoint : ITensorSet, IDisposable
 
     /// <summary>Adds the files of an index, of each what the index says is in it.</summary>
     /// <param name="index">The index's path.</param>
-    /// <param name="orElse">Whether there are weights beside it: then one none of whose files is there was left behind.</param>
+    /// <param name="orElse">Whether there are weights beside it: then one none of whose files is there was left
+    /// behind.</param>
     private bool TryAddIndexed(string index, bool orElse)
     {
         IReadOnlyDictionary<string, string> fileOfTensor = ShardIndex.Read(index);
         string[] names = [.. fileOfTensor.Values.Distinct().Order(StringComparer.Ordinal)];
         if (orElse && !Array.Exists(names, name => File.Exists(System.IO.Path.Combine(_path, name))))
         {
-            _notes.Add($"{ShardIndex.FileName} is not used: none of the {names.Length} files that it names is here, {SingleFileName} is");
+            _notes.Add($"{ShardIndex.FileName} is not used: none of the {names.Length} files that it names is here, "
+                + $"{SingleFileName} is");
             return false;
         }
 
@@ -249,7 +252,8 @@ internal sealed class Checkpoint : ITensorSet, IDisposable
 
         if (copies > 0)
         {
-            _notes.Add($"{System.IO.Path.GetFileName(path)}: {copies} of its tensors are read from other files, as {ShardIndex.FileName} says");
+            _notes.Add($"{System.IO.Path.GetFileName(path)}: {copies} of its tensors are read from other files, as "
+                + $"{ShardIndex.FileName} says");
         }
     }
 

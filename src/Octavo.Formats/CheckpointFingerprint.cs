@@ -8,8 +8,8 @@ namespace Octavo.Formats;
 internal static class CheckpointFingerprint
 {
     /// <summary>
-    /// A hash, in hexadecimal, of the files' names and sizes and of every tensor's name, type, shape and size. Wherever the
-    /// checkpoint lies, it is the same.
+    /// A hash, in hexadecimal, of the files' names and sizes and of every tensor's name, type, shape and size. Wherever
+    /// the checkpoint lies, it is the same.
     /// </summary>
     public static string Of(Checkpoint checkpoint)
     {
@@ -22,7 +22,9 @@ internal static class CheckpointFingerprint
 
         foreach (Tensor tensor in checkpoint.Tensors.Values.OrderBy(t => t.Name, StringComparer.Ordinal))
         {
-            text.Append(CultureInfo.InvariantCulture, $"{tensor.Name} {tensor.Type} {string.Join('x', tensor.Shape)} {tensor.ByteLength}\n");
+            text.Append(
+                CultureInfo.InvariantCulture,
+                $"{tensor.Name} {tensor.Type} {string.Join('x', tensor.Shape)} {tensor.ByteLength}\n");
         }
 
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())));

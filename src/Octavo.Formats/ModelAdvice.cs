@@ -3,18 +3,20 @@ using System.Text.RegularExpressions;
 namespace Octavo.Formats;
 
 /// <summary>
-/// What somebody probably means who names something that is no model's directory, and how to get from there to one: names
-/// on the hub, addresses, GGUF and PyTorch files.
+/// What somebody probably means who names something that is no model's directory, and how to get from there to one:
+/// names on the hub, addresses, GGUF and PyTorch files.
 /// </summary>
 internal static partial class ModelAdvice
 {
     private const int Patience = 1000;      // ms; neither expression can take long
     private const string Reads = "Octavo reads Hugging Face directories with config.json and safetensors";
-    private const string Gguf = "GGUF, which is not read yet; " + Reads + ": get the model's own repository, not its GGUF conversion, by: "
-        + "hf download ORG/NAME --local-dir NAME (huggingface-cli download in older versions)";
+    private const string Gguf = "GGUF, which is not read yet; " + Reads
+        + ": get the model's own repository, not its GGUF conversion, by: "
+            + "hf download ORG/NAME --local-dir NAME (huggingface-cli download in older versions)";
     private const string Pickled =
         "PyTorch weights (pickled), which are not read; " + Reads
-        + ": take the repository's safetensors where it has them, or load the model with transformers and write it again by save_pretrained";
+        + ": take the repository's safetensors where it has them, or load the model with transformers and write it "
+        + "again by save_pretrained";
 
     private static readonly string[] PickledEnds = [".bin", ".pt", ".pth", ".ckpt"];
 
@@ -26,7 +28,9 @@ internal static partial class ModelAdvice
         return Directory.Exists(path) ? AboutDirectory(path) : File.Exists(path) ? AboutFile(path) : AboutNothing(path);
     }
 
-    /// <summary>What the files of a directory are, where no safetensors is among them; null where nothing is known.</summary>
+    /// <summary>
+    /// What the files of a directory are, where no safetensors is among them; null where nothing is known.
+    /// </summary>
     internal static string? AboutDirectory(string path)
     {
         string[] files = Directory.GetFiles(path);
@@ -47,7 +51,8 @@ internal static partial class ModelAdvice
 
         // The hub's cache keeps each version of a repository in a directory of its own.
         string snapshots = Path.Combine(path, "snapshots");
-        return Directory.Exists(snapshots) && Directory.GetDirectories(snapshots).Order(StringComparer.Ordinal).FirstOrDefault() is { } snapshot
+        return Directory.Exists(snapshots)
+            && Directory.GetDirectories(snapshots).Order(StringComparer.Ordinal).FirstOrDefault() is { } snapshot
             ? $"it is the hub's cache of a repository; the model is in {snapshot}"
             : null;
     }
@@ -64,7 +69,8 @@ internal static partial class ModelAdvice
             return "it is a file of " + Pickled;
         }
 
-        return path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase) || path.EndsWith(".json", StringComparison.OrdinalIgnoreCase)
+        return path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase)
+            || path.EndsWith(".json", StringComparison.OrdinalIgnoreCase)
             ? $"name the directory that it is in, {Path.GetDirectoryName(Path.GetFullPath(path))}"
             : null;
     }
@@ -83,7 +89,8 @@ internal static partial class ModelAdvice
         if (!hub.Success || elsewhere)
         {
             return path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) ? "it would be a model in " + Gguf
-                : address.Success ? $"it is an address; {Reads}: download the model's repository, and name its directory"
+                : address.Success
+                    ? $"it is an address; {Reads}: download the model's repository, and name its directory"
                 : null;
         }
 
@@ -98,7 +105,8 @@ internal static partial class ModelAdvice
 
     private static string Download(string repository, string directory) =>
         $"models are not downloaded; if it is a name on the Hugging Face hub, get it by: "
-        + $"hf download {repository} --local-dir {directory} (huggingface-cli download in older versions), and name that directory";
+        + $"hf download {repository} --local-dir {directory} (huggingface-cli download in older versions), and name "
+        + "that directory";
 
     private static bool BeginsWith(string path, ReadOnlySpan<byte> magic)
     {
@@ -127,7 +135,8 @@ internal static partial class ModelAdvice
         Patience)]
     private static partial Regex HubName();
 
-    // The hub's first models have no ORG: gpt2, bert-base-uncased. A word without a digit or a hyphen is more likely a folder.
+    // The hub's first models have no ORG: gpt2, bert-base-uncased. A word without a digit or a hyphen is more likely a
+    // folder.
     [GeneratedRegex(
         @"\A(?=.*[0-9-])(?!.*\.gguf\z)[A-Za-z0-9][\w.-]*\z",
         RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture | RegexOptions.IgnoreCase,

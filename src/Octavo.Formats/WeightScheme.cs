@@ -32,7 +32,8 @@ public enum WeightCode
 /// <param name="Asymmetric">Whether there are zero-points.</param>
 /// <param name="Activations">What becomes of the activations that meet it.</param>
 public sealed record WeightScheme(
-    WeightCode Code, int GroupSize = 0, bool Asymmetric = false, StoredActivations Activations = StoredActivations.Plain)
+    WeightCode Code, int GroupSize = 0, bool Asymmetric = false,
+    StoredActivations Activations = StoredActivations.Plain)
 {
     /// <summary>The <see cref="GroupSize"/> of schemes whose group follows from the model.</summary>
     public const int AutoGroup = -1;
@@ -97,7 +98,10 @@ public sealed record WeightScheme(
     /// <summary>Bits a weight, scales and zero-points included, scales of 16 bits.</summary>
     public double BitsPerWeight => Bits + (GroupSize == 0 ? 0 : (16.0 + (Asymmetric ? Bits : 0)) / GroupSize);
 
-    /// <summary>The scheme of the output head beside layers of this one: it decides every token, and four bits are too few for it.</summary>
+    /// <summary>
+    /// The scheme of the output head beside layers of this one: it decides every token, and four bits are too few for
+    /// it.
+    /// </summary>
     public WeightScheme ForHead => Code == WeightCode.Int4 ? this with { Code = WeightCode.Int8 } : this;
 
     /// <summary>Finds a scheme by its name, in any case.</summary>
@@ -110,7 +114,9 @@ public sealed record WeightScheme(
     /// <summary>How many of a matrix's inputs share a scale: a group, which divides them, or all.</summary>
     public int GroupOf(int inputs) => GroupSize > 0 ? GroupSize : inputs;
 
-    /// <summary>The largest number of inputs up to <paramref name="group"/> that divides a matrix's; 0 stays 0.</summary>
+    /// <summary>
+    /// The largest number of inputs up to <paramref name="group"/> that divides a matrix's; 0 stays 0.
+    /// </summary>
     public static int FitGroup(int group, int inputs)
     {
         int fitting = Math.Min(group, inputs);
@@ -132,6 +138,7 @@ public sealed record WeightScheme(
 
         string codes = Kind == CodeKind.Float8 ? "fp8" : $"int{Bits}";
         string scales = GroupSize == 0 ? "channel" : $"group {GroupSize}";
-        return $"{codes}, {scales}{(Asymmetric ? ", asymmetric" : string.Empty)}{(Activations == StoredActivations.Int8 ? ", int8 activations" : string.Empty)}";
+        return $"{codes}, {scales}{(Asymmetric ? ", asymmetric" : string.Empty)}"
+            + (Activations == StoredActivations.Int8 ? ", int8 activations" : string.Empty);
     }
 }

@@ -28,11 +28,17 @@ internal static class ModelCatalog
             directory.Generation.BosTokenId ?? Ids(config, "bos_token_id").Cast<int?>().FirstOrDefault(),
             [.. directory.Generation.EosTokenIds.Union(Ids(config, "eos_token_id"))],
             StoredType(config) ?? checkpoint.Get(spec.TokenEmbedding).Type,
-            [.. directory.Generation.Notes, .. checkpoint.Notes, .. TiedHead.Notes(config, checkpoint, spec, family.TiesHead), .. unused]);
+            [
+                .. directory.Generation.Notes,
+                .. checkpoint.Notes,
+                .. TiedHead.Notes(config, checkpoint, spec, family.TiesHead),
+                .. unused,
+            ]);
     }
 
     // −1 is how some configs say that there is no such token.
-    private static IEnumerable<int> Ids(ConfigReader config, string field) => config.Integers(field).Where(id => id != -1);
+    private static IEnumerable<int> Ids(ConfigReader config, string field) =>
+        config.Integers(field).Where(id => id != -1);
 
     private static ModelFamily FamilyOf(ConfigReader config)
     {
@@ -50,11 +56,12 @@ internal static class ModelCatalog
     }
 
     // transformers 5 calls the field dtype, earlier versions torch_dtype; a name that is no stored type says nothing.
-    private static TensorType? StoredType(ConfigReader config) => (config.Text("dtype") ?? config.Text("torch_dtype")) switch
-    {
-        "float32" => TensorType.Float32,
-        "float16" => TensorType.Float16,
-        "bfloat16" => TensorType.BFloat16,
-        _ => null,
-    };
+    private static TensorType? StoredType(ConfigReader config) =>
+        (config.Text("dtype") ?? config.Text("torch_dtype")) switch
+        {
+            "float32" => TensorType.Float32,
+            "float16" => TensorType.Float16,
+            "bfloat16" => TensorType.BFloat16,
+            _ => null,
+        };
 }

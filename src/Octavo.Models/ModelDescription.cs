@@ -6,7 +6,8 @@ namespace Octavo.Models;
 internal sealed class ModelDescription
 {
     internal ModelDescription(
-        DecoderSpec spec, int? bosTokenId, IReadOnlyList<int> eosTokenIds, TensorType storedType, IReadOnlyList<string> notes)
+        DecoderSpec spec, int? bosTokenId, IReadOnlyList<int> eosTokenIds, TensorType storedType,
+        IReadOnlyList<string> notes)
     {
         (Spec, BosTokenId, EosTokenIds, StoredType, Notes) = (spec, bosTokenId, eosTokenIds, storedType, notes);
     }

@@ -5,8 +5,8 @@ namespace Octavo.Models;
 
 /// <summary>
 /// Checks a checkpoint against a decoder: every tensor is there, with the shape that the config implies and a type that
-/// can be loaded. A bias beside a weight that the config says has none is refused: to ignore it would change the results. Of
-/// other tensors that the decoder does not name <see cref="UnusedTensors"/> takes care.
+/// can be loaded. A bias beside a weight that the config says has none is refused: to ignore it would change the
+/// results. Of other tensors that the decoder does not name <see cref="UnusedTensors"/> takes care.
 /// </summary>
 internal static class SpecValidator
 {
@@ -41,14 +41,16 @@ internal static class SpecValidator
         Bias(checkpoint, linear.Weight, linear.Bias, outputs);
     }
 
-    private static void CheckQuantized(Checkpoint checkpoint, LinearTensors linear, QuantizedMatrix quantized, long outputs, long inputs)
+    private static void CheckQuantized(
+        Checkpoint checkpoint, LinearTensors linear, QuantizedMatrix quantized, long outputs, long inputs)
     {
         if (quantized.Rows != outputs || quantized.Columns != inputs)
         {
             throw new CheckpointException(
                 checkpoint.Path,
                 linear.Weight,
-                $"expected shape [{outputs}, {inputs}] as config.json implies, found quantized [{quantized.Rows}, {quantized.Columns}]");
+                $"expected shape [{outputs}, {inputs}] as config.json implies, found quantized [{quantized.Rows}, "
+                    + $"{quantized.Columns}]");
         }
 
         // AutoGPTQ writes a bias of zeros for every layer that has none.
@@ -72,7 +74,8 @@ internal static class SpecValidator
         else if (checkpoint.TryGet(BiasOf(weight), out Tensor? stray))
         {
             throw new CheckpointException(
-                stray.File, stray.Name, "config.json says that there is no such bias; its bias fields must agree with the file");
+                stray.File, stray.Name,
+                "config.json says that there is no such bias; its bias fields must agree with the file");
         }
     }
 
@@ -90,7 +93,8 @@ internal static class SpecValidator
 
         if (tensor.Type is not (TensorType.Float32 or TensorType.Float16 or TensorType.BFloat16))
         {
-            throw new CheckpointException(tensor.File, name, $"expected type F32, F16 or BF16, found {tensor.Type.Name()}");
+            throw new CheckpointException(
+                tensor.File, name, $"expected type F32, F16 or BF16, found {tensor.Type.Name()}");
         }
     }
 }

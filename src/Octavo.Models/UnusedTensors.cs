@@ -5,9 +5,9 @@ using Octavo.Formats.Stored;
 namespace Octavo.Models;
 
 /// <summary>
-/// Accounts for every tensor of a checkpoint: the decoder names it, or its family is known to have no use for it. One that
-/// stands among the decoder's own parts and is neither would change the results, and is refused; the others, a second
-/// model's, say, are named in a note.
+/// Accounts for every tensor of a checkpoint: the decoder names it, or its family is known to have no use for it. One
+/// that stands among the decoder's own parts and is neither would change the results, and is refused; the others, a
+/// second model's, say, are named in a note.
 /// </summary>
 internal static class UnusedTensors
 {
@@ -67,12 +67,15 @@ internal static class UnusedTensors
             && int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int layer)
             && layer >= spec.NumLayers)
         {
-            return $"belongs to layer {layer}, but config.json's num_hidden_layers is {spec.NumLayers}: it must be the number of the file's layers";
+            return $"belongs to layer {layer}, but config.json's num_hidden_layers is {spec.NumLayers}: it must be "
+                + "the number of the file's layers";
         }
 
         // Without a prefix, whatever else is in the file seems to be the decoder's; there the names of parts must tell.
         string[] telling = [Layers, "norm", "embed", "project", "lm_head"];
-        return prefix.Length > 0 || Array.Exists(telling, t => rest.Contains(t, StringComparison.Ordinal)) ? Stranger(spec) : null;
+        return prefix.Length > 0 || Array.Exists(telling, t => rest.Contains(t, StringComparison.Ordinal))
+            ? Stranger(spec)
+            : null;
     }
 
     private static string Stranger(DecoderSpec spec) =>
@@ -95,7 +98,8 @@ internal static class UnusedTensors
             }
         }
 
-        foreach (LinearTensors names in spec.Linears.SelectMany(linear => linear.Matrices).Select(matrix => matrix.Names))
+        foreach (LinearTensors names in spec.Linears.SelectMany(linear => linear.Matrices)
+            .Select(matrix => matrix.Names))
         {
             // Beside a quantized weight, a bias that config.json does not know was found to hold zeros.
             yield return names.Bias ?? SpecValidator.BiasOf(names.Weight);
@@ -111,7 +115,8 @@ internal static class UnusedTensors
             }
         }
 
-        foreach (string name in spec.Attentions.Select(a => a.CacheScales).OfType<string>().SelectMany(KvCacheScales.NamesOf))
+        foreach (string name
+            in spec.Attentions.Select(a => a.CacheScales).OfType<string>().SelectMany(KvCacheScales.NamesOf))
         {
             yield return name;
         }

@@ -33,7 +33,8 @@ public sealed class ModelQuantizer
         ModelDirectory directory, Checkpoint checkpoint, QuantizationRecipe recipe, CalibrationSet? calibration,
         IProgress<BenchProgress>? progress, CancellationToken cancellationToken)
     {
-        (_directory, _checkpoint, _calibration, _progress, _cancellation) = (directory, checkpoint, calibration, progress, cancellationToken);
+        (_directory, _checkpoint, _calibration, _progress, _cancellation) =
+            (directory, checkpoint, calibration, progress, cancellationToken);
         _description = ModelCatalog.Describe(directory, checkpoint);
         _recipe = recipe.For(Spec, out _);
     }
@@ -86,12 +87,15 @@ public sealed class ModelQuantizer
 
         try
         {
-            new ModelQuantizer(directory, checkpoint, recipe, recipe.NeedsCalibration ? calibration : null, progress, cancellationToken).Run(output);
+            new ModelQuantizer(
+                directory, checkpoint, recipe, recipe.NeedsCalibration ? calibration : null, progress,
+                cancellationToken).Run(output);
         }
         catch (IOException e)
         {
             throw new QuantizationException(
-                $"{output} cannot be written: {e.Message.TrimEnd('.')}; what is done so far stays in {output}.partial, and the same command goes on from there", e);
+                $"{output} cannot be written: {e.Message.TrimEnd('.')}; what is done so far stays in "
+                    + $"{output}.partial, and the same command goes on from there", e);
         }
     }
 
@@ -112,7 +116,8 @@ public sealed class ModelQuantizer
 
         checkpoint.Dispose();
         throw new QuantizationException(
-            $"{directory.Path} is quantized already ({already.Method}: {already.Summary}); quantize the model that it was made from");
+            $"{directory.Path} is quantized already ({already.Method}: {already.Summary}); quantize the model that "
+                + "it was made from");
     }
 
     private void Run(string output)
@@ -120,7 +125,9 @@ public sealed class ModelQuantizer
         // What can be refused is refused before there is a directory.
         Dictionary<string, WeightScheme> schemes = Schemes(out List<string> ignored);
         using LayerWalk? walk = _calibration is null ? null : new LayerWalk(Spec, _calibration.Length);
-        using CalibrationStreams? streams = walk is null ? null : new CalibrationStreams(Spec, _checkpoint, _calibration!, walk);
+        using CalibrationStreams? streams = walk is null
+            ? null
+            : new CalibrationStreams(Spec, _checkpoint, _calibration!, walk);
         var written = new OutputDirectory(output, Spec.NumLayers, Fingerprint());
         try
         {
@@ -173,7 +180,8 @@ public sealed class ModelQuantizer
         }
     }
 
-    private Dictionary<string, CodedMatrix> QuantizeLayer(LayerUnderWork work, LayerWalk? walk, CalibrationStreams? streams)
+    private Dictionary<string, CodedMatrix> QuantizeLayer(
+        LayerUnderWork work, LayerWalk? walk, CalibrationStreams? streams)
     {
         if (walk is null || streams is null)
         {
@@ -183,7 +191,8 @@ public sealed class ModelQuantizer
         Dictionary<string, InputMoments> moments;
         using (Packed<Sublayer[]> plain = walk.PackLayer(work.Spec, new CheckpointSource(_checkpoint)))
         {
-            moments = streams.Observe(plain, width => LayerQuantizer.ProductBlock(_recipe, width), () => Step(1, work.Index), _cancellation);
+            moments = streams.Observe(
+                plain, width => LayerQuantizer.ProductBlock(_recipe, width), () => Step(1, work.Index), _cancellation);
         }
 
         Dictionary<string, CodedMatrix> coded = LayerQuantizer.Run(work, moments, _recipe);
@@ -206,7 +215,8 @@ public sealed class ModelQuantizer
             else
             {
                 yield return new TensorSource(
-                    matrix.Spec.Names.Weight, matrix.StoredType, [matrix.Rows, matrix.Columns], StoredNumbers.Bytes(matrix.Data, matrix.StoredType));
+                    matrix.Spec.Names.Weight, matrix.StoredType, [matrix.Rows, matrix.Columns],
+                    StoredNumbers.Bytes(matrix.Data, matrix.StoredType));
             }
 
             if (matrix.Bias is { } bias)
@@ -218,10 +228,12 @@ public sealed class ModelQuantizer
         foreach (FloatNorm norm in work.Parts.SelectMany(part => part.Norms))
         {
             NormTensors names = norm.Spec.Names;
-            yield return new TensorSource(names.Weight, norm.StoredType, [norm.Weight.Length], StoredNumbers.Bytes(norm.Weight, norm.StoredType));
+            yield return new TensorSource(
+                names.Weight, norm.StoredType, [norm.Weight.Length], StoredNumbers.Bytes(norm.Weight, norm.StoredType));
             if (norm.Bias is { } bias)
             {
-                yield return new TensorSource(names.Bias!, norm.StoredType, [bias.Length], StoredNumbers.Bytes(bias, norm.StoredType));
+                yield return new TensorSource(
+                    names.Bias!, norm.StoredType, [bias.Length], StoredNumbers.Bytes(bias, norm.StoredType));
             }
         }
     }
@@ -229,11 +241,14 @@ public sealed class ModelQuantizer
     /// <summary>The tensors of no layer: embeddings, the last norm, the head.</summary>
     private IEnumerable<TensorSource> Rest()
     {
-        IEnumerable<LinearSpec?> linears = [Spec.InputProjection, Spec.OutputProjection, Spec.TiesHead || _recipe.Head is not null ? null : Spec.Head];
+        IEnumerable<LinearSpec?> linears =
+            [Spec.InputProjection, Spec.OutputProjection, Spec.TiesHead || _recipe.Head is not null ? null : Spec.Head];
         IEnumerable<string?> names =
         [
             .. Spec.Tables.Select(table => table.Name),
-            .. linears.OfType<LinearSpec>().SelectMany(linear => linear.Matrices).SelectMany(m => new[] { m.Names.Weight, m.Names.Bias }),
+            .. linears.OfType<LinearSpec>()
+                .SelectMany(linear => linear.Matrices)
+                .SelectMany(m => new[] { m.Names.Weight, m.Names.Bias }),
             Spec.FinalNorm?.Names.Weight,
             Spec.FinalNorm?.Names.Bias,
             _recipe.Head is null ? null : Spec.OutputHead?.Bias,
@@ -249,7 +264,9 @@ public sealed class ModelQuantizer
             CodedMatrix coded = RoundToNearest.Quantize(head, scheme, _recipe.Observer);
             foreach (TensorSource tensor in CompressedTensorsWriter.Tensors(coded))
             {
-                yield return new TensorSource(tensor.Name.Replace(head.Module, HeadModule, StringComparison.Ordinal), tensor.Type, [.. tensor.Shape], tensor.WriteTo);
+                yield return new TensorSource(
+                    tensor.Name.Replace(head.Module, HeadModule, StringComparison.Ordinal), tensor.Type,
+                    [.. tensor.Shape], tensor.WriteTo);
             }
         }
     }
@@ -304,14 +321,16 @@ public sealed class ModelQuantizer
     {
         _done += units;
         long total = (long)Spec.NumLayers * (_calibration is null ? 1 : 2 * _calibration.Samples.Count);
-        _progress?.Report(new BenchProgress(_done, total, string.Create(CultureInfo.InvariantCulture, $"layer {layer + 1} of {Spec.NumLayers}")));
+        _progress?.Report(new BenchProgress(
+            _done, total, string.Create(CultureInfo.InvariantCulture, $"layer {layer + 1} of {Spec.NumLayers}")));
     }
 
     /// <summary>What must be the same for a run to go on where another stopped.</summary>
     private string Fingerprint()
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"{Path.GetFullPath(_directory.Path)} {_checkpoint.TotalBytes} {_recipe with { Exceptions = new Dictionary<(int, LinearRole), WeightScheme?>() }} ");
+        text.Append(CultureInfo.InvariantCulture, $"{Path.GetFullPath(_directory.Path)} {_checkpoint.TotalBytes} "
+            + $"{_recipe with { Exceptions = new Dictionary<(int, LinearRole), WeightScheme?>() }} ");
         foreach (((int layer, LinearRole role), WeightScheme? scheme) in _recipe.Exceptions.OrderBy(e => e.Key))
         {
             text.Append(CultureInfo.InvariantCulture, $"{layer} {role} {scheme} ");

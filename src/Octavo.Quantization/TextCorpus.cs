@@ -4,8 +4,8 @@ using Octavo.Text;
 namespace Octavo.Quantization;
 
 /// <summary>
-/// Documents to evaluate or calibrate on: plain text, in which a line that holds only <c>&lt;|endoftext|&gt;</c> separates
-/// documents, or JSONL with a string in the field <c>text</c> of each line.
+/// Documents to evaluate or calibrate on: plain text, in which a line that holds only <c>&lt;|endoftext|&gt;</c>
+/// separates documents, or JSONL with a string in the field <c>text</c> of each line.
 /// </summary>
 public static class TextCorpus
 {
@@ -26,12 +26,16 @@ public static class TextCorpus
         }
 
         bool jsonLines = path.EndsWith(".jsonl", StringComparison.OrdinalIgnoreCase);
-        string[] documents = [.. (jsonLines ? FromJsonLines(path, lines) : FromPlainText(lines)).Where(d => d.Length > 0)];
+        string[] documents =
+            [.. (jsonLines ? FromJsonLines(path, lines) : FromPlainText(lines)).Where(d => d.Length > 0)];
         return documents.Length > 0 ? documents : throw new QuantizationException($"{path}: there is no text in it");
     }
 
-    /// <summary>The tokens of each document, each behind the token that begins a text, where the model has one.</summary>
-    public static IReadOnlyList<int[]> Tokenize(IReadOnlyList<string> documents, Tokenizer tokenizer, int? beginningOfText)
+    /// <summary>
+    /// The tokens of each document, each behind the token that begins a text, where the model has one.
+    /// </summary>
+    public static IReadOnlyList<int[]> Tokenize(
+        IReadOnlyList<string> documents, Tokenizer tokenizer, int? beginningOfText)
     {
         ArgumentNullException.ThrowIfNull(documents);
         ArgumentNullException.ThrowIfNull(tokenizer);
@@ -80,7 +84,8 @@ public static class TextCorpus
         {
             using JsonDocument json = JsonDocument.Parse(line);
             if (json.RootElement.ValueKind == JsonValueKind.Object
-                && json.RootElement.TryGetProperty("text", out JsonElement text) && text.ValueKind == JsonValueKind.String)
+                && json.RootElement.TryGetProperty("text", out JsonElement text)
+                && text.ValueKind == JsonValueKind.String)
             {
                 return text.GetString()!;
             }

@@ -5,14 +5,15 @@ namespace Octavo.Text;
 internal static class AddedTokenList
 {
     /// <summary>
-    /// Puts the files together. A token that both know keeps its id and gets the flags from beside; once special, it stays so.
-    /// One that only the configuration lists gets the id that the vocabulary has for its text, else the one it is listed
-    /// under, else, where that is another's or none is given, the next free one.
+    /// Puts the files together. A token that both know keeps its id and gets the flags from beside; once special, it
+    /// stays so. One that only the configuration lists gets the id that the vocabulary has for its text, else the one
+    /// it is listed under, else, where that is another's or none is given, the next free one.
     /// </summary>
     /// <param name="ofFile">The <c>added_tokens</c> of tokenizer.json.</param>
     /// <param name="config">What stands beside it.</param>
     /// <param name="vocab">The model's own vocabulary.</param>
-    public static AddedToken[] Merge(IReadOnlyList<AddedToken> ofFile, TokenizerConfig config, IReadOnlyDictionary<string, int> vocab)
+    public static AddedToken[] Merge(
+        IReadOnlyList<AddedToken> ofFile, TokenizerConfig config, IReadOnlyDictionary<string, int> vocab)
     {
         OrderedDictionary<string, AddedToken> tokens = new(StringComparer.Ordinal);
         HashSet<int> taken = [.. vocab.Values];

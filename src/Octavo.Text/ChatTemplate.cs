@@ -69,10 +69,14 @@ internal sealed class ChatTemplate
         return new TemplateEvaluator(_sourceName, names).Run(_root);
     }
 
-    /// <summary>Whether a name stands anywhere in the template; one that does not cannot change what it makes.</summary>
+    /// <summary>
+    /// Whether a name stands anywhere in the template; one that does not cannot change what it makes.
+    /// </summary>
     public bool Mentions(string name)
     {
-        for (int at = _source.IndexOf(name, StringComparison.Ordinal); at >= 0; at = _source.IndexOf(name, at + 1, StringComparison.Ordinal))
+        for (int at = _source.IndexOf(name, StringComparison.Ordinal);
+            at >= 0;
+            at = _source.IndexOf(name, at + 1, StringComparison.Ordinal))
         {
             int end = at + name.Length;
             if ((at == 0 || !IsOfName(_source[at - 1])) && (end == _source.Length || !IsOfName(_source[end])))

@@ -26,7 +26,9 @@ public sealed class Tokenizer
         ChatTemplateSource = chatTemplate ?? config.ChatTemplate;
     }
 
-    /// <summary>One more than the highest token id, added tokens included. A model's embedding may have more rows.</summary>
+    /// <summary>
+    /// One more than the highest token id, added tokens included. A model's embedding may have more rows.
+    /// </summary>
     public int VocabSize => _vocabulary.Size;
 
     /// <summary>The token that begins a text, or null where the configuration names none.</summary>
@@ -39,8 +41,8 @@ public sealed class Tokenizer
     public string? PadToken => _config.Find("pad_token");
 
     /// <summary>
-    /// The tokens that the configuration gives a name, such as <c>unk_token</c> or a model's own <c>image_token</c>, by that
-    /// name: a chat template may use each.
+    /// The tokens that the configuration gives a name, such as <c>unk_token</c> or a model's own <c>image_token</c>, by
+    /// that name: a chat template may use each.
     /// </summary>
     public IReadOnlyDictionary<string, string> NamedTokens => _config.Named;
 
@@ -61,8 +63,8 @@ public sealed class Tokenizer
 
     /// <summary>
     /// Loads <c>tokenizer.json</c> from a model's directory, and where they are there <c>tokenizer_config.json</c>,
-    /// <c>chat_template.jinja</c>, and the older <c>special_tokens_map.json</c> and <c>added_tokens.json</c>. Tokens that
-    /// only those list are added, with their flags.
+    /// <c>chat_template.jinja</c>, and the older <c>special_tokens_map.json</c> and <c>added_tokens.json</c>. Tokens
+    /// that only those list are added, with their flags.
     /// </summary>
     /// <exception cref="TokenizerFormatException">A file is missing, malformed or of an unsupported kind.</exception>
     public static Tokenizer Load(string directory)
@@ -83,7 +85,8 @@ public sealed class Tokenizer
     {
         ArgumentException.ThrowIfNullOrEmpty(tokenizerJson);
         return Make(
-            tokenizerJson, tokenizerConfig is null ? TokenizerConfig.None : TokenizerConfig.LoadFile(tokenizerConfig), chatTemplate: null);
+            tokenizerJson, tokenizerConfig is null ? TokenizerConfig.None : TokenizerConfig.LoadFile(tokenizerConfig),
+            chatTemplate: null);
     }
 
     /// <summary>
@@ -151,7 +154,9 @@ public sealed class Tokenizer
         return _vocabulary.IdOf(token);
     }
 
-    /// <summary>A token's spelling in the vocabulary (byte-level alphabet), or null for an id without a token.</summary>
+    /// <summary>
+    /// A token's spelling in the vocabulary (byte-level alphabet), or null for an id without a token.
+    /// </summary>
     public string? IdToToken(int id) => _vocabulary.TokenOf(id);
 
     /// <summary>Whether the id is that of a special token.</summary>
@@ -177,7 +182,9 @@ public sealed class Tokenizer
 
     private int? IdOf(string? token) => token is null ? null : _vocabulary.IdOf(token);
 
-    /// <summary>Text without non-normalized added tokens: normalize, cut the other added tokens out, encode the rest.</summary>
+    /// <summary>
+    /// Text without non-normalized added tokens: normalize, cut the other added tokens out, encode the rest.
+    /// </summary>
     private void EncodeRun(string run, List<int> ids)
     {
         string text = _parts.Normalizer?.Apply(run) ?? run;

@@ -26,13 +26,19 @@ internal sealed record TokenizerConfig
     /// <summary>Tokens by what they are called, <c>eos_token</c> say; a template may use each by its name.</summary>
     public IReadOnlyDictionary<string, string> Named { get; private init; } = new Dictionary<string, string>();
 
-    /// <summary>Tokens to be added, or given these flags where tokenizer.json has them; in the order of their ids.</summary>
+    /// <summary>
+    /// Tokens to be added, or given these flags where tokenizer.json has them; in the order of their ids.
+    /// </summary>
     public IReadOnlyList<AddedToken> Added { get; private init; } = [];
 
-    /// <summary>Tokens that are special, and added where nothing else adds them: the named ones, and those listed as special.</summary>
+    /// <summary>
+    /// Tokens that are special, and added where nothing else adds them: the named ones, and those listed as special.
+    /// </summary>
     public IReadOnlyList<AddedToken> Special { get; private init; } = [];
 
-    /// <summary>Whether being named makes a token of tokenizer.json special: so where <c>added_tokens_decoder</c> is absent.</summary>
+    /// <summary>
+    /// Whether being named makes a token of tokenizer.json special: so where <c>added_tokens_decoder</c> is absent.
+    /// </summary>
     public bool NamesMakeSpecial { get; private init; }
 
     /// <summary>Whether special tokens spelled out in a text are encoded as any other text.</summary>
@@ -105,7 +111,8 @@ internal sealed record TokenizerConfig
 
     // A model's own names, image_token say, count where they name a token by its text.
     private static IEnumerable<string> OtherNames(Dictionary<string, JsonField> fields) =>
-        fields.Keys.Where(k => k.EndsWith("_token", StringComparison.Ordinal) && !Names.Contains(k) && fields[k].IsString);
+        fields.Keys.Where(
+            k => k.EndsWith("_token", StringComparison.Ordinal) && !Names.Contains(k) && fields[k].IsString);
 
     // A list of tokens, or an object of names and tokens; the older name counts where the newer is absent.
     private static IEnumerable<(string Name, JsonField Token)> ExtraTokens(Dictionary<string, JsonField> fields)
@@ -120,7 +127,8 @@ internal sealed record TokenizerConfig
         [.. decoder.Members().Select(member =>
         {
             (string id, JsonField token) = member;
-            return int.TryParse(id, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number <= Vocabulary.MaxId
+            return int.TryParse(id, NumberStyles.None, CultureInfo.InvariantCulture, out int number)
+                && number <= Vocabulary.MaxId
                 ? AddedToken.Read(token, number)
                 : throw decoder.Error($"holds '{id}'; expected token ids from 0 to {Vocabulary.MaxId}");
         })];

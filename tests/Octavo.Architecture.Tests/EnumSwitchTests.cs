@@ -6,8 +6,8 @@ using Octavo.Testing;
 namespace Octavo.Architecture.Tests;
 
 /// <summary>
-/// Whoever decides by an enum of ours names every case, so that a new one is found by the compiler (expressions without an
-/// arm for the rest, CS8509) or by this test (statements).
+/// Whoever decides by an enum of ours names every case, so that a new one is found by the compiler (expressions without
+/// an arm for the rest, CS8509) or by this test (statements).
 /// </summary>
 public sealed class EnumSwitchTests
 {
@@ -38,13 +38,19 @@ public sealed class EnumSwitchTests
     [InlineData("int Of(E e, int i) => (e, i) switch { (E.A, 3) => 0, _ => 1 };", null)]
     [InlineData("int Of(TokenKind t) => t switch { TokenKind.X => 0, _ => throw new System.Exception() };", null)]
     [InlineData("int Of(TokenKind t) => t switch { TokenKind.X => 0, _ => 1 };", "C.cs:1: an arm for the rest")]
-    [InlineData("void Of(E e) { switch (e) { case E.A: break; case E.B: break; default: throw new System.Exception(); } }", null)]
+    [InlineData(
+        "void Of(E e) { switch (e) { case E.A: break; case E.B: break; default: throw new System.Exception(); } }",
+        null)]
     [InlineData("void Of(E e) { switch (e) { case E.A or E.B: break; default: throw new System.Exception(); } }", null)]
     [InlineData("void Of(E e) { switch (e) { case E.A: break; case E.B: break; } }", "C.cs:1: no default that throws")]
-    [InlineData("void Of(E e) { switch (e) { case E.A: break; case E.B: default: break; } }", "C.cs:1: no default that throws")]
-    [InlineData("void Of(E e) { switch (e) { case E.A: break; default: throw new System.Exception(); } }", "C.cs:1: B is not named")]
     [InlineData(
-        "void Of(E e) { switch (e) { case E.A: break; case E.B when e > 0: break; default: throw new System.Exception(); } }",
+        "void Of(E e) { switch (e) { case E.A: break; case E.B: default: break; } }", "C.cs:1: no default that throws")]
+    [InlineData(
+        "void Of(E e) { switch (e) { case E.A: break; default: throw new System.Exception(); } }",
+        "C.cs:1: B is not named")]
+    [InlineData(
+        "void Of(E e) { switch (e) { case E.A: break; case E.B when e > 0: break; default: throw new "
+            + "System.Exception(); } }",
         "C.cs:1: B is not named")]
     public void Fault_OfASwitch_IsSeen(string member, string? expected)
     {
@@ -68,9 +74,12 @@ public sealed class EnumSwitchTests
     private static string? Fault(SwitchExpressionSyntax node, SemanticModel model)
     {
         INamedTypeSymbol[] enums = EnumsOf(model.GetTypeInfo(node.GoverningExpression).Type);
-        SwitchExpressionArmSyntax? rest = node.Arms.FirstOrDefault(a => a is { Pattern: DiscardPatternSyntax, WhenClause: null });
+        SwitchExpressionArmSyntax? rest =
+            node.Arms.FirstOrDefault(a => a is { Pattern: DiscardPatternSyntax, WhenClause: null });
         bool isError = rest?.Expression is ThrowExpressionSyntax && enums.All(e => Vocabularies.Contains(e.Name));
-        return enums.Length > 0 && rest is not null && !isError ? $"{ProjectSource.PlaceOf(rest)}: an arm for the rest" : null;
+        return enums.Length > 0 && rest is not null && !isError
+            ? $"{ProjectSource.PlaceOf(rest)}: an arm for the rest"
+            : null;
     }
 
     private static string? Fault(SwitchStatementSyntax node, SemanticModel model)
@@ -105,12 +114,15 @@ public sealed class EnumSwitchTests
             : null;
     }
 
-    // The enums of ours that a value is made of: itself, or a tuple's elements where there is nothing else but truth values.
+    // The enums of ours that a value is made of: itself, or a tuple's elements where there is nothing else but truth
+    // values.
     private static INamedTypeSymbol[] EnumsOf(ITypeSymbol? type) => type switch
     {
-        INamedTypeSymbol { OriginalDefinition.SpecialType: SpecialType.System_Nullable_T } nullable => EnumsOf(nullable.TypeArguments[0]),
+        INamedTypeSymbol { OriginalDefinition.SpecialType: SpecialType.System_Nullable_T } nullable =>
+            EnumsOf(nullable.TypeArguments[0]),
         INamedTypeSymbol { IsTupleType: true } tuple
-            when tuple.TupleElements.All(e => e.Type.SpecialType == SpecialType.System_Boolean || EnumsOf(e.Type).Length > 0) =>
+            when tuple.TupleElements.All(
+                e => e.Type.SpecialType == SpecialType.System_Boolean || EnumsOf(e.Type).Length > 0) =>
             [.. tuple.TupleElements.SelectMany(e => EnumsOf(e.Type))],
         INamedTypeSymbol { TypeKind: TypeKind.Enum } one
             when one.ContainingAssembly.Name.StartsWith("Octavo", StringComparison.Ordinal) => [one],

@@ -4,7 +4,9 @@ using Octavo.Testing;
 
 namespace Octavo.Architecture.Tests;
 
-/// <summary>The arrows between the rooms (docs/architecture.md): who may reference whom, and who may use what.</summary>
+/// <summary>
+/// The arrows between the rooms (docs/architecture.md): who may reference whom, and who may use what.
+/// </summary>
 public sealed class ProjectGraphTests
 {
     private static readonly Dictionary<string, string[]> AllowedProjects = new()
@@ -35,14 +37,17 @@ public sealed class ProjectGraphTests
     public void Projects_References_FollowTheArrows()
     {
         Assert.SkipWhen(Repository.Root is null, "needs the checkout");
-        string[] projects = Directory.GetFiles(Path.Combine(Repository.Root, "src"), "*.csproj", SearchOption.AllDirectories);
+        string[] projects =
+            Directory.GetFiles(Path.Combine(Repository.Root, "src"), "*.csproj", SearchOption.AllDirectories);
         projects.Select(Path.GetFileNameWithoutExtension).ShouldBe(AllowedProjects.Keys, ignoreOrder: true);
         foreach (string project in projects)
         {
             string name = Path.GetFileNameWithoutExtension(project);
             XDocument document = XDocument.Load(project);
-            References(document).ShouldBeSubsetOf(AllowedProjects[name], $"{name} references a project that stands above it");
-            Includes(document, "PackageReference").ShouldBeSubsetOf(AllowedPackages.GetValueOrDefault(name, []), $"{name} uses a package that belongs to another room");
+            References(document).ShouldBeSubsetOf(
+                AllowedProjects[name], $"{name} references a project that stands above it");
+            Includes(document, "PackageReference").ShouldBeSubsetOf(
+                AllowedPackages.GetValueOrDefault(name, []), $"{name} uses a package that belongs to another room");
             bool usesAspNet = Includes(document, "FrameworkReference").Contains("Microsoft.AspNetCore.App");
             usesAspNet.ShouldBe(name == "Octavo.Server", $"{name} and ASP.NET Core");
         }
@@ -70,7 +75,8 @@ public sealed class ProjectGraphTests
         }
     }
 
-    private static XDocument ProjectFile(string name) => XDocument.Load(Path.Combine(Repository.Root!, "src", name, name + ".csproj"));
+    private static XDocument ProjectFile(string name) =>
+        XDocument.Load(Path.Combine(Repository.Root!, "src", name, name + ".csproj"));
 
     private static string[] References(XDocument project) =>
         [.. Includes(project, "ProjectReference").Select(r => Path.GetFileNameWithoutExtension(r.Replace('\\', '/')))];

@@ -111,7 +111,8 @@ internal sealed class ProjectSource
         string from = FolderOf(node.SyntaxTree.FilePath);
         string[] to =
         [
-            .. symbol.OriginalDefinition.Locations.Where(l => l.IsInSource).Select(l => FolderOf(l.SourceTree!.FilePath)),
+            .. symbol.OriginalDefinition.Locations.Where(l => l.IsInSource)
+                .Select(l => FolderOf(l.SourceTree!.FilePath)),
         ];
         if (to.Length > 0 && !to.Contains(from))
         {

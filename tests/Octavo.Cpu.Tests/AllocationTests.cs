@@ -42,6 +42,7 @@ public sealed class AllocationTests
         }
 
         // The whole process is counted, every thread of the team included; the runtime's own may add a little.
-        (GC.GetTotalAllocatedBytes(precise: true) - before).ShouldBeLessThan(100 * 100, "less than a hundred bytes a step is none a step");
+        (GC.GetTotalAllocatedBytes(precise: true) - before).ShouldBeLessThan(
+            100 * 100, "less than a hundred bytes a step is none a step");
     }
 }

@@ -4,8 +4,8 @@ using Iced.Intel;
 namespace Octavo.Cpu.Tests;
 
 /// <summary>
-/// Disassembles a function and does what each instruction says, one at a time: for code that this machine cannot run. It
-/// knows the instructions that tile kernels with matrix registers are made of, and refuses any other.
+/// Disassembles a function and does what each instruction says, one at a time: for code that this machine cannot run.
+/// It knows the instructions that tile kernels with matrix registers are made of, and refuses any other.
 /// </summary>
 /// <remarks>Source: Intel SDM volume 2, each instruction's page.</remarks>
 internal sealed unsafe class AmxInterpreter
@@ -231,7 +231,8 @@ internal sealed unsafe class AmxInterpreter
 
     private void Multiply(Instruction i, Dot dot)
     {
-        (int c, int a, int b) = (i.Op0Register - Register.TMM0, i.Op1Register - Register.TMM0, i.Op2Register - Register.TMM0);
+        (int c, int a, int b) =
+            (i.Op0Register - Register.TMM0, i.Op1Register - Register.TMM0, i.Op2Register - Register.TMM0);
         (_tileBytes[a] / 4).ShouldBe(_tileRows[b], "inner dimension");
         _tileRows[c].ShouldBe(_tileRows[a]);
         _tileBytes[c].ShouldBe(_tileBytes[b]);
@@ -243,7 +244,9 @@ internal sealed unsafe class AmxInterpreter
                 {
                     for (int n = 0; n < _tileBytes[c]; n += 4)
                     {
-                        dot(sums + (row * TileRowBytes) + n, x + (row * TileRowBytes) + (4 * k), w + (k * TileRowBytes) + n);
+                        dot(
+                            sums + (row * TileRowBytes) + n, x + (row * TileRowBytes) + (4 * k),
+                            w + (k * TileRowBytes) + n);
                     }
                 }
             }
@@ -253,13 +256,16 @@ internal sealed unsafe class AmxInterpreter
     private static int Vector(Register register) => register - Register.ZMM0;
 
     private Span<T> Lanes<T>(Register register)
-        where T : unmanaged => System.Runtime.InteropServices.MemoryMarshal.Cast<byte, T>(_vectors[Vector(register)].AsSpan());
+        where T : unmanaged =>
+            System.Runtime.InteropServices.MemoryMarshal.Cast<byte, T>(_vectors[Vector(register)].AsSpan());
 
     private void Each<T>(Instruction i, Func<T, T, T, T> lane)
         where T : unmanaged
     {
         T[] a = Lanes<T>(i.Op1Register).ToArray();
-        T[] b = i.Op2Kind == OpKind.Memory ? new ReadOnlySpan<T>(Address(i), VectorBytes / Unsafe.SizeOf<T>()).ToArray() : Lanes<T>(i.Op2Register).ToArray();
+        T[] b = i.Op2Kind == OpKind.Memory
+            ? new ReadOnlySpan<T>(Address(i), VectorBytes / Unsafe.SizeOf<T>()).ToArray()
+            : Lanes<T>(i.Op2Register).ToArray();
         Span<T> d = Lanes<T>(i.Op0Register);
         for (int n = 0; n < d.Length; n++)
         {

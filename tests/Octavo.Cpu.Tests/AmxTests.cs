@@ -7,7 +7,8 @@ using Octavo.Formats;
 namespace Octavo.Cpu.Tests;
 
 /// <summary>
-/// Kernels for matrix registers, which this machine may not have: disassembled, and carried out instruction by instruction.
+/// Kernels for matrix registers, which this machine may not have: disassembled, and carried out instruction by
+/// instruction.
 /// </summary>
 public sealed unsafe class AmxTests
 {
@@ -82,13 +83,14 @@ public sealed unsafe class AmxTests
         var layout = new PanelLayout(Schemes[0], 1024);
         var machine = new AmxInterpreter(Assemble(layout, 16));
         machine.Instructions.ShouldAllBe(i => !i.IsInvalid);
-        machine.Instructions.Count(i => i.Mnemonic == Mnemonic.Tdpbsud).ShouldBe(4, "two for whole blocks, two for the rest");
+        machine.Instructions.Count(i => i.Mnemonic == Mnemonic.Tdpbsud)
+            .ShouldBe(4, "two for whole blocks, two for the rest");
         machine.Instructions.Count(i => i.Mnemonic == Mnemonic.Ldtilecfg).ShouldBe(1);
         machine.Instructions.Count(i => i.Mnemonic == Mnemonic.Tilerelease).ShouldBe(1);
         machine.Instructions.SelectMany(i => i.CpuidFeatures).Distinct().ShouldBeSubsetOf(
         [
-            CpuidFeature.X64, CpuidFeature.INTEL8086, CpuidFeature.INTEL386, CpuidFeature.INTEL186, CpuidFeature.AVX, CpuidFeature.AVX512F,
-            CpuidFeature.AMX_TILE, CpuidFeature.AMX_INT8,
+            CpuidFeature.X64, CpuidFeature.INTEL8086, CpuidFeature.INTEL386, CpuidFeature.INTEL186,
+            CpuidFeature.AVX, CpuidFeature.AVX512F, CpuidFeature.AMX_TILE, CpuidFeature.AMX_INT8,
         ]);
     }
 
@@ -102,7 +104,8 @@ public sealed unsafe class AmxTests
         return code.ToArray();
     }
 
-    private static float[] Row(Random random, int count) => [.. Enumerable.Range(0, count).Select(_ => (float)((random.NextDouble() * 4) - 2))];
+    private static float[] Row(Random random, int count) =>
+        [.. Enumerable.Range(0, count).Select(_ => (float)((random.NextDouble() * 4) - 2))];
 
     private sealed class Matrix(float[][] weights) : MatrixSource
     {

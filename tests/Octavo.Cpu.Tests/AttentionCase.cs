@@ -23,9 +23,12 @@ internal sealed unsafe class AttentionCase : IDisposable
     private readonly int[] _table;
     private readonly object _key;            // what the expected numbers follow from
 
-    public AttentionCase(KvCacheFormat format, int headDim, int group, int first, int tokens, AttentionRule rule, bool slopes = false, int blockSize = 16, int seed = 1, KvScale? scale = null)
+    public AttentionCase(
+        KvCacheFormat format, int headDim, int group, int first, int tokens, AttentionRule rule, bool slopes = false,
+        int blockSize = 16, int seed = 1, KvScale? scale = null)
     {
-        (Format, HeadDim, Group, First, Tokens, Rule, Scale) = (format, headDim, group, first, tokens, rule, scale ?? KvScale.One);
+        (Format, HeadDim, Group, First, Tokens, Rule, Scale) =
+            (format, headDim, group, first, tokens, rule, scale ?? KvScale.One);
         _key = (format, headDim, group, first, tokens, rule, slopes, seed, Scale);
         var random = new Random(seed);
         int length = first + tokens;
@@ -38,7 +41,8 @@ internal sealed unsafe class AttentionCase : IDisposable
         Cache = new KvCache([Spec(headDim, KvHeads, group)], format, blocks + 3, blockSize, [Scale]);
 
         // What was in a block before must not be seen: numbers that are none, and enormous ones.
-        float[] junk = [.. Enumerable.Range(0, KvHeads * headDim).Select(i => i % 3 == 0 ? float.NaN : i % 3 == 1 ? 3e38f : -1f)];
+        float[] junk =
+            [.. Enumerable.Range(0, KvHeads * headDim).Select(i => i % 3 == 0 ? float.NaN : i % 3 == 1 ? 3e38f : -1f)];
         fixed (float* j = junk)
         {
             for (int slot = 0; slot < (blocks + 3) * blockSize; slot++)
@@ -58,11 +62,13 @@ internal sealed unsafe class AttentionCase : IDisposable
                 _values[(position * KvHeads) + head].CopyTo(new Span<float>(value.Floats + (head * headDim), headDim));
             }
 
-            Cache.Write(0, (_table[position / blockSize] * blockSize) + (position % blockSize), key.Floats, value.Floats);
+            Cache.Write(
+                0, (_table[position / blockSize] * blockSize) + (position % blockSize), key.Floats, value.Floats);
         }
 
         float[][] Rows(int count) =>
-            [.. Enumerable.Range(0, count).Select(_ => Enumerable.Range(0, headDim).Select(_ => (float)((random.NextDouble() * 4) - 2)).ToArray())];
+            [.. Enumerable.Range(0, count).Select(
+                _ => Enumerable.Range(0, headDim).Select(_ => (float)((random.NextDouble() * 4) - 2)).ToArray())];
     }
 
     public KvCacheFormat Format { get; }
@@ -112,10 +118,14 @@ internal sealed unsafe class AttentionCase : IDisposable
         })];
         double max = scores.Max();
         double[] weights = [.. scores.Select(s => Math.Exp(s - max))];
-        return Enumerable.Range(0, HeadDim).Select(d => weights.Select((w, i) => w * values[low + i][d]).Sum() / weights.Sum()).ToArray();
+        return Enumerable.Range(0, HeadDim)
+            .Select(d => weights.Select((w, i) => w * values[low + i][d]).Sum() / weights.Sum())
+            .ToArray();
     })];
 
-    /// <summary>Runs kernels over tokens <paramref name="from"/> to <paramref name="to"/>, whole or cut at partitions.</summary>
+    /// <summary>
+    /// Runs kernels over tokens <paramref name="from"/> to <paramref name="to"/>, whole or cut at partitions.
+    /// </summary>
     public float[][] Run(AttentionPath path, int from, int to, bool split)
     {
         var layout = new AttentionLayout(Cache.Layout);
@@ -125,7 +135,8 @@ internal sealed unsafe class AttentionCase : IDisposable
         using GuardedMemory slopes = GuardedMemory.OfFloats(_slopes);
         using var scratch = new AttentionScratch(layout, (to - from) * Group);
         int partitions = (First + to + 511) / 512;
-        using var partials = new NativeBuffer((long)partitions * (to - from) * Group * layout.PartialStride * sizeof(float));
+        using var partials =
+            new NativeBuffer((long)partitions * (to - from) * Group * layout.PartialStride * sizeof(float));
         for (int kvHead = 0; kvHead < KvHeads; kvHead++)
         {
             for (int range = split ? partitions - 1 : 0; range >= 0; range--)
@@ -140,7 +151,8 @@ internal sealed unsafe class AttentionCase : IDisposable
             }
         }
 
-        return [.. Enumerable.Range(0, (to - from) * Heads).Select(row => new ReadOnlySpan<float>(output.Floats + (row * HeadDim), HeadDim).ToArray())];
+        return [.. Enumerable.Range(0, (to - from) * Heads)
+            .Select(row => new ReadOnlySpan<float>(output.Floats + (row * HeadDim), HeadDim).ToArray())];
 
         AttentionTile Tile(int kvHead, int firstPartition, int endPartition) => new()
         {
@@ -164,7 +176,8 @@ internal sealed unsafe class AttentionCase : IDisposable
 
     /// <summary>Writes other keys and values of all heads to a position.</summary>
     public void Overwrite(int position, float* keys, float* values) =>
-        Cache.Write(0, (_table[position / Cache.BlockSize] * Cache.BlockSize) + (position % Cache.BlockSize), keys, values);
+        Cache.Write(
+            0, (_table[position / Cache.BlockSize] * Cache.BlockSize) + (position % Cache.BlockSize), keys, values);
 
     public void Dispose() => Cache.Dispose();
 

@@ -7,7 +7,9 @@ using Octavo.Engine;
 
 namespace Octavo.Cpu.Tests;
 
-/// <summary>Every attention kernel against its twin in plain C#, bit by bit, on each instruction set and cache format.</summary>
+/// <summary>
+/// Every attention kernel against its twin in plain C#, bit by bit, on each instruction set and cache format.
+/// </summary>
 public sealed class AttentionTests
 {
     public static TheoryData<string, bool, KvCacheFormat> Paths()
@@ -36,12 +38,16 @@ public sealed class AttentionTests
         // Head widths with full lines, with half and odd ones; keys around a group's, a block's and a partition's edge.
         foreach ((int headDim, int group, int first, int tokens, int blockSize) in new[]
         {
-            (64, 1, 0, 1, 16), (64, 3, 14, 3, 16), (64, 4, 510, 4, 32), (20, 7, 15, 2, 16), (80, 1, 511, 9, 16), (96, 3, 512, 1, 48),
-            (128, 4, 100, 5, 16), (64, 7, 1022, 4, 64), (8, 5, 63, 1, 16), (64, 4, 1600, 1, 16), (20, 2, 0, 24, 16), (2, 3, 16, 1, 16),
+            (64, 1, 0, 1, 16), (64, 3, 14, 3, 16), (64, 4, 510, 4, 32), (20, 7, 15, 2, 16), (80, 1, 511, 9, 16),
+            (96, 3, 512, 1, 48), (128, 4, 100, 5, 16), (64, 7, 1022, 4, 64), (8, 5, 63, 1, 16), (64, 4, 1600, 1, 16),
+            (20, 2, 0, 24, 16), (2, 3, 16, 1, 16),
         })
         {
-            using var it = new AttentionCase(format, headDim, group, first, tokens, new AttentionRule { Scale = 0.3f }, blockSize: blockSize);
-            AssertSame(it.Expected(), it.Run(Path(isa, emitted, it), 0, tokens, split: false), $"{isa} {format} {headDim} {group} {first} {tokens}");
+            using var it = new AttentionCase(
+                format, headDim, group, first, tokens, new AttentionRule { Scale = 0.3f }, blockSize: blockSize);
+            AssertSame(
+                it.Expected(), it.Run(Path(isa, emitted, it), 0, tokens, split: false),
+                $"{isa} {format} {headDim} {group} {first} {tokens}");
         }
     }
 
@@ -73,7 +79,8 @@ public sealed class AttentionTests
         const int tokens = 13;
         foreach (int first in new[] { 0, 505, 1019 })
         {
-            using var it = new AttentionCase(format, 64, 4, first, tokens, new AttentionRule { Scale = 0.2f }, seed: first);
+            using var it =
+                new AttentionCase(format, 64, 4, first, tokens, new AttentionRule { Scale = 0.2f }, seed: first);
             AttentionPath path = Path(isa, emitted, it);
             float[][] whole = it.Run(path, 0, tokens, split: false);
             AssertSame(whole, it.Run(path, 0, tokens, split: true), "keys cut");
@@ -84,7 +91,8 @@ public sealed class AttentionTests
                 AssertSame(whole, chunks, $"chunks of {chunk} from {first}");
             }
 
-            using var wide = new AttentionCase(format, 64, 4, first, tokens, new AttentionRule { Scale = 0.2f }, blockSize: 64, seed: first);
+            using var wide = new AttentionCase(
+                format, 64, 4, first, tokens, new AttentionRule { Scale = 0.2f }, blockSize: 64, seed: first);
             AssertSame(whole, wide.Run(path, 0, tokens, split: false), "blocks of 64");
         }
     }
@@ -96,7 +104,10 @@ public sealed class AttentionTests
         InstructionSet isa = Enum.Parse<InstructionSet>(kernels);
         // Scales that make subnormals of keys and saturate values; only E4M3 has them.
         KvScale scale = format == KvCacheFormat.Fp8 ? new KvScale(40f, 0.003f) : KvScale.One;
-        foreach (AttentionRule rule in new[] { new AttentionRule { Scale = 0.3f }, new AttentionRule { Scale = 0.3f, SoftCap = 4f, Window = 37 } })
+        foreach (AttentionRule rule in new[]
+        {
+            new AttentionRule { Scale = 0.3f }, new AttentionRule { Scale = 0.3f, SoftCap = 4f, Window = 37 }
+        })
         {
             using var it = new AttentionCase(format, 40, 3, 518, 7, rule, scale: scale);
             float[][] expected = it.Expected();
@@ -114,7 +125,9 @@ public sealed class AttentionTests
     {
         foreach (AttentionRule rule in new[]
         {
-            new AttentionRule { Scale = 0.125f }, new AttentionRule { Scale = 0.125f, Window = 50 }, new AttentionRule { Scale = 0.125f, SoftCap = 2f },
+            new AttentionRule { Scale = 0.125f },
+            new AttentionRule { Scale = 0.125f, Window = 50 },
+            new AttentionRule { Scale = 0.125f, SoftCap = 2f },
         })
         {
             using var it = new AttentionCase(format, 64, 2, 520, 3, rule, slopes: rule.Window > 0);
@@ -124,7 +137,8 @@ public sealed class AttentionTests
             {
                 for (int d = 0; d < it.HeadDim; d++)
                 {
-                    ((double)actual[row][d]).ShouldBe(ideal[row][d], tolerance, $"{format} {rule} row {row} dimension {d}");
+                    ((double)actual[row][d]).ShouldBe(
+                        ideal[row][d], tolerance, $"{format} {rule} row {row} dimension {d}");
                 }
             }
         }
@@ -174,8 +188,9 @@ public sealed class AttentionTests
     {
         foreach (KvCacheFormat format in Enum.GetValues<KvCacheFormat>())
         {
-            bool able = ProcessorFeatures.Selected >= (format == KvCacheFormat.Int8 ? InstructionSet.Avx512Vnni : InstructionSet.Avx512);
-            AttentionPath.For(ProcessorFeatures.Selected, new AttentionLayout(new KvLayout(format, 64))).IsEmitted.ShouldBe(able);
+            InstructionSet needed = format == KvCacheFormat.Int8 ? InstructionSet.Avx512Vnni : InstructionSet.Avx512;
+            AttentionPath.For(ProcessorFeatures.Selected, new AttentionLayout(new KvLayout(format, 64))).IsEmitted
+                .ShouldBe(ProcessorFeatures.Selected >= needed);
         }
     }
 
@@ -187,7 +202,8 @@ public sealed class AttentionTests
         actual.Length.ShouldBe(expected.Length, what);
         for (int row = 0; row < expected.Length; row++)
         {
-            ReadOnlySpan<int> want = MemoryMarshal.Cast<float, int>(expected[row]), got = MemoryMarshal.Cast<float, int>(actual[row]);
+            ReadOnlySpan<int> want = MemoryMarshal.Cast<float, int>(expected[row]),
+                got = MemoryMarshal.Cast<float, int>(actual[row]);
             int d = want.CommonPrefixLength(got);
             (d == want.Length && d == got.Length).ShouldBeTrue($"{what}: row {row} differs first at dimension {d}");
         }

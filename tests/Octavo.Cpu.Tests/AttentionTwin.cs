@@ -36,7 +36,8 @@ internal sealed class AttentionTwin(KvCacheFormat format, int headDim, Attention
                 continue;
             }
 
-            (float partMax, float partSum, float[] partOutput) = Partition(query, keys, values, low, high, position, slope);
+            (float partMax, float partSum, float[] partOutput) =
+                Partition(query, keys, values, low, high, position, slope);
             float larger = Math.Max(max, partMax);
             float before = Exponential.Of(max - larger);
             float added = Exponential.Of(partMax - larger);
@@ -54,7 +55,8 @@ internal sealed class AttentionTwin(KvCacheFormat format, int headDim, Attention
     private (float Max, float Sum, float[] Output) Partition(
         float[] query, float[][] keys, float[][] values, int low, int high, int position, float slope)
     {
-        float[] scores = [.. Enumerable.Range(low, high - low).Select(k => Adjust(Score(query, keys[k]), k - position, slope))];
+        float[] scores =
+            [.. Enumerable.Range(low, high - low).Select(k => Adjust(Score(query, keys[k]), k - position, slope))];
         float max = scores.Max();
         float[] weights = [.. scores.Select(s => Exponential.Of(s - max))];
         var lanes = new float[16];
@@ -63,7 +65,8 @@ internal sealed class AttentionTwin(KvCacheFormat format, int headDim, Attention
             lanes[(low + i) % 16] += weights[i];
         }
 
-        float[] quarters = [.. Enumerable.Range(0, 4).Select(i => (lanes[i] + lanes[i + 4]) + (lanes[i + 8] + lanes[i + 12]))];
+        float[] quarters =
+            [.. Enumerable.Range(0, 4).Select(i => (lanes[i] + lanes[i + 4]) + (lanes[i + 8] + lanes[i + 12]))];
         float sum = (quarters[0] + quarters[1]) + (quarters[2] + quarters[3]);
         float[][] inside = values[low..high];
         return (max, sum, format == KvCacheFormat.Int8 ? GatherInt8(weights, inside) : GatherFloat(weights, inside));

@@ -44,15 +44,17 @@ public sealed class BatchInvarianceTests
         ("3 threads", new Scenario { Threads = 3 }),
         ("blocks of 32", new Scenario { BlockSize = 32 }),
         ("among 32 others", new Scenario { Others = 32 }),
-        ("among 32 others, small budget, 1 thread", new Scenario { Others = 32, Chunk = 61, MaxSeqs = 61, Threads = 1 }),
+        ("among 32 others, small budget, 1 thread",
+            new Scenario { Others = 32, Chunk = 61, MaxSeqs = 61, Threads = 1 }),
         ("preempted", new Scenario { Others = 32, NumBlocks = 40 }),
         ("prefix cache hit", new Scenario { WarmPrefix = true }),
         ("prefix cache off", new Scenario { WarmPrefix = true, PrefixCaching = false }),
     ];
 
     /// <summary>
-    /// Every format in every company is a product of which a part is run: each format with every third scenario, beginning
-    /// with another one, so that each scenario meets kernels of several formats; with every sixth where kernels are plain C#.
+    /// Every format in every company is a product of which a part is run: each format with every third scenario,
+    /// beginning with another one, so that each scenario meets kernels of several formats; with every sixth where
+    /// kernels are plain C#.
     /// </summary>
     public static TheoryData<string, KvCacheFormat, int, int> Companies()
     {
@@ -75,7 +77,9 @@ public sealed class BatchInvarianceTests
         for (int i = first; i < Scenarios.Length; i += step)
         {
             (string name, Scenario scenario) = Scenarios[i];
-            AssertSame(expected, RunScenario(scenario with { Weights = weights, KvCache = kvCache }, out Observations seen), name);
+            AssertSame(
+                expected, RunScenario(scenario with { Weights = weights, KvCache = kvCache }, out Observations seen),
+                name);
             (seen.Preemptions > 0).ShouldBe(scenario.NumBlocks < 100, name);
             if (scenario.WarmPrefix)
             {
@@ -96,7 +100,9 @@ public sealed class BatchInvarianceTests
         AssertSame(expected, RunScenario(new Scenario { Isa = isa, Chunk = 7, MaxSeqs = 7 }, out _), "chunks of 7");
     }
 
-    /// <summary>Integers are exact, and everything between them is done in one order with correctly rounded operations.</summary>
+    /// <summary>
+    /// Integers are exact, and everything between them is done in one order with correctly rounded operations.
+    /// </summary>
     [Theory]
     [InlineData("int8", KvCacheFormat.Int8)]
     [InlineData("int8", KvCacheFormat.Fp8)]
@@ -116,7 +122,8 @@ public sealed class BatchInvarianceTests
     private static List<float[]> RunScenario(Scenario s, out Observations seen)
     {
         var rows = new List<float[]>();
-        LogitsProcessor? Capture(SamplingParams p) => p.ExtraArgs?.ContainsKey("capture") == true ? (_, logits) => rows.Add(logits.ToArray()) : null;
+        LogitsProcessor? Capture(SamplingParams p) =>
+            p.ExtraArgs?.ContainsKey("capture") == true ? (_, logits) => rows.Add(logits.ToArray()) : null;
         using var model = new TestRunner(
             Repository.TalesModel, s.Weights, s.KvCache, s.NumBlocks, s.BlockSize, maxTokens: 512, s.Threads, s.Isa);
         using LlmEngine engine = model.Engine(s.Chunk, s.PrefixCaching, s.MaxSeqs, Capture);
@@ -137,7 +144,9 @@ public sealed class BatchInvarianceTests
         int[] prompt = [.. Enumerable.Range(0, 90).Select(i => 200 + (i * 37 % 3000))];
         if (s.WarmPrefix)
         {
-            engine.Add(new EngineRequest { Id = "warm", PromptTokenIds = prompt, Parameters = new() { MaxTokens = 1 } }, _ => { });
+            engine.Add(
+                new EngineRequest { Id = "warm", PromptTokenIds = prompt, Parameters = new() { MaxTokens = 1 } },
+                _ => { });
             engine.RunToEnd();
         }
 
@@ -146,11 +155,14 @@ public sealed class BatchInvarianceTests
         {
             int[] other = [.. Enumerable.Range(0, random.Next(1, 120)).Select(_ => random.Next(4, 4000))];
             var parameters = new SamplingParams { MaxTokens = random.Next(1, 30), Seed = i, IgnoreEos = true };
-            engine.Add(new EngineRequest { Id = $"other-{i}", PromptTokenIds = other, Parameters = parameters }, _ => { });
+            engine.Add(
+                new EngineRequest { Id = $"other-{i}", PromptTokenIds = other, Parameters = parameters }, _ => { });
         }
 
         int cached = 0;
-        engine.Add(new EngineRequest { Id = TargetId, PromptTokenIds = prompt, Parameters = Sampling }, o => cached = o.NumCachedTokens);
+        engine.Add(
+            new EngineRequest { Id = TargetId, PromptTokenIds = prompt, Parameters = Sampling },
+            o => cached = o.NumCachedTokens);
         engine.RunToEnd();
         engine.CheckIntegrity();
         seen = new Observations(preemptions, cached);

@@ -38,7 +38,8 @@ public sealed unsafe class CodegenTests
         // Under an emulator /proc/cpuinfo is still the host's.
         if (OperatingSystem.IsLinux() && X86Base.IsSupported && !TestRunner.Emulated)
         {
-            string flags = File.ReadLines("/proc/cpuinfo").First(l => l.StartsWith("flags", StringComparison.Ordinal)) + " ";
+            string flags =
+                File.ReadLines("/proc/cpuinfo").First(l => l.StartsWith("flags", StringComparison.Ordinal)) + " ";
             CpuFeatures.Avx512Vnni.ShouldBe(CpuFeatures.Avx512 && flags.Contains(" avx512_vnni "));
             CpuFeatures.Avx512Bf16.ShouldBe(CpuFeatures.Avx512 && flags.Contains(" avx512_bf16 "));
             CpuFeatures.Reported.Single(f => f.Name == "AVX-VNNI").Present.ShouldBe(flags.Contains(" avx_vnni "));

@@ -66,13 +66,18 @@ public sealed class CpuModelRunnerTests
 
         static void Copy(string folder, float scale)
         {
-            File.Copy(Path.Combine(Repository.TalesModel, "config.json"), Path.Combine(folder, "config.json"), overwrite: true);
+            File.Copy(
+                Path.Combine(Repository.TalesModel, "config.json"), Path.Combine(folder, "config.json"),
+                overwrite: true);
             using Checkpoint tales = Checkpoint.Open(Repository.TalesModel);
             SafetensorsWriter.Write(
                 Path.Combine(folder, "model.safetensors"),
                 [
-                    .. tales.Tensors.Values.Select(t => new TensorSource(t.Name, t.Type, [.. t.Shape], t.Bytes(0, (int)t.ByteLength).ToArray())),
-                    .. Enumerable.Range(0, 10).Select(i => new TensorSource($"model.layers.{i / 2}.self_attn.{"kv"[i % 2]}_scale", TensorType.Float32, [1], BitConverter.GetBytes(scale))),
+                    .. tales.Tensors.Values.Select(
+                        t => new TensorSource(t.Name, t.Type, [.. t.Shape], t.Bytes(0, (int)t.ByteLength).ToArray())),
+                    .. Enumerable.Range(0, 10).Select(i => new TensorSource(
+                        $"model.layers.{i / 2}.self_attn.{"kv"[i % 2]}_scale", TensorType.Float32, [1],
+                        BitConverter.GetBytes(scale))),
                 ]);
         }
     }
@@ -80,8 +85,15 @@ public sealed class CpuModelRunnerTests
     [Fact]
     public void Constructor_BadOptions_SayWhatWouldBeRight()
     {
+<<<<<<< HEAD
         Should.Throw<EngineConfigurationException>(() => new TestRunner(Repository.TalesModel, blockSize: 20)).Message.ShouldContain("multiple of 16");
         Should.Throw<EngineConfigurationException>(() => new TestRunner(Repository.TalesModel, threads: 0)).Message.ShouldContain("Threads");
+=======
+        Should.Throw<EngineConfigurationException>(() => new TestRunner(Repository.TalesModel, blockSize: 20)).Message
+            .ShouldContain("multiple of 16");
+        Should.Throw<EngineConfigurationException>(() => new TestRunner(Repository.TalesModel, threads: 0)).Message
+            .ShouldContain("threads");
+>>>>>>> rooms
     }
 
     [Fact]
@@ -139,6 +151,7 @@ public sealed class CpuModelRunnerTests
         using var model = new TestRunner(Repository.TalesModel, scheme);
 
         model.Runner.WeightBytes.ShouldBe(model.Runner.Plan.WeightBytes);
-        new CpuPlan(model.Description.Spec, null, model.Runner.Plan.Request).WeightBytes.ShouldBe(model.Runner.WeightBytes);
+        new CpuPlan(model.Description.Spec, null, model.Runner.Plan.Request).WeightBytes.ShouldBe(
+            model.Runner.WeightBytes);
     }
 }

@@ -5,7 +5,9 @@ using Octavo.Testing;
 
 namespace Octavo.Cpu.Tests;
 
-/// <summary>Logits against an independent float64 implementation, for every tiny checkpoint of the supported families.</summary>
+/// <summary>
+/// Logits against an independent float64 implementation, for every tiny checkpoint of the supported families.
+/// </summary>
 public sealed class GoldenTests
 {
     private const double Tolerance = 2e-4;
@@ -13,8 +15,8 @@ public sealed class GoldenTests
     public static TheoryData<string> Directories { get; } =
     [
         "llama", "llama-attention-bias", "llama-bf16", "llama-f16", "llama-head-dim", "llama-mlp-bias", "llama-q-base",
-        "llama-q-awq-4bit", "llama-q-ct-fp8-channel", "llama-q-ct-w4a16-asym", "llama-q-ct-w4a16-sym", "llama-q-ct-w8a16-group",
-        "llama-q-gptq-4bit-asym", "llama-q-gptq-4bit-descact", "llama-q-gptq-4bit-sym",
+        "llama-q-awq-4bit", "llama-q-ct-fp8-channel", "llama-q-ct-w4a16-asym", "llama-q-ct-w4a16-sym",
+        "llama-q-ct-w8a16-group", "llama-q-gptq-4bit-asym", "llama-q-gptq-4bit-descact", "llama-q-gptq-4bit-sym",
         "llama-rope-linear", "llama-rope-llama3", "llama-rope-llama3-v5config", "llama-sharded", "llama-tied",
         "opt", "opt-decoder-prefix",
     ];
@@ -78,7 +80,9 @@ public sealed class GoldenTests
         ShouldBeGreedy(golden, greedy);
     }
 
-    /// <summary>Stored codes go into the panels as they are: at no more than their bits, with nothing to be said.</summary>
+    /// <summary>
+    /// Stored codes go into the panels as they are: at no more than their bits, with nothing to be said.
+    /// </summary>
     [Theory]
     [InlineData("llama-q-ct-fp8-channel", 8)]
     [InlineData("llama-q-ct-w4a16-asym", 4)]
@@ -94,11 +98,14 @@ public sealed class GoldenTests
 
         model.Runner.Plan.Notes.ShouldBeEmpty();
         long head = (long)spec.VocabSize * spec.HiddenSize * sizeof(float);
-        long weights = spec.NumLayers * (((long)spec.HiddenSize * 64 * 6) + (3L * spec.HiddenSize * spec.FeedForwards.First().IntermediateSize));
+        long weights = spec.NumLayers * (((long)spec.HiddenSize * 64 * 6)
+            + (3L * spec.HiddenSize * spec.FeedForwards.First().IntermediateSize));
         (model.Runner.WeightBytes - head).ShouldBeInRange(weights * bits / 8, weights * (bits + 2) / 8);
     }
 
-    /// <summary>Where bfloat16 weights meet float32 activations nothing is lost; where activations are bfloat16, too, little is.</summary>
+    /// <summary>
+    /// Where bfloat16 weights meet float32 activations nothing is lost; where activations are bfloat16, too, little is.
+    /// </summary>
     [Fact]
     public void Run_BFloat16CheckpointInBFloat16_EqualsFloat32()
     {
@@ -111,8 +118,10 @@ public sealed class GoldenTests
             {
                 float[] expected = wide.AllLogits(prompt.Ids)[^1];
                 float[] actual = narrow.AllLogits(prompt.Ids)[^1];
-                double error = expected.Zip(actual, (e, a) => Math.Pow((double)e - a, 2)).Sum() / expected.Sum(e => (double)e * e);
-                Math.Sqrt(error).ShouldBeLessThan(LinearScheme.HasBFloat16Dots(isa) ? 0.02 : 2e-5, $"{isa} {prompt.Name}");
+                double error =
+                    expected.Zip(actual, (e, a) => Math.Pow((double)e - a, 2)).Sum() / expected.Sum(e => (double)e * e);
+                Math.Sqrt(error)
+                    .ShouldBeLessThan(LinearScheme.HasBFloat16Dots(isa) ? 0.02 : 2e-5, $"{isa} {prompt.Name}");
             }
         }
     }
@@ -123,8 +132,11 @@ public sealed class GoldenTests
         var outputs = new Dictionary<string, RequestOutput>();
         foreach (GoldenPrompt prompt in golden.Prompts)
         {
-            var parameters = new SamplingParams { Temperature = 0, MaxTokens = prompt.GreedyIds.Length, IgnoreEos = true };
-            engine.Add(new EngineRequest { Id = prompt.Name, PromptTokenIds = prompt.Ids, Parameters = parameters }, o => outputs[o.RequestId] = o);
+            var parameters =
+                new SamplingParams { Temperature = 0, MaxTokens = prompt.GreedyIds.Length, IgnoreEos = true };
+            engine.Add(
+                new EngineRequest { Id = prompt.Name, PromptTokenIds = prompt.Ids, Parameters = parameters },
+                o => outputs[o.RequestId] = o);
         }
 
         engine.RunToEnd();
@@ -149,7 +161,8 @@ public sealed class GoldenTests
             top.ShouldBe(prompt.TopIds[position], $"{prompt.Name} position {position}");
             for (int i = 0; i < 5; i++)
             {
-                ((double)row[top[i]]).ShouldBe(prompt.TopLogits[position][i], Tolerance, $"{prompt.Name} position {position}");
+                ((double)row[top[i]]).ShouldBe(
+                    prompt.TopLogits[position][i], Tolerance, $"{prompt.Name} position {position}");
             }
 
             double logSumExp = Math.Log(row.Sum(l => Math.Exp(l)));

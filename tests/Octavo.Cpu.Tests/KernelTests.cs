@@ -4,7 +4,9 @@ using Octavo.Models;
 
 namespace Octavo.Cpu.Tests;
 
-/// <summary>Every kernel against its twin in plain C#, on each instruction set, at odd lengths, on guard pages.</summary>
+/// <summary>
+/// Every kernel against its twin in plain C#, on each instruction set, at odd lengths, on guard pages.
+/// </summary>
 public sealed unsafe class KernelTests
 {
     [Fact]
@@ -16,9 +18,12 @@ public sealed unsafe class KernelTests
         ProcessorFeatures.Cap(InstructionSet.Avx512, "AVX2").ShouldBe(InstructionSet.Avx2);
         ProcessorFeatures.Cap(InstructionSet.Avx2, "avx512vnni").ShouldBe(InstructionSet.Avx2);
         ProcessorFeatures.Cap(InstructionSet.Avx512, "portable").ShouldBe(InstructionSet.Portable);
-        ProcessorFeatures.Cap(InstructionSet.Avx512Vnni, null).ShouldBe(InstructionSet.Avx512Vnni, "matrix registers are taken only where they are asked for");
-        ProcessorFeatures.Cap(InstructionSet.Avx512Vnni, "amx").ShouldBe(ProcessorFeatures.Has(InstructionSet.Amx) ? InstructionSet.Amx : InstructionSet.Avx512Vnni);
-        Should.Throw<Engine.EngineConfigurationException>(() => ProcessorFeatures.Cap(InstructionSet.Avx512, "mmx")).Message.ShouldContain("avx2");
+        ProcessorFeatures.Cap(InstructionSet.Avx512Vnni, null)
+            .ShouldBe(InstructionSet.Avx512Vnni, "matrix registers are taken only where they are asked for");
+        ProcessorFeatures.Cap(InstructionSet.Avx512Vnni, "amx")
+            .ShouldBe(ProcessorFeatures.Has(InstructionSet.Amx) ? InstructionSet.Amx : InstructionSet.Avx512Vnni);
+        Should.Throw<Engine.EngineConfigurationException>(
+            () => ProcessorFeatures.Cap(InstructionSet.Avx512, "mmx")).Message.ShouldContain("avx2");
     }
 
     [Theory]
@@ -47,7 +52,8 @@ public sealed unsafe class KernelTests
     [Fact]
     public void Activate_SixteenNumbers_EqualsTheFormulas()
     {
-        Vector512<float> x = Vector512.Create([-90f, -5f, -1f, -0.5f, -0f, 0f, 1e-3f, 0.5f, 1f, 2f, 3f, 5f, 10f, 20f, 50f, 90f]);
+        Vector512<float> x =
+            Vector512.Create([-90f, -5f, -1f, -0.5f, -0f, 0f, 1e-3f, 0.5f, 1f, 2f, 3f, 5f, 10f, 20f, 50f, 90f]);
         Vector512<float> silu = RowKernels.Activate(Activation.Silu, x);
         Vector512<float> relu = RowKernels.Activate(Activation.Relu, x);
         for (int i = 0; i < 16; i++)
@@ -90,6 +96,7 @@ public sealed unsafe class KernelTests
         }
     }
 
-    private static float[] Random(Random random, int count) => [.. Enumerable.Range(0, count).Select(_ => (float)((random.NextDouble() * 4) - 2))];
+    private static float[] Random(Random random, int count) =>
+        [.. Enumerable.Range(0, count).Select(_ => (float)((random.NextDouble() * 4) - 2))];
 
 }

@@ -15,8 +15,11 @@ public sealed unsafe class LayerWalkTests
     private const int Hidden = 24;
     private const int Layers = 3;
 
-    /// <summary>Models that use every field of the spec between them, so that none can be forgotten by one of the two.</summary>
-    public static TheoryData<string> Models => ["rotary, windows, scale, caps, biases, gated", "alibi, norms after, plain", "learned, projected, untied head"];
+    /// <summary>
+    /// Models that use every field of the spec between them, so that none can be forgotten by one of the two.
+    /// </summary>
+    public static TheoryData<string> Models =>
+        ["rotary, windows, scale, caps, biases, gated", "alibi, norms after, plain", "learned, projected, untied head"];
 
     [Theory]
     [MemberData(nameof(Models))]
@@ -60,7 +63,9 @@ public sealed unsafe class LayerWalkTests
         using Packed<Sublayer[]> layer = walk.PackLayer(spec.Layers[0], new CheckpointSource(checkpoint));
         var random = new Random(1);
         float[] hidden = [.. Enumerable.Range(0, Tokens * Hidden).Select(_ => random.NextSingle())];
-        float[] normed = Normed(hidden[(3 * Hidden)..(4 * Hidden)], new CheckpointSource(checkpoint).Norm(spec.Layers[0].Norms.First()).Weight);
+        float[] normed = Normed(
+            hidden[(3 * Hidden)..(4 * Hidden)],
+            new CheckpointSource(checkpoint).Norm(spec.Layers[0].Norms.First()).Weight);
         var tap = new Tap();
 
         fixed (float* h = hidden)
@@ -70,7 +75,8 @@ public sealed unsafe class LayerWalkTests
 
         // Every row of every linear layer once, and the first one's are the norm of what went in.
         Linear[] linears = [.. layer.Part.SelectMany(s => s.Linears).Select(l => l.Linear)];
-        tap.Rows.Keys.Order().ShouldBe(linears.SelectMany((_, l) => Enumerable.Range(0, Tokens).Select(row => (l, row))).Order());
+        tap.Rows.Keys.Order()
+            .ShouldBe(linears.SelectMany((_, l) => Enumerable.Range(0, Tokens).Select(row => (l, row))).Order());
         layer.Part.SelectMany(s => s.Linears).Select(l => l.Spec.Role)
             .ShouldBe([LinearRole.QueryKeyValue, LinearRole.AttentionOutput, LinearRole.GateUp, LinearRole.Down]);
         tap.Rows[(0, 3)].ShouldBe(normed, 1e-5);
@@ -103,7 +109,9 @@ public sealed unsafe class LayerWalkTests
 
     private static DecoderSpec SpecOf(string model)
     {
-        bool projected = model.Contains("projected"), after = model.Contains("after"), biases = model.Contains("biases");
+        bool projected = model.Contains("projected"),
+            after = model.Contains("after"),
+            biases = model.Contains("biases");
         NormKind kind = after ? NormKind.Layer : NormKind.Rms;
         PositionSpec? positions = model.Contains("rotary") ? new RotaryPositions(1000, new LinearRopeScaling(2))
             : model.Contains("alibi") ? new AlibiPositions() : null;
@@ -157,7 +165,8 @@ public sealed unsafe class LayerWalkTests
 
         LinearTensors Linear(string name) => new(name, biases ? $"{name}.bias" : null);
 
-        NormSpec Norm(string name) => new(kind, new NormTensors(name, kind == NormKind.Layer ? $"{name}.bias" : null), 1e-5f, Hidden);
+        NormSpec Norm(string name) =>
+            new(kind, new NormTensors(name, kind == NormKind.Layer ? $"{name}.bias" : null), 1e-5f, Hidden);
     }
 
     private static Checkpoint RandomWeights(DecoderSpec spec)
@@ -180,7 +189,8 @@ public sealed unsafe class LayerWalkTests
 
         TensorSource Tensor(string name, float amplitude, params long[] shape)
         {
-            float[] values = [.. Enumerable.Range(0, (int)shape.Aggregate((a, b) => a * b)).Select(_ => ((random.NextSingle() * 2) - 1) * amplitude)];
+            float[] values = [.. Enumerable.Range(0, (int)shape.Aggregate((a, b) => a * b))
+                .Select(_ => ((random.NextSingle() * 2) - 1) * amplitude)];
             return new TensorSource(name, TensorType.Float32, shape, MemoryMarshal.AsBytes(values.AsSpan()).ToArray());
         }
     }

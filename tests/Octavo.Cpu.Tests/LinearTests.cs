@@ -33,12 +33,19 @@ public sealed unsafe class LinearTests
     ];
 
     // Every instruction set is held against the same numbers: they are computed for the first that asks.
-    private static readonly ConcurrentDictionary<(int Scheme, int OutFeatures, int InFeatures), Lazy<double[][]>> s_products = new();
+    private static readonly ConcurrentDictionary<(int Scheme, int OutFeatures,
+        int InFeatures), Lazy<double[][]>> s_products = new();
 
     public static TheoryData<string, int> Paths()
     {
+<<<<<<< HEAD
         var data = new TheoryData<string, int>();
         foreach (InstructionSet isa in TestRunner.InstructionSets.Where(i => !(TestRunner.Emulated && i == InstructionSet.Portable)))
+=======
+        var data = new TheoryData<InstructionSet, int>();
+        foreach (InstructionSet isa
+            in TestRunner.InstructionSets.Where(i => !(TestRunner.Emulated && i == InstructionSet.Portable)))
+>>>>>>> rooms
         {
             for (int scheme = 0; scheme < Schemes.Length; scheme++)
             {
@@ -59,7 +66,8 @@ public sealed unsafe class LinearTests
         InstructionSet isa = Enum.Parse<InstructionSet>(kernels);
         LinearScheme scheme = Schemes[index];
         var random = new Random(index);
-        foreach ((int outFeatures, int inFeatures) in new[] { (1, 1), (32, 16), (33, 66), (70, 100), (31, 576), (96, 1030) })
+        foreach ((int outFeatures,
+            int inFeatures) in new[] { (1, 1), (32, 16), (33, 66), (70, 100), (31, 576), (96, 1030) })
         {
             float[][] weights = [.. Enumerable.Range(0, outFeatures).Select(_ => Row(random, inFeatures))];
             float[][] x = [.. Enumerable.Range(0, 29).Select(_ => Row(random, inFeatures))];
@@ -126,7 +134,8 @@ public sealed unsafe class LinearTests
             }
 
             int rowBytes = layout.Segments * layout.InputSegmentBytes;
-            using GuardedMemory input = Guarded(new ReadOnlySpan<byte>(x.Row(layout, 0), (int)((rows - 1) * layout.InputStride) + rowBytes));
+            using GuardedMemory input =
+                Guarded(new ReadOnlySpan<byte>(x.Row(layout, 0), (int)((rows - 1) * layout.InputStride) + rowBytes));
             using GuardedMemory scales = Guarded(new ReadOnlySpan<byte>(x.Scales, layout.Segments * rows * 4));
             using GuardedMemory sums = Guarded(new ReadOnlySpan<byte>(x.NegatedSums, layout.Segments * rows * 4));
             using GuardedMemory zeros = Guarded(new ReadOnlySpan<byte>(x.Zeros, rows * 4));
@@ -171,7 +180,8 @@ public sealed unsafe class LinearTests
         LinearScheme scheme = Schemes[0];
         using var plain = new Linear(new Matrix(gate, gateBias), scheme, ProcessorFeatures.Selected);
         using var upper = new Linear(new Matrix(up, null), scheme, ProcessorFeatures.Selected);
-        using var woven = new Linear(new GatedMatrix(new Matrix(gate, gateBias), new Matrix(up, null)), scheme, ProcessorFeatures.Selected);
+        using var woven = new Linear(
+            new GatedMatrix(new Matrix(gate, gateBias), new Matrix(up, null)), scheme, ProcessorFeatures.Selected);
         float[] gates = Run(plain, x, 40, OutputMode.Store);
         float[] ups = Run(upper, x, 40, OutputMode.Store);
         float[] activated = Run(plain, x, 40, OutputMode.Activate);
@@ -186,19 +196,27 @@ public sealed unsafe class LinearTests
         }
     }
 
-    /// <summary>Packing runs on several threads; whoever loads a model hears of a damaged file as if there were one.</summary>
+    /// <summary>
+    /// Packing runs on several threads; whoever loads a model hears of a damaged file as if there were one.
+    /// </summary>
     [Fact]
     public void New_SourceThatCannotBeRead_ThrowsWhatTheSourceThrew() =>
-        Should.Throw<InvalidDataException>(() => new Linear(new Matrix([[1f], null!], null), new LinearScheme(WeightCode.Float32, InputCode.Float32), InstructionSet.Portable));
+        Should.Throw<InvalidDataException>(() => new Linear(
+            new Matrix([[1f], null!], null), new LinearScheme(WeightCode.Float32, InputCode.Float32),
+            InstructionSet.Portable));
 
-    /// <summary>A byte that is no number must not become one of the numbers that kernels make by shifting bits.</summary>
+    /// <summary>
+    /// A byte that is no number must not become one of the numbers that kernels make by shifting bits.
+    /// </summary>
     [Fact]
     public void Run_Float8ByteThatIsNoNumber_SpoilsItsFeatureAloneOnEveryInstructionSet()
     {
         const int features = 40, inputs = 64;
         foreach (InstructionSet isa in TestRunner.InstructionSets)
         {
-            using var linear = new Linear(new Float8Ones(features, inputs, spoilt: 33), new LinearScheme(WeightCode.Float8, InputCode.Float32), isa);
+            using var linear = new Linear(
+                new Float8Ones(features, inputs, spoilt: 33), new LinearScheme(WeightCode.Float8, InputCode.Float32),
+                isa);
             float[] y = Run(linear, [[.. Enumerable.Repeat(1f, inputs)]], features, OutputMode.Store);
             for (int feature = 0; feature < features; feature++)
             {
@@ -207,7 +225,9 @@ public sealed unsafe class LinearTests
         }
     }
 
-    /// <summary>Integers are exact and float32 sums are one chain; only pairs of bfloat16 exist on one instruction set alone.</summary>
+    /// <summary>
+    /// Integers are exact and float32 sums are one chain; only pairs of bfloat16 exist on one instruction set alone.
+    /// </summary>
     [Fact]
     public void Run_EachScheme_GivesTheSameBitsOnEveryInstructionSet()
     {
@@ -241,7 +261,8 @@ public sealed unsafe class LinearTests
             if (i + 1 < numbers.Length)
             {
                 float middle = (numbers[i] + numbers[i + 1]) / 2;
-                WeightQuantizer.ToFloat8(middle).ShouldBe((byte)(i % 2 == 0 ? i : i + 1), "a tie goes to the even neighbour");
+                WeightQuantizer.ToFloat8(middle)
+                    .ShouldBe((byte)(i % 2 == 0 ? i : i + 1), "a tie goes to the even neighbour");
                 WeightQuantizer.ToFloat8(MathF.BitIncrement(middle)).ShouldBe((byte)(i + 1));
                 WeightQuantizer.ToFloat8(MathF.BitDecrement(middle)).ShouldBe((byte)i);
             }
@@ -261,7 +282,8 @@ public sealed unsafe class LinearTests
     public void Fit_GroupThatDoesNotDivide_TakesTheLargestThatDoes(int asked, int inFeatures, int group) =>
         new LinearScheme(WeightCode.Int8, InputCode.Int8, asked).Fit(inFeatures).GroupSize.ShouldBe(group);
 
-    internal static float[] Run(Linear linear, float[][] x, int width, OutputMode mode, int workers = 2, float initial = 0)
+    internal static float[] Run(
+        Linear linear, float[][] x, int width, OutputMode mode, int workers = 2, float initial = 0)
     {
         using var input = new ActivationBuffer(Math.Max(1, x.Length), [linear.Layout]);
         input.Begin(x.Length);
@@ -277,7 +299,8 @@ public sealed unsafe class LinearTests
         new Span<float>(output.Floats, x.Length * width).Fill(initial);
         for (int worker = 0; worker < workers; worker++)
         {
-            linear.Run(worker, workers, input, x.Length, new LinearOutput(output.Floats, width, width, mode, Activation.Silu));
+            linear.Run(
+                worker, workers, input, x.Length, new LinearOutput(output.Floats, width, width, mode, Activation.Silu));
         }
 
         return new ReadOnlySpan<float>(output.Floats, x.Length * width).ToArray();
@@ -290,7 +313,8 @@ public sealed unsafe class LinearTests
         return memory;
     }
 
-    private static float[] Row(Random random, int count) => [.. Enumerable.Range(0, count).Select(_ => (float)((random.NextDouble() * 4) - 2))];
+    private static float[] Row(Random random, int count) =>
+        [.. Enumerable.Range(0, count).Select(_ => (float)((random.NextDouble() * 4) - 2))];
 
     private sealed class Matrix(float[][] weights, float[]? bias) : MatrixSource
     {
@@ -325,7 +349,8 @@ public sealed unsafe class LinearTests
             zeros.Clear();
         }
 
-        public override void ReadRow(int row, Span<float> destination) => throw new InvalidOperationException("codes are asked for");
+        public override void ReadRow(int row, Span<float> destination) =>
+            throw new InvalidOperationException("codes are asked for");
 
         public override void ReadBias(Span<float> destination) => throw new InvalidOperationException("there is none");
     }

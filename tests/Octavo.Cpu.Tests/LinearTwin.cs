@@ -5,14 +5,16 @@ using Octavo.Formats;
 namespace Octavo.Cpu.Tests;
 
 /// <summary>
-/// A linear layer in plain C#, written from the definitions of the schemes and not from the kernels: quantizes weights and
-/// activations and multiplies them, one number at a time.
+/// A linear layer in plain C#, written from the definitions of the schemes and not from the kernels: quantizes weights
+/// and activations and multiplies them, one number at a time.
 /// </summary>
 internal sealed class LinearTwin(LinearScheme scheme, float[][] weights)
 {
     private readonly Dictionary<(float[] Row, int Start), (int[] Codes, float Scale, int Zero)> _codes = [];
 
-    private int Group { get; } = scheme.Fit(weights[0].Length).GroupSize is > 0 and int group ? group : weights[0].Length;
+    private int Group { get; } = scheme.Fit(weights[0].Length).GroupSize is > 0 and int group
+        ? group
+        : weights[0].Length;
 
     /// <summary>One row's results; sums of bfloat16 pairs come in double precision.</summary>
     public double[] Multiply(float[] x)

@@ -26,7 +26,8 @@ public sealed class NumaTests : IDisposable
     [Fact]
     public void Run_SeveralNodes_EachMemberStaysAtItsOwn()
     {
-        Assert.SkipUnless(OperatingSystem.IsLinux() && Environment.ProcessorCount > 1, "needs Linux and two processors");
+        Assert.SkipUnless(
+            OperatingSystem.IsLinux() && Environment.ProcessorCount > 1, "needs Linux and two processors");
         AddNode(0, "0");
         AddNode(1, "1");
         using var team = new ThreadTeam(4, NumaNodes.Read(_system.FullName, 2));

@@ -25,14 +25,19 @@ public sealed unsafe class PagedAttentionTests
     public void Run_AnyTeamAndCompany_GivesTheSameBits(KvCacheFormat format)
     {
         var plain = new AttentionRule { Scale = 1 / MathF.Sqrt(HeadDim) };
-        foreach (AttentionRule rule in new[] { plain, plain with { Window = 600, SoftCap = 20f }, plain with { Alibi = true } })
+        foreach (AttentionRule rule
+            in new[] { plain, plain with { Window = 600, SoftCap = 20f }, plain with { Alibi = true } })
         {
-            using var cache = new KvCache([AttentionCase.Spec(HeadDim, KvHeads, Heads / KvHeads)], format, Sequences.Sum(s => Blocks(s)), BlockSize);
+            using var cache = new KvCache(
+                [AttentionCase.Spec(HeadDim, KvHeads, Heads / KvHeads)], format, Sequences.Sum(s => Blocks(s)),
+                BlockSize);
             Fill(cache);
             float[][] together = Outputs(rule, cache, 1, [.. Enumerable.Range(0, Sequences.Length)]);
             foreach (int threads in new[] { 2, 3, 5 })
             {
-                AssertSame(together, Outputs(rule, cache, threads, [.. Enumerable.Range(0, Sequences.Length)]), $"{format}, {threads} threads");
+                AssertSame(
+                    together, Outputs(rule, cache, threads, [.. Enumerable.Range(0, Sequences.Length)]),
+                    $"{format}, {threads} threads");
             }
 
             for (int s = 0; s < Sequences.Length; s++)
@@ -45,7 +50,9 @@ public sealed unsafe class PagedAttentionTests
     [Fact]
     public void Slope_AnyNumberOfHeads_IsThePublishedOne()
     {
-        Enumerable.Range(0, 8).Select(h => AlibiPositions.Slope(h, 8)).ShouldBe([0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625, 0.0078125, 0.00390625]);
+        Enumerable.Range(0, 8)
+            .Select(h => AlibiPositions.Slope(h, 8))
+            .ShouldBe([0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625, 0.0078125, 0.00390625]);
         AlibiPositions.Slope(8, 12).ShouldBe(Math.Pow(2, -0.5), 1e-12);
         AlibiPositions.Slope(9, 12).ShouldBe(Math.Pow(2, -1.5), 1e-12);
     }
@@ -57,7 +64,8 @@ public sealed unsafe class PagedAttentionTests
         bytes.ShouldBe(16 * 8 * ((2 * 64) + (2 * sizeof(float))));
     }
 
-    private static int Blocks((int Before, int Tokens) sequence) => (sequence.Before + sequence.Tokens + BlockSize - 1) / BlockSize;
+    private static int Blocks((int Before, int Tokens) sequence) =>
+        (sequence.Before + sequence.Tokens + BlockSize - 1) / BlockSize;
 
     private static void Fill(KvCache cache)
     {
@@ -88,7 +96,8 @@ public sealed unsafe class PagedAttentionTests
             int[] table = [.. Enumerable.Range(firstBlock, Blocks(Sequences[s])).Reverse()];
             batch.AddSequence(new int[Sequences[s].Tokens], Sequences[s].Before, table, 1);
             var random = new Random(s);
-            queries.AddRange(Enumerable.Range(0, Sequences[s].Tokens * Heads * HeadDim).Select(_ => (float)((random.NextDouble() * 2) - 1)));
+            queries.AddRange(Enumerable.Range(0, Sequences[s].Tokens * Heads * HeadDim)
+                .Select(_ => (float)((random.NextDouble() * 2) - 1)));
         }
 
         using var team = new ThreadTeam(threads);
@@ -120,11 +129,13 @@ public sealed unsafe class PagedAttentionTests
         for (int s = 0; s < expected.Length; s++)
         {
             expected[s].ShouldAllBe(x => float.IsFinite(x), what);
-            actual[s].Select(BitConverter.SingleToInt32Bits).ShouldBe(expected[s].Select(BitConverter.SingleToInt32Bits), what);
+            actual[s].Select(BitConverter.SingleToInt32Bits)
+                .ShouldBe(expected[s].Select(BitConverter.SingleToInt32Bits), what);
         }
     }
 
-    private sealed class Work(PagedAttention attention, AttentionRule rule, StepBatch batch, float* query, float* output) : ITeamWork
+    private sealed class Work(
+        PagedAttention attention, AttentionRule rule, StepBatch batch, float* query, float* output) : ITeamWork
     {
         private readonly float* _query = query;
         private readonly float* _output = output;

@@ -17,9 +17,11 @@ public sealed unsafe class StaticInputTests
         const int width = 96 + 17;
         int columns = group == 0 ? width : 96;
         var layout = new PanelLayout(
-            new LinearScheme(WeightCode.Int8, InputCode.Int8, group, false, AsymmetricInput: group == 0), columns, null, new InputRange(scale, zero));
+            new LinearScheme(WeightCode.Int8, InputCode.Int8, group, false, AsymmetricInput: group == 0), columns, null,
+            new InputRange(scale, zero));
         var random = new Random(3);
-        float[] x = [.. Enumerable.Range(0, columns).Select(i => i == 5 ? 1000f : i == 6 ? -1000f : (float)((random.NextDouble() - 0.5) * 6))];
+        float[] x = [.. Enumerable.Range(0, columns)
+            .Select(i => i == 5 ? 1000f : i == 6 ? -1000f : (float)((random.NextDouble() - 0.5) * 6))];
         using GuardedMemory values = GuardedMemory.OfFloats(x);
         using var buffer = new ActivationBuffer(2, [layout]);
         buffer.Begin(2);
@@ -45,18 +47,24 @@ public sealed unsafe class StaticInputTests
         buffer.Zeros[1].ShouldBe(zero);
     }
 
-    /// <summary>Activations beyond the stored range meet every code, as the scheme that a stored range brings along multiplies them.</summary>
+    /// <summary>
+    /// Activations beyond the stored range meet every code, as the scheme that a stored range brings along multiplies
+    /// them.
+    /// </summary>
     [Fact]
     public void Run_InputsBeyondTheRange_GiveTheExactSumsOnEveryInstructionSet()
     {
         const int width = 77;
         var random = new Random(5);
-        float[][] weights = [.. Enumerable.Range(0, 40).Select(_ => Enumerable.Range(0, width).Select(_ => (float)random.Next(-127, 128)).ToArray())];
+        float[][] weights = [.. Enumerable.Range(0, 40)
+            .Select(_ => Enumerable.Range(0, width).Select(_ => (float)random.Next(-127, 128)).ToArray())];
         float[] x = [.. Enumerable.Range(0, width).Select(i => i % 3 == 0 ? -1000f : random.Next(-128, 128))];
         float[] codes = [.. x.Select(v => Math.Max(v, -128f))];
         foreach (InstructionSet isa in TestRunner.InstructionSets)
         {
-            using var linear = new Linear(new ClippedMatrix(weights), new LinearScheme(WeightCode.Int8, InputCode.Int8, AsymmetricInput: true), isa);
+            using var linear = new Linear(
+                new ClippedMatrix(weights), new LinearScheme(WeightCode.Int8, InputCode.Int8, AsymmetricInput: true),
+                isa);
             linear.Layout.StaticInput.ShouldNotBeNull();
             float[] y = LinearTests.Run(linear, [x], weights.Length, OutputMode.Store);
 
@@ -72,7 +80,8 @@ public sealed unsafe class StaticInputTests
     [InlineData(float.PositiveInfinity)]
     public void Store_ARowWithNoNumber_GetsAScaleThatIsNone(float odd)
     {
-        var layout = new PanelLayout(new LinearScheme(WeightCode.Int8, InputCode.Int8), 40, null, new InputRange(0.1f, 0));
+        var layout =
+            new PanelLayout(new LinearScheme(WeightCode.Int8, InputCode.Int8), 40, null, new InputRange(0.1f, 0));
         using var buffer = new ActivationBuffer(1, [layout]);
         buffer.Begin(1);
         float[] x = new float[40];
@@ -85,7 +94,9 @@ public sealed unsafe class StaticInputTests
         buffer.Scales[0].ShouldBe(float.NaN);
     }
 
-    /// <summary>Layers that read the same activations are one, and have one range: that which holds all of theirs.</summary>
+    /// <summary>
+    /// Layers that read the same activations are one, and have one range: that which holds all of theirs.
+    /// </summary>
     [Fact]
     public void Join_SeveralRanges_HoldsThemAll()
     {
@@ -123,7 +134,8 @@ public sealed unsafe class StaticInputTests
             zeros.Clear();
         }
 
-        public override void ReadRow(int row, Span<float> destination) => throw new InvalidOperationException("codes are asked for");
+        public override void ReadRow(int row, Span<float> destination) =>
+            throw new InvalidOperationException("codes are asked for");
 
         public override void ReadBias(Span<float> destination) => throw new InvalidOperationException("there is none");
     }

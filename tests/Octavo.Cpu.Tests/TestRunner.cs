@@ -37,8 +37,8 @@ internal sealed class TestRunner : IDisposable
     }
 
     /// <summary>
-    /// Whether an emulator carries us out (.ci/run says so). The runtime's own vector code does not survive there, so what
-    /// is tested is what we generate.
+    /// Whether an emulator carries us out (.ci/run says so). The runtime's own vector code does not survive there, so
+    /// what is tested is what we generate.
     /// </summary>
     public static bool Emulated => Environment.GetEnvironmentVariable("OCTAVO_EMULATED") == "1";
 
@@ -76,23 +76,20 @@ internal sealed class TestRunner : IDisposable
 
     /// <summary>An engine over the runner, which it then owns.</summary>
     public LlmEngine Engine(
-        int maxTokens = 512, bool prefixCaching = true, int maxSeqs = 64, LogitsProcessorFactory? processor = null) => new(Runner, null, new LlmEngineOptions
-        {
-            Sampling = new()
+        int maxTokens = 512, bool prefixCaching = true, int maxSeqs = 64, LogitsProcessorFactory? processor = null) =>
+            new(Runner, null, new LlmEngineOptions
             {
-                LogitsProcessors = processor is null ? [] : [processor],
-                MaxLogprobs = -1,
-            },
-            MaxModelLen = Math.Min(Description.Spec.MaxPositionEmbeddings, Runner.NumBlocks * Runner.BlockSize),
-            Scheduling = new()
-            {
-                Batching = BatchingMode.Fixed,
-                MaxNumSeqs = Math.Min(maxSeqs, maxTokens),
-                MaxNumBatchedTokens = maxTokens,
-                EnablePrefixCaching = prefixCaching,
-            },
-            EosTokenIds = Description.EosTokenIds,
-        });
+                MaxModelLen = Math.Min(Description.Spec.MaxPositionEmbeddings, Runner.NumBlocks * Runner.BlockSize),
+                EosTokenIds = Description.EosTokenIds,
+                Scheduling = new()
+                {
+                    Batching = BatchingMode.Fixed,
+                    MaxNumSeqs = Math.Min(maxSeqs, maxTokens),
+                    MaxNumBatchedTokens = maxTokens,
+                    EnablePrefixCaching = prefixCaching,
+                },
+                Sampling = new() { LogitsProcessors = processor is null ? [] : [processor], MaxLogprobs = -1 },
+            });
 
     public void Dispose()
     {

@@ -43,7 +43,9 @@ public sealed class WeightMemoryTests
     [InlineData("int4")]
     public async Task WeightBytes_OfAPlan_AreWhatTheProcessGrowsBy(string scheme)
     {
-        Assert.SkipUnless(OperatingSystem.IsLinux() && !RuntimeInformation.RuntimeIdentifier.Contains("musl"), "reads the resident set from /proc, and needs glibc");
+        Assert.SkipUnless(
+            OperatingSystem.IsLinux() && !RuntimeInformation.RuntimeIdentifier.Contains("musl"),
+            "reads the resident set from /proc, and needs glibc");
         string? measured = Environment.GetEnvironmentVariable(Measured);
         if (measured is null)
         {
@@ -59,7 +61,10 @@ public sealed class WeightMemoryTests
     {
         var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, UseShellExecute = false };
         start.Environment[Measured] = scheme;
-        foreach (string argument in (string[])["exec", typeof(WeightMemoryTests).Assembly.Location, "-noColor", "-method", $"*.{nameof(WeightBytes_OfAPlan_AreWhatTheProcessGrowsBy)}"])
+        foreach (string argument in (string[])[
+            "exec", typeof(WeightMemoryTests).Assembly.Location, "-noColor", "-method",
+            $"*.{nameof(WeightBytes_OfAPlan_AreWhatTheProcessGrowsBy)}"
+        ])
         {
             start.ArgumentList.Add(argument);
         }
@@ -73,7 +78,8 @@ public sealed class WeightMemoryTests
 
     private static void Measure(string scheme)
     {
-        // Half as deep: kept twice, or as they were stored, weights would still be far more than what is allowed beside them.
+        // Half as deep: kept twice, or as they were stored, weights would still be far more than what is allowed beside
+        // them.
         ModelShape shape = Shape with { Layers = 3 };
         using Checkpoint checkpoint = RandomModel.MakeCheckpoint(shape);
         DecoderSpec spec = RandomModel.Describe(shape, 64);
@@ -88,13 +94,14 @@ public sealed class WeightMemoryTests
         grown.ShouldBeInRange((long)(promised * 0.9), promised + (24 << 20));
     }
 
-    private static CpuPlan Plan(DecoderSpec spec, string scheme, Checkpoint? checkpoint = null) => new(spec, checkpoint, new PlanRequest
-    {
-        Weights = Schemes.Named(scheme),
-        KvCache = KvCacheFormat.BFloat16,
-        MaxModelLen = 64,
-        MaxNumBatchedTokens = 16,
-    });
+    private static CpuPlan Plan(DecoderSpec spec, string scheme, Checkpoint? checkpoint = null) =>
+        new(spec, checkpoint, new PlanRequest
+        {
+            Weights = Schemes.Named(scheme),
+            KvCache = KvCacheFormat.BFloat16,
+            MaxModelLen = 64,
+            MaxNumBatchedTokens = 16,
+        });
 
     private static long Resident()
     {

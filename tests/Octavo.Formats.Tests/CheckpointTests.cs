@@ -51,7 +51,8 @@ public sealed class CheckpointTests : IDisposable
     [Fact]
     public void InMemory_AfterDispose_CannotBeRead()
     {
-        Checkpoint checkpoint = Checkpoint.InMemory("made", [new TensorSource("a", TensorType.UInt8, [1], new byte[1])]);
+        Checkpoint checkpoint =
+            Checkpoint.InMemory("made", [new TensorSource("a", TensorType.UInt8, [1], new byte[1])]);
         Tensor tensor = checkpoint.Get("a");
         checkpoint.Dispose();
 
@@ -103,7 +104,10 @@ public sealed class CheckpointTests : IDisposable
         Shard("a.safetensors", "x", 1);
         SafetensorsWriter.Write(
             _directory["b.safetensors"],
-            [new TensorSource("x", TensorType.UInt8, [3], new byte[] { 2, 2, 2 }), new TensorSource("y", TensorType.UInt8, [1], new byte[1])]);
+            [
+                new TensorSource("x", TensorType.UInt8, [3], new byte[] { 2, 2, 2 }),
+                new TensorSource("y", TensorType.UInt8, [1], new byte[1])
+            ]);
         foreach ((string owner, byte value) in new[] { ("b.safetensors", (byte)2), ("a.safetensors", (byte)1) })
         {
             _directory.Write(Index, $$$"""{"weight_map":{"x":"{{{owner}}}","y":"b.safetensors"}}""");
@@ -153,7 +157,8 @@ public sealed class CheckpointTests : IDisposable
         Shard("b.safetensors", "y");
         _directory.Write(Index, """{"weight_map":{"x":"a.safetensors","y":"b.safetensors"}}""");
         File.WriteAllBytes(_directory["b.safetensors"], File.ReadAllBytes(_directory["b.safetensors"])[..^1]);
-        Should.Throw<CheckpointException>(() => Checkpoint.Open(_directory.Root)).File.ShouldBe(_directory["b.safetensors"]);
+        Should.Throw<CheckpointException>(() => Checkpoint.Open(_directory.Root)).File
+            .ShouldBe(_directory["b.safetensors"]);
         File.Open(_directory["a.safetensors"], FileMode.Open, FileAccess.ReadWrite, FileShare.None).Dispose();
     }
 
@@ -179,7 +184,8 @@ public sealed class CheckpointTests : IDisposable
     [Fact]
     public void Open_EmptyDirectory_SaysWhatWasExpected()
     {
-        Should.Throw<CheckpointException>(() => Checkpoint.Open(_directory.Root)).Message.ShouldContain("model.safetensors");
+        Should.Throw<CheckpointException>(() => Checkpoint.Open(_directory.Root)).Message
+            .ShouldContain("model.safetensors");
     }
 
     [Fact]
@@ -189,5 +195,6 @@ public sealed class CheckpointTests : IDisposable
     }
 
     private void Shard(string file, string tensor, byte value = 0) =>
-        SafetensorsWriter.Write(_directory[file], [new TensorSource(tensor, TensorType.UInt8, [3], new[] { value, value, value })]);
+        SafetensorsWriter.Write(
+            _directory[file], [new TensorSource(tensor, TensorType.UInt8, [3], new[] { value, value, value })]);
 }

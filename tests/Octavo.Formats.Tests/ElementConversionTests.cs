@@ -63,8 +63,10 @@ public sealed class ElementConversionTests
     [Fact]
     public void ToFloat32_WrongLengthOrType_Throws()
     {
-        Should.Throw<ArgumentException>(() => ElementConversion.ToFloat32(TensorType.Float16, new byte[3], new float[2]));
-        Should.Throw<ArgumentException>(() => ElementConversion.ToFloat32(TensorType.Float16, new byte[4], new float[1]));
+        Should.Throw<ArgumentException>(
+            () => ElementConversion.ToFloat32(TensorType.Float16, new byte[3], new float[2]));
+        Should.Throw<ArgumentException>(
+            () => ElementConversion.ToFloat32(TensorType.Float16, new byte[4], new float[1]));
         Should.Throw<ArgumentException>(() => ElementConversion.ToFloat32(TensorType.Int8, new byte[1], new float[1]))
             .Message.ShouldContain("I8");
     }
@@ -77,7 +79,8 @@ public sealed class ElementConversionTests
                 BitConverter.TryWriteBytes(destination, (Half)value).ShouldBeTrue();
                 break;
             case TensorType.BFloat16:
-                BitConverter.TryWriteBytes(destination, (ushort)(BitConverter.SingleToUInt32Bits(value) >> 16)).ShouldBeTrue();
+                BitConverter.TryWriteBytes(destination, (ushort)(BitConverter.SingleToUInt32Bits(value) >> 16))
+                    .ShouldBeTrue();
                 break;
             case TensorType.Float32:
                 BitConverter.TryWriteBytes(destination, value).ShouldBeTrue();

@@ -12,9 +12,11 @@ public sealed class FuzzTests : IDisposable
     [Fact]
     public void SafetensorsFile_FlippedHeaderBytes_ThrowsOnlyCheckpointExceptionAndStaysInBounds()
     {
-        string header = $"{{\"__metadata__\":{{\"format\":\"pt\"}},{RawFile.Entry("a.weight", "F32", "[2,3]", "[0,24]")},"
-            + $"{RawFile.Entry("b\\u00e9", "BF16", "[4]", "[24,32]")},{RawFile.Entry("c", "F4", "[2,5]", "[32,37]")},"
-            + $"{RawFile.Entry("d", "U8", "[0]", "[37,37]")}}}  ";
+        string header =
+            $"{{\"__metadata__\":{{\"format\":\"pt\"}},{RawFile.Entry("a.weight", "F32", "[2,3]", "[0,24]")},"
+                + $"{RawFile.Entry("b\\u00e9", "BF16", "[4]", "[24,32]")},"
+                + $"{RawFile.Entry("c", "F4", "[2,5]", "[32,37]")},"
+                + $"{RawFile.Entry("d", "U8", "[0]", "[37,37]")}}}  ";
         byte[] valid = RawFile.Build(header, 37);
         string path = _directory.Write("fuzz.safetensors", valid);
         var random = new Random(20260);

@@ -20,16 +20,26 @@ public sealed class GenerationDefaultsTests : IDisposable
     [InlineData("""{"bos_token_id":"1"}""", "bos_token_id")]
     [InlineData("""{"pad_token_id":{}}""", "pad_token_id")]
     [InlineData("""{"do_sample":"no"}""", "do_sample")]
-    [InlineData("""{"temperature":NaN}""", "temperature is not used: it must be a number that is 0 (greedy) or more, but is NaN")]
-    [InlineData("""{"top_p":-Infinity}""", "top_p is not used: it must be a number above 0 and at most 1 (1 keeps all), but is -Infinity")]
-    [InlineData("""{"temperature":-3}""", "temperature is not used: it must be a number that is 0 (greedy) or more, but is -3")]
+    [InlineData(
+        """{"temperature":NaN}""",
+        "temperature is not used: it must be a number that is 0 (greedy) or more, but is NaN")]
+    [InlineData(
+        """{"top_p":-Infinity}""",
+        "top_p is not used: it must be a number above 0 and at most 1 (1 keeps all), but is -Infinity")]
+    [InlineData(
+        """{"temperature":-3}""", "temperature is not used: it must be a number that is 0 (greedy) or more, but is -3")]
     [InlineData("""{"temperature":1e300}""", "temperature is not used")]
-    [InlineData("""{"top_p":2}""", "top_p is not used: it must be a number above 0 and at most 1 (1 keeps all), but is 2")]
+    [InlineData(
+        """{"top_p":2}""", "top_p is not used: it must be a number above 0 and at most 1 (1 keeps all), but is 2")]
     [InlineData("""{"top_p":0}""", "top_p is not used")]
     [InlineData("""{"min_p":-0.5}""", "min_p is not used: it must be a number from 0 (keeps all) to 1, but is -0.5")]
-    [InlineData("""{"repetition_penalty":0}""", "repetition_penalty is not used: it must be a number above 0 (1 changes nothing), but is 0")]
+    [InlineData(
+        """{"repetition_penalty":0}""",
+        "repetition_penalty is not used: it must be a number above 0 (1 changes nothing), but is 0")]
     [InlineData("""{"top_k":-2}""", "top_k is not used: it must be an integer from -1 to")]
-    [InlineData("""{"max_new_tokens":-5}""", "max_new_tokens is not used: it must be an integer from 1 to 2147483647, but is -5")]
+    [InlineData(
+        """{"max_new_tokens":-5}""",
+        "max_new_tokens is not used: it must be an integer from 1 to 2147483647, but is -5")]
     public void Open_ValueThatCannotBeUsed_IsANoteAndNoValue(string json, string words)
     {
         GenerationDefaults defaults = Read(json);
@@ -37,7 +47,8 @@ public sealed class GenerationDefaultsTests : IDisposable
         defaults.EosTokenIds.ShouldBeEmpty();
         IReadOnlyList<int> none = [];
         IReadOnlyList<string> silent = [];
-        (defaults with { Notes = silent, EosTokenIds = none }).ShouldBe(new GenerationDefaults { Notes = silent, EosTokenIds = none });
+        (defaults with { Notes = silent, EosTokenIds = none }).ShouldBe(
+            new GenerationDefaults { Notes = silent, EosTokenIds = none });
     }
 
     [Fact]
@@ -45,8 +56,9 @@ public sealed class GenerationDefaultsTests : IDisposable
     {
         GenerationDefaults defaults = Read(
             """
-            {"num_beams":"four","diversity_penalty":NaN,"max_length":Infinity,"suppress_tokens":{"a":[null]},"cache_config":7,
-             "temperature":null,"transformers_version":4.5,"assistant_early_exit":[],"top_k":50.0,"temperature":0.5}
+            {"num_beams":"four","diversity_penalty":NaN,"max_length":Infinity,"suppress_tokens":{"a":[null]},
+             "cache_config":7,"temperature":null,"transformers_version":4.5,"assistant_early_exit":[],"top_k":50.0,
+             "temperature":0.5}
             """);
         defaults.Notes.ShouldBeEmpty();
         (defaults.TopK, defaults.Temperature).ShouldBe((50, 0.5f));
@@ -55,7 +67,8 @@ public sealed class GenerationDefaultsTests : IDisposable
     [Fact]
     public void Open_IdsAsListsOrAlone_AreRead()
     {
-        GenerationDefaults defaults = Read("""{"eos_token_id":[5,null,6],"bos_token_id":[3],"pad_token_id":[-1,2],"do_sample":false}""");
+        GenerationDefaults defaults =
+            Read("""{"eos_token_id":[5,null,6],"bos_token_id":[3],"pad_token_id":[-1,2],"do_sample":false}""");
         defaults.EosTokenIds.ShouldBe([5, 6]);
         (defaults.BosTokenId, defaults.PadTokenId, defaults.DoSample).ShouldBe((3, 2, false));
         defaults.Notes.ShouldBeEmpty();

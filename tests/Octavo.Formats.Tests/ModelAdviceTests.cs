@@ -7,9 +7,14 @@ public sealed class ModelAdviceTests : IDisposable
     public void Dispose() => _directory.Dispose();
 
     [Theory]
-    [InlineData("meta-llama/Llama-3.2-1B-Instruct", "hf download meta-llama/Llama-3.2-1B-Instruct --local-dir Llama-3.2-1B-Instruct ")]
-    [InlineData("https://huggingface.co/meta-llama/Llama-3.2-1B", "hf download meta-llama/Llama-3.2-1B --local-dir Llama-3.2-1B ")]
-    [InlineData("https://huggingface.co/facebook/opt-125m/tree/main", "hf download facebook/opt-125m --local-dir opt-125m ")]
+    [InlineData(
+        "meta-llama/Llama-3.2-1B-Instruct",
+        "hf download meta-llama/Llama-3.2-1B-Instruct --local-dir Llama-3.2-1B-Instruct ")]
+    [InlineData(
+        "https://huggingface.co/meta-llama/Llama-3.2-1B",
+        "hf download meta-llama/Llama-3.2-1B --local-dir Llama-3.2-1B ")]
+    [InlineData(
+        "https://huggingface.co/facebook/opt-125m/tree/main", "hf download facebook/opt-125m --local-dir opt-125m ")]
     [InlineData("hf.co/facebook/opt-125m", "hf download facebook/opt-125m ")]
     [InlineData("gpt2", "hf download gpt2 --local-dir gpt2 ")]
     [InlineData("bert-base-uncased", "hf download bert-base-uncased ")]
@@ -44,7 +49,8 @@ public sealed class ModelAdviceTests : IDisposable
     [InlineData("config.json", "{}", "name the directory that it is in")]
     public void Open_AFile_SaysWhatItIs(string name, string content, string words)
     {
-        string message = Should.Throw<CheckpointException>(() => ModelDirectory.Open(_directory.Write(name, content))).Message;
+        string message =
+            Should.Throw<CheckpointException>(() => ModelDirectory.Open(_directory.Write(name, content))).Message;
         message.ShouldContain("is a file");
         message.ShouldContain(words);
     }
@@ -59,7 +65,8 @@ public sealed class ModelAdviceTests : IDisposable
         _directory.Write(name, "x");
         Should.Throw<CheckpointException>(() => ModelDirectory.Open(_directory.Root)).Message.ShouldContain(words);
         _directory.Write("config.json", "{}");
-        Should.Throw<CheckpointException>(() => ModelDirectory.Open(_directory.Root).OpenCheckpoint()).Message.ShouldContain(words);
+        Should.Throw<CheckpointException>(() => ModelDirectory.Open(_directory.Root).OpenCheckpoint()).Message
+            .ShouldContain(words);
     }
 
     [Fact]

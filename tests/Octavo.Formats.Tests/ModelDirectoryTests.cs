@@ -43,7 +43,9 @@ public sealed class ModelDirectoryTests : IDisposable
         _directory.Write("config.json", "{}");
         _directory.Write(
             "generation_config.json",
-            """{"eos_token_id":[5,6],"temperature":null,"min_p":0.1,"top_k":50,"repetition_penalty":1,"pad_token_id":-1}""");
+            """
+            {"eos_token_id":[5,6],"temperature":null,"min_p":0.1,"top_k":50,"repetition_penalty":1,"pad_token_id":-1}
+            """);
         GenerationDefaults generation = ModelDirectory.Open(_directory.Root).Generation;
         generation.EosTokenIds.ShouldBe([5, 6]);
         generation.Temperature.ShouldBeNull();

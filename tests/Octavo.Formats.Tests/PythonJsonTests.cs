@@ -8,7 +8,9 @@ public sealed class PythonJsonTests
     [InlineData("{}", "{}")]
     [InlineData("\uFEFF{}", "{}")]
     [InlineData("[Infinity,-Infinity, NaN]", "[1e999,-1e999, \"NaN\"]")]
-    [InlineData("""{"a":Infinity,"Infinity":"NaN","b":"\"Infinity","c":NaN}""", """{"a":1e999,"Infinity":"NaN","b":"\"Infinity","c":"NaN"}""")]
+    [InlineData(
+        """{"a":Infinity,"Infinity":"NaN","b":"\"Infinity","c":NaN}""",
+        """{"a":1e999,"Infinity":"NaN","b":"\"Infinity","c":"NaN"}""")]
     [InlineData("""{"a":"\\","b":NaN}""", """{"a":"\\","b":"NaN"}""")]
     [InlineData("\"no end NaN", "\"no end NaN")]
     [InlineData("Inf NaM I N", "Inf NaM I N")]
@@ -31,8 +33,11 @@ public sealed class PythonJsonTests
     public void Open_IndexWithMarkAndInfinity_IsRead()
     {
         using TempDirectory directory = new();
-        SafetensorsWriter.Write(directory["a.safetensors"], [new TensorSource("x", TensorType.UInt8, [1], new byte[1])]);
-        directory.Write("model.safetensors.index.json", "\uFEFF{\"metadata\":{\"total_size\":Infinity},\"weight_map\":{\"x\":\"a.safetensors\"}}");
+        SafetensorsWriter.Write(
+            directory["a.safetensors"], [new TensorSource("x", TensorType.UInt8, [1], new byte[1])]);
+        directory.Write(
+            "model.safetensors.index.json",
+            "\uFEFF{\"metadata\":{\"total_size\":Infinity},\"weight_map\":{\"x\":\"a.safetensors\"}}");
         using Checkpoint checkpoint = Checkpoint.Open(directory.Root);
         checkpoint.Contains("x").ShouldBeTrue();
     }

@@ -46,7 +46,10 @@ public sealed class QuantizedLayoutTests : IDisposable
         }
 
         using Checkpoint checkpoint = Write(
-            $$"""{"quant_method":"gptq","bits":{{bits}},"group_size":{{Group}},"desc_act":true,"sym":false,"checkpoint_format":"{{version}}"}""",
+            $$"""
+            {"quant_method":"gptq","bits":{{bits}},"group_size":{{Group}},"desc_act":true,"sym":false,
+             "checkpoint_format":"{{version}}"}
+            """,
             Words("m.qweight", [Columns / per, Rows], weights),
             Words("m.qzeros", [Columns / Group, Rows / per], zeros),
             Floats("m.scales", [Columns / Group, Rows], Transposed()),
@@ -74,11 +77,15 @@ public sealed class QuantizedLayoutTests : IDisposable
         ];
         if (words is { } word)
         {
-            tensors.Add(Words("m.qzeros", [Columns / Group, Rows / per], [.. Enumerable.Repeat(word, Columns / Group * Rows / per)]));
+            tensors.Add(Words(
+                "m.qzeros", [Columns / Group, Rows / per], [.. Enumerable.Repeat(word, Columns / Group * Rows / per)]));
         }
 
         using Checkpoint checkpoint = Write(
-            $$"""{"quant_method":"gptq","bits":{{bits}},"group_size":{{Group}},"sym":true,"checkpoint_format":"{{version}}"}""", [.. tensors]);
+            $$"""
+            {"quant_method":"gptq","bits":{{bits}},"group_size":{{Group}},"sym":true,"checkpoint_format":"{{version}}"}
+            """,
+            [.. tensors]);
 
         QuantizedMatrix matrix = checkpoint.FindQuantized("m.weight")!;
         int[] zeros = [.. Enumerable.Repeat(-1, Columns / Group)];
@@ -87,7 +94,9 @@ public sealed class QuantizedLayoutTests : IDisposable
         matrix.Asymmetric.ShouldBeFalse();
     }
 
-    /// <summary>Where the file does not say whether weights are symmetric, they are if there is nothing else to go by.</summary>
+    /// <summary>
+    /// Where the file does not say whether weights are symmetric, they are if there is nothing else to go by.
+    /// </summary>
     [Fact]
     public void Gptq_NeitherSymNorZeroPoints_IsSymmetric()
     {
@@ -106,7 +115,8 @@ public sealed class QuantizedLayoutTests : IDisposable
     {
         Fill(4);
         using Checkpoint checkpoint = Write(
-            Packed("\"group\""), [.. PackedTensors(), Words("m.weight_g_idx", [Columns], [first, .. Enumerable.Repeat(rest, Columns - 1)])]);
+            Packed("\"group\""),
+            [.. PackedTensors(), Words("m.weight_g_idx", [Columns], [first, .. Enumerable.Repeat(rest, Columns - 1)])]);
 
         checkpoint.FindQuantized("m.weight")!.GroupIndex.ShouldBeNull();
         ShouldHold(checkpoint.FindQuantized("m.weight")!, 4);
@@ -119,10 +129,13 @@ public sealed class QuantizedLayoutTests : IDisposable
         string config = Packed("null").Replace("\"symmetric\":false", "\"symmetric\":true", StringComparison.Ordinal);
         using (Checkpoint different = Write(config, PackedTensors()))
         {
-            Should.Throw<CheckpointException>(() => different.FindQuantized("m.weight")).Tensor.ShouldBe("m.weight_zero_point");
+            Should.Throw<CheckpointException>(() => different.FindQuantized("m.weight")).Tensor
+                .ShouldBe("m.weight_zero_point");
         }
 
-        TensorSource middle = Words("m.weight_zero_point", [Rows / 8, Columns / Group], [.. Enumerable.Repeat(0x88888888u, Rows / 8 * Columns / Group)]);
+        TensorSource middle = Words(
+            "m.weight_zero_point", [Rows / 8, Columns / Group],
+            [.. Enumerable.Repeat(0x88888888u, Rows / 8 * Columns / Group)]);
         using Checkpoint idle = Write(config, [.. PackedTensors().Where(t => t.Name != middle.Name), middle]);
         idle.FindQuantized("m.weight")!.Asymmetric.ShouldBeFalse();
     }
@@ -131,7 +144,11 @@ public sealed class QuantizedLayoutTests : IDisposable
     public void CompressedTensors_PackedWithGroupIndexInItsOrder_HasNoneToMind()
     {
         Fill(4);
-        using Checkpoint checkpoint = Write(Packed("\"group\""), [.. PackedTensors(), Words("m.weight_g_idx", [Columns], [.. Enumerable.Range(0, Columns).Select(k => (uint)(k / Group))])]);
+        using Checkpoint checkpoint =
+            Write(Packed("\"group\""), [
+                .. PackedTensors(),
+                Words("m.weight_g_idx", [Columns], [.. Enumerable.Range(0, Columns).Select(k => (uint)(k / Group))])
+            ]);
 
         checkpoint.FindQuantized("m.weight")!.GroupIndex.ShouldBeNull();
         ShouldHold(checkpoint.FindQuantized("m.weight")!, 4);
@@ -141,9 +158,12 @@ public sealed class QuantizedLayoutTests : IDisposable
     public void CompressedTensors_GroupIndexOutOfRange_IsRefusedByName()
     {
         Fill(4);
-        using Checkpoint checkpoint = Write(Packed("\"group\""), [.. PackedTensors(), Words("m.weight_g_idx", [Columns], [.. Enumerable.Repeat(4u, Columns)])]);
+        using Checkpoint checkpoint = Write(
+            Packed("\"group\""),
+            [.. PackedTensors(), Words("m.weight_g_idx", [Columns], [.. Enumerable.Repeat(4u, Columns)])]);
 
-        Should.Throw<CheckpointException>(() => checkpoint.FindQuantized("m.weight")).Message.ShouldContain("'m.weight_g_idx': puts input 0 into group 4; there are 4");
+        Should.Throw<CheckpointException>(() => checkpoint.FindQuantized("m.weight")).Message
+            .ShouldContain("'m.weight_g_idx': puts input 0 into group 4; there are 4");
     }
 
     [Fact]
@@ -152,13 +172,18 @@ public sealed class QuantizedLayoutTests : IDisposable
         sbyte[] codes = [.. Enumerable.Range(0, Rows * Columns).Select(i => (sbyte)((i * 37) % 256 - 128))];
         sbyte[] zeros = [.. Enumerable.Range(0, Rows).Select(i => (sbyte)(i - 8))];
         using Checkpoint checkpoint = Write(
-            Config("int-quantized", """{"num_bits":8,"type":"int","symmetric":false,"strategy":"channel"}""", """{"num_bits":8,"type":"int","symmetric":false,"strategy":"token","dynamic":true}"""),
-            new TensorSource("m.weight", TensorType.Int8, [Rows, Columns], MemoryMarshal.AsBytes<sbyte>(codes).ToArray()),
+            Config(
+                "int-quantized", """{"num_bits":8,"type":"int","symmetric":false,"strategy":"channel"}""",
+                """{"num_bits":8,"type":"int","symmetric":false,"strategy":"token","dynamic":true}"""),
+            new TensorSource(
+                "m.weight", TensorType.Int8, [Rows, Columns], MemoryMarshal.AsBytes<sbyte>(codes).ToArray()),
             Floats("m.weight_scale", [Rows, 1], [.. Enumerable.Range(1, Rows).Select(i => i / 16f)]),
-            new TensorSource("m.weight_zero_point", TensorType.Int8, [Rows, 1], MemoryMarshal.AsBytes<sbyte>(zeros).ToArray()));
+            new TensorSource(
+                "m.weight_zero_point", TensorType.Int8, [Rows, 1], MemoryMarshal.AsBytes<sbyte>(zeros).ToArray()));
 
         QuantizedMatrix matrix = checkpoint.FindQuantized("m.weight")!;
-        (matrix.Asymmetric, matrix.Activations, matrix.GroupSize).ShouldBe((true, StoredActivations.Int8Asymmetric, Columns));
+        (matrix.Asymmetric, matrix.Activations, matrix.GroupSize).ShouldBe(
+            (true, StoredActivations.Int8Asymmetric, Columns));
         sbyte[] row = new sbyte[Columns];
         int[] zero = new int[1];
         float[] scale = new float[1];
@@ -172,11 +197,17 @@ public sealed class QuantizedLayoutTests : IDisposable
     [Theory]
     [InlineData("\"tensor\"", "null", 1, 1)]
     [InlineData("\"block\"", "[8, 16]", 2, 2)]
-    public void CompressedTensors_Float8ByTensorOrBlock_ReadsTheScaleOfEachRow(string strategy, string block, int scaleRows, int scaleColumns)
+    public void CompressedTensors_Float8ByTensorOrBlock_ReadsTheScaleOfEachRow(
+        string strategy, string block, int scaleRows, int scaleColumns)
     {
         float[] scales = [.. Enumerable.Range(1, scaleRows * scaleColumns).Select(i => i / 4f)];
         using Checkpoint checkpoint = Write(
-            Config("float-quantized", $$"""{"num_bits":8,"type":"float","symmetric":true,"strategy":{{strategy}},"block_structure":{{block}}}""", "null"),
+            Config(
+                "float-quantized",
+                $$"""
+                {"num_bits":8,"type":"float","symmetric":true,"strategy":{{strategy}},"block_structure":{{block}}}
+                """,
+                "null"),
             new TensorSource("m.weight", TensorType.Float8E4M3, [Rows, Columns], new byte[Rows * Columns]),
             Floats("m.weight_scale", scaleRows == 1 ? [1] : [scaleRows, scaleColumns], scales));
 
@@ -195,8 +226,11 @@ public sealed class QuantizedLayoutTests : IDisposable
     [InlineData("model.layers.1.o_proj", false)]
     public void CompressedTensors_IgnoreLists_MatchAsPythonDoes(string module, bool quantized)
     {
-        string config = Config("int-quantized", """{"num_bits":8,"type":"int","symmetric":true,"strategy":"channel"}""", "null")
-            .Replace("\"ignore\":[]", "\"ignore\":[\"lm_head\",\"re:.*layers\\\\.1\\\\d\",\"re:model.*o_proj$\",\"re:layers\"]");
+        string config = Config(
+            "int-quantized", """{"num_bits":8,"type":"int","symmetric":true,"strategy":"channel"}""", "null")
+            .Replace(
+                "\"ignore\":[]",
+                "\"ignore\":[\"lm_head\",\"re:.*layers\\\\.1\\\\d\",\"re:model.*o_proj$\",\"re:layers\"]");
         using Checkpoint checkpoint = Write(
             config,
             new TensorSource($"{module}.weight", TensorType.Int8, [Rows, Columns], new byte[Rows * Columns]),
@@ -204,7 +238,8 @@ public sealed class QuantizedLayoutTests : IDisposable
 
         if (quantized)
         {
-            Should.Throw<CheckpointException>(() => checkpoint.FindQuantized($"{module}.weight")).Message.ShouldContain($"{module}.weight_scale");
+            Should.Throw<CheckpointException>(() => checkpoint.FindQuantized($"{module}.weight")).Message
+                .ShouldContain($"{module}.weight_scale");
         }
         else
         {
@@ -216,7 +251,13 @@ public sealed class QuantizedLayoutTests : IDisposable
     public void CompressedTensors_GroupsByName_GoBeforeTheClass()
     {
         const string Config =
-            """{"quant_method":"compressed-tensors","format":"mixed-precision","ignore":[],"config_groups":{"a":{"format":"int-quantized","targets":["Linear"],"weights":{"num_bits":8,"type":"int","strategy":"channel"}},"b":{"format":"float-quantized","targets":["re:.*down_proj"],"weights":{"num_bits":8,"type":"float","strategy":"channel"}}}}""";
+            """
+            {"quant_method":"compressed-tensors","format":"mixed-precision","ignore":[],"config_groups":{
+             "a":{"format":"int-quantized","targets":["Linear"],
+                  "weights":{"num_bits":8,"type":"int","strategy":"channel"}},
+             "b":{"format":"float-quantized","targets":["re:.*down_proj"],
+                  "weights":{"num_bits":8,"type":"float","strategy":"channel"}}}}
+            """;
         using Checkpoint checkpoint = Write(
             Config,
             new TensorSource("m.down_proj.weight", TensorType.Float8E4M3, [Rows, Columns], new byte[Rows * Columns]),
@@ -234,17 +275,23 @@ public sealed class QuantizedLayoutTests : IDisposable
         const string pattern = "re:([", problem = "which is no regular expression";
         string config = Packed("\"group\"").Replace("\"ignore\":[]", $"\"ignore\":[\"{pattern}\"]");
         _directory.Write("config.json", "{\"quantization_config\":" + config + "}");
-        Should.Throw<CheckpointException>(() => ModelDirectory.Open(_directory.Root).OpenCheckpoint()).Message.ShouldContain(problem);
+        Should.Throw<CheckpointException>(() => ModelDirectory.Open(_directory.Root).OpenCheckpoint()).Message
+            .ShouldContain(problem);
     }
 
     [Fact]
     public void CompressedTensors_ScaleOfAnotherShape_IsRefusedByName()
     {
         Fill(4);
-        using Checkpoint checkpoint = Write(Packed("\"group\""), [.. PackedTensors().Where(t => t.Name != "m.weight_scale"), Floats("m.weight_scale", [Rows, 3], new float[Rows * 3])]);
+        using Checkpoint checkpoint =
+            Write(Packed("\"group\""), [
+                .. PackedTensors().Where(t => t.Name != "m.weight_scale"),
+                Floats("m.weight_scale", [Rows, 3], new float[Rows * 3])
+            ]);
 
         Should.Throw<CheckpointException>(() => checkpoint.FindQuantized("m.weight")).Message
-            .ShouldContain("'m.weight_scale': expected shape [16, 4] as the quantization's configuration implies, found [16, 3]");
+            .ShouldContain(
+                "'m.weight_scale': expected shape [16, 4] as the quantization's configuration implies, found [16, 3]");
     }
 
     [Theory]
@@ -264,17 +311,25 @@ public sealed class QuantizedLayoutTests : IDisposable
         })];
         using Checkpoint checkpoint = Write(
             config,
-            [.. weight, Floats("m.input_scale", [1], [0.5f]), new TensorSource("m.input_zero_point", TensorType.Int8, [1], new byte[] { 0xFD }), Floats("n.input_scale", [1], [-1f])]);
+            [
+                .. weight,
+                Floats("m.input_scale", [1], [0.5f]),
+                new TensorSource("m.input_zero_point", TensorType.Int8, [1], new byte[] { 0xFD }),
+                Floats("n.input_scale", [1], [-1f])
+            ]);
 
         checkpoint.Quantization!.Notes.ShouldBeEmpty();
         checkpoint.FindQuantized("m.weight")!.StaticInput.ShouldBe((0.5f, symmetric ? 0 : -3));
-        Should.Throw<CheckpointException>(() => checkpoint.FindQuantized("n.weight")).Message.ShouldContain("'n.input_scale': is -1; a scale must be above 0");
+        Should.Throw<CheckpointException>(() => checkpoint.FindQuantized("n.weight")).Message
+            .ShouldContain("'n.input_scale': is -1; a scale must be above 0");
     }
 
     [Fact]
     public void CompressedTensors_StaticActivationsByToken_AreRefusedByName() =>
         Should.Throw<UnsupportedModelException>(() => Write(
-            Config("int-quantized", """{"num_bits":8,"type":"int","strategy":"channel"}""", """{"num_bits":8,"type":"int","strategy":"token","dynamic":false}"""),
+            Config(
+                "int-quantized", """{"num_bits":8,"type":"int","strategy":"channel"}""",
+                """{"num_bits":8,"type":"int","strategy":"token","dynamic":false}"""),
             Floats("m.weight_scale", [Rows, 1], new float[Rows]))).Message.ShouldContain("input_activations.strategy");
 
     [Fact]
@@ -292,8 +347,10 @@ public sealed class QuantizedLayoutTests : IDisposable
         checkpoint.Quantization.Notes.ShouldBeEmpty();
         KvCacheScales.Read(checkpoint, "a").ShouldBe((0.25f, 2f));
         KvCacheScales.Read(checkpoint, "b").ShouldBe((3f, 1f));
-        Should.Throw<CheckpointException>(() => KvCacheScales.Read(checkpoint, "c")).Message.ShouldContain("'c.k_scale': expected one number of F32, F16 or BF16");
-        Should.Throw<CheckpointException>(() => KvCacheScales.Read(checkpoint, "d")).Message.ShouldContain("'d.v_scale': is 0; a scale must be above 0");
+        Should.Throw<CheckpointException>(() => KvCacheScales.Read(checkpoint, "c")).Message
+            .ShouldContain("'c.k_scale': expected one number of F32, F16 or BF16");
+        Should.Throw<CheckpointException>(() => KvCacheScales.Read(checkpoint, "d")).Message
+            .ShouldContain("'d.v_scale': is 0; a scale must be above 0");
     }
 
     [Theory]
@@ -303,19 +360,32 @@ public sealed class QuantizedLayoutTests : IDisposable
     [InlineData("""{"num_bits":8,"type":"float","symmetric":false}""", "kv_cache_scheme.symmetric")]
     [InlineData("""{"num_bits":8,"type":"float","dynamic":true}""", "kv_cache_scheme.dynamic")]
     public void CompressedTensors_CacheOfAnotherKind_IsRefusedByName(string scheme, string field) =>
-        Should.Throw<UnsupportedModelException>(() => Write(Cached(scheme), Floats("a.k_scale", [1], [1f]))).Message.ShouldContain(field);
+        Should.Throw<UnsupportedModelException>(() => Write(Cached(scheme), Floats("a.k_scale", [1], [1f]))).Message
+            .ShouldContain(field);
 
-    private static string Cached(string scheme) => Packed("\"group\"").Replace("\"ignore\":[]", $"\"ignore\":[],\"kv_cache_scheme\":{scheme}");
+    private static string Cached(string scheme) =>
+        Packed("\"group\"").Replace("\"ignore\":[]", $"\"ignore\":[],\"kv_cache_scheme\":{scheme}");
 
     private static string Config(string format, string weights, string activations) =>
-        $$$$"""{"quant_method":"compressed-tensors","format":"{{{{format}}}}","ignore":[],"config_groups":{"group_0":{"targets":["Linear"],"weights":{{{{weights}}}},"input_activations":{{{{activations}}}}}}}""";
+        $$"""
+        {"quant_method":"compressed-tensors","format":"{{format}}","ignore":[],"config_groups":{
+         "group_0":{"targets":["Linear"],"weights":{{weights}},"input_activations":{{activations}} } } }
+        """;
 
     private static string Packed(string actorder) =>
-        Config("pack-quantized", $$"""{"num_bits":4,"type":"int","symmetric":false,"strategy":"group","group_size":{{Group}},"actorder":{{actorder}}}""", "null");
+        Config(
+            "pack-quantized",
+            $$"""
+            {"num_bits":4,"type":"int","symmetric":false,"strategy":"group","group_size":{{Group}},
+             "actorder":{{actorder}}}
+            """,
+            "null");
 
-    private static TensorSource Words(string name, long[] shape, uint[] words) => new(name, TensorType.Int32, shape, MemoryMarshal.AsBytes<uint>(words).ToArray());
+    private static TensorSource Words(string name, long[] shape, uint[] words) =>
+        new(name, TensorType.Int32, shape, MemoryMarshal.AsBytes<uint>(words).ToArray());
 
-    private static TensorSource Floats(string name, long[] shape, float[] values) => new(name, TensorType.Float32, shape, MemoryMarshal.AsBytes<float>(values).ToArray());
+    private static TensorSource Floats(string name, long[] shape, float[] values) =>
+        new(name, TensorType.Float32, shape, MemoryMarshal.AsBytes<float>(values).ToArray());
 
     private TensorSource[] PackedTensors()
     {
@@ -338,7 +408,9 @@ public sealed class QuantizedLayoutTests : IDisposable
             Words("m.weight_packed", [Rows, Columns / 8], weights),
             Words("m.weight_zero_point", [Rows / 8, Columns / Group], zeros),
             Floats("m.weight_scale", [Rows, Columns / Group], [.. _scales.Cast<float>()]),
-            new TensorSource("m.weight_shape", TensorType.Int64, [2], MemoryMarshal.AsBytes<long>(new long[] { Rows, Columns }).ToArray()),
+            new TensorSource(
+                "m.weight_shape", TensorType.Int64, [2],
+                MemoryMarshal.AsBytes<long>(new long[] { Rows, Columns }).ToArray()),
         ];
     }
 
@@ -360,7 +432,8 @@ public sealed class QuantizedLayoutTests : IDisposable
         }
     }
 
-    private float[] Transposed() => [.. Enumerable.Range(0, Columns / Group).SelectMany(g => Enumerable.Range(0, Rows).Select(row => _scales[row, g]))];
+    private float[] Transposed() => [.. Enumerable.Range(0, Columns / Group)
+        .SelectMany(g => Enumerable.Range(0, Rows).Select(row => _scales[row, g]))];
 
     private Checkpoint Write(string config, params TensorSource[] tensors)
     {

@@ -88,7 +88,8 @@ public sealed unsafe class RoundTripTests : IDisposable
             tensor.Bytes(0, (int)tensor.ByteLength).ToArray().ShouldBe(Bytes(i == 3 ? 50 : 10, i));
         }
 
-        JsonElement index = JsonDocument.Parse(File.ReadAllText(_directory["model.safetensors.index.json"])).RootElement;
+        JsonElement index =
+            JsonDocument.Parse(File.ReadAllText(_directory["model.safetensors.index.json"])).RootElement;
         index.GetProperty("metadata").GetProperty("total_size").GetInt32().ShouldBe(110);
         index.GetProperty("weight_map").GetProperty("t3").GetString().ShouldBe("model-00003-of-00005.safetensors");
     }
@@ -114,7 +115,8 @@ public sealed unsafe class RoundTripTests : IDisposable
     {
         string path = _directory.Write("a.safetensors", "old");
         var bad = new TensorSource("x", TensorType.Float32, [2], stream => stream.Write(new byte[7]));
-        Should.Throw<InvalidOperationException>(() => SafetensorsWriter.Write(path, [bad])).Message.ShouldContain("'x'");
+        Should.Throw<InvalidOperationException>(() => SafetensorsWriter.Write(path, [bad])).Message
+            .ShouldContain("'x'");
         File.ReadAllText(path).ShouldBe("old");
         Directory.GetFiles(_directory.Root).ShouldBe([path]);
     }
@@ -208,7 +210,8 @@ public sealed unsafe class RoundTripTests : IDisposable
     private static TensorSource[] Sources() =>
     [
         .. Enum.GetValues<TensorType>().Select(type =>
-            new TensorSource(type.Name(), type, [1, 8], stream => stream.Write(Bytes(type.BitsPerElement(), (int)type)))),
+            new TensorSource(
+                type.Name(), type, [1, 8], stream => stream.Write(Bytes(type.BitsPerElement(), (int)type)))),
     ];
 
     private static byte[] Bytes(int count, int seed)

@@ -22,7 +22,8 @@ public sealed class GoldenModelTests
         TensorType type = Enum.Parse<TensorType>(stored);
         ModelDescription model = Describe(SharedData.Require($"golden/{name}"));
         DecoderSpec spec = model.Spec;
-        (spec.Architecture, spec.VocabSize, spec.HiddenSize, spec.EmbeddingSize).ShouldBe(("LlamaForCausalLM", 256, 64, 64));
+        (spec.Architecture, spec.VocabSize, spec.HiddenSize, spec.EmbeddingSize).ShouldBe(
+            ("LlamaForCausalLM", 256, 64, 64));
         (spec.NumLayers, spec.MaxPositionEmbeddings).ShouldBe((3, positions));
         spec.LearnedPositions.ShouldBeNull();
         model.StoredType.ShouldBe(type);
@@ -36,8 +37,10 @@ public sealed class GoldenModelTests
         (mlp.IntermediateSize, mlp.Activation, mlp.IsGated).ShouldBe((160, Activation.Silu, true));
         const string Attention = "model.layers.2.self_attn.";
         const string Mlp = "model.layers.2.mlp.";
-        attention.Query.ShouldBe(new($"{Attention}q_proj.weight", name == "llama-attention-bias" ? $"{Attention}q_proj.bias" : null));
-        attention.Output.ShouldBe(new($"{Attention}o_proj.weight", name == "llama-attention-bias" ? $"{Attention}o_proj.bias" : null));
+        attention.Query.ShouldBe(
+            new($"{Attention}q_proj.weight", name == "llama-attention-bias" ? $"{Attention}q_proj.bias" : null));
+        attention.Output.ShouldBe(
+            new($"{Attention}o_proj.weight", name == "llama-attention-bias" ? $"{Attention}o_proj.bias" : null));
         mlp.Gate.ShouldBe(new($"{Mlp}gate_proj.weight", name == "llama-mlp-bias" ? $"{Mlp}gate_proj.bias" : null));
         mlp.Down.ShouldBe(new($"{Mlp}down_proj.weight", name == "llama-mlp-bias" ? $"{Mlp}down_proj.bias" : null));
         attention.NormBefore.ShouldBe(Norm("model.layers.2.input_layernorm.weight"));
@@ -73,7 +76,8 @@ public sealed class GoldenModelTests
     {
         ModelDescription model = Describe(SharedData.Require($"golden/{name}"));
         DecoderSpec spec = model.Spec;
-        (spec.Architecture, spec.VocabSize, spec.HiddenSize, spec.EmbeddingSize).ShouldBe(("OPTForCausalLM", 256, 64, 64));
+        (spec.Architecture, spec.VocabSize, spec.HiddenSize, spec.EmbeddingSize).ShouldBe(
+            ("OPTForCausalLM", 256, 64, 64));
         (spec.NumLayers, spec.MaxPositionEmbeddings).ShouldBe((layers, 128));
         spec.LearnedPositions.ShouldBe(new LearnedPositions($"{prefix}embed_positions.weight", 2));
         model.BosTokenId.ShouldBe(2);
@@ -87,7 +91,8 @@ public sealed class GoldenModelTests
         mlp.Up.ShouldBe(new($"{prefix}layers.1.fc1.weight", $"{prefix}layers.1.fc1.bias"));
         (mlp.NormBefore, mlp.NormAfter).ShouldBe((Norm($"{prefix}layers.1.final_layer_norm"), null));
 
-        static NormSpec Norm(string module) => new(NormKind.Layer, new NormTensors($"{module}.weight", $"{module}.bias"), 1e-5f, 64);
+        static NormSpec Norm(string module) =>
+            new(NormKind.Layer, new NormTensors($"{module}.weight", $"{module}.bias"), 1e-5f, 64);
     }
 
     [Fact]

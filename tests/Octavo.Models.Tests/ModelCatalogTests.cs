@@ -27,7 +27,8 @@ public sealed class ModelCatalogTests : IDisposable
     [Fact]
     public void Describe_LlamaDefaults_AreThoseOfTransformers()
     {
-        TinyModel model = TinyModel.Llama().Without("num_key_value_heads").Without("rms_norm_eps").With("head_dim", "null");
+        TinyModel model =
+            TinyModel.Llama().Without("num_key_value_heads").Without("rms_norm_eps").With("head_dim", "null");
         foreach (string name in model.Shapes.Keys.Where(n => n.Contains("k_proj") || n.Contains("v_proj")).ToArray())
         {
             model.Shapes[name] = [8, 8];
@@ -49,7 +50,8 @@ public sealed class ModelCatalogTests : IDisposable
         model.Values["lm_head.weight"] = 0x3C;
         ModelDescription description = model.Describe(_directory);
         description.Spec.OutputHead.ShouldBe(new LinearTensors("lm_head.weight", null));
-        description.Notes.ShouldHaveSingleItem().ShouldStartWith("lm_head.weight is stored, and is not the embedding: it counts");
+        description.Notes.ShouldHaveSingleItem()
+            .ShouldStartWith("lm_head.weight is stored, and is not the embedding: it counts");
     }
 
     [Fact]
@@ -86,7 +88,8 @@ public sealed class ModelCatalogTests : IDisposable
     [Fact]
     public void Describe_OptPreNormWithoutFinalNorm_HasNone()
     {
-        TinyModel model = TinyModel.Opt350M("decoder.").With("do_layer_norm_before", "true").With("_remove_final_layer_norm", "true");
+        TinyModel model =
+            TinyModel.Opt350M("decoder.").With("do_layer_norm_before", "true").With("_remove_final_layer_norm", "true");
         DecoderSpec spec = model.Describe(_directory).Spec;
         spec.Layers.SelectMany(l => l.Parts).ShouldAllBe(part => part.NormBefore != null && part.NormAfter == null);
         spec.FinalNorm.ShouldBeNull();
@@ -111,7 +114,8 @@ public sealed class ModelCatalogTests : IDisposable
     public void Describe_NoArchitectures_FallsBackToModelType()
     {
         TinyModel.Llama().Without("architectures").Describe(_directory).Spec.Architecture.ShouldBe("LlamaForCausalLM");
-        TinyModel.Opt350M().With("architectures", "[]").Describe(_directory).Spec.Architecture.ShouldBe("OPTForCausalLM");
+        TinyModel.Opt350M().With("architectures", "[]").Describe(_directory).Spec.Architecture
+            .ShouldBe("OPTForCausalLM");
     }
 
     [Fact]
@@ -139,7 +143,8 @@ public sealed class ModelCatalogTests : IDisposable
     [InlineData("rope_scaling", "{\"rope_theta\":7}")]
     public void Describe_RopeFieldThatSaysNothing_IsTheDefault(string field, string json)
     {
-        TinyModel.Llama().With("rope_theta", "7").With(field, json).Describe(_directory).Spec.Attentions.First().Positions.ShouldBe(new RotaryPositions(7, null));
+        TinyModel.Llama().With("rope_theta", "7").With(field, json).Describe(_directory).Spec.Attentions
+            .First().Positions.ShouldBe(new RotaryPositions(7, null));
     }
 
     [Theory]
@@ -147,14 +152,19 @@ public sealed class ModelCatalogTests : IDisposable
     [InlineData("{\"rope_type\":\"linear\",\"factor\":2}", 2.0)]
     public void Describe_BothRopeFields_TakesTheOlderThatSaysSomething(string scaling, double factor)
     {
-        TinyModel model = TinyModel.Llama().With("rope_scaling", scaling).With("rope_parameters", """{"rope_type":"linear","factor":3,"rope_theta":10000}""");
-        model.Describe(_directory).Spec.Attentions.First().Positions.ShouldBe(new RotaryPositions(10000, new LinearRopeScaling(factor)));
+        TinyModel model = TinyModel.Llama()
+            .With("rope_scaling", scaling)
+            .With("rope_parameters", """{"rope_type":"linear","factor":3,"rope_theta":10000}""");
+        model.Describe(_directory).Spec.Attentions
+            .First().Positions
+            .ShouldBe(new RotaryPositions(10000, new LinearRopeScaling(factor)));
     }
 
     [Fact]
     public void Describe_IdFieldsAsLists_AreRead()
     {
-        TinyModel model = TinyModel.Llama().With("eos_token_id", "[2, null, 9]").With("bos_token_id", "[4]").With("pad_token_id", "[0]");
+        TinyModel model = TinyModel.Llama().With("eos_token_id", "[2, null, 9]").With("bos_token_id", "[4]")
+            .With("pad_token_id", "[0]");
         ModelDescription description = model.Describe(_directory);
         description.EosTokenIds.ShouldBe([2, 9]);
         description.BosTokenId.ShouldBe(4);
@@ -167,12 +177,28 @@ public sealed class ModelCatalogTests : IDisposable
     [InlineData("partial_rotary_factor", "0.5", "0.5", "1")]
     [InlineData("sliding_window", "4096", "4096", "null (full attention)")]
     [InlineData("quantization_config", "{\"quant_method\":\"fp8\"}", "'fp8'", "compressed-tensors, gptq, awq")]
-    [InlineData("quantization_config", "{\"quant_method\":\"gptq\",\"bits\":3,\"group_size\":128}", ".bits is 3", "4, 8")]
-    [InlineData("quantization_config", "{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":128,\"checkpoint_format\":\"marlin\"}", "marlin", "gptq, gptq_v2")]
-    [InlineData("quantization_config", "{\"quant_method\":\"awq\",\"bits\":4,\"group_size\":128,\"version\":\"gemv\"}", "gemv", "gemm")]
-    [InlineData("compression_config", "{\"format\":\"marlin-24\"}", "marlin-24", "int-quantized, pack-quantized, float-quantized, naive-quantized, mixed-precision, dense")]
-    [InlineData("quantization_config", "{\"quant_method\":\"compressed-tensors\",\"format\":\"pack-quantized\",\"config_groups\":{\"group_0\":{\"targets\":[\"Linear\"],\"weights\":{\"num_bits\":4,\"type\":\"float\"}}}}", "config_groups.group_0.weights.num_bits is 4", "8")]
-    [InlineData("quantization_config", "{\"quant_method\":\"compressed-tensors\",\"transform_config\":{\"a\":1}}", "transform_config", "{}")]
+    [InlineData(
+        "quantization_config", "{\"quant_method\":\"gptq\",\"bits\":3,\"group_size\":128}", ".bits is 3", "4, 8")]
+    [InlineData(
+        "quantization_config",
+        "{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":128,\"checkpoint_format\":\"marlin\"}", "marlin",
+        "gptq, gptq_v2")]
+    [InlineData(
+        "quantization_config", "{\"quant_method\":\"awq\",\"bits\":4,\"group_size\":128,\"version\":\"gemv\"}", "gemv",
+        "gemm")]
+    [InlineData(
+        "compression_config", "{\"format\":\"marlin-24\"}", "marlin-24",
+        "int-quantized, pack-quantized, float-quantized, naive-quantized, mixed-precision, dense")]
+    [InlineData(
+        "quantization_config",
+        """
+        {"quant_method":"compressed-tensors","format":"pack-quantized",
+         "config_groups":{"group_0":{"targets":["Linear"],"weights":{"num_bits":4,"type":"float"}}}}
+        """,
+        "config_groups.group_0.weights.num_bits is 4", "8")]
+    [InlineData(
+        "quantization_config", "{\"quant_method\":\"compressed-tensors\",\"transform_config\":{\"a\":1}}",
+        "transform_config", "{}")]
     [InlineData("rope_scaling", "{\"type\":\"dynamic\",\"factor\":2}", "'dynamic'", "default, linear, llama3")]
     [InlineData("rope_scaling", "{\"rope_type\":\"yarn\",\"factor\":2}", "'yarn'", "default, linear, llama3")]
     [InlineData("rope_scaling", "{\"rope_type\":\"longrope\"}", "'longrope'", "default, linear, llama3")]
@@ -204,7 +230,8 @@ public sealed class ModelCatalogTests : IDisposable
     public void Describe_UnknownModelType_ListsTheKnown()
     {
         TinyModel model = TinyModel.Llama().Without("architectures").With("model_type", "\"mamba\"");
-        Should.Throw<UnsupportedModelException>(() => model.Describe(_directory)).Message.ShouldEndWith("supported: llama, opt");
+        Should.Throw<UnsupportedModelException>(() => model.Describe(_directory)).Message
+            .ShouldEndWith("supported: llama, opt");
     }
 
     [Theory]
@@ -235,7 +262,9 @@ public sealed class ModelCatalogTests : IDisposable
     [InlineData("rope_scaling", "{\"type\":\"linear\",\"factor\":0}", "above 0")]
     [InlineData(
         "rope_scaling",
-        "{\"type\":\"llama3\",\"factor\":8,\"low_freq_factor\":4,\"high_freq_factor\":4,\"original_max_position_embeddings\":8}",
+        """
+        {"type":"llama3","factor":8,"low_freq_factor":4,"high_freq_factor":4,"original_max_position_embeddings":8}
+        """,
         "must be above low_freq_factor")]
     [InlineData("attention_bias", "\"yes\"", "true or false")]
     [InlineData("tie_word_embeddings", "1", "true or false")]
@@ -246,7 +275,8 @@ public sealed class ModelCatalogTests : IDisposable
     public void Describe_WrongLlamaField_NamesFileAndField(string field, string json, string words)
     {
         TinyModel model = TinyModel.Llama();
-        CheckpointException error = Should.Throw<CheckpointException>(() => model.With(field, json).Describe(_directory));
+        CheckpointException error =
+            Should.Throw<CheckpointException>(() => model.With(field, json).Describe(_directory));
         error.File.ShouldBe(_directory["config.json"]);
         error.Message.ShouldContain(field);
         error.Message.ShouldContain(words);

@@ -41,7 +41,8 @@ public sealed class UnusedTensorsTests : IDisposable
     {
         TinyModel model = TinyModel.Opt350M();
         model.Shapes["model.decoder.final_layer_norm.weight"] = [8];
-        Should.Throw<CheckpointException>(() => model.Describe(_directory)).Tensor.ShouldBe("model.decoder.final_layer_norm.weight");
+        Should.Throw<CheckpointException>(() => model.Describe(_directory)).Tensor
+            .ShouldBe("model.decoder.final_layer_norm.weight");
     }
 
     [Theory]
@@ -61,14 +62,16 @@ public sealed class UnusedTensorsTests : IDisposable
     {
         TinyModel model = TinyModel.Llama();
         model.Shapes["v_head.summary.weight"] = [8];
-        model.Describe(_directory).Notes.ShouldBe(["model.safetensors: 1 tensor of it is not used: v_head.summary.weight"]);
+        model.Describe(_directory).Notes
+            .ShouldBe(["model.safetensors: 1 tensor of it is not used: v_head.summary.weight"]);
         for (int i = 0; i < 5; i++)
         {
             model.Shapes[$"vision_tower.{i}"] = [1];
         }
 
         model.Describe(_directory).Notes.ShouldBe(
-            ["model.safetensors: 6 tensors of it are not used: v_head.summary.weight, vision_tower.0, vision_tower.1, vision_tower.2 and 2 more"]);
+            ["model.safetensors: 6 tensors of it are not used: v_head.summary.weight, vision_tower.0, "
+                + "vision_tower.1, vision_tower.2 and 2 more"]);
     }
 
     [Fact]
@@ -78,6 +81,7 @@ public sealed class UnusedTensorsTests : IDisposable
         model.Shapes["score.weight"] = [2, 8];
         model.Describe(_directory).Notes.Count.ShouldBe(1);
         model.Shapes["layers.0.self_attn.q_norm.weight"] = [4];
-        Should.Throw<CheckpointException>(() => model.Describe(_directory)).Tensor.ShouldBe("layers.0.self_attn.q_norm.weight");
+        Should.Throw<CheckpointException>(() => model.Describe(_directory)).Tensor
+            .ShouldBe("layers.0.self_attn.q_norm.weight");
     }
 }

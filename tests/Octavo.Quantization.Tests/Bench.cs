@@ -32,7 +32,8 @@ internal static class Bench
 
     public static IReadOnlyList<TextWindow> Windows(string file, int documents = int.MaxValue)
     {
-        IReadOnlyList<int[]> ids = TextCorpus.Tokenize(TextCorpus.Read(Stories(file)), Tokenizer.Load(Repository.TalesModel), 0);
+        IReadOnlyList<int[]> ids =
+            TextCorpus.Tokenize(TextCorpus.Read(Stories(file)), Tokenizer.Load(Repository.TalesModel), 0);
         return TextWindow.Cut([.. ids.Take(documents)], 512, 511);
     }
 }

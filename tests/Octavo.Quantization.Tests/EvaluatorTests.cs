@@ -19,7 +19,9 @@ public sealed class EvaluatorTests
         result.LayerErrors.ShouldBe([0, 0, 0, 0, 0]);
     }
 
-    /// <summary>The float32 reference has the perplexity that an independent implementation found (models/tales/expected.json).</summary>
+    /// <summary>
+    /// The float32 reference has the perplexity that an independent implementation found (models/tales/expected.json).
+    /// </summary>
     [Fact]
     public void Run_FourBitsAgainstFloat32_FindsTheCostAndTheReferencesPerplexity()
     {

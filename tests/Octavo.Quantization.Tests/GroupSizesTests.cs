@@ -25,7 +25,8 @@ public sealed class GroupSizesTests
 
     [Fact]
     public void Choose_InputsWithoutACommonGroup_NamesTheSchemesThatNeedNone() =>
-        Should.Throw<QuantizationException>(() => GroupSizes.Choose([127, 256], out _)).Message.ShouldContain("take int8-channel or fp8");
+        Should.Throw<QuantizationException>(() => GroupSizes.Choose([127, 256], out _)).Message
+            .ShouldContain("take int8-channel or fp8");
 
     [Theory]
     [InlineData(100)]
@@ -53,5 +54,6 @@ public sealed class GroupSizesTests
     [InlineData("int8-channel", 0, "vLLM 0.32 (CPU) loads this form")]
     [InlineData("fp8", 0, "vLLM 0.32 (CPU) does not load this form")]
     public void Verdict_AnyForm_SaysWhatWasTried(string scheme, int group, string words) =>
-        OtherEngines.Verdict(new QuantizationRecipe { Scheme = Schemes.Named(scheme) with { GroupSize = group } }).ShouldBe(words);
+        OtherEngines.Verdict(new QuantizationRecipe { Scheme = Schemes.Named(scheme) with { GroupSize = group } })
+            .ShouldBe(words);
 }

@@ -6,7 +6,9 @@ namespace Octavo.Quantization.Tests;
 
 public sealed class InputMomentsTests
 {
-    /// <summary>Against the sum itself, over rows: errors of inputs that share a block add up before they are squared.</summary>
+    /// <summary>
+    /// Against the sum itself, over rows: errors of inputs that share a block add up before they are squared.
+    /// </summary>
     [Theory]
     [InlineData(96, 96, 0, 96)]
     [InlineData(96, 32, 0, 96)]
@@ -36,7 +38,8 @@ public sealed class InputMomentsTests
         {
             double[] squares = new double[InputMoments.AtOnce];
             moments.MeanSquares(first, errors, squares);
-            squares.ShouldBe(Enumerable.Range(0, InputMoments.AtOnce).Select(output => Expected(output * count, divisor)), 1e-5);
+            squares.ShouldBe(
+                Enumerable.Range(0, InputMoments.AtOnce).Select(output => Expected(output * count, divisor)), 1e-5);
         }
 
         double Expected(int begin, Func<int, double> divisor)
@@ -65,12 +68,16 @@ public sealed class InputMomentsTests
         WeightScheme scheme = Schemes.Named(name) with { Asymmetric = asymmetric };
         var random = new Random(3);
         float[] weights = [.. Enumerable.Range(0, 43).Select(_ => (random.NextSingle() - 0.4f) * 3)];
-        (float scale, int zero) = Observer.Range(weights.Min() * 0.7f, weights.Max() * 0.7f, scheme, TensorType.BFloat16);
+        (float scale, int zero) =
+            Observer.Range(weights.Min() * 0.7f, weights.Max() * 0.7f, scheme, TensorType.BFloat16);
         float[] errors = new float[weights.Length];
 
         RoundToNearest.Errors(weights, scale, zero, scheme, errors);
 
-        errors.ShouldBe([.. weights.Select(w => RoundToNearest.Value(RoundToNearest.Code(w, scale, zero, scheme), scale, zero, scheme) - w)], 1e-6);
+        errors.ShouldBe(
+            [.. weights.Select(
+                w => RoundToNearest.Value(RoundToNearest.Code(w, scale, zero, scheme), scale, zero, scheme) - w)],
+            1e-6);
     }
 
     /// <summary>What a step of AWQ costs for each weight does not grow with a layer's width.</summary>
@@ -80,5 +87,6 @@ public sealed class InputMomentsTests
     [InlineData(4096, 128)]
     [InlineData(11008, 128)]
     [InlineData(80, 80)]
-    public void ProductBlock_AnyWidth_DividesItAndStaysSmall(int width, int block) => Awq.ProductBlock(width).ShouldBe(block);
+    public void ProductBlock_AnyWidth_DividesItAndStaysSmall(int width, int block) =>
+        Awq.ProductBlock(width).ShouldBe(block);
 }

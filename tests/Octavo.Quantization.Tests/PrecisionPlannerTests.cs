@@ -35,7 +35,8 @@ public sealed class PrecisionPlannerTests
 
     [Fact]
     public void Choose_ABudgetThatAnythingMeets_TakesTheCheapestEverywhere() =>
-        PrecisionPlanner.Choose(Tales, FourBits, QuantizerTests.Calibration(2, 128), 0.5).Recipe.Exceptions.ShouldBeEmpty();
+        PrecisionPlanner.Choose(Tales, FourBits, QuantizerTests.Calibration(2, 128), 0.5).Recipe.Exceptions
+            .ShouldBeEmpty();
 
     /// <summary>Eight bits cost something, too: where that is too much, layers stay as they are.</summary>
     [Fact]

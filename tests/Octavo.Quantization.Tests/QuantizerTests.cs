@@ -40,10 +40,12 @@ public sealed class QuantizerTests : IDisposable
         using Checkpoint checkpoint = written.OpenCheckpoint();
         using Checkpoint original = ModelDirectory.Open(Repository.TalesModel).OpenCheckpoint();
         recipe = recipe.For(ModelCatalog.Describe(written, checkpoint).Spec, out _);
-        foreach (MatrixSpec matrix in ModelCatalog.Describe(written, checkpoint).Spec.Layers[3].Linears.SelectMany(linear => linear.Matrices))
+        foreach (MatrixSpec matrix in ModelCatalog.Describe(written, checkpoint).Spec.Layers[3].Linears
+            .SelectMany(linear => linear.Matrices))
         {
             QuantizedMatrix stored = checkpoint.FindQuantized(matrix.Names.Weight)!;
-            CodedMatrix made = RoundToNearest.Quantize(FloatMatrix.Load(original, matrix), recipe.Scheme, recipe.Observer);
+            CodedMatrix made =
+                RoundToNearest.Quantize(FloatMatrix.Load(original, matrix), recipe.Scheme, recipe.Observer);
             ShouldBeTheSame(stored, made);
             here.Add(stored.Module, Hash(stored));
         }
@@ -86,7 +88,8 @@ public sealed class QuantizerTests : IDisposable
         if (await ReadInPythonAsync(output, "1", "3") is { } python)
         {
             python.GetProperty("format").GetString().ShouldBe("mixed-precision");
-            python.GetProperty("modules").GetProperty("model.layers.1.mlp.down_proj").GetProperty("format").GetString().ShouldBe("int-quantized");
+            python.GetProperty("modules").GetProperty("model.layers.1.mlp.down_proj").GetProperty("format").GetString()
+                .ShouldBe("int-quantized");
             python.GetProperty("modules").TryGetProperty("model.layers.3.self_attn.q_proj", out _).ShouldBeFalse();
         }
     }
@@ -96,9 +99,12 @@ public sealed class QuantizerTests : IDisposable
     public void Load_StackedProjectionsOfSeveralSchemes_RunAndSaySo()
     {
         string output = Path.Combine(_folder, "out");
-        ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, new QuantizationRecipe { Scheme = Schemes.Named("int8-weight") }, null);
+        ModelQuantizer.Run(
+            ModelDirectory.Open(Repository.TalesModel), output,
+            new QuantizationRecipe { Scheme = Schemes.Named("int8-weight") }, null);
         string config = Path.Combine(output, "config.json");
-        File.WriteAllText(config, File.ReadAllText(config).Replace("\"lm_head\"", "\"lm_head\", \"re:.*layers\\\\.0\\\\.self_attn\\\\.v_proj$\""));
+        File.WriteAllText(config, File.ReadAllText(config)
+            .Replace("\"lm_head\"", "\"lm_head\", \"re:.*layers\\\\.0\\\\.self_attn\\\\.v_proj$\""));
         string shard = Path.Combine(output, "model-00001-of-00006.safetensors");
         ReplaceByNumbers(shard, "model.layers.0.self_attn.v_proj");
         File.Delete(Path.Combine(output, "model.safetensors.index.json"));
@@ -136,7 +142,11 @@ public sealed class QuantizerTests : IDisposable
     public void SmoothQuant_BeforeRounding_LeavesTheModelAsItIs()
     {
         string output = Path.Combine(_folder, "out");
-        var recipe = new QuantizationRecipe { Scheme = Schemes.Named("int8-weight") with { GroupSize = 32 }, Method = QuantizationMethod.SmoothQuant };
+        var recipe = new QuantizationRecipe
+        {
+            Scheme = Schemes.Named("int8-weight") with { GroupSize = 32 },
+            Method = QuantizationMethod.SmoothQuant,
+        };
         ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, recipe, Calibration(8));
         using EvaluatedModel model = Bench.Load(output);
         using EvaluatedModel reference = Bench.Load(Repository.TalesModel);
@@ -148,7 +158,9 @@ public sealed class QuantizerTests : IDisposable
         smoothed.Get(Norm).Bytes(0, 512).SequenceEqual(original.Get(Norm).Bytes(0, 512)).ShouldBeFalse();
     }
 
-    /// <summary>Biases, LayerNorm, learned positions, ReLU; float32 and grouped heads; whatever is folded leaves the function.</summary>
+    /// <summary>
+    /// Biases, LayerNorm, learned positions, ReLU; float32 and grouped heads; whatever is folded leaves the function.
+    /// </summary>
     [Theory]
     [InlineData("opt", QuantizationMethod.SmoothQuant)]
     [InlineData("opt", QuantizationMethod.Gptq)]
@@ -173,7 +185,12 @@ public sealed class QuantizerTests : IDisposable
         double Cost(QuantizationMethod by)
         {
             string output = Path.Combine(_folder, by.ToString());
-            var recipe = new QuantizationRecipe { Scheme = Schemes.Named("int8-weight") with { GroupSize = 16 }, Method = by, SmoothingStrength = 0.7 };
+            var recipe = new QuantizationRecipe
+            {
+                Scheme = Schemes.Named("int8-weight") with { GroupSize = 16 },
+                Method = by,
+                SmoothingStrength = 0.7,
+            };
             ModelQuantizer.Run(ModelDirectory.Open(directory), output, recipe, CalibrationSet.Make([ids], 16, 32));
             using EvaluatedModel model = Bench.Load(output, length: 64);
             return Evaluator.Run(model, reference, TextWindow.Cut([ids], 64, 63)).Comparison!.MeanKl.Value;
@@ -197,10 +214,12 @@ public sealed class QuantizerTests : IDisposable
             }
         });
 
-        Should.Throw<OperationCanceledException>(() => ModelQuantizer.Run(tales, stopped, recipe, calibration, meter, stop.Token));
+        Should.Throw<OperationCanceledException>(
+            () => ModelQuantizer.Run(tales, stopped, recipe, calibration, meter, stop.Token));
         Directory.Exists(stopped).ShouldBeFalse();
         Directory.GetFiles(stopped + ".partial", "model-*").Length.ShouldBe(3);
-        DateTime first = File.GetLastWriteTimeUtc(Path.Combine(stopped + ".partial", "model-00001-of-00006.safetensors"));
+        DateTime first =
+            File.GetLastWriteTimeUtc(Path.Combine(stopped + ".partial", "model-00001-of-00006.safetensors"));
         ModelQuantizer.Run(tales, stopped, recipe, calibration);
 
         File.GetLastWriteTimeUtc(Path.Combine(stopped, "model-00001-of-00006.safetensors")).ShouldBe(first);
@@ -209,11 +228,14 @@ public sealed class QuantizerTests : IDisposable
         Directory.GetFiles(stopped).Select(f => Path.GetFileName(f)).ShouldBe(names, ignoreOrder: true);
         foreach (string name in names)
         {
-            File.ReadAllBytes(Path.Combine(stopped, name)).AsSpan().SequenceEqual(File.ReadAllBytes(Path.Combine(whole, name))).ShouldBeTrue(name);
+            File.ReadAllBytes(Path.Combine(stopped, name)).AsSpan()
+                .SequenceEqual(File.ReadAllBytes(Path.Combine(whole, name))).ShouldBeTrue(name);
         }
     }
 
-    /// <summary>What is refused, whenever it turns out, leaves nothing behind; what stands beside a model comes along.</summary>
+    /// <summary>
+    /// What is refused, whenever it turns out, leaves nothing behind; what stands beside a model comes along.
+    /// </summary>
     [Fact]
     public void Run_Refused_LeavesNoDirectory()
     {
@@ -221,14 +243,17 @@ public sealed class QuantizerTests : IDisposable
         string output = Path.Combine(_folder, "out");
         foreach (QuantizationMethod method in (QuantizationMethod[])[QuantizationMethod.Rtn, QuantizationMethod.Gptq])
         {
-            var recipe = new QuantizationRecipe { Scheme = Schemes.Named("int4") with { GroupSize = 100 }, Method = method };
-            Refusal(() => ModelQuantizer.Run(tales, output, recipe, Calibration(2))).ShouldContain("those that work are 16, 32, 64, 128, 256");
+            var recipe =
+                new QuantizationRecipe { Scheme = Schemes.Named("int4") with { GroupSize = 100 }, Method = method };
+            Refusal(() => ModelQuantizer.Run(tales, output, recipe, Calibration(2))).ShouldContain(
+                "those that work are 16, 32, 64, 128, 256");
             Directory.GetFileSystemEntries(_folder).ShouldBeEmpty();
         }
 
         string file = Path.Combine(_folder, "file");
         File.WriteAllText(file, "mine");
-        Refusal(() => ModelQuantizer.Run(tales, Path.Combine(file, "out"), new QuantizationRecipe { Scheme = Schemes.Named("int8") }, null))
+        Refusal(() => ModelQuantizer.Run(
+            tales, Path.Combine(file, "out"), new QuantizationRecipe { Scheme = Schemes.Named("int8") }, null))
             .ShouldContain("is a file");
         File.ReadAllText(file).ShouldBe("mine");
     }
@@ -236,18 +261,22 @@ public sealed class QuantizerTests : IDisposable
     [Fact]
     public void Run_ModelWithMoreTemplates_CopiesThem()
     {
-        string model = Directory.CreateDirectory(Path.Combine(_folder, "model")).FullName, output = Path.Combine(_folder, "out");
+        string model = Directory.CreateDirectory(Path.Combine(_folder, "model")).FullName,
+            output = Path.Combine(_folder, "out");
         foreach (string file in Directory.GetFiles(Repository.TalesModel))
         {
             File.Copy(file, Path.Combine(model, Path.GetFileName(file)));
         }
 
         Directory.CreateDirectory(Path.Combine(model, "additional_chat_templates"));
-        File.WriteAllText(Path.Combine(model, "additional_chat_templates", "tool_use.jinja"), "{{ messages[0].content }}");
+        File.WriteAllText(
+            Path.Combine(model, "additional_chat_templates", "tool_use.jinja"), "{{ messages[0].content }}");
 
-        ModelQuantizer.Run(ModelDirectory.Open(model), output, new QuantizationRecipe { Scheme = Schemes.Named("int8") }, null);
+        ModelQuantizer.Run(
+            ModelDirectory.Open(model), output, new QuantizationRecipe { Scheme = Schemes.Named("int8") }, null);
 
-        File.ReadAllText(Path.Combine(output, "additional_chat_templates", "tool_use.jinja")).ShouldBe("{{ messages[0].content }}");
+        File.ReadAllText(Path.Combine(output, "additional_chat_templates", "tool_use.jinja"))
+            .ShouldBe("{{ messages[0].content }}");
     }
 
     [Fact]
@@ -256,12 +285,16 @@ public sealed class QuantizerTests : IDisposable
         string output = Directory.CreateDirectory(Path.Combine(_folder, "out")).FullName;
         File.WriteAllText(Path.Combine(output, "mine.txt"), "mine");
 
-        Refusal(() => ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, new QuantizationRecipe { Scheme = Schemes.Named("int8") }, null))
+        Refusal(() => ModelQuantizer.Run(
+            ModelDirectory.Open(Repository.TalesModel), output,
+            new QuantizationRecipe { Scheme = Schemes.Named("int8") }, null))
             .ShouldContain("is there already");
         Directory.GetFiles(output).Length.ShouldBe(1);
 
         Directory.CreateDirectory(Path.Combine(_folder, "other.partial"));
-        Refusal(() => ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), Path.Combine(_folder, "other"), new QuantizationRecipe { Scheme = Schemes.Named("int8") }, null))
+        Refusal(() => ModelQuantizer.Run(
+            ModelDirectory.Open(Repository.TalesModel), Path.Combine(_folder, "other"),
+            new QuantizationRecipe { Scheme = Schemes.Named("int8") }, null))
             .ShouldContain("other.partial is in the way");
     }
 
@@ -272,7 +305,8 @@ public sealed class QuantizerTests : IDisposable
         var recipe = new QuantizationRecipe { Scheme = Schemes.Named("int8") };
         ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, recipe, null);
 
-        Refusal(() => ModelQuantizer.Run(ModelDirectory.Open(output), output + "2", recipe, null)).ShouldContain("is quantized already (compressed-tensors: 8-bit integer weights by group 128");
+        Refusal(() => ModelQuantizer.Run(ModelDirectory.Open(output), output + "2", recipe, null)).ShouldContain(
+            "is quantized already (compressed-tensors: 8-bit integer weights by group 128");
         Directory.GetFileSystemEntries(_folder).Length.ShouldBe(1);
     }
 
@@ -280,13 +314,15 @@ public sealed class QuantizerTests : IDisposable
     public void Run_DiskFull_SaysSoAndGoesOnWhenThereIsRoom()
     {
         string disk = Directory.CreateDirectory(Path.Combine(_folder, "disk")).FullName;
-        Assert.SkipUnless(Command("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk), "needs the right to mount a small tmpfs");
+        Assert.SkipUnless(
+            Command("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk), "needs the right to mount a small tmpfs");
         try
         {
             string output = Path.Combine(disk, "out");
             var recipe = new QuantizationRecipe { Scheme = Schemes.Named("int8") };
 
-            Refusal(() => ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, recipe, null)).ShouldContain("cannot be written");
+            Refusal(() => ModelQuantizer.Run(
+                ModelDirectory.Open(Repository.TalesModel), output, recipe, null)).ShouldContain("cannot be written");
             Directory.Exists(output).ShouldBeFalse();
             Directory.GetFiles(output + ".partial", "*.tmp").ShouldBeEmpty();
 
@@ -312,10 +348,12 @@ public sealed class QuantizerTests : IDisposable
 
         Refusal(() => TextCorpus.Read(Write("empty.txt", "\n<|endoftext|>\n"))).ShouldContain("there is no text in it");
         Refusal(() => TextCorpus.Read(Path.Combine(_folder, "none.txt"))).ShouldContain("cannot be read");
-        Refusal(() => TextCorpus.Read(Write("a.jsonl", "{\"text\":\"a\"}\n{\"texts\":\"b\"}\n"))).ShouldContain("line 2 has no string");
+        Refusal(() => TextCorpus.Read(Write("a.jsonl", "{\"text\":\"a\"}\n{\"texts\":\"b\"}\n"))).ShouldContain(
+            "line 2 has no string");
         Refusal(() => TextCorpus.Read(Write("b.jsonl", "{\"text\":\"a\"\n"))).ShouldContain("line 1 is not JSON");
         Refusal(() => CalibrationSet.Make([[1, 2, 3]], 4, 8)).ShouldContain("has 3 tokens, fewer than one sample of 8");
-        Refusal(() => QuantizationRecipe.SchemeNamed("int3")).ShouldContain("\"int3\" is not one that a checkpoint can be written in; there are int8, int8-channel");
+        Refusal(() => QuantizationRecipe.SchemeNamed("int3")).ShouldContain(
+            "\"int3\" is not one that a checkpoint can be written in; there are int8, int8-channel");
         TextCorpus.Read(Write("c.jsonl", "{\"text\":\"a\"}\n\n{\"text\":\"b\"}\n")).ShouldBe(["a", "b"]);
         TextCorpus.Read(Write("c.txt", "a\nb\n<|endoftext|>\nc\n")).ShouldBe(["a\nb", "c"]);
     }
@@ -331,7 +369,8 @@ public sealed class QuantizerTests : IDisposable
         {
             for (int j = 0; j < N; j++)
             {
-                a[(i * N) + j] = Enumerable.Range(0, N).Sum(k => root[(i * N) + k] * root[(j * N) + k]) + (i == j ? 0.1 : 0);
+                a[(i * N) + j] =
+                    Enumerable.Range(0, N).Sum(k => root[(i * N) + k] * root[(j * N) + k]) + (i == j ? 0.1 : 0);
             }
         }
 
@@ -344,8 +383,12 @@ public sealed class QuantizerTests : IDisposable
         {
             for (int j = 0; j <= i; j++)
             {
-                Enumerable.Range(0, j + 1).Sum(k => lower[(i * N) + k] * lower[(j * N) + k]).ShouldBe(a[(i * N) + j], 1e-12);
-                Enumerable.Range(j, i - j + 1).Sum(k => lower[(i * N) + k] * inverse[(k * N) + j]).ShouldBe(i == j ? 1 : 0, 1e-10);
+                Enumerable.Range(0, j + 1)
+                    .Sum(k => lower[(i * N) + k] * lower[(j * N) + k])
+                    .ShouldBe(a[(i * N) + j], 1e-12);
+                Enumerable.Range(j, i - j + 1)
+                    .Sum(k => lower[(i * N) + k] * inverse[(k * N) + j])
+                    .ShouldBe(i == j ? 1 : 0, 1e-10);
             }
         }
     }
@@ -368,7 +411,8 @@ public sealed class QuantizerTests : IDisposable
     internal static CalibrationSet Calibration(int samples, int length = 512)
     {
         IReadOnlyList<string> documents = TextCorpus.Read(Bench.Stories("calib.txt"));
-        return CalibrationSet.Make(TextCorpus.Tokenize(documents, Tokenizer.Load(Repository.TalesModel), 0), samples, length);
+        return CalibrationSet.Make(
+            TextCorpus.Tokenize(documents, Tokenizer.Load(Repository.TalesModel), 0), samples, length);
     }
 
     private static string Refusal(Action action) => Should.Throw<QuantizationException>(action).Message;
@@ -404,8 +448,14 @@ public sealed class QuantizerTests : IDisposable
     /// <summary>What the independent reader finds; null where there is no Python.</summary>
     private static async Task<JsonElement?> ReadInPythonAsync(string directory, params string[] layers)
     {
-        string script = Path.Combine(Repository.Root!, "tests", "Octavo.Quantization.Tests", "read_compressed_tensors.py");
-        var start = new ProcessStartInfo("python3", [script, directory, .. layers]) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
+        string script =
+            Path.Combine(Repository.Root!, "tests", "Octavo.Quantization.Tests", "read_compressed_tensors.py");
+        var start = new ProcessStartInfo("python3", [script, directory, .. layers])
+        {
+            UseShellExecute = false,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
         Process python;
         try
         {
@@ -433,8 +483,13 @@ public sealed class QuantizerTests : IDisposable
         using (Checkpoint checkpoint = Checkpoint.Open(shard))
         using (Checkpoint original = ModelDirectory.Open(Repository.TalesModel).OpenCheckpoint())
         {
-            IEnumerable<Tensor> tensors = [.. checkpoint.Tensors.Values.Where(t => !t.Name.StartsWith(module, StringComparison.Ordinal)), original.Get(module + ".weight")];
-            SafetensorsWriter.Write(changed, tensors.Select(t => new TensorSource(t.Name, t.Type, [.. t.Shape], t.Bytes(0, (int)t.ByteLength).ToArray())));
+            IEnumerable<Tensor> tensors =
+            [
+                .. checkpoint.Tensors.Values.Where(t => !t.Name.StartsWith(module, StringComparison.Ordinal)),
+                original.Get(module + ".weight")
+            ];
+            SafetensorsWriter.Write(changed, tensors.Select(
+                t => new TensorSource(t.Name, t.Type, [.. t.Shape], t.Bytes(0, (int)t.ByteLength).ToArray())));
         }
 
         File.Move(changed, shard, overwrite: true);
@@ -444,7 +499,8 @@ public sealed class QuantizerTests : IDisposable
     {
         try
         {
-            using Process process = Process.Start(new ProcessStartInfo(name, arguments) { UseShellExecute = false, RedirectStandardError = true })!;
+            using Process process = Process.Start(
+                new ProcessStartInfo(name, arguments) { UseShellExecute = false, RedirectStandardError = true })!;
             process.WaitForExit();
             return process.ExitCode == 0;
         }

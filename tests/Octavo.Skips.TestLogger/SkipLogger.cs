@@ -5,8 +5,8 @@ using Microsoft.VisualStudio.TestPlatform.ObjectModel.Client;
 namespace Octavo.Skips.TestLogger;
 
 /// <summary>
-/// Says at the end of a run why tests were skipped, each reason once: <c>dotnet test</c> by itself names them and keeps the
-/// reasons to itself. The test platform finds it by its assembly's name.
+/// Says at the end of a run why tests were skipped, each reason once: <c>dotnet test</c> by itself names them and keeps
+/// the reasons to itself. The test platform finds it by its assembly's name.
 /// </summary>
 [FriendlyName("skips")]
 [ExtensionUri("logger://octavo/skips")]

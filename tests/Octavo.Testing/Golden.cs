@@ -13,8 +13,12 @@ public sealed class Golden
             p.GetProperty("name").GetString()!,
             Read(p, "ids", e => e.GetInt32()),
             Read(p, "last_logits", e => e.GetDouble()),
-            [.. p.GetProperty("top5_ids").EnumerateArray().Select(row => row.EnumerateArray().Select(e => e.GetInt32()).ToArray())],
-            [.. p.GetProperty("top5_logits").EnumerateArray().Select(row => row.EnumerateArray().Select(e => e.GetDouble()).ToArray())],
+            [.. p.GetProperty("top5_ids")
+                .EnumerateArray()
+                .Select(row => row.EnumerateArray().Select(e => e.GetInt32()).ToArray())],
+            [.. p.GetProperty("top5_logits")
+                .EnumerateArray()
+                .Select(row => row.EnumerateArray().Select(e => e.GetDouble()).ToArray())],
             Read(p, "logsumexp", e => e.GetDouble()),
             Read(p, "greedy_ids", e => e.GetInt32())))];
     }
@@ -33,6 +37,9 @@ public sealed class Golden
         element.TryGetProperty(field, out JsonElement values) ? [.. values.EnumerateArray().Select(read)] : [];
 }
 
-/// <summary>One prompt: logits of its last token, the five best and the log-sum of all positions, and what follows.</summary>
+/// <summary>
+/// One prompt: logits of its last token, the five best and the log-sum of all positions, and what follows.
+/// </summary>
 public sealed record GoldenPrompt(
-    string Name, int[] Ids, double[] LastLogits, int[][] TopIds, double[][] TopLogits, double[] LogSumExp, int[] GreedyIds);
+    string Name, int[] Ids, double[] LastLogits, int[][] TopIds, double[][] TopLogits, double[] LogSumExp,
+    int[] GreedyIds);

@@ -7,5 +7,7 @@ public static class Schemes
 {
     /// <summary>The scheme of a name.</summary>
     public static WeightScheme Named(string name) =>
-        WeightScheme.TryGet(name, out WeightScheme? scheme) ? scheme : throw new ArgumentException($"no scheme is called {name}", nameof(name));
+        WeightScheme.TryGet(name, out WeightScheme? scheme)
+            ? scheme
+            : throw new ArgumentException($"no scheme is called {name}", nameof(name));
 }

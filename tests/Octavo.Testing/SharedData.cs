@@ -6,7 +6,9 @@ namespace Octavo.Testing;
 /// </summary>
 public static class SharedData
 {
-    /// <summary>The full path of something under <c>shared/data</c>; skips the running test where it is absent.</summary>
+    /// <summary>
+    /// The full path of something under <c>shared/data</c>; skips the running test where it is absent.
+    /// </summary>
     public static string Require(string relativePath)
     {
         string? root = Environment.GetEnvironmentVariable("OCTAVO_SHARED")
@@ -14,7 +16,8 @@ public static class SharedData
         string? path = root is null ? null : Path.GetFullPath(Path.Combine(root, "data", relativePath));
         if (path is null || !Path.Exists(path))
         {
-            Xunit.Assert.Skip($"needs shared/{FirstAbsent(root, Path.Combine("data", relativePath))} (beside the repository, or under OCTAVO_SHARED), which is absent");
+            Xunit.Assert.Skip($"needs shared/{FirstAbsent(root, Path.Combine("data", relativePath))} (beside the "
+                + "repository, or under OCTAVO_SHARED), which is absent");
         }
 
         return path;
@@ -24,7 +27,8 @@ public static class SharedData
     private static string FirstAbsent(string? root, string path)
     {
         string[] steps = path.Split('/', '\\');
-        int present = Enumerable.Range(0, steps.Length).Count(i => root is not null && Path.Exists(Path.Combine(root, Path.Combine(steps[..(i + 1)]))));
+        int present = Enumerable.Range(0, steps.Length)
+            .Count(i => root is not null && Path.Exists(Path.Combine(root, Path.Combine(steps[..(i + 1)]))));
         return string.Join('/', steps.Take(present + 1));
     }
 }
@@ -32,7 +36,9 @@ public static class SharedData
 /// <summary>The checkout that the tests were built from.</summary>
 public static class Repository
 {
-    /// <summary>The folder that holds <c>Octavo.slnx</c>, or null where the tests run away from their checkout.</summary>
+    /// <summary>
+    /// The folder that holds <c>Octavo.slnx</c>, or null where the tests run away from their checkout.
+    /// </summary>
     public static string? Root { get; } = Find();
 
     /// <summary>The bundled model's directory.</summary>

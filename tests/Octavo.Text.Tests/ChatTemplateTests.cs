@@ -19,14 +19,16 @@ public sealed class ChatTemplateTests
     public void Render_TalesTemplate_JoinsTurns()
     {
         Tokenizer tokenizer = Tokenizer.Load(Octavo.Testing.Repository.TalesModel);
-        ChatTemplate.Parse(tokenizer.ChatTemplateSource!, "tales").Render(s_conversation, addGenerationPrompt: true, s_variables)
-            .ShouldBe(s_variables["bos_token"] + "Be brief. Hi Hello Bye");
+        ChatTemplate.Parse(tokenizer.ChatTemplateSource!, "tales")
+            .Render(s_conversation, addGenerationPrompt: true, s_variables)
+                .ShouldBe(s_variables["bos_token"] + "Be brief. Hi Hello Bye");
     }
 
     [Fact]
     public void Render_ChatMl_OpensTheAnswer() =>
         Render(
-            "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}" +
+            "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + "
+                + "'<|im_end|>' + '\n'}}" +
             "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
             addGenerationPrompt: true)
             .ShouldBe("<|im_start|>system\n Be brief. <|im_end|>\n<|im_start|>user\nHi<|im_end|>\n" +
@@ -35,7 +37,8 @@ public sealed class ChatTemplateTests
     [Fact]
     public void Render_Llama3_TrimsAndPutsBosFirst() =>
         Render(
-            "{% set loop_messages = messages %}{% for message in loop_messages %}{% set content = '<|start_header_id|>' + " +
+            "{% set loop_messages = messages %}{% for message in loop_messages %}{% set content = "
+                + "'<|start_header_id|>' + " +
             "message['role'] + '<|end_header_id|>\\n\\n'+ message['content'] | trim + '<|eot_id|>' %}" +
             "{% if loop.index0 == 0 %}{% set content = bos_token + content %}{% endif %}{{ content }}{% endfor %}")
             .ShouldBe("<s><|start_header_id|>system<|end_header_id|>\n\nBe brief.<|eot_id|>" +
@@ -54,10 +57,14 @@ public sealed class ChatTemplateTests
     [InlineData("{{ x }}\n\n", "abc\n")]
     [InlineData("{% if false %}1{% elif x == 'abc' %}2{% else %}3{% endif %}", "2")]
     [InlineData("{{ messages[0].role }}{{ messages[-1]['content'] }}{{ messages[9] }}", "systemBye")]
-    [InlineData("{% for m in messages[1:3] %}{{ loop.index }}{{ m.role }}{{ ',' if not loop.last }}{% endfor %}", "1user,2assistant")]
+    [InlineData(
+        "{% for m in messages[1:3] %}{{ loop.index }}{{ m.role }}{{ ',' if not loop.last }}{% endfor %}",
+        "1user,2assistant")]
     [InlineData("{{ x | upper ~ 1 + 2 }}", "error")]
     [InlineData("{{ x | upper ~ 1 }}{{ messages | length }}{{ ' q ' | trim | length }}", "ABC141")]
-    [InlineData("{{ 'b' in x }}{{ 'b' not in x }}{{ nope is defined }}{{ x is not defined }}{{ not x is defined }}", "TrueFalseFalseFalseFalse")]
+    [InlineData(
+        "{{ 'b' in x }}{{ 'b' not in x }}{{ nope is defined }}{{ x is not defined }}{{ not x is defined }}",
+        "TrueFalseFalseFalseFalse")]
     [InlineData("{{ (messages[1]['role'] == 'user') != (1 % 2 == 0) }}", "True")]
     [InlineData("{{ nope or 'else' }}{{ x and 1 }}{{ none }}{{ nope }}", "else1None")]
     [InlineData("{% set v = 1 %}{% for m in messages %}{% set v = 2 %}{% endfor %}{{ v }}", "1")]

@@ -33,7 +33,8 @@ internal static class GgufVocabulary
         }
 
         object byteLevel = new { type = "ByteLevel", add_prefix_space = false, use_regex = expression is null };
-        object split = new { type = "Split", pattern = new { Regex = expression }, behavior = "Isolated", invert = false };
+        object split =
+            new { type = "Split", pattern = new { Regex = expression }, behavior = "Isolated", invert = false };
         string path = Path.Combine(directory, Path.GetFileName(gguf) + ".json");
         File.WriteAllText(path, JsonSerializer.Serialize(new
         {

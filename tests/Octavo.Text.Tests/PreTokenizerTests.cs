@@ -8,8 +8,8 @@ public sealed class PreTokenizerTests
         TokenizerJson.Cut(
             $$"""
             {"type": "Sequence", "pretokenizers": [
-              {"type": "Split", "pattern": {"Regex": {{JsonSerializer.Serialize(expression)}}}, "behavior": "{{behavior}}",
-               "invert": {{(invert ? "true" : "false")}}},
+              {"type": "Split", "pattern": {"Regex": {{JsonSerializer.Serialize(expression)}}},
+               "behavior": "{{behavior}}", "invert": {{(invert ? "true" : "false")}}},
               {"type": "ByteLevel", "add_prefix_space": false, "use_regex": false}]}
             """,
             text);
@@ -88,6 +88,7 @@ public sealed class PreTokenizerTests
     {
         string text = new string('a', 5000) + "!";
         Split("(a+)+$", text).ShouldBe(text); // linear, on the engine that does not backtrack
-        Should.Throw<InvalidOperationException>(() => Split("(?:(?:a|aa)+)+(?=c)", text)).Message.ShouldContain("took longer");
+        Should.Throw<InvalidOperationException>(() => Split("(?:(?:a|aa)+)+(?=c)", text)).Message
+            .ShouldContain("took longer");
     }
 }

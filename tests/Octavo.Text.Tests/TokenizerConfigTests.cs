@@ -2,7 +2,9 @@ using System.Text.Json.Nodes;
 
 namespace Octavo.Text.Tests;
 
-/// <summary>Facts that stand only beside a tokenizer.json; what is expected is what transformers 5.24 makes of them.</summary>
+/// <summary>
+/// Facts that stand only beside a tokenizer.json; what is expected is what transformers 5.24 makes of them.
+/// </summary>
 public sealed class TokenizerConfigTests : IDisposable
 {
     private readonly TemporaryDirectory _directory = new();
@@ -15,13 +17,17 @@ public sealed class TokenizerConfigTests : IDisposable
     [InlineData("\"rstrip\": true", "x <t> \n y", "x| |<257>|y")]
     [InlineData("\"single_word\": true", "x<t> <t>", "x|<|t|>| |<257>")]
     public void Load_TokenOnlyInAddedTokensDecoder_IsAddedWithItsFlags(string flags, string text, string expected) =>
-        Spell(Load("{\"added_tokens_decoder\": {\"257\": {\"content\": \"<t>\", " + flags + "}}}"), text).ShouldBe(expected);
+        Spell(Load("{\"added_tokens_decoder\": {\"257\": {\"content\": \"<t>\", " + flags + "}}}"), text).ShouldBe(
+            expected);
 
     [Fact]
     public void Load_SpecialTokenOnlyInTheConfiguration_VanishesFromDecodedText()
     {
         Tokenizer tokenizer = Load(
-            """{"added_tokens_decoder": {"258": {"content": "<b>", "special": false}, "257": {"content": "<a>", "special": true}}}""");
+            """
+            {"added_tokens_decoder": {"258": {"content": "<b>", "special": false},
+                                      "257": {"content": "<a>", "special": true}}}
+            """);
         tokenizer.Encode("<a><b>").ShouldBe([257, 258]);
         tokenizer.Decode([257, 258]).ShouldBe("<b>");
         tokenizer.IsSpecial(258).ShouldBeFalse();
@@ -32,7 +38,9 @@ public sealed class TokenizerConfigTests : IDisposable
     public void Load_FlagsInBothFiles_TakesThoseOfTheConfigurationButNeverSpecialAway()
     {
         Tokenizer tokenizer = Load(
-            """{"added_tokens_decoder": {"257": {"content": "<t>", "rstrip": true, "special": false, "normalized": false}}}""",
+            """
+            {"added_tokens_decoder": {"257": {"content": "<t>", "rstrip": true, "special": false, "normalized": false}}}
+            """,
             json => json["added_tokens"] = JsonNode.Parse("""[{"id": 257, "content": "<t>", "special": true}]"""));
         Spell(tokenizer, "<t>  y").ShouldBe("<257>|y");
         tokenizer.IsSpecial(257).ShouldBeTrue();
@@ -55,7 +63,9 @@ public sealed class TokenizerConfigTests : IDisposable
     [Theory]
     [InlineData("additional_special_tokens", """["<x>", {"content": "<y>", "lstrip": true, "normalized": false}]""")]
     [InlineData("extra_special_tokens", """["<x>", {"content": "<y>", "lstrip": true, "normalized": false}]""")]
-    [InlineData("extra_special_tokens", """{"x_token": "<x>", "y_token": {"content": "<y>", "lstrip": true, "normalized": false}}""")]
+    [InlineData(
+        "extra_special_tokens",
+        """{"x_token": "<x>", "y_token": {"content": "<y>", "lstrip": true, "normalized": false}}""")]
     public void Load_FurtherSpecialTokens_AreAdded(string field, string tokens)
     {
         Tokenizer tokenizer = Load("{\"" + field + "\": " + tokens + ", \"image_token\": \"<i>\"}");
@@ -67,7 +77,9 @@ public sealed class TokenizerConfigTests : IDisposable
     [Fact]
     public void Load_OlderFilesWithoutAddedTokensDecoder_Count()
     {
-        _directory.Write("special_tokens_map.json", """{"eos_token": {"content": "<e>", "normalized": false}, "additional_special_tokens": ["<s>"]}""");
+        _directory.Write(
+            "special_tokens_map.json",
+            """{"eos_token": {"content": "<e>", "normalized": false}, "additional_special_tokens": ["<s>"]}""");
         _directory.Write("added_tokens.json", """{"<s>": 258, "<e>": 257, "<plain>": 259}""");
         Tokenizer tokenizer = Load("""{"eos_token": "ab"}""");
         (tokenizer.EosToken, tokenizer.EosTokenId).ShouldBe(("<e>", 257));
@@ -88,14 +100,18 @@ public sealed class TokenizerConfigTests : IDisposable
     [Theory]
     [InlineData("null", new int[] { 'a' })]
     [InlineData(
-        """{"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A"}}, {"SpecialToken": {"id": "ab"}}], "special_tokens": {"ab": {"ids": [256]}}}""",
+        """
+        {"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A"}}, {"SpecialToken": {"id": "ab"}}],
+         "special_tokens": {"ab": {"ids": [256]}}}
+        """,
         new int[] { 'a', 256 })]
     public void Encode_AddBosAndEosInTheConfiguration_ChangeNothing(string postProcessor, int[] expected)
     {
         foreach (string flag in new[] { "true", "false" })
         {
             Tokenizer tokenizer = Load(
-                "{\"bos_token\": \"ab\", \"eos_token\": \"ab\", \"add_bos_token\": " + flag + ", \"add_eos_token\": " + flag + "}",
+                "{\"bos_token\": \"ab\", \"eos_token\": \"ab\", \"add_bos_token\": " + flag + ", \"add_eos_token\": "
+                    + flag + "}",
                 json => json["post_processor"] = JsonNode.Parse(postProcessor));
             tokenizer.Encode("a").ShouldBe(expected);
         }

@@ -20,7 +20,8 @@ internal static class TokenizerJson
         {
             ["added_tokens"] = new JsonArray(),
             ["normalizer"] = null,
-            ["pre_tokenizer"] = JsonNode.Parse("""{"type": "ByteLevel", "add_prefix_space": false, "use_regex": true}"""),
+            ["pre_tokenizer"] =
+                JsonNode.Parse("""{"type": "ByteLevel", "add_prefix_space": false, "use_regex": true}"""),
             ["post_processor"] = null,
             ["decoder"] = JsonNode.Parse("""{"type": "ByteLevel"}"""),
             ["model"] = new JsonObject { ["type"] = "BPE", ["vocab"] = vocab, ["merges"] = new JsonArray("a b") },

@@ -117,7 +117,9 @@ public sealed class TokenizerTests
                 string.Concat(pieces).ShouldBe(tokenizer.Decode(ids, skip));
                 foreach (string piece in pieces)
                 {
-                    new UTF8Encoding(false, throwOnInvalidBytes: true).GetByteCount(piece).ShouldBeGreaterThanOrEqualTo(0);
+                    new UTF8Encoding(false, throwOnInvalidBytes: true)
+                        .GetByteCount(piece)
+                        .ShouldBeGreaterThanOrEqualTo(0);
                 }
             }
         }

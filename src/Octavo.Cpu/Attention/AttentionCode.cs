@@ -7,8 +7,8 @@ using Octavo.Engine;
 namespace Octavo.Cpu.Attention;
 
 /// <summary>
-/// The emitted kernels of one cache layout: <c>Score</c> for 1 to 6 rows, then <c>Gather</c>. Made once a process; like the
-/// code itself, the table lives as long as it does.
+/// The emitted kernels of one cache layout: <c>Score</c> for 1 to 6 rows, then <c>Gather</c>. Made once a process; like
+/// the code itself, the table lives as long as it does.
 /// </summary>
 internal static unsafe class AttentionCode
 {

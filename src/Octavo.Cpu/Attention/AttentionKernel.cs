@@ -7,8 +7,8 @@ using Octavo.Engine;
 namespace Octavo.Cpu.Attention;
 
 /// <summary>
-/// Attention of a tile's rows over the paged cache, partition by partition: scores, softmax within the partition, weighted
-/// sum of values, and the merge with what came before.
+/// Attention of a tile's rows over the paged cache, partition by partition: scores, softmax within the partition,
+/// weighted sum of values, and the merge with what came before.
 /// </summary>
 /// <remarks>
 /// Every order is fixed by position alone. Partitions of 512 keys are counted from position 0. Within one, a score sums
@@ -38,7 +38,9 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
         }
         else
         {
-            ClearState(tile.Partials + ((long)tile.FirstPartition * tile.Rows * layout.PartialStride), layout, Math.Max(0, Math.Min(first, tile.EndPartition) - tile.FirstPartition) * tile.Rows);
+            ClearState(
+                tile.Partials + ((long)tile.FirstPartition * tile.Rows * layout.PartialStride), layout,
+                Math.Max(0, Math.Min(first, tile.EndPartition) - tile.FirstPartition) * tile.Rows);
         }
 
         FindGroups(tile, At(tile, first), scratch.NextKeys, keys: true);
@@ -52,7 +54,8 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
             {
                 // Behind its last group the address is repeated: as many are fetched as there are groups here.
                 int found = FindGroups(tile, next, scratch.NextKeys, keys: true);
-                new Span<nint>(scratch.NextKeys + found, AttentionLayout.PartitionGroups - found).Fill((nint)scratch.NextKeys[found - 1]);
+                new Span<nint>(scratch.NextKeys + found, AttentionLayout.PartitionGroups - found).Fill(
+                    (nint)scratch.NextKeys[found - 1]);
             }
 
             if (layout.Widens)
@@ -71,7 +74,9 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
                 Partition(tile, &layout, scratch, code, partition, row, rows, partials);
                 for (int r = 0; r < rows && tile.Partials == null; r++)
                 {
-                    Merge(scratch.State + ((long)(row + r) * layout.PartialStride), partials + ((long)r * layout.PartialStride), layout);
+                    Merge(
+                        scratch.State + ((long)(row + r) * layout.PartialStride),
+                        partials + ((long)r * layout.PartialStride), layout);
                 }
             }
         }
@@ -82,7 +87,9 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
         }
     }
 
-    /// <summary>Merges the partial results of all partitions, in ascending order, and writes the rows' outputs.</summary>
+    /// <summary>
+    /// Merges the partial results of all partitions, in ascending order, and writes the rows' outputs.
+    /// </summary>
     public static void Finish(in AttentionTile tile, AttentionScratch scratch)
     {
         var layout = new AttentionLayout(tile.Cache.Layout);
@@ -100,8 +107,8 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
     }
 
     /// <summary>
-    /// Scores in units of log 2, so that the softmax takes powers of 2; a soft cap wants them as multiples of itself first.
-    /// The scale of stored keys is in it.
+    /// Scores in units of log 2, so that the softmax takes powers of 2; a soft cap wants them as multiples of itself
+    /// first. The scale of stored keys is in it.
     /// </summary>
     private static float ScoreFactor(in AttentionTile tile)
     {
@@ -173,8 +180,8 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
 
         TInner.Pack(integers, padded, 7, packed, padded);
 
-        // Keys are stored with 128 added, so every dot product holds 128 times the query's sum. A query that is not a number
-        // keeps its NaN in the factor.
+        // Keys are stored with 128 added, so every dot product holds 128 times the query's sum. A query that is not a
+        // number keeps its NaN in the factor.
         return new RowScale { Factor = largest / AttentionLayout.LargestQuery * factor, Offset = 128 * sum };
     }
 
@@ -205,8 +212,8 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
     }
 
     /// <summary>
-    /// Widens a partition's groups, but those that no row attends to, and leaves the addresses of what it made. What comes
-    /// next in the same order is fetched meanwhile: values with keys, the next partition's keys with values.
+    /// Widens a partition's groups, but those that no row attends to, and leaves the addresses of what it made. What
+    /// comes next in the same order is fetched meanwhile: values with keys, the next partition's keys with values.
     /// </summary>
     private static void Widen(AttentionLayout layout, AttentionScratch scratch, int skipped, int groups)
     {
@@ -232,7 +239,8 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
 
     /// <summary>One partition for up to six rows.</summary>
     private static void Partition(
-        in AttentionTile tile, AttentionLayout* layout, AttentionScratch scratch, void** code, int partition, int row, int rows, float* partials)
+        in AttentionTile tile, AttentionLayout* layout, AttentionScratch scratch, void** code, int partition, int row,
+        int rows, float* partials)
     {
         int start = partition * KeysAtOnce;
         int firstGroup = Math.Max(0, tile.FirstKey(row) - start) / GroupKeys;
@@ -277,7 +285,8 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
                 (low, high) = (0, 0);
             }
 
-            var fetching = new Fetching(scratch, layout->Kv, scratch.Values + firstGroup, groups, row == 0 ? r : -1, rows);
+            var fetching =
+                new Fetching(scratch, layout->Kv, scratch.Values + firstGroup, groups, row == 0 ? r : -1, rows);
             Softmax(scores, low, high, groups, scratch.Values + firstGroup, layout, scratch, r, partial, ref fetching);
         }
 
@@ -289,9 +298,13 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
         TInner.Gather(&call);
     }
 
-    /// <summary>Turns scores of the keys from low to high into weights, the others into zeros; leaves maximum and sum in the partial result.</summary>
+    /// <summary>
+    /// Turns scores of the keys from low to high into weights, the others into zeros; leaves maximum and sum in the
+    /// partial result.
+    /// </summary>
     private static void Softmax(
-        float* scores, int low, int high, int groups, byte** values, AttentionLayout* layout, AttentionScratch scratch, int row, float* partial, ref Fetching fetching)
+        float* scores, int low, int high, int groups, byte** values, AttentionLayout* layout, AttentionScratch scratch,
+        int row, float* partial, ref Fetching fetching)
     {
         int width = groups * GroupKeys;
         new Span<float>(scores, low).Fill(float.NegativeInfinity);
@@ -309,7 +322,9 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
             : Weights(scores, groups, max, ref fetching);
     }
 
-    /// <summary><c>weight = 2^(score − max)</c>; returns their sum, lane by lane, then the lanes in a fixed tree.</summary>
+    /// <summary>
+    /// <c>weight = 2^(score − max)</c>; returns their sum, lane by lane, then the lanes in a fixed tree.
+    /// </summary>
     private static float Weights(float* scores, int groups, float max, ref Fetching fetching)
     {
         float* lanes = stackalloc float[GroupKeys];
@@ -320,7 +335,8 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
             for (int g = 0; g < groups; g++)
             {
                 float* score = scores + (g * GroupKeys) + lane;
-                TVector weight = Exponential.Of<TVector, TSimd, TInt, TIntSimd>(TSimd.Subtract(TSimd.Load(score), offset));
+                TVector weight =
+                    Exponential.Of<TVector, TSimd, TInt, TIntSimd>(TSimd.Subtract(TSimd.Load(score), offset));
                 TSimd.Store(weight, score);
                 sum = TSimd.Add(sum, weight);
                 fetching.Fetch();
@@ -333,11 +349,12 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
     }
 
     /// <summary>
-    /// The same for int8 values, whose scales are taken into the weights: these become 15-bit integers over the partition's
-    /// largest.
+    /// The same for int8 values, whose scales are taken into the weights: these become 15-bit integers over the
+    /// partition's largest.
     /// </summary>
     private static float ScaledWeights(
-        float* scores, int groups, float max, byte** values, AttentionScratch scratch, int row, int stride, ref Fetching fetching)
+        float* scores, int groups, float max, byte** values, AttentionScratch scratch, int row, int stride,
+        ref Fetching fetching)
     {
         float* lanes = stackalloc float[GroupKeys];
         TVector offset = TSimd.Broadcast(max);
@@ -372,7 +389,8 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
         }
 
         TInner.Pack(scratch.Integers, width, 8, scratch.Weights + ((long)row * stride), KeysAtOnce);
-        scratch.WeightScales[row] = new RowScale { Factor = inverse == 0f ? 0f : largest / AttentionLayout.LargestWeight };
+        scratch.WeightScales[row] =
+            new RowScale { Factor = inverse == 0f ? 0f : largest / AttentionLayout.LargestWeight };
         return Sum(lanes);
     }
 
@@ -397,7 +415,8 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
 
     private static float Sum(float* lanes)
     {
-        Vector128<float> sum = (Vector128.Load(lanes) + Vector128.Load(lanes + 4)) + (Vector128.Load(lanes + 8) + Vector128.Load(lanes + 12));
+        Vector128<float> sum = (Vector128.Load(lanes) + Vector128.Load(lanes + 4))
+            + (Vector128.Load(lanes + 8) + Vector128.Load(lanes + 12));
         return (sum[0] + sum[1]) + (sum[2] + sum[3]);
     }
 
@@ -444,7 +463,8 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
                 TSimd.Store(TSimd.Multiply(TSimd.Divide(TSimd.Load(sums + d), divisor), scale), sums + d);
             }
 
-            new ReadOnlySpan<float>(sums, layout.Kv.HeadDim).CopyTo(new Span<float>(tile.OutputRow(row), layout.Kv.HeadDim));
+            new ReadOnlySpan<float>(sums, layout.Kv.HeadDim).CopyTo(
+                new Span<float>(tile.OutputRow(row), layout.Kv.HeadDim));
         }
     }
 }

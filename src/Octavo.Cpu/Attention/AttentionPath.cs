@@ -14,7 +14,8 @@ internal readonly unsafe struct AttentionPath
     private readonly void** _code;
 
     private AttentionPath(
-        delegate*<in AttentionTile, AttentionScratch, void**, void> run, delegate*<in AttentionTile, AttentionScratch, void> finish, void** code)
+        delegate*<in AttentionTile, AttentionScratch, void**, void> run,
+        delegate*<in AttentionTile, AttentionScratch, void> finish, void** code)
     {
         _run = run;
         _finish = finish;
@@ -30,14 +31,17 @@ internal readonly unsafe struct AttentionPath
     /// <summary>Finishes rows whose partitions were computed apart.</summary>
     public void Finish(in AttentionTile tile, AttentionScratch scratch) => _finish(tile, scratch);
 
-    /// <summary>The fastest kernels of an instruction set; emitted ones only where <paramref name="emitted"/> allows them.</summary>
+    /// <summary>
+    /// The fastest kernels of an instruction set; emitted ones only where <paramref name="emitted"/> allows them.
+    /// </summary>
     public static AttentionPath For(InstructionSet isa, AttentionLayout layout, bool emitted = true)
     {
         void** code = emitted ? AttentionCode.For(layout, isa) : null;
+        KvCacheFormat format = layout.Kv.Format;
         return code != null ? Close<EmittedKernels, Vector512<float>, Simd512, Vector512<int>, IntSimd512>(code)
-            : isa >= InstructionSet.Avx512 ? Plain<Vector512<float>, Simd512, Vector512<int>, IntSimd512>(layout.Kv.Format)
-            : isa >= InstructionSet.Avx2 ? Plain<Vector256<float>, Simd256, Vector256<int>, IntSimd256>(layout.Kv.Format)
-            : Plain<Vector128<float>, Simd128, Vector128<int>, IntSimd128>(layout.Kv.Format);
+            : isa >= InstructionSet.Avx512 ? Plain<Vector512<float>, Simd512, Vector512<int>, IntSimd512>(format)
+            : isa >= InstructionSet.Avx2 ? Plain<Vector256<float>, Simd256, Vector256<int>, IntSimd256>(format)
+            : Plain<Vector128<float>, Simd128, Vector128<int>, IntSimd128>(format);
     }
 
     private static AttentionPath Plain<TVector, TSimd, TInt, TIntSimd>(KvCacheFormat format)
@@ -46,10 +50,16 @@ internal readonly unsafe struct AttentionPath
         where TInt : struct
         where TIntSimd : struct, IIntSimd<TVector, TInt> => format switch
         {
-            KvCacheFormat.Float32 => Close<PlainFloatKernels<Float32Element, TVector, TSimd, TInt, TIntSimd>, TVector, TSimd, TInt, TIntSimd>(null),
-            KvCacheFormat.BFloat16 => Close<PlainFloatKernels<BFloat16Element, TVector, TSimd, TInt, TIntSimd>, TVector, TSimd, TInt, TIntSimd>(null),
-            KvCacheFormat.Int8 => Close<PlainInt8Kernels<TVector, TSimd, TInt, TIntSimd>, TVector, TSimd, TInt, TIntSimd>(null),
-            KvCacheFormat.Fp8 => throw new UnreachableException("what stands in E4M3 is widened before kernels read it"),
+            KvCacheFormat.Float32 =>
+                Close<PlainFloatKernels<Float32Element, TVector, TSimd, TInt, TIntSimd>, TVector, TSimd, TInt,
+                    TIntSimd>(null),
+            KvCacheFormat.BFloat16 =>
+                Close<PlainFloatKernels<BFloat16Element, TVector, TSimd, TInt, TIntSimd>, TVector, TSimd, TInt,
+                    TIntSimd>(null),
+            KvCacheFormat.Int8 =>
+                Close<PlainInt8Kernels<TVector, TSimd, TInt, TIntSimd>, TVector, TSimd, TInt, TIntSimd>(null),
+            KvCacheFormat.Fp8 =>
+                throw new UnreachableException("what stands in E4M3 is widened before kernels read it"),
         };
 
     private static AttentionPath Close<TInner, TVector, TSimd, TInt, TIntSimd>(void** code)
@@ -58,5 +68,7 @@ internal readonly unsafe struct AttentionPath
         where TSimd : struct, ISimd<TVector>
         where TInt : struct
         where TIntSimd : struct, IIntSimd<TVector, TInt> =>
-        new(&AttentionKernel<TInner, TVector, TSimd, TInt, TIntSimd>.Run, &AttentionKernel<TInner, TVector, TSimd, TInt, TIntSimd>.Finish, code);
+        new(
+            &AttentionKernel<TInner, TVector, TSimd, TInt, TIntSimd>.Run,
+            &AttentionKernel<TInner, TVector, TSimd, TInt, TIntSimd>.Finish, code);
 }

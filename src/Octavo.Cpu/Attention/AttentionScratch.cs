@@ -22,7 +22,8 @@ internal sealed unsafe class AttentionScratch : IDisposable
         long integers = Take(Math.Max(AttentionLayout.PartitionKeys, layout.Kv.ValueDim) * sizeof(int));
         long pointers = Take(6 * Pointers);
         long widenedKeys = Take(layout.Widens ? (long)AttentionLayout.PartitionGroups * layout.Kv.KeyGroupBytes : 0);
-        long widenedValues = Take(layout.Widens ? (long)AttentionLayout.PartitionGroups * layout.Kv.ValueGroupBytes : 0);
+        long widenedValues =
+            Take(layout.Widens ? (long)AttentionLayout.PartitionGroups * layout.Kv.ValueGroupBytes : 0);
         _memory = new NativeBuffer(offset);
         byte* memory = _memory.Pointer;
         Queries = memory + queries;
@@ -52,7 +53,10 @@ internal sealed unsafe class AttentionScratch : IDisposable
     /// <summary>Packed queries of all rows.</summary>
     public byte* Queries { get; }
 
-    /// <summary>The merged result of each row so far: maximum, sum, and from <see cref="AttentionLayout.PartialHeader"/> on the output.</summary>
+    /// <summary>
+    /// The merged result of each row so far: maximum, sum, and from <see cref="AttentionLayout.PartialHeader"/> on the
+    /// output.
+    /// </summary>
     public float* State { get; }
 
     public RowScale* QueryScales { get; }

@@ -34,8 +34,8 @@ internal readonly ref struct PartitionKeys
 }
 
 /// <summary>
-/// The rows of one call: neighbouring tokens of one sequence, all query heads of one key-value head; row <c>r</c> is token
-/// <c>r / Group</c>.
+/// The rows of one call: neighbouring tokens of one sequence, all query heads of one key-value head; row <c>r</c> is
+/// token <c>r / Group</c>.
 /// </summary>
 internal readonly unsafe ref struct AttentionTile
 {
@@ -55,7 +55,9 @@ internal readonly unsafe ref struct AttentionTile
     /// <summary>Query heads a key-value head.</summary>
     public int Group { get; init; }
 
-    /// <summary>The first row's query; rows of a token follow each other, tokens are <see cref="QueryStride"/> apart.</summary>
+    /// <summary>
+    /// The first row's query; rows of a token follow each other, tokens are <see cref="QueryStride"/> apart.
+    /// </summary>
     public float* Query { get; init; }
 
     public int QueryStride { get; init; }
@@ -66,7 +68,9 @@ internal readonly unsafe ref struct AttentionTile
 
     public AttentionRule Rule { get; init; }
 
-    /// <summary>Added to a score, times the key's distance: one slope a query head of the group (ALiBi), or null.</summary>
+    /// <summary>
+    /// Added to a score, times the key's distance: one slope a query head of the group (ALiBi), or null.
+    /// </summary>
     public float* Slopes { get; init; }
 
     /// <summary>The partitions to compute; all of them where <see cref="Partials"/> is null.</summary>
@@ -74,10 +78,14 @@ internal readonly unsafe ref struct AttentionTile
 
     public int EndPartition { get; init; }
 
-    /// <summary>Where partial results go, <c>[partition][row][PartialStride]</c>; null where this call finishes the rows.</summary>
+    /// <summary>
+    /// Where partial results go, <c>[partition][row][PartialStride]</c>; null where this call finishes the rows.
+    /// </summary>
     public float* Partials { get; init; }
 
-    /// <summary>The partition whose keys this worker reads next, in another call; its table is empty where that is not known.</summary>
+    /// <summary>
+    /// The partition whose keys this worker reads next, in another call; its table is empty where that is not known.
+    /// </summary>
     public PartitionKeys Next { get; init; }
 
     public int Rows => NumTokens * Group;
@@ -91,7 +99,9 @@ internal readonly unsafe ref struct AttentionTile
     /// <summary>The first position that a row attends to.</summary>
     public int FirstKey(int row) => Rule.Window > 0 ? Math.Max(0, Position(row) - Rule.Window + 1) : 0;
 
-    public float* QueryRow(int row) => Query + ((long)(row / Group) * QueryStride) + ((long)(row % Group) * Cache.Layout.HeadDim);
+    public float* QueryRow(int row) =>
+        Query + ((long)(row / Group) * QueryStride) + ((long)(row % Group) * Cache.Layout.HeadDim);
 
-    public float* OutputRow(int row) => Output + ((long)(row / Group) * OutputStride) + ((long)(row % Group) * Cache.Layout.HeadDim);
+    public float* OutputRow(int row) =>
+        Output + ((long)(row / Group) * OutputStride) + ((long)(row % Group) * Cache.Layout.HeadDim);
 }

@@ -5,8 +5,8 @@ using Octavo.Cpu.Codegen;
 namespace Octavo.Cpu.Attention;
 
 /// <summary>
-/// The inner products as <see cref="Codegen.AttentionEmitter"/> writes them for AVX-512. A call is short (a microsecond),
-/// so the garbage collector may wait for it: no transition is paid.
+/// The inner products as <see cref="Codegen.AttentionEmitter"/> writes them for AVX-512. A call is short (a
+/// microsecond), so the garbage collector may wait for it: no transition is paid.
 /// </summary>
 internal readonly unsafe struct EmittedKernels : IInnerKernels
 {
@@ -14,11 +14,12 @@ internal readonly unsafe struct EmittedKernels : IInnerKernels
         ((delegate* unmanaged[SuppressGCTransition]<AttentionCall*, void>)call->Code[call->Rows - 1])(call);
 
     public static void Gather(AttentionCall* call) =>
-        ((delegate* unmanaged[SuppressGCTransition]<AttentionCall*, void>)call->Code[AttentionLayout.MostRows + call->Rows - 1])(call);
+        ((delegate* unmanaged[SuppressGCTransition]<AttentionCall*, void>)
+            call->Code[AttentionLayout.MostRows + call->Rows - 1])(call);
 
     /// <summary>
-    /// Packs bytes as <c>vpdpbusd</c> multiplies them, the high parts first. A query (7 bits) splits into signed parts, −64
-    /// to 63 the low one; a weight (8 bits) into unsigned ones.
+    /// Packs bytes as <c>vpdpbusd</c> multiplies them, the high parts first. A query (7 bits) splits into signed parts,
+    /// −64 to 63 the low one; a weight (8 bits) into unsigned ones.
     /// </summary>
     public static void Pack(int* integers, int count, int bits, byte* destination, int lowPart)
     {

@@ -35,9 +35,9 @@ internal unsafe ref struct Fetching
     }
 
     /// <summary>
-    /// Which memory is fetched while the partition is computed, in even steps: the first product asks for the first half of
-    /// the values (for two of four groups), the second for the first half of the next keys (a part of a group for each that
-    /// it computes), the rows' softmax for both second halves.
+    /// Which memory is fetched while the partition is computed, in even steps: the first product asks for the first
+    /// half of the values (for two of four groups), the second for the first half of the next keys (a part of a group
+    /// for each that it computes), the rows' softmax for both second halves.
     /// </summary>
     public static void Plan(in AttentionLayout layout, AttentionScratch scratch, int groups)
     {
@@ -56,7 +56,8 @@ internal unsafe ref struct Fetching
             scratch.AheadOfGather[g] = next[g / parts] + (g % parts * part);
             if (twice)
             {
-                scratch.AheadOfGather[AttentionLayout.PartitionGroups + g] = next[(groups + g) / parts] + (g % parts * part);
+                scratch.AheadOfGather[AttentionLayout.PartitionGroups + g] =
+                    next[(groups + g) / parts] + (g % parts * part);
             }
         }
     }

@@ -7,13 +7,16 @@ using Octavo.Models;
 namespace Octavo.Cpu.Attention;
 
 /// <summary>
-/// The one entry of attention: cuts a step's queries into tiles and long tiles into ranges of keys, lets the team take them
-/// one by one, and hands each to the kernels of this machine and cache format.
+/// The one entry of attention: cuts a step's queries into tiles and long tiles into ranges of keys, lets the team take
+/// them one by one, and hands each to the kernels of this machine and cache format.
 /// </summary>
 internal sealed unsafe class PagedAttention : IDisposable
 {
-    private const int MostRows = 24;                       // several calls of an inner kernel share a tile's preparation
-    private const int ItemsPerWorker = 8;                  // so many pieces a worker, that all end at about the same time
+    // Several calls of an inner kernel share a tile's preparation.
+    private const int MostRows = 24;
+
+    // So many pieces a worker, that all end at about the same time.
+    private const int ItemsPerWorker = 8;
 
     private readonly KvCache _cache;
     private readonly AttentionLayout _layout;
@@ -45,8 +48,8 @@ internal sealed unsafe class PagedAttention : IDisposable
             _scratch[worker] = new AttentionScratch(_layout, rows);
         }
 
-        // Room for the longest tile in all heads, and for what a team of this size may want to split beside it. Pages that
-        // no step needs are never touched.
+        // Room for the longest tile in all heads, and for what a team of this size may want to split beside it. Pages
+        // that no step needs are never touched.
         long partitions = (maxModelLen + AttentionLayout.PartitionKeys - 1) / AttentionLayout.PartitionKeys;
         _maxPartialRows = (partitions * rows * cache.NumKvHeads) + (64L * workers * rows);
         _partials = NativeBuffer.OfFloats(_maxPartialRows * _layout.PartialStride);
@@ -58,8 +61,8 @@ internal sealed unsafe class PagedAttention : IDisposable
 
     /// <summary>Cuts a step into tiles and these into items; once a step, before the team starts.</summary>
     /// <remarks>
-    /// A tile is split by ranges of whole partitions when it alone would keep a worker busy for longer than an even share.
-    /// Where the cuts are does not show in the result, only in who computes it.
+    /// A tile is split by ranges of whole partitions when it alone would keep a worker busy for longer than an even
+    /// share. Where the cuts are does not show in the result, only in who computes it.
     /// </remarks>
     public void Prepare(StepBatch batch)
     {
@@ -103,7 +106,8 @@ internal sealed unsafe class PagedAttention : IDisposable
             tile.Ranges = ranges;
             for (int range = 0; range < ranges; range++)
             {
-                _items[_numItems++] = new Item(t, (int)((long)partitions * range / ranges), (int)((long)partitions * (range + 1) / ranges));
+                _items[_numItems++] = new Item(
+                    t, (int)((long)partitions * range / ranges), (int)((long)partitions * (range + 1) / ranges));
             }
         }
 
@@ -118,10 +122,12 @@ internal sealed unsafe class PagedAttention : IDisposable
     /// <param name="layer">The layer whose cache is read.</param>
     /// <param name="rule">What becomes of that layer's scores.</param>
     /// <param name="batch">The step.</param>
-    /// <param name="query">Queries after position encoding, <c>[tokens][queryStride]</c>, heads one behind another.</param>
+    /// <param name="query">Queries after position encoding, <c>[tokens][queryStride]</c>, heads one behind
+    /// another.</param>
     /// <param name="queryStride">Floats between two tokens.</param>
     /// <param name="output">Results, <c>[tokens][heads · headDim]</c>.</param>
-    public void Run(int worker, int layer, AttentionRule rule, StepBatch batch, float* query, int queryStride, float* output)
+    public void Run(
+        int worker, int layer, AttentionRule rule, StepBatch batch, float* query, int queryStride, float* output)
     {
         int kvHeads = _cache.NumKvHeads;
         int headDim = _layout.Kv.HeadDim;
@@ -129,15 +135,19 @@ internal sealed unsafe class PagedAttention : IDisposable
         int all = _numItems * kvHeads;
         for (int next = Take(); next < all;)
         {
-            // Who decodes takes its next item early and fetches that one's first keys with this one's last. Not near the
-            // end: there an item that waits for its owner might have been somebody else's.
-            int following = next < all - (4 * _workers) && _tiles[_items[next % _numItems].Tile].NumTokens == 1 ? Take() : -1;
-            // All tiles of a head before the next head: a prompt's tiles find its keys and values in the second-level cache.
+            // Who decodes takes its next item early and fetches that one's first keys with this one's last. Not near
+            // the end: there an item that waits for its owner might have been somebody else's.
+            int following = next < all - (4 * _workers) && _tiles[_items[next % _numItems].Tile].NumTokens == 1
+                ? Take()
+                : -1;
+            // All tiles of a head before the next head: a prompt's tiles find its keys and values in the second-level
+            // cache.
             Item item = _items[next % _numItems];
             int kvHead = next / _numItems;
             Tile tile = _tiles[item.Tile];
             long firstHead = (long)kvHead * _group * headDim;
-            long partialRows = (long)tile.NumTokens * _group * ((tile.NumKeys + AttentionLayout.PartitionKeys - 1) / AttentionLayout.PartitionKeys);
+            long partialRows = (long)tile.NumTokens * _group
+                * ((tile.NumKeys + AttentionLayout.PartitionKeys - 1) / AttentionLayout.PartitionKeys);
             var work = new AttentionTile
             {
                 Cache = _cache,
@@ -156,7 +166,9 @@ internal sealed unsafe class PagedAttention : IDisposable
                 FirstPartition = item.First,
                 EndPartition = item.End,
                 Next = following >= 0 && following < all ? KeysOf(batch, following) : default,
-                Partials = tile.Ranges == 1 ? null : _partials.Floats + ((tile.PartialRow + (kvHead * partialRows)) * _layout.PartialStride),
+                Partials = tile.Ranges == 1
+                    ? null
+                    : _partials.Floats + ((tile.PartialRow + (kvHead * partialRows)) * _layout.PartialStride),
             };
             _path.Run(work, _scratch[worker]);
             next = following >= 0 ? following : Take();

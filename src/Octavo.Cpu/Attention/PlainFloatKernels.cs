@@ -5,8 +5,8 @@ using Octavo.Cpu.Simd;
 namespace Octavo.Cpu.Attention;
 
 /// <summary>
-/// The inner products over float32 and bfloat16 caches in C#, four rows sharing each load, for any instruction set; and the
-/// twin that emitted code is compared with.
+/// The inner products over float32 and bfloat16 caches in C#, four rows sharing each load, for any instruction set; and
+/// the twin that emitted code is compared with.
 /// </summary>
 internal readonly unsafe struct PlainFloatKernels<TElement, TVector, TSimd, TInt, TIntSimd> : IInnerKernels
     where TElement : struct, IElement
@@ -29,7 +29,9 @@ internal readonly unsafe struct PlainFloatKernels<TElement, TVector, TSimd, TInt
                 for (int lane = 0; lane < KvLayout.GroupKeys; lane += TSimd.Count)
                 {
                     sums.Clear();
-                    sums.Accumulate(Rows(call, row, call->Layout->QueryStride), call->Groups[g] + (lane * sizeof(float)), LineBytes, steps);
+                    sums.Accumulate(
+                        Rows(call, row, call->Layout->QueryStride), call->Groups[g] + (lane * sizeof(float)), LineBytes,
+                        steps);
                     sums.Store(call, row, AttentionLayout.PartitionKeys, (g * KvLayout.GroupKeys) + lane);
                 }
             }
@@ -110,7 +112,8 @@ internal readonly unsafe struct PlainFloatKernels<TElement, TVector, TSimd, TInt
                 }
                 else
                 {
-                    v = TIntSimd.FromBits(TIntSimd.And(TIntSimd.Bits(v), TIntSimd.Broadcast(unchecked((int)0xFFFF_0000))));
+                    v = TIntSimd.FromBits(
+                        TIntSimd.And(TIntSimd.Bits(v), TIntSimd.Broadcast(unchecked((int)0xFFFF_0000))));
                     lines += stride;
                 }
 

@@ -6,8 +6,8 @@ namespace Octavo.Cpu.Attention;
 
 /// <summary>
 /// The inner products over an int8 cache in C#, for any instruction set: the bytes of a word split into two pairs of
-/// halves, (0, 2) and (1, 3), and multiplied with 15-bit integers packed as the same pairs. All sums are exact, so the bits
-/// are those of the emitted code.
+/// halves, (0, 2) and (1, 3), and multiplied with 15-bit integers packed as the same pairs. All sums are exact, so the
+/// bits are those of the emitted code.
 /// </summary>
 internal readonly unsafe struct PlainInt8Kernels<TVector, TSimd, TInt, TIntSimd> : IInnerKernels
     where TVector : struct
@@ -39,10 +39,12 @@ internal readonly unsafe struct PlainInt8Kernels<TVector, TSimd, TInt, TIntSimd>
                         TInt even = TIntSimd.And(word, mask);
                         TInt odd = TIntSimd.And(TIntSimd.ShiftRightHalves(word, 8), mask);
                         sum = TIntSimd.Add(sum, TIntSimd.MultiplyAddHalves(even, TIntSimd.Broadcast(query[2 * step])));
-                        sum = TIntSimd.Add(sum, TIntSimd.MultiplyAddHalves(odd, TIntSimd.Broadcast(query[(2 * step) + 1])));
+                        sum = TIntSimd.Add(
+                            sum, TIntSimd.MultiplyAddHalves(odd, TIntSimd.Broadcast(query[(2 * step) + 1])));
                     }
 
-                    TVector score = TSimd.Multiply(TIntSimd.ToFloat(TIntSimd.Subtract(sum, offset)), TSimd.Load((float*)lines));
+                    TVector score =
+                        TSimd.Multiply(TIntSimd.ToFloat(TIntSimd.Subtract(sum, offset)), TSimd.Load((float*)lines));
                     TSimd.Store(TSimd.Multiply(score, factor), scores + (g * KvLayout.GroupKeys) + lane);
                 }
             }

@@ -21,7 +21,8 @@ internal static unsafe class ScoreAdjustment
     /// <param name="cap">The soft cap, or 0.</param>
     /// <param name="slope">The head's slope, or 0.</param>
     /// <param name="distance">The first key's position less the row's.</param>
-    public static void Apply<TVector, TSimd, TInt, TIntSimd>(float* scores, int count, float cap, float slope, int distance)
+    public static void Apply<TVector, TSimd, TInt, TIntSimd>(
+        float* scores, int count, float cap, float slope, int distance)
         where TVector : struct
         where TSimd : struct, ISimd<TVector>
         where TInt : struct
@@ -38,12 +39,15 @@ internal static unsafe class ScoreAdjustment
                 // tanh x = 1 − 2 / (2^(2x / ln 2) + 1)
                 x = TSimd.Max(x, TSimd.Broadcast(-LargestAngle));
                 x = TSimd.Subtract(default, TSimd.Max(TSimd.Subtract(default, x), TSimd.Broadcast(-LargestAngle)));
-                TVector power = Exponential.Of<TVector, TSimd, TInt, TIntSimd>(TSimd.Multiply(x, TSimd.Broadcast(2 * Log2E)));
+                TVector power =
+                    Exponential.Of<TVector, TSimd, TInt, TIntSimd>(TSimd.Multiply(x, TSimd.Broadcast(2 * Log2E)));
                 TVector tanh = TSimd.Subtract(one, TSimd.Divide(TSimd.Broadcast(2f), TSimd.Add(power, one)));
                 x = TSimd.Multiply(tanh, TSimd.Broadcast(cap * Log2E));
             }
 
-            TVector distances = TSimd.Add(TSimd.Load(lanes + (i % KvLayout.GroupKeys)), TSimd.Broadcast((float)(distance + i - (i % KvLayout.GroupKeys))));
+            TVector distances = TSimd.Add(
+                TSimd.Load(lanes + (i % KvLayout.GroupKeys)),
+                TSimd.Broadcast((float)(distance + i - (i % KvLayout.GroupKeys))));
             TSimd.Store(slope == 0 ? x : TSimd.MultiplyAdd(TSimd.Broadcast(slope * Log2E), distances, x), scores + i);
         }
     }

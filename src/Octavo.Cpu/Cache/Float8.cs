@@ -5,8 +5,8 @@ using System.Runtime.Intrinsics.X86;
 namespace Octavo.Cpu.Cache;
 
 /// <summary>
-/// E4M3 numbers of a key-value cache: rounded in vectors when they are written, and widened to bfloat16, which holds every
-/// one of them exactly, when a partition is read.
+/// E4M3 numbers of a key-value cache: rounded in vectors when they are written, and widened to bfloat16, which holds
+/// every one of them exactly, when a partition is read.
 /// </summary>
 internal static unsafe class Float8
 {
@@ -21,7 +21,9 @@ internal static unsafe class Float8
     /// <summary>The bfloat16 of every magnitude, by its seven bits: two pairs of registers.</summary>
     private static readonly ushort[] Widened = MakeWidened();
 
-    /// <summary>The nearest E4M3 bytes, ties to even; what is beyond the largest becomes the largest. No NaNs.</summary>
+    /// <summary>
+    /// The nearest E4M3 bytes, ties to even; what is beyond the largest becomes the largest. No NaNs.
+    /// </summary>
     public static Vector256<int> Round(Vector256<float> value)
     {
         Vector256<int> sign = (value.AsInt32() >>> 24) & Vector256.Create(0x80);
@@ -29,14 +31,17 @@ internal static unsafe class Float8
         Vector256<int> bits = magnitude.AsInt32();
 
         // Three bits of mantissa stay; a carry goes rightly into the exponent.
-        Vector256<int> normal = ((bits + Vector256.Create(0x7_FFFF) + ((bits >> 20) & Vector256<int>.One)) >> 20) - Vector256.Create((127 - 7) << 3);
-        Vector256<int> subnormal = (magnitude + Vector256.Create(SubnormalMagic)).AsInt32() - Vector256.Create(SubnormalMagicBits);
-        return sign | Vector256.ConditionalSelect(Vector256.LessThan(magnitude, Vector256.Create(LeastNormal)).AsInt32(), subnormal, normal);
+        Vector256<int> normal = ((bits + Vector256.Create(0x7_FFFF) + ((bits >> 20) & Vector256<int>.One)) >> 20)
+            - Vector256.Create((127 - 7) << 3);
+        Vector256<int> subnormal =
+            (magnitude + Vector256.Create(SubnormalMagic)).AsInt32() - Vector256.Create(SubnormalMagicBits);
+        return sign | Vector256.ConditionalSelect(
+            Vector256.LessThan(magnitude, Vector256.Create(LeastNormal)).AsInt32(), subnormal, normal);
     }
 
     /// <summary>
-    /// Widens rows of words: four E4M3 numbers in a word become two bfloat16 in a word of one row and two in the same word of
-    /// the row behind it.
+    /// Widens rows of words: four E4M3 numbers in a word become two bfloat16 in a word of one row and two in the same
+    /// word of the row behind it.
     /// </summary>
     /// <param name="source">Rows of words.</param>
     /// <param name="destination">Twice as many rows.</param>
@@ -60,15 +65,20 @@ internal static unsafe class Float8
     {
         fixed (ushort* table = Widened)
         {
-            Vector512<ushort> t0 = Vector512.Load(table), t1 = Vector512.Load(table + 32), t2 = Vector512.Load(table + 64), t3 = Vector512.Load(table + 96);
+            Vector512<ushort> t0 = Vector512.Load(table),
+                t1 = Vector512.Load(table + 32),
+                t2 = Vector512.Load(table + 64),
+                t3 = Vector512.Load(table + 96);
             for (; rows > 0; rows--, source += rowBytes, ahead += rowBytes, destination += 2 * rowBytes)
             {
                 for (int i = 0; i < rowBytes; i += 64)
                 {
                     Sse.Prefetch0(ahead + i);
                     Vector512<uint> words = Vector512.Load((uint*)(source + i));
-                    Vector512<uint> first = (words & Vector512.Create(0xFFu)) | ((words << 8) & Vector512.Create(0xFF_0000u));
-                    Vector512<uint> second = ((words >> 16) & Vector512.Create(0xFFu)) | ((words >> 8) & Vector512.Create(0xFF_0000u));
+                    Vector512<uint> first =
+                        (words & Vector512.Create(0xFFu)) | ((words << 8) & Vector512.Create(0xFF_0000u));
+                    Vector512<uint> second =
+                        ((words >> 16) & Vector512.Create(0xFFu)) | ((words >> 8) & Vector512.Create(0xFF_0000u));
                     LookUp(first.AsUInt16(), t0, t1, t2, t3).Store((ushort*)(destination + i));
                     LookUp(second.AsUInt16(), t0, t1, t2, t3).Store((ushort*)(destination + rowBytes + i));
                 }
@@ -76,12 +86,17 @@ internal static unsafe class Float8
         }
     }
 
-    /// <summary>A permutation takes six bits of a byte as the index, the choice between two of them the seventh.</summary>
+    /// <summary>
+    /// A permutation takes six bits of a byte as the index, the choice between two of them the seventh.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<ushort> LookUp(Vector512<ushort> bytes, Vector512<ushort> t0, Vector512<ushort> t1, Vector512<ushort> t2, Vector512<ushort> t3)
+    private static Vector512<ushort> LookUp(
+        Vector512<ushort> bytes, Vector512<ushort> t0, Vector512<ushort> t1, Vector512<ushort> t2, Vector512<ushort> t3)
     {
-        Vector512<ushort> small = Avx512BW.PermuteVar32x16x2(t0, bytes, t1), large = Avx512BW.PermuteVar32x16x2(t2, bytes, t3);
-        Vector512<ushort> isLarge = Vector512.Equals(bytes & Vector512.Create((ushort)0x40), Vector512.Create((ushort)0x40));
+        Vector512<ushort> small = Avx512BW.PermuteVar32x16x2(t0, bytes, t1),
+            large = Avx512BW.PermuteVar32x16x2(t2, bytes, t3);
+        Vector512<ushort> isLarge =
+            Vector512.Equals(bytes & Vector512.Create((ushort)0x40), Vector512.Create((ushort)0x40));
         return Vector512.ConditionalSelect(isLarge, large, small) | ((bytes << 8) & Vector512.Create((ushort)0x8000));
     }
 
@@ -97,8 +112,10 @@ internal static unsafe class Float8
                 }
 
                 Vector256<uint> words = Vector256.Load((uint*)(source + i));
-                Vector256<uint> first = (words & Vector256.Create(0xFFu)) | ((words << 8) & Vector256.Create(0xFF_0000u));
-                Vector256<uint> second = ((words >> 16) & Vector256.Create(0xFFu)) | ((words >> 8) & Vector256.Create(0xFF_0000u));
+                Vector256<uint> first =
+                    (words & Vector256.Create(0xFFu)) | ((words << 8) & Vector256.Create(0xFF_0000u));
+                Vector256<uint> second =
+                    ((words >> 16) & Vector256.Create(0xFFu)) | ((words >> 8) & Vector256.Create(0xFF_0000u));
                 Compute(first.AsUInt16()).Store((ushort*)(destination + i));
                 Compute(second.AsUInt16()).Store((ushort*)(destination + rowBytes + i));
             }
@@ -106,8 +123,8 @@ internal static unsafe class Float8
     }
 
     /// <summary>
-    /// A number's bits, read as an integer, are a concave function of E4M3's, straight between powers of two: the least of the
-    /// straight lines. The first is that of normal numbers, the others are those of subnormals; zero is apart.
+    /// A number's bits, read as an integer, are a concave function of E4M3's, straight between powers of two: the least
+    /// of the straight lines. The first is that of normal numbers, the others are those of subnormals; zero is apart.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<ushort> Compute(Vector256<ushort> bytes)
@@ -118,7 +135,10 @@ internal static unsafe class Float8
         result = Vector256.Min(result, (magnitude << 6) + Vector256.Create((ushort)0x3B00));
         result = Vector256.Min(result, (magnitude << 7) + Vector256.Create((ushort)0x3A80));
         result = Vector256.AndNot(result, Vector256.Equals(magnitude, Vector256<ushort>.Zero));
-        result = Vector256.ConditionalSelect(Vector256.Equals(magnitude, Vector256.Create((ushort)NotANumber)), Vector256.Create((ushort)0x7FC0), result);
+        result = Vector256.ConditionalSelect(
+            Vector256.Equals(magnitude, Vector256.Create((ushort)NotANumber)),
+            Vector256.Create((ushort)0x7FC0),
+            result);
         return result | ((bytes << 8) & Vector256.Create((ushort)0x8000));
     }
 

@@ -4,7 +4,9 @@ using Octavo.Models;
 
 namespace Octavo.Cpu.Cache;
 
-/// <summary>What E4M3 keys and values of a layer are multiplied with; ones where the cache has another format.</summary>
+/// <summary>
+/// What E4M3 keys and values of a layer are multiplied with; ones where the cache has another format.
+/// </summary>
 /// <param name="Key">The scale of keys, above 0.</param>
 /// <param name="Value">The scale of values, above 0.</param>
 internal readonly record struct KvScale(float Key, float Value)
@@ -15,8 +17,8 @@ internal readonly record struct KvScale(float Key, float Value)
 
 /// <summary>
 /// The memory of the paged key-value cache. Of each layer the keys stand <c>[kvHead][block][group]</c>, and so do the
-/// values, in groups as <see cref="KvLayout"/> says: a prompt's blocks mostly follow one another, and what a head reads of them
-/// is then one stretch of memory.
+/// values, in groups as <see cref="KvLayout"/> says: a prompt's blocks mostly follow one another, and what a head reads
+/// of them is then one stretch of memory.
 /// </summary>
 internal sealed unsafe class KvCache : IDisposable
 {
@@ -34,13 +36,19 @@ internal sealed unsafe class KvCache : IDisposable
     /// <param name="blockSize">Tokens a block.</param>
     /// <param name="scales">Of E4M3, the scales by layer; null takes ones.</param>
     /// <exception cref="EngineConfigurationException">Layers differ in their heads.</exception>
-    public KvCache(IReadOnlyList<AttentionSpec> layers, KvCacheFormat format, int numBlocks, int blockSize, IReadOnlyList<KvScale>? scales = null)
+    public KvCache(
+        IReadOnlyList<AttentionSpec> layers, KvCacheFormat format, int numBlocks, int blockSize,
+        IReadOnlyList<KvScale>? scales = null)
     {
         AttentionSpec all = layers[0];
         if (layers.Any(l => (l.NumHeads, l.NumKvHeads, l.HeadDim) != (all.NumHeads, all.NumKvHeads, all.HeadDim)))
         {
             throw new EngineConfigurationException(
+<<<<<<< HEAD
                 $"the layers of this model differ in their heads, which the key-value cache does not support");
+=======
+                "the layers of this model differ in their heads, which the key-value cache does not support");
+>>>>>>> rooms
         }
 
         bool scaled = format == KvCacheFormat.Fp8 && scales is not null;
@@ -91,8 +99,8 @@ internal sealed unsafe class KvCache : IDisposable
     public long GroupOf(int block, int kvHead) => (((long)kvHead * NumBlocks) + block) * GroupsPerBlock;
 
     /// <summary>
-    /// Writes one token's keys and values, each <c>[kvHeads][headDim]</c>, to a slot. Tokens of one group may be written
-    /// by different threads at once: nothing but the token's own bytes is touched.
+    /// Writes one token's keys and values, each <c>[kvHeads][headDim]</c>, to a slot. Tokens of one group may be
+    /// written by different threads at once: nothing but the token's own bytes is touched.
     /// </summary>
     public void Write(int layer, int slot, float* keys, float* values)
     {

@@ -4,9 +4,9 @@ using Octavo.Models;
 namespace Octavo.Cpu.Cache;
 
 /// <summary>
-/// How one head's keys and values of sixteen neighbouring tokens, a <em>group</em>, stand in memory. Both are lines of 64
-/// bytes, sixteen lanes of 32-bit words; a word holds one float32, two bfloat16, or four int8 or E4M3 of what a dot product
-/// runs over, so that a kernel multiplies whole lines:
+/// How one head's keys and values of sixteen neighbouring tokens, a <em>group</em>, stand in memory. Both are lines of
+/// 64 bytes, sixteen lanes of 32-bit words; a word holds one float32, two bfloat16, or four int8 or E4M3 of what a dot
+/// product runs over, so that a kernel multiplies whole lines:
 /// <code>
 /// keys    [scales: 16 float32, int8 only] [keyDim / elements][16 keys][elements: dimensions]
 /// values  [scales: 16 float32, int8 only] [16 / elements][valueDim][elements: keys]
@@ -67,11 +67,12 @@ internal readonly record struct KvLayout
     public KvLayout Read => Format == KvCacheFormat.Fp8 ? new KvLayout(KvCacheFormat.BFloat16, HeadDim) : this;
 
     /// <summary>Bytes that one block takes over all layers.</summary>
-    public static long BytesPerBlock(IEnumerable<AttentionSpec> layers, KvCacheFormat format, int blockSize) => layers.Sum(layer =>
-    {
-        var layout = new KvLayout(format, layer.HeadDim);
-        return (long)layer.NumKvHeads * (layout.KeyGroupBytes + layout.ValueGroupBytes) * (blockSize / GroupKeys);
-    });
+    public static long BytesPerBlock(IEnumerable<AttentionSpec> layers, KvCacheFormat format, int blockSize) =>
+        layers.Sum(layer =>
+        {
+            var layout = new KvLayout(format, layer.HeadDim);
+            return (long)layer.NumKvHeads * (layout.KeyGroupBytes + layout.ValueGroupBytes) * (blockSize / GroupKeys);
+        });
 
     private static int Up(int value, int multiple) => (value + multiple - 1) / multiple * multiple;
 }

@@ -11,9 +11,9 @@ namespace Octavo.Cpu.Cache;
 /// (values). The scattered lines stay in the first cache while a prompt's tokens follow each other.
 /// </summary>
 /// <remarks>
-/// A value that is not a finite number must not reach rows that do not attend to it: their weight for it is 0, and 0 times
-/// infinity is not 0. So such a token's value is stored as zeros and its key as not-a-number, which every row that does
-/// attend to it sees in its score.
+/// A value that is not a finite number must not reach rows that do not attend to it: their weight for it is 0, and 0
+/// times infinity is not 0. So such a token's value is stored as zeros and its key as not-a-number, which every row
+/// that does attend to it sees in its score.
 /// </remarks>
 internal static unsafe class KvWriter
 {
@@ -23,7 +23,8 @@ internal static unsafe class KvWriter
 
     /// <summary>Writes lane <paramref name="lane"/> of a key group and of a value group.</summary>
     [SkipLocalsInit]
-    public static void Write(in KvLayout layout, int lane, float* key, float* value, byte* keys, byte* values, KvScale scale)
+    public static void Write(
+        in KvLayout layout, int lane, float* key, float* value, byte* keys, byte* values, KvScale scale)
     {
         int padded = layout.ValueDim;
         float* k = stackalloc float[padded];
@@ -43,7 +44,8 @@ internal static unsafe class KvWriter
         {
             case KvCacheFormat.Float32:
                 Scatter((int*)k, (int*)keys + lane, layout.KeySteps);
-                Buffer.MemoryCopy(v, values + (lane * layout.ValueRowBytes), layout.ValueRowBytes, layout.ValueRowBytes);
+                Buffer.MemoryCopy(
+                    v, values + (lane * layout.ValueRowBytes), layout.ValueRowBytes, layout.ValueRowBytes);
                 break;
             case KvCacheFormat.BFloat16:
                 RoundToBFloat16(k, padded);
@@ -61,7 +63,8 @@ internal static unsafe class KvWriter
                 ((float*)keys)[lane] = Quantize(k, largestKey, padded, 128);
                 ((float*)values)[lane] = Quantize(v, largestValue, padded, 0);
                 Scatter((int*)k, (int*)(keys + layout.HeaderBytes) + lane, layout.KeySteps);
-                ScatterBytes((byte*)v, values + layout.HeaderBytes + (lane / 4 * layout.ValueRowBytes) + (lane % 4), padded);
+                ScatterBytes(
+                    (byte*)v, values + layout.HeaderBytes + (lane / 4 * layout.ValueRowBytes) + (lane % 4), padded);
                 break;
             default:
                 throw new UnreachableException($"{layout.Format}");
@@ -69,13 +72,15 @@ internal static unsafe class KvWriter
 
         if (!finite)
         {
-            // The scale of an int8 key, or the first word of the others: as bfloat16 a zero and a NaN, of E4M3 the first of
-            // four. Its low bits are zeros, so that Exponential keeps it one.
+            // The scale of an int8 key, or the first word of the others: as bfloat16 a zero and a NaN, of E4M3 the
+            // first of four. Its low bits are zeros, so that Exponential keeps it one.
             ((int*)keys)[lane] = layout.Format == KvCacheFormat.Fp8 ? 0x7F : 0x7FC0_0000;
         }
     }
 
-    /// <summary>Copies a row and fills it up with zeros; returns the largest magnitude's bits (a NaN's are above infinity's).</summary>
+    /// <summary>
+    /// Copies a row and fills it up with zeros; returns the largest magnitude's bits (a NaN's are above infinity's).
+    /// </summary>
     private static int Copy(float* source, float* destination, int count, int padded)
     {
         new Span<float>(destination + count, padded - count).Clear();
@@ -95,7 +100,9 @@ internal static unsafe class KvWriter
         return result;
     }
 
-    /// <summary>Rounds finite numbers to the nearest bfloat16, ties to even, and packs them at the buffer's beginning.</summary>
+    /// <summary>
+    /// Rounds finite numbers to the nearest bfloat16, ties to even, and packs them at the buffer's beginning.
+    /// </summary>
     private static void RoundToBFloat16(float* numbers, int count)
     {
         for (int i = 0; i < count; i += 2 * Step)
@@ -128,7 +135,8 @@ internal static unsafe class KvWriter
         Vector256<int> Round(float* x)
         {
             Vector256<float> scaled = Vector256.Load(x) * Vector256.Create(inverse);
-            Vector256<int> rounded = (scaled + Vector256.Create(Rounding.Magic)).AsInt32() - Vector256.Create(Rounding.MagicBits);
+            Vector256<int> rounded =
+                (scaled + Vector256.Create(Rounding.Magic)).AsInt32() - Vector256.Create(Rounding.MagicBits);
             return (rounded + Vector256.Create(offset)) & Vector256.Create(0xFF);
         }
     }
@@ -139,7 +147,9 @@ internal static unsafe class KvWriter
         var divisor = Vector256.Create(scale);
         for (int i = 0; i < count; i += 2 * Step)
         {
-            Pack(Float8.Round(Vector256.Load(numbers + i) / divisor), Float8.Round(Vector256.Load(numbers + i + Step) / divisor)).Store((byte*)numbers + i);
+            Pack(
+                Float8.Round(Vector256.Load(numbers + i) / divisor),
+                Float8.Round(Vector256.Load(numbers + i + Step) / divisor)).Store((byte*)numbers + i);
         }
     }
 

@@ -6,8 +6,8 @@ using static Iced.Intel.AssemblerRegisters;
 namespace Octavo.Cpu.Codegen;
 
 /// <summary>
-/// The tile kernel where the processor has matrix registers (AMX): up to 16 rows of activations times the 32 features of a
-/// panel. The panels are those of <see cref="TileEmitter"/>: sixteen steps of them are what AMX calls B.
+/// The tile kernel where the processor has matrix registers (AMX): up to 16 rows of activations times the 32 features
+/// of a panel. The panels are those of <see cref="TileEmitter"/>: sixteen steps of them are what AMX calls B.
 /// </summary>
 /// <remarks>
 /// <code>
@@ -15,8 +15,8 @@ namespace Octavo.Cpu.Codegen;
 ///   tmm2 (tmm5 the rest)                 tmm3 and tmm4 (tmm6 the rest)         tmm0 and tmm1
 /// </code>
 /// The rest is what remains of a group behind whole blocks of sixteen steps; its height is set when the kernel begins.
-/// Integers only: the instruction for bfloat16 adds even and odd products apart, over as many steps as a tile happens to
-/// have, so that a row's bits would depend on the rows beside it (decision 1).
+/// Integers only: the instruction for bfloat16 adds even and odd products apart, over as many steps as a tile happens
+/// to have, so that a row's bits would depend on the rows beside it (decision 1).
 /// Source: Intel SDM volume 2, LDTILECFG, TILELOADD, TDPBSUD.
 /// </remarks>
 internal sealed class AmxTileEmitter

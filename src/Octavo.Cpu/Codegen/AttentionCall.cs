@@ -16,10 +16,16 @@ internal unsafe struct AttentionCall
 
     public long NumGroups;
 
-    /// <summary>Queries or weights, <see cref="AttentionLayout.QueryStride"/> or <see cref="AttentionLayout.WeightStride"/> bytes a row.</summary>
+    /// <summary>
+    /// Queries or weights, <see cref="AttentionLayout.QueryStride"/> or <see cref="AttentionLayout.WeightStride"/>
+    /// bytes a row.
+    /// </summary>
     public byte* Operand;
 
-    /// <summary>Scores (<see cref="AttentionLayout.PartitionKeys"/> floats a row) or outputs (<see cref="AttentionLayout.PartialStride"/> floats a row).</summary>
+    /// <summary>
+    /// Scores (<see cref="AttentionLayout.PartitionKeys"/> floats a row) or outputs
+    /// (<see cref="AttentionLayout.PartialStride"/> floats a row).
+    /// </summary>
     public float* Result;
 
     /// <summary>Int8: the scale of each row's integers, and what is taken off its dot products.</summary>
@@ -51,8 +57,8 @@ internal struct RowScale
 internal readonly record struct AttentionLayout(KvLayout Stored)
 {
     /// <summary>
-    /// Keys whose softmax is computed at once, counted from position 0: the unit of every reduction, whatever the batch.
-    /// With it int8 sums stay below 2³¹: 512 · 127 · <see cref="LargestWeight"/>.
+    /// Keys whose softmax is computed at once, counted from position 0: the unit of every reduction, whatever the
+    /// batch. With it int8 sums stay below 2³¹: 512 · 127 · <see cref="LargestWeight"/>.
     /// </summary>
     public const int PartitionKeys = 512;
 
@@ -64,7 +70,9 @@ internal readonly record struct AttentionLayout(KvLayout Stored)
     /// <summary>The largest integer that a weight becomes: 15 bits.</summary>
     public const int LargestWeight = 32767;
 
-    /// <summary>The largest integer that a query becomes: <c>high · 128 + low</c> with a high part of 127 at most.</summary>
+    /// <summary>
+    /// The largest integer that a query becomes: <c>high · 128 + low</c> with a high part of 127 at most.
+    /// </summary>
     public const int LargestQuery = 127 * 128;
 
     /// <summary>The floats before a partial result: the maximum, the sum, and padding to a line.</summary>
@@ -82,7 +90,9 @@ internal readonly record struct AttentionLayout(KvLayout Stored)
     /// <summary>Bytes from one row's weights to the next: float32, or two bytes each.</summary>
     public int WeightStride => PartitionKeys * (Kv.Format == KvCacheFormat.Int8 ? 2 : sizeof(float));
 
-    /// <summary>Lines that <c>Gather</c> fetches ahead while it multiplies one row of words: half of a key's share of them.</summary>
+    /// <summary>
+    /// Lines that <c>Gather</c> fetches ahead while it multiplies one row of words: half of a key's share of them.
+    /// </summary>
     public int FetchedByGather => Math.Max(1, Kv.KeyDim / (Kv.Format == KvCacheFormat.Int8 ? 64 : 32));
 
     /// <summary>Floats from one partial result to the next.</summary>

@@ -15,8 +15,8 @@ namespace Octavo.Cpu.Codegen;
 ///  …                                                   zmm31: the mask of a word's upper bfloat16
 ///  row 5       zmm20    zmm21    zmm22    zmm23
 /// </code>
-/// Int8 operands come in two parts. One set of accumulators serves both: the high parts are multiplied through, the sums
-/// shifted left, then the low parts added; integers do not mind the order.
+/// Int8 operands come in two parts. One set of accumulators serves both: the high parts are multiplied through, the
+/// sums shifted left, then the low parts added; integers do not mind the order.
 /// </summary>
 internal sealed class AttentionEmitter
 {
@@ -144,7 +144,8 @@ internal sealed class AttentionEmitter
                     _c.vmulps(sum, sum, __dword_bcst[Scales + (r * 8)]);
                 }
 
-                _c.vmovups(__zmmword_ptr[Result + ((r * AttentionLayout.PartitionKeys * sizeof(float)) + (j * Line))], sum);
+                _c.vmovups(
+                    __zmmword_ptr[Result + ((r * AttentionLayout.PartitionKeys * sizeof(float)) + (j * Line))], sum);
             }
         }
     }
@@ -207,7 +208,8 @@ internal sealed class AttentionEmitter
                 _ => null);
             for (int line = 0; line < _layout.FetchedByGather && first == 0; line++)
             {
-                _c.prefetcht0(__byte_ptr[Ahead[0] + (_kv.HeaderBytes + (((u * _layout.FetchedByGather) + line) * Line))]);
+                _c.prefetcht0(
+                    __byte_ptr[Ahead[0] + (_kv.HeaderBytes + (((u * _layout.FetchedByGather) + line) * Line))]);
             }
         }
 
@@ -235,16 +237,18 @@ internal sealed class AttentionEmitter
                     _c.vmulps(sum, sum, __dword_bcst[Scales + (r * 8)]);
                 }
 
-                _c.vmovups(__zmmword_ptr[Result + ((r * _layout.PartialStride * sizeof(float)) + ((first + j) * Line))], sum);
+                _c.vmovups(
+                    __zmmword_ptr[Result + ((r * _layout.PartialStride * sizeof(float)) + ((first + j) * Line))], sum);
             }
         }
     }
 
     /// <summary>
-    /// Half of the lines are fetched ahead by each product, in even steps (the softmax fetches the others): the processor
-    /// keeps few reads in flight, and code that asks for more at once waits as if it read itself.
+    /// Half of the lines are fetched ahead by each product, in even steps (the softmax fetches the others): the
+    /// processor keeps few reads in flight, and code that asks for more at once waits as if it read itself.
     /// </summary>
-    private bool Fetches(int line, int lines, int part) => line < (lines + 1) / 2 && (!IsInt8 || line % 2 == (part == 0 ? 0 : 1));
+    private bool Fetches(int line, int lines, int part) =>
+        line < (lines + 1) / 2 && (!IsInt8 || line % 2 == (part == 0 ? 0 : 1));
 
     private void LoadArguments()
     {
@@ -261,7 +265,8 @@ internal sealed class AttentionEmitter
         Load(Scales, nameof(AttentionCall.Scales));
         Load(AheadGroups, nameof(AttentionCall.Ahead));
 
-        void Load(AssemblerRegister64 register, string field) => _c.mov(register, __qword_ptr[Offset + AttentionCall.OffsetOf(field)]);
+        void Load(AssemblerRegister64 register, string field) =>
+            _c.mov(register, __qword_ptr[Offset + AttentionCall.OffsetOf(field)]);
     }
 
     private void Clear(int lines)
@@ -280,9 +285,12 @@ internal sealed class AttentionEmitter
         }
     }
 
-    /// <summary>Multiplies one line of each column with all rows; two multiplications where a word holds two numbers.</summary>
+    /// <summary>
+    /// Multiplies one line of each column with all rows; two multiplications where a word holds two numbers.
+    /// </summary>
     private void Step(
-        int lines, Func<int, AssemblerMemoryOperand> line, Func<int, int> operand, Func<int, AssemblerMemoryOperand?> ahead)
+        int lines, Func<int, AssemblerMemoryOperand> line, Func<int, int> operand,
+        Func<int, AssemblerMemoryOperand?> ahead)
     {
         for (int j = 0; j < lines; j++)
         {

@@ -12,7 +12,8 @@ internal static class ByteDot
     public const int NibbleBias = 8;
 
     /// <summary>Whether there is an instruction for unsigned by signed bytes.</summary>
-    public static bool IsNative(InstructionSet isa) => isa is InstructionSet.Amx or InstructionSet.Avx512Vnni or InstructionSet.AvxVnni;
+    public static bool IsNative(InstructionSet isa) =>
+        isa is InstructionSet.Amx or InstructionSet.Avx512Vnni or InstructionSet.AvxVnni;
 
     /// <summary>
     /// What 8-bit codes stand above their value in a panel: 128 where they must be unsigned, 0 where they are signed.
@@ -24,8 +25,11 @@ internal static class ByteDot
         WeightCode.Int8 or WeightCode.Float8 or WeightCode.Float16 or WeightCode.BFloat16 or WeightCode.Float32 => 0,
     };
 
-    /// <summary>Whether weights are the unsigned factor: always of the instruction, and where activations may be −128.</summary>
-    public static bool TakesUnsigned(LinearScheme scheme, InstructionSet isa) => IsNative(isa) || scheme.AsymmetricInput;
+    /// <summary>
+    /// Whether weights are the unsigned factor: always of the instruction, and where activations may be −128.
+    /// </summary>
+    public static bool TakesUnsigned(LinearScheme scheme, InstructionSet isa) =>
+        IsNative(isa) || scheme.AsymmetricInput;
 }
 
 /// <summary>Integer sums: the correction that they begin with.</summary>
@@ -81,8 +85,9 @@ internal sealed class ByteDotDecoder(TileEmitter tile) : IntegerDecoder(tile, bi
 }
 
 /// <summary>
-/// 8-bit codes where no instruction sums four products: <c>w x = |w| · (x with w's sign)</c>, whose sums of two stay within
-/// 16 bits (2 · 128 · 127), added up in pairs. At 256 bits there is an instruction for the sign, at 512 a mask does it.
+/// 8-bit codes where no instruction sums four products: <c>w x = |w| · (x with w's sign)</c>, whose sums of two stay
+/// within 16 bits (2 · 128 · 127), added up in pairs. At 256 bits there is an instruction for the sign, at 512 a mask
+/// does it.
 /// </summary>
 internal sealed class SignedByteDotDecoder(TileEmitter tile) : IntegerDecoder(tile, biasShift: 0)
 {
@@ -162,8 +167,8 @@ internal sealed class SignedByteDotDecoder(TileEmitter tile) : IntegerDecoder(ti
 }
 
 /// <summary>
-/// 8-bit codes plus 128 where no instruction sums four products and activations may be −128, which has no negative: even
-/// and odd bytes apart, as a sum of two products could leave 16 bits.
+/// 8-bit codes plus 128 where no instruction sums four products and activations may be −128, which has no negative:
+/// even and odd bytes apart, as a sum of two products could leave 16 bits.
 /// </summary>
 internal sealed class UnsignedByteDotDecoder(TileEmitter tile) : IntegerDecoder(tile, biasShift: 7)
 {
@@ -207,7 +212,9 @@ internal sealed class UnsignedByteDotDecoder(TileEmitter tile) : IntegerDecoder(
     private (int Odd, int Even) Weights(int vector) => vector == 0 ? (W0, Free(0)) : (W1, Free(1));
 }
 
-/// <summary>4-bit codes plus 8: 64 bytes hold the codes of all 32 features, 0–15 in the low halves, 16–31 in the high.</summary>
+/// <summary>
+/// 4-bit codes plus 8: 64 bytes hold the codes of all 32 features, 0–15 in the low halves, 16–31 in the high.
+/// </summary>
 internal sealed class NibbleDotDecoder(TileEmitter tile, bool native) : IntegerDecoder(tile, biasShift: 3)
 {
     private int Mask => T;

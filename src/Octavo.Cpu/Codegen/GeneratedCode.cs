@@ -31,7 +31,8 @@ internal readonly record struct GeneratedCode(int Functions, long Bytes, TimeSpa
     {
         lock (Gate)
         {
-            s_total = new(s_total.Functions + functions, s_total.Bytes + bytes, s_total.Time + Stopwatch.GetElapsedTime(started));
+            s_total = new(
+                s_total.Functions + functions, s_total.Bytes + bytes, s_total.Time + Stopwatch.GetElapsedTime(started));
         }
     }
 }

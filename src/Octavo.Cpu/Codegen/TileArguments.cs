@@ -17,14 +17,17 @@ internal unsafe struct TileArguments
     /// <summary>Bytes between two rows of activations.</summary>
     public long InputStride;
 
-    /// <summary>Sums, <c>[rows][32]</c>: float32, or int32 of integer products without groups until they are finished.</summary>
+    /// <summary>
+    /// Sums, <c>[rows][32]</c>: float32, or int32 of integer products without groups until they are finished.
+    /// </summary>
     public byte* Accumulators;
 
     /// <summary>Not 0 where the sums begin here, at zero.</summary>
     public long First;
 
     /// <summary>
-    /// Not 0 where they end here: without groups, what stands above their value is taken off and the scales are applied.
+    /// Not 0 where they end here: without groups, what stands above their value is taken off and the scales are
+    /// applied.
     /// </summary>
     public long Last;
 

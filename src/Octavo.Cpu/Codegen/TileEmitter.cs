@@ -5,8 +5,8 @@ using static Iced.Intel.AssemblerRegisters;
 namespace Octavo.Cpu.Codegen;
 
 /// <summary>
-/// Emits the kernel of one tile: a few rows of activations times the 32 features of a panel, over a run of groups. It is
-/// called with a <see cref="TileArguments"/> pointer.
+/// Emits the kernel of one tile: a few rows of activations times the 32 features of a panel, over a run of groups. It
+/// is called with a <see cref="TileArguments"/> pointer.
 /// </summary>
 /// <remarks>
 /// <code>
@@ -16,8 +16,8 @@ namespace Octavo.Cpu.Codegen;
 ///   ⋮                   ⋮             ⋮
 /// row R−1      [ accumulator ][ accumulator ]
 /// </code>
-/// At 512 bits two vectors are the whole panel and R is up to 12: 24 accumulators, and 8 registers for the rest. At 256 bits
-/// they are half of it, the tile is passed twice, and R is up to 4.
+/// At 512 bits two vectors are the whole panel and R is up to 12: 24 accumulators, and 8 registers for the rest. At 256
+/// bits they are half of it, the tile is passed twice, and R is up to 4.
 /// Every output is one chain over k, or exact in integers and one chain over groups; R does not show in it.
 /// </remarks>
 internal sealed class TileEmitter
@@ -173,8 +173,8 @@ internal sealed class TileEmitter
     }
 
     /// <summary>
-    /// Without groups, where the sums end: <c>Σ (w − zw)(x − zx) = Σ w x − zw Σ x − zx Σ (w − zw)</c> in integers, then the
-    /// scales of the channel and of the row. The weights pointer is at the panel's tail.
+    /// Without groups, where the sums end: <c>Σ (w − zw)(x − zx) = Σ w x − zw Σ x − zx Σ (w − zw)</c> in integers, then
+    /// the scales of the channel and of the row. The weights pointer is at the panel's tail.
     /// </summary>
     private void EmitLast(int pass)
     {

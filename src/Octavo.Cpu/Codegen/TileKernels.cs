@@ -19,24 +19,26 @@ internal sealed unsafe class TileKernels
     {
         bool matrices = isa == InstructionSet.Amx && AmxTileEmitter.Takes(layout.Scheme);
         MostRows = matrices ? AmxTileEmitter.MostRows : TileEmitter.MostRows(TileEmitter.IsWide(isa));
-        _byRows = MachineCode.MakeAll([.. Enumerable.Range(1, MostRows).Select<int, Action<Iced.Intel.Assembler>>(rows => c =>
-        {
-            if (matrices && rows >= FewestRowsOfMatrices)
+        _byRows = MachineCode.MakeAll(
+            [.. Enumerable.Range(1, MostRows).Select<int, Action<Iced.Intel.Assembler>>(rows => c =>
             {
-                new AmxTileEmitter(c, layout, rows).Emit();
-            }
-            else
-            {
-                new TileEmitter(c, isa, layout, rows).Emit();
-            }
-        })]);
+                if (matrices && rows >= FewestRowsOfMatrices)
+                {
+                    new AmxTileEmitter(c, layout, rows).Emit();
+                }
+                else
+                {
+                    new TileEmitter(c, isa, layout, rows).Emit();
+                }
+            })]);
     }
 
     /// <summary>Rows of the tallest tile.</summary>
     public int MostRows { get; }
 
     /// <summary>The kernels for a panel of this layout.</summary>
-    /// <exception cref="PlatformNotSupportedException">This system does not let the process run code that it makes.</exception>
+    /// <exception cref="PlatformNotSupportedException">This system does not let the process run code that it
+    /// makes.</exception>
     public static TileKernels For(InstructionSet isa, PanelLayout layout)
     {
         LinearScheme scheme = layout.Scheme;
@@ -50,5 +52,6 @@ internal sealed unsafe class TileKernels
 
     // What the code depends on: sizes are arguments.
     [StructLayout(LayoutKind.Auto)]
-    private readonly record struct Key(InstructionSet Isa, WeightCode Weight, InputCode Input, bool Grouped, bool Asymmetric, bool AsymmetricInput);
+    private readonly record struct Key(
+        InstructionSet Isa, WeightCode Weight, InputCode Input, bool Grouped, bool Asymmetric, bool AsymmetricInput);
 }

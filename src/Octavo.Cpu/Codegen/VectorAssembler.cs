@@ -4,8 +4,8 @@ using static Iced.Intel.AssemblerRegisters;
 namespace Octavo.Cpu.Codegen;
 
 /// <summary>
-/// The vector instructions that kernels need, at 512 bits (AVX-512) or 256 (AVX2, EVEX forms avoided), so that an emitter
-/// is written once. A register is named by its number; there are 32 wide ones or 16 narrow ones.
+/// The vector instructions that kernels need, at 512 bits (AVX-512) or 256 (AVX2, EVEX forms avoided), so that an
+/// emitter is written once. A register is named by its number; there are 32 wide ones or 16 narrow ones.
 /// </summary>
 internal sealed class VectorAssembler(Assembler code, bool wide)
 {
@@ -26,9 +26,6 @@ internal sealed class VectorAssembler(Assembler code, bool wide)
     private delegate void FromMemory<in T>(T destination, AssemblerMemoryOperand source);
 
     private delegate void Shifted<in T>(T destination, T source, byte count);
-
-    /// <summary>General-purpose instructions, labels and jumps.</summary>
-    public Assembler Code => code;
 
     public bool Wide => wide;
 
@@ -133,7 +130,8 @@ internal sealed class VectorAssembler(Assembler code, bool wide)
     }
 
     /// <summary>Sixteen-bit sums of two unsigned by signed byte products; saturates.</summary>
-    public void MultiplyAddBytes(int d, int unsigned, int signed) => Do(code.vpmaddubsw, code.vpmaddubsw, d, unsigned, signed);
+    public void MultiplyAddBytes(int d, int unsigned, int signed) =>
+        Do(code.vpmaddubsw, code.vpmaddubsw, d, unsigned, signed);
 
     /// <summary>Thirty-two-bit sums of two sixteen-bit products.</summary>
     public void MultiplyAddInt16(int d, int a, int b) => Do(code.vpmaddwd, code.vpmaddwd, d, a, b);
@@ -157,7 +155,8 @@ internal sealed class VectorAssembler(Assembler code, bool wide)
     public void MaskOfSigns(AssemblerRegisterK mask, int s) => code.vpmovb2m(mask, Z[s]);
 
     /// <summary><c>d = a − b</c> in the bytes that the mask names; the others of d stay. AVX-512 only.</summary>
-    public void SubtractBytesWhere(AssemblerRegisterK mask, int d, int a, int b) => code.vpsubb(WithMask(Z[d], mask), Z[a], Z[b]);
+    public void SubtractBytesWhere(AssemblerRegisterK mask, int d, int a, int b) =>
+        code.vpsubb(WithMask(Z[d], mask), Z[a], Z[b]);
 
     public void ToSingle(int d, int s)
     {
@@ -210,7 +209,8 @@ internal sealed class VectorAssembler(Assembler code, bool wide)
         }
     }
 
-    private void Do(FromMemory<AssemblerRegisterZMM> z, FromMemory<AssemblerRegisterYMM> y, int d, AssemblerMemoryOperand m)
+    private void Do(
+        FromMemory<AssemblerRegisterZMM> z, FromMemory<AssemblerRegisterYMM> y, int d, AssemblerMemoryOperand m)
     {
         if (wide)
         {

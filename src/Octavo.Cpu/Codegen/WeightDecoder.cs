@@ -5,8 +5,8 @@ using Octavo.Formats;
 namespace Octavo.Cpu.Codegen;
 
 /// <summary>
-/// What a tile does at each step: brings the weights of two vectors of features into registers, and multiplies them with
-/// every row's activations. One for each way in which weights and activations are written.
+/// What a tile does at each step: brings the weights of two vectors of features into registers, and multiplies them
+/// with every row's activations. One for each way in which weights and activations are written.
 /// </summary>
 internal abstract class WeightDecoder(TileEmitter tile)
 {
@@ -25,20 +25,22 @@ internal abstract class WeightDecoder(TileEmitter tile)
 
     protected int Free(int index) => tile.FirstFree + 4 + index;
 
-    public static WeightDecoder For(TileEmitter tile, InstructionSet isa) => (tile.Scheme.Weight, tile.Scheme.Input) switch
-    {
-        (WeightCode.Float32, _) => new Float32Decoder(tile),
-        (WeightCode.BFloat16, InputCode.BFloat16) => new BFloat16PairDecoder(tile),
-        (WeightCode.BFloat16, _) => new BFloat16Decoder(tile),
-        (WeightCode.Float16, _) => new Float16Decoder(tile),
-        (WeightCode.Float8, _) => new Float8Decoder(tile),
-        (WeightCode.Int8, InputCode.Int8) when ByteDot.IsNative(isa) => new ByteDotDecoder(tile),
-        (WeightCode.Int8, InputCode.Int8) when ByteDot.TakesUnsigned(tile.Scheme, isa) => new UnsignedByteDotDecoder(tile),
-        (WeightCode.Int8, InputCode.Int8) => new SignedByteDotDecoder(tile),
-        (WeightCode.Int4, InputCode.Int8) => new NibbleDotDecoder(tile, ByteDot.IsNative(isa)),
-        (WeightCode.Int8, _) => new Int8Decoder(tile),
-        (WeightCode.Int4, _) => new Int4Decoder(tile),
-    };
+    public static WeightDecoder For(TileEmitter tile, InstructionSet isa) =>
+        (tile.Scheme.Weight, tile.Scheme.Input) switch
+        {
+            (WeightCode.Float32, _) => new Float32Decoder(tile),
+            (WeightCode.BFloat16, InputCode.BFloat16) => new BFloat16PairDecoder(tile),
+            (WeightCode.BFloat16, _) => new BFloat16Decoder(tile),
+            (WeightCode.Float16, _) => new Float16Decoder(tile),
+            (WeightCode.Float8, _) => new Float8Decoder(tile),
+            (WeightCode.Int8, InputCode.Int8) when ByteDot.IsNative(isa) => new ByteDotDecoder(tile),
+            (WeightCode.Int8, InputCode.Int8) when ByteDot.TakesUnsigned(tile.Scheme, isa) =>
+                new UnsignedByteDotDecoder(tile),
+            (WeightCode.Int8, InputCode.Int8) => new SignedByteDotDecoder(tile),
+            (WeightCode.Int4, InputCode.Int8) => new NibbleDotDecoder(tile, ByteDot.IsNative(isa)),
+            (WeightCode.Int8, _) => new Int8Decoder(tile),
+            (WeightCode.Int4, _) => new Int4Decoder(tile),
+        };
 
     /// <summary>Fills the registers that stay the same in the whole function.</summary>
     public virtual void EmitConstants()
@@ -51,7 +53,8 @@ internal abstract class WeightDecoder(TileEmitter tile)
     /// <summary>Begins a row's integer sums with what its codes' bias would add, negated.</summary>
     /// <param name="row">The row.</param>
     /// <param name="negatedSum">Minus the sum of the row's activation codes in this group.</param>
-    public virtual void EmitCorrection(int row, AssemblerMemoryOperand negatedSum) => throw new NotSupportedException("no integer sums");
+    public virtual void EmitCorrection(int row, AssemblerMemoryOperand negatedSum) =>
+        throw new NotSupportedException("no integer sums");
 
     /// <summary>One step.</summary>
     /// <param name="pass">Which pair of vectors of the panel.</param>

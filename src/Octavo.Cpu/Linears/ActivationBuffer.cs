@@ -9,13 +9,13 @@ using Octavo.Cpu.Simd;
 namespace Octavo.Cpu.Linears;
 
 /// <summary>
-/// Rows of activations as a linear layer's kernels read them: float32, bfloat16, or codes of eight bits with a scale for
-/// each group. One buffer serves the layers one after another.
+/// Rows of activations as a linear layer's kernels read them: float32, bfloat16, or codes of eight bits with a scale
+/// for each group. One buffer serves the layers one after another.
 /// </summary>
 /// <remarks>
 /// Codes: <c>scale = largest magnitude / 127</c>, <c>code = round_half_even(x · (127 / largest magnitude))</c>; with
-/// zero-points (one scale a row only), <c>scale = range / 255</c> and <c>code = round(x / scale) + zero</c>; or with the
-/// checkpoint's scale and zero-point (<see cref="PanelLayout.StaticInput"/>), cut off where codes end.
+/// zero-points (one scale a row only), <c>scale = range / 255</c> and <c>code = round(x / scale) + zero</c>; or with
+/// the checkpoint's scale and zero-point (<see cref="PanelLayout.StaticInput"/>), cut off where codes end.
 /// A segment (group) begins at a whole step; what fills it up is zero. Scales stand by segment, then by row.
 /// </remarks>
 internal sealed unsafe class ActivationBuffer : IDisposable
@@ -44,7 +44,9 @@ internal sealed unsafe class ActivationBuffer : IDisposable
         _zeros = NativeBuffer.OfFloats(maxRows);
     }
 
-    /// <summary>Floats (or sums) between two groups: the rows of the present step, so that those of a small one stand together.</summary>
+    /// <summary>
+    /// Floats (or sums) between two groups: the rows of the present step, so that those of a small one stand together.
+    /// </summary>
     public int ScaleStride { get; private set; }
 
     /// <summary>Scales, <c>[segments][ScaleStride]</c>.</summary>
@@ -165,7 +167,8 @@ internal sealed unsafe class ActivationBuffer : IDisposable
         (float factor, float scale, int zero) = layout.StaticInput is { } known ? StaticRange(x, count, known)
             : layout.Scheme.AsymmetricInput ? AsymmetricRange(x, count)
             : SymmetricRange(x, count);
-        // −128 has no negative of eight bits, so that kernels without zero-points of activations do not take it everywhere.
+        // −128 has no negative of eight bits, so that kernels without zero-points of activations do not take it
+        // everywhere.
         float least = (layout.Scheme.AsymmetricInput ? -128f : -127f) - zero;
         var lowest = Vector512.Create(least);
         var highest = Vector512.Create(127f - zero);
@@ -175,8 +178,10 @@ internal sealed unsafe class ActivationBuffer : IDisposable
         int i = 0;
         for (; i <= count - 64; i += 64)
         {
-            Vector512<int> a = Code(x + i, factors, lowest, highest, offset), b = Code(x + i + 16, factors, lowest, highest, offset);
-            Vector512<int> c = Code(x + i + 32, factors, lowest, highest, offset), d = Code(x + i + 48, factors, lowest, highest, offset);
+            Vector512<int> a = Code(x + i, factors, lowest, highest, offset),
+                b = Code(x + i + 16, factors, lowest, highest, offset);
+            Vector512<int> c = Code(x + i + 32, factors, lowest, highest, offset),
+                d = Code(x + i + 48, factors, lowest, highest, offset);
             sums += a + b + (c + d);
             Vector512.Narrow(Vector512.Narrow(a, b), Vector512.Narrow(c, d)).Store(codes + i);
         }
@@ -203,7 +208,8 @@ internal sealed unsafe class ActivationBuffer : IDisposable
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<int> Code(float* x, Vector512<float> factors, Vector512<float> lowest, Vector512<float> highest, Vector512<int> offset)
+    private static Vector512<int> Code(
+        float* x, Vector512<float> factors, Vector512<float> lowest, Vector512<float> highest, Vector512<int> offset)
     {
         // Cut off before the conversion: a stored scale may be far too small for a number.
         Vector512<float> steps = Vector512.MinNative(Vector512.MaxNative(Vector512.Load(x) * factors, lowest), highest);
@@ -248,6 +254,8 @@ internal sealed unsafe class ActivationBuffer : IDisposable
         }
 
         float scale = (max - min) / 255f;
-        return scale > 0 ? (1 / scale, scale, (int)Math.Clamp(MathF.Round(-128 - (min / scale)), -128, 127)) : (0, scale, 0);
+        return scale > 0
+            ? (1 / scale, scale, (int)Math.Clamp(MathF.Round(-128 - (min / scale)), -128, 127))
+            : (0, scale, 0);
     }
 }

@@ -52,7 +52,8 @@ internal sealed unsafe class Linear : IDisposable
         }
 
         _mostRows = _kernels?.MostRows ?? PortableTile.MostRows;
-        _rowBlock = (int)Math.Clamp(ActivationBytesInBlock / _layout.InputStride / _mostRows * _mostRows, _mostRows, MostRowsInBlock);
+        _rowBlock = (int)Math.Clamp(
+            ActivationBytesInBlock / _layout.InputStride / _mostRows * _mostRows, _mostRows, MostRowsInBlock);
     }
 
     /// <summary>Moves each member's panels to the memory beside it, on a machine with several nodes.</summary>
@@ -118,7 +119,9 @@ internal sealed unsafe class Linear : IDisposable
         byte* input = x.Row(_layout, firstRow);
         if (_layout.Scheme.Grouped)
         {
-            int inBlock = tiles == 1 ? _layout.Segments : Even(_layout.Segments, Math.Max(1, (int)(WeightBytesInBlock / _layout.SegmentBytes)));
+            int inBlock = tiles == 1
+                ? _layout.Segments
+                : Even(_layout.Segments, Math.Max(1, (int)(WeightBytesInBlock / _layout.SegmentBytes)));
             for (int segment = 0; segment < _layout.Segments; segment += inBlock)
             {
                 a.First = segment == 0 ? 1 : 0;
@@ -127,7 +130,9 @@ internal sealed unsafe class Linear : IDisposable
                 a.Weights = weights + (segment * _layout.SegmentBytes);
                 a.Scales = x.Scales + ((long)segment * x.ScaleStride) + firstRow;
                 a.Sums = x.NegatedSums + ((long)segment * x.ScaleStride) + firstRow;
-                RunTiles(&a, input + ((long)segment * _layout.InputSegmentBytes), sums, rows, tiles, a.Segments * _layout.SegmentBytes);
+                RunTiles(
+                    &a, input + ((long)segment * _layout.InputSegmentBytes), sums, rows, tiles,
+                    a.Segments * _layout.SegmentBytes);
             }
 
             return;
@@ -153,7 +158,9 @@ internal sealed unsafe class Linear : IDisposable
         return (count + blocks - 1) / blocks;
     }
 
-    /// <summary>All tiles of rows over one block of weights; each fetches its part of what comes behind the block.</summary>
+    /// <summary>
+    /// All tiles of rows over one block of weights; each fetches its part of what comes behind the block.
+    /// </summary>
     private void RunTiles(TileArguments* a, byte* input, byte* sums, int rows, int tiles, long blockBytes)
     {
         int row = 0;

@@ -23,7 +23,8 @@ internal enum OutputMode
 }
 
 /// <summary>Where a layer's results go.</summary>
-internal readonly unsafe struct LinearOutput(float* y, int stride, int width, OutputMode mode = OutputMode.Store, Activation activation = default)
+internal readonly unsafe struct LinearOutput(
+    float* y, int stride, int width, OutputMode mode = OutputMode.Store, Activation activation = default)
 {
     /// <summary>Results, <c>[rows][Stride]</c>.</summary>
     public float* Y => y;
@@ -40,7 +41,9 @@ internal readonly unsafe struct LinearOutput(float* y, int stride, int width, Ou
     /// <summary>The activation, where there is one.</summary>
     public Activation Activation => activation;
 
-    /// <summary>Writes what a panel gave for some rows: one pass over it, while it is in the first-level cache.</summary>
+    /// <summary>
+    /// Writes what a panel gave for some rows: one pass over it, while it is in the first-level cache.
+    /// </summary>
     /// <param name="sums">Finished sums of the panel, <c>[rows][32]</c>.</param>
     /// <param name="bias">Their bias, or null.</param>
     /// <param name="panel">The panel's number.</param>

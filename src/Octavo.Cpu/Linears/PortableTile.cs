@@ -59,7 +59,9 @@ internal static unsafe class PortableTile
             if (scheme.Grouped)
             {
                 float* scales = (float*)(steps + (a->Steps * layout.StepBytes));
-                End(scheme, rows, scales, a->Scales + (s * a->ScaleStride / sizeof(float)), sums, (float*)a->Accumulators);
+                End(
+                    scheme, rows, scales, a->Scales + (s * a->ScaleStride / sizeof(float)), sums,
+                    (float*)a->Accumulators);
                 segment = (byte*)(scales + Width);
             }
             else if (a->Last != 0 && scheme.Scaled)
@@ -69,7 +71,9 @@ internal static unsafe class PortableTile
         }
     }
 
-    /// <summary>Without groups: takes off what stands above the sums' value and applies the scales, which follow the steps.</summary>
+    /// <summary>
+    /// Without groups: takes off what stands above the sums' value and applies the scales, which follow the steps.
+    /// </summary>
     private static void Finish(LinearScheme scheme, int rows, byte* tail, TileArguments* a)
     {
         float* scales = (float*)tail;
@@ -100,12 +104,15 @@ internal static unsafe class PortableTile
         {
             for (int c = 0; c < Width; c++)
             {
-                sums[(row * Width) + c] = scheme.Integer ? (scheme.Asymmetric ? zeros[c] : codeBias) * negatedSums[row] : 0;
+                sums[(row * Width) + c] = scheme.Integer
+                    ? (scheme.Asymmetric ? zeros[c] : codeBias) * negatedSums[row]
+                    : 0;
             }
         }
     }
 
-    private static void End(LinearScheme scheme, int rows, float* weightScales, float* inputScales, byte* sums, float* y)
+    private static void End(
+        LinearScheme scheme, int rows, float* weightScales, float* inputScales, byte* sums, float* y)
     {
         for (int row = 0; row < rows; row++)
         {
@@ -119,8 +126,10 @@ internal static unsafe class PortableTile
         }
     }
 
-    /// <summary>Four inputs of all features times four codes of each row; codes stand above their value by a bias that the
-    /// sums began with, and are read as they stand.</summary>
+    /// <summary>
+    /// Four inputs of all features times four codes of each row; codes stand above their value by a bias that the
+    /// sums began with, and are read as they stand.
+    /// </summary>
     private static void MultiplyIntegers(WeightCode code, byte* w, byte* x, long stride, int rows, int* sums)
     {
         for (int vector = 0; vector < Vectors; vector++)
@@ -158,7 +167,8 @@ internal static unsafe class PortableTile
         Vector128<int> high = Pairs(Vector128.WidenUpper(left) * Vector128.WidenUpper(right));
         return sum + Vector128.Create(low[0] + low[1], low[2] + low[3], high[0] + high[1], high[2] + high[3]);
 
-        static Vector128<int> Pairs(Vector128<short> products) => ((products.AsInt32() << 16) >> 16) + (products.AsInt32() >> 16);
+        static Vector128<int> Pairs(Vector128<short> products) =>
+            ((products.AsInt32() << 16) >> 16) + (products.AsInt32() >> 16);
     }
 
     private static void MultiplyFloats(
@@ -174,7 +184,8 @@ internal static unsafe class PortableTile
                 for (int vector = 0; vector < Vectors; vector++)
                 {
                     float* sum = sums + (row * Width) + (vector * 4);
-                    Vector128.FusedMultiplyAdd(input, Vector128.Load(weights + (vector * 4)), Vector128.Load(sum)).Store(sum);
+                    Vector128.FusedMultiplyAdd(input, Vector128.Load(weights + (vector * 4)), Vector128.Load(sum))
+                        .Store(sum);
                 }
             }
         }

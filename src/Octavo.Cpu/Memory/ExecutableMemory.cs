@@ -16,7 +16,8 @@ internal static unsafe class ExecutableMemory
     public static bool IsAllowed { get; } = TryOnce();
 
     /// <summary>Places code and returns where it begins.</summary>
-    /// <exception cref="PlatformNotSupportedException">This system does not let the process make code executable.</exception>
+    /// <exception cref="PlatformNotSupportedException">This system does not let the process make code
+    /// executable.</exception>
     public static void* Seal(ReadOnlySpan<byte> code)
     {
         nuint length = (nuint)((code.Length + PageSize - 1) / PageSize * PageSize);
@@ -85,7 +86,8 @@ internal static unsafe class ExecutableMemory
     }
 
     private static PlatformNotSupportedException Refused() =>
-        new("this system does not let the process run code that it makes: " + new Win32Exception(Marshal.GetLastPInvokeError()).Message);
+        new("this system does not let the process run code that it makes: "
+            + new Win32Exception(Marshal.GetLastPInvokeError()).Message);
 
     [DllImport("libc", SetLastError = true)]
     private static extern void* mmap(void* address, nuint length, int protection, int flags, int file, nint offset);

@@ -3,14 +3,17 @@ using System.Runtime.InteropServices;
 namespace Octavo.Cpu.Memory;
 
 /// <summary>
-/// Asks the system to back large memory with large pages. With pages of 4 KiB every block of the key-value cache costs a
-/// walk through the page tables, which takes longer than reading it, and weights stop the prefetcher at every page.
+/// Asks the system to back large memory with large pages. With pages of 4 KiB every block of the key-value cache costs
+/// a walk through the page tables, which takes longer than reading it, and weights stop the prefetcher at every page.
 /// </summary>
 internal static unsafe class HugePages
 {
     private const nuint HugePage = 2 << 20;
 
-    /// <summary>Advises the whole huge pages within a buffer that is not touched yet. A system that knows no such advice goes on as it was.</summary>
+    /// <summary>
+    /// Advises the whole huge pages within a buffer that is not touched yet. A system that knows no such advice goes on
+    /// as it was.
+    /// </summary>
     public static void Advise(NativeBuffer buffer)
     {
         const int adviseHugePage = 14;

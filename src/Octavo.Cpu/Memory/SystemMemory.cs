@@ -4,8 +4,8 @@ namespace Octavo.Cpu.Memory;
 
 /// <summary>
 /// Memory for native buffers. Those of a mebibyte and more are mapped from the system and unmapped again: the C library
-/// would keep what is freed, glibc in blocks of up to 32 MiB and in an arena for each thread, and a process that loads one
-/// model after another would grow by tens of MiB each time.
+/// would keep what is freed, glibc in blocks of up to 32 MiB and in an arena for each thread, and a process that loads
+/// one model after another would grow by tens of MiB each time.
 /// </summary>
 internal static unsafe partial class SystemMemory
 {
@@ -39,13 +39,17 @@ internal static unsafe partial class SystemMemory
         }
         else
         {
-            int anonymous = OperatingSystem.IsLinux() || OperatingSystem.IsAndroid() ? AnonymousOnLinux : AnonymousOnBsd;
+            int anonymous = OperatingSystem.IsLinux() || OperatingSystem.IsAndroid()
+                ? AnonymousOnLinux
+                : AnonymousOnBsd;
             memory = Map(null, bytes, ReadWrite, Private | anonymous, -1, 0);
             memory = (nint)memory == -1 ? null : memory;
         }
 
 #pragma warning disable MA0012, S112 // What NativeMemory throws, in whose place this stands.
-        return memory is null ? throw new InsufficientMemoryException($"the system has no {bytes >> 20} MiB of memory to give") : memory;
+        return memory is null
+            ? throw new InsufficientMemoryException($"the system has no {bytes >> 20} MiB of memory to give")
+            : memory;
 #pragma warning restore MA0012, S112
     }
 

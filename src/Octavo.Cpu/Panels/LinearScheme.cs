@@ -18,7 +18,8 @@ internal enum InputCode
 /// <summary>The arithmetic of one linear layer.</summary>
 /// <param name="Weight">How weights are written.</param>
 /// <param name="Input">How activations are written.</param>
-/// <param name="GroupSize">Inputs that share a scale; 0 where a whole output channel does, or where there is none.</param>
+/// <param name="GroupSize">Inputs that share a scale; 0 where a whole output channel does, or where there is
+/// none.</param>
 /// <param name="Asymmetric">Weights have zero-points.</param>
 /// <param name="AsymmetricInput">Activations have zero-points; only with one scale a row.</param>
 internal sealed record LinearScheme(
@@ -41,11 +42,15 @@ internal sealed record LinearScheme(
         scheme.Asymmetric,
         scheme.Activations == StoredActivations.Int8Asymmetric);
 
-    /// <summary>Whether bfloat16 weights meet bfloat16 activations on a machine; elsewhere they are widened to float32.</summary>
-    public static bool HasBFloat16Dots(InstructionSet isa) => isa >= InstructionSet.Avx512Vnni && CpuFeatures.Avx512Bf16;
+    /// <summary>
+    /// Whether bfloat16 weights meet bfloat16 activations on a machine; elsewhere they are widened to float32.
+    /// </summary>
+    public static bool HasBFloat16Dots(InstructionSet isa) =>
+        isa >= InstructionSet.Avx512Vnni && CpuFeatures.Avx512Bf16;
 
     /// <summary>
-    /// The same scheme with a group that divides <paramref name="inFeatures"/>: the largest divisor up to the one asked for.
+    /// The same scheme with a group that divides <paramref name="inFeatures"/>: the largest divisor up to the one asked
+    /// for.
     /// </summary>
     public LinearScheme Fit(int inFeatures) => this with { GroupSize = WeightScheme.FitGroup(GroupSize, inFeatures) };
 
@@ -67,10 +72,10 @@ internal sealed record LinearScheme(
 /// grouped:  for each group  [32 zero-points, int32, where asymmetric][step][step]…[32 scales, float32]
 /// else:     [step][step]…[32 scales][32 zero-points][32 sums of code − zero-point], the tail where weights have scales
 /// </code>
-/// A step of 8-bit codes and 8-bit activations holds feature by feature four inputs (128 bytes); of 4-bit codes the same
-/// with features 0–15 in the low and 16–31 in the high halves of 64 bytes; of bfloat16 pairs two inputs (128 bytes). With
-/// float32 activations a step holds one input of each feature, or, of 4-bit codes, the low halves one input and the high
-/// halves the next.
+/// A step of 8-bit codes and 8-bit activations holds feature by feature four inputs (128 bytes); of 4-bit codes the
+/// same with features 0–15 in the low and 16–31 in the high halves of 64 bytes; of bfloat16 pairs two inputs (128
+/// bytes). With float32 activations a step holds one input of each feature, or, of 4-bit codes, the low halves one
+/// input and the high halves the next.
 /// </remarks>
 internal sealed class PanelLayout
 {
@@ -83,10 +88,12 @@ internal sealed class PanelLayout
     private const int Skew = 64;
 
     /// <summary>Lays a matrix out.</summary>
-    /// <param name="scheme">Its arithmetic; a group that does not divide the inputs becomes the largest that does.</param>
+    /// <param name="scheme">Its arithmetic; a group that does not divide the inputs becomes the largest that
+    /// does.</param>
     /// <param name="inFeatures">Inputs.</param>
     /// <param name="inputOrder">Which input stands at each place of the panel; null where they stand in order.</param>
-    /// <param name="staticInput">How activations become codes, where the checkpoint says; null where each row is measured.</param>
+    /// <param name="staticInput">How activations become codes, where the checkpoint says; null where each row is
+    /// measured.</param>
     public PanelLayout(LinearScheme scheme, int inFeatures, int[]? inputOrder = null, InputRange? staticInput = null)
     {
         Scheme = scheme.Fit(inFeatures);
@@ -107,7 +114,8 @@ internal sealed class PanelLayout
         Segment = Scheme.Grouped ? Scheme.GroupSize : inFeatures;
         Segments = inFeatures / Segment;
         StepsPerSegment = (Segment + StepDepth - 1) / StepDepth;
-        SegmentBytes = ((long)StepsPerSegment * StepBytes) + (Scheme.Grouped ? (Scheme.Asymmetric ? 2 : 1) * RowOfNumbers : 0);
+        SegmentBytes =
+            ((long)StepsPerSegment * StepBytes) + (Scheme.Grouped ? (Scheme.Asymmetric ? 2 : 1) * RowOfNumbers : 0);
         TailBytes = Scheme.Grouped || !Scheme.Scaled ? 0 : 3 * RowOfNumbers;
         PanelBytes = (Segments * SegmentBytes) + TailBytes;
         InputSegmentBytes = StepsPerSegment * StepDepth * InputSize(Scheme.Input);
@@ -118,7 +126,9 @@ internal sealed class PanelLayout
 
     public int InFeatures { get; }
 
-    /// <summary>Which input stands at each place, <c>[InFeatures]</c>, or null: activations are stored in the same order.</summary>
+    /// <summary>
+    /// Which input stands at each place, <c>[InFeatures]</c>, or null: activations are stored in the same order.
+    /// </summary>
     public int[]? InputOrder { get; }
 
     /// <summary>How activations become codes, or null: each row, or group of its inputs, is measured.</summary>
@@ -150,10 +160,12 @@ internal sealed class PanelLayout
     public long InputStride { get; }
 
     /// <summary>Where a segment's steps begin.</summary>
-    public long StepsOffset(int segment) => (segment * SegmentBytes) + (Scheme.Grouped && Scheme.Asymmetric ? RowOfNumbers : 0);
+    public long StepsOffset(int segment) =>
+        (segment * SegmentBytes) + (Scheme.Grouped && Scheme.Asymmetric ? RowOfNumbers : 0);
 
     /// <summary>Where the zero-points of a segment stand.</summary>
-    public long ZerosOffset(int segment) => Scheme.Grouped ? segment * SegmentBytes : (Segments * SegmentBytes) + RowOfNumbers;
+    public long ZerosOffset(int segment) =>
+        Scheme.Grouped ? segment * SegmentBytes : (Segments * SegmentBytes) + RowOfNumbers;
 
     /// <summary>Where the scales of a segment stand.</summary>
     public long ScalesOffset(int segment) =>

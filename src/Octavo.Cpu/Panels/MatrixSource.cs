@@ -2,7 +2,9 @@ using Octavo.Formats;
 
 namespace Octavo.Cpu.Panels;
 
-/// <summary>A weight matrix <c>[out, in]</c>, and perhaps a bias <c>[out]</c>, to be packed; several may be stacked.</summary>
+/// <summary>
+/// A weight matrix <c>[out, in]</c>, and perhaps a bias <c>[out]</c>, to be packed; several may be stacked.
+/// </summary>
 internal abstract class MatrixSource
 {
     /// <summary>Output features.</summary>
@@ -21,16 +23,21 @@ internal abstract class MatrixSource
 
     public abstract void ReadBias(Span<float> destination);
 
-    /// <summary>The scheme whose codes the weights are stored in already; null where they are read as numbers.</summary>
+    /// <summary>
+    /// The scheme whose codes the weights are stored in already; null where they are read as numbers.
+    /// </summary>
     public virtual LinearScheme? Stored => null;
 
     /// <summary>
-    /// Which input stands at each place of <see cref="ReadCodes"/>, <c>[in]</c>, where groups are not made of neighbours;
-    /// null where inputs stand in their order. Rows of numbers are always in order.
+    /// Which input stands at each place of <see cref="ReadCodes"/>, <c>[in]</c>, where groups are not made of
+    /// neighbours; null where inputs stand in their order. Rows of numbers are always in order.
     /// </summary>
     public virtual int[]? InputOrder => null;
 
-    /// <summary>The scale and zero-point that activations are quantized with beside stored codes; null where each row gets its own.</summary>
+    /// <summary>
+    /// The scale and zero-point that activations are quantized with beside stored codes; null where each row gets its
+    /// own.
+    /// </summary>
     public virtual InputRange? StaticInput => null;
 
     /// <summary>Reads one output feature's stored codes; called by several threads at once.</summary>
@@ -58,7 +65,9 @@ internal abstract class MatrixSource
     }
 }
 
-/// <summary>How activations become codes where that was settled beforehand: <c>code = round(x / Scale) + Zero</c>.</summary>
+/// <summary>
+/// How activations become codes where that was settled beforehand: <c>code = round(x / Scale) + Zero</c>.
+/// </summary>
 internal readonly record struct InputRange(float Scale, int Zero)
 {
     /// <summary>
@@ -77,7 +86,8 @@ internal readonly record struct InputRange(float Scale, int Zero)
             return new InputRange(all.Max(r => r!.Value.Scale), 0);
         }
 
-        float highest = all.Max(r => r!.Value.Scale * (127 - r.Value.Zero)), lowest = all.Min(r => r!.Value.Scale * (-128 - r.Value.Zero));
+        float highest = all.Max(r => r!.Value.Scale * (127 - r.Value.Zero)),
+            lowest = all.Min(r => r!.Value.Scale * (-128 - r.Value.Zero));
         float scale = (highest - lowest) / 255;
         return new InputRange(scale, (int)MathF.Round(-128 - (lowest / scale)));
     }
@@ -92,9 +102,11 @@ internal sealed class UnreadMatrix(int rows, int columns, bool bias) : MatrixSou
 
     public override bool HasBias => bias;
 
-    public override void ReadRow(int row, Span<float> destination) => throw new InvalidOperationException("a matrix of a plan has no weights");
+    public override void ReadRow(int row, Span<float> destination) =>
+        throw new InvalidOperationException("a matrix of a plan has no weights");
 
-    public override void ReadBias(Span<float> destination) => throw new InvalidOperationException("a matrix of a plan has no bias");
+    public override void ReadBias(Span<float> destination) =>
+        throw new InvalidOperationException("a matrix of a plan has no bias");
 }
 
 /// <summary>A matrix of a checkpoint.</summary>
@@ -124,7 +136,8 @@ internal sealed class StackedMatrix(IReadOnlyList<MatrixSource> parts) : MatrixS
 
     public override int[]? InputOrder => Stored is null ? null : parts[0].InputOrder;
 
-    public override InputRange? StaticInput => Stored is null ? null : InputRange.Join(parts.Select(p => p.StaticInput));
+    public override InputRange? StaticInput =>
+        Stored is null ? null : InputRange.Join(parts.Select(p => p.StaticInput));
 
     public override int Rows { get; } = checked(parts.Sum(p => p.Rows));
 
@@ -184,7 +197,8 @@ internal sealed class GatedMatrix(MatrixSource gate, MatrixSource up) : MatrixSo
 
     public override int[]? InputOrder => Stored is null ? null : gate.InputOrder;
 
-    public override InputRange? StaticInput => Stored is null ? null : InputRange.Join([gate.StaticInput, up.StaticInput]);
+    public override InputRange? StaticInput =>
+        Stored is null ? null : InputRange.Join([gate.StaticInput, up.StaticInput]);
 
     public override int Rows { get; } = RowsFor(gate.Rows);
 

@@ -10,10 +10,12 @@ using Octavo.Formats;
 namespace Octavo.Cpu.Panels;
 
 /// <summary>
-/// A weight matrix in the order that kernels read it: panels of 32 output features (<see cref="PanelLayout"/>) one behind
-/// another, read strictly forward. The last panel is filled up with features of scale or weight zero.
+/// A weight matrix in the order that kernels read it: panels of 32 output features (<see cref="PanelLayout"/>) one
+/// behind another, read strictly forward. The last panel is filled up with features of scale or weight zero.
 /// </summary>
-/// <remarks>Loops that run a few times only, each long: the runtime would not come to optimize them by itself.</remarks>
+/// <remarks>
+/// Loops that run a few times only, each long: the runtime would not come to optimize them by itself.
+/// </remarks>
 internal sealed unsafe class PackedPanels : IDisposable
 {
     /// <summary>Output features a panel.</summary>
@@ -88,7 +90,8 @@ internal sealed unsafe class PackedPanels : IDisposable
     }
 
     /// <summary>Whether a matrix's own codes are what the scheme wants.</summary>
-    private static bool Takes(MatrixSource source, LinearScheme scheme) => source.Stored is not null && source.Stored == scheme;
+    private static bool Takes(MatrixSource source, LinearScheme scheme) =>
+        source.Stored is not null && source.Stored == scheme;
 
     private void PackPanel(MatrixSource source, int panel)
     {
@@ -120,7 +123,8 @@ internal sealed unsafe class PackedPanels : IDisposable
         ArrayPool<int>.Shared.Return(zeros);
     }
 
-    private void PackStored(byte* panel, int feature, ReadOnlySpan<sbyte> codes, ReadOnlySpan<float> scales, ReadOnlySpan<int> zeros)
+    private void PackStored(
+        byte* panel, int feature, ReadOnlySpan<sbyte> codes, ReadOnlySpan<float> scales, ReadOnlySpan<int> zeros)
     {
         for (int segment = 0; segment < Layout.Segments; segment++)
         {
@@ -266,7 +270,8 @@ internal sealed unsafe class PackedPanels : IDisposable
 
         for (; k < codes.Length; k++)
         {
-            steps[((long)k / depth * Layout.StepBytes) + (feature * depth) + (k % depth)] = (byte)(codes[k] + _codeBias);
+            steps[((long)k / depth * Layout.StepBytes) + (feature * depth) + (k % depth)] =
+                (byte)(codes[k] + _codeBias);
         }
     }
 

@@ -10,7 +10,10 @@ namespace Octavo.Cpu.Panels;
 /// </summary>
 internal sealed class QuantizedSource : MatrixSource
 {
-    /// <summary>The shortest group that kernels take, or all inputs where they are fewer: shorter ones would have more scales than codes.</summary>
+    /// <summary>
+    /// The shortest group that kernels take, or all inputs where they are fewer: shorter ones would have more scales
+    /// than codes.
+    /// </summary>
     public const int ShortestGroup = 16;
 
     private readonly QuantizedMatrix _matrix;
@@ -23,7 +26,8 @@ internal sealed class QuantizedSource : MatrixSource
         if (matrix.GroupIndex is { } index)
         {
             InputOrder = OrderByGroup(index);
-            bool together = Enumerable.Range(0, matrix.Columns).All(k => index[InputOrder[k]] == index[InputOrder[k / group * group]]);
+            bool together = Enumerable.Range(0, matrix.Columns)
+                .All(k => index[InputOrder[k]] == index[InputOrder[k / group * group]]);
             group = together ? group : 0;
         }
 
@@ -44,7 +48,9 @@ internal sealed class QuantizedSource : MatrixSource
     public override int[]? InputOrder { get; }
 
     public override InputRange? StaticInput =>
-        Stored is { Integer: true } && _matrix.StaticInput is { } range ? new InputRange(range.Scale, range.Zero) : null;
+        Stored is { Integer: true } && _matrix.StaticInput is { } range
+            ? new InputRange(range.Scale, range.Zero)
+            : null;
 
     public override void ReadRow(int row, Span<float> destination)
     {
@@ -57,7 +63,9 @@ internal sealed class QuantizedSource : MatrixSource
         for (int k = 0; k < Columns; k++)
         {
             int group = _matrix.GroupOf(k);
-            float value = _matrix.Kind == CodeKind.Float8 ? WeightQuantizer.FromFloat8((byte)codes[k]) : codes[k] - zeros[group];
+            float value = _matrix.Kind == CodeKind.Float8
+                ? WeightQuantizer.FromFloat8((byte)codes[k])
+                : codes[k] - zeros[group];
             destination[k] = value * scales[group];
         }
 
@@ -118,12 +126,15 @@ internal sealed class QuantizedSource : MatrixSource
 
         // A range settled beforehand is cut off at −128, which only kernels for zero-points multiply everywhere.
         return channel && code == WeightCode.Int8
-            ? new LinearScheme(code, InputCode.Int8, 0, matrix.Asymmetric, matrix.Activations == StoredActivations.Int8Asymmetric || matrix.StaticInput is not null)
+            ? new LinearScheme(
+                code, InputCode.Int8, 0, matrix.Asymmetric,
+                matrix.Activations == StoredActivations.Int8Asymmetric || matrix.StaticInput is not null)
             : new LinearScheme(code, InputCode.Int8, group, matrix.Asymmetric);
     }
 
     /// <summary>Inputs by group, those of one group in their order.</summary>
-    private static int[] OrderByGroup(IReadOnlyList<int> index) => [.. Enumerable.Range(0, index.Count).OrderBy(k => index[k])];
+    private static int[] OrderByGroup(IReadOnlyList<int> index) =>
+        [.. Enumerable.Range(0, index.Count).OrderBy(k => index[k])];
 
     private static int Divisor(int a, int b) => b == 0 ? a : Divisor(b, a % b);
 }

@@ -59,7 +59,8 @@ internal static class WeightQuantizer
         int i = 0;
         for (; i <= weights.Length - Vector128<sbyte>.Count; i += Vector128<sbyte>.Count)
         {
-            Vector512<float> rounded = Vector512.Round(Vector512.Create(weights[i..]) / Vector512.Create(scale), MidpointRounding.ToEven);
+            Vector512<float> rounded =
+                Vector512.Round(Vector512.Create(weights[i..]) / Vector512.Create(scale), MidpointRounding.ToEven);
             Vector512<int> code = Vector512.ConvertToInt32(rounded + Vector512.Create((float)zero));
             code = Vector512.Min(Vector512.Max(code, Vector512.Create(lowest)), Vector512.Create(-lowest - 1));
             Vector128.Narrow(
@@ -73,7 +74,9 @@ internal static class WeightQuantizer
         }
     }
 
-    /// <summary>Rounds weights that share a scale to E4M3 numbers; the scale puts the largest on the largest number.</summary>
+    /// <summary>
+    /// Rounds weights that share a scale to E4M3 numbers; the scale puts the largest on the largest number.
+    /// </summary>
     /// <returns>The scale.</returns>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float RoundFloat8(ReadOnlySpan<float> weights, Span<byte> numbers)

@@ -5,8 +5,8 @@ namespace Octavo.Cpu;
 
 /// <summary>
 /// What the processor can do, read from CPUID, for machine code that we emit ourselves. The runtime's own gate
-/// (<c>IsSupported</c>) tells whether the operating system keeps the wide registers; CPUID tells the rest, which .NET does
-/// not expose.
+/// (<c>IsSupported</c>) tells whether the operating system keeps the wide registers; CPUID tells the rest, which .NET
+/// does not expose.
 /// </summary>
 internal static class CpuFeatures
 {
@@ -49,13 +49,18 @@ internal static class CpuFeatures
     /// <summary>AVX-512 dot products of bfloat16, usable.</summary>
     public static bool Avx512Bf16 { get; } = Avx512 && Reports("AVX-512BF16");
 
-    /// <summary>Matrix registers for bytes and bfloat16, which Linux lets this process use; asked for when it is first read.</summary>
+    /// <summary>
+    /// Matrix registers for bytes and bfloat16, which Linux lets this process use; asked for when it is first read.
+    /// </summary>
     public static bool Amx => AmxPermission.Value;
 
     private static Lazy<bool> AmxPermission { get; } = new(() =>
-        Avx512Vnni && Avx512Bf16 && Reports("AMX-TILE") && Reports("AMX-INT8") && Reports("AMX-BF16") && OperatingSystem.IsLinux() && RequestTileData());
+        Avx512Vnni && Avx512Bf16 && Reports("AMX-TILE") && Reports("AMX-INT8") && Reports("AMX-BF16")
+            && OperatingSystem.IsLinux() && RequestTileData());
 
-    /// <summary>Linux keeps the matrix registers of a process only if it asked for them (Documentation/arch/x86/xstate.rst).</summary>
+    /// <summary>
+    /// Linux keeps the matrix registers of a process only if it asked for them (Documentation/arch/x86/xstate.rst).
+    /// </summary>
     private static bool RequestTileData()
     {
         const long archPrctl = 158, requestPermission = 0x1023, tileData = 18;

@@ -8,8 +8,8 @@ namespace Octavo.Cpu.Simd;
 /// </summary>
 /// <remarks>
 /// <c>x = n + f</c> with an integer n and |f| ≤ ½; a polynomial of degree six interpolates <c>(2^f − 1) / f</c> at
-/// Chebyshev's points. The relative error is below 7·10⁻⁸, and <c>2^0</c> is exactly 1. For x from −120 to 120; below it
-/// is 0.
+/// Chebyshev's points. The relative error is below 7·10⁻⁸, and <c>2^0</c> is exactly 1. For x from −120 to 120; below
+/// it is 0.
 /// </remarks>
 internal static class Exponential
 {
@@ -58,6 +58,7 @@ internal static class Exponential
         p = MathF.FusedMultiplyAdd(p, f, C2);
         p = MathF.FusedMultiplyAdd(p, f, C1);
         p = MathF.FusedMultiplyAdd(p, f, 1f);
-        return BitConverter.Int32BitsToSingle(BitConverter.SingleToInt32Bits(p) + (BitConverter.SingleToInt32Bits(shifted) << 23));
+        return BitConverter.Int32BitsToSingle(
+            BitConverter.SingleToInt32Bits(p) + (BitConverter.SingleToInt32Bits(shifted) << 23));
     }
 }

@@ -2,7 +2,9 @@ using System.Runtime.CompilerServices;
 
 namespace Octavo.Cpu.Simd;
 
-/// <summary>How a number is stored in a weight panel or in the key-value cache; arithmetic is float32 throughout.</summary>
+/// <summary>
+/// How a number is stored in a weight panel or in the key-value cache; arithmetic is float32 throughout.
+/// </summary>
 internal unsafe interface IElement
 {
     static abstract int Size { get; }

@@ -41,7 +41,10 @@ internal unsafe interface IIntSimd<TFloat, TInt>
 
     static abstract TFloat FromBits(TInt value);
 
-    /// <summary><paramref name="value"/> where <paramref name="x"/> is not below <paramref name="limit"/>, else 0; a NaN is not below.</summary>
+    /// <summary>
+    /// <paramref name="value"/> where <paramref name="x"/> is not below <paramref name="limit"/>, else 0; a NaN is not
+    /// below.
+    /// </summary>
     static abstract TFloat ZeroBelow(TFloat value, TFloat x, TFloat limit);
 }
 
@@ -69,7 +72,8 @@ internal readonly unsafe struct IntSimd512 : IIntSimd<Vector512<float>, Vector51
     public static Vector512<int> ShiftLeft(Vector512<int> value, int bits) => value << bits;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<int> ShiftRightHalves(Vector512<int> value, int bits) => (value.AsInt16() >> bits).AsInt32();
+    public static Vector512<int> ShiftRightHalves(Vector512<int> value, int bits) =>
+        (value.AsInt16() >> bits).AsInt32();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<int> ShiftLeftHalves(Vector512<int> value, int bits) => (value.AsInt16() << bits).AsInt32();
@@ -116,7 +120,8 @@ internal readonly unsafe struct IntSimd256 : IIntSimd<Vector256<float>, Vector25
     public static Vector256<int> ShiftLeft(Vector256<int> value, int bits) => value << bits;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<int> ShiftRightHalves(Vector256<int> value, int bits) => (value.AsInt16() >> bits).AsInt32();
+    public static Vector256<int> ShiftRightHalves(Vector256<int> value, int bits) =>
+        (value.AsInt16() >> bits).AsInt32();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<int> ShiftLeftHalves(Vector256<int> value, int bits) => (value.AsInt16() << bits).AsInt32();
@@ -163,12 +168,15 @@ internal readonly unsafe struct IntSimd128 : IIntSimd<Vector128<float>, Vector12
     public static Vector128<int> ShiftLeft(Vector128<int> value, int bits) => value << bits;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<int> ShiftRightHalves(Vector128<int> value, int bits) => (value.AsInt16() >> bits).AsInt32();
+    public static Vector128<int> ShiftRightHalves(Vector128<int> value, int bits) =>
+        (value.AsInt16() >> bits).AsInt32();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<int> ShiftLeftHalves(Vector128<int> value, int bits) => (value.AsInt16() << bits).AsInt32();
 
-    /// <summary>No processor's own pair product here: two products of sign-extended lanes are the same integers anywhere.</summary>
+    /// <summary>
+    /// No processor's own pair product here: two products of sign-extended lanes are the same integers anywhere.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<int> MultiplyAddHalves(Vector128<int> left, Vector128<int> right) =>
         (((left << 16) >> 16) * ((right << 16) >> 16)) + ((left >> 16) * (right >> 16));

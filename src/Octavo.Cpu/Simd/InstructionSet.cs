@@ -17,12 +17,15 @@ internal enum InstructionSet
     /// <summary>Sixteen lanes: AVX-512 F, BW, DQ and VL.</summary>
     Avx512,
 
-    /// <summary>Sixteen lanes and dot products of bytes: AVX-512 with VNNI; those of bfloat16 where the processor has them.</summary>
+    /// <summary>
+    /// Sixteen lanes and dot products of bytes: AVX-512 with VNNI; those of bfloat16 where the processor has them.
+    /// </summary>
     Avx512Vnni,
 
     /// <summary>
-    /// As <see cref="Avx512Vnni"/>, and matrix registers (AMX) for 8-bit and bfloat16 tiles. Taken only where OCTAVO_ISA asks
-    /// for it: the kernels are tested instruction by instruction, but have not run on such a processor yet.
+    /// As <see cref="Avx512Vnni"/>, and matrix registers (AMX) for 8-bit and bfloat16 tiles. Taken only where
+    /// OCTAVO_ISA asks for it: the kernels are tested instruction by instruction, but have not run on such a processor
+    /// yet.
     /// </summary>
     Amx,
 }
@@ -30,24 +33,31 @@ internal enum InstructionSet
 /// <summary>Which kernels this process takes, and why.</summary>
 internal static class ProcessorFeatures
 {
-    /// <summary>Names that OCTAVO_ISA may have; the variable caps the instruction set, for tests and diagnosis.</summary>
+    /// <summary>
+    /// Names that OCTAVO_ISA may have; the variable caps the instruction set, for tests and diagnosis.
+    /// </summary>
     public const string Variable = "OCTAVO_ISA";
 
-    /// <summary>The widest set that this processor and runtime have, and the system lets a process make code for.</summary>
+    /// <summary>
+    /// The widest set that this processor and runtime have, and the system lets a process make code for.
+    /// </summary>
     public static InstructionSet Supported { get; } =
         !ExecutableMemory.IsAllowed ? InstructionSet.Portable
-        : CpuFeatures.Avx512Vnni ? InstructionSet.Avx512Vnni
-        : CpuFeatures.Avx512 ? InstructionSet.Avx512
-        : CpuFeatures.AvxVnni ? InstructionSet.AvxVnni
-        : CpuFeatures.Avx2 ? InstructionSet.Avx2
+        : Has(InstructionSet.Avx512Vnni) ? InstructionSet.Avx512Vnni
+        : Has(InstructionSet.Avx512) ? InstructionSet.Avx512
+        : Has(InstructionSet.AvxVnni) ? InstructionSet.AvxVnni
+        : Has(InstructionSet.Avx2) ? InstructionSet.Avx2
         : InstructionSet.Portable;
 
     /// <summary>The set that kernels take: what is supported, capped by OCTAVO_ISA.</summary>
-    /// <exception cref="Octavo.Engine.EngineConfigurationException">OCTAVO_ISA has a value that is not a set's name.</exception>
+    /// <exception cref="Octavo.Engine.EngineConfigurationException">OCTAVO_ISA has a value that is not a set's
+    /// name.</exception>
     public static InstructionSet Selected => Cap(Supported, Environment.GetEnvironmentVariable(Variable));
 
-    /// <summary>Whether this processor can take a set's kernels. The sets are not one chain: there are processors with
-    /// AVX-512 that lack AVX-VNNI.</summary>
+    /// <summary>
+    /// Whether this processor can take a set's kernels. The sets are not one chain: there are processors with AVX-512 that
+    /// lack AVX-VNNI.
+    /// </summary>
     public static bool Has(InstructionSet isa) => isa switch
     {
         InstructionSet.Amx => CpuFeatures.Amx,
@@ -71,12 +81,12 @@ internal static class ProcessorFeatures
             _ => throw new Engine.EngineConfigurationException(
                 $"{Variable}={name} is not an instruction set; use amx, avx512vnni, avx512, avxvnni, avx2 or portable"),
         };
-        if (cap == InstructionSet.Amx && supported == InstructionSet.Avx512Vnni && CpuFeatures.Amx)
+        if (cap == InstructionSet.Amx && supported == InstructionSet.Avx512Vnni && Has(cap))
         {
             return cap;
         }
 
         cap = cap < supported ? cap : supported;
-        return cap == InstructionSet.AvxVnni && !CpuFeatures.AvxVnni ? InstructionSet.Avx2 : cap;
+        return cap == InstructionSet.AvxVnni && !Has(cap) ? InstructionSet.Avx2 : cap;
     }
 }

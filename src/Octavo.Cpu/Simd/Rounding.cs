@@ -1,6 +1,8 @@
 namespace Octavo.Cpu.Simd;
 
-/// <summary>Numbers that round float32 to integers with an addition, ties to even, on every instruction set alike.</summary>
+/// <summary>
+/// Numbers that round float32 to integers with an addition, ties to even, on every instruction set alike.
+/// </summary>
 internal static class Rounding
 {
     /// <summary>1.5 · 2²³: what is added to it is rounded to an integer, which stands in the sum's low bits.</summary>

@@ -5,8 +5,8 @@ using Octavo.Models;
 namespace Octavo.Cpu.Simd;
 
 /// <summary>
-/// What happens to one row at a time between the matrices: norms, activations, rotations, residuals. Sums run in sixteen
-/// lanes from the row's beginning; element-wise work has no order.
+/// What happens to one row at a time between the matrices: norms, activations, rotations, residuals. Sums run in
+/// sixteen lanes from the row's beginning; element-wise work has no order.
 /// </summary>
 internal static unsafe class RowKernels
 {
@@ -90,7 +90,9 @@ internal static unsafe class RowKernels
         }
     }
 
-    /// <summary><c>e^−x</c>; beyond what the exponential takes, a number so large that a sigmoid does not tell.</summary>
+    /// <summary>
+    /// <c>e^−x</c>; beyond what the exponential takes, a number so large that a sigmoid does not tell.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> ExponentialOfMinus(Vector512<float> x)
     {

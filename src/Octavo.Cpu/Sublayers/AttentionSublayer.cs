@@ -39,7 +39,8 @@ internal sealed unsafe class AttentionSublayer : Sublayer
         RowBuffer qkv = step.QueryKeyValue;
         StoreInput(step, _queryKeyValue, worker, mine);
         step.Team.Wait();
-        step.Multiply(_queryKeyValue, worker, tokens, new LinearOutput(qkv.Floats, qkv.Stride, _queryKeyValue.OutFeatures));
+        step.Multiply(
+            _queryKeyValue, worker, tokens, new LinearOutput(qkv.Floats, qkv.Stride, _queryKeyValue.OutFeatures));
         step.Team.Wait();
         RotateAndStore(step, layer, mine);
         if (worker == 0)
@@ -67,7 +68,9 @@ internal sealed unsafe class AttentionSublayer : Sublayer
             float* keys = queries + _spec.QueryWidth;
             if (_rotary is not null)
             {
-                RowKernels.Rotate(queries, _spec.NumHeads + _spec.NumKvHeads, _spec.HeadDim, _rotary.Cos(positions[row]), _rotary.Sin(positions[row]));
+                RowKernels.Rotate(
+                    queries, _spec.NumHeads + _spec.NumKvHeads, _spec.HeadDim, _rotary.Cos(positions[row]),
+                    _rotary.Sin(positions[row]));
             }
 
             step.Cache.Write(layer, slots[row], keys, keys + _spec.KeyWidth);

@@ -39,7 +39,9 @@ internal sealed unsafe class Embedding
         if (_project is not null)
         {
             step.Team.Wait();
-            step.Multiply(_project, worker, step.Batch.NumTokens, new LinearOutput(step.Hidden.Floats, step.Hidden.Stride, _spec.HiddenSize));
+            step.Multiply(
+                _project, worker, step.Batch.NumTokens,
+                new LinearOutput(step.Hidden.Floats, step.Hidden.Stride, _spec.HiddenSize));
             step.Team.Wait();
         }
 
@@ -55,7 +57,8 @@ internal sealed unsafe class Embedding
         float* position = step.Row(worker);
         for (int row = mine.First; row < mine.End; row++)
         {
-            _positions!.ReadRow(positions[row] + _spec.LearnedPositions!.Offset, new Span<float>(position, _spec.HiddenSize));
+            _positions!.ReadRow(
+                positions[row] + _spec.LearnedPositions!.Offset, new Span<float>(position, _spec.HiddenSize));
             RowKernels.Add(position, step.Hidden.Row(row), _spec.HiddenSize);
         }
     }

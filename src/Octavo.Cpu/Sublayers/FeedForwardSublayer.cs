@@ -26,7 +26,9 @@ internal sealed unsafe class FeedForwardSublayer : Sublayer
         OutputMode mode = _spec.IsGated ? OutputMode.Gate : OutputMode.Activate;
         StoreInput(step, _gateUp, worker, mine);
         step.Team.Wait();
-        step.Multiply(_gateUp, worker, tokens, new LinearOutput(inner.Floats, inner.Stride, _spec.IntermediateSize, mode, _spec.Activation));
+        step.Multiply(
+            _gateUp, worker, tokens,
+            new LinearOutput(inner.Floats, inner.Stride, _spec.IntermediateSize, mode, _spec.Activation));
         step.Team.Wait();
         step.Store(_down, inner.Floats, inner.Stride, mine);
         step.Team.Wait();

@@ -43,7 +43,9 @@ internal sealed unsafe class Head
         step.Team.Wait();
         if (_project is not null)
         {
-            step.Multiply(_project, worker, wanted.Length, new LinearOutput(step.Projected.Floats, step.Projected.Stride, _spec.EmbeddingSize));
+            step.Multiply(
+                _project, worker, wanted.Length,
+                new LinearOutput(step.Projected.Floats, step.Projected.Stride, _spec.EmbeddingSize));
             step.Team.Wait();
             step.Store(_head, step.Projected.Floats, step.Projected.Stride, mine);
             step.Team.Wait();

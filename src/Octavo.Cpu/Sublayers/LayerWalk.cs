@@ -8,7 +8,9 @@ using Octavo.Models;
 
 namespace Octavo.Cpu.Sublayers;
 
-/// <summary>A layer, or what stands before or behind all layers, packed by itself and given back when it is disposed of.</summary>
+/// <summary>
+/// A layer, or what stands before or behind all layers, packed by itself and given back when it is disposed of.
+/// </summary>
 internal sealed class Packed<T>(T part, WeightStore weights) : IDisposable
 {
     public T Part => part;
@@ -48,16 +50,21 @@ internal sealed unsafe class LayerWalk : ITeamWork, IDisposable
         _rotary = new RotaryTables(maxTokens);
     }
 
-    /// <summary>Packs what stands before the layers: matrices that the source does not store quantized in float32.</summary>
-    public Packed<Embedding> PackEmbedding(IWeightSource source) => Pack(_spec.InputProjection is { } p ? [p] : [], source, w => new Embedding(_spec, w));
+    /// <summary>
+    /// Packs what stands before the layers: matrices that the source does not store quantized in float32.
+    /// </summary>
+    public Packed<Embedding> PackEmbedding(IWeightSource source) =>
+        Pack(_spec.InputProjection is { } p ? [p] : [], source, w => new Embedding(_spec, w));
 
     /// <summary>Packs a layer, in the same way.</summary>
-    public Packed<Sublayer[]> PackLayer(LayerSpec layer, IWeightSource source) => Pack(layer.Linears, source, w => Sublayer.Make(layer, w, _rotary));
+    public Packed<Sublayer[]> PackLayer(LayerSpec layer, IWeightSource source) =>
+        Pack(layer.Linears, source, w => Sublayer.Make(layer, w, _rotary));
 
     /// <summary>Packs what stands behind the layers, in float32.</summary>
     public Packed<Head> PackHead(IWeightSource source)
     {
-        var weights = new WeightStore(source, new WeightPlan(_spec, source, WeightScheme.Float32, WeightScheme.Float32, _isa), _isa);
+        var weights = new WeightStore(
+            source, new WeightPlan(_spec, source, WeightScheme.Float32, WeightScheme.Float32, _isa), _isa);
         return Make(weights, w => new Head(_spec, w));
     }
 
@@ -149,7 +156,8 @@ internal sealed unsafe class LayerWalk : ITeamWork, IDisposable
     {
         for (int row = 0; row < tokens; row++)
         {
-            new ReadOnlySpan<float>(hidden + ((long)row * _spec.HiddenSize), _spec.HiddenSize).CopyTo(new Span<float>(_step.Hidden.Row(row), _spec.HiddenSize));
+            new ReadOnlySpan<float>(hidden + ((long)row * _spec.HiddenSize), _spec.HiddenSize).CopyTo(
+                new Span<float>(_step.Hidden.Row(row), _spec.HiddenSize));
         }
     }
 
@@ -157,7 +165,8 @@ internal sealed unsafe class LayerWalk : ITeamWork, IDisposable
     {
         for (int row = 0; row < tokens; row++)
         {
-            new ReadOnlySpan<float>(_step.Hidden.Row(row), _spec.HiddenSize).CopyTo(new Span<float>(hidden + ((long)row * _spec.HiddenSize), _spec.HiddenSize));
+            new ReadOnlySpan<float>(_step.Hidden.Row(row), _spec.HiddenSize).CopyTo(
+                new Span<float>(hidden + ((long)row * _spec.HiddenSize), _spec.HiddenSize));
         }
     }
 }

@@ -3,7 +3,9 @@ using Octavo.Models;
 
 namespace Octavo.Cpu.Sublayers;
 
-/// <summary>Cosines and sines of every position's angles, <c>[positions][headDim / 2]</c>, computed in double precision.</summary>
+/// <summary>
+/// Cosines and sines of every position's angles, <c>[positions][headDim / 2]</c>, computed in double precision.
+/// </summary>
 internal sealed unsafe class RotaryTable : IDisposable
 {
     private readonly NativeBuffer _cos;
@@ -14,7 +16,8 @@ internal sealed unsafe class RotaryTable : IDisposable
     {
         double[] frequencies = positions.InverseFrequencies(headDim);
         _half = frequencies.Length;
-        (_cos, _sin) = (NativeBuffer.OfFloats((long)maxModelLen * _half), NativeBuffer.OfFloats((long)maxModelLen * _half));
+        (_cos, _sin) =
+            (NativeBuffer.OfFloats((long)maxModelLen * _half), NativeBuffer.OfFloats((long)maxModelLen * _half));
         for (int position = 0; position < maxModelLen; position++)
         {
             for (int i = 0; i < _half; i++)

@@ -32,8 +32,8 @@ internal sealed unsafe class RowBuffer : IDisposable
     public void Dispose() => _buffer.Dispose();
 
     /// <summary>
-    /// A distance between rows that is an odd number of cache lines. A panel writes two lines of every row; rows that lie
-    /// a multiple of 4 KiB apart would all want the same few places in the cache.
+    /// A distance between rows that is an odd number of cache lines. A panel writes two lines of every row; rows that
+    /// lie a multiple of 4 KiB apart would all want the same few places in the cache.
     /// </summary>
     private static int OddLines(int width) => (((width + 15) / 16) | 1) * 16;
 }
@@ -41,11 +41,16 @@ internal sealed unsafe class RowBuffer : IDisposable
 /// <summary>Sees what linear layers are given.</summary>
 internal unsafe interface IInputTap
 {
-    /// <summary>A row of a linear layer's input, <c>[width]</c>; several workers call it at once, with different rows.</summary>
+    /// <summary>
+    /// A row of a linear layer's input, <c>[width]</c>; several workers call it at once, with different rows.
+    /// </summary>
     void Record(Linear linear, int row, float* input);
 }
 
-/// <summary>What the sublayers of a decoder share while a step runs: the team, the step, the cache, the buffers between matrices.</summary>
+/// <summary>
+/// What the sublayers of a decoder share while a step runs: the team, the step, the cache, the buffers between
+/// matrices.
+/// </summary>
 internal sealed unsafe class StepState : IDisposable
 {
     private readonly NativeBuffer[] _row;
@@ -58,11 +63,13 @@ internal sealed unsafe class StepState : IDisposable
     /// <param name="isa">The kernels of attention.</param>
     /// <param name="maxModelLen">The longest sequence, in tokens.</param>
     /// <param name="maxTokens">The most tokens a step has.</param>
-    public StepState(DecoderSpec spec, KvCache cache, ThreadTeam team, InstructionSet isa, int maxModelLen, int maxTokens)
+    public StepState(
+        DecoderSpec spec, KvCache cache, ThreadTeam team, InstructionSet isa, int maxModelLen, int maxTokens)
     {
         (Cache, Team, _maxTokens) = (cache, team, maxTokens);
         var widths = new Widths(spec);
-        Attention = new PagedAttention(spec.Attentions.First().NumHeads, cache, isa, team.Count, maxModelLen, maxTokens);
+        Attention = new PagedAttention(
+            spec.Attentions.First().NumHeads, cache, isa, team.Count, maxModelLen, maxTokens);
         Hidden = new RowBuffer(maxTokens, spec.HiddenSize);
         QueryKeyValue = new RowBuffer(maxTokens, widths.QueryKeyValue);
         Attended = NativeBuffer.OfFloats((long)maxTokens * widths.Attended);
@@ -108,7 +115,8 @@ internal sealed unsafe class StepState : IDisposable
         var widths = new Widths(spec);
         long widestInput = Math.Max(Math.Max(widths.Projected, widths.Attended), widths.Activated);
         return maxTokens * sizeof(float)
-            * (spec.HiddenSize + (long)widths.QueryKeyValue + widths.Attended + widths.Projected + widths.Activated + widestInput);
+            * (spec.HiddenSize + (long)widths.QueryKeyValue + widths.Attended + widths.Projected + widths.Activated
+                + widestInput);
     }
 
     /// <summary>Makes room for the inputs of these layers.</summary>
@@ -158,7 +166,8 @@ internal sealed unsafe class StepState : IDisposable
 
     public void Dispose()
     {
-        foreach (IDisposable buffer in (IDisposable[])[Attention, Hidden, QueryKeyValue, Attended, Projected, Activated, Input, .. _row])
+        foreach (IDisposable buffer
+            in (IDisposable[])[Attention, Hidden, QueryKeyValue, Attended, Projected, Activated, Input, .. _row])
         {
             buffer.Dispose();
         }

@@ -7,8 +7,8 @@ using Octavo.Models;
 namespace Octavo.Cpu.Sublayers;
 
 /// <summary>
-/// One part of a layer, as each member of the team runs it. Its weights belong to the <see cref="WeightStore"/> that it is
-/// made from; what it reads and writes is the <see cref="StepState"/>'s.
+/// One part of a layer, as each member of the team runs it. Its weights belong to the <see cref="WeightStore"/> that it
+/// is made from; what it reads and writes is the <see cref="StepState"/>'s.
 /// </summary>
 internal abstract unsafe class Sublayer
 {
@@ -26,14 +26,17 @@ internal abstract unsafe class Sublayer
     public IReadOnlyList<(LinearSpec Spec, Linear Linear)> Linears { get; }
 
     /// <summary>Makes the sublayers of a layer.</summary>
-    public static Sublayer[] Make(LayerSpec layer, WeightStore weights, RotaryTables rotary) => [.. layer.Parts.Select(part => part switch
-    {
-        AttentionSpec attention => (Sublayer)new AttentionSublayer(attention, weights, rotary),
-        FeedForwardSpec feedForward => new FeedForwardSublayer(feedForward, weights),
-        _ => throw new UnreachableException($"{part}"),
-    })];
+    public static Sublayer[] Make(LayerSpec layer, WeightStore weights, RotaryTables rotary) =>
+        [.. layer.Parts.Select(part => part switch
+        {
+            AttentionSpec attention => (Sublayer)new AttentionSublayer(attention, weights, rotary),
+            FeedForwardSpec feedForward => new FeedForwardSublayer(feedForward, weights),
+            _ => throw new UnreachableException($"{part}"),
+        })];
 
-    /// <summary>Adds the part's result to the residual stream; workers are done with their own rows when it returns.</summary>
+    /// <summary>
+    /// Adds the part's result to the residual stream; workers are done with their own rows when it returns.
+    /// </summary>
     /// <param name="step">The step.</param>
     /// <param name="layer">The layer of the cache that is its own.</param>
     /// <param name="worker">This worker's number.</param>

@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 namespace Octavo.Cpu.Threading;
 
 /// <summary>
-/// The memory nodes of this machine and their processors: on a machine with several, a member of a team reads its share of
-/// the weights from the memory beside it. Linux only; elsewhere, and on most machines, there is one node.
+/// The memory nodes of this machine and their processors: on a machine with several, a member of a team reads its share
+/// of the weights from the memory beside it. Linux only; elsewhere, and on most machines, there is one node.
 /// </summary>
 /// <remarks>Source: Linux, Documentation/ABI/stable/sysfs-devices-node; man 2 mbind; man 2 sched_setaffinity.</remarks>
 internal sealed unsafe class NumaNodes
@@ -33,8 +33,10 @@ internal sealed unsafe class NumaNodes
         (int, int[])[] nodes =
         [
             .. Directory.GetDirectories(path, "node*")
-                .Where(d => int.TryParse(Path.GetFileName(d).AsSpan(4), NumberStyles.None, CultureInfo.InvariantCulture, out _))
-                .Select(d => (int.Parse(Path.GetFileName(d).AsSpan(4), CultureInfo.InvariantCulture), Processors(Path.Combine(d, "cpulist"))))
+                .Where(d => int.TryParse(
+                    Path.GetFileName(d).AsSpan(4), NumberStyles.None, CultureInfo.InvariantCulture, out _))
+                .Select(d => (int.Parse(Path.GetFileName(d).AsSpan(4), CultureInfo.InvariantCulture),
+                    Processors(Path.Combine(d, "cpulist"))))
                 .Where(n => n.Item2.Length > 0)
                 .OrderBy(n => n.Item1),
         ];

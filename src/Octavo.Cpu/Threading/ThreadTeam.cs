@@ -9,9 +9,10 @@ internal interface ITeamWork
 }
 
 /// <summary>
-/// A fixed team of threads: the caller is worker 0, the others wait for work. On a machine with several memory nodes every
-/// member has a thread of its own that stays at its node, and the caller only waits. Members meet at barriers that spin briefly
-/// and then yield; between two pieces of work they spin briefly and then sleep, so an idle team uses no processor time.
+/// A fixed team of threads: the caller is worker 0, the others wait for work. On a machine with several memory nodes
+/// every member has a thread of its own that stays at its node, and the caller only waits. Members meet at barriers
+/// that spin briefly and then yield; between two pieces of work they spin briefly and then sleep, so an idle team uses
+/// no processor time.
 /// </summary>
 internal sealed class ThreadTeam : IDisposable
 {
@@ -45,7 +46,8 @@ internal sealed class ThreadTeam : IDisposable
         {
             int number = worker;
             _wake[worker] = new SemaphoreSlim(0);
-            _threads[worker - _firstOwn] = new Thread(() => Loop(number)) { IsBackground = true, Name = $"octavo-{number}" };
+            _threads[worker - _firstOwn] =
+                new Thread(() => Loop(number)) { IsBackground = true, Name = $"octavo-{number}" };
             _threads[worker - _firstOwn].Start();
         }
     }
@@ -76,7 +78,9 @@ internal sealed class ThreadTeam : IDisposable
         }
     }
 
-    /// <summary>Waits until every member is here. A member that failed is not waited for: the work is over for all.</summary>
+    /// <summary>
+    /// Waits until every member is here. A member that failed is not waited for: the work is over for all.
+    /// </summary>
     public void Wait()
     {
         if (!_middle.Wait(this, opensOnFailure: true))

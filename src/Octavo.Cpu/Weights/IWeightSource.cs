@@ -33,7 +33,8 @@ internal sealed class CheckpointSource(Checkpoint checkpoint) : IWeightSource
     public MatrixSource Table(TableSpec table) => new TensorMatrix(checkpoint.Get(table.Name), null);
 
     /// <inheritdoc/>
-    public (float[] Weight, float[]? Bias) Norm(NormSpec norm) => (Read(norm.Names.Weight), norm.Names.Bias is null ? null : Read(norm.Names.Bias));
+    public (float[] Weight, float[]? Bias) Norm(NormSpec norm) =>
+        (Read(norm.Names.Weight), norm.Names.Bias is null ? null : Read(norm.Names.Bias));
 
     private float[] Read(string name)
     {
@@ -48,11 +49,13 @@ internal sealed class CheckpointSource(Checkpoint checkpoint) : IWeightSource
 internal sealed class UnreadSource : IWeightSource
 {
     /// <inheritdoc/>
-    public MatrixSource Matrix(MatrixSpec matrix) => new UnreadMatrix(matrix.Rows, matrix.Columns, matrix.Names.Bias is not null);
+    public MatrixSource Matrix(MatrixSpec matrix) =>
+        new UnreadMatrix(matrix.Rows, matrix.Columns, matrix.Names.Bias is not null);
 
     /// <inheritdoc/>
     public MatrixSource Table(TableSpec table) => new UnreadMatrix(table.Rows, table.Columns, bias: false);
 
     /// <inheritdoc/>
-    public (float[] Weight, float[]? Bias) Norm(NormSpec norm) => throw new NotSupportedException("these weights are not there");
+    public (float[] Weight, float[]? Bias) Norm(NormSpec norm) =>
+        throw new NotSupportedException("these weights are not there");
 }

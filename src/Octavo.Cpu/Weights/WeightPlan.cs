@@ -39,7 +39,8 @@ internal sealed class WeightPlan
     /// <param name="scheme">The scheme of what the source does not store quantized.</param>
     /// <param name="head">The scheme of the output head; null takes <see cref="WeightScheme.ForHead"/>.</param>
     /// <param name="isa">The kernels.</param>
-    public WeightPlan(DecoderSpec spec, IWeightSource source, WeightScheme scheme, WeightScheme? head, InstructionSet isa)
+    public WeightPlan(
+        DecoderSpec spec, IWeightSource source, WeightScheme scheme, WeightScheme? head, InstructionSet isa)
         : this(spec.Linears.Where(linear => linear.Role != LinearRole.OutputHead), source, scheme, isa)
     {
         // A tied head is an embedding, which is no linear layer to whoever quantized the checkpoint.
@@ -101,7 +102,8 @@ internal sealed class WeightPlan
         LinearScheme fitted = source.Stored == scheme ? scheme : scheme.Fit(source.Columns);
         if (fitted.GroupSize != scheme.GroupSize)
         {
-            _notes.Add($"matrices of {source.Columns} inputs: groups of {fitted.GroupSize}, because {scheme.GroupSize} does not divide them");
+            _notes.Add($"matrices of {source.Columns} inputs: groups of {fitted.GroupSize}, because "
+                + $"{scheme.GroupSize} does not divide them");
         }
 
         return new PlannedMatrix(source, fitted);

@@ -38,12 +38,15 @@ internal sealed unsafe class NormWeights : IDisposable
     }
 }
 
-/// <summary>Weights in the forms that this processor reads, packed one by one as they are asked for, and owned here.</summary>
+/// <summary>
+/// Weights in the forms that this processor reads, packed one by one as they are asked for, and owned here.
+/// </summary>
 /// <param name="source">Where they come from.</param>
 /// <param name="plan">How linear layers are stored.</param>
 /// <param name="isa">The kernels that read them.</param>
 /// <param name="packed">Hears the stored bytes of each linear layer that was packed; may throw to stop.</param>
-internal sealed class WeightStore(IWeightSource source, WeightPlan plan, InstructionSet isa, Action<long>? packed = null) : IDisposable
+internal sealed class WeightStore(
+    IWeightSource source, WeightPlan plan, InstructionSet isa, Action<long>? packed = null) : IDisposable
 {
     private readonly List<IDisposable> _owned = [];
 

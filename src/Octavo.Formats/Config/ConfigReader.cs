@@ -3,8 +3,8 @@ using System.Text.Json;
 namespace Octavo.Formats;
 
 /// <summary>
-/// Typed access to a configuration object. A field that is absent or null takes the fallback, or is an error where there
-/// is none; a wrong type or range is a <see cref="CheckpointException"/> that names the file and the field.
+/// Typed access to a configuration object. A field that is absent or null takes the fallback, or is an error where
+/// there is none; a wrong type or range is a <see cref="CheckpointException"/> that names the file and the field.
 /// </summary>
 internal sealed class ConfigReader
 {
@@ -77,7 +77,9 @@ internal sealed class ConfigReader
             return null;
         }
 
-        return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number) && double.IsFinite(number)
+        return value.ValueKind == JsonValueKind.Number
+            && value.TryGetDouble(out double number)
+            && double.IsFinite(number)
             ? number
             : throw Wrong(field, "a finite number", value);
     }
@@ -90,7 +92,10 @@ internal sealed class ConfigReader
         _ => throw Wrong(field, "a number above 0", Find(field)!.Value),
     };
 
-    /// <summary>A list of integers, which may be written as one integer; nulls in it say nothing; empty where the field is absent.</summary>
+    /// <summary>
+    /// A list of integers, which may be written as one integer; nulls in it say nothing; empty where the field is
+    /// absent.
+    /// </summary>
     public IReadOnlyList<int> Integers(string field)
     {
         const string Expected = "an integer or a list of integers";
@@ -143,6 +148,9 @@ internal sealed class ConfigReader
     private CheckpointException Wrong(string field, string expected, JsonElement value) =>
         Invalid(field, $"must be {expected}, but is {Raw(value)}");
 
-    /// <summary>A value as messages show it: as it stands in the file, numbers that Python spells without digits included.</summary>
-    internal static string Raw(JsonElement value) => CheckpointException.Shorten(PythonJson.AsWritten(value.GetRawText()));
+    /// <summary>
+    /// A value as messages show it: as it stands in the file, numbers that Python spells without digits included.
+    /// </summary>
+    internal static string Raw(JsonElement value) =>
+        CheckpointException.Shorten(PythonJson.AsWritten(value.GetRawText()));
 }

@@ -51,7 +51,8 @@ internal static class JsonFile
         }
     }
 
-    // JsonElement reports bad UTF-8 and halved surrogate pairs only when a string is asked for; ask for all of them now.
+    // JsonElement reports bad UTF-8 and halved surrogate pairs only when a string is asked for; ask for all of them
+    // now.
     private static void CheckStrings(string path, ReadOnlySpan<byte> json)
     {
         if (!Utf8.IsValid(json))

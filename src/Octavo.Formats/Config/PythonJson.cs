@@ -3,8 +3,9 @@ using System.Buffers;
 namespace Octavo.Formats;
 
 /// <summary>
-/// JSON as Python writes it: its <c>json</c> module spells numbers that are not finite <c>Infinity</c>, <c>-Infinity</c> and
-/// <c>NaN</c>, and editors put a byte order mark before a file. Neither is JSON; both stand in models' files.
+/// JSON as Python writes it: its <c>json</c> module spells numbers that are not finite <c>Infinity</c>,
+/// <c>-Infinity</c> and <c>NaN</c>, and editors put a byte order mark before a file. Neither is JSON; both stand in
+/// models' files.
 /// </summary>
 internal static class PythonJson
 {
@@ -24,8 +25,9 @@ internal static class PythonJson
     };
 
     /// <summary>
-    /// The same as plain JSON: without the mark, infinities as numbers that are too large for a double, and NaN, for which
-    /// there is no number, as the string <c>"NaN"</c>: who needs a number there complains of it, and nobody else does.
+    /// The same as plain JSON: without the mark, infinities as numbers that are too large for a double, and NaN, for
+    /// which there is no number, as the string <c>"NaN"</c>: who needs a number there complains of it, and nobody else
+    /// does.
     /// </summary>
     public static ReadOnlyMemory<byte> ToJson(ReadOnlyMemory<byte> text)
     {

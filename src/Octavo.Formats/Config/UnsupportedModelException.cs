@@ -1,6 +1,8 @@
 namespace Octavo.Formats;
 
-/// <summary>A model that is well formed but asks for something that is not supported; the message says what is.</summary>
+/// <summary>
+/// A model that is well formed but asks for something that is not supported; the message says what is.
+/// </summary>
 public sealed class UnsupportedModelException : Exception
 {
     /// <summary>A field has a value that is not supported.</summary>
@@ -9,7 +11,8 @@ public sealed class UnsupportedModelException : Exception
     /// <param name="value">Its value.</param>
     /// <param name="supported">The values that are supported, or a description of them.</param>
     public UnsupportedModelException(string file, string field, string value, params IEnumerable<string> supported)
-        : base($"{file}: {field} is {Shorten(value)}, which is not supported; supported: {string.Join(", ", supported)}")
+        : base(
+            $"{file}: {field} is {Shorten(value)}, which is not supported; supported: {string.Join(", ", supported)}")
     {
         (File, Field) = (file, field);
     }
@@ -20,5 +23,6 @@ public sealed class UnsupportedModelException : Exception
     /// <summary>The field, by its path from the file's root.</summary>
     public string Field { get; }
 
-    private static string Shorten(string value) => value.Length <= 200 ? value : string.Concat(value.AsSpan(0, 200), "...");
+    private static string Shorten(string value) =>
+        value.Length <= 200 ? value : string.Concat(value.AsSpan(0, 200), "...");
 }

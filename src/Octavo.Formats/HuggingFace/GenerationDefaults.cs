@@ -4,8 +4,9 @@ using System.Text.Json;
 namespace Octavo.Formats;
 
 /// <summary>
-/// What a model's authors recommend in <c>generation_config.json</c>; null where they say nothing. Recommendations keep no
-/// model from being served: a value that cannot be used is named in <see cref="Notes"/>, and counts as if it were absent.
+/// What a model's authors recommend in <c>generation_config.json</c>; null where they say nothing. Recommendations keep
+/// no model from being served: a value that cannot be used is named in <see cref="Notes"/>, and counts as if it were
+/// absent.
 /// </summary>
 public sealed record GenerationDefaults
 {
@@ -75,7 +76,9 @@ public sealed record GenerationDefaults
                 return null;
             }
 
-            float number = value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double wide) ? (float)wide : float.NaN;
+            float number = value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double wide)
+                ? (float)wide
+                : float.NaN;
             return float.IsFinite(number) && holds(number) ? number : Refuse<float>(field, expected, value);
         }
 
@@ -88,7 +91,9 @@ public sealed record GenerationDefaults
 
             return Whole(value) is { } number && number >= minimum
                 ? number
-                : Refuse<int>(field, string.Create(CultureInfo.InvariantCulture, $"an integer from {minimum} to {int.MaxValue}"), value);
+                : Refuse<int>(
+                    field, string.Create(CultureInfo.InvariantCulture, $"an integer from {minimum} to {int.MaxValue}"),
+                    value);
         }
 
         public bool? Flag(string field) => config.Find(field) switch
@@ -135,7 +140,8 @@ public sealed record GenerationDefaults
         private static int? Whole(JsonElement value) =>
             value.ValueKind != JsonValueKind.Number ? null
             : value.TryGetInt32(out int number) ? number
-            : value.TryGetDouble(out double wide) && double.IsInteger(wide) && Math.Abs(wide) <= int.MaxValue ? (int)wide
+            : value.TryGetDouble(out double wide) && double.IsInteger(wide) && Math.Abs(wide) <= int.MaxValue
+                ? (int)wide
             : null;
 
         private T? Refuse<T>(string what, string expected, JsonElement value)

@@ -3,8 +3,15 @@ using Octavo.Formats.Stored;
 
 namespace Octavo.Formats;
 
+<<<<<<< HEAD
 /// <summary>A model in Hugging Face's layout: <c>config.json</c>, safetensors files, and what may stand beside them.</summary>
 internal sealed class ModelDirectory
+=======
+/// <summary>
+/// A model in Hugging Face's layout: <c>config.json</c>, safetensors files, and what may stand beside them.
+/// </summary>
+public sealed class ModelDirectory
+>>>>>>> rooms
 {
     private const int MaxConfigBytes = 16 << 20;
 
@@ -13,14 +20,16 @@ internal sealed class ModelDirectory
         if (!Directory.Exists(path))
         {
             throw new CheckpointException(
-                path, (File.Exists(path) ? "is a file; expected a model's directory" : "there is no such directory") + Advice(path));
+                path, (File.Exists(path) ? "is a file; expected a model's directory" : "there is no such directory")
+                    + Advice(path));
         }
 
         Path = path;
         ConfigPath = System.IO.Path.Combine(path, "config.json");
         if (!File.Exists(ConfigPath))
         {
-            throw new CheckpointException(ConfigPath, "there is no such file; a model's directory must hold it" + Advice(path));
+            throw new CheckpointException(
+                ConfigPath, "there is no such file; a model's directory must hold it" + Advice(path));
         }
 
         Config = JsonFile.ReadObject(ConfigPath, MaxConfigBytes, allowDuplicates: true);
@@ -57,7 +66,9 @@ internal sealed class ModelDirectory
     /// <summary>The path of <c>tokenizer_config.json</c>, or null.</summary>
     public string? TokenizerConfigPath { get; }
 
-    /// <summary>The path of <c>chat_template.jinja</c>, or null; a template may also stand in the tokenizer's config.</summary>
+    /// <summary>
+    /// The path of <c>chat_template.jinja</c>, or null; a template may also stand in the tokenizer's config.
+    /// </summary>
     public string? ChatTemplatePath { get; }
 
     /// <summary>Whether there is a <c>tokenizer.json</c>.</summary>
@@ -75,7 +86,8 @@ internal sealed class ModelDirectory
     /// <summary>Maps the directory's tensors; the caller disposes.</summary>
     /// <exception cref="CheckpointException">There are none, or they break a rule of the format.</exception>
     /// <exception cref="UnsupportedModelException">They are quantized in a way that is not supported.</exception>
-    public Checkpoint OpenCheckpoint() => Checkpoint.Open(Path, QuantizationConfig.Read(new ConfigReader(ConfigPath, Config), Path));
+    public Checkpoint OpenCheckpoint() =>
+        Checkpoint.Open(Path, QuantizationConfig.Read(new ConfigReader(ConfigPath, Config), Path));
 
     private static string Advice(string path) => ModelAdvice.About(path) is { } advice ? "; " + advice : string.Empty;
 

@@ -25,9 +25,6 @@ internal sealed class SafetensorsFile : IDisposable
     /// <summary>The file's path.</summary>
     public string Path => _file.Path;
 
-    /// <summary>The file's size in bytes.</summary>
-    public long Length => _file.Length;
-
     /// <summary>The tensors, in the order of their bytes in the file.</summary>
     public IReadOnlyList<Tensor> Tensors { get; }
 
@@ -58,7 +55,8 @@ internal sealed class SafetensorsFile : IDisposable
     {
         if (new ReadOnlySpan<byte>(file.Start, (int)Math.Min(file.Length, 64)).StartsWith("version https://git-lfs"u8))
         {
-            throw new CheckpointException(file.Path, "is a pointer of Git LFS, not the file itself; fetch it by: git lfs pull");
+            throw new CheckpointException(
+                file.Path, "is a pointer of Git LFS, not the file itself; fetch it by: git lfs pull");
         }
 
         ulong length = BinaryPrimitives.ReadUInt64LittleEndian(new ReadOnlySpan<byte>(file.Start, LengthBytes));

@@ -217,7 +217,8 @@ internal sealed class SafetensorsHeader
                 throw new CheckpointException(
                     _file,
                     tensor.Name,
-                    $"ends at byte {tensor.End} of the data, but the file holds {dataLength}; the file may be truncated");
+                    $"ends at byte {tensor.End} of the data, but the file holds {dataLength}; the file may be "
+                        + "truncated");
             }
 
             if (tensor.Begin != end)
@@ -237,7 +238,8 @@ internal sealed class SafetensorsHeader
         if (end != dataLength)
         {
             throw new CheckpointException(
-                _file, $"the tensors end at byte {end} of the data, but the file holds {dataLength}; they must be equal");
+                _file,
+                $"the tensors end at byte {end} of the data, but the file holds {dataLength}; they must be equal");
         }
     }
 }

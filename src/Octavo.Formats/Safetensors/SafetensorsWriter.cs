@@ -9,13 +9,15 @@ namespace Octavo.Formats;
 internal static class SafetensorsWriter
 {
     private const int HeaderAlignment = 8;
-    private static readonly JsonWriterOptions JsonOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonWriterOptions JsonOptions =
+        new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>
     /// Writes one file. The header is padded with spaces to 8 bytes and wider elements come first (otherwise the given
     /// order stands), so that every tensor begins at a multiple of its element's size.
     /// </summary>
-    /// <exception cref="ArgumentException">Two tensors have one name, or there are more than a header can hold.</exception>
+    /// <exception cref="ArgumentException">Two tensors have one name, or there are more than a header can
+    /// hold.</exception>
     public static void Write(
         string path, IEnumerable<TensorSource> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {
@@ -39,7 +41,8 @@ internal static class SafetensorsWriter
     /// <c>model-00001-of-0000N.safetensors</c> and so on, filled in the given order (a larger tensor has a shard of its
     /// own), and then <c>model.safetensors.index.json</c>.
     /// </summary>
-    /// <exception cref="IOException">The directory holds safetensors files that would be mixed up with these.</exception>
+    /// <exception cref="IOException">The directory holds safetensors files that would be mixed up with
+    /// these.</exception>
     public static void WriteSharded(
         string directory,
         IEnumerable<TensorSource> tensors,
@@ -95,7 +98,8 @@ internal static class SafetensorsWriter
         if (stranger is not null)
         {
             throw new IOException(
-                $"{directory} already holds '{stranger}', which would be mixed up with the files to be written; remove it first");
+                $"{directory} already holds '{stranger}', which would be mixed up with the files to be written; "
+                    + "remove it first");
         }
     }
 
@@ -133,7 +137,8 @@ internal static class SafetensorsWriter
         if (padded > SafetensorsHeader.MaxLength)
         {
             throw new ArgumentException(
-                $"the header would take {padded} bytes; the format's limit is {SafetensorsHeader.MaxLength}", nameof(tensors));
+                $"the header would take {padded} bytes; the format's limit is {SafetensorsHeader.MaxLength}",
+                nameof(tensors));
         }
 
         byte[] header = new byte[padded];
@@ -202,7 +207,8 @@ internal static class SafetensorsWriter
         string temporary = $"{path}.{Guid.NewGuid():N}.tmp";
         try
         {
-            using (var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 20))
+            using (var stream =
+                new FileStream(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 20))
             {
                 write(stream);
                 stream.Flush(flushToDisk: true);

@@ -7,7 +7,9 @@ internal static class ShardIndex
 {
     public const string FileName = "model.safetensors.index.json";
 
-    /// <summary>Tensor name to file name; every file name is plain, so that it cannot lead out of the directory.</summary>
+    /// <summary>
+    /// Tensor name to file name; every file name is plain, so that it cannot lead out of the directory.
+    /// </summary>
     public static IReadOnlyDictionary<string, string> Read(string path)
     {
         JsonElement root = JsonFile.ReadObject(path, SafetensorsHeader.MaxLength, allowDuplicates: false);

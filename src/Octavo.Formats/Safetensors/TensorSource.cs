@@ -12,7 +12,8 @@ internal sealed class TensorSource
     {
         if (data.Length != ByteLength)
         {
-            throw new ArgumentException($"tensor '{name}' takes {ByteLength} bytes, but {data.Length} are given", nameof(data));
+            throw new ArgumentException(
+                $"tensor '{name}' takes {ByteLength} bytes, but {data.Length} are given", nameof(data));
         }
     }
 

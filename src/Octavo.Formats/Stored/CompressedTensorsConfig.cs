@@ -48,7 +48,8 @@ internal sealed class CompressedTensorsConfig : QuantizationConfig
 
     public override string Method => "compressed-tensors";
 
-    public override string Summary => string.Join("; ", _groups.Select(g => g.Scheme?.ToString() ?? "dense").Distinct());
+    public override string Summary =>
+        string.Join("; ", _groups.Select(g => g.Scheme?.ToString() ?? "dense").Distinct());
 
     public override IReadOnlyList<string> Notes => [.. _notes.Distinct()];
 
@@ -66,7 +67,8 @@ internal sealed class CompressedTensorsConfig : QuantizationConfig
         return stray is null
             ? null
             : throw new CheckpointException(
-                checkpoint.Get(stray).File, stray, "belongs to a quantized weight, but quantization_config leaves its module alone");
+                checkpoint.Get(stray).File, stray,
+                "belongs to a quantized weight, but quantization_config leaves its module alone");
     }
 
     // A module's own name counts for more than its class.
@@ -104,13 +106,17 @@ internal sealed class CompressedTensorsConfig : QuantizationConfig
 
     private static void RefuseUnlessEmpty(ConfigReader config, string field)
     {
-        if (config.Find(field) is { } value && !(value.ValueKind == JsonValueKind.Object && !value.EnumerateObject().Any()))
+        if (config.Find(field) is { } value
+            && !(value.ValueKind == JsonValueKind.Object && !value.EnumerateObject().Any()))
         {
             throw new UnsupportedModelException(config.File, config.PathOf(field), value.GetRawText(), "{}");
         }
     }
 
-    /// <summary>A module's name, or after <c>re:</c> a regular expression that a name must begin with, as Python's <c>re.match</c> has it.</summary>
+    /// <summary>
+    /// A module's name, or after <c>re:</c> a regular expression that a name must begin with, as Python's
+    /// <c>re.match</c> has it.
+    /// </summary>
     private sealed class ModulePattern
     {
         private const string Prefix = "re:";
@@ -155,7 +161,8 @@ internal sealed class CompressedTensorsConfig : QuantizationConfig
 
 /// <summary>How the modules of one group are quantized.</summary>
 internal sealed record CompressedTensorsScheme(
-    CodeKind Kind, int Bits, string Strategy, int? GroupSize, (int Rows, int Columns)? Block, bool Asymmetric, StoredActivations Activations)
+    CodeKind Kind, int Bits, string Strategy, int? GroupSize, (int Rows, int Columns)? Block, bool Asymmetric,
+    StoredActivations Activations)
 {
     public static CompressedTensorsScheme Read(ConfigReader group, List<string> notes)
     {
@@ -176,11 +183,14 @@ internal sealed record CompressedTensorsScheme(
         (int, int)? block = null;
         if (strategy == "block")
         {
-            block = weights.Integers("block_structure") is [> 0 and var rows, > 0 and var columns] ? (rows, columns) : throw weights.Missing("block_structure");
+            block = weights.Integers("block_structure") is [> 0 and var rows, > 0 and var columns]
+                ? (rows, columns)
+                : throw weights.Missing("block_structure");
         }
 
         return new CompressedTensorsScheme(
-            type == "int" ? CodeKind.Integer : CodeKind.Float8, bits, strategy, size, block, !weights.Flag("symmetric", true), Input(group, bits, strategy, size, notes))
+            type == "int" ? CodeKind.Integer : CodeKind.Float8, bits, strategy, size, block,
+            !weights.Flag("symmetric", true), Input(group, bits, strategy, size, notes))
         {
             StaticInput = group.Section("input_activations") is { } input && IsStatic(input),
         };
@@ -191,17 +201,20 @@ internal sealed record CompressedTensorsScheme(
 
     public override string ToString()
     {
-        string scales = Strategy switch { "group" => $"group {GroupSize}", "block" => $"block {Block!.Value.Rows}x{Block.Value.Columns}", _ => Strategy };
+        string scales = Strategy switch { "group" =>
+            $"group {GroupSize}", "block" => $"block {Block!.Value.Rows}x{Block.Value.Columns}", _ => Strategy };
         string activations = Activations switch
         {
             StoredActivations.Plain => "plain activations",
             StoredActivations.Float8 => "E4M3 activations",
             StoredActivations.Int8 or StoredActivations.Int8Asymmetric => "8-bit activations",
         };
-        return $"{Bits}-bit {(Kind == CodeKind.Integer ? "integer" : "E4M3")} weights by {scales}, {(Asymmetric ? "asymmetric" : "symmetric")}, {activations}";
+        return $"{Bits}-bit {(Kind == CodeKind.Integer ? "integer" : "E4M3")} weights by {scales}, "
+            + $"{(Asymmetric ? "asymmetric" : "symmetric")}, {activations}";
     }
 
-    private static StoredActivations Input(ConfigReader group, int bits, string strategy, int? groupSize, List<string> notes)
+    private static StoredActivations Input(
+        ConfigReader group, int bits, string strategy, int? groupSize, List<string> notes)
     {
         if (group.Section("input_activations") is not { } input)
         {
@@ -225,24 +238,28 @@ internal sealed record CompressedTensorsScheme(
         }
         else if (strategy is "group" && !(ofInput == "group" && input.Integer("group_size") == groupSize))
         {
-            notes.Add($"activations get a scale for each group of {groupSize} inputs, as the weights have, instead of one a {ofInput}");
+            notes.Add($"activations get a scale for each group of {groupSize} inputs, as the weights have, instead "
+                + $"of one a {ofInput}");
         }
         else if (ofInput == "group" && strategy is not "group")
         {
-            throw new UnsupportedModelException(input.File, input.PathOf("strategy"), "group beside weights without groups", "token");
+            throw new UnsupportedModelException(
+                input.File, input.PathOf("strategy"), "group beside weights without groups", "token");
         }
 
         bool asymmetric = !input.Flag("symmetric", true);
         if (asymmetric && (bits != 8 || strategy is "group" or "block"))
         {
-            throw new UnsupportedModelException(input.File, input.PathOf("symmetric"), "false beside 4-bit weights or weights in groups", "true");
+            throw new UnsupportedModelException(
+                input.File, input.PathOf("symmetric"), "false beside 4-bit weights or weights in groups", "true");
         }
 
         return asymmetric ? StoredActivations.Int8Asymmetric : StoredActivations.Int8;
     }
 
     private static bool IsStatic(ConfigReader input) =>
-        (input.Text("type") ?? "int") == "int" && input.Find("dynamic") is not { ValueKind: JsonValueKind.True or JsonValueKind.String };
+        (input.Text("type") ?? "int") == "int"
+            && input.Find("dynamic") is not { ValueKind: JsonValueKind.True or JsonValueKind.String };
 
     private static void Refuse(ConfigReader config, string field)
     {
@@ -257,7 +274,9 @@ internal sealed record CompressedTensorsScheme(
     {
         if (!supported.Contains(value))
         {
-            throw new UnsupportedModelException(config.File, config.PathOf(field), FormattableString.Invariant($"{value}"), [.. supported.ToArray().Select(s => FormattableString.Invariant($"{s}"))]);
+            throw new UnsupportedModelException(
+                config.File, config.PathOf(field), FormattableString.Invariant($"{value}"),
+                [.. supported.ToArray().Select(s => FormattableString.Invariant($"{s}"))]);
         }
     }
 }

@@ -19,15 +19,19 @@ internal sealed class CompressedTensorsMatrix : QuantizedMatrix
     private readonly int _scaleColumns;   // scales in a row of the tensor
     private readonly int _rowsPerScale;   // rows that share them
 
-    private CompressedTensorsMatrix(Tensor codes, Tensor scales, Tensor? zeros, bool packed, int scaleColumns, int rowsPerScale)
+    private CompressedTensorsMatrix(
+        Tensor codes, Tensor scales, Tensor? zeros, bool packed, int scaleColumns, int rowsPerScale)
     {
-        (_codes, _scales, _zeros, _packed, _scaleColumns, _rowsPerScale) = (codes, scales, zeros, packed, scaleColumns, rowsPerScale);
+        (_codes, _scales, _zeros, _packed, _scaleColumns, _rowsPerScale) =
+            (codes, scales, zeros, packed, scaleColumns, rowsPerScale);
     }
 
     public static CompressedTensorsMatrix Open(ITensorSet checkpoint, string module, CompressedTensorsScheme scheme)
     {
         bool packed = checkpoint.Contains($"{module}.weight_packed");
-        (Tensor codes, int rows, int columns) = packed ? Packed(checkpoint, module, scheme) : Plain(checkpoint, module, scheme);
+        (Tensor codes, int rows, int columns) = packed
+            ? Packed(checkpoint, module, scheme)
+            : Plain(checkpoint, module, scheme);
         (int group, int rowsPerScale) = scheme.Strategy switch
         {
             "group" => (Math.Min(scheme.GroupSize!.Value, columns), 1),
@@ -42,7 +46,8 @@ internal sealed class CompressedTensorsMatrix : QuantizedMatrix
         Tensor? zeros = Zeros(checkpoint, module, scheme, packed, rows, scaleRows, groups);
         int[]? index = checkpoint.Contains($"{module}.weight_g_idx")
             ? PackedTensors.GroupIndex(
-                PackedTensors.Require(checkpoint, $"{module}.weight_g_idx", [TensorType.Int32, TensorType.Int64], columns), group, groups)
+                PackedTensors.Require(
+                    checkpoint, $"{module}.weight_g_idx", [TensorType.Int32, TensorType.Int64], columns), group, groups)
             : null;
         return new CompressedTensorsMatrix(codes, scales, zeros, packed, groups, rowsPerScale)
         {
@@ -54,7 +59,9 @@ internal sealed class CompressedTensorsMatrix : QuantizedMatrix
             GroupSize = group,
             Asymmetric = zeros is not null,
             Activations = scheme.Activations,
-            StaticInput = scheme.StaticInput ? Input(checkpoint, module, scheme.Activations == StoredActivations.Int8Asymmetric) : null,
+            StaticInput = scheme.StaticInput
+                ? Input(checkpoint, module, scheme.Activations == StoredActivations.Int8Asymmetric)
+                : null,
             GroupIndex = index,
             ByteLength = codes.ByteLength + scales.ByteLength + (zeros?.ByteLength ?? 0),
         };
@@ -96,35 +103,42 @@ internal sealed class CompressedTensorsMatrix : QuantizedMatrix
         for (int g = 0; g < _scaleColumns; g++)
         {
             zeros[g] = _zeros is null ? 0
-                : _packed ? (int)((PackedTensors.Word(_zeros, ((long)at / perWord * _scaleColumns) + g) >> (at % perWord * Bits)) & ((1u << Bits) - 1)) - (1 << (Bits - 1))
+                : _packed ? (int)((PackedTensors.Word(_zeros, ((long)at / perWord * _scaleColumns) + g)
+                    >> (at % perWord * Bits)) & ((1u << Bits) - 1)) - (1 << (Bits - 1))
                 : (sbyte)_zeros.Bytes(((long)at * _scaleColumns) + g, 1)[0];
         }
     }
 
-    private static (Tensor Codes, int Rows, int Columns) Plain(ITensorSet checkpoint, string module, CompressedTensorsScheme scheme)
+    private static (Tensor Codes, int Rows, int Columns) Plain(
+        ITensorSet checkpoint, string module, CompressedTensorsScheme scheme)
     {
         Tensor codes = checkpoint.Get($"{module}.weight");
         TensorType expected = scheme.Kind == CodeKind.Integer ? TensorType.Int8 : TensorType.Float8E4M3;
         if (codes.Type != expected || codes.Shape.Count != 2)
         {
             throw new CheckpointException(
-                codes.File, codes.Name, $"expected a matrix of {expected.Name()} as quantization_config implies, found {codes.Type.Name()} [{string.Join(", ", codes.Shape)}]");
+                codes.File, codes.Name, $"expected a matrix of {expected.Name()} as quantization_config implies, "
+                    + $"found {codes.Type.Name()} [{string.Join(", ", codes.Shape)}]");
         }
 
         return (codes, checked((int)codes.Shape[0]), checked((int)codes.Shape[1]));
     }
 
-    private static (Tensor Codes, int Rows, int Columns) Packed(ITensorSet checkpoint, string module, CompressedTensorsScheme scheme)
+    private static (Tensor Codes, int Rows, int Columns) Packed(
+        ITensorSet checkpoint, string module, CompressedTensorsScheme scheme)
     {
         string name = $"{module}.weight_packed";
         if (scheme.Kind != CodeKind.Integer)
         {
-            throw new CheckpointException(checkpoint.Get(name).File, name, "is packed, but quantization_config says that its codes are floats");
+            throw new CheckpointException(
+                checkpoint.Get(name).File, name, "is packed, but quantization_config says that its codes are floats");
         }
 
-        int[] shape = PackedTensors.Integers(PackedTensors.Require(checkpoint, $"{module}.weight_shape", [TensorType.Int64, TensorType.Int32], 2));
+        int[] shape = PackedTensors.Integers(
+            PackedTensors.Require(checkpoint, $"{module}.weight_shape", [TensorType.Int64, TensorType.Int32], 2));
         int perWord = 32 / scheme.Bits;
-        Tensor codes = PackedTensors.Require(checkpoint, name, [TensorType.Int32], shape[0], (shape[1] + perWord - 1) / perWord);
+        Tensor codes =
+            PackedTensors.Require(checkpoint, name, [TensorType.Int32], shape[0], (shape[1] + perWord - 1) / perWord);
         return (codes, shape[0], shape[1]);
     }
 
@@ -136,7 +150,9 @@ internal sealed class CompressedTensorsMatrix : QuantizedMatrix
         PackedTensors.Floats(stored, 0, scale);
         if (!float.IsFinite(scale[0]) || scale[0] <= 0)
         {
-            throw new CheckpointException(stored.File, stored.Name, string.Create(CultureInfo.InvariantCulture, $"is {scale[0]}; a scale must be above 0"));
+            throw new CheckpointException(
+                stored.File, stored.Name,
+                string.Create(CultureInfo.InvariantCulture, $"is {scale[0]}; a scale must be above 0"));
         }
 
         if (!asymmetric)
@@ -147,7 +163,9 @@ internal sealed class CompressedTensorsMatrix : QuantizedMatrix
         Tensor zero = checkpoint.Get($"{module}.input_zero_point");
         return zero.Type == TensorType.Int8 && zero.ElementCount == 1
             ? (scale[0], (sbyte)zero.Bytes(0, 1)[0])
-            : throw new CheckpointException(zero.File, zero.Name, $"expected one number of I8, found {zero.Type.Name()} [{string.Join(", ", zero.Shape)}]");
+            : throw new CheckpointException(
+                zero.File, zero.Name,
+                $"expected one number of I8, found {zero.Type.Name()} [{string.Join(", ", zero.Shape)}]");
     }
 
     private static void CheckScales(Tensor scales, int rows, int groups)
@@ -161,22 +179,26 @@ internal sealed class CompressedTensorsMatrix : QuantizedMatrix
 
         if (!FloatTypes.Contains(scales.Type))
         {
-            throw new CheckpointException(scales.File, scales.Name, $"expected type F32, F16 or BF16, found {scales.Type.Name()}");
+            throw new CheckpointException(
+                scales.File, scales.Name, $"expected type F32, F16 or BF16, found {scales.Type.Name()}");
         }
     }
 
     private static Tensor? Zeros(
-        ITensorSet checkpoint, string module, CompressedTensorsScheme scheme, bool packed, int rows, int scaleRows, int groups)
+        ITensorSet checkpoint, string module, CompressedTensorsScheme scheme, bool packed, int rows, int scaleRows,
+        int groups)
     {
         string name = $"{module}.weight_zero_point";
         if (!scheme.Asymmetric)
         {
-            // Early versions wrote zero-points of symmetric weights, too: all of them zero, which packed is 2^(b−1), or left empty.
+            // Early versions wrote zero-points of symmetric weights, too: all of them zero, which packed is 2^(b−1), or
+            // left empty.
             byte none = scheme.Bits == 4 ? (byte)0x88 : (byte)0x80;
             if (checkpoint.TryGet(name, out Tensor? idle)
                 && idle.Bytes(0, checked((int)idle.ByteLength)).ContainsAnyExcept((byte)0, packed ? none : (byte)0))
             {
-                throw new CheckpointException(idle.File, name, "holds zero-points, but quantization_config says that the weights are symmetric");
+                throw new CheckpointException(
+                    idle.File, name, "holds zero-points, but quantization_config says that the weights are symmetric");
             }
 
             return null;

@@ -3,8 +3,8 @@ using System.Text.Json;
 namespace Octavo.Formats.Stored;
 
 /// <summary>
-/// The configuration of AutoGPTQ and GPTQModel: <c>qweight</c> packed along the inputs, <c>qzeros</c> along the outputs,
-/// <c>scales</c>, and <c>g_idx</c>, the group of each input.
+/// The configuration of AutoGPTQ and GPTQModel: <c>qweight</c> packed along the inputs, <c>qzeros</c> along the
+/// outputs, <c>scales</c>, and <c>g_idx</c>, the group of each input.
 /// </summary>
 /// <remarks>Field names: AutoGPTQ, <c>quantization/config.py</c>; GPTQModel, <c>quantization/config.py</c>.</remarks>
 internal sealed class GptqConfig : QuantizationConfig
@@ -21,15 +21,18 @@ internal sealed class GptqConfig : QuantizationConfig
         _groupSize = config.Integer("group_size") ?? throw config.Missing("group_size");
         if (_groupSize is 0 or < -1)
         {
-            throw config.Invalid("group_size", FormattableString.Invariant($"is {_groupSize}; it must be above 0, or -1"));
+            throw config.Invalid(
+                "group_size", FormattableString.Invariant($"is {_groupSize}; it must be above 0, or -1"));
         }
 
         string format = config.Text("checkpoint_format") ?? "gptq";
         Require(config, "checkpoint_format", format, "gptq", "gptq_v2");
         Require(config, "pack_dtype", config.Text("pack_dtype") ?? "int32", "int32");
-        if (config.Find("dynamic") is { } rules && !(rules.ValueKind == JsonValueKind.Object && !rules.EnumerateObject().Any()))
+        if (config.Find("dynamic") is { } rules
+            && !(rules.ValueKind == JsonValueKind.Object && !rules.EnumerateObject().Any()))
         {
-            throw new UnsupportedModelException(config.File, config.PathOf("dynamic"), rules.GetRawText(), "null (one scheme for all modules)");
+            throw new UnsupportedModelException(
+                config.File, config.PathOf("dynamic"), rules.GetRawText(), "null (one scheme for all modules)");
         }
 
         _storedMinusOne = format == "gptq";
@@ -38,19 +41,22 @@ internal sealed class GptqConfig : QuantizationConfig
 
     public override string Method => "gptq";
 
-    public override string Summary => $"{_bits}-bit integer weights by {(_groupSize < 0 ? "channel" : $"group {_groupSize}")}, {(_symmetric == true ? "symmetric, " : string.Empty)}plain activations";
+    public override string Summary =>
+        $"{_bits}-bit integer weights by {(_groupSize < 0 ? "channel" : $"group {_groupSize}")}, "
+            + $"{(_symmetric == true ? "symmetric, " : string.Empty)}plain activations";
 
     // What has a qweight is quantized; which modules those are is written nowhere.
     public override QuantizedMatrix? Find(ITensorSet checkpoint, string module) =>
         checkpoint.Contains($"{module}.qweight") ? GptqMatrix.Open(
-            checkpoint, module, _bits, _groupSize, _storedMinusOne, _symmetric ?? !checkpoint.Contains($"{module}.qzeros")) : null;
+            checkpoint, module, _bits, _groupSize, _storedMinusOne,
+            _symmetric ?? !checkpoint.Contains($"{module}.qzeros")) : null;
 }
 
 /// <summary>
-/// A matrix of GPTQ: word <c>[r, m]</c> of <c>qweight [in · b/32, out]</c> holds inputs <c>32/b · r …</c> of output m, low
-/// bits first; word <c>[g, c]</c> of <c>qzeros</c> outputs <c>32/b · c …</c>. Version 1 stores each zero-point less one.
-/// Of symmetric weights the zero-point is 2^(b−1): <c>qzeros</c> says the same in two ways, and there are files whose
-/// words are of one version and whose label of the other, so it is not read, and may be absent.
+/// A matrix of GPTQ: word <c>[r, m]</c> of <c>qweight [in · b/32, out]</c> holds inputs <c>32/b · r …</c> of output m,
+/// low bits first; word <c>[g, c]</c> of <c>qzeros</c> outputs <c>32/b · c …</c>. Version 1 stores each zero-point less
+/// one. Of symmetric weights the zero-point is 2^(b−1): <c>qzeros</c> says the same in two ways, and there are files
+/// whose words are of one version and whose label of the other, so it is not read, and may be absent.
 /// </summary>
 internal sealed class GptqMatrix : QuantizedMatrix
 {
@@ -64,13 +70,16 @@ internal sealed class GptqMatrix : QuantizedMatrix
         (_weights, _zeros, _scales, _zeroOffset) = (weights, zeros, scales, storedMinusOne ? 1 : 0);
     }
 
-    public static GptqMatrix Open(ITensorSet checkpoint, string module, int bits, int groupSize, bool storedMinusOne, bool symmetric)
+    public static GptqMatrix Open(
+        ITensorSet checkpoint, string module, int bits, int groupSize, bool storedMinusOne, bool symmetric)
     {
         int perWord = 32 / bits;
         Tensor weights = checkpoint.Get($"{module}.qweight");
         if (weights.Type != TensorType.Int32 || weights.Shape.Count != 2)
         {
-            throw new CheckpointException(weights.File, weights.Name, $"expected a matrix of I32, found {weights.Type.Name()} [{string.Join(", ", weights.Shape)}]");
+            throw new CheckpointException(
+                weights.File, weights.Name,
+                $"expected a matrix of I32, found {weights.Type.Name()} [{string.Join(", ", weights.Shape)}]");
         }
 
         int columns = checked((int)(weights.Shape[0] * perWord));
@@ -79,11 +88,17 @@ internal sealed class GptqMatrix : QuantizedMatrix
         int groups = (columns + group - 1) / group;
         Tensor? zeros = symmetric
             ? null
-            : PackedTensors.Require(checkpoint, $"{module}.qzeros", [TensorType.Int32], groups, (rows + perWord - 1) / perWord);
+            : PackedTensors.Require(
+                checkpoint, $"{module}.qzeros", [TensorType.Int32], groups, (rows + perWord - 1) / perWord);
         Tensor scales = PackedTensors.Require(
-            checkpoint, $"{module}.scales", [TensorType.Float16, TensorType.BFloat16, TensorType.Float32], groups, rows);
+            checkpoint,
+            $"{module}.scales",
+            [TensorType.Float16, TensorType.BFloat16, TensorType.Float32],
+            groups,
+            rows);
         int[]? index = checkpoint.Contains($"{module}.g_idx")
-            ? PackedTensors.GroupIndex(PackedTensors.Require(checkpoint, $"{module}.g_idx", [TensorType.Int32], columns), group, groups)
+            ? PackedTensors.GroupIndex(
+                PackedTensors.Require(checkpoint, $"{module}.g_idx", [TensorType.Int32], columns), group, groups)
             : null;
         return new GptqMatrix(weights, zeros, scales, storedMinusOne)
         {

@@ -10,8 +10,10 @@ internal static class KvCacheScales
     /// <summary>Reads an attention module's scales; each is 1 where none is stored.</summary>
     /// <param name="checkpoint">The tensors.</param>
     /// <param name="module">The module's name, such as <c>model.layers.0.self_attn</c>.</param>
-    /// <remarks>Names: compressed-tensors, <c>quantization/lifecycle/initialize.py</c>; and those that it gave earlier, the
-    /// scales of the projections' outputs.</remarks>
+    /// <remarks>
+    /// Names: compressed-tensors, <c>quantization/lifecycle/initialize.py</c>; and those that it gave earlier, the
+    /// scales of the projections' outputs.
+    /// </remarks>
     /// <exception cref="CheckpointException">A scale is no single number above 0.</exception>
     public static (float Key, float Value) Read(ITensorSet checkpoint, string module)
     {
@@ -36,14 +38,17 @@ internal static class KvCacheScales
             if (!Types.Contains(tensor.Type) || tensor.ElementCount != 1)
             {
                 throw new CheckpointException(
-                    tensor.File, name, $"expected one number of F32, F16 or BF16, the scale of a whole layer; found {tensor.Type.Name()} [{string.Join(", ", tensor.Shape)}]");
+                    tensor.File, name, $"expected one number of F32, F16 or BF16, the scale of a whole layer; found "
+                        + $"{tensor.Type.Name()} [{string.Join(", ", tensor.Shape)}]");
             }
 
             Span<float> scale = stackalloc float[1];
             PackedTensors.Floats(tensor, 0, scale);
             return float.IsFinite(scale[0]) && scale[0] > 0
                 ? scale[0]
-                : throw new CheckpointException(tensor.File, name, string.Create(CultureInfo.InvariantCulture, $"is {scale[0]}; a scale must be above 0"));
+                : throw new CheckpointException(
+                    tensor.File, name,
+                    string.Create(CultureInfo.InvariantCulture, $"is {scale[0]}; a scale must be above 0"));
         }
 
         return 1;

@@ -2,17 +2,21 @@ using System.Runtime.InteropServices;
 
 namespace Octavo.Formats.Stored;
 
-/// <summary>Reads the tensors that quantized matrices are made of, and complains of those that are not as they should be.</summary>
+/// <summary>
+/// Reads the tensors that quantized matrices are made of, and complains of those that are not as they should be.
+/// </summary>
 internal static class PackedTensors
 {
     /// <summary>The tensor of a name, of one of some types and of a shape.</summary>
-    public static Tensor Require(ITensorSet checkpoint, string name, ReadOnlySpan<TensorType> types, params ReadOnlySpan<long> shape)
+    public static Tensor Require(
+        ITensorSet checkpoint, string name, ReadOnlySpan<TensorType> types, params ReadOnlySpan<long> shape)
     {
         Tensor tensor = checkpoint.Get(name);
         if (!types.Contains(tensor.Type))
         {
             throw new CheckpointException(
-                tensor.File, name, $"expected type {string.Join(" or ", types.ToArray().Select(t => t.Name()))}, found {tensor.Type.Name()}");
+                tensor.File, name, $"expected type {string.Join(" or ", types.ToArray().Select(t => t.Name()))}, "
+                    + $"found {tensor.Type.Name()}");
         }
 
         return tensor.Shape.SequenceEqual(shape.ToArray())
@@ -22,7 +26,8 @@ internal static class PackedTensors
 
     /// <summary>The error of a tensor whose shape is not what the configuration implies.</summary>
     public static CheckpointException WrongShape(Tensor tensor, string expected) => new(
-        tensor.File, tensor.Name, $"expected shape [{expected}] as the quantization's configuration implies, found [{string.Join(", ", tensor.Shape)}]");
+        tensor.File, tensor.Name, $"expected shape [{expected}] as the quantization's configuration implies, found "
+            + $"[{string.Join(", ", tensor.Shape)}]");
 
     /// <summary>All integers of a tensor of I32 or I64.</summary>
     public static int[] Integers(Tensor tensor)
@@ -44,8 +49,8 @@ internal static class PackedTensors
     public static unsafe uint Word(Tensor tensor, long index) => ((uint*)tensor.Pointer)[index];
 
     /// <summary>
-    /// Checks which group each input is in, <c>[in]</c>; null where groups follow one another. compressed-tensors makes the
-    /// tensor of −1 and fills it only where groups do not: with one left, it was never filled.
+    /// Checks which group each input is in, <c>[in]</c>; null where groups follow one another. compressed-tensors makes
+    /// the tensor of −1 and fills it only where groups do not: with one left, it was never filled.
     /// </summary>
     public static int[]? GroupIndex(Tensor tensor, int groupSize, int groups)
     {
@@ -60,7 +65,9 @@ internal static class PackedTensors
         {
             if (index[k] < 0 || index[k] >= groups)
             {
-                throw new CheckpointException(tensor.File, tensor.Name, FormattableString.Invariant($"puts input {k} into group {index[k]}; there are {groups}"));
+                throw new CheckpointException(
+                    tensor.File, tensor.Name,
+                    FormattableString.Invariant($"puts input {k} into group {index[k]}; there are {groups}"));
             }
 
             inOrder &= index[k] == k / groupSize;

@@ -20,7 +20,9 @@ internal abstract class QuantizationConfig
     /// <summary>What is not done exactly as the directory asks, in words; usually nothing.</summary>
     public virtual IReadOnlyList<string> Notes => [];
 
-    /// <summary>Whether keys and values are to be cached as E4M3, with the scales that <see cref="KvCacheScales"/> reads.</summary>
+    /// <summary>
+    /// Whether keys and values are to be cached as E4M3, with the scales that <see cref="KvCacheScales"/> reads.
+    /// </summary>
     public virtual bool CachesFloat8 => false;
 
     /// <summary>The quantized matrix of a module, or null where its weight is stored as numbers.</summary>
@@ -41,7 +43,8 @@ internal abstract class QuantizationConfig
         if (field is not null)
         {
             ConfigReader section = config.Section(field)!;
-            return Make(section, section.Text("quant_method") ?? (field == "compression_config" ? "compressed-tensors" : throw section.Missing("quant_method")));
+            return Make(section, section.Text("quant_method")
+                ?? (field == "compression_config" ? "compressed-tensors" : throw section.Missing("quant_method")));
         }
 
         // AutoGPTQ and AutoAWQ wrote their settings only here, once.
@@ -64,12 +67,15 @@ internal abstract class QuantizationConfig
         _ => throw new UnsupportedModelException(config.File, config.PathOf("quant_method"), $"'{method}'", Methods),
     };
 
-    private protected static void Require<T>(ConfigReader config, string field, T value, params ReadOnlySpan<T> supported)
+    private protected static void Require<T>(
+        ConfigReader config, string field, T value, params ReadOnlySpan<T> supported)
         where T : IEquatable<T>
     {
         if (!supported.Contains(value))
         {
-            throw new UnsupportedModelException(config.File, config.PathOf(field), FormattableString.Invariant($"{value}"), [.. supported.ToArray().Select(s => FormattableString.Invariant($"{s}"))]);
+            throw new UnsupportedModelException(
+                config.File, config.PathOf(field), FormattableString.Invariant($"{value}"),
+                [.. supported.ToArray().Select(s => FormattableString.Invariant($"{s}"))]);
         }
     }
 }

@@ -16,7 +16,9 @@ public enum StoredActivations
     /// <summary>They stay as they are: weight-only quantization.</summary>
     Plain,
 
-    /// <summary>Signed 8-bit codes, symmetric, one scale a token (or a group of its inputs, where weights have groups).</summary>
+    /// <summary>
+    /// Signed 8-bit codes, symmetric, one scale a token (or a group of its inputs, where weights have groups).
+    /// </summary>
     Int8,
 
     /// <summary>The same with zero-points.</summary>
@@ -27,8 +29,8 @@ public enum StoredActivations
 }
 
 /// <summary>
-/// A weight matrix <c>[out, in]</c> that a checkpoint stores as codes, scales and perhaps zero-points, whatever the order
-/// of its files. A view: readable while its checkpoint lives, by several threads at once.
+/// A weight matrix <c>[out, in]</c> that a checkpoint stores as codes, scales and perhaps zero-points, whatever the
+/// order of its files. A view: readable while its checkpoint lives, by several threads at once.
 /// </summary>
 internal abstract class QuantizedMatrix
 {
@@ -56,14 +58,20 @@ internal abstract class QuantizedMatrix
     /// <summary>What becomes of activations.</summary>
     public StoredActivations Activations { get; init; }
 
-    /// <summary>The scale, and the zero-point, that all activations are quantized with; null where each token gets its own.</summary>
+    /// <summary>
+    /// The scale, and the zero-point, that all activations are quantized with; null where each token gets its own.
+    /// </summary>
     public (float Scale, int Zero)? StaticInput { get; init; }
 
-    /// <summary>Which group each input belongs to, <c>[in]</c>; null where input <c>k</c> is in group <c>k / GroupSize</c>.</summary>
+    /// <summary>
+    /// Which group each input belongs to, <c>[in]</c>; null where input <c>k</c> is in group <c>k / GroupSize</c>.
+    /// </summary>
     public IReadOnlyList<int>? GroupIndex { get; init; }
 
-    /// <summary>The last parts of the names of its tensors, <c>qweight</c> say, those that may be absent or idle included; none
-    /// where it is in no file.</summary>
+    /// <summary>
+    /// The last parts of the names of its tensors, <c>qweight</c> say, those that may be absent or idle included; none
+    /// where it is in no file.
+    /// </summary>
     public virtual IReadOnlyList<string> Parts => [];
 
     /// <summary>Bytes in the files.</summary>
@@ -72,7 +80,9 @@ internal abstract class QuantizedMatrix
     /// <summary>Scales a row.</summary>
     public int Groups => (Columns + GroupSize - 1) / GroupSize;
 
-    /// <summary>Reads one output feature's codes, in the order of the inputs: signed integers, or the bytes of E4M3 numbers.</summary>
+    /// <summary>
+    /// Reads one output feature's codes, in the order of the inputs: signed integers, or the bytes of E4M3 numbers.
+    /// </summary>
     /// <param name="row">The output feature.</param>
     /// <param name="codes">Receives them, <c>[in]</c>.</param>
     public abstract void ReadCodes(int row, Span<sbyte> codes);

@@ -1,6 +1,8 @@
 namespace Octavo.Formats;
 
-/// <summary>A model file that is missing, damaged, or says something impossible; the message says where and what.</summary>
+/// <summary>
+/// A model file that is missing, damaged, or says something impossible; the message says where and what.
+/// </summary>
 public sealed class CheckpointException : Exception
 {
     private const int ShownNameLength = 200;

@@ -7,7 +7,9 @@ namespace Octavo.Formats;
 /// <summary>Converts stored elements to single precision; every F16 and BF16 value converts exactly.</summary>
 internal static class ElementConversion
 {
-    /// <summary>Converts <c>F32</c>, <c>F16</c>, <c>BF16</c> or <c>F64</c> elements (the last rounded to nearest even).</summary>
+    /// <summary>
+    /// Converts <c>F32</c>, <c>F16</c>, <c>BF16</c> or <c>F64</c> elements (the last rounded to nearest even).
+    /// </summary>
     /// <param name="type">The type of the source's elements.</param>
     /// <param name="source">Little-endian elements, at any alignment.</param>
     /// <param name="destination">As many floats as the source has elements.</param>
@@ -87,7 +89,8 @@ internal static class ElementConversion
         Vector<uint> magnitude = (half & new Vector<uint>(0x7FFF)) << 13;
         Vector<uint> sign = (half & new Vector<uint>(0x8000)) << 16;
         Vector<uint> special = Vector.GreaterThanOrEqual(magnitude, new Vector<uint>(0x7C00 << 13));
-        Vector<float> scaled = Vector.AsVectorSingle(magnitude) * new Vector<float>(BitConverter.UInt32BitsToSingle(0x77800000));
+        Vector<float> scaled =
+            Vector.AsVectorSingle(magnitude) * new Vector<float>(BitConverter.UInt32BitsToSingle(0x77800000));
         return Vector.AsVectorSingle(Vector.AsVectorUInt32(scaled) | (special & new Vector<uint>(0x7F800000)) | sign);
     }
 }

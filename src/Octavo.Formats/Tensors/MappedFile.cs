@@ -52,7 +52,8 @@ internal sealed unsafe class MappedFile : IDisposable
                 stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
             try
             {
-                return new MappedFile(path, length, file, file.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read));
+                return new MappedFile(
+                    path, length, file, file.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read));
             }
             catch
             {

@@ -62,7 +62,7 @@ internal static class RandomModel
         NormSpec Norm(string name) => new(NormKind.Rms, new NormTensors(name, null), 1e-5f, shape.Hidden);
     }
 
-    /// <summary>The model's weights: the norms', all one, and <see cref="ParameterCount"/> others.</summary>
+    /// <summary>The model's weights: the norms', all one, and noise in all matrices.</summary>
     /// <param name="shape">Its widths.</param>
     public static Checkpoint MakeCheckpoint(ModelShape shape)
     {
@@ -82,13 +82,6 @@ internal static class RandomModel
             int start = (int)(matrices++ * 104729L % NoiseElements) * sizeof(ushort);
             return new TensorSource(name, TensorType.BFloat16, [rows, columns], stream => Repeat(noise, start, (long)rows * columns * sizeof(ushort), stream));
         }
-    }
-
-    /// <summary>Weights in all matrices, the embedding counted once.</summary>
-    public static long ParameterCount(ModelShape shape)
-    {
-        ArgumentNullException.ThrowIfNull(shape);
-        return ((long)shape.Vocabulary * shape.Hidden) + (shape.Layers * shape.Linears.Sum(l => (long)l.Out * l.In));
     }
 
     private static byte[] MakeNoise()

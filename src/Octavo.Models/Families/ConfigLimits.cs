@@ -1,8 +1,8 @@
 namespace Octavo.Models;
 
 /// <summary>
-/// The largest sizes that a config may state: some ten times those of the largest known models, so that a nonsense value
-/// is an error that names its field, and products of any two fit in 64 bits.
+/// The largest sizes that a config may state: some ten times those of the largest known models, so that a nonsense
+/// value is an error that names its field, and products of any two fit in 64 bits.
 /// </summary>
 internal static class ConfigLimits
 {

@@ -56,9 +56,12 @@ internal static class LlamaFamily
             EmbeddingSize = hidden,
             MaxPositionEmbeddings = config.Size("max_position_embeddings", ConfigLimits.Positions),
             TokenEmbedding = prefix + Embedding,
-            Layers = [.. Enumerable.Range(0, config.Size("num_hidden_layers", ConfigLimits.Layers)).Select(i => Layer($"{prefix}layers.{i}."))],
+            Layers = [.. Enumerable.Range(0, config.Size("num_hidden_layers", ConfigLimits.Layers))
+                .Select(i => Layer($"{prefix}layers.{i}."))],
             FinalNorm = Norm($"{prefix}norm.weight"),
-            OutputHead = TiedHead.IsTied(config, checkpoint, Family.TiesHead) ? null : new LinearTensors("lm_head.weight", null),
+            OutputHead = TiedHead.IsTied(config, checkpoint, Family.TiesHead)
+                ? null
+                : new LinearTensors("lm_head.weight", null),
         };
 
         LayerSpec Layer(string layer) => new(
@@ -92,14 +95,16 @@ internal static class LlamaFamily
         NormSpec Norm(string weight) => new(NormKind.Rms, new NormTensors(weight, null), epsilon, hidden);
     }
 
-    private static LinearTensors Linear(string module, bool bias) => new($"{module}.weight", bias ? $"{module}.bias" : null);
+    private static LinearTensors Linear(string module, bool bias) =>
+        new($"{module}.weight", bias ? $"{module}.bias" : null);
 
     private static int HeadDim(ConfigReader config, int hidden, int heads)
     {
         int? stated = config.Integer("head_dim", 1, ConfigLimits.HeadDim);
         if (stated is null && hidden % heads != 0)
         {
-            throw config.Invalid("num_attention_heads", $"is {heads}; without head_dim it must divide hidden_size, {hidden}");
+            throw config.Invalid(
+                "num_attention_heads", $"is {heads}; without head_dim it must divide hidden_size, {hidden}");
         }
 
         int headDim = stated ?? hidden / heads;
@@ -113,7 +118,9 @@ internal static class LlamaFamily
     {
         if (!value.Equals(supported))
         {
-            throw new UnsupportedModelException(config.File, field, FormattableString.Invariant($"{value}"), FormattableString.Invariant($"{supported}"));
+            throw new UnsupportedModelException(
+                config.File, field, FormattableString.Invariant($"{value}"),
+                FormattableString.Invariant($"{supported}"));
         }
     }
 }

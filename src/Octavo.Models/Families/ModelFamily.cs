@@ -5,8 +5,11 @@ namespace Octavo.Models;
 /// <summary>Models of one shape: how their config and tensor names map onto a <see cref="DecoderSpec"/>.</summary>
 /// <param name="Architecture">The name in the config's <c>architectures</c>.</param>
 /// <param name="ModelType">The name in the config's <c>model_type</c>, for configs without architectures.</param>
-/// <param name="Map">The mapping; it looks into the checkpoint only to learn how its tensors are named, and whether a head is stored.</param>
+/// <param name="Map">The mapping; it looks into the checkpoint only to learn how its tensors are named, and whether a
+/// head is stored.</param>
 /// <param name="TiesHead">Whether the output head is the embedding where <c>tie_word_embeddings</c> is absent.</param>
-/// <param name="Idle">Ends of the names of tensors that files of the family may hold and nobody needs, such as tables that are computed anew.</param>
+/// <param name="Idle">Ends of the names of tensors that files of the family may hold and nobody needs, such as tables
+/// that are computed anew.</param>
 internal sealed record ModelFamily(
-    string Architecture, string ModelType, Func<ConfigReader, Checkpoint, DecoderSpec> Map, bool TiesHead, IReadOnlyList<string> Idle);
+    string Architecture, string ModelType, Func<ConfigReader, Checkpoint, DecoderSpec> Map, bool TiesHead,
+    IReadOnlyList<string> Idle);

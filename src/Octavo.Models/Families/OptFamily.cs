@@ -63,10 +63,13 @@ internal static class OptFamily
             TokenEmbedding = $"{prefix}embed_tokens.weight",
             LearnedPositions = new LearnedPositions($"{prefix}embed_positions.weight", PositionOffset),
             ProjectIn = embedding == hidden ? null : new LinearTensors($"{prefix}project_in.weight", null),
-            Layers = [.. Enumerable.Range(0, config.Size("num_hidden_layers", ConfigLimits.Layers)).Select(i => Layer($"{prefix}layers.{i}."))],
+            Layers = [.. Enumerable.Range(0, config.Size("num_hidden_layers", ConfigLimits.Layers))
+                .Select(i => Layer($"{prefix}layers.{i}."))],
             FinalNorm = finalNorm ? Norm($"{prefix}final_layer_norm") : null,
             ProjectOut = embedding == hidden ? null : new LinearTensors($"{prefix}project_out.weight", null),
-            OutputHead = TiedHead.IsTied(config, checkpoint, Family.TiesHead) ? null : new LinearTensors("lm_head.weight", null),
+            OutputHead = TiedHead.IsTied(config, checkpoint, Family.TiesHead)
+                ? null
+                : new LinearTensors("lm_head.weight", null),
         };
 
         LayerSpec Layer(string layer)
@@ -101,7 +104,8 @@ internal static class OptFamily
             ]);
         }
 
-        NormSpec Norm(string module) => new(NormKind.Layer, new NormTensors($"{module}.weight", $"{module}.bias"), NormEpsilon, hidden);
+        NormSpec Norm(string module) =>
+            new(NormKind.Layer, new NormTensors($"{module}.weight", $"{module}.bias"), NormEpsilon, hidden);
 
         LinearTensors Linear(string module) => new($"{module}.weight", bias ? $"{module}.bias" : null);
     }

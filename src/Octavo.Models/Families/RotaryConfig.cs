@@ -4,8 +4,8 @@ using Octavo.Formats;
 namespace Octavo.Models;
 
 /// <summary>
-/// The rotary fields of a config: <c>rope_theta</c> and <c>rope_scaling</c> (with <c>rope_type</c>, once <c>type</c>), or
-/// since transformers 5 <c>rope_parameters</c>, which holds both. An empty object says nothing, and where both hold
+/// The rotary fields of a config: <c>rope_theta</c> and <c>rope_scaling</c> (with <c>rope_type</c>, once <c>type</c>),
+/// or since transformers 5 <c>rope_parameters</c>, which holds both. An empty object says nothing, and where both hold
 /// something the older name counts: transformers 5.24, <c>modeling_rope_utils.py</c>.
 /// </summary>
 internal static class RotaryConfig
@@ -24,7 +24,8 @@ internal static class RotaryConfig
         if (section.Number("partial_rotary_factor") is { } factor and not 1.0)
         {
             throw new UnsupportedModelException(
-                config.File, section.PathOf("partial_rotary_factor"), factor.ToString(CultureInfo.InvariantCulture), "1");
+                config.File, section.PathOf("partial_rotary_factor"), factor.ToString(CultureInfo.InvariantCulture),
+                "1");
         }
 
         // A factor without a type would be scaling that nobody said how to do.
@@ -54,7 +55,9 @@ internal static class RotaryConfig
         double high = Required(section, "high_freq_factor");
         if (high <= low)
         {
-            throw section.Invalid("high_freq_factor", string.Create(CultureInfo.InvariantCulture, $"is {high}; it must be above low_freq_factor, {low}"));
+            throw section.Invalid(
+                "high_freq_factor",
+                string.Create(CultureInfo.InvariantCulture, $"is {high}; it must be above low_freq_factor, {low}"));
         }
 
         return new Llama3RopeScaling(

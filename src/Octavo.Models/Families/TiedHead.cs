@@ -9,8 +9,9 @@ internal static class TiedHead
     public const string Name = "lm_head.weight";
 
     /// <summary>
-    /// A head that is stored counts, whatever <c>tie_word_embeddings</c> says, as in transformers since version 5: fine-tuning
-    /// has made two of what was one, and left the flag. A copy of the embedding gives the same results either way.
+    /// A head that is stored counts, whatever <c>tie_word_embeddings</c> says, as in transformers since version 5:
+    /// fine-tuning has made two of what was one, and left the flag. A copy of the embedding gives the same results
+    /// either way.
     /// </summary>
     /// <param name="config">The model's configuration.</param>
     /// <param name="checkpoint">Its tensors.</param>
@@ -19,14 +20,18 @@ internal static class TiedHead
         config.Flag("tie_word_embeddings", fallback)
         && !Array.Exists(["lm_head.weight", "lm_head.weight_packed", "lm_head.qweight"], checkpoint.Contains);
 
-    /// <summary>The word on a head that counts against the flag; none where it seems to be the embedding's copy.</summary>
+    /// <summary>
+    /// The word on a head that counts against the flag; none where it seems to be the embedding's copy.
+    /// </summary>
     public static IEnumerable<string> Notes(ConfigReader config, Checkpoint checkpoint, DecoderSpec spec, bool fallback)
     {
         const int Glance = 1 << 16;
         if (config.Flag("tie_word_embeddings", fallback) && spec.OutputHead is not null
-            && !(checkpoint.TryGet(Name, out Tensor? head) && StartOf(head).SequenceEqual(StartOf(checkpoint.Get(spec.TokenEmbedding)))))
+            && !(checkpoint.TryGet(Name, out Tensor? head)
+                && StartOf(head).SequenceEqual(StartOf(checkpoint.Get(spec.TokenEmbedding)))))
         {
-            yield return $"{Name} is stored, and is not the embedding: it counts, although config.json ties the two (tie_word_embeddings)";
+            yield return $"{Name} is stored, and is not the embedding: it counts, although config.json ties the two "
+                + "(tie_word_embeddings)";
         }
 
         static ReadOnlySpan<byte> StartOf(Tensor tensor) => tensor.Bytes(0, (int)Math.Min(Glance, tensor.ByteLength));

@@ -18,10 +18,15 @@ internal sealed record AttentionSpec : PartSpec
     /// <summary>What dot products of queries and keys are multiplied with; null is <c>1 / sqrt(HeadDim)</c>.</summary>
     public float? Scale { get; init; }
 
-    /// <summary>Scores become <c>cap · tanh(score / cap)</c> (Gemma 2's <c>attn_logit_softcapping</c>); null leaves them.</summary>
+    /// <summary>
+    /// Scores become <c>cap · tanh(score / cap)</c> (Gemma 2's <c>attn_logit_softcapping</c>); null leaves them.
+    /// </summary>
     public float? SoftCap { get; init; }
 
-    /// <summary>How many positions, its own included, a token attends to (Mistral's <c>sliding_window</c>); null is all before it.</summary>
+    /// <summary>
+    /// How many positions, its own included, a token attends to (Mistral's <c>sliding_window</c>); null is all before
+    /// it.
+    /// </summary>
     public int? Window { get; init; }
 
     /// <summary>Query projection, <c>[heads · headDim, hidden]</c>.</summary>

@@ -1,8 +1,8 @@
 namespace Octavo.Models;
 
 /// <summary>
-/// What a decoder-only transformer is, as data: a header and a list of layers, each made of parts, with the names of all
-/// tensors. A model family maps <c>config.json</c> onto it; a runner interprets it. No code belongs here.
+/// What a decoder-only transformer is, as data: a header and a list of layers, each made of parts, with the names of
+/// all tensors. A model family maps <c>config.json</c> onto it; a runner interprets it. No code belongs here.
 /// </summary>
 /// <remarks>
 /// Whoever packs, counts, checks, writes or quantizes weights walks <see cref="Tables"/>, <see cref="Linears"/> and
@@ -19,7 +19,9 @@ internal sealed record DecoderSpec
     /// <summary>Width of the residual stream.</summary>
     public required int HiddenSize { get; init; }
 
-    /// <summary>Width of the token embedding; differs from <see cref="HiddenSize"/> only where projections stand between.</summary>
+    /// <summary>
+    /// Width of the token embedding; differs from <see cref="HiddenSize"/> only where projections stand between.
+    /// </summary>
     public required int EmbeddingSize { get; init; }
 
     /// <summary>The longest sequence the model was made for, in tokens.</summary>
@@ -43,7 +45,9 @@ internal sealed record DecoderSpec
     /// <summary>From residual to embedding width, <c>[embeddingSize, hidden]</c>, or null.</summary>
     public LinearTensors? ProjectOut { get; init; }
 
-    /// <summary>Output head, <c>[vocab, embeddingSize]</c>; null where it is tied to <see cref="TokenEmbedding"/>.</summary>
+    /// <summary>
+    /// Output head, <c>[vocab, embeddingSize]</c>; null where it is tied to <see cref="TokenEmbedding"/>.
+    /// </summary>
     public LinearTensors? OutputHead { get; init; }
 
     /// <summary>Number of layers.</summary>
@@ -53,31 +57,46 @@ internal sealed record DecoderSpec
     public IEnumerable<AttentionSpec> Attentions => Layers.SelectMany(layer => layer.Parts).OfType<AttentionSpec>();
 
     /// <summary>The MLPs of all layers, first to last.</summary>
-    public IEnumerable<FeedForwardSpec> FeedForwards => Layers.SelectMany(layer => layer.Parts).OfType<FeedForwardSpec>();
+    public IEnumerable<FeedForwardSpec> FeedForwards =>
+        Layers.SelectMany(layer => layer.Parts).OfType<FeedForwardSpec>();
 
     /// <summary>The tensors that are read by row: embeddings.</summary>
     public IEnumerable<TableSpec> Tables =>
     [
         new(TokenEmbedding, VocabSize, EmbeddingSize),
-        .. LearnedPositions is { } learned ? [new TableSpec(learned.Table, MaxPositionEmbeddings + learned.Offset, HiddenSize)] : (TableSpec[])[],
+        .. LearnedPositions is { } learned
+            ? [new TableSpec(learned.Table, MaxPositionEmbeddings + learned.Offset, HiddenSize)]
+            : (TableSpec[])[],
     ];
 
     /// <summary><see cref="ProjectIn"/> as it is run.</summary>
-    public LinearSpec? InputProjection => Linear(LinearRole.ProjectIn, MatrixRole.ProjectIn, ProjectIn, HiddenSize, EmbeddingSize);
+    public LinearSpec? InputProjection =>
+        Linear(LinearRole.ProjectIn, MatrixRole.ProjectIn, ProjectIn, HiddenSize, EmbeddingSize);
 
     /// <summary><see cref="ProjectOut"/> as it is run.</summary>
-    public LinearSpec? OutputProjection => Linear(LinearRole.ProjectOut, MatrixRole.ProjectOut, ProjectOut, EmbeddingSize, HiddenSize);
+    public LinearSpec? OutputProjection =>
+        Linear(LinearRole.ProjectOut, MatrixRole.ProjectOut, ProjectOut, EmbeddingSize, HiddenSize);
 
     /// <summary>The output head as it is run: its own, or the token embedding.</summary>
     public LinearSpec Head =>
-        Linear(LinearRole.OutputHead, MatrixRole.OutputHead, OutputHead ?? new LinearTensors(TokenEmbedding, null), VocabSize, EmbeddingSize)!;
+        Linear(
+            LinearRole.OutputHead, MatrixRole.OutputHead, OutputHead ?? new LinearTensors(TokenEmbedding, null),
+            VocabSize, EmbeddingSize)!;
 
     /// <summary>Whether the token embedding is the output head, too.</summary>
     public bool TiesHead => OutputHead is null;
 
-    /// <summary>The linear layers that have tensors of their own, in the order of a step; a tied head is among the <see cref="Tables"/>.</summary>
+    /// <summary>
+    /// The linear layers that have tensors of their own, in the order of a step; a tied head is among the
+    /// <see cref="Tables"/>.
+    /// </summary>
     public IEnumerable<LinearSpec> Linears =>
-        [.. Optional(InputProjection), .. Layers.SelectMany(layer => layer.Linears), .. Optional(OutputProjection), .. Optional(TiesHead ? null : Head)];
+        [
+            .. Optional(InputProjection),
+            .. Layers.SelectMany(layer => layer.Linears),
+            .. Optional(OutputProjection),
+            .. Optional(TiesHead ? null : Head),
+        ];
 
     /// <summary>All norms, in the order of a step.</summary>
     public IEnumerable<NormSpec> Norms => [.. Layers.SelectMany(layer => layer.Norms), .. Optional(FinalNorm)];
@@ -85,7 +104,8 @@ internal sealed record DecoderSpec
     private static IEnumerable<T> Optional<T>(T? one)
         where T : class => one is null ? [] : [one];
 
-    private static LinearSpec? Linear(LinearRole role, MatrixRole matrix, LinearTensors? names, int rows, int columns) =>
+    private static LinearSpec? Linear(
+        LinearRole role, MatrixRole matrix, LinearTensors? names, int rows, int columns) =>
         names is null ? null : new LinearSpec(role, [new MatrixSpec(matrix, names, rows, columns)]);
 }
 

@@ -29,7 +29,9 @@ internal sealed record FeedForwardSpec : PartSpec
             var up = new MatrixSpec(MatrixRole.Up, Up, IntermediateSize, Width);
             return
             [
-                new(LinearRole.GateUp, Gate is null ? [up] : [new MatrixSpec(MatrixRole.Gate, Gate, IntermediateSize, Width), up]),
+                new(
+                    LinearRole.GateUp,
+                    Gate is null ? [up] : [new MatrixSpec(MatrixRole.Gate, Gate, IntermediateSize, Width), up]),
                 new(LinearRole.Down, [new(MatrixRole.Down, Down, Width, IntermediateSize)]),
             ];
         }

@@ -37,7 +37,9 @@ internal enum MatrixRole
 /// <summary>What a linear layer does: matrices that share an input are one.</summary>
 internal enum LinearRole
 {
-    /// <summary><see cref="MatrixRole.Query"/>, <see cref="MatrixRole.Key"/> and <see cref="MatrixRole.Value"/>.</summary>
+    /// <summary>
+    /// <see cref="MatrixRole.Query"/>, <see cref="MatrixRole.Key"/> and <see cref="MatrixRole.Value"/>.
+    /// </summary>
     QueryKeyValue,
 
     /// <summary><see cref="MatrixRole.AttentionOutput"/>.</summary>

@@ -23,13 +23,14 @@ internal sealed record RotaryPositions(double Theta, RopeScaling? Scaling) : Pos
 }
 
 /// <summary>
-/// No embedding: each score gets the key's distance (a negative number) times its head's slope (ALiBi, arXiv 2108.12409).
+/// No embedding: each score gets the key's distance (a negative number) times its head's slope (ALiBi, arXiv
+/// 2108.12409).
 /// </summary>
 internal sealed record AlibiPositions : PositionSpec
 {
     /// <summary>
-    /// The slope of a head: powers of <c>2^(−8/n)</c> for n heads, n a power of two; otherwise those of the next lower power
-    /// of two, followed by every other one of the next higher.
+    /// The slope of a head: powers of <c>2^(−8/n)</c> for n heads, n a power of two; otherwise those of the next lower
+    /// power of two, followed by every other one of the next higher.
     /// </summary>
     public static double Slope(int head, int heads)
     {
@@ -58,8 +59,14 @@ internal sealed record LinearRopeScaling(double Factor) : RopeScaling
 /// Llama 3.1's rule: wavelengths longer than <c>original / low</c> are interpolated, shorter than
 /// <c>original / high</c> are kept, and those between are blended.
 /// </summary>
+<<<<<<< HEAD
 internal sealed record Llama3RopeScaling(
     double Factor, double LowFrequencyFactor, double HighFrequencyFactor, int OriginalMaxPositionEmbeddings) : RopeScaling
+=======
+public sealed record Llama3RopeScaling(
+    double Factor, double LowFrequencyFactor, double HighFrequencyFactor, int OriginalMaxPositionEmbeddings)
+        : RopeScaling
+>>>>>>> rooms
 {
     /// <inheritdoc/>
     public override double Apply(double frequency)

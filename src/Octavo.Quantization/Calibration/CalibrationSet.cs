@@ -23,11 +23,14 @@ public sealed class CalibrationSet
         int there = all.Length / length;
         if (there == 0)
         {
-            throw new QuantizationException($"the calibration text has {all.Length} tokens, fewer than one sample of {length}: take a longer text or shorter samples");
+            throw new QuantizationException($"the calibration text has {all.Length} tokens, fewer than one sample of "
+                + $"{length}: take a longer text or shorter samples");
         }
 
         int taken = Math.Min(count, there);
-        return new CalibrationSet([.. Enumerable.Range(0, taken).Select(i => (int)((long)i * there / taken) * length).Select(begin => all[begin..(begin + length)])]);
+        return new CalibrationSet([.. Enumerable.Range(0, taken)
+            .Select(i => (int)((long)i * there / taken) * length)
+            .Select(begin => all[begin..(begin + length)])]);
     }
 
     /// <summary>Some of the samples.</summary>

@@ -53,10 +53,12 @@ internal sealed unsafe class CalibrationStreams : IDisposable
     /// <param name="step">Called after each sample.</param>
     /// <param name="cancellationToken">Stops it.</param>
     /// <returns>By the linear layers' names.</returns>
-    public Dictionary<string, InputMoments> Observe(Packed<Sublayer[]> layer, Func<int, int> blockOf, Action step, CancellationToken cancellationToken)
+    public Dictionary<string, InputMoments> Observe(
+        Packed<Sublayer[]> layer, Func<int, int> blockOf, Action step, CancellationToken cancellationToken)
     {
         (LinearSpec Spec, Linear Linear)[] linears = [.. layer.Part.SelectMany(sublayer => sublayer.Linears)];
-        var moments = linears.ToDictionary(l => l.Spec.Name, l => new InputMoments(l.Spec.Columns, blockOf(l.Spec.Columns)));
+        var moments =
+            linears.ToDictionary(l => l.Spec.Name, l => new InputMoments(l.Spec.Columns, blockOf(l.Spec.Columns)));
         using var inputs = new InputRecorder(linears.Select(l => l.Linear), _length);
         using var scratch = NativeBuffer.OfFloats((long)_length * _width);
         for (int sample = 0; sample < Samples; sample++)
@@ -91,12 +93,14 @@ internal sealed unsafe class CalibrationStreams : IDisposable
     /// <summary>Keeps what linear layers are given for a sequence, <c>[rows][width]</c> each.</summary>
     private sealed class InputRecorder(IEnumerable<Linear> linears, int rows) : IInputTap, IDisposable
     {
-        private readonly Dictionary<Linear, NativeBuffer> _inputs = linears.ToDictionary(l => l, l => NativeBuffer.OfFloats((long)rows * l.InFeatures));
+        private readonly Dictionary<Linear, NativeBuffer> _inputs =
+            linears.ToDictionary(l => l, l => NativeBuffer.OfFloats((long)rows * l.InFeatures));
 
         public float* Of(Linear linear) => _inputs[linear].Floats;
 
         public void Record(Linear linear, int row, float* input) =>
-            new ReadOnlySpan<float>(input, linear.InFeatures).CopyTo(new Span<float>(Of(linear) + ((long)row * linear.InFeatures), linear.InFeatures));
+            new ReadOnlySpan<float>(input, linear.InFeatures).CopyTo(
+                new Span<float>(Of(linear) + ((long)row * linear.InFeatures), linear.InFeatures));
 
         public void Dispose()
         {

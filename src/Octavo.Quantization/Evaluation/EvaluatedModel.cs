@@ -34,7 +34,8 @@ internal sealed class EvaluatedModel : IDisposable
     /// <param name="checkpoint">Its weights; stays open as long as the model lives.</param>
     /// <param name="runner">Runs it on this processor; its cache holds one window. Disposed with the model.</param>
     /// <exception cref="ArgumentException">The runner is another backend's.</exception>
-    public static EvaluatedModel Of(string name, ModelDescription description, Checkpoint checkpoint, IModelRunner runner)
+    public static EvaluatedModel Of(
+        string name, ModelDescription description, Checkpoint checkpoint, IModelRunner runner)
     {
         ArgumentNullException.ThrowIfNull(description);
         ArgumentNullException.ThrowIfNull(checkpoint);

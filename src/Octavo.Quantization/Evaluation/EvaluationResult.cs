@@ -43,7 +43,9 @@ internal sealed record ComparisonResult
     /// <summary>How much higher the model's perplexity is, as a fraction; from differences token by token.</summary>
     public required Estimate Increase { get; init; }
 
-    /// <summary>Mean Kullback-Leibler divergence from the reference's next-token distribution to the model's, in nats.</summary>
+    /// <summary>
+    /// Mean Kullback-Leibler divergence from the reference's next-token distribution to the model's, in nats.
+    /// </summary>
     public required Estimate MeanKl { get; init; }
 
     /// <summary>The fraction of tokens at which both find the same next token likeliest.</summary>
@@ -55,8 +57,10 @@ internal sealed record ComparisonResult
     /// <summary>Divergences of all scored tokens, ascending.</summary>
     public required IReadOnlyList<float> Kl { get; init; }
 
-    /// <summary>By layer: the relative error of the residual stream behind it, ‖model − reference‖ / ‖reference‖. Empty where
-    /// the two are not made alike.</summary>
+    /// <summary>
+    /// By layer: the relative error of the residual stream behind it, ‖model − reference‖ / ‖reference‖. Empty where
+    /// the two are not made alike.
+    /// </summary>
     public IReadOnlyList<double> LayerErrors { get; init; } = [];
 
     /// <summary>The divergence below which a fraction of the tokens lies.</summary>
@@ -70,4 +74,9 @@ internal sealed record ComparisonResult
 /// <param name="TokenId">What followed in the text.</param>
 /// <param name="ReferenceTop">What the reference finds likeliest.</param>
 /// <param name="ModelTop">What the model finds likeliest.</param>
+<<<<<<< HEAD
 internal sealed record WorstToken(double Kl, int Document, IReadOnlyList<int> ContextIds, int TokenId, int ReferenceTop, int ModelTop);
+=======
+public sealed record WorstToken(
+    double Kl, int Document, IReadOnlyList<int> ContextIds, int TokenId, int ReferenceTop, int ModelTop);
+>>>>>>> rooms

@@ -1,8 +1,15 @@
 
 namespace Octavo.Quantization.Evaluation;
 
+<<<<<<< HEAD
 /// <summary>Scores a text with a model, and compares its distributions with those of a reference, token by token.</summary>
 internal static class Evaluator
+=======
+/// <summary>
+/// Scores a text with a model, and compares its distributions with those of a reference, token by token.
+/// </summary>
+public static class Evaluator
+>>>>>>> rooms
 {
     private const int LogitsAtOnce = 1 << 25;   // floats of one model: 128 MiB
     private const int ContextShown = 24;
@@ -14,7 +21,8 @@ internal static class Evaluator
     /// <param name="windows">The text.</param>
     /// <param name="progress">Hears how far it is.</param>
     /// <param name="cancellationToken">Stops it.</param>
-    /// <exception cref="QuantizationException">The two do not go together, or a token is not in the vocabulary.</exception>
+    /// <exception cref="QuantizationException">The two do not go together, or a token is not in the
+    /// vocabulary.</exception>
     public static EvaluationResult Run(
         EvaluatedModel model, EvaluatedModel? reference, IReadOnlyList<TextWindow> windows,
         IProgress<BenchProgress>? progress = null, CancellationToken cancellationToken = default)
@@ -39,10 +47,12 @@ internal static class Evaluator
                 Score(window, begin, ids.Length, logits, expected, vocabulary, scores, ref worst);
             }
 
-            progress?.Report(new BenchProgress(scores.Count, windows.Sum(w => w.Ids.Length - w.FirstScored), "scoring"));
+            progress?.Report(
+                new BenchProgress(scores.Count, windows.Sum(w => w.Ids.Length - w.FirstScored), "scoring"));
         }
 
-        IReadOnlyList<double> layers = reference is null ? [] : LayerErrors.Measure(model, reference, [.. windows.Take(WindowsForLayers).Select(w => w.Ids)], cancellationToken);
+        IReadOnlyList<double> layers = reference is null ? [] : LayerErrors.Measure(
+            model, reference, [.. windows.Take(WindowsForLayers).Select(w => w.Ids)], cancellationToken);
         return Summarize(model, reference, scores, worst, layers);
     }
 
@@ -56,18 +66,21 @@ internal static class Evaluator
         if (reference is not null && reference.Runner.VocabSize != model.Runner.VocabSize)
         {
             throw new QuantizationException(
-                $"{model.Name} has a vocabulary of {model.Runner.VocabSize} and {reference.Name} one of {reference.Runner.VocabSize}: their distributions cannot be compared");
+                $"{model.Name} has a vocabulary of {model.Runner.VocabSize} and {reference.Name} one of "
+                    + $"{reference.Runner.VocabSize}: their distributions cannot be compared");
         }
 
         int largest = windows.Max(w => w.Ids.Max());
         if (largest >= model.Runner.VocabSize)
         {
-            throw new QuantizationException($"the text holds token {largest}, which is not in the vocabulary of {model.Runner.VocabSize}");
+            throw new QuantizationException(
+                $"the text holds token {largest}, which is not in the vocabulary of {model.Runner.VocabSize}");
         }
     }
 
     private static void Score(
-        TextWindow window, int begin, int count, float[] logits, float[] expected, int vocabulary, List<TokenScore> scores, ref WorstToken worst)
+        TextWindow window, int begin, int count, float[] logits, float[] expected, int vocabulary,
+        List<TokenScore> scores, ref WorstToken worst)
     {
         int first = Math.Max(0, window.FirstScored - 1 - begin);
         int end = Math.Min(count, window.Ids.Length - 1 - begin);
@@ -89,7 +102,8 @@ internal static class Evaluator
             {
                 int at = begin + first + i + 1;
                 worst = new WorstToken(
-                    part[i].Kl, window.Document, window.Ids[Math.Max(0, at - ContextShown)..at], window.Ids[at], part[i].ReferenceTop, part[i].Top);
+                    part[i].Kl, window.Document, window.Ids[Math.Max(0, at - ContextShown)..at], window.Ids[at],
+                    part[i].ReferenceTop, part[i].Top);
             }
         }
 
@@ -97,7 +111,8 @@ internal static class Evaluator
     }
 
     private static EvaluationResult Summarize(
-        EvaluatedModel model, EvaluatedModel? reference, List<TokenScore> scores, WorstToken worst, IReadOnlyList<double> layers)
+        EvaluatedModel model, EvaluatedModel? reference, List<TokenScore> scores, WorstToken worst,
+        IReadOnlyList<double> layers)
     {
         int[] clusters = [.. scores.Select(s => s.Document)];
         var result = new EvaluationResult
@@ -131,7 +146,8 @@ internal static class Evaluator
         };
     }
 
-    private static Estimate Exponential(Estimate e, double minus) => new(Math.Exp(e.Value) - minus, Math.Exp(e.Low) - minus, Math.Exp(e.High) - minus);
+    private static Estimate Exponential(Estimate e, double minus) =>
+        new(Math.Exp(e.Value) - minus, Math.Exp(e.Low) - minus, Math.Exp(e.High) - minus);
 
     /// <summary>
     /// The mean over tokens, with an interval whose standard error takes documents as the independent units (the
@@ -153,12 +169,15 @@ internal static class Evaluator
         }
 
         double n = residuals.Count;
-        double error = n < 2 ? double.PositiveInfinity : Math.Sqrt(n / (n - 1) * residuals.Values.Sum(r => r * r)) / values.Length;
+        double error = n < 2
+            ? double.PositiveInfinity
+            : Math.Sqrt(n / (n - 1) * residuals.Values.Sum(r => r * r)) / values.Length;
         return new Estimate(mean, mean - (Estimate.Quantile * error), mean + (Estimate.Quantile * error));
     }
 
     /// <summary>What is kept of one token's distributions.</summary>
-    private readonly record struct TokenScore(int Document, double Loss, double ReferenceLoss, double Kl, int Top, int ReferenceTop)
+    private readonly record struct TokenScore(
+        int Document, double Loss, double ReferenceLoss, double Kl, int Top, int ReferenceTop)
     {
         public static TokenScore Of(int document, int next, ReadOnlySpan<float> logits, ReadOnlySpan<float> expected)
         {
@@ -176,7 +195,8 @@ internal static class Evaluator
                 kl += Math.Exp(logP) * (logP - (logits[i] - logSum));
             }
 
-            return new TokenScore(document, logSum - logits[next], expectedLogSum - expected[next], Math.Max(0, kl), top, expectedTop);
+            return new TokenScore(
+                document, logSum - logits[next], expectedLogSum - expected[next], Math.Max(0, kl), top, expectedTop);
         }
 
         private static (double LogSum, int Top) LogSumExp(ReadOnlySpan<float> logits)

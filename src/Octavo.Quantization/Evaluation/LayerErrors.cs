@@ -13,7 +13,8 @@ internal static unsafe class LayerErrors
     /// the embedding on. Empty where the models are of different widths or depths.
     /// </summary>
     public static IReadOnlyList<double> Measure(
-        EvaluatedModel model, EvaluatedModel reference, IReadOnlyList<int[]> windows, CancellationToken cancellationToken)
+        EvaluatedModel model, EvaluatedModel reference, IReadOnlyList<int[]> windows,
+        CancellationToken cancellationToken)
     {
         DecoderSpec spec = model.Description.Spec, other = reference.Description.Spec;
         if (spec.HiddenSize != other.HiddenSize || spec.NumLayers != other.NumLayers)

@@ -7,8 +7,8 @@ namespace Octavo.Quantization.Evaluation;
 internal sealed record TextWindow(int Document, int[] Ids, int FirstScored)
 {
     /// <summary>
-    /// Cuts documents into windows: each document's windows begin <paramref name="stride"/> tokens apart, and each scores
-    /// the tokens that no window before it scored. A document's first token is nobody's to predict.
+    /// Cuts documents into windows: each document's windows begin <paramref name="stride"/> tokens apart, and each
+    /// scores the tokens that no window before it scored. A document's first token is nobody's to predict.
     /// </summary>
     /// <param name="documents">Token ids by document.</param>
     /// <param name="length">Tokens a window.</param>

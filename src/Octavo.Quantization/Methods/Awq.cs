@@ -7,8 +7,8 @@ using Octavo.Quantization.Workbench;
 namespace Octavo.Quantization.Methods;
 
 /// <summary>
-/// AWQ (arXiv 2306.00978): of scales between none and the inputs' own strength, those at which rounding costs the layer's
-/// output least, folded into what stands before; then, group by group, the range that costs least.
+/// AWQ (arXiv 2306.00978): of scales between none and the inputs' own strength, those at which rounding costs the
+/// layer's output least, folded into what stands before; then, group by group, the range that costs least.
 /// </summary>
 /// <param name="Steps">Scales that are tried.</param>
 /// <param name="Clip">Whether ranges are searched, too; of queries and keys they never are.</param>
@@ -27,7 +27,9 @@ public sealed record Awq(int Steps = 20, bool Clip = true)
     // What of a group's range is tried while scales are compared.
     private static ReadOnlySpan<float> Ranges => [1, 0.9f, 0.8f, 0.7f];
 
-    /// <summary>How many neighbouring inputs' products it needs: the largest divisor of their number within reason.</summary>
+    /// <summary>
+    /// How many neighbouring inputs' products it needs: the largest divisor of their number within reason.
+    /// </summary>
     internal static int ProductBlock(int width)
     {
         int block = Math.Min(width, MostProducts);
@@ -40,7 +42,8 @@ public sealed record Awq(int Steps = 20, bool Clip = true)
     }
 
     /// <summary>Folds the best scales into a part of a layer.</summary>
-    internal void Scale(PartUnderWork part, IReadOnlyDictionary<string, InputMoments> moments, Func<LinearRole, WeightScheme?> schemeOf)
+    internal void Scale(
+        PartUnderWork part, IReadOnlyDictionary<string, InputMoments> moments, Func<LinearRole, WeightScheme?> schemeOf)
     {
         foreach (Smoothing.Fold fold in Smoothing.FoldsOf(part))
         {
@@ -64,7 +67,8 @@ public sealed record Awq(int Steps = 20, bool Clip = true)
         int group = scheme.GroupOf(matrix.Columns);
         _ = moments.Means();
         return RoundToNearest.Quantize(
-            matrix, scheme, observer, (row, g) => BestRange(matrix.Row(row).Slice(g * group, group), g * group, moments, scheme, matrix.StoredType));
+            matrix, scheme, observer, (row, g) => BestRange(
+                matrix.Row(row).Slice(g * group, group), g * group, moments, scheme, matrix.StoredType));
     }
 
     /// <summary>Of ranges shrunk step by step, the one that costs a group's output least.</summary>
@@ -84,7 +88,8 @@ public sealed record Awq(int Steps = 20, bool Clip = true)
             for (int i = 0; i < AtOnce; i++)
             {
                 tried[i] = Observer.Shrunk(min, max, shrinks + i, scheme, stored);
-                RoundToNearest.Errors(weights, tried[i].Scale, tried[i].Zero, scheme, errors.AsSpan(i * weights.Length, weights.Length));
+                RoundToNearest.Errors(
+                    weights, tried[i].Scale, tried[i].Zero, scheme, errors.AsSpan(i * weights.Length, weights.Length));
             }
 
             moments.MeanSquares(first, errors, costs);
@@ -150,18 +155,22 @@ public sealed record Awq(int Steps = 20, bool Clip = true)
     }
 
     /// <summary><c>s = X^α</c>, or <c>X^α / W^(1−α)</c>, its largest and smallest as far above as below one.</summary>
-    private static float[] Candidate(InputMoments moments, double[] weights, double ratio, bool both, Func<int, int>? shared)
+    private static float[] Candidate(
+        InputMoments moments, double[] weights, double ratio, bool both, Func<int, int>? shared)
     {
         double[] s = new double[moments.Width];
         for (int k = 0; k < s.Length; k++)
         {
             double x = Math.Max(moments.MeanMagnitude(k), 1e-8);
-            s[k] = Math.Max(both ? Math.Pow(x, ratio) / Math.Pow(weights[k] + 1e-4, 1 - ratio) : Math.Pow(x, ratio), 1e-4);
+            s[k] = Math.Max(
+                both ? Math.Pow(x, ratio) / Math.Pow(weights[k] + 1e-4, 1 - ratio) : Math.Pow(x, ratio), 1e-4);
         }
 
         if (shared is not null)
         {
-            Dictionary<int, double> means = Enumerable.Range(0, s.Length).GroupBy(shared).ToDictionary(g => g.Key, g => Math.Exp(g.Average(k => Math.Log(s[k]))));
+            Dictionary<int, double> means = Enumerable.Range(0, s.Length)
+                .GroupBy(shared)
+                .ToDictionary(g => g.Key, g => Math.Exp(g.Average(k => Math.Log(s[k]))));
             s = [.. Enumerable.Range(0, s.Length).Select(k => means[shared(k)])];
         }
 
@@ -199,7 +208,10 @@ public sealed record Awq(int Steps = 20, bool Clip = true)
         return [.. sums.Select(s => s / rows)];
     }
 
-    /// <summary>The mean square that rounding adds to the stack's outputs where its columns are multiplied with <paramref name="s"/> first.</summary>
+    /// <summary>
+    /// The mean square that rounding adds to the stack's outputs where its columns are multiplied with
+    /// <paramref name="s"/> first.
+    /// </summary>
     private static double Loss(FloatMatrix[] stack, InputMoments moments, WeightScheme scheme, float[] s)
     {
         const int AtOnce = InputMoments.AtOnce;
@@ -214,7 +226,8 @@ public sealed record Awq(int Steps = 20, bool Clip = true)
                 float[] errors = new float[AtOnce * matrix.Columns];
                 for (int row = i * AtOnce; row < Math.Min((i + 1) * AtOnce, rows); row++)
                 {
-                    ScaledErrors(matrix, row * stride, s, scheme, errors.AsSpan(row % AtOnce * matrix.Columns, matrix.Columns));
+                    ScaledErrors(
+                        matrix, row * stride, s, scheme, errors.AsSpan(row % AtOnce * matrix.Columns, matrix.Columns));
                 }
 
                 Span<double> squares = stackalloc double[AtOnce];
@@ -228,8 +241,9 @@ public sealed record Awq(int Steps = 20, bool Clip = true)
     }
 
     /// <summary>
-    /// What rounding adds to the weights of a row where its columns are multiplied with <paramref name="s"/> first. A group's range
-    /// is one of a few: the search for the best one, which comes afterwards, would cost more than all the rest.
+    /// What rounding adds to the weights of a row where its columns are multiplied with <paramref name="s"/> first. A
+    /// group's range is one of a few: the search for the best one, which comes afterwards, would cost more than all the
+    /// rest.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void ScaledErrors(FloatMatrix matrix, int row, float[] s, WeightScheme scheme, Span<float> errors)
@@ -258,7 +272,8 @@ public sealed record Awq(int Steps = 20, bool Clip = true)
         }
     }
 
-    private static (float Min, float Max) Multiply(ReadOnlySpan<float> weights, ReadOnlySpan<float> factors, Span<float> products)
+    private static (float Min, float Max) Multiply(
+        ReadOnlySpan<float> weights, ReadOnlySpan<float> factors, Span<float> products)
     {
         Vector<float> least = default, most = default;
         int k = 0;

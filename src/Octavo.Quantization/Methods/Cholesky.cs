@@ -5,7 +5,10 @@ namespace Octavo.Quantization.Methods;
 /// <summary>Triangular factors in double precision, in place, row by row.</summary>
 internal static class Cholesky
 {
-    /// <summary>Overwrites the lower triangle of a symmetric matrix <c>[n, n]</c> with L, <c>L Lᵀ = A</c>; false where it is not positive definite.</summary>
+    /// <summary>
+    /// Overwrites the lower triangle of a symmetric matrix <c>[n, n]</c> with L, <c>L Lᵀ = A</c>; false where it is not
+    /// positive definite.
+    /// </summary>
     public static bool Factor(double[] a, int n)
     {
         for (int j = 0; j < n; j++)

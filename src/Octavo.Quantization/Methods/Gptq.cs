@@ -37,7 +37,8 @@ public sealed record Gptq(double Damping = 0.01, bool ActivationOrder = true, in
     }
 
     private void QuantizeRow(
-        FloatMatrix matrix, int row, int[] order, float[] factor, InputMoments moments, CodedMatrix coded, Observer observer, int n)
+        FloatMatrix matrix, int row, int[] order, float[] factor, InputMoments moments, CodedMatrix coded,
+        Observer observer, int n)
     {
         ReadOnlySpan<float> original = matrix.Row(row);
         Span<float> scales = coded.Scales.AsSpan(row * coded.Groups, coded.Groups);
@@ -52,7 +53,8 @@ public sealed record Gptq(double Damping = 0.01, bool ActivationOrder = true, in
         {
             for (int g = 0; g < coded.Groups; g++)
             {
-                (scales[g], zeros[g]) = observer.Choose(original.Slice(g * coded.GroupSize, coded.GroupSize), coded.Scheme, coded.ScaleType);
+                (scales[g], zeros[g]) = observer.Choose(
+                    original.Slice(g * coded.GroupSize, coded.GroupSize), coded.Scheme, coded.ScaleType);
             }
         }
 
@@ -72,7 +74,8 @@ public sealed record Gptq(double Damping = 0.01, bool ActivationOrder = true, in
 
                 sbyte code = RoundToNearest.Code(w[i], scales[group], zeros[group], coded.Scheme);
                 coded.Codes[((long)row * n) + order[i]] = code;
-                float error = (w[i] - RoundToNearest.Value(code, scales[group], zeros[group], coded.Scheme)) / factor[((long)i * n) + i];
+                float error = (w[i] - RoundToNearest.Value(code, scales[group], zeros[group], coded.Scheme))
+                    / factor[((long)i * n) + i];
                 errors[i - begin] = error;
                 SubtractScaled(factor.AsSpan((i * n) + i + 1, end - i - 1), error, w.AsSpan(i + 1));
             }
@@ -92,7 +95,8 @@ public sealed record Gptq(double Damping = 0.01, bool ActivationOrder = true, in
 
     /// <summary>
     /// The upper factor U of the damped moments' inverse, <c>H⁻¹ = Uᵀ U</c>. Of the moments in reverse order,
-    /// <c>H = R Rᵀ</c> with R upper triangular, and then <c>U = R⁻¹</c>: one factorization, one inversion of a triangle.
+    /// <c>H = R Rᵀ</c> with R upper triangular, and then <c>U = R⁻¹</c>: one factorization, one inversion of a
+    /// triangle.
     /// </summary>
     private float[] InverseFactor(InputMoments moments, int[] order)
     {
@@ -134,7 +138,8 @@ public sealed record Gptq(double Damping = 0.01, bool ActivationOrder = true, in
             }
         }
 
-        throw new QuantizationException("the inputs' second moments have no factor: the calibration text gives numbers that are not finite");
+        throw new QuantizationException(
+            "the inputs' second moments have no factor: the calibration text gives numbers that are not finite");
     }
 
     private static void SubtractScaled(ReadOnlySpan<float> x, float factor, Span<float> y)

@@ -4,7 +4,8 @@ using Octavo.Models;
 namespace Octavo.Quantization.Methods;
 
 /// <summary>
-/// How many inputs may share a scale: one number for a whole model, since few engines load a file whose matrices differ.
+/// How many inputs may share a scale: one number for a whole model, since few engines load a file whose matrices
+/// differ.
 /// </summary>
 internal static class GroupSizes
 {
@@ -24,7 +25,8 @@ internal static class GroupSizes
     public static IReadOnlyList<int> Allowed(IReadOnlyList<int> inputs)
     {
         ArgumentNullException.ThrowIfNull(inputs);
-        return [.. Enumerable.Range(1, inputs.Min()).Where(g => inputs.All(n => n % g == 0 && g >= Math.Min(QuantizedSource.ShortestGroup, n)))];
+        return [.. Enumerable.Range(1, inputs.Min())
+            .Where(g => inputs.All(n => n % g == 0 && g >= Math.Min(QuantizedSource.ShortestGroup, n)))];
     }
 
     /// <summary>
@@ -40,19 +42,24 @@ internal static class GroupSizes
         unusual = usual == 0;
         int any = allowed.LastOrDefault();
         return usual > 0 ? usual : any > 0 ? any : throw new QuantizationException(
-            $"no group of at least {QuantizedSource.ShortestGroup} inputs divides those of all matrices ({Words(inputs)}): take int8-channel or fp8, which need none");
+            $"no group of at least {QuantizedSource.ShortestGroup} inputs divides those of all matrices "
+                + $"({Words(inputs)}): take int8-channel or fp8, which need none");
     }
 
     /// <summary>Checks a group that somebody chose.</summary>
-    /// <exception cref="QuantizationException">It does not serve all inputs; the message names those that do.</exception>
+    /// <exception cref="QuantizationException">It does not serve all inputs; the message names those that
+    /// do.</exception>
     public static void Require(int group, IReadOnlyList<int> inputs)
     {
         IReadOnlyList<int> allowed = Allowed(inputs);
         if (!allowed.Contains(group))
         {
-            string right = allowed.Count > 0 ? $"those that work are {Words(allowed)}" : "no group works; take int8-channel or fp8, which need none";
+            string right = allowed.Count > 0
+                ? $"those that work are {Words(allowed)}"
+                : "no group works; take int8-channel or fp8, which need none";
             throw new QuantizationException(
-                $"group size {group} does not work: it must divide the inputs of every matrix to be quantized ({Words(inputs)}) and be at least {QuantizedSource.ShortestGroup}; {right}");
+                $"group size {group} does not work: it must divide the inputs of every matrix to be quantized "
+                    + $"({Words(inputs)}) and be at least {QuantizedSource.ShortestGroup}; {right}");
         }
     }
 

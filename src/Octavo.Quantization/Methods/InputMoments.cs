@@ -5,8 +5,8 @@ using System.Runtime.Intrinsics;
 namespace Octavo.Quantization.Methods;
 
 /// <summary>
-/// What calibration remembers of a matrix's inputs: largest and mean magnitudes, and mean products of pairs. Products are
-/// kept of inputs that share a block; one block of all inputs keeps every pair.
+/// What calibration remembers of a matrix's inputs: largest and mean magnitudes, and mean products of pairs. Products
+/// are kept of inputs that share a block; one block of all inputs keeps every pair.
 /// </summary>
 /// <param name="width">Inputs.</param>
 /// <param name="block">Inputs that share a block, a divisor of the width; 0 keeps no products.</param>
@@ -19,7 +19,8 @@ internal sealed unsafe class InputMoments(int width, int block)
     private readonly float[] _highest = new float[width];
     private readonly double[] _magnitudes = new double[width];
     private readonly double[] _products = new double[(long)width * block];      // [width / block][block][block]
-    private float[]? _means;                                                    // the products' means, where they were asked for
+    // The products' means, where they were asked for
+    private float[]? _means;
     private (Gptq For, float[] Factor)? _factor;
     private long _rows;
 
@@ -38,7 +39,8 @@ internal sealed unsafe class InputMoments(int width, int block)
     public bool IsDead(int k) => _products[IndexOf(k, k)] == 0;
 
     /// <summary>
-    /// The mean squares of the errors of <see cref="AtOnce"/> outputs, given the errors of their weights for the inputs from
+    /// The mean squares of the errors of <see cref="AtOnce"/> outputs, given the errors of their weights for the inputs
+    /// from
     /// <paramref name="first"/> on: <c>δᵀ H δ</c>, blocks taken as independent of each other.
     /// </summary>
     /// <param name="first">The first input.</param>
@@ -80,8 +82,8 @@ internal sealed unsafe class InputMoments(int width, int block)
     }
 
     /// <summary>
-    /// <c>eᵀ H e</c> of a corner of a block. A column meets the rows above it twice, as H is symmetric, and those of its own
-    /// square once; rows are scaled by their errors, so that nothing is summed across lanes.
+    /// <c>eᵀ H e</c> of a corner of a block. A column meets the rows above it twice, as H is symmetric, and those of
+    /// its own square once; rows are scaled by their errors, so that nothing is summed across lanes.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddQuadratic(float* h, int stride, float* e, int length, int size, Span<double> sums)
@@ -91,30 +93,46 @@ internal sealed unsafe class InputMoments(int width, int block)
         int j = 0;
         for (; j <= size - Columns; j += Columns)
         {
-            Vector256<float> a0 = default, a1 = default, b0 = default, b1 = default, c0 = default, c1 = default, d0 = default, d1 = default;
+            Vector256<float> a0 = default,
+                a1 = default,
+                b0 = default,
+                b1 = default,
+                c0 = default,
+                c1 = default,
+                d0 = default,
+                d1 = default;
             for (int i = 0; i < j + Columns; i++)
             {
                 if (i == j)
                 {
-                    (a0, a1, b0, b1, c0, c1, d0, d1) = (a0 + a0, a1 + a1, b0 + b0, b1 + b1, c0 + c0, c1 + c1, d0 + d0, d1 + d1);
+                    (a0, a1, b0, b1, c0, c1, d0, d1) =
+                        (a0 + a0, a1 + a1, b0 + b0, b1 + b1, c0 + c0, c1 + c1, d0 + d0, d1 + d1);
                 }
 
                 float* row = h + ((long)i * stride) + j;
                 Vector256<float> left = Vector256.Load(row), right = Vector256.Load(row + Vector256<float>.Count);
                 Vector256<float> factor = Vector256.Create(e[i]);
-                (a0, a1) = (Vector256.FusedMultiplyAdd(left, factor, a0), Vector256.FusedMultiplyAdd(right, factor, a1));
+                (a0, a1) =
+                    (Vector256.FusedMultiplyAdd(left, factor, a0), Vector256.FusedMultiplyAdd(right, factor, a1));
                 factor = Vector256.Create(e1[i]);
-                (b0, b1) = (Vector256.FusedMultiplyAdd(left, factor, b0), Vector256.FusedMultiplyAdd(right, factor, b1));
+                (b0, b1) =
+                    (Vector256.FusedMultiplyAdd(left, factor, b0), Vector256.FusedMultiplyAdd(right, factor, b1));
                 factor = Vector256.Create(e2[i]);
-                (c0, c1) = (Vector256.FusedMultiplyAdd(left, factor, c0), Vector256.FusedMultiplyAdd(right, factor, c1));
+                (c0, c1) =
+                    (Vector256.FusedMultiplyAdd(left, factor, c0), Vector256.FusedMultiplyAdd(right, factor, c1));
                 factor = Vector256.Create(e3[i]);
-                (d0, d1) = (Vector256.FusedMultiplyAdd(left, factor, d0), Vector256.FusedMultiplyAdd(right, factor, d1));
+                (d0, d1) =
+                    (Vector256.FusedMultiplyAdd(left, factor, d0), Vector256.FusedMultiplyAdd(right, factor, d1));
             }
 
-            sums[0] += Vector256.Sum((a0 * Vector256.Load(e + j)) + (a1 * Vector256.Load(e + j + Vector256<float>.Count)));
-            sums[1] += Vector256.Sum((b0 * Vector256.Load(e1 + j)) + (b1 * Vector256.Load(e1 + j + Vector256<float>.Count)));
-            sums[2] += Vector256.Sum((c0 * Vector256.Load(e2 + j)) + (c1 * Vector256.Load(e2 + j + Vector256<float>.Count)));
-            sums[3] += Vector256.Sum((d0 * Vector256.Load(e3 + j)) + (d1 * Vector256.Load(e3 + j + Vector256<float>.Count)));
+            sums[0] += Vector256.Sum(
+                (a0 * Vector256.Load(e + j)) + (a1 * Vector256.Load(e + j + Vector256<float>.Count)));
+            sums[1] += Vector256.Sum(
+                (b0 * Vector256.Load(e1 + j)) + (b1 * Vector256.Load(e1 + j + Vector256<float>.Count)));
+            sums[2] += Vector256.Sum(
+                (c0 * Vector256.Load(e2 + j)) + (c1 * Vector256.Load(e2 + j + Vector256<float>.Count)));
+            sums[3] += Vector256.Sum(
+                (d0 * Vector256.Load(e3 + j)) + (d1 * Vector256.Load(e3 + j + Vector256<float>.Count)));
         }
 
         for (; j < size; j++)
@@ -215,7 +233,8 @@ internal sealed unsafe class InputMoments(int width, int block)
             for (; t <= rows - (2 * Vector<float>.Count); t += 2 * Vector<float>.Count)
             {
                 lanes += new Vector<float>(a[t..]) * new Vector<float>(b[t..]);
-                others += new Vector<float>(a[(t + Vector<float>.Count)..]) * new Vector<float>(b[(t + Vector<float>.Count)..]);
+                others += new Vector<float>(
+                    a[(t + Vector<float>.Count)..]) * new Vector<float>(b[(t + Vector<float>.Count)..]);
             }
 
             double sum = Vector.Sum(lanes + others);

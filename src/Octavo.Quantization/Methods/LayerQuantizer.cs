@@ -16,7 +16,8 @@ internal static class LayerQuantizer
 
     /// <summary>Smooths a layer, in place, and codes its matrices.</summary>
     /// <param name="layer">The layer.</param>
-    /// <param name="moments">What its matrices are given, by the linear layers' names; empty where the method needs none.</param>
+    /// <param name="moments">What its matrices are given, by the linear layers' names; empty where the method needs
+    /// none.</param>
     /// <param name="recipe">How.</param>
     /// <returns>The coded matrices by module; those that are left alone are missing.</returns>
     public static Dictionary<string, CodedMatrix> Run(
@@ -51,9 +52,12 @@ internal static class LayerQuantizer
             {
                 coded[matrix.Module] = recipe.Method switch
                 {
-                    QuantizationMethod.Gptq => recipe.Gptq.Quantize(matrix, moments[linear.Spec.Name], scheme, recipe.Observer),
-                    QuantizationMethod.Awq => recipe.Awq.Quantize(matrix, moments[linear.Spec.Name], scheme, recipe.Observer),
-                    QuantizationMethod.Rtn or QuantizationMethod.SmoothQuant => RoundToNearest.Quantize(matrix, scheme, recipe.Observer),
+                    QuantizationMethod.Gptq =>
+                        recipe.Gptq.Quantize(matrix, moments[linear.Spec.Name], scheme, recipe.Observer),
+                    QuantizationMethod.Awq =>
+                        recipe.Awq.Quantize(matrix, moments[linear.Spec.Name], scheme, recipe.Observer),
+                    QuantizationMethod.Rtn or QuantizationMethod.SmoothQuant =>
+                        RoundToNearest.Quantize(matrix, scheme, recipe.Observer),
                 };
             }
         }

@@ -10,7 +10,9 @@ namespace Octavo.Quantization.Methods;
 /// <summary>How the range that codes must span is chosen from the weights of a group.</summary>
 public enum ObserverKind
 {
-    /// <summary><see cref="Mse"/> for four bits, which are too few for outliers; <see cref="MinMax"/> for eight.</summary>
+    /// <summary>
+    /// <see cref="Mse"/> for four bits, which are too few for outliers; <see cref="MinMax"/> for eight.
+    /// </summary>
     Auto,
 
     /// <summary>From the smallest to the largest.</summary>
@@ -19,13 +21,16 @@ public enum ObserverKind
     /// <summary>Leaving out the largest magnitudes, a stated fraction of them.</summary>
     Percentile,
 
-    /// <summary>Of ranges shrunk step by step, the one whose rounding errors are smallest (power 2.4, as llm-compressor's).</summary>
+    /// <summary>
+    /// Of ranges shrunk step by step, the one whose rounding errors are smallest (power 2.4, as llm-compressor's).
+    /// </summary>
     Mse,
 }
 
 /// <summary>Chooses scale and zero-point for the weights of a group.</summary>
 /// <param name="Kind">How.</param>
-/// <param name="Percentile">For <see cref="ObserverKind.Percentile"/>: the part of all magnitudes that is inside the range, from 0 to 1.</param>
+/// <param name="Percentile">For <see cref="ObserverKind.Percentile"/>: the part of all magnitudes that is inside the
+/// range, from 0 to 1.</param>
 public sealed record Observer(ObserverKind Kind = ObserverKind.Auto, double Percentile = 0.999)
 {
     /// <summary>Ranges that a search tries, each a fiftieth narrower than the one before.</summary>
@@ -41,7 +46,9 @@ public sealed record Observer(ObserverKind Kind = ObserverKind.Auto, double Perc
     internal (float Scale, int Zero) Choose(ReadOnlySpan<float> weights, WeightScheme scheme, TensorType stored)
     {
         (float min, float max) = Extremes(weights);
-        ObserverKind kind = Kind != ObserverKind.Auto ? Kind : scheme.Bits == 4 ? ObserverKind.Mse : ObserverKind.MinMax;
+        ObserverKind kind = Kind != ObserverKind.Auto ? Kind
+            : scheme.Bits == 4 ? ObserverKind.Mse
+            : ObserverKind.MinMax;
         switch (kind)
         {
             case ObserverKind.Percentile:
@@ -70,7 +77,8 @@ public sealed record Observer(ObserverKind Kind = ObserverKind.Auto, double Perc
     }
 
     /// <summary>Of ranges shrunk step by step, the one of the smallest error.</summary>
-    private static (float Scale, int Zero) Search(float min, float max, WeightScheme scheme, TensorType stored, Func<float, int, double> error)
+    private static (float Scale, int Zero) Search(
+        float min, float max, WeightScheme scheme, TensorType stored, Func<float, int, double> error)
     {
         (float Scale, int Zero) best = Range(min, max, scheme, stored);
         double least = error(best.Scale, best.Zero);
@@ -92,13 +100,16 @@ public sealed record Observer(ObserverKind Kind = ObserverKind.Auto, double Perc
     }
 
     /// <summary>The scale and zero-point of a range shrunk so many times.</summary>
-    internal static (float Scale, int Zero) Shrunk(float min, float max, int times, WeightScheme scheme, TensorType stored)
+    internal static (float Scale, int Zero) Shrunk(
+        float min, float max, int times, WeightScheme scheme, TensorType stored)
     {
         float factor = 1 - (times * ShrinkStep);
         return Range(min * factor, max * factor, scheme, stored);
     }
 
-    /// <summary>The scale and zero-point of a range that holds 0 (compressed-tensors' <c>calculate_qparams</c>).</summary>
+    /// <summary>
+    /// The scale and zero-point of a range that holds 0 (compressed-tensors' <c>calculate_qparams</c>).
+    /// </summary>
     internal static (float Scale, int Zero) Range(float min, float max, WeightScheme scheme, TensorType stored)
     {
         if (scheme.Kind == CodeKind.Float8)
@@ -122,7 +133,9 @@ public sealed record Observer(ObserverKind Kind = ObserverKind.Auto, double Perc
         float[] copy = weights.ToArray();
         return scheme.Kind == CodeKind.Integer
             ? (scale, zero) => ErrorOfIntegers(copy, scale, zero, scheme.Bits)
-            : (scale, zero) => copy.Sum(w => Math.Pow(Math.Abs(w - RoundToNearest.Value(RoundToNearest.Code(w, scale, zero, scheme), scale, zero, scheme)), Power));
+            : (scale, zero) => copy.Sum(w => Math.Pow(
+                Math.Abs(w - RoundToNearest.Value(RoundToNearest.Code(w, scale, zero, scheme), scale, zero, scheme)),
+                Power));
     }
 
     /// <summary>The same for integers, eight weights at once: the search asks for it forty times a group.</summary>
@@ -147,7 +160,9 @@ public sealed record Observer(ObserverKind Kind = ObserverKind.Auto, double Perc
             }
 
             Vector256<float> code = Vector256.Round(w / Vector256.Create(scale), MidpointRounding.ToEven);
-            code = Vector256.Min(Vector256.Max(code, Vector256.Create((float)(lowest - zero))), Vector256.Create((float)(-lowest - 1 - zero)));
+            code = Vector256.Min(
+                Vector256.Max(code, Vector256.Create((float)(lowest - zero))),
+                Vector256.Create((float)(-lowest - 1 - zero)));
             Vector256<float> error = Vector256.Abs(w - (code * Vector256.Create(scale)));
             sums += Vector256.Exp(Vector256.Log(error) * Vector256.Create((float)Power));
         }

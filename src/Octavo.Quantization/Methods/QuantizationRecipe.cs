@@ -40,7 +40,9 @@ public sealed record QuantizationRecipe
     /// <summary>SmoothQuant's migration strength, from 0 (all in the activations) to 1 (all in the weights).</summary>
     public double SmoothingStrength { get; init; } = 0.5;
 
-    /// <summary>The scheme of the output head, rounded to nearest; null leaves it alone. A head tied to the embedding is untied.</summary>
+    /// <summary>
+    /// The scheme of the output head, rounded to nearest; null leaves it alone. A head tied to the embedding is untied.
+    /// </summary>
     public WeightScheme? Head { get; init; }
 
     /// <summary>Exceptions: the scheme of a stack of matrices, null to leave it alone.</summary>
@@ -56,11 +58,12 @@ public sealed record QuantizationRecipe
         WeightScheme.TryGet(name, out WeightScheme? scheme) && scheme.IsQuantized
             ? scheme
             : throw new QuantizationException(
-                $"scheme \"{name}\" is not one that a checkpoint can be written in; there are {string.Join(", ", WeightScheme.QuantizedNames)}");
+                $"scheme \"{name}\" is not one that a checkpoint can be written in; there are "
+                    + $"{string.Join(", ", WeightScheme.QuantizedNames)}");
 
     /// <summary>
-    /// The recipe for one model: <see cref="WeightScheme.AutoGroup"/> becomes the group that serves all of its matrices, and
-    /// a group that somebody chose is checked.
+    /// The recipe for one model: <see cref="WeightScheme.AutoGroup"/> becomes the group that serves all of its
+    /// matrices, and a group that somebody chose is checked.
     /// </summary>
     /// <param name="spec">The model.</param>
     /// <param name="warning">What its user should know of the group; null where there is nothing.</param>
@@ -82,7 +85,8 @@ public sealed record QuantizationRecipe
         else
         {
             group = GroupSizes.Choose(inputs, out bool unusual);
-            warning = unusual ? $"none of the groups 128, 64 and 32 divides the inputs of every matrix ({string.Join(", ", inputs)}); with {group} other engines will not load it" : null;
+            warning = unusual ? $"none of the groups 128, 64 and 32 divides the inputs of every matrix "
+                + $"({string.Join(", ", inputs)}); with {group} other engines will not load it" : null;
         }
 
         return this with
@@ -92,7 +96,8 @@ public sealed record QuantizationRecipe
             Exceptions = Exceptions.ToDictionary(e => e.Key, e => Settled(e.Value)),
         };
 
-        WeightScheme? Settled(WeightScheme? scheme) => scheme is { GroupSize: WeightScheme.AutoGroup } ? scheme with { GroupSize = group } : scheme;
+        WeightScheme? Settled(WeightScheme? scheme) =>
+            scheme is { GroupSize: WeightScheme.AutoGroup } ? scheme with { GroupSize = group } : scheme;
     }
 
     internal WeightScheme? SchemeOf(int layer, LinearRole role) =>

@@ -10,9 +10,12 @@ namespace Octavo.Quantization.Methods;
 /// <summary>Rounds each weight to the nearest code: no calibration.</summary>
 internal static class RoundToNearest
 {
-    /// <summary>Quantizes a matrix; <paramref name="choose"/> may take the place of the observer for a row's group.</summary>
+    /// <summary>
+    /// Quantizes a matrix; <paramref name="choose"/> may take the place of the observer for a row's group.
+    /// </summary>
     public static CodedMatrix Quantize(
-        FloatMatrix matrix, WeightScheme scheme, Observer observer, Func<int, int, (float Scale, int Zero)>? choose = null)
+        FloatMatrix matrix, WeightScheme scheme, Observer observer,
+        Func<int, int, (float Scale, int Zero)>? choose = null)
     {
         var coded = CodedMatrix.For(matrix, scheme);
         Parallel.For(0, matrix.Rows, row =>
@@ -48,13 +51,16 @@ internal static class RoundToNearest
 
     /// <summary>What rounding adds to each weight of a group.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Errors(ReadOnlySpan<float> weights, float scale, int zero, WeightScheme scheme, Span<float> errors)
+    public static void Errors(
+        ReadOnlySpan<float> weights, float scale, int zero, WeightScheme scheme, Span<float> errors)
     {
         int k = 0;
         if (scheme.Kind == CodeKind.Integer)
         {
             int lowest = -(1 << (scheme.Bits - 1));
-            Vector256<float> scales = Vector256.Create(scale), least = Vector256.Create((float)(lowest - zero)), most = Vector256.Create((float)(-lowest - 1 - zero));
+            Vector256<float> scales = Vector256.Create(scale),
+                least = Vector256.Create((float)(lowest - zero)),
+                most = Vector256.Create((float)(-lowest - 1 - zero));
             for (; k <= weights.Length - Vector256<float>.Count; k += Vector256<float>.Count)
             {
                 Vector256<float> w = Vector256.Create(weights[k..]);

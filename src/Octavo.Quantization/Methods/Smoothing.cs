@@ -5,18 +5,20 @@ using Octavo.Quantization.Workbench;
 namespace Octavo.Quantization.Methods;
 
 /// <summary>
-/// Moves strength between a matrix and what stands before it: the inputs are divided by numbers that the weights' columns
-/// are multiplied with. The division is folded into the norm before, or into the rows of the matrix before, and costs
-/// nothing when the model runs.
+/// Moves strength between a matrix and what stands before it: the inputs are divided by numbers that the weights'
+/// columns are multiplied with. The division is folded into the norm before, or into the rows of the matrix before, and
+/// costs nothing when the model runs.
 /// </summary>
 internal static class Smoothing
 {
     private const float Least = 1e-5f;
 
     /// <summary>
-    /// SmoothQuant (arXiv 2211.10438): <c>s = A^α / W^(1−α)</c> of each input's range A and its column's largest weight W.
+    /// SmoothQuant (arXiv 2211.10438): <c>s = A^α / W^(1−α)</c> of each input's range A and its column's largest weight
+    /// W.
     /// </summary>
-    public static void SmoothQuant(PartUnderWork part, IReadOnlyDictionary<string, InputMoments> moments, double strength)
+    public static void SmoothQuant(
+        PartUnderWork part, IReadOnlyDictionary<string, InputMoments> moments, double strength)
     {
         foreach (Fold fold in FoldsOf(part).Where(f => f.Norm is not null))
         {
@@ -26,7 +28,8 @@ internal static class Smoothing
             for (int k = 0; k < s.Length; k++)
             {
                 double activations = Math.Max(inputs.Spread(k), Least);
-                s[k] = (float)Math.Max(Math.Pow(activations, strength) / Math.Pow(Math.Max(largest[k], Least), 1 - strength), Least);
+                s[k] = (float)Math.Max(
+                    Math.Pow(activations, strength) / Math.Pow(Math.Max(largest[k], Least), 1 - strength), Least);
             }
 
             fold.Apply(inputs, s);
@@ -49,8 +52,8 @@ internal static class Smoothing
     }
 
     /// <summary>
-    /// The matrix whose rows the last linear layer's inputs are proportional to, null where there is none; and the row of each
-    /// input, where several have the same.
+    /// The matrix whose rows the last linear layer's inputs are proportional to, null where there is none; and the row
+    /// of each input, where several have the same.
     /// </summary>
     private static (FloatMatrix Matrix, Func<int, int>? SharedRow)? Producer(PartUnderWork part)
     {
@@ -59,10 +62,13 @@ internal static class Smoothing
             case AttentionSpec attention:
                 // Query heads that share a value head must be divided by the same numbers.
                 int shared = attention.NumHeads / attention.NumKvHeads;
-                return (Matrix(MatrixRole.Value), k => (k / attention.HeadDim / shared * attention.HeadDim) + (k % attention.HeadDim));
+                return (Matrix(MatrixRole.Value),
+                    k => (k / attention.HeadDim / shared * attention.HeadDim) + (k % attention.HeadDim));
             case FeedForwardSpec feedForward:
                 // Both x and max(x, 0) scale as their argument does, and so does what a gate multiplies.
-                return feedForward.IsGated || feedForward.Activation == Activation.Relu ? (Matrix(MatrixRole.Up), null) : null;
+                return feedForward.IsGated || feedForward.Activation == Activation.Relu
+                    ? (Matrix(MatrixRole.Up), null)
+                    : null;
             default:
                 throw new UnreachableException($"{part.Spec}");
         }
@@ -74,7 +80,8 @@ internal static class Smoothing
     /// <param name="Linear">The linear layer.</param>
     /// <param name="Norm">The norm before, or null.</param>
     /// <param name="Rows">The matrix before, or null.</param>
-    /// <param name="SharedRow">The row that an input comes from, where several come from one: they have the same number.</param>
+    /// <param name="SharedRow">The row that an input comes from, where several come from one: they have the same
+    /// number.</param>
     public sealed record Fold(LinearUnderWork Linear, FloatNorm? Norm, FloatMatrix? Rows, Func<int, int>? SharedRow)
     {
         /// <summary>Divides what stands before, and multiplies the columns that read it.</summary>
@@ -118,7 +125,8 @@ internal static class Smoothing
     /// <param name="moments">What they are given.</param>
     /// <param name="s">A number for each input.</param>
     /// <param name="rowOf">The row that an input comes from; inputs of one row have the same number.</param>
-    private static void IntoRows(FloatMatrix before, FloatMatrix[] stack, InputMoments moments, float[] s, Func<int, int> rowOf)
+    private static void IntoRows(
+        FloatMatrix before, FloatMatrix[] stack, InputMoments moments, float[] s, Func<int, int> rowOf)
     {
         float[] divisors = new float[before.Rows];
         for (int k = 0; k < s.Length; k++)

@@ -14,11 +14,11 @@ namespace Octavo.Quantization.Planning;
 /// Chooses a scheme for each layer's matrices: the cheapest assignment whose loss stays within a budget.
 /// </summary>
 /// <remarks>
-/// How much the matrices that share an input matter is measured as the divergence that they alone cause, quantized, in a
-/// model that is otherwise as it was: divergences of small changes add up and are not noisy. What a divergence means in
-/// perplexity is learnt once, from the model that is quantized throughout. Matrices then go up from the cheapest scheme to
-/// eight bits, and from there to none, those first that give back the most for their bits, until the sum is within the
-/// budget; and until the whole, quantized so and measured, is.
+/// How much the matrices that share an input matter is measured as the divergence that they alone cause, quantized, in
+/// a model that is otherwise as it was: divergences of small changes add up and are not noisy. What a divergence means
+/// in perplexity is learnt once, from the model that is quantized throughout. Matrices then go up from the cheapest
+/// scheme to eight bits, and from there to none, those first that give back the most for their bits, until the sum is
+/// within the budget; and until the whole, quantized so and measured, is.
 /// </remarks>
 internal sealed class PrecisionPlanner : IDisposable
 {
@@ -38,7 +38,8 @@ internal sealed class PrecisionPlanner : IDisposable
     private long _done;
 
     private PrecisionPlanner(
-        ModelDirectory directory, QuantizationRecipe recipe, CalibrationSet calibration, IProgress<BenchProgress>? progress, CancellationToken cancellationToken)
+        ModelDirectory directory, QuantizationRecipe recipe, CalibrationSet calibration,
+        IProgress<BenchProgress>? progress, CancellationToken cancellationToken)
     {
         (_calibration, _progress, _cancellation) = (calibration, progress, cancellationToken);
         _checkpoint = ModelQuantizer.OpenUnquantized(directory);
@@ -97,7 +98,8 @@ internal sealed class PrecisionPlanner : IDisposable
             if (measured <= budget || plain)
             {
                 return new PrecisionPlan(
-                    chosen, [.. _stacks.Select(s => ChoiceOf(s, lossPerKl))], Math.Exp(Predicted()) - 1, Math.Exp(measured) - 1);
+                    chosen, [.. _stacks.Select(s => ChoiceOf(s, lossPerKl))], Math.Exp(Predicted()) - 1,
+                    Math.Exp(measured) - 1);
             }
 
             // A round that misses tightens what may be predicted by as much as it missed, and by one stack at least.
@@ -108,7 +110,9 @@ internal sealed class PrecisionPlanner : IDisposable
         double Predicted() => _stacks.Sum(s => s.Kl[s.Chosen]) * lossPerKl;
     }
 
-    /// <summary>Takes the stack that gives back most for its bits one candidate up; false where all are at the top.</summary>
+    /// <summary>
+    /// Takes the stack that gives back most for its bits one candidate up; false where all are at the top.
+    /// </summary>
     private bool Raise()
     {
         Stack? next = _stacks.Where(s => s.Chosen < _candidates.Length - 1).MaxBy(GainPerBit);
@@ -121,24 +125,27 @@ internal sealed class PrecisionPlanner : IDisposable
     }
 
     private PrecisionChoice ChoiceOf(Stack stack, double lossPerKl) => new(
-        stack.Layer, Words(stack.Linear), stack.Linear.WeightCount, _candidates[stack.Chosen], stack.Kl[stack.Chosen] * lossPerKl, stack.Kl[0] * lossPerKl);
+        stack.Layer, Words(stack.Linear), stack.Linear.WeightCount, _candidates[stack.Chosen],
+        stack.Kl[stack.Chosen] * lossPerKl, stack.Kl[0] * lossPerKl);
 
-    private static string Words(LinearSpec linear) => string.Join(", ", linear.Matrices.Select(matrix => matrix.Role switch
-    {
-        MatrixRole.Query => "q",
-        MatrixRole.Key => "k",
-        MatrixRole.Value => "v",
-        MatrixRole.AttentionOutput => "o",
-        MatrixRole.Gate => "gate",
-        MatrixRole.Up => "up",
-        MatrixRole.Down => "down",
-        MatrixRole.ProjectIn or MatrixRole.ProjectOut or MatrixRole.OutputHead =>
-            throw new UnreachableException($"{matrix.Role} is of no layer"),
-    }));
+    private static string Words(LinearSpec linear) =>
+        string.Join(", ", linear.Matrices.Select(matrix => matrix.Role switch
+        {
+            MatrixRole.Query => "q",
+            MatrixRole.Key => "k",
+            MatrixRole.Value => "v",
+            MatrixRole.AttentionOutput => "o",
+            MatrixRole.Gate => "gate",
+            MatrixRole.Up => "up",
+            MatrixRole.Down => "down",
+            MatrixRole.ProjectIn or MatrixRole.ProjectOut or MatrixRole.OutputHead =>
+                throw new UnreachableException($"{matrix.Role} is of no layer"),
+        }));
 
     private double GainPerBit(Stack stack)
     {
-        double bits = (Bits(_candidates[stack.Chosen + 1]) - Bits(_candidates[stack.Chosen])) * stack.Linear.WeightCount;
+        double bits =
+            (Bits(_candidates[stack.Chosen + 1]) - Bits(_candidates[stack.Chosen])) * stack.Linear.WeightCount;
         return (stack.Kl[stack.Chosen] - stack.Kl[stack.Chosen + 1]) / bits;
     }
 
@@ -146,13 +153,14 @@ internal sealed class PrecisionPlanner : IDisposable
 
     private QuantizationRecipe Chosen() => _recipe with
     {
-        Exceptions = _stacks.Where(s => s.Chosen > 0).ToDictionary(s => (s.Layer, s.Linear.Role), s => _candidates[s.Chosen]),
+        Exceptions =
+            _stacks.Where(s => s.Chosen > 0).ToDictionary(s => (s.Layer, s.Linear.Role), s => _candidates[s.Chosen]),
     };
 
     /// <summary>For each stack and scheme: the divergence that it alone causes.</summary>
     /// <remarks>
-    /// What a layer's stacks and schemes make of the streams goes through the later layers together, each of which is packed
-    /// for that and given back: two layers are in memory at most, whatever the model has.
+    /// What a layer's stacks and schemes make of the streams goes through the later layers together, each of which is
+    /// packed for that and given back: two layers are in memory at most, whatever the model has.
     /// </remarks>
     private void MeasureSensitivities()
     {
@@ -197,9 +205,12 @@ internal sealed class PrecisionPlanner : IDisposable
         }
     }
 
-    /// <summary>Moves the streams behind a layer, and copies of them behind the same with one stack quantized, in each scheme.</summary>
+    /// <summary>
+    /// Moves the streams behind a layer, and copies of them behind the same with one stack quantized, in each scheme.
+    /// </summary>
     private void ChangeAlone(
-        int layer, CalibrationStreams observed, CalibrationStreams streams, List<(Stack Stack, int Candidate, CalibrationStreams Streams)> changed)
+        int layer, CalibrationStreams observed, CalibrationStreams streams,
+        List<(Stack Stack, int Candidate, CalibrationStreams Streams)> changed)
     {
         using Packed<Sublayer[]> plain = Plain(layer);
         for (int candidate = 0; candidate < _candidates.Length - 1; candidate++)
@@ -213,16 +224,19 @@ internal sealed class PrecisionPlanner : IDisposable
     }
 
     private void ChangeAlone(
-        int layer, int candidate, Packed<Sublayer[]> plain, CalibrationStreams observed, CalibrationStreams streams, List<(Stack Stack, int Candidate, CalibrationStreams Streams)> changed)
+        int layer, int candidate, Packed<Sublayer[]> plain, CalibrationStreams observed, CalibrationStreams streams,
+        List<(Stack Stack, int Candidate, CalibrationStreams Streams)> changed)
     {
         var work = new LayerUnderWork(_spec, _checkpoint, layer);
         Dictionary<string, InputMoments> moments = _recipe.NeedsCalibration
             ? observed.Observe(plain, width => LayerQuantizer.ProductBlock(_recipe, width), Nothing, _cancellation)
             : [];
-        Dictionary<string, CodedMatrix> coded = LayerQuantizer.Run(work, moments, _recipe with { Scheme = _candidates[candidate]! });
+        Dictionary<string, CodedMatrix> coded =
+            LayerQuantizer.Run(work, moments, _recipe with { Scheme = _candidates[candidate]! });
         foreach (LinearUnderWork linear in work.Linears)
         {
-            var alone = linear.Matrices.Where(m => coded.ContainsKey(m.Module)).ToDictionary(m => m.Module, m => coded[m.Module]);
+            var alone = linear.Matrices.Where(m => coded.ContainsKey(m.Module))
+                .ToDictionary(m => m.Module, m => coded[m.Module]);
             using Packed<Sublayer[]> one = _walk.PackLayer(work.Spec, work.With(alone));
             CalibrationStreams copy = streams.Copy();
             changed.Add((StackOf(layer, linear.Spec), candidate, copy));
@@ -230,14 +244,17 @@ internal sealed class PrecisionPlanner : IDisposable
         }
     }
 
-    private Packed<Sublayer[]> Plain(int layer) => _walk.PackLayer(_spec.Layers[layer], new CheckpointSource(_checkpoint));
+    private Packed<Sublayer[]> Plain(int layer) =>
+        _walk.PackLayer(_spec.Layers[layer], new CheckpointSource(_checkpoint));
 
     private CalibrationSet Held()
     {
         // The other half's, as far apart as they can be.
         int odd = Math.Max(1, _calibration.Samples.Count / 2);
         int stride = Math.Max(1, odd / SamplesForSensitivity);
-        return _calibration.Samples.Count == 1 ? _calibration : _calibration.Where(i => i % 2 == 1 && i / 2 % stride == 0);
+        return _calibration.Samples.Count == 1
+            ? _calibration
+            : _calibration.Where(i => i % 2 == 1 && i / 2 % stride == 0);
     }
 
     /// <summary>Quantizes by a recipe, on each half of the text in turn, and measures on the other.</summary>
@@ -247,7 +264,8 @@ internal sealed class PrecisionPlanner : IDisposable
         for (int half = 0; half < 2; half++)
         {
             bool only = _calibration.Samples.Count == 1;
-            CalibrationSet fit = only ? _calibration : _calibration.Where(i => i % 2 == half), held = only ? _calibration : _calibration.Where(i => i % 2 != half);
+            CalibrationSet fit = only ? _calibration : _calibration.Where(i => i % 2 == half),
+                held = only ? _calibration : _calibration.Where(i => i % 2 != half);
             using var observed = new CalibrationStreams(_spec, _checkpoint, fit, _walk);
             using var streams = new CalibrationStreams(_spec, _checkpoint, held, _walk);
             using CalibrationStreams reference = streams.Copy();
@@ -266,14 +284,18 @@ internal sealed class PrecisionPlanner : IDisposable
     }
 
     /// <summary>Quantizes a layer and moves the streams behind it, the reference's behind what it was.</summary>
-    private void Quantize(int layer, QuantizationRecipe recipe, CalibrationStreams observed, CalibrationStreams streams, CalibrationStreams reference)
+    private void Quantize(
+        int layer, QuantizationRecipe recipe, CalibrationStreams observed, CalibrationStreams streams,
+        CalibrationStreams reference)
     {
         var work = new LayerUnderWork(_spec, _checkpoint, layer);
         Dictionary<string, InputMoments> moments = [];
         using (Packed<Sublayer[]> plain = Plain(layer))
         {
             reference.Advance(plain, Nothing, _cancellation);
-            moments = recipe.NeedsCalibration ? observed.Observe(plain, width => LayerQuantizer.ProductBlock(recipe, width), Nothing, _cancellation) : moments;
+            moments = recipe.NeedsCalibration
+                ? observed.Observe(plain, width => LayerQuantizer.ProductBlock(recipe, width), Nothing, _cancellation)
+                : moments;
         }
 
         Dictionary<string, CodedMatrix> coded = LayerQuantizer.Run(work, moments, recipe);
@@ -282,7 +304,8 @@ internal sealed class PrecisionPlanner : IDisposable
         streams.Advance(quantized, Nothing, _cancellation);
     }
 
-    private unsafe (double Loss, double Kl) Compare(CalibrationSet set, CalibrationStreams streams, CalibrationStreams reference)
+    private unsafe (double Loss, double Kl) Compare(
+        CalibrationSet set, CalibrationStreams streams, CalibrationStreams reference)
     {
         (double loss, double kl) = (0, 0);
         for (int sample = 0; sample < streams.Samples; sample++)
@@ -312,7 +335,8 @@ internal sealed class PrecisionPlanner : IDisposable
         _done++;
         long sensitivities = (long)_spec.Layers.Sum(layer => layer.Linears.Count()) * (_candidates.Length - 1);
         long total = sensitivities + (4L * _spec.NumLayers);   // and two measurements, as a rule
-        _progress?.Report(new BenchProgress(_done, Math.Max(total, _done), string.Create(CultureInfo.InvariantCulture, $"{(_done <= sensitivities ? "each layer alone" : "all together")}")));
+        _progress?.Report(new BenchProgress(_done, Math.Max(total, _done), string.Create(
+            CultureInfo.InvariantCulture, $"{(_done <= sensitivities ? "each layer alone" : "all together")}")));
     }
 
     private static void Nothing()

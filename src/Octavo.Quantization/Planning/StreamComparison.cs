@@ -19,7 +19,8 @@ internal sealed unsafe class StreamComparison : IDisposable
     }
 
     /// <summary>Compares streams <c>[ids][hidden]</c> of the same tokens.</summary>
-    /// <returns>Sums over all tokens but the last: how much less likely the text became, and the divergences, in nats.</returns>
+    /// <returns>Sums over all tokens but the last: how much less likely the text became, and the divergences, in
+    /// nats.</returns>
     public (double Loss, double Kl) Compare(ReadOnlySpan<int> ids, float* stream, float* reference)
     {
         float[] logits = _walk.Logits(_head, stream, ids.Length), expected = _walk.Logits(_head, reference, ids.Length);
@@ -27,7 +28,8 @@ internal sealed unsafe class StreamComparison : IDisposable
         var parts = new (double Loss, double Kl)[next.Length];
         Parallel.For(0, next.Length, i =>
         {
-            ReadOnlySpan<float> q = logits.AsSpan(i * _vocabulary, _vocabulary), p = expected.AsSpan(i * _vocabulary, _vocabulary);
+            ReadOnlySpan<float> q = logits.AsSpan(i * _vocabulary, _vocabulary),
+                p = expected.AsSpan(i * _vocabulary, _vocabulary);
             double logQ = LogSumExp(q), logP = LogSumExp(p), kl = 0;
             for (int v = 0; v < p.Length; v++)
             {

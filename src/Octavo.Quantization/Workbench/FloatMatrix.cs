@@ -53,12 +53,15 @@ internal sealed class FloatMatrix : MatrixSource
         ElementConversion.ToFloat32(_bias!.Type, _bias.Bytes(0, checked((int)_bias.ByteLength)), destination);
 }
 
-/// <summary>A matrix's codes, scales and zero-points, as they will be written; scales are rounded to their stored type already.</summary>
+/// <summary>
+/// A matrix's codes, scales and zero-points, as they will be written; scales are rounded to their stored type already.
+/// </summary>
 internal sealed class CodedMatrix : QuantizedMatrix
 {
     private CodedMatrix(int rows, int columns, int groups)
     {
-        (Codes, Scales, Zeros) = (new sbyte[(long)rows * columns], new float[(long)rows * groups], new int[(long)rows * groups]);
+        (Codes, Scales, Zeros) =
+            (new sbyte[(long)rows * columns], new float[(long)rows * groups], new int[(long)rows * groups]);
     }
 
     public sbyte[] Codes { get; }

@@ -9,8 +9,8 @@ internal static class Garbage
     private static long s_left;      // what the last collection left
 
     /// <summary>
-    /// Gives back what the last layer needed. Its matrices are arrays of tens of megabytes, few of them: left alone, the
-    /// collector would wait for several layers' worth, and the peak would be theirs.
+    /// Gives back what the last layer needed. Its matrices are arrays of tens of megabytes, few of them: left alone,
+    /// the collector would wait for several layers' worth, and the peak would be theirs.
     /// </summary>
     public static void Return()
     {

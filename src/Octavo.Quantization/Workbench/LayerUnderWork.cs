@@ -35,7 +35,8 @@ internal sealed class PartUnderWork
         Spec = spec;
         NormBefore = spec.NormBefore is { } before ? new FloatNorm(checkpoint, before) : null;
         NormAfter = spec.NormAfter is { } after ? new FloatNorm(checkpoint, after) : null;
-        Linears = [.. spec.Linears.Select(linear => new LinearUnderWork(linear, [.. linear.Matrices.Select(m => FloatMatrix.Load(checkpoint, m))]))];
+        Linears = [.. spec.Linears.Select(
+            linear => new LinearUnderWork(linear, [.. linear.Matrices.Select(m => FloatMatrix.Load(checkpoint, m))]))];
     }
 
     public PartSpec Spec { get; }
@@ -61,7 +62,8 @@ internal sealed class LayerUnderWork(DecoderSpec spec, Checkpoint checkpoint, in
     public LayerSpec Spec => spec.Layers[index];
 
     /// <summary>Its parts, in the order they run.</summary>
-    public IReadOnlyList<PartUnderWork> Parts { get; } = [.. spec.Layers[index].Parts.Select(part => new PartUnderWork(checkpoint, part))];
+    public IReadOnlyList<PartUnderWork> Parts { get; } =
+        [.. spec.Layers[index].Parts.Select(part => new PartUnderWork(checkpoint, part))];
 
     /// <summary>The linear layers of all parts.</summary>
     public IEnumerable<LinearUnderWork> Linears => Parts.SelectMany(part => part.Linears);
@@ -73,8 +75,11 @@ internal sealed class LayerUnderWork(DecoderSpec spec, Checkpoint checkpoint, in
     {
         public MatrixSource Matrix(MatrixSpec matrix)
         {
-            FloatMatrix numbers = layer.Linears.SelectMany(linear => linear.Matrices).First(m => m.Module == matrix.Names.Module);
-            return coded.TryGetValue(numbers.Module, out CodedMatrix? codes) ? new QuantizedSource(codes, numbers.Bias) : numbers;
+            FloatMatrix numbers =
+                layer.Linears.SelectMany(linear => linear.Matrices).First(m => m.Module == matrix.Names.Module);
+            return coded.TryGetValue(numbers.Module, out CodedMatrix? codes)
+                ? new QuantizedSource(codes, numbers.Bias)
+                : numbers;
         }
 
         public MatrixSource Table(TableSpec table) => throw new NotSupportedException("a layer has no tables");

@@ -7,7 +7,9 @@ using Octavo.Quantization.Workbench;
 namespace Octavo.Quantization.Writing;
 
 /// <summary>Tensors and configuration of the compressed-tensors format.</summary>
-/// <remarks>Layouts and field names: compressed-tensors, <c>compressors/</c> and <c>quantization/quant_config.py</c>.</remarks>
+/// <remarks>
+/// Layouts and field names: compressed-tensors, <c>compressors/</c> and <c>quantization/quant_config.py</c>.
+/// </remarks>
 internal static class CompressedTensorsWriter
 {
     private const string Version = "0.12.2";   // whose definitions these are
@@ -22,16 +24,21 @@ internal static class CompressedTensorsWriter
     public static IEnumerable<TensorSource> Tensors(CodedMatrix matrix)
     {
         (int rows, int columns, int groups) = (matrix.Rows, matrix.Columns, matrix.Groups);
-        var scales = new TensorSource($"{matrix.Module}.weight_scale", matrix.ScaleType, [rows, groups], StoredNumbers.Bytes(matrix.Scales, matrix.ScaleType));
+        var scales = new TensorSource(
+            $"{matrix.Module}.weight_scale", matrix.ScaleType, [rows, groups],
+            StoredNumbers.Bytes(matrix.Scales, matrix.ScaleType));
         if (FormatOf(matrix.Scheme) != "pack-quantized")
         {
             TensorType type = matrix.Kind == CodeKind.Float8 ? TensorType.Float8E4M3 : TensorType.Int8;
-            yield return new TensorSource($"{matrix.Module}.weight", type, [rows, columns], MemoryMarshal.AsBytes(matrix.Codes.AsSpan()).ToArray());
+            yield return new TensorSource(
+                $"{matrix.Module}.weight", type, [rows, columns],
+                MemoryMarshal.AsBytes(matrix.Codes.AsSpan()).ToArray());
             yield return scales;
             if (matrix.Asymmetric)
             {
                 byte[] zeros = [.. matrix.Zeros.Select(z => (byte)(sbyte)z)];
-                yield return new TensorSource($"{matrix.Module}.weight_zero_point", TensorType.Int8, [rows, groups], zeros);
+                yield return new TensorSource(
+                    $"{matrix.Module}.weight_zero_point", TensorType.Int8, [rows, groups], zeros);
             }
 
             yield break;
@@ -39,14 +46,18 @@ internal static class CompressedTensorsWriter
 
         int perWord = 32 / matrix.Bits;
         int words = (columns + perWord - 1) / perWord;
-        yield return new TensorSource($"{matrix.Module}.weight_packed", TensorType.Int32, [rows, words], Packed(matrix, words));
+        yield return new TensorSource(
+            $"{matrix.Module}.weight_packed", TensorType.Int32, [rows, words], Packed(matrix, words));
         yield return scales;
         yield return new TensorSource(
-            $"{matrix.Module}.weight_shape", TensorType.Int64, [2], MemoryMarshal.AsBytes<long>(new long[] { rows, columns }).ToArray());
+            $"{matrix.Module}.weight_shape", TensorType.Int64, [2],
+            MemoryMarshal.AsBytes<long>(new long[] { rows, columns }).ToArray());
         if (matrix.Asymmetric)
         {
             int wordRows = (rows + perWord - 1) / perWord;
-            yield return new TensorSource($"{matrix.Module}.weight_zero_point", TensorType.Int32, [wordRows, groups], PackedZeros(matrix, wordRows));
+            yield return new TensorSource(
+                $"{matrix.Module}.weight_zero_point", TensorType.Int32, [wordRows, groups],
+                PackedZeros(matrix, wordRows));
         }
     }
 
@@ -54,7 +65,8 @@ internal static class CompressedTensorsWriter
     /// <param name="json">Where to.</param>
     /// <param name="schemes">The scheme of each module that is quantized, fitted to its inputs.</param>
     /// <param name="ignored">The modules that are left alone.</param>
-    public static void WriteConfig(Utf8JsonWriter json, IReadOnlyDictionary<string, WeightScheme> schemes, IEnumerable<string> ignored)
+    public static void WriteConfig(
+        Utf8JsonWriter json, IReadOnlyDictionary<string, WeightScheme> schemes, IEnumerable<string> ignored)
     {
         string[] formats = [.. schemes.Values.Select(FormatOf).Distinct()];
         json.WriteStartObject("quantization_config");
@@ -65,10 +77,12 @@ internal static class CompressedTensorsWriter
         WriteStrings(json, "ignore", ignored);
         json.WriteNull("kv_cache_scheme");
         json.WriteStartObject("config_groups");
-        IGrouping<WeightScheme, string>[] groups = [.. schemes.GroupBy(s => s.Value, s => s.Key).OrderByDescending(g => g.Count())];
+        IGrouping<WeightScheme, string>[] groups =
+            [.. schemes.GroupBy(s => s.Value, s => s.Key).OrderByDescending(g => g.Count())];
         for (int i = 0; i < groups.Length; i++)
         {
-            // The most usual scheme is that of linear layers in general; the others name their modules, which counts for more.
+            // The most usual scheme is that of linear layers in general; the others name their modules, which counts
+            // for more.
             json.WriteStartObject($"group_{i}");
             WriteStrings(json, "targets", i == 0 ? ["Linear"] : groups[i]);
             WriteGroup(json, groups[i].Key);
@@ -87,7 +101,8 @@ internal static class CompressedTensorsWriter
     private static void WriteGroup(Utf8JsonWriter json, WeightScheme scheme)
     {
         WriteArguments(
-            json, "weights", scheme.Bits, scheme.Kind, !scheme.Asymmetric, scheme.GroupSize == 0 ? "channel" : "group", scheme.GroupSize, dynamic: false, "minmax");
+            json, "weights", scheme.Bits, scheme.Kind, !scheme.Asymmetric, scheme.GroupSize == 0 ? "channel" : "group",
+            scheme.GroupSize, dynamic: false, "minmax");
         if (scheme.Activations == StoredActivations.Plain)
         {
             json.WriteNull("input_activations");
@@ -95,7 +110,8 @@ internal static class CompressedTensorsWriter
         else
         {
             WriteArguments(
-                json, "input_activations", 8, CodeKind.Integer, true, scheme.GroupSize == 0 ? "token" : "group", scheme.GroupSize, dynamic: true, null);
+                json, "input_activations", 8, CodeKind.Integer, true, scheme.GroupSize == 0 ? "token" : "group",
+                scheme.GroupSize, dynamic: true, null);
         }
 
         json.WriteNull("output_activations");
@@ -103,7 +119,8 @@ internal static class CompressedTensorsWriter
     }
 
     private static void WriteArguments(
-        Utf8JsonWriter json, string name, int bits, CodeKind kind, bool symmetric, string strategy, int groupSize, bool dynamic, string? observer)
+        Utf8JsonWriter json, string name, int bits, CodeKind kind, bool symmetric, string strategy, int groupSize,
+        bool dynamic, string? observer)
     {
         json.WriteStartObject(name);
         json.WriteNumber("num_bits", bits);

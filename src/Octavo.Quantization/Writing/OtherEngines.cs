@@ -23,7 +23,8 @@ internal static class OtherEngines
             (CodeKind.Integer, 4, true, 64) => $"{Tried} loads this form, with equal text",
             (CodeKind.Integer, 8, false, 0) => $"{Tried} loads this form",
             (CodeKind.Integer, 8, _, 96 or 128) => $"{Tried} does not load this form",
-            (CodeKind.Integer, _, _, not 0) when !GroupSizes.IsUsual(scheme.GroupSize) => "none that we know of: they have kernels for groups of 128, 64 and 32",
+            (CodeKind.Integer, _, _, not 0) when !GroupSizes.IsUsual(scheme.GroupSize) =>
+                "none that we know of: they have kernels for groups of 128, 64 and 32",
             (CodeKind.Float8, _, _, _) => $"{Tried} does not load this form",
             _ => "not tried",
         };

@@ -15,11 +15,15 @@ namespace Octavo.Quantization.Writing;
 internal sealed class OutputDirectory
 {
     private const string RecipeFile = "octavo-quantize.txt";
-    private static readonly JsonWriterOptions JsonOptions = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonWriterOptions JsonOptions =
+        new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     // What a loader needs beside weights and config.
     private static readonly string[] Companions =
-        ["tokenizer*", "tekken.json", "vocab*", "merges*", "special_tokens_map.json", "added_tokens.json", "generation_config.json", "chat_template*", "*.model", "LICENSE*", "NOTICE*", "SOURCES*"];
+        [
+            "tokenizer*", "tekken.json", "vocab*", "merges*", "special_tokens_map.json", "added_tokens.json",
+            "generation_config.json", "chat_template*", "*.model", "LICENSE*", "NOTICE*", "SOURCES*"
+        ];
 
     // chat templates beside the default one, each a file of its own
     private const string TemplateFolder = "additional_chat_templates";
@@ -27,7 +31,9 @@ internal sealed class OutputDirectory
     private readonly string _path;
     private readonly int _layers;
 
-    /// <summary>Begins, or goes on where a run with the same fingerprint stopped; other leftovers are removed.</summary>
+    /// <summary>
+    /// Begins, or goes on where a run with the same fingerprint stopped; other leftovers are removed.
+    /// </summary>
     /// <exception cref="QuantizationException">The directory is there already.</exception>
     public OutputDirectory(string path, int layers, string fingerprint)
     {
@@ -65,15 +71,18 @@ internal sealed class OutputDirectory
     {
         if (Path.Exists(path))
         {
-            throw new QuantizationException($"{path} is there already, and is left as it is: remove it, or name another output");
+            throw new QuantizationException(
+                $"{path} is there already, and is left as it is: remove it, or name another output");
         }
     }
 
     /// <summary>Writes a layer's file.</summary>
-    public void WriteLayer(int layer, IEnumerable<TensorSource> tensors) => SafetensorsWriter.Write(Shard(layer), tensors, Metadata);
+    public void WriteLayer(int layer, IEnumerable<TensorSource> tensors) =>
+        SafetensorsWriter.Write(Shard(layer), tensors, Metadata);
 
     /// <summary>Writes <c>config.json</c>: the model's, with the quantization's.</summary>
-    public void WriteConfig(JsonElement config, bool untied, IReadOnlyDictionary<string, WeightScheme> schemes, IEnumerable<string> ignored)
+    public void WriteConfig(
+        JsonElement config, bool untied, IReadOnlyDictionary<string, WeightScheme> schemes, IEnumerable<string> ignored)
     {
         var buffer = new ArrayBufferWriter<byte>();
         using (var json = new Utf8JsonWriter(buffer, JsonOptions))
@@ -99,7 +108,9 @@ internal sealed class OutputDirectory
         File.WriteAllBytes(Path.Combine(Partial, "config.json"), [.. buffer.WrittenSpan, (byte)'\n']);
     }
 
-    /// <summary>Writes the tensors of no layer, the index, and what stands beside the model; then the directory gets its name.</summary>
+    /// <summary>
+    /// Writes the tensors of no layer, the index, and what stands beside the model; then the directory gets its name.
+    /// </summary>
     public void Finish(ModelDirectory model, IEnumerable<TensorSource> rest)
     {
         SafetensorsWriter.Write(Shard(_layers), rest, Metadata);
@@ -112,7 +123,9 @@ internal sealed class OutputDirectory
         string templates = Path.Combine(model.Path, TemplateFolder);
         if (Directory.Exists(templates))
         {
-            Copy(Directory.EnumerateFiles(templates, "*.jinja"), Directory.CreateDirectory(Path.Combine(Partial, TemplateFolder)).FullName);
+            Copy(
+                Directory.EnumerateFiles(templates, "*.jinja"),
+                Directory.CreateDirectory(Path.Combine(Partial, TemplateFolder)).FullName);
         }
 
         // What was written is read once as any reader would, before anybody else sees it.
@@ -149,11 +162,13 @@ internal sealed class OutputDirectory
         string probe = Path.Combine(nearest, $".octavo-{Guid.NewGuid():N}");
         try
         {
-            using var stream = new FileStream(probe, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose);
+            using var stream = new FileStream(
+                probe, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new QuantizationException($"{path} cannot be written: {nearest} {(File.Exists(nearest) ? "is a file" : "does not take files (" + e.Message.TrimEnd('.') + ")")}", e);
+            string why = File.Exists(nearest) ? "is a file" : $"does not take files ({e.Message.TrimEnd('.')})";
+            throw new QuantizationException($"{path} cannot be written: {nearest} {why}", e);
         }
     }
 
@@ -174,7 +189,9 @@ internal sealed class OutputDirectory
     {
         if (!File.Exists(recipe))
         {
-            throw new QuantizationException($"{Partial} is in the way, and is not what an interrupted run leaves behind: remove it, or name another output");
+            throw new QuantizationException(
+                $"{Partial} is in the way, and is not what an interrupted run leaves behind: remove it, or name "
+                    + "another output");
         }
 
         Directory.Delete(Partial, recursive: true);

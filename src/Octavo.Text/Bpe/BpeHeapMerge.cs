@@ -1,6 +1,8 @@
 namespace Octavo.Text.Bpe;
 
-/// <summary>The same merging for long words in O(n log n): a heap of candidate pairs over a linked list of symbols.</summary>
+/// <summary>
+/// The same merging for long words in O(n log n): a heap of candidate pairs over a linked list of symbols.
+/// </summary>
 internal static class BpeHeapMerge
 {
     private const int Gone = -1;

@@ -21,7 +21,8 @@ internal sealed class BpeModel
     /// <summary>A model over the given tables.</summary>
     /// <param name="vocab">Spelling in the byte-level alphabet → id.</param>
     /// <param name="merges">The merges.</param>
-    /// <param name="ignoreMerges">Whether a word that is itself a token is taken whole, whatever the merges say.</param>
+    /// <param name="ignoreMerges">Whether a word that is itself a token is taken whole, whatever the merges
+    /// say.</param>
     public BpeModel(Dictionary<string, int> vocab, MergeTable merges, bool ignoreMerges)
     {
         _merges = merges;

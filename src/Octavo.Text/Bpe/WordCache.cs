@@ -2,7 +2,8 @@ namespace Octavo.Text.Bpe;
 
 /// <summary>
 /// Remembers the ids of recent words. Direct-mapped: a word has one slot, and a newcomer takes it over, so the size is
-/// bounded and no text can fill it for good. Entries are immutable and a slot is one reference, so readers need no lock.
+/// bounded and no text can fill it for good. Entries are immutable and a slot is one reference, so readers need no
+/// lock.
 /// </summary>
 internal sealed class WordCache
 {
@@ -13,7 +14,9 @@ internal sealed class WordCache
 
     private readonly Entry?[] _slots = new Entry?[Slots];
 
-    /// <summary>The ids of <paramref name="word"/>, or null. The slot is where <see cref="Put"/> would store it.</summary>
+    /// <summary>
+    /// The ids of <paramref name="word"/>, or null. The slot is where <see cref="Put"/> would store it.
+    /// </summary>
     public int[]? Find(ReadOnlySpan<char> word, out int slot)
     {
         slot = string.GetHashCode(word, StringComparison.Ordinal) & (Slots - 1);

@@ -31,8 +31,6 @@ internal readonly record struct JsonField(string File, string Path, JsonElement 
         }
     }
 
-    public bool IsNull => Value.ValueKind == JsonValueKind.Null;
-
     public bool IsString => Value.ValueKind == JsonValueKind.String;
 
     public bool IsObject => Value.ValueKind == JsonValueKind.Object;

@@ -19,7 +19,8 @@ public sealed class TokenizerFormatException : Exception
     }
 
     internal TokenizerFormatException(string file, Exception? innerException)
-        : base($"{file} is missing; with SkipTokenizerInit an engine takes and gives token ids without it", innerException)
+        : base(
+            $"{file} is missing; with SkipTokenizerInit an engine takes and gives token ids without it", innerException)
     {
         (File, Field, IsMissing) = (file, "$", true);
     }

@@ -108,7 +108,9 @@ internal sealed class RegexPattern : TextPattern
         catch (RegexMatchTimeoutException e)
         {
             throw new InvalidOperationException(
-                FormattableString.Invariant($"the tokenizer's expression '{_source}' took longer than {s_matchLimit.TotalSeconds} s to match once"), e);
+                $"the tokenizer's expression '{_source}' took longer than "
+                    + FormattableString.Invariant($"{s_matchLimit.TotalSeconds} s to match once"),
+                e);
         }
     }
 }

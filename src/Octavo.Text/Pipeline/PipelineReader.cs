@@ -36,7 +36,8 @@ internal static class PipelineReader
                 normalizer.Require("content").AsString()),
             "Sequence" => new SequenceNormalizer(
                 [.. normalizer.Require("normalizers").Items().Select(item => ReadNormalizer(item)!)]),
-            string other => throw type.Error($"the normalizer '{other}' is not supported; supported: {SupportedNormalizers}"),
+            string other =>
+                throw type.Error($"the normalizer '{other}' is not supported; supported: {SupportedNormalizers}"),
         };
     }
 

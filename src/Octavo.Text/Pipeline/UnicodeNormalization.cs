@@ -68,7 +68,9 @@ internal static class UnicodeNormalization
         return true;
     }
 
-    /// <summary>Canonical ordering: each run of marks is sorted by combining class, and equals keep their order.</summary>
+    /// <summary>
+    /// Canonical ordering: each run of marks is sorted by combining class, and equals keep their order.
+    /// </summary>
     private static void SortMarks(List<int> codePoints, NormalizationData data)
     {
         int start = 0;

@@ -138,7 +138,8 @@ internal sealed class TemplateEvaluator
         return (target, index) switch
         {
             (Dictionary<string, object?> map, string key) when map.TryGetValue(key, out object? value) => value,
-            (_, long position) when TemplateValues.ElementAt(target, position) is { Found: true } element => element.Value,
+            (_, long position) when TemplateValues.ElementAt(target, position) is { Found: true } element =>
+                element.Value,
             _ => new Undefined(TemplateValues.Print(index) ?? TemplateValues.TypeName(index)),
         };
     }

@@ -118,7 +118,8 @@ internal sealed class TemplateLexer
         }
 
         bool block = kind == '%';
-        _tokens.Add(new TemplateToken(block ? TokenKind.BlockStart : TokenKind.OutputStart, block ? "{%" : "{{", _line));
+        _tokens.Add(
+            new TemplateToken(block ? TokenKind.BlockStart : TokenKind.OutputStart, block ? "{%" : "{{", _line));
         MoveTo(_position + 2 + signs);
         string close = block ? "%}" : "}}";
         int depth = 0; // of braces, since }} may also end a nested literal
@@ -230,7 +231,8 @@ internal sealed class TemplateLexer
                 'r' => "\r",
                 '\\' or '\'' or '"' => _source[i].ToString(),
                 '\n' => "", // a continued line
-                char other => throw Error($"the escape \\{other} is not supported; supported: \\n \\t \\r \\\\ \\' \\\""),
+                char other =>
+                    throw Error($"the escape \\{other} is not supported; supported: \\n \\t \\r \\\\ \\' \\\""),
             });
         }
 

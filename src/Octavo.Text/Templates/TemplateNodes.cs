@@ -37,13 +37,15 @@ internal sealed record NameExpression(string Name, int Line) : Expression(Line);
 internal sealed record IndexExpression(Expression Target, Expression Index, int Line) : Expression(Line);
 
 /// <summary><c>a[from:to]</c>; either end may be missing.</summary>
-internal sealed record SliceExpression(Expression Target, Expression? From, Expression? To, int Line) : Expression(Line);
+internal sealed record SliceExpression(Expression Target, Expression? From, Expression? To, int Line)
+    : Expression(Line);
 
 /// <summary><c>not a</c> or <c>-a</c>.</summary>
 internal sealed record UnaryExpression(string Operator, Expression Operand, int Line) : Expression(Line);
 
 /// <summary>An operator between two values; <c>not in</c> is one.</summary>
-internal sealed record BinaryExpression(string Operator, Expression Left, Expression Right, int Line) : Expression(Line);
+internal sealed record BinaryExpression(string Operator, Expression Left, Expression Right, int Line)
+    : Expression(Line);
 
 /// <summary><c>a if condition else b</c>; without <c>else</c>, undefined.</summary>
 internal sealed record ConditionalExpression(Expression Then, Expression Condition, Expression? Otherwise, int Line)

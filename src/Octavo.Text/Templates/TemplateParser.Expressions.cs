@@ -224,7 +224,8 @@ internal sealed partial class TemplateParser
             default:
                 _position = Math.Max(0, _position - 1);
                 throw Error(
-                    $"'{token.Text}' is not supported here; supported: strings, integers, true, false, none, names, (…)");
+                    $"'{token.Text}' is not supported here; supported: strings, integers, true, false, none, "
+                        + "names, (…)");
         }
     }
 

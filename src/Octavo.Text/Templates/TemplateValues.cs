@@ -3,7 +3,9 @@ using System.Text;
 
 namespace Octavo.Text.Templates;
 
-/// <summary>A name or member that is not there. It prints as nothing and is false; using it otherwise is an error.</summary>
+/// <summary>
+/// A name or member that is not there. It prints as nothing and is false; using it otherwise is an error.
+/// </summary>
 internal sealed record Undefined(string Name);
 
 /// <summary>
@@ -50,7 +52,8 @@ internal static class TemplateValues
         (bool a, long b) => (a ? 1 : 0) == b,
         (long a, bool b) => a == (b ? 1 : 0),
         (Undefined, Undefined) => true,
-        (List<object?> a, List<object?> b) => a.Count == b.Count && a.Zip(b).All(pair => Equals(pair.First, pair.Second)),
+        (List<object?> a, List<object?> b) =>
+            a.Count == b.Count && a.Zip(b).All(pair => Equals(pair.First, pair.Second)),
         (Dictionary<string, object?> a, Dictionary<string, object?> b) => a.Count == b.Count
             && a.All(entry => b.TryGetValue(entry.Key, out object? other) && Equals(entry.Value, other)),
         _ => object.Equals(left, right),

@@ -33,7 +33,8 @@ internal static class ByteAlphabet
         return true;
     }
 
-    private static bool StandsForItself(int value) => value is (>= 0x21 and <= 0x7E) or (>= 0xA1 and <= 0xAC) or >= 0xAE;
+    private static bool StandsForItself(int value) =>
+        value is (>= 0x21 and <= 0x7E) or (>= 0xA1 and <= 0xAC) or >= 0xAE;
 
     private static char[] BuildCharOfByte()
     {

@@ -63,8 +63,8 @@ internal sealed class Vocabulary
     public ReadOnlySpan<byte> BytesOf(int id) =>
         (uint)id < (uint)_tokens.Length ? _bytes.AsSpan(_offsets[id].._offsets[id + 1]) : default;
 
-    // The model's tokens are spelled in the byte-level alphabet, those among them that were added once more, too; tokens
-    // that were only added are text, whatever it looks like.
+    // The model's tokens are spelled in the byte-level alphabet, those among them that were added once more, too;
+    // tokens that were only added are text, whatever it looks like.
     private static (byte[] Bytes, int[] Offsets) Spell(string?[] tokens, bool[] isText)
     {
         List<byte> bytes = new(tokens.Length * 6);
