@@ -43,14 +43,7 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
             ?? throw new ArgumentException("a plan without a checkpoint cannot be loaded", nameof(plan));
         if (numBlocks < 1)
         {
-<<<<<<< HEAD
             throw new EngineConfigurationException($"the key-value cache must hold at least one block; it holds {numBlocks}");
-=======
-            throw new EngineConfigurationException(
-                string.Create(
-                    CultureInfo.InvariantCulture,
-                    $"the key-value cache must hold at least one block; it holds {numBlocks}"));
->>>>>>> rooms
         }
 
         Plan = plan;
@@ -83,13 +76,7 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
             {
                 double mebibytes = numBlocks * plan.BytesPerBlock / (double)(1 << 20);
                 throw new EngineConfigurationException(
-<<<<<<< HEAD
                     $"this machine has not enough memory for the weights and a key-value cache of {mebibytes:0.#} MiB: give the cache less");
-=======
-                    "this machine has not enough memory for the weights and a key-value cache of "
-                    + FormattableString.Invariant($"{numBlocks * plan.BytesPerBlock / (double)(1 << 20):0.#} MiB: ")
-                    + "lower kv_cache_memory, max_model_len or max_num_seqs");
->>>>>>> rooms
             }
 
             throw;

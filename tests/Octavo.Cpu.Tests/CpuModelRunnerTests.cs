@@ -85,15 +85,10 @@ public sealed class CpuModelRunnerTests
     [Fact]
     public void Constructor_BadOptions_SayWhatWouldBeRight()
     {
-<<<<<<< HEAD
-        Should.Throw<EngineConfigurationException>(() => new TestRunner(Repository.TalesModel, blockSize: 20)).Message.ShouldContain("multiple of 16");
-        Should.Throw<EngineConfigurationException>(() => new TestRunner(Repository.TalesModel, threads: 0)).Message.ShouldContain("Threads");
-=======
         Should.Throw<EngineConfigurationException>(() => new TestRunner(Repository.TalesModel, blockSize: 20)).Message
             .ShouldContain("multiple of 16");
         Should.Throw<EngineConfigurationException>(() => new TestRunner(Repository.TalesModel, threads: 0)).Message
-            .ShouldContain("threads");
->>>>>>> rooms
+            .ShouldContain("Threads");
     }
 
     [Fact]

@@ -38,14 +38,9 @@ public sealed unsafe class LinearTests
 
     public static TheoryData<string, int> Paths()
     {
-<<<<<<< HEAD
         var data = new TheoryData<string, int>();
-        foreach (InstructionSet isa in TestRunner.InstructionSets.Where(i => !(TestRunner.Emulated && i == InstructionSet.Portable)))
-=======
-        var data = new TheoryData<InstructionSet, int>();
         foreach (InstructionSet isa
             in TestRunner.InstructionSets.Where(i => !(TestRunner.Emulated && i == InstructionSet.Portable)))
->>>>>>> rooms
         {
             for (int scheme = 0; scheme < Schemes.Length; scheme++)
             {

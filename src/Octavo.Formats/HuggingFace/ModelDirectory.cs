@@ -3,15 +3,10 @@ using Octavo.Formats.Stored;
 
 namespace Octavo.Formats;
 
-<<<<<<< HEAD
-/// <summary>A model in Hugging Face's layout: <c>config.json</c>, safetensors files, and what may stand beside them.</summary>
-internal sealed class ModelDirectory
-=======
 /// <summary>
 /// A model in Hugging Face's layout: <c>config.json</c>, safetensors files, and what may stand beside them.
 /// </summary>
-public sealed class ModelDirectory
->>>>>>> rooms
+internal sealed class ModelDirectory
 {
     private const int MaxConfigBytes = 16 << 20;
 

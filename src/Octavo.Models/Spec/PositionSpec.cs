@@ -59,14 +59,9 @@ internal sealed record LinearRopeScaling(double Factor) : RopeScaling
 /// Llama 3.1's rule: wavelengths longer than <c>original / low</c> are interpolated, shorter than
 /// <c>original / high</c> are kept, and those between are blended.
 /// </summary>
-<<<<<<< HEAD
 internal sealed record Llama3RopeScaling(
-    double Factor, double LowFrequencyFactor, double HighFrequencyFactor, int OriginalMaxPositionEmbeddings) : RopeScaling
-=======
-public sealed record Llama3RopeScaling(
     double Factor, double LowFrequencyFactor, double HighFrequencyFactor, int OriginalMaxPositionEmbeddings)
         : RopeScaling
->>>>>>> rooms
 {
     /// <inheritdoc/>
     public override double Apply(double frequency)

@@ -74,9 +74,5 @@ internal sealed record ComparisonResult
 /// <param name="TokenId">What followed in the text.</param>
 /// <param name="ReferenceTop">What the reference finds likeliest.</param>
 /// <param name="ModelTop">What the model finds likeliest.</param>
-<<<<<<< HEAD
-internal sealed record WorstToken(double Kl, int Document, IReadOnlyList<int> ContextIds, int TokenId, int ReferenceTop, int ModelTop);
-=======
-public sealed record WorstToken(
+internal sealed record WorstToken(
     double Kl, int Document, IReadOnlyList<int> ContextIds, int TokenId, int ReferenceTop, int ModelTop);
->>>>>>> rooms

@@ -1,15 +1,10 @@
 
 namespace Octavo.Quantization.Evaluation;
 
-<<<<<<< HEAD
-/// <summary>Scores a text with a model, and compares its distributions with those of a reference, token by token.</summary>
-internal static class Evaluator
-=======
 /// <summary>
 /// Scores a text with a model, and compares its distributions with those of a reference, token by token.
 /// </summary>
-public static class Evaluator
->>>>>>> rooms
+internal static class Evaluator
 {
     private const int LogitsAtOnce = 1 << 25;   // floats of one model: 128 MiB
     private const int ContextShown = 24;

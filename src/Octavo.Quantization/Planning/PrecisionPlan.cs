@@ -10,28 +10,18 @@ namespace Octavo.Quantization.Planning;
 /// <param name="Scheme">What they become; null leaves them as they are.</param>
 /// <param name="Loss">By how much that is expected to raise the perplexity, as a fraction.</param>
 /// <param name="LossAtCheapest">By how much the cheapest scheme would.</param>
-<<<<<<< HEAD
-internal sealed record PrecisionChoice(int Layer, string Matrices, long Weights, WeightScheme? Scheme, double Loss, double LossAtCheapest);
-=======
-public sealed record PrecisionChoice(
+internal sealed record PrecisionChoice(
     int Layer, string Matrices, long Weights, WeightScheme? Scheme, double Loss, double LossAtCheapest);
->>>>>>> rooms
 
 /// <summary>A scheme for every layer, within a budget of quality.</summary>
 /// <param name="Recipe">The recipe that carries it out.</param>
 /// <param name="Choices">What was chosen.</param>
-<<<<<<< HEAD
-/// <param name="PredictedLoss">The sum of what each choice costs: the expected increase of perplexity, as a fraction.</param>
-/// <param name="MeasuredLoss">The increase on the calibration text, each half quantized with what was learnt on the other.</param>
-internal sealed record PrecisionPlan(QuantizationRecipe Recipe, IReadOnlyList<PrecisionChoice> Choices, double PredictedLoss, double MeasuredLoss)
-=======
 /// <param name="PredictedLoss">The sum of what each choice costs: the expected increase of perplexity, as a
 /// fraction.</param>
 /// <param name="MeasuredLoss">The increase on the calibration text, each half quantized with what was learnt on the
 /// other.</param>
-public sealed record PrecisionPlan(
+internal sealed record PrecisionPlan(
     QuantizationRecipe Recipe, IReadOnlyList<PrecisionChoice> Choices, double PredictedLoss, double MeasuredLoss)
->>>>>>> rooms
 {
     /// <summary>The fraction of the layers' weights that became the recipe's own, cheapest scheme.</summary>
     public double CheapestFraction =>
