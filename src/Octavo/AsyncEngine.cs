@@ -92,7 +92,7 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         LlmEngine? engine = null;
         try
         {
-            Tokenizer? tokenizer = options.Model.SkipTokenizerInit ? null : Tokenizer.Load(opened.Path);
+            Tokenizer? tokenizer = options.Model.SkipTokenizerInit ? null : opened.LoadTokenizer();
             ModelPlan layout = opened.Plan(options, tokenizer);
             ModelInfo plan = layout.Info;
             runner = layout.Load(progress, cancellationToken);

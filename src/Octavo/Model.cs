@@ -10,21 +10,23 @@ namespace Octavo;
 /// The model stays open as long as what was loaded from it.</remarks>
 public sealed class Model : IDisposable
 {
-    private Model(ModelDirectory files, ModelDescription description, Checkpoint checkpoint)
+    private readonly ModelSource _source;
+
+    private Model(ModelSource source, ModelDescription description, Checkpoint checkpoint)
     {
-        string path = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(files.Path));
-        (Name, Path, HasTokenizer) = (System.IO.Path.GetFileName(path), files.Path, files.HasTokenizer);
-        (Description, Checkpoint, Generation) = (description, checkpoint, files.Generation);
+        (_source, Description, Checkpoint) = (source, description, checkpoint);
+        string path = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(source.Path));
+        Name = System.IO.Path.GetFileName(path);
     }
 
     /// <summary>Its directory's name.</summary>
     public string Name { get; }
 
     /// <summary>Where it stands.</summary>
-    public string Path { get; }
+    public string Path => _source.Path;
 
     /// <summary>Whether a <c>tokenizer.json</c> stands beside it.</summary>
-    public bool HasTokenizer { get; }
+    public bool HasTokenizer => _source.Has(TokenizerFiles.Tokenizer);
 
     /// <summary>What it is.</summary>
     internal ModelDescription Description { get; }
@@ -36,7 +38,7 @@ public sealed class Model : IDisposable
     internal Checkpoint Checkpoint { get; }
 
     /// <summary>The sampling defaults that its author gives.</summary>
-    public GenerationDefaults Generation { get; }
+    public GenerationDefaults Generation => _source.Generation;
 
     /// <summary>Opens a model in a Hugging Face directory.</summary>
     /// <param name="directory">The directory.</param>
@@ -46,11 +48,11 @@ public sealed class Model : IDisposable
     public static Model Open(string directory)
     {
         ArgumentException.ThrowIfNullOrEmpty(directory);
-        ModelDirectory files = ModelDirectory.Open(directory);
-        Checkpoint checkpoint = files.OpenCheckpoint();
+        ModelSource source = ModelSource.Open(directory);
+        Checkpoint checkpoint = source.OpenCheckpoint();
         try
         {
-            return new Model(files, ModelCatalog.Describe(files, checkpoint), checkpoint);
+            return new Model(source, ModelCatalog.Describe(source, checkpoint), checkpoint);
         }
         catch
         {
@@ -58,6 +60,10 @@ public sealed class Model : IDisposable
             throw;
         }
     }
+
+    /// <summary>Loads its tokenizer.</summary>
+    /// <exception cref="TokenizerFormatException">It is missing, malformed or of an unsupported kind.</exception>
+    public Tokenizer LoadTokenizer() => Tokenizer.Load(new TokenizerFiles(_source.NameOf, _source.Read));
 
     /// <summary>Decides how it will be laid out and run.</summary>
     /// <param name="options">What was asked for.</param>

@@ -21,7 +21,7 @@ internal sealed class TestRunner : IDisposable
         int threads = 2,
         InstructionSet? isa = null)
     {
-        ModelDirectory model = ModelDirectory.Open(directory);
+        ModelSource model = ModelSource.Open(directory);
         _checkpoint = model.OpenCheckpoint();
         Description = ModelCatalog.Describe(model, _checkpoint);
         var request = new PlanRequest

@@ -133,7 +133,7 @@ public sealed class GoldenModelTests
 
     private static ModelDescription Describe(string path)
     {
-        ModelDirectory directory = ModelDirectory.Open(path);
+        ModelSource directory = ModelSource.Open(path);
         using Checkpoint checkpoint = directory.OpenCheckpoint();
         return ModelCatalog.Describe(directory, checkpoint);
     }

@@ -17,7 +17,7 @@ public sealed class ArgumentTests
         {
             Names("model", () => LLM.Load(path!));
             Names("model", () => AsyncEngine.Load(path!));
-            Names("path", () => ModelDirectory.Open(path!));
+            Names("path", () => ModelSource.Open(path!));
             Names("path", () => Checkpoint.Open(path!));
             Names("directory", () => Text.Tokenizer.Load(path!));
         }

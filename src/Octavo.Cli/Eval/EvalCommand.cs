@@ -60,10 +60,10 @@ internal sealed class EvalCommand
         string? page = result.GetValue(_report);
         OutputFile.Check("--report", page);
         using var interrupt = new Interrupt();
-        Tokenizer tokenizer = Tokenizer.Load(path);
         IReadOnlyList<string> documents = TextCorpus.Read(text);
 
         using var opened = Model.Open(path);
+        Tokenizer tokenizer = opened.LoadTokenizer();
         using Model? openedReference = referencePath is null ? null : Model.Open(referencePath);
         (int window, int stride) = Window(result, opened.Spec.MaxPositionEmbeddings);
         using EvaluatedModel model = Load(opened, options, window, interrupt.Token, out ModelInfo plan);

@@ -90,7 +90,7 @@ internal sealed record InspectReport
 
         try
         {
-            return Tokenizer.Load(model.Path);
+            return model.LoadTokenizer();
         }
         catch (TokenizerFormatException e)
         {

@@ -83,19 +83,19 @@ internal sealed class QuantizeCommand
         output = Path.TrimEndingDirectorySeparator(output);
         ModelQuantizer.RequireWritable(output);
         using var interrupt = new Interrupt();
-        ModelDirectory directory = ModelDirectory.Open(path);
-        recipe = For(directory, recipe);
-        CalibrationSet? calibration = recipe.NeedsCalibration || mostLoss is not null ? Calibration(result, directory) : null;
+        ModelSource source = ModelSource.Open(path);
+        recipe = For(source, recipe);
+        CalibrationSet? calibration = recipe.NeedsCalibration || mostLoss is not null ? Calibration(result, source) : null;
         long started = Stopwatch.GetTimestamp();
         try
         {
             if (mostLoss is { } loss)
             {
-                recipe = QuantizePlan.Choose(directory, recipe, calibration!, loss, interrupt.Token);
+                recipe = QuantizePlan.Choose(source, recipe, calibration!, loss, interrupt.Token);
             }
 
             using var bar = new WorkBar("quantizing");
-            ModelQuantizer.Run(directory, output, recipe, calibration, bar, interrupt.Token);
+            ModelQuantizer.Run(source, output, recipe, calibration, bar, interrupt.Token);
         }
         catch (OperationCanceledException)
         {
@@ -103,7 +103,7 @@ internal sealed class QuantizeCommand
             throw;
         }
 
-        Summarize(directory, output, Stopwatch.GetElapsedTime(started));
+        Summarize(source, output, Stopwatch.GetElapsedTime(started));
         Stdio.Out.WriteLine($"form: {recipe.Scheme}; other engines: {OtherEngines.Verdict(recipe)} (docs/quantization.md)");
         Stdio.Out.Flush();
         return ExitCode.Success;
@@ -166,10 +166,10 @@ internal sealed class QuantizeCommand
     }
 
     /// <summary>The recipe for a model; what is unusual about its group is said.</summary>
-    private static QuantizationRecipe For(ModelDirectory directory, QuantizationRecipe recipe)
+    private static QuantizationRecipe For(ModelSource source, QuantizationRecipe recipe)
     {
-        using Checkpoint checkpoint = ModelQuantizer.OpenUnquantized(directory);
-        ModelDescription model = ModelCatalog.Describe(directory, checkpoint);
+        using Checkpoint checkpoint = ModelQuantizer.OpenUnquantized(source);
+        ModelDescription model = ModelCatalog.Describe(source, checkpoint);
         EngineLoader.WriteNotes(model.Notes);      // what is not read is not written either
         QuantizationRecipe made = recipe.For(model.Spec, out string? warning);
         if (warning is not null)
@@ -180,25 +180,25 @@ internal sealed class QuantizeCommand
         return made;
     }
 
-    private CalibrationSet Calibration(ParseResult result, ModelDirectory directory)
+    private CalibrationSet Calibration(ParseResult result, ModelSource source)
     {
         string file = result.GetValue(_calibration) ?? ModelLocator.BundledText("calib.txt");
         int samples = result.GetValue(_samples) ?? DefaultSamples;
         Check(samples >= 1, $"--samples must be at least 1; it is {samples}");
         IReadOnlyList<string> documents = TextCorpus.Read(file);
-        using Checkpoint checkpoint = ModelQuantizer.OpenUnquantized(directory);
-        ModelDescription description = ModelCatalog.Describe(directory, checkpoint);
+        using Checkpoint checkpoint = ModelQuantizer.OpenUnquantized(source);
+        ModelDescription description = ModelCatalog.Describe(source, checkpoint);
         int most = description.Spec.MaxPositionEmbeddings;
         int length = result.GetValue(_length) ?? Math.Min(DefaultLength, most);
         Check(length >= 2 && length <= most, $"--sample-length must be between 2 and the model's {most} positions; it is {length}");
-        Tokenizer tokenizer = Tokenizer.Load(directory.Path);
+        Tokenizer tokenizer = Tokenizer.Load(new TokenizerFiles(source.NameOf, source.Read));
         return CalibrationSet.Make(TextCorpus.Tokenize(documents, tokenizer, description.BosTokenId ?? tokenizer.BosTokenId), samples, length);
     }
 
-    private static void Summarize(ModelDirectory directory, string output, TimeSpan time)
+    private static void Summarize(ModelSource source, string output, TimeSpan time)
     {
-        using Checkpoint before = directory.OpenCheckpoint();
-        using Checkpoint after = ModelDirectory.Open(output).OpenCheckpoint();
+        using Checkpoint before = source.OpenCheckpoint();
+        using Checkpoint after = ModelSource.Open(output).OpenCheckpoint();
         using var process = Process.GetCurrentProcess();
         Stdio.Out.WriteLine(
             $"{output}: {ByteSize.Format(after.TotalBytes)} of tensors, from {ByteSize.Format(before.TotalBytes)}, in {time.TotalSeconds:0.0} s");

@@ -22,6 +22,9 @@ internal sealed class ConfigReader
         (File, _object, _prefix) = (file, @object, prefix);
     }
 
+    /// <summary>The object itself.</summary>
+    public JsonElement Json => _object;
+
     /// <summary>The file's path.</summary>
     public string File { get; }
 
