@@ -21,7 +21,9 @@ using Octavo.Text;
 
 namespace Octavo.Cli;
 
-/// <summary>The root of the command line: parses, runs the command, and turns every failure into a line and a code.</summary>
+/// <summary>
+/// The root of the command line: parses, runs the command, and turns every failure into a line and a code.
+/// </summary>
 internal static class CommandLine
 {
     private const string Overview =
@@ -68,7 +70,11 @@ internal static class CommandLine
         try
         {
             // Commands watch for Ctrl-C themselves, each in its own way.
-            var invocation = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
+            var invocation = new InvocationConfiguration
+            {
+                EnableDefaultExceptionHandler = false,
+                ProcessTerminationTimeout = null,
+            };
             return await result.InvokeAsync(invocation).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
@@ -77,7 +83,8 @@ internal static class CommandLine
         }
         catch (TokenizerFormatException e) when (e.IsMissing)
         {
-            bool canDoWithout = result.CommandResult.Command.Options.Any(o => o.Name == EngineSettings.SkipTokenizerInit);
+            bool canDoWithout = result.CommandResult.Command.Options
+                .Any(o => o.Name == EngineSettings.SkipTokenizerInit);
             return Fail(ExitCode.Usage, $"{e.File} is missing" + (canDoWithout ? $"; {EngineSettings.SkipTokenizerInit} takes and gives token ids without it" : string.Empty));
         }
         catch (InvalidRequestException e)

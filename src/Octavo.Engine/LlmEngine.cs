@@ -12,12 +12,13 @@ using Octavo.Text;
 namespace Octavo.Engine;
 
 /// <summary>
-/// The engine's core: requests go in, <see cref="Step"/> brings each of them closer to its end, outputs come out through
-/// each request's own sink. It has no thread of its own and no lock: one caller at a time.
+/// The engine's core: requests go in, <see cref="Step"/> brings each of them closer to its end, outputs come out
+/// through each request's own sink. It has no thread of its own and no lock: one caller at a time.
 /// </summary>
 internal sealed class LlmEngine : IDisposable
 {
-    // Prompt log-probabilities need a row of logits for every token; a step takes no more of them than fit in these bytes.
+    // Prompt log-probabilities need a row of logits for every token; a step takes no more of them than fit in these
+    // bytes.
     private const int PromptLogitsBytes = 64 << 20;
 
     private readonly IModelRunner _runner;
@@ -51,7 +52,8 @@ internal sealed class LlmEngine : IDisposable
         (_runner, _tokenizer, _options, _time) = (runner, tokenizer, options, time ?? TimeProvider.System);
         SchedulingOptions scheduling = options.Scheduling;
         _cache = new KvCacheManager(
-            new BlockPool(runner.NumBlocks, runner.BlockSize), scheduling.EnablePrefixCaching, scheduling.KvCacheWatermark);
+            new BlockPool(
+                runner.NumBlocks, runner.BlockSize), scheduling.EnablePrefixCaching, scheduling.KvCacheWatermark);
         _scheduler = new Scheduler<Completion>(_cache);
         _vocabSize = runner.VocabSize;
         var bounds = new StepLimits(
@@ -102,11 +104,15 @@ internal sealed class LlmEngine : IDisposable
     }
 
     /// <summary>Refuses where the queue is too long for one more. Callable from any thread.</summary>
-    /// <param name="pending">Requests on their way to <see cref="Add(ValidatedRequest, Action{RequestOutput})"/>.</param>
+    /// <param name="pending">
+    /// Requests on their way to <see cref="Add(ValidatedRequest, Action{RequestOutput})"/>.
+    /// </param>
     /// <exception cref="EngineOverloadedException">It is; the exception says when it may be shorter.</exception>
     public void CheckQueue(int pending) => _admission.CheckQueue(pending);
 
-    /// <summary>Takes a request in. Its outputs go to <paramref name="sink"/>, called from within <see cref="Step"/>.</summary>
+    /// <summary>
+    /// Takes a request in. Its outputs go to <paramref name="sink"/>, called from within <see cref="Step"/>.
+    /// </summary>
     /// <exception cref="InvalidRequestException">It cannot be run; nothing has changed.</exception>
     public void Add(EngineRequest request, Action<RequestOutput> sink) => Add(Validate(request), sink);
 
@@ -136,7 +142,9 @@ internal sealed class LlmEngine : IDisposable
         UpdateQueueMetrics();
     }
 
-    /// <summary>Calls a request off: its blocks return at once. Unknown ids are ignored, since it may just have ended.</summary>
+    /// <summary>
+    /// Calls a request off: its blocks return at once. Unknown ids are ignored, since it may just have ended.
+    /// </summary>
     public void Abort(string requestId)
     {
         ArgumentNullException.ThrowIfNull(requestId);
@@ -147,8 +155,8 @@ internal sealed class LlmEngine : IDisposable
     }
 
     /// <summary>
-    /// Times a few steps, so that the step-time model knows this machine from the first request on. Takes about a second at
-    /// most, far less with a small model; only before the first request.
+    /// Times a few steps, so that the step-time model knows this machine from the first request on. Takes about a
+    /// second at most, far less with a small model; only before the first request.
     /// </summary>
     public void Probe()
     {
@@ -196,7 +204,8 @@ internal sealed class LlmEngine : IDisposable
         int unfinished = _requests.NumUnfinished;
         if (unfinished != _scheduler.Running.Count + _scheduler.NumWaiting)
         {
-            throw new InvalidOperationException($"engine: {unfinished} unfinished completions, but the scheduler has others");
+            throw new InvalidOperationException(
+                $"engine: {unfinished} unfinished completions, but the scheduler has others");
         }
     }
 

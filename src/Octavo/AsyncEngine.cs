@@ -58,8 +58,8 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     public Exception? Failure => _failure;
 
     /// <summary>
-    /// Ends when the engine runs no more steps: well where it was disposed, with <see cref="EngineStoppedException"/> where
-    /// it has failed for good.
+    /// Ends when the engine runs no more steps: well where it was disposed, with <see cref="EngineStoppedException"/>
+    /// where it has failed for good.
     /// </summary>
     public Task Completion => _completion.Task;
 
@@ -74,7 +74,9 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     /// <param name="options">How to load and run it.</param>
     /// <param name="progress">Hears how far loading is.</param>
     /// <param name="cancellationToken">Stops loading.</param>
-    /// <exception cref="ArgumentException">The directory is null or empty, or a member of the options is null.</exception>
+    /// <exception cref="ArgumentException">
+    /// The directory is null or empty, or a member of the options is null.
+    /// </exception>
     /// <exception cref="CheckpointException">A file is missing or damaged.</exception>
     /// <exception cref="UnsupportedModelException">The model is of a kind that is not supported.</exception>
     /// <exception cref="EngineConfigurationException">The options do not fit the model or the machine.</exception>
@@ -134,7 +136,9 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         await FinishAsync(PrepareWhole(prompt, sampling, options), cancellationToken).ConfigureAwait(false);
 
     /// <summary>Answers a prompt and returns what is new after each of its steps.</summary>
-    /// <exception cref="InvalidRequestException">The request cannot be run; thrown at once, not by the enumeration.</exception>
+    /// <exception cref="InvalidRequestException">
+    /// The request cannot be run; thrown at once, not by the enumeration.
+    /// </exception>
     public IAsyncEnumerable<RequestOutput> StreamAsync(
         Prompt prompt,
         SamplingParams? sampling = null,
@@ -147,18 +151,22 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
 
     /// <summary>
     /// Answers a prompt with outputs of the kind that <see cref="SamplingParams.OutputKind"/> names. The request starts
-    /// at once; leaving the enumeration early, or cancelling it, calls the request off. What is never enumerated runs to
-    /// its end.
+    /// at once; leaving the enumeration early, or cancelling it, calls the request off. What is never enumerated runs
+    /// to its end.
     /// </summary>
     /// <remarks>
-    /// The enumeration throws <see cref="InvalidRequestException"/> where the request turns out impossible on its way (no
-    /// token is left to draw), the exception of a hook that threw, and <see cref="EngineStoppedException"/>.
+    /// The enumeration throws <see cref="InvalidRequestException"/> where the request turns out impossible on its way
+    /// (no token is left to draw), the exception of a hook that threw, and <see cref="EngineStoppedException"/>.
     /// </remarks>
-    /// <exception cref="InvalidRequestException">The request cannot be run; thrown at once, not by the enumeration.</exception>
+    /// <exception cref="InvalidRequestException">
+    /// The request cannot be run; thrown at once, not by the enumeration.
+    /// </exception>
     /// <exception cref="EngineOverloadedException">Too many requests wait already.</exception>
     /// <exception cref="EngineStoppedException">The engine is shutting down or has failed.</exception>
     /// <exception cref="ObjectDisposedException">The engine was disposed.</exception>
-    /// <exception cref="ArgumentException">The prompt, or a collection of the parameters, is null or holds null.</exception>
+    /// <exception cref="ArgumentException">
+    /// The prompt, or a collection of the parameters, is null or holds null.
+    /// </exception>
     public IAsyncEnumerable<RequestOutput> RunAsync(
         Prompt prompt,
         SamplingParams? sampling = null,
@@ -167,8 +175,10 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         RunAsync(Prepare(prompt, sampling, options), cancellationToken);
 
     /// <summary>Runs a request that <see cref="Prepare"/> has made.</summary>
-    /// <inheritdoc cref="RunAsync(Prompt, SamplingParams?, RequestOptions?, CancellationToken)" path="/remarks|/exception"/>
-    public IAsyncEnumerable<RequestOutput> RunAsync(ValidatedRequest request, CancellationToken cancellationToken = default)
+    /// <inheritdoc cref="RunAsync(Prompt, SamplingParams?, RequestOptions?, CancellationToken)"
+    /// path="/remarks|/exception"/>
+    public IAsyncEnumerable<RequestOutput> RunAsync(
+        ValidatedRequest request, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(request);
         ThrowIfStopped();
@@ -203,9 +213,13 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         return ReadAsync(request.Id, channel, registration, cancellationToken);
     }
 
-    /// <summary>Checks a request and makes it ready to run, so that several can be found right before the first begins.</summary>
+    /// <summary>
+    /// Checks a request and makes it ready to run, so that several can be found right before the first begins.
+    /// </summary>
     /// <exception cref="InvalidRequestException">The request cannot be run.</exception>
-    /// <exception cref="ArgumentException">The prompt, or a collection of the parameters, is null or holds null.</exception>
+    /// <exception cref="ArgumentException">
+    /// The prompt, or a collection of the parameters, is null or holds null.
+    /// </exception>
     public ValidatedRequest Prepare(Prompt prompt, SamplingParams? sampling = null, RequestOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(prompt);
@@ -230,7 +244,8 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     }
 
     /// <summary>Runs a request of <see cref="PrepareWhole"/>.</summary>
-    internal async Task<RequestOutput> FinishAsync(ValidatedRequest request, CancellationToken cancellationToken = default)
+    internal async Task<RequestOutput> FinishAsync(
+        ValidatedRequest request, CancellationToken cancellationToken = default)
     {
         RequestOutput? last = null;
         await foreach (RequestOutput output in RunAsync(request, cancellationToken).ConfigureAwait(false))
@@ -262,8 +277,8 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     }
 
     /// <summary>
-    /// Completes once blocks, queues and requests have been found to agree with each other, between two steps; for tests
-    /// and diagnosis.
+    /// Completes once blocks, queues and requests have been found to agree with each other, between two steps; for
+    /// tests and diagnosis.
     /// </summary>
     /// <exception cref="InvalidOperationException">They do not agree; the message says where.</exception>
     public Task CheckIntegrityAsync()

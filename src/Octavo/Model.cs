@@ -6,7 +6,8 @@ using Octavo.Text;
 namespace Octavo;
 
 /// <summary>A model's files, opened: what it is, and its weights where they stand. Nothing is loaded by it.</summary>
-/// <remarks><c>Model.Open(directory)</c>, <c>Plan(options)</c>, <see cref="ModelPlan.Load"/>: what the plan says is what is loaded.
+/// <remarks><c>Model.Open(directory)</c>, <c>Plan(options)</c>, <see cref="ModelPlan.Load"/>: what the plan says is
+/// what is loaded.
 /// The model stays open as long as what was loaded from it.</remarks>
 public sealed class Model : IDisposable
 {
@@ -69,9 +70,11 @@ public sealed class Model : IDisposable
     /// <param name="options">What was asked for.</param>
     /// <param name="tokenizer">Its tokenizer, whose EOS ends a text, too; null where there is none.</param>
     /// <exception cref="EngineConfigurationException">The options cannot work with this model or machine.</exception>
-    public ModelPlan Plan(EngineOptions options, Tokenizer? tokenizer = null) => Plan(options, tokenizer, MachineMemory.Read());
+    public ModelPlan Plan(EngineOptions options, Tokenizer? tokenizer = null) =>
+        Plan(options, tokenizer, MachineMemory.Read());
 
-    internal ModelPlan Plan(EngineOptions options, Tokenizer? tokenizer, MachineMemory memory) => new(this, options, tokenizer, memory);
+    internal ModelPlan Plan(EngineOptions options, Tokenizer? tokenizer, MachineMemory memory) =>
+        new(this, options, tokenizer, memory);
 
     /// <inheritdoc/>
     public void Dispose() => Checkpoint.Dispose();

@@ -35,7 +35,8 @@ public sealed class ModelPlan
             Threads = options.Model.Threads,
         };
         _plan = Backends.Default.Plan(model.Spec, model.Checkpoint, _request);
-        long step = _plan.ActivationBytes + ((long)options.Scheduling.MaxNumSeqs * model.Spec.VocabSize * sizeof(float));
+        long step =
+            _plan.ActivationBytes + ((long)options.Scheduling.MaxNumSeqs * model.Spec.VocabSize * sizeof(float));
         long most = ChooseBlocks(options, memory, _plan.WeightBytes + step, maxModelLen, _plan.BytesPerBlock);
         long blocks = Math.Min(most, int.MaxValue / options.Memory.BlockSize);
         Info = new ModelInfo(model.Spec)
@@ -43,7 +44,8 @@ public sealed class ModelPlan
             Name = options.Model.ServedModelName ?? model.Name,
             Path = model.Path,
             CheckpointHash = CheckpointFingerprint.Of(model.Checkpoint),
-            EosTokenIds = [.. TokenizersEos(tokenizer, model.Spec).Union(model.Description.EosTokenIds.Where(id => id >= 0))],
+            EosTokenIds =
+                [.. TokenizersEos(tokenizer, model.Spec).Union(model.Description.EosTokenIds.Where(id => id >= 0))],
             MaxModelLen = maxModelLen,
             MaxNumSeqs = options.Scheduling.MaxNumSeqs,
             MaxNumBatchedTokens = options.Scheduling.StepTokens,
@@ -52,16 +54,22 @@ public sealed class ModelPlan
             BlockSize = options.Memory.BlockSize,
             NumBlocks = (int)blocks,
             Head = _request.Head,
-            StoredQuantization = model.Checkpoint.Quantization is { } stored ? $"{stored.Method}: {stored.Summary}" : null,
+            StoredQuantization = model.Checkpoint.Quantization is { } stored
+                ? $"{stored.Method}: {stored.Summary}"
+                : null,
             Notes = [.. model.Description.Notes, .. model.Checkpoint.Quantization?.Notes ?? [], .. _plan.Notes],
             WeightBytes = _plan.WeightBytes,
             KvCacheBytes = blocks * _plan.BytesPerBlock,
             StepBytes = step,
             Memory = memory,
-            MemoryFraction = options.Memory.KvCacheMemory is null ? options.Memory.MemoryFraction ?? MemoryOptions.DefaultMemoryFraction : null,
+            MemoryFraction = options.Memory.KvCacheMemory is null
+                ? options.Memory.MemoryFraction ?? MemoryOptions.DefaultMemoryFraction
+                : null,
             Kernels = Backends.Default.Kernels,
             Threads = _plan.Threads,
-            GenerationDefaults = options.Model.GenerationConfig == GenerationConfigSource.Vllm ? new GenerationDefaults() : model.Generation,
+            GenerationDefaults = options.Model.GenerationConfig == GenerationConfigSource.Vllm
+                ? new GenerationDefaults()
+                : model.Generation,
         };
     }
 
@@ -86,8 +94,13 @@ public sealed class ModelPlan
     public long WeightBytesIn(WeightScheme scheme) =>
         Backends.Default.Plan(Info.Spec, null, _request with { Weights = scheme, Head = null }).WeightBytes;
 
-    /// <summary>Checks that there is the memory that it takes. Apart from making it, so that a plan can be looked at where it could not run.</summary>
-    /// <exception cref="EngineConfigurationException">There is not; the message says what takes how much, and what to lower.</exception>
+    /// <summary>
+    /// Checks that there is the memory that it takes. Apart from making it, so that a plan can be looked at where it
+    /// could not run.
+    /// </summary>
+    /// <exception cref="EngineConfigurationException">
+    /// There is not; the message says what takes how much, and what to lower.
+    /// </exception>
     public void RequireMemory() => RequireMemory(Info);
 
     /// <summary>Loads the weights and reserves the cache; the model stays open as long as the runner lives.</summary>
@@ -104,7 +117,8 @@ public sealed class ModelPlan
     /// <param name="policy">The policy.</param>
     /// <param name="weights">The layers' scheme.</param>
     /// <param name="stored">The scheme nearest to what the checkpoint stores.</param>
-    public static WeightScheme? HeadScheme(HeadQuantization policy, WeightScheme weights, WeightScheme stored) => policy switch
+    public static WeightScheme? HeadScheme(
+        HeadQuantization policy, WeightScheme weights, WeightScheme stored) => policy switch
     {
         HeadQuantization.Never => weights.IsQuantized ? stored : null,
         HeadQuantization.Always => weights,
@@ -120,7 +134,8 @@ public sealed class ModelPlan
             return;
         }
 
-        string needs = $"{ByteText.Of(plan.WeightBytes)} for weights, {ByteText.Of(plan.KvCacheBytes)} for the key-value cache, "
+        string needs =
+            $"{ByteText.Of(plan.WeightBytes)} for weights, {ByteText.Of(plan.KvCacheBytes)} for the key-value cache, "
             + $"{ByteText.Of(activations)} for a step of {plan.MaxNumBatchedTokens} tokens";
         string free = $"{ByteText.Of(available)} are free ({plan.Memory.Source})";
         throw new EngineConfigurationException(
@@ -208,7 +223,8 @@ public sealed class ModelPlan
         (MemoryOptions asked, int blockSize) = (options.Memory, options.Memory.BlockSize);
         int blocksPerSequence = (maxModelLen + blockSize - 1) / blockSize;
         ParameterName cache = new(nameof(asked.KvCacheMemory)), part = new(nameof(asked.MemoryFraction));
-        ParameterName length = new(nameof(ModelOptions.MaxModelLen)), step = new(nameof(SchedulingOptions.MaxNumBatchedTokens));
+        ParameterName length = new(nameof(ModelOptions.MaxModelLen)), step = new(
+            nameof(SchedulingOptions.MaxNumBatchedTokens));
         string needed = ByteText.Of(blocksPerSequence * bytesPerBlock);
         FormattableString tooFew = $"less than one request of {length} {maxModelLen}, which needs {needed}";
         if (asked.KvCacheMemory is { } bytes)
@@ -223,11 +239,16 @@ public sealed class ModelPlan
         double fraction = asked.MemoryFraction ?? MemoryOptions.DefaultMemoryFraction;
         long left = (long)(fraction * memory.Free) - rest;
         long fitting = Math.Max(0, left / bytesPerBlock);
-        FormattableString share = asked.MemoryFraction is null ? Words($"{fraction * 100:0}%") : Words($"{part} {fraction}");
+        FormattableString share = asked.MemoryFraction is null
+            ? Words($"{fraction * 100:0}%")
+            : Words($"{part} {fraction}");
         FormattableString raise = asked.MemoryFraction is null ? Words($"make memory free") : Words($"raise {part}");
-        FormattableString lower = options.Scheduling.MaxNumBatchedTokens is null ? Words($"") : Words($", or lower {step}");
+        FormattableString lower = options.Scheduling.MaxNumBatchedTokens is null
+            ? Words($"")
+            : Words($", or lower {step}");
         FormattableString free = $"{share} of the {ByteText.Of(memory.Free)} that are free ({memory.Source})";
-        string beside = $"{ByteText.Of(Math.Max(0, left))} for the key-value cache beside {ByteText.Of(rest)} for weights and step";
+        string beside =
+            $"{ByteText.Of(Math.Max(0, left))} for the key-value cache beside {ByteText.Of(rest)} for weights and step";
         Require(
             fitting >= blocksPerSequence,
             $"{free} leaves {beside}: {fitting * blockSize} tokens, {tooFew}: {raise}{lower}{OrShorter(fitting)}");

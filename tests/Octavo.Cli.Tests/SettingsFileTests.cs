@@ -45,7 +45,8 @@ public sealed class SettingsFileTests
             """);
         options.Memory.ShouldBe(new MemoryOptions { KvCacheDtype = KvCacheDtype.Int8, KvCacheMemory = 64 << 20 });
         options.Model.ShouldBe(new ModelOptions { MaxModelLen = 256, Threads = 1 });
-        options.Scheduling.Targets.ShouldBe(new BatchingTargets { FirstToken = TimeSpan.FromSeconds(2), Percentile = 0.99 });
+        options.Scheduling.Targets.ShouldBe(
+            new BatchingTargets { FirstToken = TimeSpan.FromSeconds(2), Percentile = 0.99 });
         options.Scheduling.EnablePrefixCaching.ShouldBeFalse();
         options.Scheduling.ClientWeights.ShouldBe(new Dictionary<string, double> { ["a=b"] = 2, ["c"] = 0.5 });
         options.Admission.ShouldBe(new AdmissionOptions { RequestTimeout = TimeSpan.FromMinutes(1) });

@@ -79,7 +79,10 @@ public sealed class UsageTests
     [Fact]
     public async Task Generate_NoPromptAnywhere_SaysHowToGiveOne() =>
         (await CliProcess.RunAsync("generate")).ShouldBe(
-            new CliResult(2, string.Empty, "error: no prompt: give one, as in octavo generate \"Once upon a time\", or pipe it in\n"));
+            new CliResult(
+                2,
+                string.Empty,
+                "error: no prompt: give one, as in octavo generate \"Once upon a time\", or pipe it in\n"));
 
     [Fact]
     public async Task Run_DirectoryThatIsNoModel_NamesTheMissingFile()
@@ -103,7 +106,8 @@ public sealed class UsageTests
     [Fact]
     public async Task Run_SecondPromptTooLong_SaysWhichAndPrintsNothing()
     {
-        CliResult result = await CliCall.RunAsync("generate", "--max-model-len", "16", "@fox", string.Join(' ', Enumerable.Repeat("fox", 40)));
+        CliResult result = await CliCall.RunAsync(
+            "generate", "--max-model-len", "16", "@fox", string.Join(' ', Enumerable.Repeat("fox", 40)));
 
         result.Code.ShouldBe(2);
         result.Output.ShouldBeEmpty();
@@ -113,7 +117,8 @@ public sealed class UsageTests
     [Fact]
     public async Task Run_PromptLongerThanTheContext_SaysHowLong()
     {
-        CliResult result = await CliCall.RunAsync("generate", "--max-model-len", "16", string.Join(' ', Enumerable.Repeat("fox", 40)));
+        CliResult result = await CliCall.RunAsync(
+            "generate", "--max-model-len", "16", string.Join(' ', Enumerable.Repeat("fox", 40)));
 
         result.Code.ShouldBe(2);
         result.Error.ShouldContain("maximum context length is 16 tokens");

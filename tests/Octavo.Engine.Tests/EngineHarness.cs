@@ -121,7 +121,9 @@ internal sealed class EngineHarness : IDisposable
     }
 
     private void Record(Instrument instrument, double value) =>
-        _metrics[instrument.Name] = instrument.IsObservable ? value : _metrics.GetValueOrDefault(instrument.Name) + value;
+        _metrics[instrument.Name] = instrument.IsObservable
+            ? value
+            : _metrics.GetValueOrDefault(instrument.Name) + value;
 }
 
 /// <summary>A clock that stands until it is moved.</summary>

@@ -25,7 +25,8 @@ public sealed class FairShareTests
     [Fact]
     public void Enter_TwiceTheWeight_TwiceTheTurns()
     {
-        var shares = new FairShare(new SchedulingOptions { ClientWeights = new Dictionary<string, double> { ["paid"] = 2 } });
+        var shares = new FairShare(
+            new SchedulingOptions { ClientWeights = new Dictionary<string, double> { ["paid"] = 2 } });
         double[] paid = [.. Enumerable.Range(0, 40).Select(_ => shares.Enter("paid", 0, 0, 1))];
         double[] free = [.. Enumerable.Range(0, 40).Select(_ => shares.Enter("free", 0, 0, 1))];
         double tenth = free[10];

@@ -4,7 +4,8 @@ public sealed class LlmEngineTests
 {
     private static readonly int[] Prompt = [1, 2, 3, 4, 5, 6, 7, 8, 9];
 
-    private static SamplingParams Greedy(int maxTokens = 8) => new() { Temperature = 0, IgnoreEos = true, MaxTokens = maxTokens };
+    private static SamplingParams Greedy(int maxTokens = 8) =>
+        new() { Temperature = 0, IgnoreEos = true, MaxTokens = maxTokens };
 
     [Fact]
     public void Step_Greedy_FollowsTheModel()
@@ -74,7 +75,10 @@ public sealed class LlmEngineTests
     {
         using var harness = new EngineHarness();
         int[] trace = [9, 1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2];
-        harness.Add("a", Prompt, Greedy(12) with { TraceDecodeTokenIds = trace, RepetitionDetection = new RepetitionDetection(4, 2, 3) });
+        harness.Add(
+            "a",
+            Prompt,
+            Greedy(12) with { TraceDecodeTokenIds = trace, RepetitionDetection = new RepetitionDetection(4, 2, 3) });
         harness.RunToEnd();
         CompletionOutput output = harness.Final("a").Outputs[0];
         output.TokenIds.ShouldBe(trace.Take(10));
@@ -88,12 +92,16 @@ public sealed class LlmEngineTests
     {
         using var harness = new EngineHarness(blockSize: 4, prefixCaching: prefixCaching);
         int mostHeld = 0;
-        harness.Runner.Observe = b => mostHeld = Math.Max(mostHeld, Enumerable.Range(0, b.NumSequences).SelectMany(s => b.BlockTable(s).ToArray()).Distinct().Count());
+        harness.Runner.Observe = b =>
+            mostHeld = Math.Max(
+                mostHeld,
+                Enumerable.Range(0, b.NumSequences).SelectMany(s => b.BlockTable(s).ToArray()).Distinct().Count());
         harness.Add("a", [.. Enumerable.Range(0, 41)], Greedy(2) with { N = 4 });
         harness.RunToEnd();
         RequestOutput final = harness.Final("a");
         final.Outputs.Count.ShouldBe(4);
-        final.Outputs.ShouldAllBe(o => o.TokenIds.SequenceEqual(EngineHarness.Expected(Enumerable.Range(0, 41).ToArray(), 2)));
+        final.Outputs.ShouldAllBe(
+            o => o.TokenIds.SequenceEqual(EngineHarness.Expected(Enumerable.Range(0, 41).ToArray(), 2)));
         mostHeld.ShouldBe(10 + 4, "ten full prompt blocks once, and a tail each");
     }
 
@@ -101,7 +109,8 @@ public sealed class LlmEngineTests
     public void Step_SeveralCompletions_DrawIndependently()
     {
         using var harness = new EngineHarness();
-        harness.Add("a", Prompt, new SamplingParams { N = 3, Temperature = 5, MaxTokens = 12, Seed = 1, IgnoreEos = true });
+        harness.Add(
+            "a", Prompt, new SamplingParams { N = 3, Temperature = 5, MaxTokens = 12, Seed = 1, IgnoreEos = true });
         harness.RunToEnd();
         RequestOutput final = harness.Final("a");
         final.Outputs.Select(o => string.Join(',', o.TokenIds)).Distinct().Count().ShouldBe(3);
@@ -316,7 +325,8 @@ public sealed class LlmEngineTests
         using var harness = new EngineHarness();
         harness.Add("a", Prompt, Greedy(1) with { PromptLogprobs = 0, PromptLogprobStart = 5 });
         harness.RunToEnd();
-        harness.Final("a").PromptLogprobs!.Select(p => p is null).ShouldBe([true, true, true, true, true, true, false, false, false]);
+        harness.Final("a").PromptLogprobs!.Select(p => p is null)
+            .ShouldBe([true, true, true, true, true, true, false, false, false]);
     }
 
     [Fact]
@@ -325,11 +335,20 @@ public sealed class LlmEngineTests
         // A vocabulary so large that a step scores 16 tokens at most: the second completion speaks long before.
         const int vocabulary = 1 << 20;
         using var engine = new LlmEngine(
-            new FakeRunner(64, 4, vocabulary), null, new LlmEngineOptions { MaxModelLen = 64, Scheduling = new() { Batching = BatchingMode.Fixed, MaxNumSeqs = 4, MaxNumBatchedTokens = 128 } });
+            new FakeRunner(
+                64,
+                4,
+                vocabulary), null, new LlmEngineOptions { MaxModelLen = 64,
+                Scheduling = new() { Batching = BatchingMode.Fixed, MaxNumSeqs = 4, MaxNumBatchedTokens = 128 } });
         int[] prompt = [.. Enumerable.Range(0, 40)];
         List<RequestOutput> outputs = [];
         engine.Add(
-            new EngineRequest { Id = "a", PromptTokenIds = prompt, Parameters = Greedy(6) with { N = 2, PromptLogprobs = 0, OutputKind = OutputKind.Delta } },
+            new EngineRequest
+            {
+                Id = "a",
+                PromptTokenIds = prompt,
+                Parameters = Greedy(6) with { N = 2, PromptLogprobs = 0, OutputKind = OutputKind.Delta },
+            },
             outputs.Add);
         while (engine.HasWork)
         {
@@ -353,10 +372,20 @@ public sealed class LlmEngineTests
         });
         harness.Add("beside", Prompt, Greedy());
         harness.Add("hook", Prompt, Greedy() with { ExtraArgs = new Dictionary<string, object?>() });
-        harness.Add("nothing", Prompt, new SamplingParams { AllowedTokenIds = [5], StopTokenIds = [5], MinTokens = 1, TopP = 0.9f, N = 2 });
-        harness.Add("greedy nothing", Prompt, new SamplingParams { AllowedTokenIds = [5], StopTokenIds = [5], MinTokens = 1, Temperature = 0 });
-        harness.Add("overflow", Prompt, new SamplingParams { LogitBias = new Dictionary<int, float> { [1] = 100 }, RepetitionPenalty = 1e-40f });
-        harness.Add("pattern", Prompt, Greedy() with { RepetitionDetection = new RepetitionDetection(65536, 65535, 65536) });
+        harness.Add(
+            "nothing",
+            Prompt,
+            new SamplingParams { AllowedTokenIds = [5], StopTokenIds = [5], MinTokens = 1, TopP = 0.9f, N = 2 });
+        harness.Add(
+            "greedy nothing",
+            Prompt,
+            new SamplingParams { AllowedTokenIds = [5], StopTokenIds = [5], MinTokens = 1, Temperature = 0 });
+        harness.Add(
+            "overflow",
+            Prompt,
+            new SamplingParams { LogitBias = new Dictionary<int, float> { [1] = 100 }, RepetitionPenalty = 1e-40f });
+        harness.Add(
+            "pattern", Prompt, Greedy() with { RepetitionDetection = new RepetitionDetection(65536, 65535, 65536) });
         harness.Add("minimum", Prompt, new SamplingParams { MinTokens = 2, MaxTokens = 3 });
         harness.RunToEnd();
         harness.Final("beside").Outputs[0].TokenIds.ShouldBe(EngineHarness.Expected(Prompt, 8));
@@ -378,7 +407,12 @@ public sealed class LlmEngineTests
     public void Step_Watermark_KeepsBlocksForThoseWhoRun(double watermark, int admitted)
     {
         // Ten blocks of four: the first request takes five, the second wants the other five.
-        using var harness = new EngineHarness(numBlocks: 10, blockSize: 4, maxModelLen: 40, configure: o => o with { Scheduling = o.Scheduling with { KvCacheWatermark = watermark } });
+        using var harness =
+            new EngineHarness(
+                numBlocks: 10,
+                blockSize: 4,
+                maxModelLen: 40,
+                configure: o => o with { Scheduling = o.Scheduling with { KvCacheWatermark = watermark } });
         harness.Add("a", [.. Enumerable.Range(0, 18)], Greedy(2));
         harness.Engine.Step();
         harness.Add("b", [.. Enumerable.Range(30, 20)], Greedy(1));
@@ -495,9 +529,11 @@ public sealed class LlmEngineTests
     [Fact]
     public void Constructor_PoolBelowOneRequest_SaysWhatWouldFit()
     {
-        EngineConfigurationException e = Should.Throw<EngineConfigurationException>(() => new EngineHarness(numBlocks: 4, blockSize: 4, maxModelLen: 17));
+        EngineConfigurationException e = Should.Throw<EngineConfigurationException>(
+            () => new EngineHarness(numBlocks: 4, blockSize: 4, maxModelLen: 17));
         e.Message.ShouldContain("16 or less");
-        Should.Throw<EngineConfigurationException>(() => new EngineHarness(maxSeqs: 20, maxTokens: 10)).Message.ShouldContain("MaxNumBatchedTokens must be at least MaxNumSeqs (20)");
+        Should.Throw<EngineConfigurationException>(() => new EngineHarness(maxSeqs: 20, maxTokens: 10)).Message
+            .ShouldContain("MaxNumBatchedTokens must be at least MaxNumSeqs (20)");
     }
 
     public static TheoryData<string, SamplingParams, int[]> BadRequests() => new()
@@ -542,7 +578,8 @@ public sealed class LlmEngineTests
 
     [Theory]
     [MemberData(nameof(BadRequests))]
-    public void Add_BadRequest_NamesTheFieldAndLeavesOthersAlone(string parameter, SamplingParams parameters, int[] prompt)
+    public void Add_BadRequest_NamesTheFieldAndLeavesOthersAlone(
+        string parameter, SamplingParams parameters, int[] prompt)
     {
         string id = parameter == "Id" ? "beside" : "bad";
         var request = new EngineRequest { Id = id, PromptTokenIds = prompt, Parameters = parameters };

@@ -5,7 +5,8 @@ namespace Octavo.Engine.Tests;
 public sealed class StepTimeModelTests
 {
     // A machine like those we know: 3 ms to read the weights, few rows nearly free, many 0.3 ms each.
-    private static readonly StepTimeModel Machine = StepTimeModel.Of([0.003, 0.0001, 0.0002, 0.00025, 0.00008, 0.0009, 0.0004]);
+    private static readonly StepTimeModel Machine = StepTimeModel
+        .Of([0.003, 0.0001, 0.0002, 0.00025, 0.00008, 0.0009, 0.0004]);
 
     [Fact]
     public void Observe_NoisySteps_PredictsUnseenOnes()
@@ -75,7 +76,8 @@ public sealed class StepTimeModelTests
     public void Fit_NoisyStepsAndSomeFarOff_PredictsUnseenOnesWhateverTheOrder()
     {
         var random = new Random(3);
-        List<(StepLoad Load, double Seconds)> steps = [.. Enumerable.Range(0, 400).Select(i => Draw(random)).Select((load, i) =>
+        List<(StepLoad Load, double Seconds)> steps =
+            [.. Enumerable.Range(0, 400).Select(i => Draw(random)).Select((load, i) =>
             (load, Machine.Predict(load) * (i % 20 == 0 ? 0.3 : 1 + (0.05 * ((2 * random.NextDouble()) - 1)))))];
         var model = new StepTimeModel();
         for (int i = 0; i < 500; i++)
@@ -136,7 +138,8 @@ public sealed class StepTimeModelTests
     [InlineData(10, 256, 256, 8)]
     [InlineData(1, 16, 8, 1)]
     [InlineData(2048, 16, 2048, 3)]
-    public void Probe_AnyCache_RunsNoMoreSequencesThanTheEngineWould(int numBlocks, int blockSize, int maxModelLen, int maxNumSeqs)
+    public void Probe_AnyCache_RunsNoMoreSequencesThanTheEngineWould(
+        int numBlocks, int blockSize, int maxModelLen, int maxNumSeqs)
     {
         var clock = new ManualClock();
         var runner = new FakeRunner(numBlocks, blockSize);

@@ -41,7 +41,10 @@ public sealed class KeepAliveTests
     private static Task<HttpResponseMessage> StartAsync(TestServer server) => server.Http.SendAsync(
         new HttpRequestMessage(HttpMethod.Post, "/v1/completions")
         {
-            Content = new StringContent("""{"prompt": "Once", "max_tokens": 2, "ignore_eos": true, "stream": true}""", Encoding.UTF8, "application/json"),
+            Content = new StringContent(
+                """{"prompt": "Once", "max_tokens": 2, "ignore_eos": true, "stream": true}""",
+                Encoding.UTF8,
+                "application/json"),
         },
         HttpCompletionOption.ResponseHeadersRead);
 

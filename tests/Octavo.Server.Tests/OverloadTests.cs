@@ -20,7 +20,8 @@ public sealed class OverloadTests
         answers.Count(a => a.StatusCode == HttpStatusCode.OK).ShouldBeInRange(1, 11);
         HttpResponseMessage[] refused = [.. answers.Where(a => a.StatusCode != HttpStatusCode.OK)];
         refused.ShouldAllBe(a => a.StatusCode == HttpStatusCode.TooManyRequests && a.Headers.RetryAfter!.Delta >= TimeSpan.FromSeconds(1));
-        JsonElement error = JsonSerializer.Deserialize<JsonElement>(await refused[0].Content.ReadAsStringAsync()).GetProperty("error");
+        JsonElement error = JsonSerializer.Deserialize<JsonElement>(await refused[0].Content.ReadAsStringAsync())
+            .GetProperty("error");
         error.GetProperty("code").GetString().ShouldBe("overloaded");
 
         // The queue is empty again, and so is open again.
@@ -30,8 +31,10 @@ public sealed class OverloadTests
     [Fact]
     public async Task Complete_TimeoutPassed_Is504AndTheBlocksReturn()
     {
-        await using TestServer server = await TestServer.StartAsync(new EngineOptions { Admission = new() { RequestTimeout = TimeSpan.FromMilliseconds(1) } });
-        (int status, JsonElement error) = await server.FailAsync("/v1/completions", """{"prompt": "Once upon a time", "max_tokens": 256, "ignore_eos": true}""");
+        await using TestServer server = await TestServer
+            .StartAsync(new EngineOptions { Admission = new() { RequestTimeout = TimeSpan.FromMilliseconds(1) } });
+        (int status, JsonElement error) = await server
+            .FailAsync("/v1/completions", """{"prompt": "Once upon a time", "max_tokens": 256, "ignore_eos": true}""");
         status.ShouldBe(504);
         error.GetProperty("code").GetString().ShouldBe("request_timeout");
         await server.Engine.CheckIntegrityAsync();
@@ -46,6 +49,7 @@ public sealed class OverloadTests
         JsonElement health = JsonSerializer.Deserialize<JsonElement>(await server.Http.GetStringAsync("/health"));
         health.GetProperty("status").GetString().ShouldBe("degraded");
         health.GetProperty("detail").GetString()!.ShouldContain("cannot be met");
-        (await server.Http.GetStringAsync("/metrics")).ShouldContain("octavo_batching_targets_met{model_name=\"tales\",engine=\"0\"} 0");
+        (await server.Http.GetStringAsync("/metrics"))
+            .ShouldContain("octavo_batching_targets_met{model_name=\"tales\",engine=\"0\"} 0");
     }
 }

@@ -14,14 +14,25 @@ public sealed class EngineOptionsTests
             Scheduling = new()
             {
                 MaxNumSeqs = 0,
-                Targets = new() { InterToken = TimeSpan.Zero, FirstToken = TimeSpan.FromMilliseconds(-1), Percentile = 0.2 },
+                Targets = new()
+                {
+                    InterToken = TimeSpan.Zero,
+                    FirstToken = TimeSpan.FromMilliseconds(-1),
+                    Percentile = 0.2,
+                },
                 KvCacheWatermark = -1,
                 PriorityAgeing = TimeSpan.Zero,
                 ClientWeights = new Dictionary<string, double> { ["secret"] = 0 },
             },
-            Admission = new() { MaxQueue = -1, MaxQueueWait = TimeSpan.FromSeconds(-2), RequestTimeout = TimeSpan.Zero },
+            Admission = new()
+            {
+                MaxQueue = -1,
+                MaxQueueWait = TimeSpan.FromSeconds(-2),
+                RequestTimeout = TimeSpan.Zero,
+            },
             Sampling = new() { MaxLogprobs = -2 },
-            Metrics = new() { CustomHistogramBuckets = new Dictionary<string, IReadOnlyList<double>> { ["tokens"] = [1] } },
+            Metrics =
+                new() { CustomHistogramBuckets = new Dictionary<string, IReadOnlyList<double>> { ["tokens"] = [1] } },
         };
 
         EngineConfigurationException e = Should.Throw<EngineConfigurationException>(options.Validate);

@@ -5,7 +5,9 @@ using Octavo.Testing;
 
 namespace Octavo.Tests;
 
-/// <summary>How much memory there is, read from made-up /proc and /sys, and what the pool's size follows from.</summary>
+/// <summary>
+/// How much memory there is, read from made-up /proc and /sys, and what the pool's size follows from.
+/// </summary>
 public sealed class MachineMemoryTests : IDisposable
 {
     private const long MiB = 1 << 20;
@@ -34,7 +36,8 @@ public sealed class MachineMemoryTests : IDisposable
         Put("sys/fs/cgroup/pod/box/memory.stat", $"anon {GiB}\ninactive_file {GiB}\nactive_file {512 * MiB}\n");
 
         // The runtime's three quarters of the container are for objects.
-        Read(3 * GiB).ShouldBe(new MachineMemory(4 * GiB, (2 * GiB) + (512 * MiB), "memory.max of control group /pod/box"));
+        Read(3 * GiB).ShouldBe(
+            new MachineMemory(4 * GiB, (2 * GiB) + (512 * MiB), "memory.max of control group /pod/box"));
     }
 
     [Fact]
@@ -129,14 +132,21 @@ public sealed class MachineMemoryTests : IDisposable
     [Fact]
     public void Read_SystemThatSaysWhatIsFree_IsBelieved()
     {
-        MachineMemory.Read(_root, 16 * GiB, new MachineMemory(16 * GiB, 3 * GiB, "this machine")).ShouldBe(new MachineMemory(16 * GiB, 3 * GiB, "this machine"));
-        MachineMemory.Read(_root, 2 * GiB, new MachineMemory(16 * GiB, 3 * GiB, "this machine")).ShouldBe(new MachineMemory(2 * GiB, 2 * GiB, "the .NET runtime's limit"));
+        MachineMemory.Read(_root, 16 * GiB, new MachineMemory(16 * GiB, 3 * GiB, "this machine"))
+            .ShouldBe(new MachineMemory(16 * GiB, 3 * GiB, "this machine"));
+        MachineMemory.Read(_root, 2 * GiB, new MachineMemory(16 * GiB, 3 * GiB, "this machine"))
+            .ShouldBe(new MachineMemory(2 * GiB, 2 * GiB, "the .NET runtime's limit"));
     }
 
     [Fact]
     public void FromWindows_Status_TakesWhatIsAvailableAndMayBeCommitted()
     {
-        SystemFreeMemory.WindowsStatus status = new() { TotalPhysical = 16 * (ulong)GiB, AvailablePhysical = 5 * (ulong)GiB, AvailableCommit = 9 * (ulong)GiB };
+        SystemFreeMemory.WindowsStatus status = new()
+        {
+            TotalPhysical = 16 * (ulong)GiB,
+            AvailablePhysical = 5 * (ulong)GiB,
+            AvailableCommit = 9 * (ulong)GiB,
+        };
         SystemFreeMemory.FromWindows(status).ShouldBe(new MachineMemory(16 * GiB, 5 * GiB, "this machine"));
         SystemFreeMemory.FromWindows(status with { AvailableCommit = (ulong)GiB }).Free.ShouldBe(GiB);
         System.Runtime.InteropServices.Marshal.SizeOf<SystemFreeMemory.WindowsStatus>().ShouldBe(64);
@@ -147,7 +157,8 @@ public sealed class MachineMemoryTests : IDisposable
     {
         uint[] statistics = new uint[38];
         (statistics[0], statistics[1], statistics[2], statistics[3]) = (1000, 500_000, 60_000, 100_000);
-        SystemFreeMemory.FromMac(16 * GiB, 16384, statistics).ShouldBe(new MachineMemory(16 * GiB, 61_000L * 16384, "this machine"));
+        SystemFreeMemory.FromMac(16 * GiB, 16384, statistics)
+            .ShouldBe(new MachineMemory(16 * GiB, 61_000L * 16384, "this machine"));
         statistics[2] = uint.MaxValue;
         SystemFreeMemory.FromMac(16 * GiB, 16384, statistics).Free.ShouldBe(16 * GiB);
     }
@@ -191,7 +202,8 @@ public sealed class MachineMemoryTests : IDisposable
         ModelInfo plan = Plan(new EngineOptions { Memory = new() { KvCacheMemory = 90 * MiB } }, 100 * MiB);
 
         plan.KvCacheBytes.ShouldBe(90 * MiB);
-        Should.Throw<EngineConfigurationException>(() => ModelPlan.RequireMemory(plan)).Message.ShouldContain("and 100 MiB are free (a test): lower KvCacheMemory");
+        Should.Throw<EngineConfigurationException>(() => ModelPlan.RequireMemory(plan)).Message
+            .ShouldContain("and 100 MiB are free (a test): lower KvCacheMemory");
     }
 
     private static ModelInfo Plan(EngineOptions options, long free)
@@ -202,7 +214,8 @@ public sealed class MachineMemoryTests : IDisposable
 
     private MachineMemory Read(long runtimeLimit) => MachineMemory.Read(_root, runtimeLimit);
 
-    private void Machine(long total, long free) => Put("proc/meminfo", $"MemTotal:       {total >> 10} kB\nMemFree:  5 kB\nMemAvailable:   {free >> 10} kB\n");
+    private void Machine(long total, long free) =>
+        Put("proc/meminfo", $"MemTotal:       {total >> 10} kB\nMemFree:  5 kB\nMemAvailable:   {free >> 10} kB\n");
 
     private void Put(string path, string text)
     {

@@ -7,7 +7,8 @@ namespace Octavo.Cli.Chat;
 /// <summary><c>octavo chat</c>: a conversation, line by line.</summary>
 internal sealed class ChatCommand
 {
-    private readonly Option<string?> _model = OptionKinds.Text("--model", "DIR", "The model's directory. [default: the bundled story-teller, tales]");
+    private readonly Option<string?> _model = OptionKinds
+        .Text("--model", "DIR", "The model's directory. [default: the bundled story-teller, tales]");
     private readonly Option<string?> _system = new("--system")
     {
         Description = "Instructions that stand before the conversation. [default: none]",
@@ -22,7 +23,10 @@ internal sealed class ChatCommand
     public static Command Make()
     {
         var it = new ChatCommand();
-        var command = new Command("chat", "Talk with a model, line by line. Reads standard input, so it works in a pipe too.") { it._model, it._system };
+        var command = new Command(
+            "chat",
+            "Talk with a model, line by line. Reads standard input, so it works in a pipe too.") { it._model,
+            it._system };
         it._sampling.AddTo(command);
         it._engine.AddTo(command);
         command.SetAction((result, _) => it.RunAsync(result));
@@ -36,7 +40,8 @@ internal sealed class ChatCommand
         AsyncEngine engine;
         using (var interrupt = new Interrupt())
         {
-            engine = await EngineLoader.LoadAsync(model, options, showProgress: true, interrupt.Token).ConfigureAwait(false);
+            engine = await EngineLoader.LoadAsync(model, options, showProgress: true, interrupt.Token)
+                .ConfigureAwait(false);
             EngineLoader.WriteNotes(engine.Model.Notes);
         }
 

@@ -34,7 +34,8 @@ internal sealed class EvalCommand
         "--stride", "Tokens between the beginnings of two windows; fewer give each scored token more context. [default: one less than the window]");
 
     private readonly Option<bool> _json = OptionKinds.Switch("--json", "Print one JSON object.");
-    private readonly Option<string?> _report = OptionKinds.Text("--report", "FILE.html", "Write a page with charts, all in one file.");
+    private readonly Option<string?> _report = OptionKinds
+        .Text("--report", "FILE.html", "Write a page with charts, all in one file.");
     private readonly EngineArguments _engine = new(
         EngineSettings.Weights, EngineSettings.Cache, EngineSettings.MemoryFraction, EngineSettings.Threads);
 
@@ -42,7 +43,8 @@ internal sealed class EvalCommand
     public static Command Make()
     {
         var it = new EvalCommand();
-        var command = new Command("eval", "Measure a model's perplexity on a text, and how far its predictions are from another model's.")
+        var command = new Command(
+            "eval", "Measure a model's perplexity on a text, and how far its predictions are from another model's.")
         {
             it._model, it._reference, it._text, it._window, it._stride, it._json, it._report,
         };
@@ -68,7 +70,8 @@ internal sealed class EvalCommand
         (int window, int stride) = Window(result, opened.Spec.MaxPositionEmbeddings);
         using EvaluatedModel model = Load(opened, options, window, interrupt.Token, out ModelInfo plan);
         IReadOnlyList<TextWindow> windows = TextWindow.Cut(
-            TextCorpus.Tokenize(documents, tokenizer, model.Description.BosTokenId ?? tokenizer.BosTokenId), window, stride);
+            TextCorpus.Tokenize(
+                documents, tokenizer, model.Description.BosTokenId ?? tokenizer.BosTokenId), window, stride);
         var plain = new EngineOptions
         {
             Model = new ModelOptions { Dtype = ModelDtype.Float32, Threads = options.Model.Threads },
@@ -111,7 +114,8 @@ internal sealed class EvalCommand
 
         return stride >= 1 && stride < window
             ? (window, stride)
-            : throw new UsageException($"--stride must be at least 1 and less than the window, {window}; it is {stride}");
+            : throw new UsageException(
+                $"--stride must be at least 1 and less than the window, {window}; it is {stride}");
     }
 
     private static EvaluatedModel Load(
@@ -126,6 +130,7 @@ internal sealed class EvalCommand
         info = plan.Info;
         EngineLoader.WriteNotes(info.Notes);
         string scheme = info.StoredQuantization is null ? SettingNames.Of(info.Weights) : "as stored";
-        return EvaluatedModel.Of($"{info.Name} ({scheme})", model.Description, model.Checkpoint, plan.Load(null, cancellation));
+        return EvaluatedModel.Of(
+            $"{info.Name} ({scheme})", model.Description, model.Checkpoint, plan.Load(null, cancellation));
     }
 }

@@ -50,7 +50,8 @@ internal sealed class GenerateRun(AsyncEngine engine, TimeSpan loadTime)
     public async Task SearchAsync(Prompt[] prompts, BeamSearchParams beams, bool json, CancellationToken cancellation)
     {
         Prepare(prompts, new SamplingParams { Detokenize = false });
-        BeamSearchOutput[] found = await Task.WhenAll(prompts.Select(p => engine.BeamSearchAsync(p, beams, cancellation)))
+        BeamSearchOutput[] found = await Task.WhenAll(
+            prompts.Select(p => engine.BeamSearchAsync(p, beams, cancellation)))
             .ConfigureAwait(false);
         if (json)
         {
@@ -61,11 +62,16 @@ internal sealed class GenerateRun(AsyncEngine engine, TimeSpan loadTime)
 
         for (int i = 0; i < found.Length; i++)
         {
-            PrintTexts(prompts[i], found[i].Sequences.Select(s => engine.Tokenizer is null ? TokenIds.Format(s.TokenIds) : s.Text), separate: i > 0);
+            PrintTexts(
+                prompts[i],
+                found[i].Sequences.Select(s => engine.Tokenizer is null ? TokenIds.Format(s.TokenIds) : s.Text),
+                separate: i > 0);
         }
     }
 
-    /// <summary>Checks all prompts before the first is submitted: nothing is printed of a command that cannot be done.</summary>
+    /// <summary>
+    /// Checks all prompts before the first is submitted: nothing is printed of a command that cannot be done.
+    /// </summary>
     private ValidatedRequest[] Prepare(Prompt[] prompts, SamplingParams sampling)
     {
         var requests = new ValidatedRequest[prompts.Length];
@@ -87,7 +93,8 @@ internal sealed class GenerateRun(AsyncEngine engine, TimeSpan loadTime)
         return requests;
     }
 
-    private async Task<RequestOutput> StreamAsync(Prompt prompt, SamplingParams sampling, CancellationToken cancellation)
+    private async Task<RequestOutput> StreamAsync(
+        Prompt prompt, SamplingParams sampling, CancellationToken cancellation)
     {
         IAsyncEnumerable<RequestOutput> deltas = engine.StreamAsync(prompt, sampling, null, cancellation);
         await Stdio.Out.WriteAsync(Stdio.Dim(Shown(prompt))).ConfigureAwait(false);
@@ -145,5 +152,6 @@ internal sealed class GenerateRun(AsyncEngine engine, TimeSpan loadTime)
 
     private static string Shown(Prompt prompt) => prompt.Text ?? TokenIds.Format(prompt.TokenIds!).TrimStart();
 
-    private string TextOf(CompletionOutput output) => engine.Tokenizer is null ? TokenIds.Format(output.TokenIds) : output.Text;
+    private string TextOf(CompletionOutput output) =>
+        engine.Tokenizer is null ? TokenIds.Format(output.TokenIds) : output.Text;
 }

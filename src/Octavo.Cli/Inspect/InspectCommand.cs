@@ -13,7 +13,8 @@ internal sealed class InspectCommand
         Arity = ArgumentArity.ZeroOrOne,
     };
 
-    private readonly Option<bool> _tensors = OptionKinds.Switch("--tensors", "List every tensor, instead of one line for all layers.");
+    private readonly Option<bool> _tensors = OptionKinds
+        .Switch("--tensors", "List every tensor, instead of one line for all layers.");
     private readonly Option<bool> _json = OptionKinds.Switch("--json", "Print one JSON object, with every tensor.");
     private readonly EngineArguments _engine = new(EngineSettings.Loading, EngineSettings.Limits);
 
@@ -21,7 +22,8 @@ internal sealed class InspectCommand
     public static Command Make()
     {
         var it = new InspectCommand();
-        var command = new Command("inspect", "Show a model's architecture, tensors and memory plan, and what this processor can do.")
+        var command = new Command(
+            "inspect", "Show a model's architecture, tensors and memory plan, and what this processor can do.")
         {
             it._model, it._tensors, it._json,
         };

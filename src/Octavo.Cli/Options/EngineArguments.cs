@@ -34,10 +34,14 @@ internal sealed class EngineArguments(params Setting<EngineOptions>[][] groups)
     }
 
     /// <summary>What the command line says, over the file, over the defaults.</summary>
-    /// <exception cref="EngineConfigurationException">Values cannot be; the exception names all that are wrong.</exception>
+    /// <exception cref="EngineConfigurationException">
+    /// Values cannot be; the exception names all that are wrong.
+    /// </exception>
     public EngineOptions Read(ParseResult result)
     {
-        EngineOptions options = result.GetValue(_file) is { } path ? SettingsFile.Read(path, _settings) : new EngineOptions();
+        EngineOptions options = result.GetValue(_file) is { } path
+            ? SettingsFile.Read(path, _settings)
+            : new EngineOptions();
         options = _settings.Aggregate(options, (record, setting) => setting.Apply(record, result));
         RefuseTargets(result, options.Scheduling.Batching);
         options.Validate();
@@ -61,7 +65,8 @@ internal sealed class EngineArguments(params Setting<EngineOptions>[][] groups)
         string[] targets = [.. EngineSettings.Targets.Concat(EngineSettings.Percentile).Select(t => t.Option.Name)];
         if (Array.Find(_settings, s => targets.Contains(s.Option.Name) && s.IsGiven(result)) is { } target)
         {
-            throw new UsageException($"{target.Option.Name} goes with --batching adaptive: fixed limits hold no target");
+            throw new UsageException(
+                $"{target.Option.Name} goes with --batching adaptive: fixed limits hold no target");
         }
     }
 }

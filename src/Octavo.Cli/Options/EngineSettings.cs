@@ -8,8 +8,8 @@ using Octavo.Formats;
 namespace Octavo.Cli.Options;
 
 /// <summary>
-/// The engine's options, one row each, in the groups that commands take; names and meanings are vLLM's. Command line and
-/// settings file read the same rows, and defaults in the help are those of the records.
+/// The engine's options, one row each, in the groups that commands take; names and meanings are vLLM's. Command line
+/// and settings file read the same rows, and defaults in the help are those of the records.
 /// </summary>
 /// <remarks>To add an option, see <see cref="EngineOptions"/>; here it is one row.</remarks>
 internal static class EngineSettings
@@ -215,7 +215,8 @@ internal static class EngineSettings
     public static Setting<EngineOptions>[] Queue =>
     [
         Admission(
-            OptionKinds.Integer("--max-queue", "Most requests that wait; more are answered with 429. [default: any number]"),
+            OptionKinds.Integer(
+                "--max-queue", "Most requests that wait; more are answered with 429. [default: any number]"),
             (a, requests) => a with { MaxQueue = requests }),
         Admission(
             OptionKinds.Duration(
@@ -282,16 +283,19 @@ internal static class EngineSettings
     private static Setting<EngineOptions> Memory<T>(Option<T> option, Func<MemoryOptions, T, MemoryOptions> set) =>
         Setting<EngineOptions>.Of(option, (o, value) => o with { Memory = set(o.Memory, value) });
 
-    private static Setting<EngineOptions> Scheduling<T>(Option<T> option, Func<SchedulingOptions, T, SchedulingOptions> set) =>
+    private static Setting<EngineOptions> Scheduling<T>(
+        Option<T> option, Func<SchedulingOptions, T, SchedulingOptions> set) =>
         Setting<EngineOptions>.Of(option, (o, value) => o with { Scheduling = set(o.Scheduling, value) });
 
     private static Setting<EngineOptions> Target<T>(Option<T> option, Func<BatchingTargets, T, BatchingTargets> set) =>
         Scheduling(option, (s, value) => s with { Targets = set(s.Targets, value) });
 
-    private static Setting<EngineOptions> Admission<T>(Option<T> option, Func<AdmissionOptions, T, AdmissionOptions> set) =>
+    private static Setting<EngineOptions> Admission<T>(
+        Option<T> option, Func<AdmissionOptions, T, AdmissionOptions> set) =>
         Setting<EngineOptions>.Of(option, (o, value) => o with { Admission = set(o.Admission, value) });
 
-    private static Setting<EngineOptions> Sampling<T>(Option<T> option, Func<SamplingOptions, T, SamplingOptions> set) =>
+    private static Setting<EngineOptions> Sampling<T>(
+        Option<T> option, Func<SamplingOptions, T, SamplingOptions> set) =>
         Setting<EngineOptions>.Of(option, (o, value) => o with { Sampling = set(o.Sampling, value) });
 
     private static string Text(double number) => number.ToString(CultureInfo.InvariantCulture);

@@ -19,7 +19,8 @@ internal sealed class LoadArguments(string defaultWorkload, params Setting<Engin
         Arity = ArgumentArity.ZeroOrOne,
     };
 
-    private readonly Option<string?> _workload = OptionKinds.Text("--workload", "W", $"The load: {WorkloadText.Help}. [default: {defaultWorkload}]");
+    private readonly Option<string?> _workload = OptionKinds
+        .Text("--workload", "W", $"The load: {WorkloadText.Help}. [default: {defaultWorkload}]");
 
     private readonly EngineArguments _engine = new([EngineSettings.Targets, .. groups]) { CountsGoodput = true };
 

@@ -18,7 +18,8 @@ internal static class OptionNames
     /// <summary>Names for a message: the command's option, or the parameter's name in files and requests.</summary>
     public static Func<string, string> Of(Command command) => parameter =>
     {
-        string option = Renamed.GetValueOrDefault(parameter) ?? "--" + JsonNamingPolicy.KebabCaseLower.ConvertName(parameter);
+        string option = Renamed.GetValueOrDefault(parameter) ?? "--" + JsonNamingPolicy.KebabCaseLower
+            .ConvertName(parameter);
         return command.Options.Any(o => o.Name == option)
             ? option
             : JsonNamingPolicy.SnakeCaseLower.ConvertName(parameter);

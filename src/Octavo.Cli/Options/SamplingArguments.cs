@@ -19,17 +19,20 @@ internal sealed class SamplingArguments
                 "Draw from the likeliest tokens that together reach this probability. [default: the model's, else 1 = all]"),
             (p, value) => p with { TopP = (float)value!.Value }),
         Of(
-            OptionKinds.Integer("--top-k", "Draw from so many likeliest tokens; 0 is all. [default: the model's, else 0]"),
+            OptionKinds.Integer(
+                "--top-k", "Draw from so many likeliest tokens; 0 is all. [default: the model's, else 0]"),
             (p, value) => p with { TopK = value!.Value }),
         Of(
             OptionKinds.Number(
                 "--min-p", "Drop tokens less likely than this fraction of the likeliest. [default: the model's, else 0]"),
             (p, value) => p with { MinP = (float)value!.Value }),
         Of(
-            OptionKinds.Number("--presence-penalty", "Lowers tokens that the text holds already; -2 to 2. [default: 0]"),
+            OptionKinds.Number(
+                "--presence-penalty", "Lowers tokens that the text holds already; -2 to 2. [default: 0]"),
             (p, value) => p with { PresencePenalty = (float)value!.Value }),
         Of(
-            OptionKinds.Number("--frequency-penalty", "Lowers tokens by how often the text holds them; -2 to 2. [default: 0]"),
+            OptionKinds.Number(
+                "--frequency-penalty", "Lowers tokens by how often the text holds them; -2 to 2. [default: 0]"),
             (p, value) => p with { FrequencyPenalty = (float)value!.Value }),
         Of(
             OptionKinds.Number(

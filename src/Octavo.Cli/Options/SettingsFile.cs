@@ -8,8 +8,8 @@ namespace Octavo.Cli.Options;
 
 /// <summary>
 /// Settings that <c>octavo tune</c> found and <c>octavo serve --settings</c> reads: a JSON object whose members are the
-/// command's options, <c>max_num_seqs</c> for <c>--max-num-seqs</c>. Times may be numbers of milliseconds under a name that ends
-/// in <c>_ms</c>.
+/// command's options, <c>max_num_seqs</c> for <c>--max-num-seqs</c>. Times may be numbers of milliseconds under a name
+/// that ends in <c>_ms</c>.
 /// </summary>
 internal static class SettingsFile
 {
@@ -18,7 +18,9 @@ internal static class SettingsFile
     /// <summary>The defaults with what a file says.</summary>
     /// <param name="path">The file.</param>
     /// <param name="settings">What it may hold.</param>
-    /// <exception cref="UsageException">It is not there, or a member is unknown, of another kind, or cannot be.</exception>
+    /// <exception cref="UsageException">
+    /// It is not there, or a member is unknown, of another kind, or cannot be.
+    /// </exception>
     public static EngineOptions Read(string path, IReadOnlyList<Setting<EngineOptions>> settings)
     {
         try
@@ -65,7 +67,8 @@ internal static class SettingsFile
         (Setting<EngineOptions> setting, string unit) = Find(member.Name, settings);
         try
         {
-            string[] arguments = [.. setting.Words(member.Value).SelectMany(word => new[] { setting.Option.Name, word + unit })];
+            string[] arguments =
+                [.. setting.Words(member.Value).SelectMany(word => new[] { setting.Option.Name, word + unit })];
             ParseResult result = new Command("settings") { setting.Option }.Parse(arguments);
             return result.Errors.Count == 0
                 ? setting.Apply(options, result)

@@ -21,8 +21,10 @@ internal static class QuantizePlan
             plan = PrecisionPlanner.Choose(source, recipe, calibration, maxLoss, bar, cancellation);
         }
 
-        Table table = new Table { Border = TableBorder.Rounded, Title = new TableTitle("plan") }.AddColumn("layer").AddColumn("matrices").AddColumn("scheme");
-        table.AddColumn(new TableColumn("cost").RightAligned()).AddColumn(new TableColumn("at the cheapest").RightAligned());
+        Table table = new Table { Border = TableBorder.Rounded, Title = new TableTitle("plan") }.AddColumn("layer")
+            .AddColumn("matrices").AddColumn("scheme");
+        table.AddColumn(new TableColumn("cost").RightAligned())
+            .AddColumn(new TableColumn("at the cheapest").RightAligned());
         foreach (PrecisionChoice choice in plan.Choices)
         {
             table.AddRow(

@@ -25,7 +25,8 @@ internal sealed class ServeCommand
     private readonly Option<string?> _host = OptionKinds.Text(
         "--host", "HOST", $"Address to listen on; * is all of them. [default: {Defaults.Host}, this machine only]");
 
-    private readonly Option<int?> _port = OptionKinds.Integer("--port", $"Port to listen on; 0 takes any that is free. [default: {Defaults.Port}]");
+    private readonly Option<int?> _port = OptionKinds
+        .Integer("--port", $"Port to listen on; 0 takes any that is free. [default: {Defaults.Port}]");
 
     private readonly Option<string[]> _servedModelName = new("--served-model-name")
     {
@@ -80,7 +81,8 @@ internal sealed class ServeCommand
     {
         ServerOptions server = ReadServer(result);
         EngineOptions options = _engine.Read(result);
-        options = options with { Model = options.Model with { ServedModelName = server.ServedModelNames.FirstOrDefault() } };
+        options =
+            options with { Model = options.Model with { ServedModelName = server.ServedModelNames.FirstOrDefault() } };
         string model = ModelLocator.Find(result.GetValue(_model));
         OctavoServer.CheckAddress(server);
         using var signals = new ServeSignals();
@@ -96,17 +98,21 @@ internal sealed class ServeCommand
         return ExitCode.Success;
     }
 
-    private static async Task ServeAsync(string model, EngineOptions options, ServerOptions server, ServeSignals signals)
+    private static async Task ServeAsync(
+        string model, EngineOptions options, ServerOptions server, ServeSignals signals)
     {
         using ILoggerFactory loggers = LoggerFactory.Create(logging => logging
             .AddFilter("Microsoft", LogLevel.Warning)
-            .AddFilter("Microsoft.Extensions.Hosting", LogLevel.None)      // what it says is also thrown, and told in one line
+            // What it says is also thrown, and told in one line.
+            .AddFilter("Microsoft.Extensions.Hosting", LogLevel.None)
             .AddSimpleConsole(console => console.SingleLine = true)
             .AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace));
-        AsyncEngine engine = await EngineLoader.LoadAsync(model, options, showProgress: true, signals.Drain).ConfigureAwait(false);
+        AsyncEngine engine = await EngineLoader.LoadAsync(model, options, showProgress: true, signals.Drain)
+            .ConfigureAwait(false);
         await using (engine.ConfigureAwait(false))
         {
-            OctavoServer running = await OctavoServer.StartAsync(engine, server with { LoggerFactory = loggers }, signals.Drain).ConfigureAwait(false);
+            OctavoServer running = await OctavoServer.StartAsync(
+                engine, server with { LoggerFactory = loggers }, signals.Drain).ConfigureAwait(false);
             await using (running.ConfigureAwait(false))
             {
                 Announce(engine.Model, options, running.Url);
@@ -133,7 +139,8 @@ internal sealed class ServeCommand
         TimeSpan? keepAlive = result.GetValue(_sseKeepAliveInterval);
         if (keepAlive > LongestKeepAlive)
         {
-            throw new UsageException($"--sse-keep-alive-interval must be at most {LongestKeepAlive.TotalHours} hours; 0 turns it off");
+            throw new UsageException(
+                $"--sse-keep-alive-interval must be at most {LongestKeepAlive.TotalHours} hours; 0 turns it off");
         }
 
         string[] names = result.GetValue(_servedModelName) ?? [];
@@ -146,7 +153,8 @@ internal sealed class ServeCommand
         {
             ModelRoot = result.GetValue(_model),
             AllowedHosts = Each(result, _allowedHosts, IsHostName, "takes host names without scheme and path"),
-            CorsOrigins = Each(result, _corsOrigins, IsOrigin, "takes origins such as https://chat.example.com, without a path"),
+            CorsOrigins = Each(
+                result, _corsOrigins, IsOrigin, "takes origins such as https://chat.example.com, without a path"),
             SseKeepAliveInterval = keepAlive ?? Defaults.SseKeepAliveInterval,
             Host = result.GetValue(_host) ?? Defaults.Host,
             Port = port,
@@ -158,7 +166,9 @@ internal sealed class ServeCommand
     private static string[] Each(ParseResult result, Option<string[]> option, Func<string, bool> isRight, string takes)
     {
         string[] words = result.GetValue(option) ?? [];
-        return Array.Find(words, w => !isRight(w)) is { } wrong ? throw new UsageException($"{option.Name} {takes}; it is '{wrong}'") : words;
+        return Array.Find(words, w => !isRight(w)) is { } wrong
+            ? throw new UsageException($"{option.Name} {takes}; it is '{wrong}'")
+            : words;
     }
 
     private static bool IsHostName(string word) => word == "*" || word.AsSpan().IndexOfAny("/ \\@") < 0;
@@ -175,13 +185,17 @@ internal sealed class ServeCommand
                 CultureInfo.InvariantCulture,
                 $"batches  adaptive: at most {targets.InterToken.TotalMilliseconds:G4} ms between tokens, for {targets.Percentile * 100:G4}% of them");
         long tokens = (long)model.NumBlocks * model.BlockSize;
-        string share = model.MemoryFraction is { } fraction ? string.Create(CultureInfo.InvariantCulture, $", at most {fraction * 100:G4}%") : string.Empty;
-        Stdio.Out.WriteLine($"model    {model.Name} ({model.Architecture}), up to {model.MaxModelLen} tokens a request");
+        string share = model.MemoryFraction is { } fraction
+            ? string.Create(CultureInfo.InvariantCulture, $", at most {fraction * 100:G4}%")
+            : string.Empty;
+        Stdio.Out.WriteLine(
+            $"model    {model.Name} ({model.Architecture}), up to {model.MaxModelLen} tokens a request");
         Stdio.Out.WriteLine($"weights  {ByteSize.Format(model.WeightBytes)} in {SettingNames.Of(model.Weights)}");
         Stdio.Out.WriteLine($"cache    {ByteSize.Format(model.KvCacheBytes)} in {SettingNames.Of(model.KvCache)}: {tokens} tokens in {model.NumBlocks} blocks");
         Stdio.Out.WriteLine($"memory   {ByteSize.Format(model.WeightBytes + model.KvCacheBytes + model.StepBytes)} in all{share} of {ByteSize.Format(model.Memory.Free)} free at start ({model.Memory.Source}; {ByteSize.Format(model.Memory.Total)} in all)");
         Stdio.Out.WriteLine(batching);
-        Stdio.Out.WriteLine($"runs on  {model.Threads} threads, {model.Kernels} kernels; up to {model.MaxNumSeqs} requests at once");
+        Stdio.Out.WriteLine(
+            $"runs on  {model.Threads} threads, {model.Kernels} kernels; up to {model.MaxNumSeqs} requests at once");
         if (model.GenerationDefaults.MaxNewTokens is { } most)
         {
             Stdio.Out.WriteLine($"answers  {most} tokens at most where a request says nothing (max_new_tokens in generation_config.json)");
@@ -206,7 +220,8 @@ internal sealed class ServeCommand
     {
         if (engine.NumRequests is > 0 and var requests)
         {
-            await Stdio.Error.WriteLineAsync($"draining {Count(requests)}… (a second signal aborts)").ConfigureAwait(false);
+            await Stdio.Error.WriteLineAsync($"draining {Count(requests)}… (a second signal aborts)")
+                .ConfigureAwait(false);
         }
 
         Task stopping = server.StopAsync();

@@ -19,7 +19,8 @@ internal sealed class SimulateCommand
     private static readonly TimeSpan DefaultFirstToken = TimeSpan.FromSeconds(2);
 
     private readonly LoadArguments _load = new(DefaultWorkload, EngineSettings.Batching, EngineSettings.Limits);
-    private readonly Option<int?> _replicas = OptionKinds.Integer("--replicas", "Engines that share the load. [default: 1]");
+    private readonly Option<int?> _replicas = OptionKinds
+        .Integer("--replicas", "Engines that share the load. [default: 1]");
     private readonly Option<int> _routing = OptionKinds.Choice(
         "--routing", "Which engine gets a request.", [.. SimulationOptions.Routings.Select((name, i) => (name, i))]);
 
@@ -29,17 +30,21 @@ internal sealed class SimulateCommand
     private readonly Option<double?> _stepNoise = OptionKinds.Number(
         "--step-noise", "With --step-time: how far steps are off from that, as a standard deviation relative to it. [default: 0.03]");
 
-    private readonly Option<bool> _check = OptionKinds.Switch("--check", "Also run the load on the model, in real time, and print how far the simulation was off.");
+    private readonly Option<bool> _check = OptionKinds
+        .Switch("--check", "Also run the load on the model, in real time, and print how far the simulation was off.");
     private readonly Option<bool> _scenarios = OptionKinds.Switch(
         "--scenarios", "Instead of one load, simulate six, each with adaptive batching and with every fixed setting of a grid; with --check, also run the best of them.");
 
     private readonly Option<IReadOnlyList<string>?> _only = OptionKinds.Choices(
         "--only", "With --scenarios: only these.", [.. Scenario.Names.Select(n => (n.Split(' ')[0], n))]);
 
-    private readonly Option<TimeSpan?> _seconds = OptionKinds.Duration("--seconds", "With --scenarios: how long requests come in each. [default: 60s]");
-    private readonly Option<int?> _rounds = OptionKinds.Integer("--rounds", "With --check: how often each load is run; medians are shown. [default: 1]");
+    private readonly Option<TimeSpan?> _seconds = OptionKinds
+        .Duration("--seconds", "With --scenarios: how long requests come in each. [default: 60s]");
+    private readonly Option<int?> _rounds = OptionKinds
+        .Integer("--rounds", "With --check: how often each load is run; medians are shown. [default: 1]");
     private readonly Option<bool> _json = OptionKinds.Switch("--json", "Print one JSON object.");
-    private readonly Option<string?> _chart = OptionKinds.Text("--chart", "FILE", "With --scenarios: also draws the result into this SVG file.");
+    private readonly Option<string?> _chart = OptionKinds
+        .Text("--chart", "FILE", "With --scenarios: also draws the result into this SVG file.");
 
     /// <summary>Makes the command.</summary>
     public static Command Make()
@@ -95,8 +100,10 @@ internal sealed class SimulateCommand
         {
             IReadOnlyList<string> only = result.GetValue(_only) ?? Scenario.Names;
             options = WithFirstToken(options);
-            var runs = new ScenarioRuns(options, [.. Scenario.Names.Where(only.Contains)], workload.MaxLength, seconds, ProgressLine.Show);
-            List<(string Title, IReadOnlyList<ScenarioResult> Results)> parts = [("simulated: " + runs.TargetText, runs.Simulate())];
+            var runs = new ScenarioRuns(
+                options, [.. Scenario.Names.Where(only.Contains)], workload.MaxLength, seconds, ProgressLine.Show);
+            List<(string Title, IReadOnlyList<ScenarioResult> Results)> parts =
+                [("simulated: " + runs.TargetText, runs.Simulate())];
             if (check)
             {
                 parts.Add(("measured: " + runs.TargetText, runs.Measure(model!, parts[0].Results, rounds, calibrate: given is null)));
@@ -113,7 +120,9 @@ internal sealed class SimulateCommand
         }
 
         IReadOnlyList<WorkloadRequest> requests = workload.Make();
-        IReadOnlyList<(LoadFigures Simulated, LoadFigures Measured)> both = check ? new SimulationCheck(model!, workload, options, ProgressLine.Show).Run(rounds, calibrate: given is null) : [];
+        IReadOnlyList<(LoadFigures Simulated, LoadFigures Measured)> both = check
+            ? new SimulationCheck(model!, workload, options, ProgressLine.Show).Run(rounds, calibrate: given is null)
+            : [];
         ProgressLine.Show(string.Empty);
         LoadFigures? simulated = check ? null : LoadFigures.Of(Simulator.Run(requests, options), scheduling.Targets);
         if (asJson)
@@ -123,7 +132,8 @@ internal sealed class SimulateCommand
             return ExitCode.Success;
         }
 
-        Table table = LoadTable.Make(string.Create(CultureInfo.InvariantCulture, $"{requests.Count} requests, {options.Replicas} replicas"));
+        Table table = LoadTable.Make(
+            string.Create(CultureInfo.InvariantCulture, $"{requests.Count} requests, {options.Replicas} replicas"));
         if (simulated is null)
         {
             LoadTable.AddRounds(table, both);
@@ -140,7 +150,8 @@ internal sealed class SimulateCommand
 
     private (double Seconds, int Rounds, string? Chart) ReadRunArguments(ParseResult result, bool scenarios, bool check)
     {
-        (TimeSpan? seconds, int? rounds, string? chart) = (result.GetValue(_seconds), result.GetValue(_rounds), result.GetValue(_chart));
+        (TimeSpan? seconds, int? rounds, string? chart) = (
+            result.GetValue(_seconds), result.GetValue(_rounds), result.GetValue(_chart));
         if (!scenarios && (result.GetValue(_only), seconds, chart) is not (null, null, null))
         {
             throw new UsageException("--only, --seconds and --chart go with --scenarios");
@@ -175,7 +186,10 @@ internal sealed class SimulateCommand
             },
         };
 
-    private static void WriteScenarios(IReadOnlyList<(string Title, IReadOnlyList<ScenarioResult> Results)> parts, IAnsiConsole? console, string? chart)
+    private static void WriteScenarios(
+        IReadOnlyList<(string Title, IReadOnlyList<ScenarioResult> Results)> parts,
+        IAnsiConsole? console,
+        string? chart)
     {
         ProgressLine.Show(string.Empty);
         foreach ((string title, IReadOnlyList<ScenarioResult> results) in parts)
@@ -196,7 +210,8 @@ internal sealed class SimulateCommand
         double? noise = result.GetValue(_stepNoise);
         if (noise is < 0 or > 0.3)
         {
-            throw new UsageException($"--step-noise must be between 0 and 0.3; it is {noise.Value.ToString(CultureInfo.InvariantCulture)}");
+            throw new UsageException(
+                $"--step-noise must be between 0 and 0.3; it is {noise.Value.ToString(CultureInfo.InvariantCulture)}");
         }
 
         if (result.GetValue(_stepTime) is not { } text)

@@ -9,7 +9,9 @@ namespace Octavo.Cli.Simulate;
 /// <summary>What <c>octavo simulate --json</c> prints. Times are in seconds.</summary>
 internal static class SimulateJson
 {
-    /// <summary>A load, simulated; with <paramref name="rounds"/> also measured, the figures then being medians of all rounds.</summary>
+    /// <summary>
+    /// A load, simulated; with <paramref name="rounds"/> also measured, the figures then being medians of all rounds.
+    /// </summary>
     public static string OfLoad(
         string workload, int requests, SimulationOptions options, LoadFigures? simulated, IReadOnlyList<(LoadFigures Simulated, LoadFigures Measured)> rounds) => JsonText.Of(json =>
     {
@@ -35,7 +37,9 @@ internal static class SimulateJson
     });
 
     /// <summary>Scenarios, each with what every setting reached.</summary>
-    public static string OfScenarios(SimulationOptions options, IReadOnlyList<(string Title, IReadOnlyList<ScenarioResult> Results)> parts) => JsonText.Of(json =>
+    public static string OfScenarios(
+        SimulationOptions options,
+        IReadOnlyList<(string Title, IReadOnlyList<ScenarioResult> Results)> parts) => JsonText.Of(json =>
     {
         WriteHead(json, null, options);
         foreach ((string title, IReadOnlyList<ScenarioResult> results) in parts)

@@ -12,7 +12,9 @@ public enum KvCacheFormat
     /// <summary>Two bytes an element.</summary>
     BFloat16,
 
-    /// <summary>One byte an element, and for each token and head one float32 scale for its key and one for its value.</summary>
+    /// <summary>
+    /// One byte an element, and for each token and head one float32 scale for its key and one for its value.
+    /// </summary>
     Int8,
 
     /// <summary>One byte an element (E4M3), and for each layer one scale for its keys and one for its values.</summary>
@@ -22,13 +24,17 @@ public enum KvCacheFormat
 /// <summary>How a model is to be laid out and run.</summary>
 internal sealed record PlanRequest
 {
-    /// <summary>What the size of a block is a multiple of, so that a kernel's vectors never cross two of them.</summary>
+    /// <summary>
+    /// What the size of a block is a multiple of, so that a kernel's vectors never cross two of them.
+    /// </summary>
     public const int BlockSizeUnit = 16;
 
     private const int MostThreads = 1024;
     private const int LongestBlock = 1024;
 
-    /// <summary>How weights are stored that the checkpoint does not store quantized already; those stay as they are.</summary>
+    /// <summary>
+    /// How weights are stored that the checkpoint does not store quantized already; those stay as they are.
+    /// </summary>
     public required WeightScheme Weights { get; init; }
 
     /// <summary>How the output head is stored; null takes <see cref="WeightScheme.ForHead"/> of the weights.</summary>
@@ -77,8 +83,8 @@ internal interface IBackend
 
     /// <summary>Says how a model would be loaded; no weight is read.</summary>
     /// <param name="spec">The model.</param>
-    /// <param name="checkpoint">Its weights; null where only the figures of unquantized ones are wanted. Stays open as long
-    /// as the plan's runners live.</param>
+    /// <param name="checkpoint">Its weights; null where only the figures of unquantized ones are wanted. Stays open as
+    /// long as the plan's runners live.</param>
     /// <param name="request">What was asked for.</param>
     /// <exception cref="EngineConfigurationException">The request does not fit the model or the hardware.</exception>
     IModelPlan Plan(DecoderSpec spec, Checkpoint? checkpoint, PlanRequest request);
@@ -107,5 +113,6 @@ internal interface IModelPlan
     /// <param name="progress">Hears how far loading is.</param>
     /// <param name="cancellationToken">Stops loading.</param>
     /// <exception cref="EngineConfigurationException">There is not the memory for it.</exception>
-    IModelRunner Load(int numBlocks, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default);
+    IModelRunner Load(
+        int numBlocks, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default);
 }

@@ -58,7 +58,8 @@ internal sealed class StepBatch(int blockSize)
     /// <param name="blockTable">The sequence's blocks, enough for its last position.</param>
     /// <param name="numLogitsRows">So many of the last tokens get logits.</param>
     /// <returns>The index of the first of their rows.</returns>
-    public int AddSequence(ReadOnlySpan<int> tokenIds, int firstPosition, ReadOnlySpan<int> blockTable, int numLogitsRows)
+    public int AddSequence(
+        ReadOnlySpan<int> tokenIds, int firstPosition, ReadOnlySpan<int> blockTable, int numLogitsRows)
     {
         int first = NumTokens;
         int end = first + tokenIds.Length;

@@ -6,13 +6,14 @@ namespace Octavo;
 public sealed record AdmissionOptions
 {
     /// <summary>
-    /// The most requests that wait; more are refused (<see cref="EngineOverloadedException"/>). Null refuses none for that.
+    /// The most requests that wait; more are refused (<see cref="EngineOverloadedException"/>). Null refuses none for
+    /// that.
     /// </summary>
     public int? MaxQueue { get; init; }
 
     /// <summary>
-    /// Requests are refused that would wait longer than this to be taken up, by the engine's estimate; null refuses none
-    /// for that.
+    /// Requests are refused that would wait longer than this to be taken up, by the engine's estimate; null refuses
+    /// none for that.
     /// </summary>
     public TimeSpan? MaxQueueWait { get; init; }
 
@@ -24,8 +25,10 @@ public sealed record AdmissionOptions
     {
         faults.Check(MaxQueue is null or >= 0, nameof(MaxQueue), $"must be at least 0", MaxQueue);
         faults.Check(
-            MaxQueueWait is null || MaxQueueWait >= TimeSpan.Zero, nameof(MaxQueueWait), $"must not be negative", MaxQueueWait);
+            MaxQueueWait is null
+                || MaxQueueWait >= TimeSpan.Zero, nameof(MaxQueueWait), $"must not be negative", MaxQueueWait);
         faults.Check(
-            RequestTimeout is null || RequestTimeout > TimeSpan.Zero, nameof(RequestTimeout), $"must be above 0", RequestTimeout);
+            RequestTimeout is null
+                || RequestTimeout > TimeSpan.Zero, nameof(RequestTimeout), $"must be above 0", RequestTimeout);
     }
 }

@@ -5,7 +5,9 @@ namespace Octavo;
 /// <summary>How many requests and tokens share a step.</summary>
 public enum BatchingMode
 {
-    /// <summary>As many as hold the latency targets, by a model of the step's time that is learned while it runs.</summary>
+    /// <summary>
+    /// As many as hold the latency targets, by a model of the step's time that is learned while it runs.
+    /// </summary>
     Adaptive,
 
     /// <summary>As many as the two limits allow, always: vLLM's behaviour.</summary>
@@ -34,7 +36,8 @@ public sealed record BatchingTargets
     public void Validate(ICollection<ParameterFault> faults)
     {
         faults.Check(InterToken > TimeSpan.Zero, nameof(InterToken), $"must be above 0", InterToken);
-        faults.Check(FirstToken is null || FirstToken > TimeSpan.Zero, nameof(FirstToken), $"must be above 0", FirstToken);
+        faults.Check(
+            FirstToken is null || FirstToken > TimeSpan.Zero, nameof(FirstToken), $"must be above 0", FirstToken);
         faults.Check(Percentile is >= 0.5 and < 1, nameof(Percentile), $"must be at least 0.5 and below 1", Percentile);
     }
 }

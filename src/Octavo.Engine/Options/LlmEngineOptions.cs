@@ -1,6 +1,8 @@
 namespace Octavo.Engine;
 
-/// <summary>What the engine's core is made with: facts of the model, and the options that are the core's concern.</summary>
+/// <summary>
+/// What the engine's core is made with: facts of the model, and the options that are the core's concern.
+/// </summary>
 internal sealed record LlmEngineOptions
 {
     /// <summary>The name that metrics carry.</summary>
@@ -25,7 +27,9 @@ internal sealed record LlmEngineOptions
     public MetricsOptions Metrics { get; init; } = new();
 
     /// <summary>Checks the limits against each other and against the runner.</summary>
-    /// <exception cref="EngineConfigurationException">They cannot work together; the message says what would.</exception>
+    /// <exception cref="EngineConfigurationException">
+    /// They cannot work together; the message says what would.
+    /// </exception>
     internal void Validate(IModelRunner runner)
     {
         ArgumentNullException.ThrowIfNull(EosTokenIds);

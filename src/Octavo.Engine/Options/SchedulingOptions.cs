@@ -3,8 +3,8 @@ using Octavo.Engine;
 namespace Octavo;
 
 /// <summary>
-/// Who runs in a step and with how much: what the engine and the simulator go by. Names and defaults are vLLM's for a CPU
-/// server where it has them.
+/// Who runs in a step and with how much: what the engine and the simulator go by. Names and defaults are vLLM's for a
+/// CPU server where it has them.
 /// </summary>
 public sealed record SchedulingOptions
 {
@@ -32,8 +32,8 @@ public sealed record SchedulingOptions
     public int MaxNumSeqs { get; init; } = DefaultMaxNumSeqs;
 
     /// <summary>
-    /// The most tokens that a step computes; null takes <see cref="DefaultMaxNumBatchedTokens"/>, or <see cref="MaxNumSeqs"/>
-    /// where that is more.
+    /// The most tokens that a step computes; null takes <see cref="DefaultMaxNumBatchedTokens"/>, or
+    /// <see cref="MaxNumSeqs"/> where that is more.
     /// </summary>
     public int? MaxNumBatchedTokens { get; init; }
 
@@ -41,18 +41,22 @@ public sealed record SchedulingOptions
     public bool EnablePrefixCaching { get; init; } = true;
 
     /// <summary>
-    /// The fraction of blocks kept free for running requests when another is admitted beside them, rounded up; it trades
-    /// a little waiting for far fewer preemptions. vLLM's default is 0 (docs/decisions/0006).
+    /// The fraction of blocks kept free for running requests when another is admitted beside them, rounded up; it
+    /// trades a little waiting for far fewer preemptions. vLLM's default is 0 (docs/decisions/0006).
     /// </summary>
     public double KvCacheWatermark { get; init; } = DefaultKvCacheWatermark;
 
     /// <summary>How much waiting makes up for one level of priority.</summary>
     public TimeSpan PriorityAgeing { get; init; } = DefaultPriorityAgeing;
 
-    /// <summary>Shares of clients (<see cref="RequestOptions.Client"/>) that are not 1: one of weight 2 gets twice the turns.</summary>
+    /// <summary>
+    /// Shares of clients (<see cref="RequestOptions.Client"/>) that are not 1: one of weight 2 gets twice the turns.
+    /// </summary>
     public IReadOnlyDictionary<string, double> ClientWeights { get; init; } = new Dictionary<string, double>();
 
-    /// <summary>The most tokens that a step computes, where <see cref="MaxNumBatchedTokens"/> was left open, too.</summary>
+    /// <summary>
+    /// The most tokens that a step computes, where <see cref="MaxNumBatchedTokens"/> was left open, too.
+    /// </summary>
     public int StepTokens => MaxNumBatchedTokens ?? Math.Max(DefaultMaxNumBatchedTokens, MaxNumSeqs);
 
     /// <summary>Notes all that is wrong.</summary>
@@ -71,9 +75,13 @@ public sealed record SchedulingOptions
             StepTokens);
         Targets.Validate(faults);
         faults.Check(
-            KvCacheWatermark is >= 0 and < 1, nameof(KvCacheWatermark), $"must be at least 0 and below 1", KvCacheWatermark);
+            KvCacheWatermark is >= 0 and < 1,
+            nameof(KvCacheWatermark),
+            $"must be at least 0 and below 1",
+            KvCacheWatermark);
         faults.Check(PriorityAgeing > TimeSpan.Zero, nameof(PriorityAgeing), $"must be above 0", PriorityAgeing);
-        foreach (double weight in ClientWeights.Values)          // clients are keys of theirs, which no message may show
+        // Clients are keys of theirs, which no message may show.
+        foreach (double weight in ClientWeights.Values)
         {
             faults.Check(
                 weight is > 0 and < HeaviestClient,

@@ -32,7 +32,9 @@ internal sealed class RequestGroup
 
     public bool IsFinished => Array.TrueForAll(Completions, c => c.IsFinished);
 
-    /// <summary>The first prompt position whose next token is still to be scored; at or past the last means none.</summary>
+    /// <summary>
+    /// The first prompt position whose next token is still to be scored; at or past the last means none.
+    /// </summary>
     public int NextPromptRow { get; private set; }
 
     /// <summary>How many positions have a prompt token behind them to be scored.</summary>

@@ -1,6 +1,8 @@
 namespace Octavo.Engine;
 
-/// <summary>Engine settings that cannot work together, with the model or on this machine: all that is wrong with them.</summary>
+/// <summary>
+/// Engine settings that cannot work together, with the model or on this machine: all that is wrong with them.
+/// </summary>
 public sealed class EngineConfigurationException : Exception
 {
     /// <summary>Refuses settings.</summary>

@@ -8,8 +8,8 @@ namespace Octavo.Engine;
 public readonly record struct ParameterName(string Name);
 
 /// <summary>
-/// What is wrong with a parameter of a request, or an option: which rule it breaks by which value. Its text has the names of
-/// C#; a face with names of its own asks for <see cref="Describe"/>.
+/// What is wrong with a parameter of a request, or an option: which rule it breaks by which value. Its text has the
+/// names of C#; a face with names of its own asks for <see cref="Describe"/>.
 /// </summary>
 public sealed class ParameterFault
 {
@@ -26,12 +26,15 @@ public sealed class ParameterFault
     /// <summary>A fault that takes a sentence of its own.</summary>
     /// <param name="parameter">The parameter, in C#'s spelling; null where it is about more than one.</param>
     /// <param name="sentence">
-    /// The message, with parameters as <see cref="ParameterName"/>s; faults and sentences within it speak for themselves.
+    /// The message, with parameters as <see cref="ParameterName"/>s; faults and sentences within it speak for
+    /// themselves.
     /// </param>
     public ParameterFault(string? parameter, FormattableString sentence) =>
         (Parameter, _rule, _isSentence) = (parameter, sentence, true);
 
-    /// <summary>The parameter to change, in C#'s spelling, a part of one after a dot; null where it is about several.</summary>
+    /// <summary>
+    /// The parameter to change, in C#'s spelling, a part of one after a dot; null where it is about several.
+    /// </summary>
     public string? Parameter { get; }
 
     /// <summary>What must hold of it.</summary>
@@ -47,7 +50,9 @@ public sealed class ParameterFault
         ArgumentNullException.ThrowIfNull(nameOf);
         string rule = Render(_rule, nameOf);
         object? value = Value is TimeSpan time ? TimeText.Of(time) : Value;
-        return _isSentence ? rule : string.Create(CultureInfo.InvariantCulture, $"{nameOf(Parameter!)} {rule}; it is {value}");
+        return _isSentence
+            ? rule
+            : string.Create(CultureInfo.InvariantCulture, $"{nameOf(Parameter!)} {rule}; it is {value}");
     }
 
     /// <summary>The message in the names of C#.</summary>

@@ -43,6 +43,7 @@ internal static class Calibration
         LoadedModel model, BatchSetting setting, BatchingTargets targets, IReadOnlyList<WorkloadRequest> requests, CancellationToken cancellation = default, TimeSpan? limit = null)
     {
         using LlmEngine engine = MakeEngine(model, setting, targets);
-        return LoadFigures.Of(LoadRunner.Run(engine, requests, model.VocabSize, TimeProvider.System, cancellation, limit), targets);
+        return LoadFigures.Of(
+            LoadRunner.Run(engine, requests, model.VocabSize, TimeProvider.System, cancellation, limit), targets);
     }
 }

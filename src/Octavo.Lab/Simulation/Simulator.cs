@@ -15,13 +15,17 @@ internal static class Simulator
     /// <param name="options">What is simulated.</param>
     /// <param name="cancellationToken">Calls it off.</param>
     /// <exception cref="EngineConfigurationException">A request is longer than a replica's cache.</exception>
-    public static IReadOnlyList<RequestRecord> Run(IReadOnlyList<WorkloadRequest> requests, SimulationOptions options, CancellationToken cancellationToken = default)
+    public static IReadOnlyList<RequestRecord> Run(
+        IReadOnlyList<WorkloadRequest> requests,
+        SimulationOptions options,
+        CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(requests);
         ArgumentNullException.ThrowIfNull(options);
         Check(requests, options);
         RequestRecord[] records = [.. requests.Select(r => new RequestRecord(r))];
-        SimulatedReplica[] replicas = [.. Enumerable.Range(0, options.Replicas).Select(i => new SimulatedReplica(options, i))];
+        SimulatedReplica[] replicas =
+            [.. Enumerable.Range(0, options.Replicas).Select(i => new SimulatedReplica(options, i))];
         var placed = new (SimulatedReplica Replica, SimulatedRequest Request)[records.Length];
         var leaving = new PriorityQueue<int, double>();
         IRoutingPolicy routing = RoutingPolicies.Make(options.Routing);

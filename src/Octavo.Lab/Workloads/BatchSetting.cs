@@ -22,5 +22,6 @@ internal sealed record BatchSetting(BatchingMode Batching, int MaxNumSeqs, int M
         options with { Batching = Batching, MaxNumSeqs = MaxNumSeqs, MaxNumBatchedTokens = MaxNumBatchedTokens };
 
     /// <inheritdoc/>
-    public override string ToString() => Batching == BatchingMode.Adaptive ? "adaptive" : $"{MaxNumSeqs}, {MaxNumBatchedTokens}";
+    public override string ToString() =>
+        Batching == BatchingMode.Adaptive ? "adaptive" : $"{MaxNumSeqs}, {MaxNumBatchedTokens}";
 }

@@ -2,7 +2,9 @@ using Octavo.Engine;
 
 namespace Octavo.Lab.Workloads;
 
-/// <summary>Drives an engine with a workload, on the caller's thread: requests are added when their time has come.</summary>
+/// <summary>
+/// Drives an engine with a workload, on the caller's thread: requests are added when their time has come.
+/// </summary>
 internal static class LoadRunner
 {
     /// <summary>Runs a workload to its end.</summary>
@@ -97,7 +99,8 @@ internal static class LoadRunner
 
         if (output.Finished)
         {
-            record.Finish(now, output.Error is not null || output.Outputs.Any(o => o.FinishReason == FinishReason.Abort));
+            record.Finish(
+                now, output.Error is not null || output.Outputs.Any(o => o.FinishReason == FinishReason.Abort));
         }
     }
 }

@@ -9,9 +9,11 @@ namespace Octavo.Server.Http;
 internal static class HttpFailure
 {
     /// <summary>What a failure looks like to a client; null for one that has left.</summary>
-    public static ApiException? Explain(Exception failure, bool clientLeft) => ApiException.From(failure) ?? failure switch
+    public static ApiException? Explain(Exception failure, bool clientLeft) => ApiException
+        .From(failure) ?? failure switch
     {
-        BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } e => Refused(e, "request_too_large"),
+        BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } e =>
+            Refused(e, "request_too_large"),
         BadHttpRequestException e => Refused(e, null),
         ConnectionResetException or ConnectionAbortedException => null,
         _ when clientLeft => null,

@@ -3,7 +3,9 @@ using Octavo.Text;
 
 namespace Octavo.Server.Protocols.OpenAI;
 
-/// <summary>Whether a model can chat, found out once when the server starts: its template's faults are no request's.</summary>
+/// <summary>
+/// Whether a model can chat, found out once when the server starts: its template's faults are no request's.
+/// </summary>
 internal sealed class ChatSupport
 {
     private readonly ChatPrompts? _prompts;

@@ -103,7 +103,8 @@ internal abstract class GenerationResponse
     }
 
     /// <summary>An event around one choice; <paramref name="head"/> adds to the event itself.</summary>
-    protected void WriteEvent(EventWriter events, Action<Utf8JsonWriter> choice, Action<Utf8JsonWriter>? head = null) => events.Write(json =>
+    protected void WriteEvent(
+        EventWriter events, Action<Utf8JsonWriter> choice, Action<Utf8JsonWriter>? head = null) => events.Write(json =>
     {
         WriteHead(json, ChunkName);
         head?.Invoke(json);
@@ -122,7 +123,8 @@ internal abstract class GenerationResponse
         json.WriteEndObject();
     });
 
-    protected virtual void Count(ChoiceProgress progress, CompletionOutput choice) => progress.NumTokens += choice.TokenIds.Count;
+    protected virtual void Count(ChoiceProgress progress, CompletionOutput choice) =>
+        progress.NumTokens += choice.TokenIds.Count;
 
     protected static void WriteFinish(Utf8JsonWriter json, CompletionOutput choice)
     {
@@ -175,7 +177,8 @@ internal abstract class GenerationResponse
         json.WriteEndObject();
     }
 
-    private void Note(int prompt, RequestOutput output) => _cachedTokens[prompt] = Math.Max(_cachedTokens[prompt], output.NumCachedTokens);
+    private void Note(int prompt, RequestOutput output) =>
+        _cachedTokens[prompt] = Math.Max(_cachedTokens[prompt], output.NumCachedTokens);
 
     private ChoiceProgress ProgressOf(int prompt, CompletionOutput choice) => _choices[(prompt * Job.N) + choice.Index];
 }

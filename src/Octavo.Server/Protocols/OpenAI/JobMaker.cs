@@ -63,9 +63,9 @@ internal sealed class JobMaker(AsyncEngine engine, ChatSupport chat)
             room = Math.Min(room, engine.Model.MaxModelLen - prepared[i].TokenIds.Length);
         }
 
-        // The model's max_new_tokens is for requests that name no length; it does not bind those that do. Completions that
-        // name none get OpenAI's own default where that is less. A prompt that is too long must still reach the check that
-        // says so, hence at least 1.
+        // The model's max_new_tokens is for requests that name no length; it does not bind those that do. Completions
+        // that name none get OpenAI's own default where that is less. A prompt that is too long must still reach the
+        // check that says so, hence at least 1.
         int unasked = Math.Min(engine.Model.GenerationDefaults.MaxNewTokens ?? int.MaxValue, otherwise ?? int.MaxValue);
         sampling = sampling with { MaxTokens = asked ?? Math.Max(1, Math.Min(unasked, room)) };
         string id = request.IdPrefix + (request.Options.RequestId ?? Guid.NewGuid().ToString("N"));
@@ -92,7 +92,9 @@ internal sealed class JobMaker(AsyncEngine engine, ChatSupport chat)
         if (prompt.TokenIds is { } ids)
         {
             // Whoever names a special token's id means it: it stands in the echo as any other.
-            string text = request.Echo && engine.Tokenizer is { } tokenizer ? tokenizer.Decode([.. ids], skipSpecialTokens: false) : string.Empty;
+            string text = request.Echo && engine.Tokenizer is { } tokenizer
+                ? tokenizer.Decode([.. ids], skipSpecialTokens: false)
+                : string.Empty;
             return new PreparedPrompt([.. ids], text, Range.All, []);
         }
 
@@ -117,7 +119,9 @@ internal sealed class JobMaker(AsyncEngine engine, ChatSupport chat)
         int longest = engine.Model.MaxModelLen;
         if (asked > longest)
         {
-            throw ApiException.BadRequest("truncate_prompt_tokens", $"truncate_prompt_tokens must be at most the model's length, {longest}; it is {asked}");
+            throw ApiException.BadRequest(
+                "truncate_prompt_tokens",
+                $"truncate_prompt_tokens must be at most the model's length, {longest}; it is {asked}");
         }
 
         int keep = asked == -1 ? Math.Max(1, longest - (maxTokens ?? 1)) : asked;
@@ -130,7 +134,8 @@ internal sealed class JobMaker(AsyncEngine engine, ChatSupport chat)
         int first = request.TruncateRight ? 0 : tokens.Length - keep;
         (int start, int count) = prompt.TextTokens.GetOffsetAndLength(tokens.Length);
         return new PreparedPrompt(
-            tokens[first..(first + keep)], prompt.Text, Kept(start)..Kept(start + count), tokens[Math.Min(start, first)..Math.Min(first, start + count)]);
+            tokens[first..(first + keep)], prompt.Text, Kept(start)..Kept(
+                start + count), tokens[Math.Min(start, first)..Math.Min(first, start + count)]);
 
         int Kept(int at) => Math.Clamp(at - first, 0, keep);
     }
