@@ -61,7 +61,7 @@ public sealed record LinearRopeScaling(double Factor) : RopeScaling
 /// </summary>
 public sealed record Llama3RopeScaling(
     double Factor, double LowFrequencyFactor, double HighFrequencyFactor, int OriginalMaxPositionEmbeddings)
-        : RopeScaling
+    : RopeScaling
 {
     /// <inheritdoc/>
     public override double Apply(double frequency)
