@@ -11,6 +11,7 @@ internal sealed unsafe class Forward : ITeamWork
     private readonly Embedding _embedding;
     private readonly Head _head;
     private readonly StepState _step;
+    private readonly (Sublayer Sublayer, int CacheLayer)[] _sublayers;
     private float* _logits;
 
     public Forward(DecoderSpec spec, WeightStore weights, RotaryTables rotary, StepState step)
@@ -18,6 +19,7 @@ internal sealed unsafe class Forward : ITeamWork
         _step = step;
         _embedding = new Embedding(spec, weights);
         Layers = [.. spec.Layers.Select(layer => Sublayer.Make(layer, weights, rotary))];
+        _sublayers = [.. InOrder(Layers)];
         _head = new Head(spec, weights);
         step.MakeRoomFor(weights.Linears);
     }
@@ -31,15 +33,23 @@ internal sealed unsafe class Forward : ITeamWork
     public void Run(int worker)
     {
         _embedding.Run(_step, worker);
-        for (int layer = 0; layer < Layers.Count; layer++)
+        foreach ((Sublayer sublayer, int cacheLayer) in _sublayers)
         {
-            foreach (Sublayer sublayer in Layers[layer])
-            {
-                sublayer.Run(_step, layer, worker);
-            }
+            sublayer.Run(_step, cacheLayer, worker);
         }
 
         _step.Team.Wait();
         _head.Run(_step, _logits, worker);
+    }
+
+    // A layer of the cache belongs to an attention, of which a decoder's layer need not have one, nor one alone.
+    private static IEnumerable<(Sublayer Sublayer, int CacheLayer)> InOrder(IEnumerable<Sublayer[]> layers)
+    {
+        int attentions = 0;
+        foreach (Sublayer sublayer in layers.SelectMany(layer => layer))
+        {
+            yield return (sublayer, attentions);
+            attentions += sublayer is AttentionSublayer ? 1 : 0;
+        }
     }
 }

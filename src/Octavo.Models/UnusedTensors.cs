@@ -21,8 +21,8 @@ internal static class UnusedTensors
     public static IReadOnlyList<string> Find(DecoderSpec spec, Checkpoint checkpoint, IReadOnlyList<string> idle)
     {
         HashSet<string> used = [.. UsedNames(spec, checkpoint)];
-        const string Embedding = "embed_tokens.weight";
-        string prefix = spec.TokenEmbedding[..^Embedding.Length];
+        string embedding = new LinearTensors(spec.TokenEmbedding, null).Module;
+        string prefix = embedding[..(embedding.LastIndexOf('.') + 1)];
         List<Tensor> unread = [];
         foreach (Tensor tensor in checkpoint.Tensors.Values)
         {
@@ -89,18 +89,15 @@ internal static class UnusedTensors
             yield return table.Name;
         }
 
-        foreach (NormSpec norm in spec.Norms)
+        foreach (string name in spec.Norms.SelectMany(norm => norm.Names.All))
         {
-            yield return norm.Names.Weight;
-            if (norm.Names.Bias is { } bias)
-            {
-                yield return bias;
-            }
+            yield return name;
         }
 
-        foreach (LinearTensors names in spec.Linears.SelectMany(linear => linear.Matrices)
-            .Select(matrix => matrix.Names))
+        foreach (MatrixSpec matrix in spec.Linears.SelectMany(linear => linear.Matrices))
         {
+            LinearTensors names = matrix.Names;
+
             // Beside a quantized weight, a bias that config.json does not know was found to hold zeros.
             yield return names.Bias ?? SpecValidator.BiasOf(names.Weight);
             if (checkpoint.FindQuantized(names.Weight) is not { } quantized)
@@ -115,8 +112,8 @@ internal static class UnusedTensors
             }
         }
 
-        foreach (string name
-            in spec.Attentions.Select(a => a.CacheScales).OfType<string>().SelectMany(KvCacheScales.NamesOf))
+        IEnumerable<string> scaled = spec.Attentions.Select(attention => attention.CacheScales).OfType<string>();
+        foreach (string name in scaled.SelectMany(KvCacheScales.NamesOf))
         {
             yield return name;
         }

@@ -241,16 +241,13 @@ public sealed class ModelQuantizer
     /// <summary>The tensors of no layer: embeddings, the last norm, the head.</summary>
     private IEnumerable<TensorSource> Rest()
     {
-        IEnumerable<LinearSpec?> linears =
-            [Spec.InputProjection, Spec.OutputProjection, Spec.TiesHead || _recipe.Head is not null ? null : Spec.Head];
+        DecoderSpec ends = Spec.WithoutLayers();
+        IEnumerable<LinearSpec> kept = ends.Linears.Where(l => l.Role != LinearRole.OutputHead || _recipe.Head is null);
         IEnumerable<string?> names =
         [
-            .. Spec.Tables.Select(table => table.Name),
-            .. linears.OfType<LinearSpec>()
-                .SelectMany(linear => linear.Matrices)
-                .SelectMany(m => new[] { m.Names.Weight, m.Names.Bias }),
-            Spec.FinalNorm?.Names.Weight,
-            Spec.FinalNorm?.Names.Bias,
+            .. ends.Tables.Select(table => table.Name),
+            .. kept.SelectMany(linear => linear.Matrices).SelectMany(matrix => matrix.Names.All),
+            .. ends.Norms.SelectMany(norm => norm.Names.All),
             _recipe.Head is null ? null : Spec.OutputHead?.Bias,
         ];
         foreach (string name in names.OfType<string>())
@@ -295,7 +292,8 @@ public sealed class ModelQuantizer
             }
         }
 
-        ignored.AddRange(new[] { Spec.ProjectIn, Spec.ProjectOut }.OfType<LinearTensors>().Select(n => n.Module));
+        IEnumerable<LinearSpec> projections = Spec.WithoutLayers().Linears.Where(l => l.Role != LinearRole.OutputHead);
+        ignored.AddRange(projections.SelectMany(linear => linear.Matrices).Select(matrix => matrix.Names.Module));
         if (_recipe.Head is { } head)
         {
             schemes.Add(HeadModule, head);

@@ -64,6 +64,7 @@ internal sealed class ChatPrompts
 
         // As in vLLM: a template writes its special tokens itself, so none are added.
         return Prompt.FromText(
-            _template.Render(messages, addGenerationPrompt, _variables, arguments)) with { AddSpecialTokens = false };
+            _template.Render(messages, addGenerationPrompt, _variables, arguments)) with
+        { AddSpecialTokens = false };
     }
 }

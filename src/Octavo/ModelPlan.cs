@@ -119,11 +119,11 @@ public sealed class ModelPlan
     /// <param name="stored">The scheme nearest to what the checkpoint stores.</param>
     public static WeightScheme? HeadScheme(
         HeadQuantization policy, WeightScheme weights, WeightScheme stored) => policy switch
-    {
-        HeadQuantization.Never => weights.IsQuantized ? stored : null,
-        HeadQuantization.Always => weights,
-        HeadQuantization.Auto => null,
-    };
+        {
+            HeadQuantization.Never => weights.IsQuantized ? stored : null,
+            HeadQuantization.Always => weights,
+            HeadQuantization.Auto => null,
+        };
 
     internal static void RequireMemory(ModelInfo plan)
     {

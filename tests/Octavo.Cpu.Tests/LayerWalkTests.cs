@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Octavo.Cpu.Linears;
 using Octavo.Cpu.Sublayers;
@@ -19,7 +20,10 @@ public sealed unsafe class LayerWalkTests
     /// Models that use every field of the spec between them, so that none can be forgotten by one of the two.
     /// </summary>
     public static TheoryData<string> Models =>
-        ["rotary, windows, scale, caps, biases, gated", "alibi, norms after, plain", "learned, projected, untied head"];
+    [
+        "rotary, windows, scale, caps, biases, gated", "alibi, norms after, plain", "learned, projected, untied head",
+        "mixed: no attention, two, one",
+    ];
 
     [Theory]
     [MemberData(nameof(Models))]
@@ -28,7 +32,7 @@ public sealed unsafe class LayerWalkTests
         DecoderSpec spec = SpecOf(model);
         using Checkpoint checkpoint = RandomWeights(spec);
         int[] ids = [.. Enumerable.Range(0, Tokens).Select(i => (i * 7) % spec.VocabSize)];
-        float[] expected = InOneStep(spec, checkpoint, ids);
+        float[] expected = InTwoSteps(spec, checkpoint, ids);
 
         float[] hidden = new float[Tokens * Hidden];
         float[] logits;
@@ -52,6 +56,36 @@ public sealed unsafe class LayerWalkTests
 
         expected.ShouldAllBe(x => float.IsFinite(x));
         logits.Select(BitConverter.SingleToInt32Bits).ShouldBe(expected.Select(BitConverter.SingleToInt32Bits));
+    }
+
+    /// <summary>A field that none of the models sets is one that either walk could forget.</summary>
+    [Fact]
+    public void Models_BetweenThem_UseEveryField()
+    {
+        DecoderSpec[] specs = [.. Models.Select(model => SpecOf(model.Data))];
+        PartSpec[] parts = [.. specs.SelectMany(spec => spec.Layers).SelectMany(layer => layer.Parts)];
+        Constant(specs).ShouldBeEmpty();
+        foreach (IGrouping<Type, PartSpec> kind in parts.GroupBy(part => part.GetType()))
+        {
+            // The scales are an E4M3 cache's, and this one is float32.
+            Constant([.. kind]).ShouldBe(kind.Key == typeof(AttentionSpec) ? [nameof(AttentionSpec.CacheScales)] : []);
+        }
+
+        parts.Select(part => part.GetType()).Distinct()
+            .ShouldBe(
+                typeof(PartSpec).Assembly.GetTypes().Where(t => t.IsSubclassOf(typeof(PartSpec))), ignoreOrder: true);
+        specs.SelectMany(spec => spec.Norms).Select(norm => norm.Kind).Distinct()
+            .ShouldBe(Enum.GetValues<NormKind>(), ignoreOrder: true);
+        specs.SelectMany(spec => spec.FeedForwards).Select(mlp => mlp.Activation).Distinct()
+            .ShouldBe(Enum.GetValues<Activation>(), ignoreOrder: true);
+
+        // Optional fields that are the same, set or not, in all of them.
+        static IEnumerable<string> Constant<T>(T[] all)
+            where T : notnull =>
+            from property in all[0].GetType().GetProperties()
+            where property.CanWrite && !property.IsDefined(typeof(RequiredMemberAttribute), inherit: false)
+            where all.Select(one => property.GetValue(one) is null).Distinct().Count() < 2
+            select property.Name;
     }
 
     [Fact]
@@ -89,7 +123,7 @@ public sealed unsafe class LayerWalkTests
         return [.. x.Select((v, i) => (float)(v / root * weight[i]))];
     }
 
-    private static float[] InOneStep(DecoderSpec spec, Checkpoint checkpoint, int[] ids)
+    private static float[] InTwoSteps(DecoderSpec spec, Checkpoint checkpoint, int[] ids)
     {
         var request = new PlanRequest
         {
@@ -101,9 +135,15 @@ public sealed unsafe class LayerWalkTests
         };
         using var runner = new CpuModelRunner(new CpuPlan(spec, checkpoint, request), numBlocks: 8);
         var batch = new StepBatch(16);
-        batch.AddSequence(ids, 0, [5, 2, 7], Tokens);
         float[] logits = new float[Tokens * spec.VocabSize];
-        runner.Run(batch, logits);
+        const int First = 20;
+        foreach ((int begin, int end) in new[] { (0, First), (First, Tokens) })
+        {
+            batch.Clear();
+            batch.AddSequence(ids.AsSpan(begin..end), begin, [5, 2, 7], end - begin);
+            runner.Run(batch, logits.AsSpan((begin * spec.VocabSize)..(end * spec.VocabSize)));
+        }
+
         return logits;
     }
 
@@ -131,37 +171,42 @@ public sealed unsafe class LayerWalkTests
             OutputHead = model.Contains("untied") ? new LinearTensors("head", "head.bias") : null,
         };
 
-        LayerSpec Layer(int i) => new(
-        [
-            new AttentionSpec
-            {
-                Width = Hidden,
-                NormBefore = after ? null : Norm($"{i}.norm1"),
-                NormAfter = after ? Norm($"{i}.norm1") : null,
-                NumHeads = 6,
-                NumKvHeads = after ? 6 : 2,
-                HeadDim = 16,
-                Positions = positions,
-                Scale = model.Contains("scale") ? 0.3f : null,
-                SoftCap = model.Contains("caps") ? 1.5f : null,
-                Window = model.Contains("windows") && i != 1 ? 5 + i : null,
-                Query = Linear($"{i}.q"),
-                Key = Linear($"{i}.k"),
-                Value = Linear($"{i}.v"),
-                Output = Linear($"{i}.o"),
-            },
-            new FeedForwardSpec
-            {
-                Width = Hidden,
-                NormBefore = after ? null : Norm($"{i}.norm2"),
-                NormAfter = after ? Norm($"{i}.norm2") : null,
-                IntermediateSize = 40,
-                Activation = after ? Activation.Relu : Activation.Silu,
-                Gate = model.Contains("gated") ? Linear($"{i}.gate") : null,
-                Up = Linear($"{i}.up"),
-                Down = Linear($"{i}.down"),
-            },
-        ]);
+        LayerSpec Layer(int i) => new((model.Contains("mixed"), i) switch
+        {
+            (true, 0) => [Mlp(i)],
+            (true, 1) => [Attention(i, "a"), Attention(i, "b"), Mlp(i)],
+            _ => [Attention(i, string.Empty), Mlp(i)],
+        });
+
+        AttentionSpec Attention(int i, string which) => new()
+        {
+            Width = Hidden,
+            NormBefore = after ? null : Norm($"{i}.norm1{which}"),
+            NormAfter = after ? Norm($"{i}.norm1{which}") : null,
+            NumHeads = 6,
+            NumKvHeads = after ? 6 : 2,
+            HeadDim = 16,
+            Positions = positions,
+            Scale = model.Contains("scale") ? 0.3f : null,
+            SoftCap = model.Contains("caps") ? 1.5f : null,
+            Window = model.Contains("windows") && i != 1 ? 5 + i : null,
+            Query = Linear($"{i}.q{which}"),
+            Key = Linear($"{i}.k{which}"),
+            Value = Linear($"{i}.v{which}"),
+            Output = Linear($"{i}.o{which}"),
+        };
+
+        FeedForwardSpec Mlp(int i) => new()
+        {
+            Width = Hidden,
+            NormBefore = after ? null : Norm($"{i}.norm2"),
+            NormAfter = after ? Norm($"{i}.norm2") : null,
+            IntermediateSize = 40,
+            Activation = after ? Activation.Relu : Activation.Silu,
+            Gate = model.Contains("gated") ? Linear($"{i}.gate") : null,
+            Up = Linear($"{i}.up"),
+            Down = Linear($"{i}.down"),
+        };
 
         LinearTensors Linear(string name) => new(name, biases ? $"{name}.bias" : null);
 

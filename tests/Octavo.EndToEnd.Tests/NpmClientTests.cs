@@ -61,10 +61,13 @@ public sealed class NpmClientTests(ServerFixture fixture) : IClassFixture<Server
     {
         var start = new ProcessStartInfo(
             program,
-            arguments) { WorkingDirectory = folder,
+            arguments)
+        {
+            WorkingDirectory = folder,
             UseShellExecute = false,
             RedirectStandardOutput = true,
-            RedirectStandardError = true };
+            RedirectStandardError = true
+        };
         try
         {
             using Process process = Process.Start(start)!;

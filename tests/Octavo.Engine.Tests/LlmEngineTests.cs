@@ -338,8 +338,11 @@ public sealed class LlmEngineTests
             new FakeRunner(
                 64,
                 4,
-                vocabulary), null, new LlmEngineOptions { MaxModelLen = 64,
-                Scheduling = new() { Batching = BatchingMode.Fixed, MaxNumSeqs = 4, MaxNumBatchedTokens = 128 } });
+                vocabulary), null, new LlmEngineOptions
+                {
+                    MaxModelLen = 64,
+                    Scheduling = new() { Batching = BatchingMode.Fixed, MaxNumSeqs = 4, MaxNumBatchedTokens = 128 }
+                });
         int[] prompt = [.. Enumerable.Range(0, 40)];
         List<RequestOutput> outputs = [];
         engine.Add(

@@ -146,31 +146,31 @@ internal static class OptionKinds
     /// <summary>Bounds of histograms by family, as JSON.</summary>
     public static Option<IReadOnlyDictionary<string, IReadOnlyList<double>>?> Buckets(
         string name, string help) => new(name)
-    {
-        Description = help,
-        HelpName = "JSON",
-        Arity = ArgumentArity.ExactlyOne,
-        CustomParser = result =>
         {
-            string text = result.Tokens[0].Value;
-            var buckets = new Dictionary<string, IReadOnlyList<double>>(StringComparer.Ordinal);
-            try
+            Description = help,
+            HelpName = "JSON",
+            Arity = ArgumentArity.ExactlyOne,
+            CustomParser = result =>
             {
-                using JsonDocument json = JsonDocument.Parse(text);
-                foreach (JsonProperty family in json.RootElement.EnumerateObject())
+                string text = result.Tokens[0].Value;
+                var buckets = new Dictionary<string, IReadOnlyList<double>>(StringComparer.Ordinal);
+                try
                 {
-                    buckets[family.Name] = [.. family.Value.EnumerateArray().Select(b => b.GetDouble())];
+                    using JsonDocument json = JsonDocument.Parse(text);
+                    foreach (JsonProperty family in json.RootElement.EnumerateObject())
+                    {
+                        buckets[family.Name] = [.. family.Value.EnumerateArray().Select(b => b.GetDouble())];
+                    }
                 }
-            }
-            catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException)
-            {
-                result.AddError($"{name} takes a JSON object of lists of numbers, such as {{\"request_latency\": [0.1, 0.5, 1]}}; it is '{text}'");
-                return null;
-            }
+                catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException)
+                {
+                    result.AddError($"{name} takes a JSON object of lists of numbers, such as {{\"request_latency\": [0.1, 0.5, 1]}}; it is '{text}'");
+                    return null;
+                }
 
-            return buckets;
-        },
-    };
+                return buckets;
+            },
+        };
 
     /// <summary>Words with commas between; the option may be repeated.</summary>
     public static Option<string[]> Words(string name, string helpName, string help) => new(name)
@@ -234,19 +234,19 @@ internal static class OptionKinds
 
     private static Option<T> Make<T>(
         string name, string helpName, string help, string takes, Parser<T> parse) => new(name)
-    {
-        Description = help,
-        HelpName = helpName,
-        Arity = ArgumentArity.ExactlyOne,
-        CustomParser = result =>
         {
-            string text = result.Tokens[0].Value;
-            if (!parse(text, out T value))
+            Description = help,
+            HelpName = helpName,
+            Arity = ArgumentArity.ExactlyOne,
+            CustomParser = result =>
             {
-                result.AddError($"{name} takes {takes}; it is '{text}'");
-            }
+                string text = result.Tokens[0].Value;
+                if (!parse(text, out T value))
+                {
+                    result.AddError($"{name} takes {takes}; it is '{text}'");
+                }
 
-            return value;
-        },
-    };
+                return value;
+            },
+        };
 }

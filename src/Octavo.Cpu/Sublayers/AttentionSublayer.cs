@@ -32,7 +32,7 @@ internal sealed unsafe class AttentionSublayer : Sublayer
     }
 
     /// <inheritdoc/>
-    public override void Run(StepState step, int layer, int worker)
+    public override void Run(StepState step, int cacheLayer, int worker)
     {
         int tokens = step.Batch.NumTokens;
         RowRange mine = step.RowsOf(worker, tokens);
@@ -42,14 +42,14 @@ internal sealed unsafe class AttentionSublayer : Sublayer
         step.Multiply(
             _queryKeyValue, worker, tokens, new LinearOutput(qkv.Floats, qkv.Stride, _queryKeyValue.OutFeatures));
         step.Team.Wait();
-        RotateAndStore(step, layer, mine);
+        RotateAndStore(step, cacheLayer, mine);
         if (worker == 0)
         {
             step.Attention.Rewind();
         }
 
         step.Team.Wait();
-        step.Attention.Run(worker, layer, _rule, step.Batch, qkv.Floats, qkv.Stride, step.Attended.Floats);
+        step.Attention.Run(worker, cacheLayer, _rule, step.Batch, qkv.Floats, qkv.Stride, step.Attended.Floats);
         step.Team.Wait();
         step.Store(_output, step.Attended.Floats, _output.InFeatures, mine);
         step.Team.Wait();
@@ -58,7 +58,7 @@ internal sealed unsafe class AttentionSublayer : Sublayer
         NormSum(step, mine);
     }
 
-    private void RotateAndStore(StepState step, int layer, RowRange mine)
+    private void RotateAndStore(StepState step, int cacheLayer, RowRange mine)
     {
         ReadOnlySpan<int> positions = step.Batch.Positions;
         ReadOnlySpan<int> slots = step.Batch.SlotMapping;
@@ -73,7 +73,7 @@ internal sealed unsafe class AttentionSublayer : Sublayer
                     _rotary.Sin(positions[row]));
             }
 
-            step.Cache.Write(layer, slots[row], keys, keys + _spec.KeyWidth);
+            step.Cache.Write(cacheLayer, slots[row], keys, keys + _spec.KeyWidth);
         }
     }
 }

@@ -16,8 +16,8 @@ internal sealed unsafe class Embedding
 
     public Embedding(DecoderSpec spec, WeightStore weights)
     {
-        MatrixSource[] tables = [.. spec.Tables.Select(weights.Open)];
-        (_spec, _tokens, _positions) = (spec, tables[0], spec.LearnedPositions is null ? null : tables[1]);
+        (_spec, _tokens) = (spec, weights.Open(spec.TokenTable));
+        _positions = spec.PositionTable is { } positions ? weights.Open(positions) : null;
         _project = spec.InputProjection is { } projection ? weights.Pack(projection) : null;
     }
 

@@ -18,7 +18,7 @@ internal sealed unsafe class FeedForwardSublayer : Sublayer
     }
 
     /// <inheritdoc/>
-    public override void Run(StepState step, int layer, int worker)
+    public override void Run(StepState step, int cacheLayer, int worker)
     {
         int tokens = step.Batch.NumTokens;
         RowRange mine = step.RowsOf(worker, tokens);

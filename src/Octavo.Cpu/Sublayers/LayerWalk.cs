@@ -63,9 +63,8 @@ internal sealed unsafe class LayerWalk : ITeamWork, IDisposable
     /// <summary>Packs what stands behind the layers, in float32.</summary>
     public Packed<Head> PackHead(IWeightSource source)
     {
-        var weights = new WeightStore(
-            source, new WeightPlan(_spec, source, WeightScheme.Float32, WeightScheme.Float32, _isa), _isa);
-        return Make(weights, w => new Head(_spec, w));
+        var plan = new WeightPlan(_spec.WithoutLayers(), source, WeightScheme.Float32, WeightScheme.Float32, _isa);
+        return Make(new WeightStore(source, plan, _isa), w => new Head(_spec, w));
     }
 
     /// <summary>Writes the residual stream that a sequence begins with, <c>[tokens][hidden]</c>.</summary>

@@ -38,9 +38,9 @@ internal abstract unsafe class Sublayer
     /// Adds the part's result to the residual stream; workers are done with their own rows when it returns.
     /// </summary>
     /// <param name="step">The step.</param>
-    /// <param name="layer">The layer of the cache that is its own.</param>
+    /// <param name="cacheLayer">The layer of the cache that is its own, where it keeps something there.</param>
     /// <param name="worker">This worker's number.</param>
-    public abstract void Run(StepState step, int layer, int worker);
+    public abstract void Run(StepState step, int cacheLayer, int worker);
 
     /// <summary>Norms a row.</summary>
     public static void Norm(NormWeights norm, float* x, float* y)

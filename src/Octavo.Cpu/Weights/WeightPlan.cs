@@ -45,7 +45,7 @@ internal sealed class WeightPlan
     {
         // A tied head is an embedding, which is no linear layer to whoever quantized the checkpoint.
         LinearSpec linear = spec.Head;
-        MatrixSource weights = spec.TiesHead ? source.Table(spec.Tables.First()) : source.Matrix(linear.Matrices[0]);
+        MatrixSource weights = spec.TiesHead ? source.Table(spec.TokenTable) : source.Matrix(linear.Matrices[0]);
         _matrices.Add(linear.Name, Fitted(weights, weights.Stored ?? LinearScheme.For(head ?? scheme.ForHead, isa)));
     }
 

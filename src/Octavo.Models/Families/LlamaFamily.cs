@@ -59,9 +59,7 @@ internal static class LlamaFamily
             Layers = [.. Enumerable.Range(0, config.Size("num_hidden_layers", ConfigLimits.Layers))
                 .Select(i => Layer($"{prefix}layers.{i}."))],
             FinalNorm = Norm($"{prefix}norm.weight"),
-            OutputHead = TiedHead.IsTied(config, checkpoint, Family.TiesHead)
-                ? null
-                : new LinearTensors("lm_head.weight", null),
+            OutputHead = TiedHead.Read(config, checkpoint, Family.TiesHead),
         };
 
         LayerSpec Layer(string layer) => new(

@@ -67,9 +67,7 @@ internal static class OptFamily
                 .Select(i => Layer($"{prefix}layers.{i}."))],
             FinalNorm = finalNorm ? Norm($"{prefix}final_layer_norm") : null,
             ProjectOut = embedding == hidden ? null : new LinearTensors($"{prefix}project_out.weight", null),
-            OutputHead = TiedHead.IsTied(config, checkpoint, Family.TiesHead)
-                ? null
-                : new LinearTensors("lm_head.weight", null),
+            OutputHead = TiedHead.Read(config, checkpoint, Family.TiesHead),
         };
 
         LayerSpec Layer(string layer)

@@ -2,23 +2,25 @@ using Octavo.Formats;
 
 namespace Octavo.Models;
 
-/// <summary>Whether the output head is the token embedding.</summary>
+/// <summary>The output head, which may be the token embedding.</summary>
 internal static class TiedHead
 {
-    /// <summary>The head's name.</summary>
-    public const string Name = "lm_head.weight";
+    private const string Name = "lm_head.weight";
 
     /// <summary>
-    /// A head that is stored counts, whatever <c>tie_word_embeddings</c> says, as in transformers since version 5:
-    /// fine-tuning has made two of what was one, and left the flag. A copy of the embedding gives the same results
-    /// either way.
+    /// The head's tensors, or null where it is the embedding. A head that is stored counts, whatever
+    /// <c>tie_word_embeddings</c> says, as in transformers since version 5: fine-tuning has made two of what was one, and
+    /// left the flag. A copy of the embedding gives the same results either way.
     /// </summary>
     /// <param name="config">The model's configuration.</param>
     /// <param name="checkpoint">Its tensors.</param>
     /// <param name="fallback">What the family takes where the field is absent.</param>
-    public static bool IsTied(ConfigReader config, Checkpoint checkpoint, bool fallback) =>
-        config.Flag("tie_word_embeddings", fallback)
-        && !Array.Exists(["lm_head.weight", "lm_head.weight_packed", "lm_head.qweight"], checkpoint.Contains);
+    public static LinearTensors? Read(ConfigReader config, Checkpoint checkpoint, bool fallback)
+    {
+        bool tied = config.Flag("tie_word_embeddings", fallback)
+            && !Array.Exists([Name, "lm_head.weight_packed", "lm_head.qweight"], checkpoint.Contains);
+        return tied ? null : new LinearTensors(Name, null);
+    }
 
     /// <summary>
     /// The word on a head that counts against the flag; none where it seems to be the embedding's copy.

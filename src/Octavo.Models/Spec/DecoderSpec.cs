@@ -60,14 +60,16 @@ internal sealed record DecoderSpec
     public IEnumerable<FeedForwardSpec> FeedForwards =>
         Layers.SelectMany(layer => layer.Parts).OfType<FeedForwardSpec>();
 
+    /// <summary>The token embedding.</summary>
+    public TableSpec TokenTable => new(TokenEmbedding, VocabSize, EmbeddingSize);
+
+    /// <summary>The table of <see cref="LearnedPositions"/>, or null.</summary>
+    public TableSpec? PositionTable => LearnedPositions is { } learned
+        ? new(learned.Table, MaxPositionEmbeddings + learned.Offset, HiddenSize)
+        : null;
+
     /// <summary>The tensors that are read by row: embeddings.</summary>
-    public IEnumerable<TableSpec> Tables =>
-    [
-        new(TokenEmbedding, VocabSize, EmbeddingSize),
-        .. LearnedPositions is { } learned
-            ? [new TableSpec(learned.Table, MaxPositionEmbeddings + learned.Offset, HiddenSize)]
-            : (TableSpec[])[],
-    ];
+    public IEnumerable<TableSpec> Tables => [TokenTable, .. Optional(PositionTable)];
 
     /// <summary><see cref="ProjectIn"/> as it is run.</summary>
     public LinearSpec? InputProjection =>
@@ -91,15 +93,18 @@ internal sealed record DecoderSpec
     /// <see cref="Tables"/>.
     /// </summary>
     public IEnumerable<LinearSpec> Linears =>
-        [
-            .. Optional(InputProjection),
-            .. Layers.SelectMany(layer => layer.Linears),
-            .. Optional(OutputProjection),
-            .. Optional(TiesHead ? null : Head),
-        ];
+    [
+        .. Optional(InputProjection),
+        .. Layers.SelectMany(layer => layer.Linears),
+        .. Optional(OutputProjection),
+        .. Optional(TiesHead ? null : Head),
+    ];
 
     /// <summary>All norms, in the order of a step.</summary>
     public IEnumerable<NormSpec> Norms => [.. Layers.SelectMany(layer => layer.Norms), .. Optional(FinalNorm)];
+
+    /// <summary>What stands before and behind the layers.</summary>
+    public DecoderSpec WithoutLayers() => this with { Layers = [] };
 
     private static IEnumerable<T> Optional<T>(T? one)
         where T : class => one is null ? [] : [one];

@@ -34,6 +34,25 @@ internal enum MatrixRole
     OutputHead,
 }
 
+/// <summary>How reports name matrices.</summary>
+internal static class MatrixRoleExtensions
+{
+    /// <summary>A short word, unlike those of the other matrices of a part.</summary>
+    public static string ToShortName(this MatrixRole role) => role switch
+    {
+        MatrixRole.Query => "q",
+        MatrixRole.Key => "k",
+        MatrixRole.Value => "v",
+        MatrixRole.AttentionOutput => "o",
+        MatrixRole.Gate => "gate",
+        MatrixRole.Up => "up",
+        MatrixRole.Down => "down",
+        MatrixRole.ProjectIn => "in",
+        MatrixRole.ProjectOut => "out",
+        MatrixRole.OutputHead => "head",
+    };
+}
+
 /// <summary>What a linear layer does: matrices that share an input are one.</summary>
 internal enum LinearRole
 {
@@ -65,6 +84,9 @@ internal enum LinearRole
 internal sealed record LinearTensors(string Weight, string? Bias)
 {
     private const string Suffix = ".weight";
+
+    /// <summary>The tensors.</summary>
+    public IEnumerable<string> All => Bias is null ? [Weight] : [Weight, Bias];
 
     /// <summary>The weight's name less <c>.weight</c>.</summary>
     public string Module => Weight.EndsWith(Suffix, StringComparison.Ordinal) ? Weight[..^Suffix.Length] : Weight;

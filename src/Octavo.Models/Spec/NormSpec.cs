@@ -8,7 +8,11 @@ namespace Octavo.Models;
 internal sealed record NormSpec(NormKind Kind, NormTensors Names, float Epsilon, int Width);
 
 /// <summary>A norm's tensor names: weight <c>[width]</c>, bias <c>[width]</c> or null.</summary>
-internal sealed record NormTensors(string Weight, string? Bias);
+internal sealed record NormTensors(string Weight, string? Bias)
+{
+    /// <summary>The tensors.</summary>
+    public IEnumerable<string> All => Bias is null ? [Weight] : [Weight, Bias];
+}
 
 /// <summary>The kind of a normalization layer.</summary>
 internal enum NormKind

@@ -61,7 +61,7 @@ internal sealed record LinearRopeScaling(double Factor) : RopeScaling
 /// </summary>
 internal sealed record Llama3RopeScaling(
     double Factor, double LowFrequencyFactor, double HighFrequencyFactor, int OriginalMaxPositionEmbeddings)
-        : RopeScaling
+    : RopeScaling
 {
     /// <inheritdoc/>
     public override double Apply(double frequency)

@@ -73,7 +73,8 @@ internal static class Smoothing
                 throw new UnreachableException($"{part.Spec}");
         }
 
-        FloatMatrix Matrix(MatrixRole role) => part.Linears[0].Matrices.First(m => m.Spec.Role == role);
+        FloatMatrix Matrix(MatrixRole role) =>
+            part.Linears.SelectMany(linear => linear.Matrices).First(m => m.Spec.Role == role);
     }
 
     /// <summary>A linear layer, and what stands before it: a norm, or the rows of a matrix.</summary>
@@ -98,8 +99,10 @@ internal static class Smoothing
         }
     }
 
-    /// <summary>Divides a norm's results by <paramref name="s"/>, as near as its stored type comes, and multiplies the
-    /// columns that read them with exactly what it became.</summary>
+    /// <summary>
+    /// Divides a norm's results by <paramref name="s"/>, as near as its stored type comes, and multiplies the columns that
+    /// read them with exactly what it became.
+    /// </summary>
     private static void IntoNorm(FloatNorm norm, FloatMatrix[] stack, InputMoments moments, float[] s)
     {
         float[] exact = new float[s.Length];

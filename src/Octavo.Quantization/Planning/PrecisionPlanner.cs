@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using Octavo.Cpu.Sublayers;
 using Octavo.Cpu.Weights;
@@ -129,18 +128,7 @@ internal sealed class PrecisionPlanner : IDisposable
         stack.Kl[stack.Chosen] * lossPerKl, stack.Kl[0] * lossPerKl);
 
     private static string Words(LinearSpec linear) =>
-        string.Join(", ", linear.Matrices.Select(matrix => matrix.Role switch
-        {
-            MatrixRole.Query => "q",
-            MatrixRole.Key => "k",
-            MatrixRole.Value => "v",
-            MatrixRole.AttentionOutput => "o",
-            MatrixRole.Gate => "gate",
-            MatrixRole.Up => "up",
-            MatrixRole.Down => "down",
-            MatrixRole.ProjectIn or MatrixRole.ProjectOut or MatrixRole.OutputHead =>
-                throw new UnreachableException($"{matrix.Role} is of no layer"),
-        }));
+        string.Join(", ", linear.Matrices.Select(matrix => matrix.Role.ToShortName()));
 
     private double GainPerBit(Stack stack)
     {
