@@ -11,7 +11,7 @@ internal enum CodeKind
 }
 
 /// <summary>What a checkpoint says about the activations that meet its quantized weights.</summary>
-internal enum StoredActivations
+public enum StoredActivations
 {
     /// <summary>They stay as they are: weight-only quantization.</summary>
     Plain,
