@@ -43,7 +43,8 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
             ?? throw new ArgumentException("a plan without a checkpoint cannot be loaded", nameof(plan));
         if (numBlocks < 1)
         {
-            throw new EngineConfigurationException($"the key-value cache must hold at least one block; it holds {numBlocks}");
+            throw new EngineConfigurationException(
+                $"the key-value cache must hold at least one block; it holds {numBlocks}");
         }
 
         Plan = plan;
@@ -74,9 +75,9 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
             Release();
             if (e is OutOfMemoryException)
             {
-                double mebibytes = numBlocks * plan.BytesPerBlock / (double)(1 << 20);
+                FormattableString size = $"{numBlocks * plan.BytesPerBlock / (double)(1 << 20):0.#} MiB";
                 throw new EngineConfigurationException(
-                    $"this machine has not enough memory for the weights and a key-value cache of {mebibytes:0.#} MiB: give the cache less");
+                    $"this machine has not enough memory for the weights and a key-value cache of {size}: lower that");
             }
 
             throw;

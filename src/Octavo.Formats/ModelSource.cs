@@ -30,7 +30,9 @@ internal sealed class ModelSource
         }
 
         Config = ReadObject(ConfigPart);
-        Generation = Has(GenerationPart) ? GenerationDefaults.Read(ReadObject(GenerationPart)) : new GenerationDefaults();
+        Generation = Has(GenerationPart)
+            ? GenerationDefaults.Read(ReadObject(GenerationPart))
+            : new GenerationDefaults();
     }
 
     /// <summary>The directory.</summary>

@@ -64,7 +64,8 @@ public sealed class ModelQuantizer
     }
 
     /// <summary>Quantizes a model whose directory is open.</summary>
-    /// <inheritdoc cref="Run(string, string, QuantizationRecipe, CalibrationSet?, IProgress{BenchProgress}?, CancellationToken)"/>
+    /// <inheritdoc cref="Run(string, string, QuantizationRecipe, CalibrationSet?, IProgress{BenchProgress}?,
+    /// CancellationToken)"/>
     /// <param name="source">The model.</param>
     /// <param name="output">The directory to be written; it must not be there.</param>
     /// <param name="recipe">How.</param>

@@ -21,7 +21,8 @@ internal static class TokenizerReader
     public static TokenizerParts Read(TokenizerFiles files, TokenizerConfig config)
     {
         string path = files.NameOf(TokenizerFiles.Tokenizer);
-        byte[] bytes = files.Read(TokenizerFiles.Tokenizer) ?? throw new TokenizerFormatException(path, innerException: null);
+        byte[] bytes = files.Read(TokenizerFiles.Tokenizer) ?? throw new TokenizerFormatException(
+            path, innerException: null);
         (JsonDocument document, JsonField root) = JsonField.Parse(path, bytes);
         using (document)
         {
