@@ -62,7 +62,8 @@ internal static class CommandLine
         {
             string command = CommandPath(result.CommandResult);
             string problem = result.UnmatchedTokens.Count > 0
-                ? $"unknown command or option '{result.UnmatchedTokens[0]}'{OptionKinds.DidYouMean(result, result.UnmatchedTokens[0])}"
+                ? "unknown command or option "
+                    + $"'{result.UnmatchedTokens[0]}'{OptionKinds.DidYouMean(result, result.UnmatchedTokens[0])}"
                 : result.Errors[0].Message.TrimEnd('.');
             return Fail(ExitCode.Usage, $"{problem} (see '{command} --help')");
         }
@@ -85,7 +86,8 @@ internal static class CommandLine
         {
             bool canDoWithout = result.CommandResult.Command.Options
                 .Any(o => o.Name == EngineSettings.SkipTokenizerInit);
-            return Fail(ExitCode.Usage, $"{e.File} is missing" + (canDoWithout ? $"; {EngineSettings.SkipTokenizerInit} takes and gives token ids without it" : string.Empty));
+            return Fail(ExitCode.Usage, $"{e.File} is missing" + (canDoWithout ? "; "
+                + $"{EngineSettings.SkipTokenizerInit} takes and gives token ids without it" : string.Empty));
         }
         catch (InvalidRequestException e)
         {

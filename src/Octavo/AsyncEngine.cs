@@ -262,10 +262,10 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     {
         ArgumentNullException.ThrowIfNull(text);
         ObjectDisposedException.ThrowIf(_stopping, this);
+        var prompt = new ParameterName(nameof(Prompt));
         return Tokenizer?.Encode(text, addSpecialTokens)
             ?? throw new InvalidRequestException(
-                nameof(Prompt),
-                $"{new ParameterName(nameof(Prompt))} is text, and this engine runs without a tokenizer: give token ids");
+                prompt.Name, $"{prompt} is text, and this engine runs without a tokenizer: give token ids");
     }
 
     /// <summary>Refuses new requests and waits until those in flight have ended; a disposed engine has none.</summary>

@@ -111,7 +111,8 @@ public static class BeamSearch
         {
             var width = new ParameterName(nameof(parameters.BeamWidth));
             throw new InvalidRequestException(
-                width.Name, $"{width} {parameters.BeamWidth} asks for {step.Logprobs} log-probabilities, and {e.Fault}");
+                width.Name,
+                $"{width} {parameters.BeamWidth} asks for {step.Logprobs} log-probabilities, and {e.Fault}");
         }
 
         var done = new List<Beam>();

@@ -7,6 +7,10 @@ namespace Octavo;
 /// <summary>Turns conversations into prompts by a model's chat template.</summary>
 internal sealed class ChatPrompts
 {
+    private const string Messages = "messages";
+    private const string NoTokenizerAdvice = "give token ids as a completion's prompt";
+    private const string TemplateFiles = "chat_template.jinja, or chat_template in tokenizer_config.json";
+
     private readonly ChatTemplate _template;
     private readonly Dictionary<string, string> _variables = new(StringComparer.Ordinal);
 
@@ -19,13 +23,13 @@ internal sealed class ChatPrompts
         if (engine.Tokenizer is not { } tokenizer)
         {
             throw new InvalidRequestException(
-                "messages", $"messages need a tokenizer, and this engine runs without one: give token ids as a completion's prompt");
+                Messages, $"{Messages} need a tokenizer, and this engine runs without one: {NoTokenizerAdvice}");
         }
 
         if (tokenizer.ChatTemplateSource is not { } source)
         {
             throw new InvalidRequestException(
-                "messages", $"model {engine.Model.Name} has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json); use completions");
+                Messages, $"model {engine.Model.Name} has no chat template ({TemplateFiles}); use completions");
         }
 
         _template = ChatTemplate.Parse(source, $"{engine.Model.Name}'s chat template");

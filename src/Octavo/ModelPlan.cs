@@ -10,6 +10,8 @@ namespace Octavo;
 /// <summary>How a model will be laid out and run, decided from it and the options before anything is loaded.</summary>
 public sealed class ModelPlan
 {
+    private const string MostPositions = "max_position_embeddings";
+
     private readonly PlanRequest _request;
     private readonly IModelPlan _plan;
 
@@ -22,7 +24,7 @@ public sealed class ModelPlan
         var length = new ParameterName(nameof(ModelOptions.MaxModelLen));
         Require(
             maxModelLen <= positions,
-            $"{length} {maxModelLen} is more than the {positions} positions the model was made for (max_position_embeddings)");
+            $"{length} {maxModelLen} is more than the {positions} positions the model was made for ({MostPositions})");
         WeightScheme weights = ChooseWeights(model, options.Model);
         _request = new PlanRequest
         {
@@ -176,10 +178,10 @@ public sealed class ModelPlan
     {
         QuantizationConfig? stored = model.Checkpoint.Quantization;
         ParameterName quantization = new(nameof(options.Quantization)), type = new(nameof(options.Dtype));
-        FormattableString reason = $"it loads as it is, without that option";
+        string already = $"a checkpoint that is quantized already ({stored?.Method}: {stored?.Summary})";
         Require(
             options.Quantization is null || stored is null,
-            $"{quantization} {options.Quantization} does not go with a checkpoint that is quantized already ({stored?.Method}: {stored?.Summary}); {reason}");
+            $"{quantization} {options.Quantization} does not go with {already}; it loads as it is, without that option");
         WeightScheme? asked = options.Quantization is null ? null : SchemeNamed(options.Quantization);
         WeightScheme? dtype = options.Dtype switch
         {

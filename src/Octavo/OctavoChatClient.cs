@@ -163,7 +163,8 @@ public sealed class OctavoChatClient : IChatClient
             null => _engine.Model.DefaultSamplingParams,
             SamplingParams given => given,
             { } other => throw new NotSupportedException(
-                $"ChatOptions.{nameof(options.RawRepresentationFactory)} gave {other.GetType().Name}; this client takes {nameof(SamplingParams)}"),
+                $"ChatOptions.{nameof(options.RawRepresentationFactory)} gave {other.GetType().Name}; this client "
+                + $"takes {nameof(SamplingParams)}"),
         };
         return defaults with
         {

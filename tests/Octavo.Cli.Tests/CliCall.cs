@@ -4,8 +4,8 @@ using Octavo.Cli.Terminal;
 namespace Octavo.Cli.Tests;
 
 /// <summary>
-/// A command line within the test's own process, its streams redirected: a fraction of the time that a process takes. What
-/// only a process has (its exit, signals, its own standard streams) <see cref="CliProcess"/> sees.
+/// A command line within the test's own process, its streams redirected: a fraction of the time that a process takes.
+/// What only a process has (its exit, signals, its own standard streams) <see cref="CliProcess"/> sees.
 /// </summary>
 internal static class CliCall
 {

@@ -60,7 +60,18 @@ public sealed class GenerateTests
     public async Task Generate_Json_HoldsWhatWasAskedFor()
     {
         CliResult result = await CliCall.RunAsync(
-            "generate", "The fox", "--json", "--n", "2", "--max-tokens", "6", "--ignore-eos", "--logprobs", "3", "--seed", "7");
+            "generate",
+            "The fox",
+            "--json",
+            "--n",
+            "2",
+            "--max-tokens",
+            "6",
+            "--ignore-eos",
+            "--logprobs",
+            "3",
+            "--seed",
+            "7");
 
         using JsonDocument json = JsonDocument.Parse(result.Output);
         json.RootElement.GetProperty("model").GetString().ShouldBe("tales");
@@ -162,7 +173,15 @@ public sealed class GenerateTests
         Assert.SkipWhen(OperatingSystem.IsWindows(), "sends a POSIX signal");
 
         CliResult result = await CliProcess.InterruptAsync(
-            "generate", "Once upon a time", "--ignore-eos", "--max-tokens", "500", "--dtype", "float32", "--threads", "1");
+            "generate",
+            "Once upon a time",
+            "--ignore-eos",
+            "--max-tokens",
+            "500",
+            "--dtype",
+            "float32",
+            "--threads",
+            "1");
 
         result.Code.ShouldBe(130);
         result.Error.ShouldBeEmpty();

@@ -244,7 +244,8 @@ public sealed class LoadCommandTests : IDisposable
     [InlineData("--workload: a workload has no 'colour'", "tune", "--workload", "colour=red")]
     [InlineData("--workload: a workload has no 'colour'", "bench", "batching", "--model", "tales", "--workload", "colour=red")]
     [InlineData("--workload: rate of a workload must be a number from 1E-06 to 1000000; it is 'fast'", "tune", "--workload", "rate=fast")]
-    [InlineData("--workload: a length is N, uniform:LOW:HIGH or lognormal:MEAN:SIGMA:MOST, all at least 1; it is 'long'", "tune", "--workload", "prompt=long")]
+    [InlineData("--workload: a length is N, uniform:LOW:HIGH or lognormal:MEAN:SIGMA:MOST, all at least 1; it is "
+        + "'long'", "tune", "--workload", "prompt=long")]
     [InlineData("no-such.csv", "tune", "--workload", "trace=FOLDER/no-such.csv")]
     [InlineData("trace= takes a file's name", "simulate", "--step-time", StepTime, "--workload", "trace=")]
     [InlineData("line 2 of the trace is not", "simulate", "--step-time", StepTime, "--workload", "trace=BADTRACE")]

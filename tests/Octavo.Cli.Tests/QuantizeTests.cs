@@ -54,7 +54,8 @@ public sealed class QuantizeTests : IDisposable
         // A checkpoint may ask for the cache of vLLM's fp8.
         string config = Path.Combine(output, "config.json");
         await File.WriteAllTextAsync(config, (await File.ReadAllTextAsync(config)).Replace(
-            "\"kv_cache_scheme\": null", "\"kv_cache_scheme\": {\"type\": \"float\", \"num_bits\": 8, \"strategy\": \"tensor\"}"));
+            "\"kv_cache_scheme\": null",
+            "\"kv_cache_scheme\": {\"type\": \"float\", \"num_bits\": 8, \"strategy\": \"tensor\"}"));
         using (JsonDocument asked = JsonDocument.Parse((await CliCall.RunAsync("inspect", output, "--json")).Output))
         {
             CacheOf(asked).ShouldBe("fp8");

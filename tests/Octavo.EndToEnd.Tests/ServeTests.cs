@@ -70,7 +70,12 @@ public sealed partial class ServeTests
     public async Task Serve_OptionsOfTheServer_ReachIt()
     {
         await using OctavoProcess server = await OctavoProcess.ServeAsync(
-            "--allowed-hosts", "box.lan,llm.lan", "--cors-origins", "https://chat.example", "--cors-origins", "https://other.example",
+            "--allowed-hosts",
+            "box.lan,llm.lan",
+            "--cors-origins",
+            "https://chat.example",
+            "--cors-origins",
+            "https://other.example",
             "--custom-histogram-buckets", """{"request_latency": [0.25, 3]}""", "--sse-keep-alive-interval", "5s");
         (await Http.GetStringAsync(new Uri(server.Url, "/metrics")))
             .ShouldContain("vllm:e2e_request_latency_seconds_bucket{model_name=\"tales\",engine=\"0\",le=\"3.0\"} 0");
@@ -141,7 +146,8 @@ public sealed partial class ServeTests
         using (var socket = new TcpClient(server.Url.Host, server.Url.Port))
         {
             NetworkStream stream = socket.GetStream();
-            await stream.WriteAsync(Encoding.ASCII.GetBytes($"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {body.Length}\r\n\r\n{body}"));
+            await stream.WriteAsync(Encoding.ASCII.GetBytes("POST /v1/completions HTTP/1.1\r\nHost: "
+                + $"localhost\r\nContent-Type: application/json\r\nContent-Length: {body.Length}\r\n\r\n{body}"));
             (await stream.ReadAsync(new byte[100])).ShouldBeGreaterThan(0);
             await UntilAsync(
                 async () => await MetricAsync(server.Url, "vllm:num_requests_running") > 0, "the request never ran");

@@ -166,7 +166,15 @@ public sealed class SchedulePropertyTests
     }
 
     private sealed record Planned(
-        string Id, int[] Prompt, int MaxTokens, int ArrivalStep, int AbortStep, int Priority, string? Salt, int N, bool Scored);
+        string Id,
+        int[] Prompt,
+        int MaxTokens,
+        int ArrivalStep,
+        int AbortStep,
+        int Priority,
+        string? Salt,
+        int N,
+        bool Scored);
 
     private sealed class Totals
     {

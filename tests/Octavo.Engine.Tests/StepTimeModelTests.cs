@@ -125,7 +125,10 @@ public sealed class StepTimeModelTests
         var runner = new FakeRunner(numBlocks: 2048, blockSize: 16, maxTokens: 2048);
         runner.Observe = batch => clock.Advance(TimeSpan.FromSeconds(0.002 + (0.0003 * batch.NumTokens)));
         var engine = new LlmEngine(
-            runner, null, new LlmEngineOptions { MaxModelLen = 1024, Scheduling = new() { Batching = BatchingMode.Adaptive } }, clock);
+            runner,
+            null,
+            new LlmEngineOptions { MaxModelLen = 1024, Scheduling = new() { Batching = BatchingMode.Adaptive } },
+            clock);
         engine.Probe();
         engine.Batching.Model.Predict(StepLoad.Decode(16, 16 * 100)).ShouldBe(0.0068, 0.002);
         engine.Batching.Model.Predict(default(StepLoad).WithPrefill(128, 0)).ShouldBe(0.0404, 0.008);

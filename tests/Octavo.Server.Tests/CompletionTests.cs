@@ -228,7 +228,9 @@ public sealed class CompletionTests(ServerFixture fixture)
 
     /// <summary>What clients send by default says nothing, and does not stand in the way of beams.</summary>
     [Theory]
-    [InlineData("\"stop\": [], \"stop_token_ids\": [], \"min_tokens\": 0, \"logit_bias\": {}, \"bad_words\": [], \"presence_penalty\": 0, \"frequency_penalty\": 0.0, \"repetition_penalty\": 1, \"logprob_token_ids\": [], \"vllm_xargs\": {}, \"skip_special_tokens\": true, \"include_stop_str_in_output\": false", null)]
+    [InlineData("\"stop\": [], \"stop_token_ids\": [], \"min_tokens\": 0, \"logit_bias\": {}, \"bad_words\": [], "
+        + "\"presence_penalty\": 0, \"frequency_penalty\": 0.0, \"repetition_penalty\": 1, \"logprob_token_ids\": [], "
+        + "\"vllm_xargs\": {}, \"skip_special_tokens\": true, \"include_stop_str_in_output\": false", null)]
     [InlineData("\"logprobs\": 0", "logprobs")]
     [InlineData("\"presence_penalty\": 0.5", "presence_penalty")]
     [InlineData("\"bad_words\": [\"a\"]", "bad_words")]

@@ -29,7 +29,8 @@ public sealed class ErrorTests(ServerFixture fixture)
     [InlineData("{\"prompt\": [\"a\", \"b\"], \"n\": 9000}", "n", "at most 16384")]
     [InlineData("{\"prompt\": \"a\", \"n\": 1.5}", "n", "must be an integer")]
     [InlineData("{\"prompt\": \"a\", \"n\": 3000000000}", "n", "must be an integer from -2147483648 to 2147483647")]
-    [InlineData("{\"prompt\": \"a\", \"seed\": 1e300}", "seed", "must be an integer from -9223372036854775808 to 9223372036854775807")]
+    [InlineData("{\"prompt\": \"a\", \"seed\": 1e300}", "seed", "must be an integer from -9223372036854775808 to "
+        + "9223372036854775807")]
     [InlineData("{\"prompt\": \"a\", \"seed\": 9223372036854775808}", "seed", "must be an integer from -9223372036854775808 to")]
     [InlineData("{\"prompt\": \"a\", \"stream\": \"yes\"}", "stream", "must be true or false")]
     [InlineData("{\"prompt\": \"a\", \"stream_options\": {\"include_usage\": true}}", "stream_options", "needs stream")]
@@ -88,11 +89,14 @@ public sealed class ErrorTests(ServerFixture fixture)
     [Theory]
     [InlineData("completions", "\"prompt\": \"a\", \"max_tokens\": 0", "max_tokens must be at least 1; it is 0")]
     [InlineData("completions", "\"prompt\": \"a\", \"max_tokens\": 5, \"min_tokens\": 9", "min_tokens must be at most max_tokens (5); it is 9")]
-    [InlineData("completions", "\"prompt\": \"a\", \"logprobs\": 21", "logprobs must be at most 20 (max_logprobs); it is 21")]
+    [InlineData("completions", "\"prompt\": \"a\", \"logprobs\": 21", "logprobs must be at most 20 (max_logprobs); it "
+        + "is 21")]
     [InlineData("completions", "\"prompt\": \"a\", \"repetition_detection\": {\"max_pattern_size\": 1, \"min_pattern_size\": 2}", "repetition_detection.max_pattern_size must be at least min_pattern_size; it is 1")]
-    [InlineData("completions", "\"prompt\": \"a\", \"use_beam_search\": true, \"n\": 15", "n, the number of beams, asks for 30 candidates: logprobs must be at most 20 (max_logprobs); it is 30")]
+    [InlineData("completions", "\"prompt\": \"a\", \"use_beam_search\": true, \"n\": 15", "n, the number of beams, "
+        + "asks for 30 candidates: logprobs must be at most 20 (max_logprobs); it is 30")]
     [InlineData("chat/completions", "\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"max_completion_tokens\": 5, \"min_tokens\": 9", "min_tokens must be at most max_completion_tokens (5); it is 9")]
-    [InlineData("chat/completions", "\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"logprobs\": true, \"top_logprobs\": 30", "top_logprobs must be at most 20 (max_logprobs); it is 30")]
+    [InlineData("chat/completions", "\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"logprobs\": true, "
+        + "\"top_logprobs\": 30", "top_logprobs must be at most 20 (max_logprobs); it is 30")]
     public async Task Rule_OfTheEngine_IsToldInTheBodysNames(string path, string fields, string message)
     {
         (int status, JsonElement error) = await _server.FailAsync("/v1/" + path, "{" + fields + "}");

@@ -193,7 +193,8 @@ public sealed class ForeignFieldTests(ServerFixture fixture)
     [Fact]
     public async Task TemplateThatKnowsThinking_GetsWhatTheRequestSays()
     {
-        const string Template = "{{ messages[0]['content'] }}{% if enable_thinking %} loud{% else %} calm{% endif %}{% if reasoning_effort is defined %} {{ reasoning_effort }}{% endif %}";
+        const string Template = "{{ messages[0]['content'] }}{% if enable_thinking %} loud{% else %} "
+            + "calm{% endif %}{% if reasoning_effort is defined %} {{ reasoning_effort }}{% endif %}";
         await using TestServer server = await ServeAsync(Template);
         (await PromptAsync("")).ShouldBe("Go calm");
         (await PromptAsync(""", "chat_template_kwargs": {"enable_thinking": true}""")).ShouldBe("Go loud");
@@ -241,7 +242,8 @@ public sealed class ForeignFieldTests(ServerFixture fixture)
         JsonElement http = await _server.ChatAsync(
             """{"messages": [{"role": "user", "content": [{"type": "text", "text": "Once"}, {"type": "text", "text": "upon a"}]}], "max_tokens": 1}""");
         var message = new Microsoft.Extensions.AI.ChatMessage(
-            Microsoft.Extensions.AI.ChatRole.User, [new Microsoft.Extensions.AI.TextContent("Once"), new Microsoft.Extensions.AI.TextContent("upon a")]);
+            Microsoft.Extensions.AI.ChatRole.User,
+            [new Microsoft.Extensions.AI.TextContent("Once"), new Microsoft.Extensions.AI.TextContent("upon a")]);
         var client = new OctavoChatClient(fixture.Engine);
         Microsoft.Extensions.AI.ChatResponse answer = await client
             .GetResponseAsync([message], new Microsoft.Extensions.AI.ChatOptions { MaxOutputTokens = 1 });

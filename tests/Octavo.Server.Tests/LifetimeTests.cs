@@ -114,7 +114,8 @@ public sealed class LifetimeTests(ServerFixture fixture)
         status.ShouldBe(expected);
         error.GetProperty("message").GetString()!.ShouldContain(message);
         List<JsonElement> events = await server.StreamAsync(
-            "/v1/completions", """{"prompt": "Once", "vllm_xargs": {"break": 1}, "ignore_eos": true, "stream": true}""");
+            "/v1/completions",
+            """{"prompt": "Once", "vllm_xargs": {"break": 1}, "ignore_eos": true, "stream": true}""");
         events.Count.ShouldBe(4);
         events[^1].GetProperty("error").GetProperty("message").GetString()!.ShouldContain(message);
         (await other).GetProperty("choices")[0].GetProperty("text").GetString()

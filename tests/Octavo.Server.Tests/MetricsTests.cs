@@ -21,7 +21,8 @@ public sealed class MetricsTests(ServerFixture fixture)
         using HttpResponseMessage response = await server.Http.GetAsync("/metrics");
         response.Content.Headers.ContentType!.ToString().ShouldBe("text/plain; version=0.0.4; charset=utf-8");
         string text = await response.Content.ReadAsStringAsync();
-        text.ShouldContain("# TYPE vllm:generation_tokens_total counter\nvllm:generation_tokens_total{model_name=\"tales\",engine=\"0\"} 0\n");
+        text.ShouldContain("# TYPE vllm:generation_tokens_total "
+            + "counter\nvllm:generation_tokens_total{model_name=\"tales\",engine=\"0\"} 0\n");
         text.ShouldContain("vllm:num_requests_running{model_name=\"tales\",engine=\"0\"} 0\n");
         text.ShouldContain(
             "vllm:time_to_first_token_seconds_bucket{model_name=\"tales\",engine=\"0\",le=\"+Inf\"} 0\n");

@@ -135,7 +135,13 @@ public sealed class OriginTests(ServerFixture fixture)
 
     private static async Task<string> PostAsync(
         TestServer server, string path, string body, string origin) => (await SendAsync(
-        server, "POST", path, body, ("Host", "localhost"), ("Origin", origin), ("Content-Type", "application/json"))).Answer;
+        server,
+        "POST",
+        path,
+        body,
+        ("Host", "localhost"),
+        ("Origin", origin),
+        ("Content-Type", "application/json"))).Answer;
 
     private static Task<(int Status, string Answer)> SendAsync(
         TestServer server, string method, string path, params (string Name, string Value)[] headers) =>
@@ -149,7 +155,8 @@ public sealed class OriginTests(ServerFixture fixture)
         using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
         await socket.ConnectAsync(uri.Host, uri.Port);
         string head = string.Concat(headers.Select(h => $"{h.Name}: {h.Value}\r\n"));
-        await socket.SendAsync(Encoding.UTF8.GetBytes($"{method} {path} HTTP/1.1\r\n{head}Connection: close\r\nContent-Length: {body.Length}\r\n\r\n{body}"));
+        await socket.SendAsync(Encoding.UTF8.GetBytes($"{method} {path} HTTP/1.1\r\n{head}Connection: "
+            + $"close\r\nContent-Length: {body.Length}\r\n\r\n{body}"));
         using var reader = new StreamReader(new NetworkStream(socket));
         string answer = await reader.ReadToEndAsync();
         return (int.Parse(answer.Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture), answer);

@@ -55,7 +55,8 @@ public sealed class ProtocolTests(ServerFixture fixture)
     [Fact]
     public async Task Stream_WithoutHttp_HasTheEventsOfHttp()
     {
-        string body = Chat.Replace("\"max_tokens\"", "\"stream\": true, \"stream_options\": {\"include_usage\": true}, \"max_tokens\"",
+        string body = Chat.Replace("\"max_tokens\"", "\"stream\": true, \"stream_options\": "
+            + "{\"include_usage\": true}, \"max_tokens\"",
             StringComparison.Ordinal);
         List<string> events = await StreamAsync(_protocol.ReadChat(Parse(body)));
         events[^1].ShouldBe("[DONE]");

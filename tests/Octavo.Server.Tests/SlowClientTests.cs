@@ -109,7 +109,8 @@ public sealed class SlowClientTests
         return socket;
     }
 
-    private static string Head(int length, string more = "") => $"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{more}\r\n";
+    private static string Head(int length, string more = "") => "POST /v1/completions HTTP/1.1\r\nHost: "
+        + $"localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{more}\r\n";
 
     private static async Task SendAsync(Socket client, string text) =>
         await client.SendAsync(Encoding.ASCII.GetBytes(text));

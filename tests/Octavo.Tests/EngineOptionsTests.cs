@@ -39,8 +39,21 @@ public sealed class EngineOptionsTests
 
         e.Faults.Select(f => f.Parameter).OfType<string>().ShouldBe(
         [
-            "Quantization", "MaxModelLen", "Threads", "BlockSize", "MemoryFraction", "MaxNumSeqs", "InterToken", "FirstToken",
-            "Percentile", "KvCacheWatermark", "PriorityAgeing", "ClientWeights", "MaxQueue", "MaxQueueWait", "RequestTimeout",
+            "Quantization",
+            "MaxModelLen",
+            "Threads",
+            "BlockSize",
+            "MemoryFraction",
+            "MaxNumSeqs",
+            "InterToken",
+            "FirstToken",
+            "Percentile",
+            "KvCacheWatermark",
+            "PriorityAgeing",
+            "ClientWeights",
+            "MaxQueue",
+            "MaxQueueWait",
+            "RequestTimeout",
             "MaxLogprobs",
         ]);
         e.Message.ShouldContain("CustomHistogramBuckets: unknown family tokens");

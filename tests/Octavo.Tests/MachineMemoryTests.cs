@@ -176,7 +176,8 @@ public sealed class MachineMemoryTests : IDisposable
         string message = Should.Throw<EngineConfigurationException>(() => Plan(new EngineOptions { Memory = new() { MemoryFraction = 0.5 }, Scheduling = new() { MaxNumSeqs = 4, MaxNumBatchedTokens = 128 } }, 22 * MiB)).Message;
 
         message.ShouldStartWith("MemoryFraction 0.5 of the 22 MiB that are free (a test) leaves ");
-        message.ShouldContain("less than one request of MaxModelLen 512, which needs 1.25 MiB: raise MemoryFraction, or lower MaxNumBatchedTokens, or set MaxModelLen to ");
+        message.ShouldContain("less than one request of MaxModelLen 512, which needs 1.25 MiB: raise MemoryFraction, "
+            + "or lower MaxNumBatchedTokens, or set MaxModelLen to ");
 
         // No advice about what nobody has set.
         string unset = Should.Throw<EngineConfigurationException>(() => Plan(new EngineOptions(), MiB)).Message;

@@ -47,7 +47,8 @@ public sealed class ModelFactsTests
             new TalesVariant().With("tokenizer_config.json", "extra_special_tokens", "[\"<|nowhere|>\"]");
         using LLM llm = LLM.Load(model.Path, "float32");
         Should.Throw<InvalidRequestException>(() => llm.Generate("Once <|nowhere|> upon", Greedy)).Message
-            .ShouldBe("Prompt holds '<|nowhere|>', the tokenizer's token 4096, but the model's vocabulary ends at 4095: leave it out");
+            .ShouldBe("Prompt holds '<|nowhere|>', the tokenizer's token 4096, but the model's vocabulary ends at "
+                + "4095: leave it out");
     }
 
     [Fact]

@@ -21,7 +21,9 @@ internal sealed class BenchAttention
     {
         var it = new BenchAttention();
         var command = new Command(
-            "attention", "Time attention of one layer, decoding and prefill, with each type of cache, beside the ceilings of this machine, measured in the same run.");
+            "attention",
+            "Time attention of one layer, decoding and prefill, with each type of cache, beside the ceilings of this "
+                + "machine, measured in the same run.");
         it._arguments.AddTo(command);
         command.SetAction(it.Run);
         return command;
@@ -58,12 +60,14 @@ internal sealed class BenchAttention
     }
 
     private static string Name(AttentionMeasurement m) => m.Tokens == 1
-        ? $"{SettingNames.Of(m.Format)} decode, batch {m.Sequences}, context {m.Context}{(m.Disordered ? ", blocks in disorder" : string.Empty)}"
+        ? $"{SettingNames.Of(m.Format)} decode, batch {m.Sequences}, context "
+            + $"{m.Context}{(m.Disordered ? ", blocks in disorder" : string.Empty)}"
         : $"{SettingNames.Of(m.Format)} prefill {m.Tokens}, context {m.Context}";
 
     private static void WriteTable(ModelShape shape, MachineCeilings ceilings, List<AttentionMeasurement> measurements)
     {
-        string title = $"attention of one layer, shape {shape.Name}; {ceilings.Threads} threads read {ceilings.ReadBandwidth / 1e9:N0} GB/s "
+        string title = $"attention of one layer, shape {shape.Name}; {ceilings.Threads} threads read "
+            + $"{ceilings.ReadBandwidth / 1e9:N0} GB/s "
             + $"and multiply-add {ceilings.Float32Peak / 1e9:N0} GFLOPS";
         Table table = new Table { Title = new TableTitle(title) }
             .AddColumns("step", "µs", "GB/s", "of bandwidth", "GFLOPS", "of float32 peak");

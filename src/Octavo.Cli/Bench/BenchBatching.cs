@@ -33,7 +33,9 @@ internal sealed class BenchBatching
     {
         var it = new BenchBatching();
         var command = new Command(
-            "batching", "Compare continuous with static batching: groups that start together and end with their longest request. All requests are there at once; lengths are log-normal.")
+            "batching",
+            "Compare continuous with static batching: groups that start together and end with their longest request. "
+                + "All requests are there at once; lengths are log-normal.")
         {
             it._model, it._batches, it._requests, it._rounds, it._workload,
         };
@@ -134,7 +136,8 @@ internal sealed class BenchBatching
         }
         else
         {
-            Table table = new Table { Title = new TableTitle($"{model.Name}, {load.Count} requests, {load.Sum(r => (long)r.OutputTokens)} tokens asked for") }
+            Table table = new Table { Title = new TableTitle($"{model.Name}, {load.Count} requests, "
+                + $"{load.Sum(r => (long)r.OutputTokens)} tokens asked for") }
                 .AddColumns(
                     "at once",
                     "static, tokens/s",

@@ -22,7 +22,9 @@ internal sealed class BenchKernelsCommand
     {
         var it = new BenchKernelsCommand();
         var command = new Command(
-            "kernels", "Time each linear kernel at several batch sizes, beside the ceilings of this machine, measured in the same run.")
+            "kernels",
+            "Time each linear kernel at several batch sizes, beside the ceilings of this machine, measured in the "
+                + "same run.")
         {
             it._scheme,
         };

@@ -43,7 +43,9 @@ internal sealed class BenchModelCommand
     {
         var it = new BenchModelCommand();
         var command = new Command(
-            "model", "Time prefill, and decode at several batch sizes, of a model with random weights made on the spot, beside the ceilings of this machine.")
+            "model",
+            "Time prefill, and decode at several batch sizes, of a model with random weights made on the spot, beside "
+                + "the ceilings of this machine.")
         {
             it._schemes, it._head, it._kvCacheDtype, it._prompt, it._batches, it._contexts, it._rounds,
         };

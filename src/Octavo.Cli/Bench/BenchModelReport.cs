@@ -46,8 +46,10 @@ internal sealed record BenchModelReport(ModelShape Shape, MachineCeilings Ceilin
         Table table = new Table
         {
             Title = new TableTitle(
-                $"shape {Shape.Name}, weights {model.Scheme} ({Figures.Number(model.WeightBytes / MiB, 0)} MiB), cache {model.CacheName}"),
-            Caption = new TableTitle("bandwidth: of the read bandwidth measured just before and behind the step; operations: of the peak of the weights' instruction"),
+                $"shape {Shape.Name}, weights {model.Scheme} ({Figures.Number(model.WeightBytes / MiB, 0)} MiB), "
+                + $"cache {model.CacheName}"),
+            Caption = new TableTitle("bandwidth: of the read bandwidth measured just before and behind the step; "
+                + "operations: of the peak of the weights' instruction"),
         }.AddColumns("step", "sequences", "context", "tokens/s", "ms a step", "bandwidth, weights", "bandwidth, weights and cache", "operations");
         foreach (StepMeasurement step in model.Steps)
         {
@@ -66,7 +68,8 @@ internal sealed record BenchModelReport(ModelShape Shape, MachineCeilings Ceilin
         foreach (SkippedStep step in model.Skipped)
         {
             console.WriteLine(
-                $"skipped: decode of {step.Sequences} sequences with {step.Context} tokens behind each, whose keys and values take "
+                $"skipped: decode of {step.Sequences} sequences with {step.Context} tokens behind each, whose keys "
+                + "and values take "
                 + $"{Figures.Number(step.CacheBytes / MiB, 0)} MiB: more memory than there is beside the weights");
         }
     }
@@ -84,7 +87,8 @@ internal sealed record BenchModelReport(ModelShape Shape, MachineCeilings Ceilin
                 Integer(step.Sequences),
                 Integer(step.Context),
                 .. Models.Select(m => m.Find(step) is { } other
-                    ? $"{Figures.Number(other.TokensPerSecond, 1)} ({Figures.Number(other.TokensPerSecond / step.TokensPerSecond, 2)})"
+                    ? $"{Figures.Number(other.TokensPerSecond, 1)} "
+                        + $"({Figures.Number(other.TokensPerSecond / step.TokensPerSecond, 2)})"
                     : "skipped"),
             ]);
         }

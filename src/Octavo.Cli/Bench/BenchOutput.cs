@@ -31,7 +31,8 @@ internal static class BenchOutput
         machine.AddRow("int8 dot product", ceilings.Int8Peak is { } bytes ? Giga(bytes, "GOPS") : "not there");
         machine.AddRow("kernels", ThisMachine.Kernels);
         (int functions, long bytesOfCode, TimeSpan time) = ThisMachine.GeneratedCode;
-        machine.AddRow("generated code", $"{functions} functions, {Figures.Number(bytesOfCode / 1024.0, 0)} KiB in {Figures.Number(time.TotalMilliseconds, 0)} ms");
+        machine.AddRow("generated code", $"{functions} functions, {Figures.Number(bytesOfCode / 1024.0, 0)} KiB in "
+            + $"{Figures.Number(time.TotalMilliseconds, 0)} ms");
         return machine;
     }
 

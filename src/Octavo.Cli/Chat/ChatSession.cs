@@ -127,7 +127,8 @@ internal sealed class ChatSession
             {
                 if (dropped > 0)
                 {
-                    Say($"the conversation outgrew the {_engine.Model.MaxModelLen} tokens of context: the oldest {dropped} messages are dropped");
+                    Say($"the conversation outgrew the {_engine.Model.MaxModelLen} tokens of context: the oldest "
+                        + $"{dropped} messages are dropped");
                 }
 
                 return Prompt.FromTokenIds(ids);

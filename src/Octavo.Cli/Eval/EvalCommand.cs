@@ -22,16 +22,23 @@ internal sealed class EvalCommand
     };
 
     private readonly Option<string?> _reference = OptionKinds.Text(
-        "--reference", "DIR", "The model to compare with, run in float32 (or as it is quantized); often the same directory. [default: none]");
+        "--reference",
+        "DIR",
+        "The model to compare with, run in float32 (or as it is quantized); often the same directory. [default: none]");
 
     private readonly Option<string?> _text = OptionKinds.Text(
-        "--text", "FILE", "Plain text, documents separated by lines of <|endoftext|>, or .jsonl with a field text. [default: the stories that come with Octavo]");
+        "--text",
+        "FILE",
+        "Plain text, documents separated by lines of <|endoftext|>, or .jsonl with a field text. [default: the "
+            + "stories that come with Octavo]");
 
     private readonly Option<int?> _window = OptionKinds.Integer(
         "--window", "Tokens that the model reads at once. [default: the model's longest sequence, at most 2048]");
 
     private readonly Option<int?> _stride = OptionKinds.Integer(
-        "--stride", "Tokens between the beginnings of two windows; fewer give each scored token more context. [default: one less than the window]");
+        "--stride",
+        "Tokens between the beginnings of two windows; fewer give each scored token more context. [default: one less "
+            + "than the window]");
 
     private readonly Option<bool> _json = OptionKinds.Switch("--json", "Print one JSON object.");
     private readonly Option<string?> _report = OptionKinds

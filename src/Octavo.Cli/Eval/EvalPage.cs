@@ -53,7 +53,10 @@ internal static class EvalPage
 
     private static void Chart(StringBuilder page, string title, string body) => page.Append(
         CultureInfo.InvariantCulture,
-        $"<h2>{ReportPage.Escape(title)}</h2><div class=\"scroll\"><svg viewBox=\"0 0 {Width} {Height}\" role=\"img\" aria-label=\"{ReportPage.Escape(title)}\"><line x1=\"{Left}\" y1=\"{Height - Bottom}\" x2=\"{Width}\" y2=\"{Height - Bottom}\"/><line x1=\"{Left}\" y1=\"0\" x2=\"{Left}\" y2=\"{Height - Bottom}\"/>{body}</svg></div>");
+        $"<h2>{ReportPage.Escape(title)}</h2><div class=\"scroll\"><svg viewBox=\"0 0 {Width} {Height}\" role=\"img\" "
+            + $"aria-label=\"{ReportPage.Escape(title)}\"><line x1=\"{Left}\" y1=\"{Height - Bottom}\" x2=\"{Width}\" "
+            + $"y2=\"{Height - Bottom}\"/><line x1=\"{Left}\" y1=\"0\" x2=\"{Left}\" "
+            + $"y2=\"{Height - Bottom}\"/>{body}</svg></div>");
 
     private static string Bars(IReadOnlyList<double> values, Func<double, string> label)
     {

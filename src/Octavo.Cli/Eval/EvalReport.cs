@@ -158,7 +158,8 @@ internal sealed record EvalReport(
     private string WorstInWords(WorstToken worst)
     {
         string context = Tokenizer.Decode([.. worst.ContextIds.TakeLast(8)]).ReplaceLineEndings(" ");
-        return $"\"…{context}\" then \"{Word(worst.TokenId)}\"; the reference expects \"{Word(worst.ReferenceTop)}\", the model \"{Word(worst.ModelTop)}\"";
+        return $"\"…{context}\" then \"{Word(worst.TokenId)}\"; the reference expects \"{Word(worst.ReferenceTop)}\", "
+            + $"the model \"{Word(worst.ModelTop)}\"";
     }
 
     private string Word(int id) => Tokenizer.Decode([id], skipSpecialTokens: false).ReplaceLineEndings("\\n");

@@ -13,7 +13,8 @@ internal sealed class GenerateCommand
 
     private readonly Argument<string[]> _prompts = new("PROMPT")
     {
-        Description = "Texts to complete; several run in one batch. Without any, standard input is the prompt. Token ids with --skip-tokenizer-init.",
+        Description = "Texts to complete; several run in one batch. Without any, standard input is the prompt. Token "
+            + "ids with --skip-tokenizer-init.",
         Arity = ArgumentArity.ZeroOrMore,
     };
 

@@ -147,7 +147,8 @@ internal sealed class GenerateRun(AsyncEngine engine, TimeSpan loadTime)
         TimeSpan first = outputs.Min(o => o.Timings.FirstToken);
         Stdio.Error.WriteLine(Stdio.DimError(string.Create(
             CultureInfo.InvariantCulture,
-            $"{prompt} prompt tokens, {made} new tokens, {made / elapsed.TotalSeconds:0.0} tokens/s, first after {first.TotalMilliseconds:0} ms, loaded in {loadTime.TotalSeconds:0.00} s")));
+            $"{prompt} prompt tokens, {made} new tokens, {made / elapsed.TotalSeconds:0.0} tokens/s, first after "
+                + $"{first.TotalMilliseconds:0} ms, loaded in {loadTime.TotalSeconds:0.00} s")));
     }
 
     private static string Shown(Prompt prompt) => prompt.Text ?? TokenIds.Format(prompt.TokenIds!).TrimStart();

@@ -55,7 +55,8 @@ internal sealed record InspectReport
             $"{attention.NumHeads} of {attention.HeadDim}, {attention.NumKvHeads} for keys and values");
         yield return ("vocabulary", $"{spec.VocabSize}");
         yield return ("positions", $"{spec.MaxPositionEmbeddings}, {Positions(attention.Positions)}");
-        yield return ("norm", $"{(norm.Kind == NormKind.Rms ? "RMS" : "layer")}, {(attention.NormBefore is null ? "after" : "before")} each sublayer, epsilon {norm.Epsilon}");
+        yield return ("norm", $"{(norm.Kind == NormKind.Rms ? "RMS" : "layer")}, "
+            + $"{(attention.NormBefore is null ? "after" : "before")} each sublayer, epsilon {norm.Epsilon}");
         yield return ("MLP", $"{mlp.Activation.ToString().ToLowerInvariant()}, {(mlp.IsGated ? "gated" : "plain")}");
         yield return ("output head", spec.TiesHead ? "tied to the embedding" : "its own");
         yield return ("end of text", string.Join(", ", Plan.EosTokenIds));

@@ -38,7 +38,8 @@ internal static class InspectTables
         IReadOnlyList<TensorRow> rows = every ? report.Tensors : TensorRow.Fold(report.Tensors);
         Table table = new Table().AddColumn("tensor").AddColumn("type").AddColumn("shape");
         table.AddColumn(new TableColumn("size").RightAligned());
-        table.Title = new TableTitle($"{report.Tensors.Count} tensors, {Millions(report.Parameters)} parameters, {ByteSize.Format(report.CheckpointBytes)}");
+        table.Title = new TableTitle($"{report.Tensors.Count} tensors, {Millions(report.Parameters)} parameters, "
+            + $"{ByteSize.Format(report.CheckpointBytes)}");
         foreach (TensorRow row in rows)
         {
             table.AddRow(
@@ -80,12 +81,14 @@ internal static class InspectTables
         yield return ("  blocks", $"{plan.NumBlocks}, {report.CacheTokens} tokens");
         yield return (
             "buffers of a step", $"{ByteSize.Format(report.ActivationBytes)} for {plan.MaxNumBatchedTokens} tokens");
-        yield return ("in all", $"{ByteSize.Format(report.TotalBytes)} of {ByteSize.Format(plan.Memory.Free)} free ({plan.Memory.Source}; {ByteSize.Format(plan.Memory.Total)} in all)"
+        yield return ("in all", $"{ByteSize.Format(report.TotalBytes)} of {ByteSize.Format(plan.Memory.Free)} free "
+            + $"({plan.Memory.Source}; {ByteSize.Format(plan.Memory.Total)} in all)"
             + (report.TotalBytes > plan.Memory.Free ? "  (too much for this machine)" : string.Empty));
         yield return ("longest sequence", $"{plan.MaxModelLen} tokens");
         yield return ("requests at once", string.Create(
             CultureInfo.InvariantCulture,
-            $"{plan.MaxNumSeqs} at most; {(double)report.CacheTokens / plan.MaxModelLen:0.#} of the greatest length fit the cache"));
+            $"{plan.MaxNumSeqs} at most; {(double)report.CacheTokens / plan.MaxModelLen:0.#} of the greatest length "
+                + $"fit the cache"));
         yield return ("tokens a step", $"{plan.MaxNumBatchedTokens} at most");
     }
 

@@ -34,7 +34,8 @@ internal static class EngineSettings
         Model(
             OptionKinds.Choice(
                 "--dtype",
-                "Type of the weights. auto keeps what the checkpoint stores: bfloat16 for BF16, float32 for F32 and F16.",
+                "Type of the weights. auto keeps what the checkpoint stores: bfloat16 for BF16, float32 for F32 and "
+                    + "F16.",
                 ("auto", ModelDtype.Auto),
                 ("float32", ModelDtype.Float32),
                 ("bfloat16", ModelDtype.BFloat16)),
@@ -77,7 +78,8 @@ internal static class EngineSettings
         Memory(
             OptionKinds.Number(
                 "--memory-fraction",
-                "Part of the memory free at start, within a container's limits, that weights and cache share. The cache takes "
+                "Part of the memory free at start, within a container's limits, that weights and cache share. The "
+                    + "cache takes "
                 + $"no more than --max-num-seqs can use. [default: {Text(MemoryOptions.DefaultMemoryFraction)}]"),
             (m, fraction) => m with { MemoryFraction = fraction }),
     ];
@@ -98,7 +100,8 @@ internal static class EngineSettings
         Model(
             OptionKinds.Integer(
                 "--max-model-len",
-                "Longest sequence, prompt and answer together, in tokens. Less needs less memory. [default: the model's own]"),
+                "Longest sequence, prompt and answer together, in tokens. Less needs less memory. [default: the "
+                    + "model's own]"),
             (m, tokens) => m with { MaxModelLen = tokens }),
     ];
 
@@ -133,7 +136,8 @@ internal static class EngineSettings
         Scheduling(
             OptionKinds.Choice(
                 "--batching",
-                "How much goes into a step: adaptive holds the latency targets, fixed takes what the two limits allow, as vLLM "
+                "How much goes into a step: adaptive holds the latency targets, fixed takes what the two limits "
+                    + "allow, as vLLM "
                 + "does.",
                 ("adaptive", BatchingMode.Adaptive),
                 ("fixed", BatchingMode.Fixed)),
@@ -151,7 +155,8 @@ internal static class EngineSettings
             (t, time) => t with { InterToken = time!.Value }),
         Target(
             OptionKinds.Duration(
-                "--target-ttft", "Longest time to an answer's first token that adaptive batching aims at. [default: none]"),
+                "--target-ttft",
+                "Longest time to an answer's first token that adaptive batching aims at. [default: none]"),
             (t, time) => t with { FirstToken = time }),
     ];
 
@@ -190,7 +195,8 @@ internal static class EngineSettings
         Model(
             OptionKinds.Choice(
                 "--generation-config",
-                "Where sampling defaults come from: auto reads the model's generation_config.json, vllm takes neutral ones "
+                "Where sampling defaults come from: auto reads the model's generation_config.json, vllm takes neutral "
+                    + "ones "
                 + "(temperature 1, top-p 1).",
                 ("auto", GenerationConfigSource.Auto),
                 ("vllm", GenerationConfigSource.Vllm)),
@@ -250,7 +256,8 @@ internal static class EngineSettings
     private static Setting<EngineOptions> ClientWeights => new Setting<EngineOptions, IReadOnlyDictionary<string, double>?>(
         OptionKinds.Weights(
             "--client-weight",
-            "Share of a client, told by its API key: one of weight 2 gets twice the turns of one of 1, the default. Repeat for "
+            "Share of a client, told by its API key: one of weight 2 gets twice the turns of one of 1, the default. "
+                + "Repeat for "
             + "several; a file for --settings keeps keys out of the list of processes."),
         (o, weights) => o with
         {
@@ -271,7 +278,8 @@ internal static class EngineSettings
     /// <summary>The policy for the output head.</summary>
     public static Option<HeadQuantization> QuantizeHead() => OptionKinds.Choice(
         "--quantize-head",
-        "How a scheme stores the output head: auto gives it the layers' scheme but eight bits at least, never keeps it as "
+        "How a scheme stores the output head: auto gives it the layers' scheme but eight bits at least, never keeps "
+            + "it as "
         + "stored, always takes the layers' scheme. The embedding is always kept.",
         ("auto", HeadQuantization.Auto),
         ("never", HeadQuantization.Never),

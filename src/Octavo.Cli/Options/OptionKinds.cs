@@ -164,7 +164,8 @@ internal static class OptionKinds
                 }
                 catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException)
                 {
-                    result.AddError($"{name} takes a JSON object of lists of numbers, such as {{\"request_latency\": [0.1, 0.5, 1]}}; it is '{text}'");
+                    result.AddError($"{name} takes a JSON object of lists of numbers, such as {{\"request_latency\": "
+                        + $"[0.1, 0.5, 1]}}; it is '{text}'");
                     return null;
                 }
 
@@ -213,7 +214,9 @@ internal static class OptionKinds
         var plain = result.Tokens.SkipWhile(t => t.Type != TokenType.DoubleDash)
             .ToHashSet<Token>(ReferenceEqualityComparer.Instance);
         return values.Tokens.FirstOrDefault(t => !plain.Contains(t) && LooksLikeOption(t.Value)) is { } token
-            ? $"unknown option '{token.Value}'{DidYouMean(result, token.Value)} (see 'octavo {result.CommandResult.Command.Name} --help'; a {argument.Name.ToLowerInvariant()} that begins with a dash goes after --)"
+            ? $"unknown option '{token.Value}'{DidYouMean(result, token.Value)} (see 'octavo "
+                + $"{result.CommandResult.Command.Name} --help'; a {argument.Name.ToLowerInvariant()} that begins with "
+                + "a dash goes after --)"
             : null;
     }
 

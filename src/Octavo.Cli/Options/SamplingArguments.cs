@@ -11,12 +11,14 @@ internal sealed class SamplingArguments
     [
         Of(
             OptionKinds.Number(
-                "--temperature", "0 always takes the likeliest token; higher is bolder. [default: the model's, else 1]"),
+                "--temperature",
+                "0 always takes the likeliest token; higher is bolder. [default: the model's, else 1]"),
             (p, value) => p with { Temperature = (float)value!.Value }),
         Of(
             OptionKinds.Number(
                 "--top-p",
-                "Draw from the likeliest tokens that together reach this probability. [default: the model's, else 1 = all]"),
+                "Draw from the likeliest tokens that together reach this probability. [default: the model's, else 1 = "
+                    + "all]"),
             (p, value) => p with { TopP = (float)value!.Value }),
         Of(
             OptionKinds.Integer(
@@ -24,7 +26,8 @@ internal sealed class SamplingArguments
             (p, value) => p with { TopK = value!.Value }),
         Of(
             OptionKinds.Number(
-                "--min-p", "Drop tokens less likely than this fraction of the likeliest. [default: the model's, else 0]"),
+                "--min-p",
+                "Drop tokens less likely than this fraction of the likeliest. [default: the model's, else 0]"),
             (p, value) => p with { MinP = (float)value!.Value }),
         Of(
             OptionKinds.Number(
@@ -36,7 +39,8 @@ internal sealed class SamplingArguments
             (p, value) => p with { FrequencyPenalty = (float)value!.Value }),
         Of(
             OptionKinds.Number(
-                "--repetition-penalty", "Above 1 discourages tokens of prompt and text. [default: the model's, else 1]"),
+                "--repetition-penalty",
+                "Above 1 discourages tokens of prompt and text. [default: the model's, else 1]"),
             (p, value) => p with { RepetitionPenalty = (float)value!.Value }),
         Of(
             new Option<string[]>("--stop")

@@ -40,18 +40,23 @@ internal sealed class QuantizeCommand
         ("awq", QuantizationMethod.Awq));
 
     private readonly Option<string?> _calibration = OptionKinds.Text(
-        "--calibration", "FILE", "Text to calibrate on: plain, documents separated by lines of <|endoftext|>, or .jsonl with a field text. [default: the stories that come with Octavo]");
+        "--calibration",
+        "FILE",
+        "Text to calibrate on: plain, documents separated by lines of <|endoftext|>, or .jsonl with a field text. "
+            + "[default: the stories that come with Octavo]");
 
     private readonly Option<int?> _samples = OptionKinds
         .Integer("--samples", "Most samples to calibrate on. [default: 128]");
     private readonly Option<int?> _length = OptionKinds.Integer(
         "--sample-length", "Tokens a sample. [default: 512, or the model's longest sequence where that is less]");
-    private readonly Option<int?> _group = OptionKinds.Integer("--group-size", "Inputs that share a scale, in schemes that have groups. [default: the largest of 128, 64, 32 that divides the inputs of every matrix]");
+    private readonly Option<int?> _group = OptionKinds.Integer("--group-size", "Inputs that share a scale, in schemes "
+        + "that have groups. [default: the largest of 128, 64, 32 that divides the inputs of every matrix]");
     private readonly Option<bool> _asymmetric = OptionKinds.Switch("--asymmetric", "Give integer weights zero-points.");
 
     private readonly Option<ObserverKind> _observer = OptionKinds.Choice(
         "--observer",
-        "How the range of a group's weights is chosen: auto is mse for four bits, minmax for eight and with --max-quality-loss.",
+        "How the range of a group's weights is chosen: auto is mse for four bits, minmax for eight and with "
+            + "--max-quality-loss.",
         ("auto", ObserverKind.Auto),
         ("minmax", ObserverKind.MinMax),
         ("percentile", ObserverKind.Percentile),
@@ -59,7 +64,8 @@ internal sealed class QuantizeCommand
 
     private readonly Option<double?> _percentile = OptionKinds.Number(
         "--percentile", "For --observer percentile: the percentage of magnitudes inside the range. [default: 99.9]");
-    private readonly Option<double?> _strength = OptionKinds.Number("--smoothing-strength", "For smoothquant: from 0, all difficulty stays in the activations, to 1, all goes into the weights. [default: 0.5]");
+    private readonly Option<double?> _strength = OptionKinds.Number("--smoothing-strength", "For smoothquant: from 0, "
+        + "all difficulty stays in the activations, to 1, all goes into the weights. [default: 0.5]");
     private readonly Option<double?> _damping = OptionKinds
         .Number("--damping", "For gptq: what is added to the diagonal, as a fraction of its mean. [default: 0.01]");
     private readonly Option<int?> _block = OptionKinds
@@ -71,7 +77,10 @@ internal sealed class QuantizeCommand
         "Quantize the output head, too, to eight bits at least; one tied to the embedding is untied.");
 
     private readonly Option<string?> _loss = OptionKinds.Text(
-        "--max-quality-loss", "P%", "Choose a scheme for each layer: the cheapest of the named one, int8 and none at all whose increase of perplexity stays within P.");
+        "--max-quality-loss",
+        "P%",
+        "Choose a scheme for each layer: the cheapest of the named one, int8 and none at all whose increase of "
+            + "perplexity stays within P.");
 
     /// <summary>Makes the command.</summary>
     public static Command Make()
@@ -115,7 +124,8 @@ internal sealed class QuantizeCommand
         }
         catch (OperationCanceledException)
         {
-            Stdio.Error.WriteLine(Directory.Exists(output + ".partial") ? $"stopped; the same command goes on from {output}.partial" : "stopped; nothing was written yet");
+            Stdio.Error.WriteLine(Directory.Exists(output + ".partial") ? "stopped; the same command goes on from "
+                + $"{output}.partial" : "stopped; nothing was written yet");
             throw;
         }
 
@@ -229,7 +239,8 @@ internal sealed class QuantizeCommand
         using Checkpoint after = ModelSource.Open(output).OpenCheckpoint();
         using var process = Process.GetCurrentProcess();
         Stdio.Out.WriteLine(
-            $"{output}: {ByteSize.Format(after.TotalBytes)} of tensors, from {ByteSize.Format(before.TotalBytes)}, in {time.TotalSeconds:0.0} s");
+            $"{output}: {ByteSize.Format(after.TotalBytes)} of tensors, from {ByteSize.Format(before.TotalBytes)}, in "
+            + $"{time.TotalSeconds:0.0} s");
         Stdio.Out.WriteLine($"peak memory: {ByteSize.Format(process.PeakWorkingSet64)}");
     }
 

@@ -13,7 +13,11 @@ internal static class QuantizePlan
 {
     /// <summary>Chooses, with a progress line, and prints the plan.</summary>
     public static QuantizationRecipe Choose(
-        ModelSource source, QuantizationRecipe recipe, CalibrationSet calibration, double maxLoss, CancellationToken cancellation)
+        ModelSource source,
+        QuantizationRecipe recipe,
+        CalibrationSet calibration,
+        double maxLoss,
+        CancellationToken cancellation)
     {
         PrecisionPlan plan;
         using (var bar = new WorkBar("planning"))
@@ -38,7 +42,8 @@ internal static class QuantizePlan
         Tables.Console().Write(table);
         Stdio.Out.WriteLine(
             $"{Figures.Exact(plan.CheapestFraction * 100, 1)}% of the layers' weights in {plan.Recipe.Scheme}; "
-            + $"loss predicted {Figures.ExactPercent(plan.PredictedLoss)}, measured on the calibration text {Figures.ExactPercent(plan.MeasuredLoss)}, allowed {Figures.ExactPercent(maxLoss)}");
+            + $"loss predicted {Figures.ExactPercent(plan.PredictedLoss)}, measured on the calibration text "
+                + $"{Figures.ExactPercent(plan.MeasuredLoss)}, allowed {Figures.ExactPercent(maxLoss)}");
         Stdio.Out.Flush();
         return plan.Recipe;
     }

@@ -30,13 +30,16 @@ internal sealed class ServeCommand
 
     private readonly Option<string[]> _servedModelName = new("--served-model-name")
     {
-        Description = "Name that requests call the model by. Repeat for several; answers carry the first. [default: the directory's name]",
+        Description = "Name that requests call the model by. Repeat for several; answers carry the first. [default: "
+            + "the directory's name]",
         HelpName = "NAME",
         Arity = ArgumentArity.OneOrMore,        // one a time: a second word is MODEL
     };
 
     private readonly Option<double?> _shutdownTimeout = OptionKinds.Number(
-        "--shutdown-timeout", $"Seconds that requests in flight may take to end after a signal, up to a day. [default: {Defaults.ShutdownTimeout.TotalSeconds}]");
+        "--shutdown-timeout",
+        "Seconds that requests in flight may take to end after a signal, up to a day. [default: "
+            + $"{Defaults.ShutdownTimeout.TotalSeconds}]");
 
     private readonly Option<string[]> _allowedHosts = OptionKinds.Words(
         "--allowed-hosts",
@@ -46,11 +49,13 @@ internal sealed class ServeCommand
     private readonly Option<string[]> _corsOrigins = OptionKinds.Words(
         "--cors-origins",
         "ORIGIN,…",
-        "Origins of web pages that may call the server, such as https://chat.example.com; * is any. On a loopback address pages of other machines are answered with 403 otherwise.");
+        "Origins of web pages that may call the server, such as https://chat.example.com; * is any. On a loopback "
+            + "address pages of other machines are answered with 403 otherwise.");
 
     private readonly Option<TimeSpan?> _sseKeepAliveInterval = OptionKinds.Duration(
         "--sse-keep-alive-interval",
-        $"How long a stream may be silent before it sends a comment, so that proxies keep it; 0 sends none. [default: {Defaults.SseKeepAliveInterval.TotalSeconds}s]");
+        "How long a stream may be silent before it sends a comment, so that proxies keep it; 0 sends none. [default: "
+            + $"{Defaults.SseKeepAliveInterval.TotalSeconds}s]");
 
     private readonly EngineArguments _engine = new(
         EngineSettings.Loading,
@@ -133,7 +138,9 @@ internal sealed class ServeCommand
         double? seconds = result.GetValue(_shutdownTimeout);
         if (seconds is < 0 or > LongestShutdown)
         {
-            throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"--shutdown-timeout must be from 0 to {LongestShutdown} seconds; it is {seconds}"));
+            throw new UsageException(string.Create(
+                CultureInfo.InvariantCulture,
+                $"--shutdown-timeout must be from 0 to {LongestShutdown} seconds; it is {seconds}"));
         }
 
         TimeSpan? keepAlive = result.GetValue(_sseKeepAliveInterval);
@@ -183,7 +190,8 @@ internal sealed class ServeCommand
             ? $"batches  fixed: up to {model.MaxNumSeqs} requests and {model.MaxNumBatchedTokens} tokens a step"
             : string.Create(
                 CultureInfo.InvariantCulture,
-                $"batches  adaptive: at most {targets.InterToken.TotalMilliseconds:G4} ms between tokens, for {targets.Percentile * 100:G4}% of them");
+                $"batches  adaptive: at most {targets.InterToken.TotalMilliseconds:G4} ms between tokens, for "
+                    + $"{targets.Percentile * 100:G4}% of them");
         long tokens = (long)model.NumBlocks * model.BlockSize;
         string share = model.MemoryFraction is { } fraction
             ? string.Create(CultureInfo.InvariantCulture, $", at most {fraction * 100:G4}%")
@@ -191,14 +199,18 @@ internal sealed class ServeCommand
         Stdio.Out.WriteLine(
             $"model    {model.Name} ({model.Architecture}), up to {model.MaxModelLen} tokens a request");
         Stdio.Out.WriteLine($"weights  {ByteSize.Format(model.WeightBytes)} in {SettingNames.Of(model.Weights)}");
-        Stdio.Out.WriteLine($"cache    {ByteSize.Format(model.KvCacheBytes)} in {SettingNames.Of(model.KvCache)}: {tokens} tokens in {model.NumBlocks} blocks");
-        Stdio.Out.WriteLine($"memory   {ByteSize.Format(model.WeightBytes + model.KvCacheBytes + model.StepBytes)} in all{share} of {ByteSize.Format(model.Memory.Free)} free at start ({model.Memory.Source}; {ByteSize.Format(model.Memory.Total)} in all)");
+        Stdio.Out.WriteLine($"cache    {ByteSize.Format(model.KvCacheBytes)} in {SettingNames.Of(model.KvCache)}: "
+            + $"{tokens} tokens in {model.NumBlocks} blocks");
+        Stdio.Out.WriteLine($"memory   {ByteSize.Format(model.WeightBytes + model.KvCacheBytes + model.StepBytes)} in "
+            + $"all{share} of {ByteSize.Format(model.Memory.Free)} free at start ({model.Memory.Source}; "
+            + $"{ByteSize.Format(model.Memory.Total)} in all)");
         Stdio.Out.WriteLine(batching);
         Stdio.Out.WriteLine(
             $"runs on  {model.Threads} threads, {model.Kernels} kernels; up to {model.MaxNumSeqs} requests at once");
         if (model.GenerationDefaults.MaxNewTokens is { } most)
         {
-            Stdio.Out.WriteLine($"answers  {most} tokens at most where a request says nothing (max_new_tokens in generation_config.json)");
+            Stdio.Out.WriteLine($"answers  {most} tokens at most where a request says nothing (max_new_tokens in "
+                + "generation_config.json)");
         }
 
         Stdio.Out.WriteLine($"ready    {url}");

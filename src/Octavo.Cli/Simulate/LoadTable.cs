@@ -9,7 +9,12 @@ internal static class LoadTable
 {
     /// <summary>A table for <see cref="AddRow"/>.</summary>
     public static Table Make(string title) => new Table { Title = new TableTitle(Markup.Escape(title)) }.AddColumns(
-        "what", "tokens/s", "requests/s that met the targets", "of all", "first token p50 / p95, ms", "between tokens p50 / p95 / p99, ms");
+        "what",
+        "tokens/s",
+        "requests/s that met the targets",
+        "of all",
+        "first token p50 / p95, ms",
+        "between tokens p50 / p95 / p99, ms");
 
     /// <summary>Figures as a row.</summary>
     public static void AddRow(Table table, string name, LoadFigures f)
@@ -57,7 +62,8 @@ internal static class LoadTable
                 Of(f => f.Goodput),
                 string.Empty,
                 $"{Of(f => f.TimeToFirstToken.P50)} / {Of(f => f.TimeToFirstToken.P95)}",
-                $"{Of(f => f.InterTokenLatency.P50)} / {Of(f => f.InterTokenLatency.P95)} / {Of(f => f.InterTokenLatency.P99)}");
+                $"{Of(f => f.InterTokenLatency.P50)} / {Of(f => f.InterTokenLatency.P95)} / "
+                    + $"{Of(f => f.InterTokenLatency.P99)}");
 
             string Of(Func<LoadFigures, double> figure) =>
                 summary([.. rounds.Select(r => Ratio(figure(r.Simulated), figure(r.Measured)))]);

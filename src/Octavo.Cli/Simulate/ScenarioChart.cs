@@ -26,7 +26,8 @@ internal static class ScenarioChart
         const int PanelHeight = Height + 90;
         int width = Left + (parts.Max(p => p.Results.Count) * GroupWidth) + 20;
         var svg = new StringBuilder();
-        svg.Append(CultureInfo.InvariantCulture, $"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {parts.Count * PanelHeight}\" font-family=\"system-ui, sans-serif\" font-size=\"12\">\n");
+        svg.Append(CultureInfo.InvariantCulture, $"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} "
+            + $"{parts.Count * PanelHeight}\" font-family=\"system-ui, sans-serif\" font-size=\"12\">\n");
         svg.Append("<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n");
         for (int i = 0; i < parts.Count; i++)
         {
@@ -61,7 +62,8 @@ internal static class ScenarioChart
         for (double at = 0; at <= Most; at += 0.5)
         {
             double y = Y(at);
-            svg.Append(CultureInfo.InvariantCulture, $"<line x1=\"{Left}\" y1=\"{y:F1}\" x2=\"{width - 10}\" y2=\"{y:F1}\" stroke=\"{(at == 1 ? "#000" : "#d0d7de")}\"/>\n");
+            svg.Append(CultureInfo.InvariantCulture, $"<line x1=\"{Left}\" y1=\"{y:F1}\" x2=\"{width - 10}\" "
+                + $"y2=\"{y:F1}\" stroke=\"{(at == 1 ? "#000" : "#d0d7de")}\"/>\n");
             Text(svg, Left - 6, y + 4, at.ToString("F1", CultureInfo.InvariantCulture), "end");
         }
 
@@ -72,7 +74,8 @@ internal static class ScenarioChart
             {
                 double value = results[g].Relative(series[s].Setting);
                 double y = Y(Math.Min(value, Most));
-                svg.Append(CultureInfo.InvariantCulture, $"<rect x=\"{start + (s * BarWidth):F1}\" y=\"{y:F1}\" width=\"{BarWidth - 3}\" height=\"{Y(0) - y:F1}\" fill=\"{Colours[s]}\"/>\n");
+                svg.Append(CultureInfo.InvariantCulture, $"<rect x=\"{start + (s * BarWidth):F1}\" y=\"{y:F1}\" "
+                    + $"width=\"{BarWidth - 3}\" height=\"{Y(0) - y:F1}\" fill=\"{Colours[s]}\"/>\n");
                 Text(
                     svg,
                     start + (s * BarWidth) + ((BarWidth - 3) / 2.0),

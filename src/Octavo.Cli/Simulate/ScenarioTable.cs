@@ -17,8 +17,10 @@ internal static class ScenarioTable
         {
             Title = new TableTitle(Markup.Escape(title)),
             Caption = new TableTitle(
-                "requests a second that met both targets, medians of all rounds; ratios are the median of the rounds' own and, in brackets, the least and the greatest; "
-                + "'all' is the mean of each setting over the best fixed one of each scenario, and 'sum' adds up requests a second"),
+                "requests a second that met both targets, medians of all rounds; ratios are the median of the rounds' "
+                + "own and, in brackets, the least and the greatest; "
+                + "'all' is the mean of each setting over the best fixed one of each scenario, and 'sum' adds up "
+                    + "requests a second"),
         }.AddColumns("scenario", "adaptive", "best fixed", "its limits", "adaptive to it", "best single fixed", $"vLLM's defaults ({BatchSetting.VllmDefaults})");
         BatchSetting single = ScenarioResult.BestSingle(results);
         foreach (ScenarioResult r in results)
@@ -47,7 +49,11 @@ internal static class ScenarioTable
         string bestOfEach,
         Func<BatchSetting,
         double> total) => table.AddRow(
-        name, Number(total(BatchSetting.Adaptive)), bestOfEach, $"best single: {single}", $"{Number(total(BatchSetting.Adaptive) / total(single))} (to the best single)",
+        name,
+        Number(total(BatchSetting.Adaptive)),
+        bestOfEach,
+        $"best single: {single}",
+        $"{Number(total(BatchSetting.Adaptive) / total(single))} (to the best single)",
         Number(total(single)), Number(total(BatchSetting.VllmDefaults)));
 
     private static string Ratio(IReadOnlyList<double> ratios, double median) =>

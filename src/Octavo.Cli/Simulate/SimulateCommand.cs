@@ -25,15 +25,21 @@ internal sealed class SimulateCommand
         "--routing", "Which engine gets a request.", [.. SimulationOptions.Routings.Select((name, i) => (name, i))]);
 
     private readonly Option<string?> _stepTime = OptionKinds.Text(
-        "--step-time", "S,S,…", "The step-time model's coefficients, as this command prints them; otherwise coefficients and noise are measured with MODEL on this machine.");
+        "--step-time",
+        "S,S,…",
+        "The step-time model's coefficients, as this command prints them; otherwise coefficients and noise are "
+            + "measured with MODEL on this machine.");
 
     private readonly Option<double?> _stepNoise = OptionKinds.Number(
-        "--step-noise", "With --step-time: how far steps are off from that, as a standard deviation relative to it. [default: 0.03]");
+        "--step-noise",
+        "With --step-time: how far steps are off from that, as a standard deviation relative to it. [default: 0.03]");
 
     private readonly Option<bool> _check = OptionKinds
         .Switch("--check", "Also run the load on the model, in real time, and print how far the simulation was off.");
     private readonly Option<bool> _scenarios = OptionKinds.Switch(
-        "--scenarios", "Instead of one load, simulate six, each with adaptive batching and with every fixed setting of a grid; with --check, also run the best of them.");
+        "--scenarios",
+        "Instead of one load, simulate six, each with adaptive batching and with every fixed setting of a grid; with "
+            + "--check, also run the best of them.");
 
     private readonly Option<IReadOnlyList<string>?> _only = OptionKinds.Choices(
         "--only", "With --scenarios: only these.", [.. Scenario.Names.Select(n => (n.Split(' ')[0], n))]);
@@ -50,7 +56,8 @@ internal sealed class SimulateCommand
     public static Command Make()
     {
         var it = new SimulateCommand();
-        var command = new Command("simulate", "Simulate a load: the engine's own scheduler and policies on a virtual clock, with step times of this machine.");
+        var command = new Command("simulate", "Simulate a load: the engine's own scheduler and policies on a virtual "
+            + "clock, with step times of this machine.");
         it._load.AddTo(command);
         foreach (Option option in (Option[])[it._replicas, it._routing, it._stepTime, it._stepNoise, it._check, it._scenarios, it._only, it._seconds, it._rounds, it._chart, it._json])
         {

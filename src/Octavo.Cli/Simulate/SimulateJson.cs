@@ -13,7 +13,11 @@ internal static class SimulateJson
     /// A load, simulated; with <paramref name="rounds"/> also measured, the figures then being medians of all rounds.
     /// </summary>
     public static string OfLoad(
-        string workload, int requests, SimulationOptions options, LoadFigures? simulated, IReadOnlyList<(LoadFigures Simulated, LoadFigures Measured)> rounds) => JsonText.Of(json =>
+        string workload,
+        int requests,
+        SimulationOptions options,
+        LoadFigures? simulated,
+        IReadOnlyList<(LoadFigures Simulated, LoadFigures Measured)> rounds) => JsonText.Of(json =>
     {
         WriteHead(json, workload, options);
         json.WriteNumber("requests", requests);

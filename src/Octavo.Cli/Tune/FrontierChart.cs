@@ -27,7 +27,8 @@ internal static class FrontierChart
         double target = report.Targets.InterToken.TotalSeconds;
         var chart = new Axes(all, target);
         var svg = new StringBuilder();
-        svg.Append(CultureInfo.InvariantCulture, $"<svg viewBox=\"0 0 {Width} {Height}\" role=\"img\" aria-label=\"Tokens a second over time between tokens\">");
+        svg.Append(CultureInfo.InvariantCulture, $"<svg viewBox=\"0 0 {Width} {Height}\" role=\"img\" "
+            + $"aria-label=\"Tokens a second over time between tokens\">");
         Frame(svg, chart);
         if (target >= chart.Least && target <= chart.Most)
         {
@@ -92,14 +93,17 @@ internal static class FrontierChart
             Text(svg, Left - 6, y + 4, "end", tick.ToString("N0", CultureInfo.InvariantCulture));
         }
 
-        svg.Append(CultureInfo.InvariantCulture, $"<line class=\"axis\" x1=\"{Left}\" y1=\"{Height - Bottom}\" x2=\"{Width - Right}\" y2=\"{Height - Bottom}\"/><line class=\"axis\" x1=\"{Left}\" y1=\"{Top}\" x2=\"{Left}\" y2=\"{Height - Bottom}\"/>");
+        svg.Append(CultureInfo.InvariantCulture, $"<line class=\"axis\" x1=\"{Left}\" y1=\"{Height - Bottom}\" "
+            + $"x2=\"{Width - Right}\" y2=\"{Height - Bottom}\"/><line class=\"axis\" x1=\"{Left}\" y1=\"{Top}\" "
+            + $"x2=\"{Left}\" y2=\"{Height - Bottom}\"/>");
         Text(
             svg,
             (Left + Width - Right) / 2,
             Height - 8,
             "middle",
             "time between tokens, 95th percentile, ms (logarithmic)");
-        svg.Append(CultureInfo.InvariantCulture, $"<text transform=\"translate(14 {(Top + Height - Bottom) / 2}) rotate(-90)\" text-anchor=\"middle\">tokens a second</text>");
+        svg.Append(CultureInfo.InvariantCulture, $"<text transform=\"translate(14 {(Top + Height - Bottom) / 2}) "
+            + $"rotate(-90)\" text-anchor=\"middle\">tokens a second</text>");
     }
 
     private static void Point(
@@ -111,7 +115,9 @@ internal static class FrontierChart
     {
         (double x, double y) = (chart.X(m.InterTokenP95.Mean), chart.Y(m.TokensPerSecond.Mean));
         (Interval across, Interval up) = (m.InterTokenP95, m.TokensPerSecond);
-        svg.Append(CultureInfo.InvariantCulture, $"<line class=\"bar {kind}\" x1=\"{chart.X(across.Mean - across.HalfWidth):F1}\" y1=\"{y:F1}\" x2=\"{chart.X(across.Mean + across.HalfWidth):F1}\" y2=\"{y:F1}\"/>");
+        svg.Append(CultureInfo.InvariantCulture, $"<line class=\"bar {kind}\" "
+            + $"x1=\"{chart.X(across.Mean - across.HalfWidth):F1}\" y1=\"{y:F1}\" "
+            + $"x2=\"{chart.X(across.Mean + across.HalfWidth):F1}\" y2=\"{y:F1}\"/>");
         svg.Append(CultureInfo.InvariantCulture, $"<line class=\"bar {kind}\" x1=\"{x:F1}\" y1=\"{chart.Y(up.Mean - up.HalfWidth):F1}\" x2=\"{x:F1}\" y2=\"{chart.Y(up.Mean + up.HalfWidth):F1}\"/>");
     }
 
@@ -142,7 +148,9 @@ internal static class FrontierChart
 
     private static void Text(
         StringBuilder svg, double x, double y, string anchor, string text, string kind = "tick") => svg.Append(
-        CultureInfo.InvariantCulture, $"<text class=\"{kind}\" x=\"{x:F1}\" y=\"{y:F1}\" text-anchor=\"{anchor}\">{WebUtility.HtmlEncode(text)}</text>");
+        CultureInfo.InvariantCulture,
+        $"<text class=\"{kind}\" x=\"{x:F1}\" y=\"{y:F1}\" "
+            + $"text-anchor=\"{anchor}\">{WebUtility.HtmlEncode(text)}</text>");
 
     /// <summary>Where values lie on the page.</summary>
     private sealed class Axes

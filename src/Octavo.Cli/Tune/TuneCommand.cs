@@ -26,7 +26,10 @@ internal sealed class TuneCommand
         "--time", $"How long to measure, about; runs are as long as it allows. [default: {DefaultTime.TotalSeconds}s]");
 
     private readonly Option<string?> _output = OptionKinds.Text(
-        "--output", "FILE.json", "Where the best setting goes, for octavo serve --settings. Until all is done, what was measured is kept in FILE.json.state, and the same command goes on from there. [default: not written]");
+        "--output",
+        "FILE.json",
+        "Where the best setting goes, for octavo serve --settings. Until all is done, what was measured is kept in "
+            + "FILE.json.state, and the same command goes on from there. [default: not written]");
 
     private readonly Option<string?> _report = OptionKinds
         .Text("--report", "FILE.html", "Write a page with the frontier of throughput and latency, all in one file.");
@@ -38,7 +41,9 @@ internal sealed class TuneCommand
     {
         var it = new TuneCommand();
         var command = new Command(
-            "tune", "Find the best --max-num-seqs and --max-num-batched-tokens for a load by successive halving on this machine, beside adaptive batching.");
+            "tune",
+            "Find the best --max-num-seqs and --max-num-batched-tokens for a load by successive halving on this "
+                + "machine, beside adaptive batching.");
         it._load.AddTo(command);
         foreach (Option option in (Option[])[it._time, it._output, it._report, it._json])
         {

@@ -25,7 +25,8 @@ internal static class TunePage
     public static string Make(TuneReport report)
     {
         StringBuilder page = ReportPage.Begin("octavo tune: " + report.Model, Style);
-        page.Append(CultureInfo.InvariantCulture, $"<p class=\"soft\">{ReportPage.Escape(report.Workload)}; targets: {ReportPage.Escape(report.TargetText)}</p>");
+        page.Append(CultureInfo.InvariantCulture, $"<p class=\"soft\">{ReportPage.Escape(report.Workload)}; targets: "
+            + $"{ReportPage.Escape(report.TargetText)}</p>");
         foreach (string line in report.Verdict())
         {
             page.Append(CultureInfo.InvariantCulture, $"<p>{ReportPage.Escape(line)}</p>");
@@ -33,8 +34,10 @@ internal static class TunePage
 
         page.Append("<h2>Throughput and latency</h2>");
         page.Append("<div class=\"scroll\">").Append(FrontierChart.Make(report)).Append("</div>");
-        page.Append("<p class=\"soft\">A point is a pair of limits, --max-num-seqs and --max-num-batched-tokens. Grey ones were dropped in the search and ran once; bars are 95% confidence. "
-            + "No fixed limits found lie above the line. The best is the one with the most requests a second within the targets, not the one with the most tokens.</p>");
+        page.Append("<p class=\"soft\">A point is a pair of limits, --max-num-seqs and --max-num-batched-tokens. Grey "
+            + "ones were dropped in the search and ran once; bars are 95% confidence. "
+            + "No fixed limits found lie above the line. The best is the one with the most requests a second within "
+                + "the targets, not the one with the most tokens.</p>");
         Table(page, report, "Finals", report.Result.Final);
         if (report.Result.Confirmation is { } confirmation)
         {

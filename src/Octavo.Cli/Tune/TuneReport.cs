@@ -30,7 +30,8 @@ internal sealed record TuneReport(string Model, string Workload, BatchingTargets
             string first = Targets.FirstToken is { } target
                 ? string.Create(CultureInfo.InvariantCulture, $", {target.TotalMilliseconds:G4} ms to the first")
                 : string.Empty;
-            return string.Create(CultureInfo.InvariantCulture, $"{Targets.InterToken.TotalMilliseconds:G4} ms between tokens for {Targets.Percentile * 100:G4}% of them") + first;
+            return string.Create(CultureInfo.InvariantCulture, $"{Targets.InterToken.TotalMilliseconds:G4} ms between "
+                + $"tokens for {Targets.Percentile * 100:G4}% of them") + first;
         }
     }
 
@@ -51,7 +52,8 @@ internal sealed record TuneReport(string Model, string Workload, BatchingTargets
         int requests = Result.Final[0].Runs[0].Completed + Result.Final[0].Runs[0].Failed;
         Table table = new Table
         {
-            Title = new TableTitle(Markup.Escape($"{Model}: {requests} requests a run, {TunePlan.Rounds} runs in turn, mean ± 95% confidence")),
+            Title = new TableTitle(Markup.Escape($"{Model}: {requests} requests a run, {TunePlan.Rounds} runs in "
+                + "turn, mean ± 95% confidence")),
             Caption = new TableTitle(
                 Markup.Escape("requests, tokens: --max-num-seqs, --max-num-batched-tokens; targets: " + TargetText)),
         }.AddColumns([.. Columns]);
@@ -71,7 +73,8 @@ internal sealed record TuneReport(string Model, string Workload, BatchingTargets
     public IEnumerable<string> Verdict()
     {
         Measured best = Result.BestFixed;
-        yield return $"best fixed limits: --max-num-seqs {best.Setting.MaxNumSeqs} --max-num-batched-tokens {best.Setting.MaxNumBatchedTokens}";
+        yield return $"best fixed limits: --max-num-seqs {best.Setting.MaxNumSeqs} --max-num-batched-tokens "
+            + $"{best.Setting.MaxNumBatchedTokens}";
         if (best.Goodput.Mean <= 0)
         {
             yield return "no request met the targets under any setting: these limits give the most tokens a second";
@@ -85,10 +88,12 @@ internal sealed record TuneReport(string Model, string Workload, BatchingTargets
             {
                 (true, true) => $"confirmed: run again beside {c.Next.Setting}, {lead}",
                 (true, false) => $"confirmed within noise: run again beside {c.Next.Setting}, {lead}",
-                _ => $"not confirmed: {c.Best.Setting} was best at first, and run again beside {c.Next.Setting}, {lead}; the latter takes its place",
+                _ => $"not confirmed: {c.Best.Setting} was best at first, and run again beside {c.Next.Setting}, "
+                    + $"{lead}; the latter takes its place",
             };
             Measured again = c.Holds ? c.Best : c.Next;
-            yield return $"the best, run again: {Show(again.Goodput, 1)} requests/s within the targets; before: {Show(best.Goodput, 1)}";
+            yield return $"the best, run again: {Show(again.Goodput, 1)} requests/s within the targets; before: "
+                + $"{Show(best.Goodput, 1)}";
         }
 
         double ratio = best.Goodput.Mean > 0

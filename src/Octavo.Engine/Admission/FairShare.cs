@@ -9,9 +9,9 @@ namespace Octavo.Engine.Admission;
 /// server of its own (Zhang's virtual clock). A burst of one client so stretches behind its first request, and another
 /// client's request goes before most of it. The lead that a client builds up is no more than its own requests in flight
 /// cost, so that nobody pays for the time when others were away.</para>
-/// <para>Priority with ageing: a level of priority is worth <see cref="SchedulingOptions.PriorityAgeing"/> of waiting. All who wait age alike, so
-/// the order between two never changes: a request is passed by no one who came more than the difference of their levels
-/// times that later.</para>
+/// <para>Priority with ageing: a level of priority is worth <see cref="SchedulingOptions.PriorityAgeing"/> of waiting.
+/// All who wait age alike, so the order between two never changes: a request is passed by no one who came more than the
+/// difference of their levels times that later.</para>
 /// </remarks>
 /// <param name="options">How much a level is worth, and what clients weigh.</param>
 internal sealed class FairShare(SchedulingOptions options)

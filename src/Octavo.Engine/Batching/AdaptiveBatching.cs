@@ -98,8 +98,10 @@ internal sealed class AdaptiveBatching(BatchingTargets targets) : IBatchingPolic
         _impossible = wanted > _interToken;
         double full = _impossible ? DegradedSteps * alone : _interToken / Margin;
         Advice = _impossible
-            ? $"the inter-token target of {Milliseconds(_interToken)} cannot be met on this machine: one sequence alone takes "
-              + $"{Milliseconds(alone * Margin)} a token; steps of {Milliseconds(full)} give nearly the best throughput instead"
+            ? $"the inter-token target of {Milliseconds(_interToken)} cannot be met on this machine: one sequence "
+                + "alone takes "
+              + $"{Milliseconds(alone * Margin)} a token; steps of {Milliseconds(full)} give nearly the best "
+                  + "throughput instead"
             : FirstTokenAdvice(s, model);
         return full;
     }
@@ -108,7 +110,8 @@ internal sealed class AdaptiveBatching(BatchingTargets targets) : IBatchingPolic
     {
         double prompt = s.MeanPrompt * SecondsPerPromptToken(model, s.MeanPrompt);
         return targets.FirstToken is { } target && prompt > target.TotalSeconds
-            ? $"the first-token target of {Milliseconds(target.TotalSeconds)} cannot be met on this machine: a prompt of {s.MeanPrompt:F0} tokens, "
+            ? $"the first-token target of {Milliseconds(target.TotalSeconds)} cannot be met on this machine: a prompt "
+                + $"of {s.MeanPrompt:F0} tokens, "
               + $"the recent mean, takes {Milliseconds(prompt)} alone; prompts are computed in the order of arrival"
             : null;
     }

@@ -21,10 +21,10 @@ internal static class RequestValidation
         SamplingParams.Check(length > 0, nameof(request.Prompt), $"must hold at least one token", "empty");
         if (length >= options.MaxModelLen)
         {
-            string advice = $"the prompt has {length} tokens. Shorten the prompt.";
+            FormattableString limit = $"This model's maximum context length is {options.MaxModelLen} tokens";
+            FormattableString advice = $"the prompt has {length} tokens. Shorten the prompt.";
             throw new InvalidRequestException(
-                nameof(request.Prompt),
-                $"This model's maximum context length is {options.MaxModelLen} tokens, of which at least one is output; {advice}")
+                nameof(request.Prompt), $"{limit}, of which at least one is output; {advice}")
             { IsContextLength = true };
         }
 

@@ -3,8 +3,8 @@ using Octavo.Engine;
 namespace Octavo;
 
 /// <summary>
-/// A request that an engine has found right, and can run without asking again. What it holds no longer changes with what it
-/// was made from.
+/// A request that an engine has found right, and can run without asking again. What it holds no longer changes with
+/// what it was made from.
 /// </summary>
 public sealed class ValidatedRequest
 {

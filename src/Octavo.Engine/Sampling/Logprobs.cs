@@ -4,8 +4,8 @@ namespace Octavo.Engine.Sampling;
 internal static class Logprobs
 {
     /// <summary>
-    /// Those of one token, and of the <paramref name="top"/> most likely (−1: all) or, where there are any, of exactly the named
-    /// ones instead, each once and in the order in which they were named.
+    /// Those of one token, and of the <paramref name="top"/> most likely (−1: all) or, where there are any, of exactly
+    /// the named ones instead, each once and in the order in which they were named.
     /// </summary>
     public static PositionLogprobs At(ReadOnlySpan<float> logits, int token, int top, IReadOnlyList<int>? named)
     {

@@ -6,7 +6,10 @@ namespace Octavo.Engine.Sampling;
 internal sealed class SamplingRules
 {
     public SamplingRules(
-        SamplingParams parameters, ReadOnlySpan<int> promptTokenIds, IReadOnlyList<int> eosTokenIds, Tokenizer? tokenizer)
+        SamplingParams parameters,
+        ReadOnlySpan<int> promptTokenIds,
+        IReadOnlyList<int> eosTokenIds,
+        Tokenizer? tokenizer)
     {
         Parameters = parameters;
         Penalizes = parameters.PresencePenalty != 0

@@ -20,7 +20,12 @@ internal class Sequence
     private int[] _tokens;
 
     public Sequence(
-        string id, ReadOnlySpan<int> promptTokenIds, int maxOutputTokens, int priority, long arrival, PromptHashes promptHashes)
+        string id,
+        ReadOnlySpan<int> promptTokenIds,
+        int maxOutputTokens,
+        int priority,
+        long arrival,
+        PromptHashes promptHashes)
     {
         (Id, Priority, Arrival, NumPromptTokens) = (id, priority, arrival, promptTokenIds.Length);
         Rank = priority;

@@ -1,8 +1,8 @@
 namespace Octavo.Engine;
 
 /// <summary>
-/// A request that cannot be run as it stands: which parameter breaks which rule by which value. The message has the names
-/// of C#; a face with names of its own asks for <see cref="Describe"/>.
+/// A request that cannot be run as it stands: which parameter breaks which rule by which value. The message has the
+/// names of C#; a face with names of its own asks for <see cref="Describe"/>.
 /// </summary>
 public sealed class InvalidRequestException : Exception
 {
@@ -18,7 +18,8 @@ public sealed class InvalidRequestException : Exception
     /// <summary>A parameter is at fault in a way that takes a sentence of its own.</summary>
     /// <param name="parameter">The parameter, in C#'s spelling (<c>MaxTokens</c>).</param>
     /// <param name="sentence">
-    /// The message, with parameters as <see cref="ParameterName"/>s; a <see cref="ParameterFault"/> within it speaks for itself.
+    /// The message, with parameters as <see cref="ParameterName"/>s; a <see cref="ParameterFault"/> within it speaks
+    /// for itself.
     /// </param>
     public InvalidRequestException(string parameter, FormattableString sentence)
         : this(parameter, new ParameterFault(parameter, sentence))

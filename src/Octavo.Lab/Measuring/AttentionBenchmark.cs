@@ -21,7 +21,14 @@ namespace Octavo.Lab.Measuring;
 /// <param name="Bytes">Bytes of keys, values and scales that are read at least once.</param>
 /// <param name="Operations">Multiplications and additions of both products, for attended keys only.</param>
 internal sealed record AttentionMeasurement(
-    KvCacheFormat Format, int Sequences, int Tokens, int Context, bool Disordered, double Seconds, long Bytes, long Operations)
+    KvCacheFormat Format,
+    int Sequences,
+    int Tokens,
+    int Context,
+    bool Disordered,
+    double Seconds,
+    long Bytes,
+    long Operations)
 {
     /// <summary>Bytes a second.</summary>
     public double BytesPerSecond => Bytes / Seconds;
@@ -59,7 +66,11 @@ internal static class AttentionBenchmark
         Measure(shape, format, threads, Steps, report);
 
     internal static void Measure(
-        ModelShape shape, KvCacheFormat format, int threads, IReadOnlyList<(int Sequences, int Tokens, int Context, bool Disordered)> steps, Action<AttentionMeasurement> report)
+        ModelShape shape,
+        KvCacheFormat format,
+        int threads,
+        IReadOnlyList<(int Sequences, int Tokens, int Context, bool Disordered)> steps,
+        Action<AttentionMeasurement> report)
     {
         using var team = new ThreadTeam(threads);
         foreach ((int sequences, int tokens, int context, bool disordered) in steps)

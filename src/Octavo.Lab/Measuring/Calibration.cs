@@ -40,7 +40,12 @@ internal static class Calibration
 
     /// <summary>Runs a load in real time, as <see cref="LoadRunner.Run"/> does.</summary>
     public static LoadFigures Measure(
-        LoadedModel model, BatchSetting setting, BatchingTargets targets, IReadOnlyList<WorkloadRequest> requests, CancellationToken cancellation = default, TimeSpan? limit = null)
+        LoadedModel model,
+        BatchSetting setting,
+        BatchingTargets targets,
+        IReadOnlyList<WorkloadRequest> requests,
+        CancellationToken cancellation = default,
+        TimeSpan? limit = null)
     {
         using LlmEngine engine = MakeEngine(model, setting, targets);
         return LoadFigures.Of(

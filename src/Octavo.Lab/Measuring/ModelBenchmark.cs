@@ -46,7 +46,14 @@ internal sealed record ModelBenchmarkOptions
 /// <param name="CacheBytes">Bytes of keys and values that a step reads.</param>
 /// <param name="Operations">Multiplications and additions of the matrices and of attention.</param>
 internal sealed record StepMeasurement(
-    string Phase, int Sequences, int Context, int Tokens, double Seconds, long WeightBytes, long CacheBytes, long Operations)
+    string Phase,
+    int Sequences,
+    int Context,
+    int Tokens,
+    double Seconds,
+    long WeightBytes,
+    long CacheBytes,
+    long Operations)
 {
     /// <summary>
     /// Bytes a second that the machine read just before or just after the step, whichever was more; 0 where nobody

@@ -30,7 +30,8 @@ internal sealed class ScenarioRuns(
     /// <summary>The targets, in words.</summary>
     public string TargetText => string.Create(
         CultureInfo.InvariantCulture,
-        $"{Targets.InterToken.TotalMilliseconds} ms between tokens (p95), {Targets.FirstToken?.TotalSeconds} s to the first");
+        $"{Targets.InterToken.TotalMilliseconds} ms between tokens (p95), "
+            + $"{Targets.FirstToken?.TotalSeconds} s to the first");
 
     private BatchingTargets Targets => options.Scheduling.Targets;
 

@@ -81,7 +81,7 @@ internal static class Simulator
         if (longest > capacity)
         {
             throw new EngineConfigurationException(
-                $"a request of {longest} tokens does not fit into a cache of {capacity}: give the simulation more blocks");
+                $"a request of {longest} tokens does not fit into a cache of {capacity}: give the simulation more");
         }
 
         List<ParameterFault> faults = [];

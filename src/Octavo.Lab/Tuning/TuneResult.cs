@@ -75,7 +75,11 @@ internal sealed record Confirmation(Measured Best, Measured Next)
 /// <param name="Confirmation">The best against the next; null where only one setting was tried.</param>
 /// <param name="Measurements">Runs of this process; the rest were known.</param>
 internal sealed record TuneResult(
-    IReadOnlyList<Measured> Search, IReadOnlyList<Measured> Final, BatchSetting Best, Confirmation? Confirmation, int Measurements)
+    IReadOnlyList<Measured> Search,
+    IReadOnlyList<Measured> Final,
+    BatchSetting Best,
+    Confirmation? Confirmation,
+    int Measurements)
 {
     /// <summary>Adaptive batching.</summary>
     public Measured Adaptive => Final.First(m => m.Setting.Batching == BatchingMode.Adaptive);

@@ -96,10 +96,12 @@ internal sealed class TuneState
         var theirs = root.GetProperty("arguments").EnumerateObject()
             .ToDictionary(a => a.Name, a => a.Value.GetString()!, StringComparer.Ordinal);
         string[] other = [.. theirs.Keys.Union(_arguments.Keys).Where(name => theirs.GetValueOrDefault(name) != _arguments.GetValueOrDefault(name))
-            .Select(name => $"{name} {theirs.GetValueOrDefault(name) ?? "not given"} there, {_arguments.GetValueOrDefault(name) ?? "not given"} here")];
+            .Select(name => $"{name} {theirs.GetValueOrDefault(name) ?? "not given"} there, "
+                + $"{_arguments.GetValueOrDefault(name) ?? "not given"} here")];
         if (other.Length > 0)
         {
-            throw new TuneStateException($"{_path} was begun by another command ({string.Join("; ", other)}): give the same arguments to go on, or delete it to start anew");
+            throw new TuneStateException($"{_path} was begun by another command ({string.Join("; ", other)}): give "
+                + "the same arguments to go on, or delete it to start anew");
         }
 
         foreach (JsonElement run in root.GetProperty("runs").EnumerateArray())

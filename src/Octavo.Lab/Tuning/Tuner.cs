@@ -52,7 +52,8 @@ internal sealed class Tuner(
         {
             say?.Invoke(string.Create(
                 CultureInfo.InvariantCulture,
-                $"a request takes {_secondsPerRequest:G2} s, and fewer than {TunePlan.LeastRequests} a run say nothing: this takes about {_left / 60:F0} minutes, longer than --time"));
+                $"a request takes {_secondsPerRequest:G2} s, and fewer than {TunePlan.LeastRequests} a run say "
+                    + $"nothing: this takes about {_left / 60:F0} minutes, longer than --time"));
         }
 
         IReadOnlyList<BatchSetting> finalists = Search(settings);

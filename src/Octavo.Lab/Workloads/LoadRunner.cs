@@ -15,7 +15,12 @@ internal static class LoadRunner
     /// <param name="cancellationToken">Calls it off.</param>
     /// <param name="limit">After so long, what has not ended is called off and counts as failed.</param>
     public static IReadOnlyList<RequestRecord> Run(
-        LlmEngine engine, IReadOnlyList<WorkloadRequest> requests, int vocabSize, TimeProvider time, CancellationToken cancellationToken = default, TimeSpan? limit = null)
+        LlmEngine engine,
+        IReadOnlyList<WorkloadRequest> requests,
+        int vocabSize,
+        TimeProvider time,
+        CancellationToken cancellationToken = default,
+        TimeSpan? limit = null)
     {
         ArgumentNullException.ThrowIfNull(engine);
         ArgumentNullException.ThrowIfNull(requests);

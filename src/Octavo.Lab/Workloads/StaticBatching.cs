@@ -20,7 +20,12 @@ internal static class StaticBatching
     /// <param name="time">The clock.</param>
     /// <returns>Seconds for all.</returns>
     public static double Run(
-        LlmEngine engine, IReadOnlyList<WorkloadRequest> requests, int batch, bool dropFinished, int vocabSize, TimeProvider time)
+        LlmEngine engine,
+        IReadOnlyList<WorkloadRequest> requests,
+        int batch,
+        bool dropFinished,
+        int vocabSize,
+        TimeProvider time)
     {
         ArgumentNullException.ThrowIfNull(requests);
         ArgumentNullException.ThrowIfNull(time);

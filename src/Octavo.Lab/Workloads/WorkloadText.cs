@@ -21,7 +21,8 @@ internal static class WorkloadText
     /// <summary>What a workload's text may hold, for help.</summary>
     public const string Help =
         "poisson|constant|gamma|ramp|onoff|saturating, then settings: rate= peak= period= burstiness= requests= "
-        + "prompt= output= (N, uniform:LOW:HIGH, lognormal:MEAN:SIGMA:MOST) long= long-prompt= prefixes= prefix-tokens= "
+        + "prompt= output= (N, uniform:LOW:HIGH, lognormal:MEAN:SIGMA:MOST) long= long-prompt= prefixes= "
+            + "prefix-tokens= "
         + "turns= think= clients= seed= trace=FILE";
 
     /// <summary>Reads a workload over defaults.</summary>
@@ -110,7 +111,8 @@ internal static class WorkloadText
             && number >= least
             && number <= most
             ? number
-            : throw new FormatException(string.Create(CultureInfo.InvariantCulture, $"{name} of a workload must be a number from {least} to {most}; it is '{value}'"));
+            : throw new FormatException(string.Create(CultureInfo.InvariantCulture, $"{name} of a workload must be a "
+                + $"number from {least} to {most}; it is '{value}'"));
 
     private static FormatException Unknown(string word) => new($"a workload has no '{word}'; it takes: {Help}");
 }

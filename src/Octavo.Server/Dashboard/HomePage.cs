@@ -37,7 +37,9 @@ internal static class HomePage
 
     /// <summary>The page shows its own style, links, and nothing else, whatever the model is called.</summary>
     public static string SecurityPolicy { get; } =
-        $"default-src 'none'; style-src 'sha256-{Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(Style)))}'; base-uri 'none'; form-action 'none'";
+        "default-src 'none'; style-src "
+            + $"'sha256-{Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(Style)))}'; base-uri 'none'; "
+            + "form-action 'none'";
 
     public static string Write(
         ModelInfo model, string name, string version, string address, string? advice, bool canChat)

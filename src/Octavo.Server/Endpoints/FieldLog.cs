@@ -5,8 +5,8 @@ using Octavo.Server.Protocols;
 namespace Octavo.Server.Endpoints;
 
 /// <summary>
-/// Tells the log of fields that did nothing: each name once, where everyone sees it, since a client that sends one sends it
-/// with every request.
+/// Tells the log of fields that did nothing: each name once, where everyone sees it, since a client that sends one
+/// sends it with every request.
 /// </summary>
 internal sealed partial class FieldLog(ILogger log)
 {

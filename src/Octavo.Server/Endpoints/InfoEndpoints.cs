@@ -11,7 +11,12 @@ namespace Octavo.Server.Endpoints;
 
 /// <summary>The endpoints that tell of the server and read no body.</summary>
 internal sealed class InfoEndpoints(
-    AsyncEngine engine, RequestGate gate, OpenAIProtocol protocol, IReadOnlyList<string> names, string? root, string version)
+    AsyncEngine engine,
+    RequestGate gate,
+    OpenAIProtocol protocol,
+    IReadOnlyList<string> names,
+    string? root,
+    string version)
 {
     private readonly ModelCards _cards = new(engine.Model, names, root);
 

@@ -39,7 +39,9 @@ internal static class RequestBody
         catch (JsonException e)
         {
             throw ApiException.BadRequest(
-                null, $"the body is not valid JSON: line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1}: {Reason(e)}", "invalid_json");
+                null,
+                $"the body is not valid JSON: line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1}: {Reason(e)}",
+                "invalid_json");
         }
 
         if (document.RootElement.ValueKind != JsonValueKind.Object)

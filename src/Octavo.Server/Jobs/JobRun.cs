@@ -38,7 +38,8 @@ internal sealed class JobRun : IAsyncDisposable
     }
 
     /// <summary>
-    /// Outputs as they come, and a silence after each interval in which none came; a cancelled run ends in an exception.
+    /// Outputs as they come, and a silence after each interval in which none came; a cancelled run ends in an
+    /// exception.
     /// </summary>
     /// <param name="silence">The interval; zero never yields a silence.</param>
     /// <param name="time">The clock.</param>

@@ -3,7 +3,8 @@ using Octavo.Engine;
 namespace Octavo;
 
 /// <summary>
-/// How a model is loaded and served, by concern. Names, meanings and defaults are vLLM's for a CPU server where it has them.
+/// How a model is loaded and served, by concern. Names, meanings and defaults are vLLM's for a CPU server where it has
+/// them.
 /// </summary>
 /// <remarks>
 /// To add an option: a member of the record that it concerns, with its default and its rule there; a row of

@@ -6,8 +6,8 @@ namespace Octavo;
 public enum KvCacheDtype
 {
     /// <summary>
-    /// E4M3 where the checkpoint asks for it (<c>kv_cache_scheme</c>), else as the weights: float32 beside float32 weights,
-    /// otherwise bfloat16.
+    /// E4M3 where the checkpoint asks for it (<c>kv_cache_scheme</c>), else as the weights: float32 beside float32
+    /// weights, otherwise bfloat16.
     /// </summary>
     Auto,
 
@@ -18,13 +18,13 @@ public enum KvCacheDtype
     BFloat16,
 
     /// <summary>
-    /// One byte an element, and two float32 scales for each token and key-value head: half the memory of bfloat16, and half
-    /// the time that long contexts take to read. Results differ a little.
+    /// One byte an element, and two float32 scales for each token and key-value head: half the memory of bfloat16, and
+    /// half the time that long contexts take to read. Results differ a little.
     /// </summary>
     Int8,
 
-    /// <summary>One byte an element (E4M3), with the checkpoint's scale for each layer's keys and values, or none: vLLM's
-    /// <c>fp8</c>.</summary>
+    /// <summary>One byte an element (E4M3), with the checkpoint's scale for each layer's keys and values, or none:
+    /// vLLM's <c>fp8</c>.</summary>
     Fp8,
 }
 
@@ -47,9 +47,10 @@ public sealed record MemoryOptions
     public long? KvCacheMemory { get; init; }
 
     /// <summary>
-    /// The part of the memory that is free at start (<see cref="MachineMemory"/>) that weights, steps and key-value cache
-    /// share, above 0 and at most 1; null takes <see cref="DefaultMemoryFraction"/>. The cache gets what the others leave, but
-    /// no more than <see cref="SchedulingOptions.MaxNumSeqs"/> sequences of the greatest length could fill.
+    /// The part of the memory that is free at start (<see cref="MachineMemory"/>) that weights, steps and key-value
+    /// cache share, above 0 and at most 1; null takes <see cref="DefaultMemoryFraction"/>. The cache gets what the
+    /// others leave, but no more than <see cref="SchedulingOptions.MaxNumSeqs"/> sequences of the greatest length could
+    /// fill.
     /// </summary>
     public double? MemoryFraction { get; init; }
 

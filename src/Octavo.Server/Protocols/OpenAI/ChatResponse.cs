@@ -95,7 +95,11 @@ internal sealed class ChatResponse(Tokenizer? tokenizer, ServedModel model, Chat
     }
 
     private void WriteDelta(
-        EventWriter events, ChoiceProgress progress, CompletionOutput? choice, Action<Utf8JsonWriter> delta, Action<Utf8JsonWriter>? head = null) =>
+        EventWriter events,
+        ChoiceProgress progress,
+        CompletionOutput? choice,
+        Action<Utf8JsonWriter> delta,
+        Action<Utf8JsonWriter>? head = null) =>
         WriteEvent(
             events,
             json =>

@@ -32,6 +32,8 @@ internal sealed class ChatSupport
     {
         InvalidRequestException e => new InvalidRequestException(e.Parameter, $"{e.Fault}"),
         _ => ApiException.BadRequest(
-            null, $"chat is off, since the model's chat template is not supported: {WhyNot!.Message}; use /v1/completions", "chat_template_unsupported"),
+            null,
+            $"chat is off, since the model's chat template is not supported: {WhyNot!.Message}; use /v1/completions",
+            "chat_template_unsupported"),
     };
 }

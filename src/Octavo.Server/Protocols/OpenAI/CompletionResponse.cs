@@ -62,7 +62,12 @@ internal sealed class CompletionResponse(Tokenizer? tokenizer, ServedModel model
     }
 
     private void WriteLogprobs(
-        Utf8JsonWriter json, int prompt, ChoiceProgress progress, RequestOutput output, CompletionOutput choice, bool first)
+        Utf8JsonWriter json,
+        int prompt,
+        ChoiceProgress progress,
+        RequestOutput output,
+        CompletionOutput choice,
+        bool first)
     {
         if (choice.Logprobs is null)
         {

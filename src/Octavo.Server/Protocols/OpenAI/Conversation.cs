@@ -221,7 +221,9 @@ internal sealed class Conversation
                 (text ?? throw part.Error("must have a text")).Text(),
             null => throw part.Error("must have a type"),
             _ => throw ApiException.BadRequest(
-                $"{part.Path}.type", $"{part.Path}.type: parts of type \"{type}\" are not supported; supported: text", "unsupported_parameter"),
+                $"{part.Path}.type",
+                $"{part.Path}.type: parts of type \"{type}\" are not supported; supported: text",
+                "unsupported_parameter"),
         };
     }
 

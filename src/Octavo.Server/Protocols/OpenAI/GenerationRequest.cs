@@ -91,7 +91,8 @@ internal abstract class GenerationRequest(SamplingParams defaults)
         if (ContinuousUsage && !IncludeUsage)
         {
             throw ApiException.BadRequest(
-                "stream_options.continuous_usage_stats", "stream_options.continuous_usage_stats needs stream_options.include_usage to be true");
+                "stream_options.continuous_usage_stats",
+                "stream_options.continuous_usage_stats needs stream_options.include_usage to be true");
         }
 
         if (Sampling.PromptLogprobs is not null && Stream)
@@ -161,7 +162,8 @@ internal sealed class CompletionRequest : GenerationRequest
 
         if ((long)Prompts.Count * Sampling.N > SamplingParams.MaxN)
         {
-            throw ApiException.BadRequest("n", $"the prompts times n must be at most {SamplingParams.MaxN}; they are {(long)Prompts.Count * Sampling.N}");
+            throw ApiException.BadRequest("n", $"the prompts times n must be at most {SamplingParams.MaxN}; they are "
+                + $"{(long)Prompts.Count * Sampling.N}");
         }
 
         if (BestOf is { } bestOf && bestOf != Sampling.N)

@@ -147,10 +147,12 @@ internal sealed class JobMaker(AsyncEngine engine, ChatSupport chat)
         {
             string asked = maxTokens is null
                 ? $"your prompt has {promptTokens} tokens, and at least one more is needed for the output"
-                : $"you requested {(long)promptTokens + maxTokens} tokens ({promptTokens} in the prompt, {maxTokens} in the completion)";
+                : $"you requested {(long)promptTokens + maxTokens} tokens ({promptTokens} in the prompt, {maxTokens} "
+                    + "in the completion)";
             throw ApiException.BadRequest(
                 request.NameOf(promptTokens >= longest ? nameof(Prompt) : nameof(SamplingParams.MaxTokens)),
-                $"This model's maximum context length is {longest} tokens. However, {asked}. Please reduce the length of the prompt or the completion.",
+                $"This model's maximum context length is {longest} tokens. However, {asked}. Please reduce the length "
+                    + "of the prompt or the completion.",
                 ApiException.ContextLength);
         }
     }

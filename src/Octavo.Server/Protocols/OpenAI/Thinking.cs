@@ -3,8 +3,8 @@ using System.Text.Json;
 namespace Octavo.Server.Protocols.OpenAI;
 
 /// <summary>
-/// The many spellings of "think" and "don't". To think is refused, until it works. Not to think is what happens here, unless
-/// the model's template has a switch that says otherwise by default (<see cref="CheckOff"/>).
+/// The many spellings of "think" and "don't". To think is refused, until it works. Not to think is what happens here,
+/// unless the model's template has a switch that says otherwise by default (<see cref="CheckOff"/>).
 /// </summary>
 internal static class Thinking
 {

@@ -43,7 +43,10 @@ internal sealed class TokenText(Tokenizer? tokenizer, bool asIds)
 
     /// <summary>A completion's: four lists, in which text offsets count code points.</summary>
     public void WriteCompletion(
-        Utf8JsonWriter json, IReadOnlyList<int> tokens, IReadOnlyList<PositionLogprobs?> positions, IReadOnlyList<int> offsets)
+        Utf8JsonWriter json,
+        IReadOnlyList<int> tokens,
+        IReadOnlyList<PositionLogprobs?> positions,
+        IReadOnlyList<int> offsets)
     {
         json.WriteStartObject("logprobs");
         json.WriteNumbers("text_offset", offsets);
