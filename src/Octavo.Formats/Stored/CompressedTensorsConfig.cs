@@ -201,8 +201,12 @@ internal sealed record CompressedTensorsScheme(
 
     public override string ToString()
     {
-        string scales = Strategy switch { "group" =>
-            $"group {GroupSize}", "block" => $"block {Block!.Value.Rows}x{Block.Value.Columns}", _ => Strategy };
+        string scales = Strategy switch
+        {
+            "group" => $"group {GroupSize}",
+            "block" => $"block {Block!.Value.Rows}x{Block.Value.Columns}",
+            _ => Strategy,
+        };
         string activations = Activations switch
         {
             StoredActivations.Plain => "plain activations",
