@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
-using System.Text.Json;
 using Octavo.Cli.Bench;
 using Octavo.Cli.Chat;
 using Octavo.Cli.Eval;
@@ -22,7 +21,9 @@ using Octavo.Text;
 
 namespace Octavo.Cli;
 
-/// <summary>The root of the command line: parses, runs the command, and turns every failure into a line and a code.</summary>
+/// <summary>
+/// The root of the command line: parses, runs the command, and turns every failure into a line and a code.
+/// </summary>
 internal static class CommandLine
 {
     private const string Overview =
@@ -69,7 +70,11 @@ internal static class CommandLine
         try
         {
             // Commands watch for Ctrl-C themselves, each in its own way.
-            var invocation = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
+            var invocation = new InvocationConfiguration
+            {
+                EnableDefaultExceptionHandler = false,
+                ProcessTerminationTimeout = null,
+            };
             return await result.InvokeAsync(invocation).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
@@ -78,14 +83,19 @@ internal static class CommandLine
         }
         catch (TokenizerFormatException e) when (e.IsMissing)
         {
-            bool canDoWithout = result.CommandResult.Command.Options.Any(o => o.Name == EngineArguments.SkipTokenizerInit);
-            return Fail(ExitCode.Usage, $"{e.File} is missing" + (canDoWithout ? $"; {EngineArguments.SkipTokenizerInit} takes and gives token ids without it" : string.Empty));
+            bool canDoWithout = result.CommandResult.Command.Options
+                .Any(o => o.Name == EngineSettings.SkipTokenizerInit);
+            return Fail(ExitCode.Usage, $"{e.File} is missing" + (canDoWithout ? $"; {EngineSettings.SkipTokenizerInit} takes and gives token ids without it" : string.Empty));
         }
         catch (InvalidRequestException e)
         {
-            return Fail(ExitCode.Usage, e.Describe(JsonNamingPolicy.SnakeCaseLower.ConvertName));
+            return Fail(ExitCode.Usage, e.Describe(OptionNames.Of(result.CommandResult.Command)));
         }
-        catch (Exception e) when (e is UsageException or EngineConfigurationException or CheckpointException
+        catch (EngineConfigurationException e)
+        {
+            return Fail(ExitCode.Usage, e.Describe(OptionNames.Of(result.CommandResult.Command)));
+        }
+        catch (Exception e) when (e is UsageException or CheckpointException
             or UnsupportedModelException or TokenizerFormatException or ChatTemplateException or QuantizationException
             or TuneStateException)
         {

@@ -5,7 +5,7 @@ using Octavo.Models;
 namespace Octavo.Cpu;
 
 /// <summary>Runs models on this processor.</summary>
-public sealed class CpuBackend : IBackend
+internal sealed class CpuBackend : IBackend
 {
     /// <inheritdoc/>
     public string Kernels => ProcessorFeatures.Selected.ToString().ToLowerInvariant();

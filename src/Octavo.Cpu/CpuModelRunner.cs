@@ -44,9 +44,7 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
         if (numBlocks < 1)
         {
             throw new EngineConfigurationException(
-                string.Create(
-                    CultureInfo.InvariantCulture,
-                    $"the key-value cache must hold at least one block; it holds {numBlocks}"));
+                $"the key-value cache must hold at least one block; it holds {numBlocks}");
         }
 
         Plan = plan;
@@ -77,10 +75,9 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
             Release();
             if (e is OutOfMemoryException)
             {
+                FormattableString size = $"{numBlocks * plan.BytesPerBlock / (double)(1 << 20):0.#} MiB";
                 throw new EngineConfigurationException(
-                    "this machine has not enough memory for the weights and a key-value cache of "
-                    + FormattableString.Invariant($"{numBlocks * plan.BytesPerBlock / (double)(1 << 20):0.#} MiB: ")
-                    + "lower kv_cache_memory, max_model_len or max_num_seqs");
+                    $"this machine has not enough memory for the weights and a key-value cache of {size}: lower that");
             }
 
             throw;

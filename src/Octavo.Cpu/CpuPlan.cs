@@ -10,9 +10,6 @@ namespace Octavo.Cpu;
 /// <summary>How this processor will load a model.</summary>
 internal sealed class CpuPlan : IModelPlan
 {
-    private const int MostThreads = 1024;
-    private const int LongestBlock = 1024;
-
     /// <summary>Plans a model.</summary>
     /// <param name="spec">The model.</param>
     /// <param name="checkpoint">Its weights; null plans unquantized ones that need not exist.</param>
@@ -65,26 +62,14 @@ internal sealed class CpuPlan : IModelPlan
 
     private static void Validate(DecoderSpec spec, PlanRequest request)
     {
-        Check(
-            request.BlockSize >= KvCache.Lanes
-                && request.BlockSize % KvCache.Lanes == 0
-                && request.BlockSize <= LongestBlock,
-            $"block size must be a multiple of {KvCache.Lanes} up to {LongestBlock}; it is {request.BlockSize}");
-        Check(
-            request.Threads is null or (>= 1 and <= MostThreads),
-            $"threads must be between 1 and {MostThreads}; it is {request.Threads}");
-        int positions = spec.MaxPositionEmbeddings;
-        Check(
-            request.MaxModelLen <= positions || spec.LearnedPositions is null,
-            $"max_model_len {request.MaxModelLen} is more than the model's {positions} learned positions");
-    }
-
-    // A message is the same in every culture.
-    private static void Check(bool holds, FormattableString message)
-    {
-        if (!holds)
-        {
-            throw new EngineConfigurationException(FormattableString.Invariant(message));
-        }
+        List<ParameterFault> faults = [];
+        PlanRequest.CheckBlockSize(faults, request.BlockSize);
+        PlanRequest.CheckThreads(faults, request.Threads);
+        faults.Check(
+            request.MaxModelLen <= spec.MaxPositionEmbeddings || spec.LearnedPositions is null,
+            nameof(request.MaxModelLen),
+            $"must be at most the model's {spec.MaxPositionEmbeddings} learned positions",
+            request.MaxModelLen);
+        faults.ThrowIfAny();
     }
 }

@@ -12,12 +12,13 @@ using Octavo.Text;
 namespace Octavo.Engine;
 
 /// <summary>
-/// The engine's core: requests go in, <see cref="Step"/> brings each of them closer to its end, outputs come out through
-/// each request's own sink. It has no thread of its own and no lock: one caller at a time.
+/// The engine's core: requests go in, <see cref="Step"/> brings each of them closer to its end, outputs come out
+/// through each request's own sink. It has no thread of its own and no lock: one caller at a time.
 /// </summary>
-public sealed class LlmEngine : IDisposable
+internal sealed class LlmEngine : IDisposable
 {
-    // Prompt log-probabilities need a row of logits for every token; a step takes no more of them than fit in these bytes.
+    // Prompt log-probabilities need a row of logits for every token; a step takes no more of them than fit in these
+    // bytes.
     private const int PromptLogitsBytes = 64 << 20;
 
     private readonly IModelRunner _runner;
@@ -49,25 +50,22 @@ public sealed class LlmEngine : IDisposable
         ArgumentNullException.ThrowIfNull(options);
         options.Validate(runner);
         (_runner, _tokenizer, _options, _time) = (runner, tokenizer, options, time ?? TimeProvider.System);
+        SchedulingOptions scheduling = options.Scheduling;
         _cache = new KvCacheManager(
-            new BlockPool(runner.NumBlocks, runner.BlockSize), options.EnablePrefixCaching, options.KvCacheWatermark);
+            new BlockPool(
+                runner.NumBlocks, runner.BlockSize), scheduling.EnablePrefixCaching, scheduling.KvCacheWatermark);
         _scheduler = new Scheduler<Completion>(_cache);
         _vocabSize = runner.VocabSize;
         var bounds = new StepLimits(
-            options.MaxNumSeqs,
-            options.MaxNumBatchedTokens,
+            scheduling.MaxNumSeqs,
+            scheduling.StepTokens,
             Math.Max(16, PromptLogitsBytes / (sizeof(float) * runner.VocabSize)));
-        IBatchingPolicy policy =
-            options.Batching == BatchingMode.Fixed ? new FixedBatching() : new AdaptiveBatching(options.Targets);
-        _batching = new BatchController<Completion>(policy, new StepTimeModel(), bounds, _scheduler, _cache.Pool);
+        _batching = new BatchController<Completion>(
+            IBatchingPolicy.For(scheduling), new StepTimeModel(), bounds, _scheduler, _cache.Pool);
         _eosTokenIds = [.. options.EosTokenIds.Where(id => (uint)id < (uint)runner.VocabSize)];
         _metrics = new EngineMetrics(options, _cache.Pool, _batching, _time);
         _admission = new AdmissionControl(
-            new AdmissionLimits(options.MaxQueue, options.MaxQueueWait, options.RequestTimeout),
-            new FairShare(options.PriorityAgeing.TotalSeconds, options.ClientWeights),
-            _scheduler,
-            _batching,
-            _time);
+            options.Admission, new FairShare(scheduling), _scheduler, _batching, _time);
         _requests = new RequestsInFlight(_scheduler, _batching, _admission, _metrics, _time);
         _results = new StepResults(
             runner.BlockSize, _vocabSize, options.MaxModelLen, _eosTokenIds, _scheduler, _requests, _metrics);
@@ -99,36 +97,39 @@ public sealed class LlmEngine : IDisposable
 
     /// <summary>Checks a request against the model and the limits. Unlike the rest, callable from any thread.</summary>
     /// <exception cref="InvalidRequestException">It cannot be run.</exception>
-    public void Validate(EngineRequest request)
+    public ValidatedRequest Validate(EngineRequest request)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        RequestValidation.Check(request, _options, _vocabSize, _tokenizer);
+        return RequestValidation.Check(request, _options, _vocabSize, _tokenizer);
     }
 
     /// <summary>Refuses where the queue is too long for one more. Callable from any thread.</summary>
-    /// <param name="pending">Requests on their way to <see cref="Add"/>.</param>
+    /// <param name="pending">
+    /// Requests on their way to <see cref="Add(ValidatedRequest, Action{RequestOutput})"/>.
+    /// </param>
     /// <exception cref="EngineOverloadedException">It is; the exception says when it may be shorter.</exception>
     public void CheckQueue(int pending) => _admission.CheckQueue(pending);
 
-    /// <summary>Takes a request in. Its outputs go to <paramref name="sink"/>, called from within <see cref="Step"/>.</summary>
+    /// <summary>
+    /// Takes a request in. Its outputs go to <paramref name="sink"/>, called from within <see cref="Step"/>.
+    /// </summary>
     /// <exception cref="InvalidRequestException">It cannot be run; nothing has changed.</exception>
-    public void Add(EngineRequest request, Action<RequestOutput> sink)
+    public void Add(EngineRequest request, Action<RequestOutput> sink) => Add(Validate(request), sink);
+
+    /// <summary>Takes a request in that <see cref="Validate"/> has found right.</summary>
+    /// <exception cref="InvalidRequestException">One of its id is in flight; nothing has changed.</exception>
+    public void Add(ValidatedRequest request, Action<RequestOutput> sink)
     {
+        ArgumentNullException.ThrowIfNull(request);
         ArgumentNullException.ThrowIfNull(sink);
         ObjectDisposedException.ThrowIf(_disposed, this);
-        int maxOutput = RequestValidation.Check(request, _options, _vocabSize, _tokenizer);
         SamplingParams p = request.Parameters;
         SamplingParams.Check(!_requests.Contains(request.Id), nameof(request.Id), $"is in flight already", request.Id);
+        string? salt = _options.Scheduling.EnablePrefixCaching ? request.Options.CacheSalt : request.Id;
         var group = new RequestGroup
         {
-            Id = request.Id,
-            Prompt = request.Prompt,
-            PromptTokenIds = [.. request.PromptTokenIds],
-            Parameters = p,
-            MaxOutputTokens = maxOutput,
-            Priority = request.Priority,
-            Client = request.Client,
-            PromptHashes = new PromptHashes(_options.EnablePrefixCaching ? request.CacheSalt : request.Id),
+            Request = request,
+            PromptHashes = new PromptHashes(salt),
             Sink = sink,
             ArrivalTimestamp = _time.GetTimestamp(),
         };
@@ -141,7 +142,9 @@ public sealed class LlmEngine : IDisposable
         UpdateQueueMetrics();
     }
 
-    /// <summary>Calls a request off: its blocks return at once. Unknown ids are ignored, since it may just have ended.</summary>
+    /// <summary>
+    /// Calls a request off: its blocks return at once. Unknown ids are ignored, since it may just have ended.
+    /// </summary>
     public void Abort(string requestId)
     {
         ArgumentNullException.ThrowIfNull(requestId);
@@ -152,8 +155,8 @@ public sealed class LlmEngine : IDisposable
     }
 
     /// <summary>
-    /// Times a few steps, so that the step-time model knows this machine from the first request on. Takes about a second at
-    /// most, far less with a small model; only before the first request.
+    /// Times a few steps, so that the step-time model knows this machine from the first request on. Takes about a
+    /// second at most, far less with a small model; only before the first request.
     /// </summary>
     public void Probe()
     {
@@ -163,7 +166,7 @@ public sealed class LlmEngine : IDisposable
             throw new InvalidOperationException("the probe would overwrite the cache of requests");
         }
 
-        StepProbe.Run(_runner, _batching.Model, _options.MaxModelLen, _options.MaxNumSeqs, _time);
+        StepProbe.Run(_runner, _batching.Model, _options.MaxModelLen, _options.Scheduling.MaxNumSeqs, _time);
     }
 
     /// <summary>Plans, runs, samples and emits one step; false where nothing was to be done.</summary>
@@ -201,7 +204,8 @@ public sealed class LlmEngine : IDisposable
         int unfinished = _requests.NumUnfinished;
         if (unfinished != _scheduler.Running.Count + _scheduler.NumWaiting)
         {
-            throw new InvalidOperationException($"engine: {unfinished} unfinished completions, but the scheduler has others");
+            throw new InvalidOperationException(
+                $"engine: {unfinished} unfinished completions, but the scheduler has others");
         }
     }
 
@@ -224,7 +228,7 @@ public sealed class LlmEngine : IDisposable
     private Completion MakeCompletion(RequestGroup group, int index, SamplingRules rules, long seed)
     {
         SamplingParams p = group.Parameters;
-        var sampling = new SamplingState(rules, seed, index, _options.LogitsProcessors);
+        var sampling = new SamplingState(rules, seed, index, _options.Sampling.LogitsProcessors);
         bool scoresPrompt = p.WantsPromptLogprobs && index == 0;
         return new Completion(
             group,
@@ -244,8 +248,9 @@ public sealed class LlmEngine : IDisposable
 
     private long NextSeed(long ordinal)
     {
+        long seed = _options.Sampling.Seed;
         (uint a, uint b, _, _) = Philox.Block(
-            ((uint)ordinal, (uint)((ulong)ordinal >> 32), 1u, 0u), ((uint)_options.Seed, (uint)((ulong)_options.Seed >> 32)));
+            ((uint)ordinal, (uint)((ulong)ordinal >> 32), 1u, 0u), ((uint)seed, (uint)((ulong)seed >> 32)));
         return (long)(((ulong)a << 32) | b);
     }
 

@@ -59,7 +59,7 @@ internal sealed class RequestsInFlight(
     {
         scheduler.Finish(completion);
         batching.Ended(completion);
-        admission.Leave(completion.Group.Client);
+        admission.Leave(completion.Group.Request.Options.Client);
         metrics.RecordFinished(completion, now);
     }
 

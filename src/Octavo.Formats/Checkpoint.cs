@@ -7,7 +7,7 @@ namespace Octavo.Formats;
 /// The tensors of a model, mapped from one safetensors file or from the shards of a directory, or made in memory.
 /// Reading is safe from many threads; disposing is not safe while anyone reads.
 /// </summary>
-public sealed class Checkpoint : ITensorSet, IDisposable
+internal sealed class Checkpoint : ITensorSet, IDisposable
 {
     private const string SingleFileName = "model.safetensors";
 

@@ -5,7 +5,7 @@ using System.Text;
 namespace Octavo.Formats;
 
 /// <summary>Tells checkpoints apart by what their headers say, without a pass over the weights.</summary>
-public static class CheckpointFingerprint
+internal static class CheckpointFingerprint
 {
     /// <summary>
     /// A hash, in hexadecimal, of the files' names and sizes and of every tensor's name, type, shape and size. Wherever

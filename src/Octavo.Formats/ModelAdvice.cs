@@ -6,7 +6,7 @@ namespace Octavo.Formats;
 /// What somebody probably means who names something that is no model's directory, and how to get from there to one:
 /// names on the hub, addresses, GGUF and PyTorch files.
 /// </summary>
-public static partial class ModelAdvice
+internal static partial class ModelAdvice
 {
     private const int Patience = 1000;      // ms; neither expression can take long
     private const string Reads = "Octavo reads Hugging Face directories with config.json and safetensors";

@@ -78,7 +78,7 @@ public sealed record WeightScheme(
 
     /// <summary>What the codes are.</summary>
     /// <exception cref="InvalidOperationException">Weights are numbers.</exception>
-    public CodeKind Kind => Code switch
+    internal CodeKind Kind => Code switch
     {
         WeightCode.Float8 => CodeKind.Float8,
         WeightCode.Int8 or WeightCode.Int4 => CodeKind.Integer,

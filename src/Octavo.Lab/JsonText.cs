@@ -7,7 +7,11 @@ namespace Octavo.Lab;
 /// <summary>One JSON object as text.</summary>
 internal static class JsonText
 {
-    private static readonly JsonWriterOptions Format = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonWriterOptions Format = new()
+    {
+        Indented = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
     /// <summary>The object whose members <paramref name="write"/> writes.</summary>
     public static string Of(Action<Utf8JsonWriter> write)

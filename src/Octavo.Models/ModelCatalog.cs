@@ -3,7 +3,7 @@ using Octavo.Formats;
 namespace Octavo.Models;
 
 /// <summary>The model families that are supported, and the way from a model's directory to its description.</summary>
-public static class ModelCatalog
+internal static class ModelCatalog
 {
     private static readonly ModelFamily[] Families = [LlamaFamily.Family, OptFamily.Family];
 
@@ -14,22 +14,22 @@ public static class ModelCatalog
     /// <summary>Maps a model's config onto a decoder and checks the checkpoint against it.</summary>
     /// <exception cref="UnsupportedModelException">The model asks for something that is not supported.</exception>
     /// <exception cref="CheckpointException">A field or tensor is missing or wrong.</exception>
-    public static ModelDescription Describe(ModelDirectory directory, Checkpoint checkpoint)
+    public static ModelDescription Describe(ModelSource source, Checkpoint checkpoint)
     {
-        ArgumentNullException.ThrowIfNull(directory);
+        ArgumentNullException.ThrowIfNull(source);
         ArgumentNullException.ThrowIfNull(checkpoint);
-        var config = new ConfigReader(directory.ConfigPath, directory.Config);
+        ConfigReader config = source.Config;
         ModelFamily family = FamilyOf(config);
         DecoderSpec spec = family.Map(config, checkpoint);
         SpecValidator.Validate(spec, checkpoint);
         IEnumerable<string> unused = UnusedTensors.Find(spec, checkpoint, family.Idle);
         return new ModelDescription(
             spec,
-            directory.Generation.BosTokenId ?? Ids(config, "bos_token_id").Cast<int?>().FirstOrDefault(),
-            [.. directory.Generation.EosTokenIds.Union(Ids(config, "eos_token_id"))],
+            source.Generation.BosTokenId ?? Ids(config, "bos_token_id").Cast<int?>().FirstOrDefault(),
+            [.. source.Generation.EosTokenIds.Union(Ids(config, "eos_token_id"))],
             StoredType(config) ?? checkpoint.Get(spec.TokenEmbedding).Type,
             [
-                .. directory.Generation.Notes,
+                .. source.Generation.Notes,
                 .. checkpoint.Notes,
                 .. TiedHead.Notes(config, checkpoint, spec, family.TiesHead),
                 .. unused,

@@ -3,7 +3,7 @@ using Octavo.Formats;
 namespace Octavo.Models;
 
 /// <summary>What a checkpoint is: its decoder, its special tokens, and how its weights are stored.</summary>
-public sealed class ModelDescription
+internal sealed class ModelDescription
 {
     internal ModelDescription(
         DecoderSpec spec, int? bosTokenId, IReadOnlyList<int> eosTokenIds, TensorType storedType,

@@ -20,7 +20,7 @@ namespace Octavo.Quantization;
 /// </summary>
 public sealed class ModelQuantizer
 {
-    private readonly ModelDirectory _directory;
+    private readonly ModelSource _source;
     private readonly Checkpoint _checkpoint;
     private readonly ModelDescription _description;
     private readonly QuantizationRecipe _recipe;
@@ -30,33 +30,57 @@ public sealed class ModelQuantizer
     private long _done;
 
     private ModelQuantizer(
-        ModelDirectory directory, Checkpoint checkpoint, QuantizationRecipe recipe, CalibrationSet? calibration,
+        ModelSource source, Checkpoint checkpoint, QuantizationRecipe recipe, CalibrationSet? calibration,
         IProgress<BenchProgress>? progress, CancellationToken cancellationToken)
     {
-        (_directory, _checkpoint, _calibration, _progress, _cancellation) =
-            (directory, checkpoint, calibration, progress, cancellationToken);
-        _description = ModelCatalog.Describe(directory, checkpoint);
+        (_source, _checkpoint, _calibration, _progress, _cancellation) =
+            (source, checkpoint, calibration, progress, cancellationToken);
+        _description = ModelCatalog.Describe(source, checkpoint);
         _recipe = recipe.For(Spec, out _);
     }
 
     private DecoderSpec Spec => _description.Spec;
 
     /// <summary>Quantizes a model.</summary>
-    /// <param name="directory">The model.</param>
+    /// <param name="model">The model's directory.</param>
+    /// <param name="output">The directory to be written; it must not be there.</param>
+    /// <param name="recipe">How.</param>
+    /// <param name="calibration">What the recipe is calibrated on, where it needs that.</param>
+    /// <param name="progress">Hears how far it is.</param>
+    /// <param name="cancellationToken">Stops it; a later run with the same arguments goes on.</param>
+    /// <exception cref="CheckpointException">A file is missing or damaged.</exception>
+    /// <exception cref="UnsupportedModelException">The model is of a kind that is not supported.</exception>
+    /// <exception cref="QuantizationException">It cannot be done as asked, or cannot be written.</exception>
+    public static void Run(
+        string model,
+        string output,
+        QuantizationRecipe recipe,
+        CalibrationSet? calibration = null,
+        IProgress<BenchProgress>? progress = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(model);
+        Run(ModelSource.Open(model), output, recipe, calibration, progress, cancellationToken);
+    }
+
+    /// <summary>Quantizes a model whose directory is open.</summary>
+    /// <inheritdoc cref="Run(string, string, QuantizationRecipe, CalibrationSet?, IProgress{BenchProgress}?,
+    /// CancellationToken)"/>
+    /// <param name="source">The model.</param>
     /// <param name="output">The directory to be written; it must not be there.</param>
     /// <param name="recipe">How.</param>
     /// <param name="calibration">What the recipe is calibrated on, where it needs that.</param>
     /// <param name="progress">Hears how far it is.</param>
     /// <param name="cancellationToken">Stops it; a later run with the same arguments goes on.</param>
     /// <exception cref="QuantizationException">It cannot be done as asked, or cannot be written.</exception>
-    public static void Run(
-        ModelDirectory directory, string output, QuantizationRecipe recipe, CalibrationSet? calibration,
+    internal static void Run(
+        ModelSource source, string output, QuantizationRecipe recipe, CalibrationSet? calibration,
         IProgress<BenchProgress>? progress = null, CancellationToken cancellationToken = default)
     {
-        ArgumentNullException.ThrowIfNull(directory);
+        ArgumentNullException.ThrowIfNull(source);
         ArgumentNullException.ThrowIfNull(recipe);
         OutputDirectory.RequireWritable(output);
-        using Checkpoint checkpoint = OpenUnquantized(directory);
+        using Checkpoint checkpoint = OpenUnquantized(source);
         if (recipe.NeedsCalibration && calibration is null)
         {
             throw new QuantizationException($"{recipe.Method.ToString().ToLowerInvariant()} needs a calibration text");
@@ -65,7 +89,7 @@ public sealed class ModelQuantizer
         try
         {
             new ModelQuantizer(
-                directory, checkpoint, recipe, recipe.NeedsCalibration ? calibration : null, progress,
+                source, checkpoint, recipe, recipe.NeedsCalibration ? calibration : null, progress,
                 cancellationToken).Run(output);
         }
         catch (IOException e)
@@ -82,10 +106,10 @@ public sealed class ModelQuantizer
 
     /// <summary>Opens a model's weights, which must be numbers.</summary>
     /// <exception cref="QuantizationException">They are quantized already.</exception>
-    public static Checkpoint OpenUnquantized(ModelDirectory directory)
+    internal static Checkpoint OpenUnquantized(ModelSource source)
     {
-        ArgumentNullException.ThrowIfNull(directory);
-        Checkpoint checkpoint = directory.OpenCheckpoint();
+        ArgumentNullException.ThrowIfNull(source);
+        Checkpoint checkpoint = source.OpenCheckpoint();
         if (checkpoint.Quantization is not { } already)
         {
             return checkpoint;
@@ -93,7 +117,7 @@ public sealed class ModelQuantizer
 
         checkpoint.Dispose();
         throw new QuantizationException(
-            $"{directory.Path} is quantized already ({already.Method}: {already.Summary}); quantize the model that "
+            $"{source.Path} is quantized already ({already.Method}: {already.Summary}); quantize the model that "
                 + "it was made from");
     }
 
@@ -108,7 +132,7 @@ public sealed class ModelQuantizer
         var written = new OutputDirectory(output, Spec.NumLayers, Fingerprint());
         try
         {
-            written.WriteConfig(_directory.Config, _recipe.Head is not null && Spec.TiesHead, schemes, ignored);
+            written.WriteConfig(_source.Config.Json, _recipe.Head is not null && Spec.TiesHead, schemes, ignored);
             Write(written, walk, streams);
         }
         catch
@@ -128,7 +152,7 @@ public sealed class ModelQuantizer
             Garbage.Return();
         }
 
-        written.Finish(_directory, Rest());
+        written.Finish(_source, Rest());
     }
 
     private void WriteLayer(int layer, OutputDirectory written, LayerWalk? walk, CalibrationStreams? streams)
@@ -148,7 +172,7 @@ public sealed class ModelQuantizer
             return;
         }
 
-        using Checkpoint done = ModelDirectory.Open(written.Partial).OpenCheckpoint();
+        using Checkpoint done = ModelSource.Open(written.Partial).OpenCheckpoint();
         for (int layer = 0; layer < written.LayersDone; layer++)
         {
             int now = layer;
@@ -304,7 +328,7 @@ public sealed class ModelQuantizer
     private string Fingerprint()
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"{Path.GetFullPath(_directory.Path)} {_checkpoint.TotalBytes} "
+        text.Append(CultureInfo.InvariantCulture, $"{Path.GetFullPath(_source.Path)} {_checkpoint.TotalBytes} "
             + $"{_recipe with { Exceptions = new Dictionary<(int, LinearRole), WeightScheme?>() }} ");
         foreach (((int layer, LinearRole role), WeightScheme? scheme) in _recipe.Exceptions.OrderBy(e => e.Key))
         {

@@ -37,7 +37,8 @@ public sealed class OctavoServer : IAsyncDisposable
     /// <param name="cancellationToken">Calls the start off.</param>
     /// <exception cref="AddressInUseException">Somebody else listens there.</exception>
     /// <exception cref="IOException">The address is none of this machine's, or may not be used.</exception>
-    public static async Task<OctavoServer> StartAsync(AsyncEngine engine, ServerOptions options, CancellationToken cancellationToken = default)
+    public static async Task<OctavoServer> StartAsync(
+        AsyncEngine engine, ServerOptions options, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(engine);
         ArgumentNullException.ThrowIfNull(options);
@@ -73,14 +74,15 @@ public sealed class OctavoServer : IAsyncDisposable
             throw ListenAddress.Explain(e, options) ?? e;
         }
 
-        string bound = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
+        string bound = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses
+            .First();
         server.Url = ListenAddress.Reachable(bound);
         return server;
     }
 
     /// <summary>
-    /// Finds out whether a server could listen, so that this is known before a model is loaded. Nobody holds the address
-    /// afterwards: <see cref="StartAsync"/> may still find it taken.
+    /// Finds out whether a server could listen, so that this is known before a model is loaded. Nobody holds the
+    /// address afterwards: <see cref="StartAsync"/> may still find it taken.
     /// </summary>
     /// <param name="options">Where it would listen.</param>
     /// <exception cref="AddressInUseException">Somebody else listens there.</exception>
@@ -101,12 +103,14 @@ public sealed class OctavoServer : IAsyncDisposable
     }
 
     /// <summary>
-    /// Refuses new requests with 503, lets those in flight finish for <see cref="ServerOptions.ShutdownTimeout"/>, aborts
-    /// the rest, and stops listening.
+    /// Refuses new requests with 503, lets those in flight finish for <see cref="ServerOptions.ShutdownTimeout"/>,
+    /// aborts the rest, and stops listening.
     /// </summary>
     public Task StopAsync() => StopAsync(_options.ShutdownTimeout);
 
-    /// <summary>Stops at once, where <see cref="StopAsync()"/> was not called before: requests in flight are aborted.</summary>
+    /// <summary>
+    /// Stops at once, where <see cref="StopAsync()"/> was not called before: requests in flight are aborted.
+    /// </summary>
     public async ValueTask DisposeAsync()
     {
         await StopAsync(TimeSpan.Zero);

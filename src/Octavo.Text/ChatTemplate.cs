@@ -13,7 +13,7 @@ namespace Octavo.Text;
 /// <c>and or not</c>, <c>a if b else c</c>, the tests <c>defined</c>, <c>undefined</c>, <c>none</c>, <c>string</c>, the
 /// filters <c>trim</c>, <c>upper</c>, <c>lower</c>, <c>length</c>, and <c>raise_exception(…)</c>.
 /// </remarks>
-public sealed class ChatTemplate
+internal sealed class ChatTemplate
 {
     private readonly Block _root;
     private readonly string _source;

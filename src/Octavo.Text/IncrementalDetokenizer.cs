@@ -7,7 +7,7 @@ namespace Octavo.Text;
 /// Decodes tokens one at a time. It never emits half a character: bytes that may still become a character are withheld
 /// until they are complete, or proven invalid and given as U+FFFD. Not thread-safe; one per generated text.
 /// </summary>
-public sealed class IncrementalDetokenizer
+internal sealed class IncrementalDetokenizer
 {
     // A UTF-8 sequence has at most four bytes, so only the last three before a point can be unfinished there.
     private const int LongestUnfinished = 3;

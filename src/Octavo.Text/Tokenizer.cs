@@ -11,9 +11,6 @@ namespace Octavo.Text;
 /// </summary>
 public sealed class Tokenizer
 {
-    private const string MainFile = "tokenizer.json";
-    private const string TemplateFile = "chat_template.jinja";
-
     private readonly Vocabulary _vocabulary;
     private readonly TokenizerParts _parts;
     private readonly TokenizerConfig _config;
@@ -70,11 +67,7 @@ public sealed class Tokenizer
     public static Tokenizer Load(string directory)
     {
         ArgumentException.ThrowIfNullOrEmpty(directory);
-        string template = Path.Combine(directory, TemplateFile);
-        return Make(
-            Path.Combine(directory, MainFile),
-            TokenizerConfig.Load(directory),
-            File.Exists(template) ? File.ReadAllText(template) : null);
+        return Load(TokenizerFiles.In(directory));
     }
 
     /// <summary>Loads a tokenizer from files of any name.</summary>
@@ -84,9 +77,21 @@ public sealed class Tokenizer
     public static Tokenizer LoadFile(string tokenizerJson, string? tokenizerConfig = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(tokenizerJson);
-        return Make(
-            tokenizerJson, tokenizerConfig is null ? TokenizerConfig.None : TokenizerConfig.LoadFile(tokenizerConfig),
-            chatTemplate: null);
+        if (tokenizerConfig is not null && !File.Exists(tokenizerConfig))
+        {
+            throw new TokenizerFormatException(tokenizerConfig, innerException: null);
+        }
+
+        return Load(TokenizerFiles.Of(tokenizerJson, tokenizerConfig));
+    }
+
+    /// <summary>Loads a tokenizer from files that stand anywhere.</summary>
+    /// <exception cref="TokenizerFormatException">A file is missing, malformed or of an unsupported kind.</exception>
+    internal static Tokenizer Load(TokenizerFiles files)
+    {
+        TokenizerConfig config = TokenizerConfig.Load(files);
+        byte[]? template = files.Read(TokenizerFiles.ChatTemplate);
+        return new(TokenizerReader.Read(files, config), config, template is null ? null : TextOf(template));
     }
 
     /// <summary>
@@ -174,11 +179,15 @@ public sealed class Tokenizer
     /// finished by the first tokens.
     /// </param>
     /// <param name="skipSpecialTokens">Whether special tokens vanish.</param>
-    public IncrementalDetokenizer CreateDetokenizer(ReadOnlySpan<int> promptIds, bool skipSpecialTokens = true) =>
+    internal IncrementalDetokenizer CreateDetokenizer(ReadOnlySpan<int> promptIds, bool skipSpecialTokens = true) =>
         new(_vocabulary, promptIds, skipSpecialTokens);
 
-    private static Tokenizer Make(string tokenizerJson, TokenizerConfig config, string? chatTemplate) =>
-        new(TokenizerReader.Read(tokenizerJson, config), config, chatTemplate);
+    // As any reader of text files has it: without the mark that some editors put first.
+    private static string TextOf(byte[] utf8)
+    {
+        using var reader = new StreamReader(new MemoryStream(utf8));
+        return reader.ReadToEnd();
+    }
 
     private int? IdOf(string? token) => token is null ? null : _vocabulary.IdOf(token);
 

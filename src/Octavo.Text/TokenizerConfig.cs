@@ -20,9 +20,6 @@ internal sealed record TokenizerConfig
     private static readonly string[] Names =
         ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
-    /// <summary>Nothing beside the tokenizer.json.</summary>
-    public static TokenizerConfig None { get; } = new();
-
     /// <summary>Tokens by what they are called, <c>eos_token</c> say; a template may use each by its name.</summary>
     public IReadOnlyDictionary<string, string> Named { get; private init; } = new Dictionary<string, string>();
 
@@ -50,21 +47,13 @@ internal sealed record TokenizerConfig
     /// <summary>A name's token, or null.</summary>
     public string? Find(string name) => Named.GetValueOrDefault(name);
 
-    /// <summary>Reads a directory's files; each may be absent.</summary>
-    public static TokenizerConfig Load(string directory) => Read(
-        Path.Combine(directory, "tokenizer_config.json"),
-        Path.Combine(directory, "special_tokens_map.json"),
-        Path.Combine(directory, "added_tokens.json"));
-
-    /// <summary>Reads a tokenizer_config.json that stands alone.</summary>
-    public static TokenizerConfig LoadFile(string path) => Read(path, null, null);
-
-    private static TokenizerConfig Read(string configPath, string? mapPath, string? addedPath)
+    /// <summary>Reads what stands beside a tokenizer.json; each file may be absent.</summary>
+    public static TokenizerConfig Load(TokenizerFiles files)
     {
-        using FileOrNothing config = new(configPath, required: mapPath is null);
+        using FileOrNothing config = new(files, TokenizerFiles.Config);
         JsonField? decoder = config.Root?.Find("added_tokens_decoder");
-        using FileOrNothing map = new(decoder is null ? mapPath : null);
-        using FileOrNothing list = new(decoder is null ? addedPath : null);
+        using FileOrNothing map = new(decoder is null ? files : null, TokenizerFiles.SpecialTokens);
+        using FileOrNothing list = new(decoder is null ? files : null, TokenizerFiles.AddedTokens);
 
         // By name; later files go over earlier ones.
         Dictionary<string, JsonField> fields = [];
@@ -176,11 +165,11 @@ internal sealed record TokenizerConfig
     {
         private readonly JsonDocument? _document;
 
-        public FileOrNothing(string? path, bool required = false)
+        public FileOrNothing(TokenizerFiles? files, string name)
         {
-            if (path is not null && (required || File.Exists(path)))
+            if (files?.Read(name) is { } bytes)
             {
-                (_document, JsonField root) = JsonField.ReadFile(path);
+                (_document, JsonField root) = JsonField.Parse(files.NameOf(name), bytes);
                 Root = root;
             }
         }

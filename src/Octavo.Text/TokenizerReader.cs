@@ -18,9 +18,12 @@ internal sealed record TokenizerParts(
 /// <summary>Reads tokenizer.json, and puts in what stands beside it.</summary>
 internal static class TokenizerReader
 {
-    public static TokenizerParts Read(string path, TokenizerConfig config)
+    public static TokenizerParts Read(TokenizerFiles files, TokenizerConfig config)
     {
-        (JsonDocument document, JsonField root) = JsonField.ReadFile(path);
+        string path = files.NameOf(TokenizerFiles.Tokenizer);
+        byte[] bytes = files.Read(TokenizerFiles.Tokenizer) ?? throw new TokenizerFormatException(
+            path, innerException: null);
+        (JsonDocument document, JsonField root) = JsonField.Parse(path, bytes);
         using (document)
         {
             (Dictionary<string, int> vocab, BpeModel model) = BpeReader.Read(root.Require("model"));

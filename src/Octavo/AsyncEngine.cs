@@ -36,7 +36,7 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     /// <param name="tokenizer">Turns text into tokens; null for token ids in and out.</param>
     /// <param name="model">What runs in it.</param>
     /// <param name="resources">What must live as long as the engine, such as the opened model.</param>
-    public AsyncEngine(LlmEngine engine, Tokenizer? tokenizer, ModelInfo model, IDisposable? resources = null)
+    internal AsyncEngine(LlmEngine engine, Tokenizer? tokenizer, ModelInfo model, IDisposable? resources = null)
     {
         ArgumentNullException.ThrowIfNull(engine);
         ArgumentNullException.ThrowIfNull(model);
@@ -58,8 +58,8 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     public Exception? Failure => _failure;
 
     /// <summary>
-    /// Ends when the engine runs no more steps: well where it was disposed, with <see cref="EngineStoppedException"/> where it
-    /// has failed for good.
+    /// Ends when the engine runs no more steps: well where it was disposed, with <see cref="EngineStoppedException"/>
+    /// where it has failed for good.
     /// </summary>
     public Task Completion => _completion.Task;
 
@@ -74,22 +74,27 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     /// <param name="options">How to load and run it.</param>
     /// <param name="progress">Hears how far loading is.</param>
     /// <param name="cancellationToken">Stops loading.</param>
-    /// <exception cref="ArgumentException">The directory is null or empty, or a collection of the options is null.</exception>
+    /// <exception cref="ArgumentException">
+    /// The directory is null or empty, or a member of the options is null.
+    /// </exception>
     /// <exception cref="CheckpointException">A file is missing or damaged.</exception>
     /// <exception cref="UnsupportedModelException">The model is of a kind that is not supported.</exception>
     /// <exception cref="EngineConfigurationException">The options do not fit the model or the machine.</exception>
     public static AsyncEngine Load(
-        string model, EngineOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
+        string model,
+        EngineOptions? options = null,
+        IProgress<LoadProgress>? progress = null,
+        CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(model);
         options ??= new EngineOptions();
-        options.RequireNoNulls();
+        options.Validate();
         Model opened = Octavo.Model.Open(model);
         IModelRunner? runner = null;
         LlmEngine? engine = null;
         try
         {
-            Tokenizer? tokenizer = options.SkipTokenizerInit ? null : Tokenizer.Load(opened.Path);
+            Tokenizer? tokenizer = options.Model.SkipTokenizerInit ? null : opened.LoadTokenizer();
             ModelPlan layout = opened.Plan(options, tokenizer);
             ModelInfo plan = layout.Info;
             runner = layout.Load(progress, cancellationToken);
@@ -100,24 +105,13 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
                 {
                     ModelName = plan.Name,
                     MaxModelLen = plan.MaxModelLen,
-                    MaxNumSeqs = plan.MaxNumSeqs,
-                    MaxNumBatchedTokens = plan.MaxNumBatchedTokens,
-                    Batching = options.Batching,
-                    Targets = options.Targets,
-                    MaxQueue = options.MaxQueue,
-                    MaxQueueWait = options.MaxQueueWait,
-                    RequestTimeout = options.RequestTimeout,
-                    PriorityAgeing = options.PriorityAgeing,
-                    ClientWeights = options.ClientWeights,
-                    EnablePrefixCaching = options.EnablePrefixCaching,
-                    KvCacheWatermark = options.KvCacheWatermark,
-                    Seed = options.Seed,
-                    MaxLogprobs = options.MaxLogprobs,
                     EosTokenIds = plan.EosTokenIds,
-                    LogitsProcessors = options.LogitsProcessors,
-                    CustomHistogramBuckets = options.CustomHistogramBuckets,
+                    Scheduling = options.Scheduling,
+                    Admission = options.Admission,
+                    Sampling = options.Sampling,
+                    Metrics = options.Metrics,
                 });
-            if (options.Batching == BatchingMode.Adaptive)
+            if (options.Scheduling.Batching == BatchingMode.Adaptive)
             {
                 engine.Probe();
             }
@@ -135,47 +129,62 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     /// <summary>Answers a prompt and returns the whole answer.</summary>
     /// <exception cref="InvalidRequestException">The request cannot be run.</exception>
     public async Task<RequestOutput> GenerateAsync(
-        Prompt prompt, SamplingParams? sampling = null, RequestOptions? options = null, CancellationToken cancellationToken = default)
-    {
-        sampling = (sampling ?? Model.DefaultSamplingParams) with { OutputKind = OutputKind.FinalOnly };
-        RequestOutput? last = null;
-        await foreach (RequestOutput output in RunAsync(prompt, sampling, options, cancellationToken).ConfigureAwait(false))
-        {
-            last = output;
-        }
-
-        return last!;
-    }
+        Prompt prompt,
+        SamplingParams? sampling = null,
+        RequestOptions? options = null,
+        CancellationToken cancellationToken = default) =>
+        await FinishAsync(PrepareWhole(prompt, sampling, options), cancellationToken).ConfigureAwait(false);
 
     /// <summary>Answers a prompt and returns what is new after each of its steps.</summary>
-    /// <exception cref="InvalidRequestException">The request cannot be run; thrown at once, not by the enumeration.</exception>
+    /// <exception cref="InvalidRequestException">
+    /// The request cannot be run; thrown at once, not by the enumeration.
+    /// </exception>
     public IAsyncEnumerable<RequestOutput> StreamAsync(
-        Prompt prompt, SamplingParams? sampling = null, RequestOptions? options = null, CancellationToken cancellationToken = default) =>
-        RunAsync(prompt, (sampling ?? Model.DefaultSamplingParams) with { OutputKind = OutputKind.Delta }, options, cancellationToken);
+        Prompt prompt,
+        SamplingParams? sampling = null,
+        RequestOptions? options = null,
+        CancellationToken cancellationToken = default)
+    {
+        sampling = (sampling ?? Model.DefaultSamplingParams) with { OutputKind = OutputKind.Delta };
+        return RunAsync(prompt, sampling, options, cancellationToken);
+    }
 
     /// <summary>
     /// Answers a prompt with outputs of the kind that <see cref="SamplingParams.OutputKind"/> names. The request starts
-    /// at once; leaving the enumeration early, or cancelling it, calls the request off. What is never enumerated runs to
-    /// its end.
+    /// at once; leaving the enumeration early, or cancelling it, calls the request off. What is never enumerated runs
+    /// to its end.
     /// </summary>
     /// <remarks>
-    /// The enumeration throws <see cref="InvalidRequestException"/> where the request turns out impossible on its way (no
-    /// token is left to draw), the exception of a hook that threw, and <see cref="EngineStoppedException"/>.
+    /// The enumeration throws <see cref="InvalidRequestException"/> where the request turns out impossible on its way
+    /// (no token is left to draw), the exception of a hook that threw, and <see cref="EngineStoppedException"/>.
     /// </remarks>
-    /// <exception cref="InvalidRequestException">The request cannot be run; thrown at once, not by the enumeration.</exception>
+    /// <exception cref="InvalidRequestException">
+    /// The request cannot be run; thrown at once, not by the enumeration.
+    /// </exception>
     /// <exception cref="EngineOverloadedException">Too many requests wait already.</exception>
     /// <exception cref="EngineStoppedException">The engine is shutting down or has failed.</exception>
     /// <exception cref="ObjectDisposedException">The engine was disposed.</exception>
-    /// <exception cref="ArgumentException">The prompt, or a collection of the parameters, is null or holds null.</exception>
+    /// <exception cref="ArgumentException">
+    /// The prompt, or a collection of the parameters, is null or holds null.
+    /// </exception>
     public IAsyncEnumerable<RequestOutput> RunAsync(
-        Prompt prompt, SamplingParams? sampling = null, RequestOptions? options = null, CancellationToken cancellationToken = default)
+        Prompt prompt,
+        SamplingParams? sampling = null,
+        RequestOptions? options = null,
+        CancellationToken cancellationToken = default) =>
+        RunAsync(Prepare(prompt, sampling, options), cancellationToken);
+
+    /// <summary>Runs a request that <see cref="Prepare"/> has made.</summary>
+    /// <inheritdoc cref="RunAsync(Prompt, SamplingParams?, RequestOptions?, CancellationToken)"
+    /// path="/remarks|/exception"/>
+    public IAsyncEnumerable<RequestOutput> RunAsync(
+        ValidatedRequest request, CancellationToken cancellationToken = default)
     {
-        ObjectDisposedException.ThrowIf(_stopping, this);
-        EngineRequest request = MakeRequest(prompt, sampling, options);
-        _engine.Validate(request);
+        ArgumentNullException.ThrowIfNull(request);
         ThrowIfStopped();
         _engine.CheckQueue(Volatile.Read(ref _pending));
-        var channel = Channel.CreateUnbounded<RequestOutput>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
+        var channel = Channel.CreateUnbounded<RequestOutput>(
+            new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
         if (!_streams.TryAdd(request.Id, channel.Writer))
         {
             throw new InvalidRequestException(
@@ -199,16 +208,52 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         });
 
         // Cancellation counts from now on, not only from the first enumeration.
-        CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(_ => CallOff(request.Id, channel.Writer), null);
+        CancellationTokenRegistration registration =
+            cancellationToken.UnsafeRegister(_ => CallOff(request.Id, channel.Writer), null);
         return ReadAsync(request.Id, channel, registration, cancellationToken);
     }
 
-    /// <summary>Checks a request as <see cref="RunAsync"/> does, and runs nothing.</summary>
+    /// <summary>
+    /// Checks a request and makes it ready to run, so that several can be found right before the first begins.
+    /// </summary>
     /// <exception cref="InvalidRequestException">The request cannot be run.</exception>
-    public void Validate(Prompt prompt, SamplingParams? sampling = null)
+    /// <exception cref="ArgumentException">
+    /// The prompt, or a collection of the parameters, is null or holds null.
+    /// </exception>
+    public ValidatedRequest Prepare(Prompt prompt, SamplingParams? sampling = null, RequestOptions? options = null)
     {
+        ArgumentNullException.ThrowIfNull(prompt);
         ObjectDisposedException.ThrowIf(_stopping, this);
-        _engine.Validate(MakeRequest(prompt, sampling, null));
+        options ??= new RequestOptions();
+        return _engine.Validate(new EngineRequest
+        {
+            Id = options.RequestId
+                ?? string.Create(CultureInfo.InvariantCulture, $"request-{Interlocked.Increment(ref _requests)}"),
+            Prompt = prompt.Text,
+            PromptTokenIds = prompt.TokenIds ?? Encode(prompt.Text!, prompt.AddSpecialTokens),
+            Parameters = sampling ?? Model.DefaultSamplingParams,
+            Options = options,
+        });
+    }
+
+    /// <summary>A request whose only output is its last.</summary>
+    internal ValidatedRequest PrepareWhole(Prompt prompt, SamplingParams? sampling, RequestOptions? options = null)
+    {
+        sampling = (sampling ?? Model.DefaultSamplingParams) with { OutputKind = OutputKind.FinalOnly };
+        return Prepare(prompt, sampling, options);
+    }
+
+    /// <summary>Runs a request of <see cref="PrepareWhole"/>.</summary>
+    internal async Task<RequestOutput> FinishAsync(
+        ValidatedRequest request, CancellationToken cancellationToken = default)
+    {
+        RequestOutput? last = null;
+        await foreach (RequestOutput output in RunAsync(request, cancellationToken).ConfigureAwait(false))
+        {
+            last = output;
+        }
+
+        return last!;
     }
 
     /// <summary>A text's token ids.</summary>
@@ -232,8 +277,8 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     }
 
     /// <summary>
-    /// Completes once blocks, queues and requests have been found to agree with each other, between two steps; for tests
-    /// and diagnosis.
+    /// Completes once blocks, queues and requests have been found to agree with each other, between two steps; for
+    /// tests and diagnosis.
     /// </summary>
     /// <exception cref="InvalidOperationException">They do not agree; the message says where.</exception>
     public Task CheckIntegrityAsync()
@@ -281,21 +326,6 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         return ValueTask.CompletedTask;
     }
 
-    private EngineRequest MakeRequest(Prompt prompt, SamplingParams? sampling, RequestOptions? options)
-    {
-        ArgumentNullException.ThrowIfNull(prompt);
-        return new EngineRequest
-        {
-            Id = options?.RequestId ?? string.Create(CultureInfo.InvariantCulture, $"request-{Interlocked.Increment(ref _requests)}"),
-            Prompt = prompt.Text,
-            PromptTokenIds = prompt.TokenIds ?? Encode(prompt.Text!, prompt.AddSpecialTokens),
-            Parameters = sampling ?? Model.DefaultSamplingParams,
-            Priority = options?.Priority ?? 0,
-            CacheSalt = options?.CacheSalt,
-            Client = options?.Client,
-        };
-    }
-
     private void Post(Action action)
     {
         _inbox.Enqueue(action);
@@ -320,7 +350,7 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
         }
     }
 
-    private void Start(EngineRequest request, ChannelWriter<RequestOutput> writer)
+    private void Start(ValidatedRequest request, ChannelWriter<RequestOutput> writer)
     {
         try
         {
@@ -379,7 +409,10 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     });
 
     private async IAsyncEnumerable<RequestOutput> ReadAsync(
-        string id, Channel<RequestOutput> channel, CancellationTokenRegistration registration, [EnumeratorCancellation] CancellationToken cancellationToken)
+        string id,
+        Channel<RequestOutput> channel,
+        CancellationTokenRegistration registration,
+        [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         try
         {

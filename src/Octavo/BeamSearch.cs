@@ -2,7 +2,8 @@ using Octavo.Engine;
 
 namespace Octavo;
 
-/// <summary>How beams are kept; names and meaning are those of vLLM's <c>BeamSearchParams</c>. Scores are the model's own,
+/// <summary>How beams are kept; names and meaning are those of vLLM's <c>BeamSearchParams</c>. Scores are the model's
+/// own,
 /// before any temperature.</summary>
 public sealed record BeamSearchParams
 {
@@ -17,7 +18,9 @@ public sealed record BeamSearchParams
     /// <summary>Go on after the end-of-sequence token.</summary>
     public bool IgnoreEos { get; init; }
 
-    /// <summary>A beam's score is its log-probability over its length to this power; the prompt does not count for its length.</summary>
+    /// <summary>
+    /// A beam's score is its log-probability over its length to this power; the prompt does not count for its length.
+    /// </summary>
     public double LengthPenalty { get; init; } = 1.0;
 
     internal void Validate()
@@ -72,8 +75,8 @@ public sealed record BeamSearchOutput(IReadOnlyList<int> PromptTokenIds, IReadOn
 }
 
 /// <summary>
-/// Beam search over an engine. As in vLLM it stands outside the core: every step asks each beam for its most likely next
-/// tokens, and the prefix cache keeps a beam's past from being computed again.
+/// Beam search over an engine. As in vLLM it stands outside the core: every step asks each beam for its most likely
+/// next tokens, and the prefix cache keeps a beam's past from being computed again.
 /// </summary>
 public static class BeamSearch
 {
@@ -84,7 +87,8 @@ public static class BeamSearch
     /// <param name="cancellationToken">Calls the search off.</param>
     /// <exception cref="InvalidRequestException">The request cannot be run.</exception>
     public static async Task<BeamSearchOutput> BeamSearchAsync(
-        this AsyncEngine engine, Prompt prompt, BeamSearchParams parameters, CancellationToken cancellationToken = default)
+        this AsyncEngine engine, Prompt prompt, BeamSearchParams parameters, CancellationToken cancellationToken =
+            default)
     {
         ArgumentNullException.ThrowIfNull(engine);
         ArgumentNullException.ThrowIfNull(prompt);
@@ -92,16 +96,22 @@ public static class BeamSearch
         parameters.Validate();
         int[] promptIds = [.. prompt.TokenIds ?? engine.Encode(prompt.Text!, prompt.AddSpecialTokens)];
         int maxTokens = Math.Min(parameters.MaxTokens, Math.Max(1, engine.Model.MaxModelLen - promptIds.Length));
-        var step = new SamplingParams { MaxTokens = 1, Temperature = 0, Logprobs = 2 * parameters.BeamWidth, Detokenize = false };
+        var step = new SamplingParams
+        {
+            MaxTokens = 1,
+            Temperature = 0,
+            Logprobs = 2 * parameters.BeamWidth,
+            Detokenize = false,
+        };
         try
         {
-            engine.Validate(Prompt.FromTokenIds(promptIds), step);
+            engine.Prepare(Prompt.FromTokenIds(promptIds), step);
         }
         catch (InvalidRequestException e) when (e.Parameter == nameof(SamplingParams.Logprobs))
         {
             var width = new ParameterName(nameof(parameters.BeamWidth));
             throw new InvalidRequestException(
-                width.Name, $"{width} {parameters.BeamWidth} asks for {step.Logprobs} log-probabilities, and {e}");
+                width.Name, $"{width} {parameters.BeamWidth} asks for {step.Logprobs} log-probabilities, and {e.Fault}");
         }
 
         var done = new List<Beam>();

@@ -5,7 +5,7 @@ using Octavo.Text;
 namespace Octavo;
 
 /// <summary>Turns conversations into prompts by a model's chat template.</summary>
-public sealed class ChatPrompts
+internal sealed class ChatPrompts
 {
     private readonly ChatTemplate _template;
     private readonly Dictionary<string, string> _variables = new(StringComparer.Ordinal);
@@ -43,14 +43,17 @@ public sealed class ChatPrompts
     /// <param name="addGenerationPrompt">End with what begins the assistant's turn.</param>
     /// <param name="arguments">Further variables of the template, such as <c>enable_thinking</c>.</param>
     public Prompt Render(
-        IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt = true, IReadOnlyDictionary<string, object?>? arguments = null)
+        IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt =
+            true, IReadOnlyDictionary<string, object?>? arguments = null)
     {
         ArgumentNullException.ThrowIfNull(messages);
         for (int i = 0; i < messages.Count; i++)
         {
             if (messages[i]?.Role is null || messages[i].Content is null)
             {
-                throw new ArgumentException(string.Create(CultureInfo.InvariantCulture, $"message {i} is null, or its role or content is"), nameof(messages));
+                throw new ArgumentException(
+                    string.Create(CultureInfo.InvariantCulture, $"message {i} is null, or its role or content is"),
+                    nameof(messages));
             }
         }
 
@@ -60,6 +63,8 @@ public sealed class ChatPrompts
         }
 
         // As in vLLM: a template writes its special tokens itself, so none are added.
-        return Prompt.FromText(_template.Render(messages, addGenerationPrompt, _variables, arguments)) with { AddSpecialTokens = false };
+        return Prompt.FromText(
+            _template.Render(messages, addGenerationPrompt, _variables, arguments)) with
+        { AddSpecialTokens = false };
     }
 }

@@ -3,7 +3,9 @@ namespace Octavo;
 /// <summary>How far two words are from each other, for guesses at what somebody meant.</summary>
 internal static class EditDistance
 {
-    /// <summary>How many letters must be put in, left out or changed, or swapped with the next one (Damerau, 1964).</summary>
+    /// <summary>
+    /// How many letters must be put in, left out or changed, or swapped with the next one (Damerau, 1964).
+    /// </summary>
     public static int Of(ReadOnlySpan<char> a, ReadOnlySpan<char> b)
     {
         int[] last = new int[b.Length + 1], row = [.. Enumerable.Range(0, b.Length + 1)], next = new int[b.Length + 1];
@@ -26,7 +28,9 @@ internal static class EditDistance
         return row[b.Length];
     }
 
-    /// <summary>The word that is nearest to what somebody wrote, or the only one that begins so; null where there is none.</summary>
+    /// <summary>
+    /// The word that is nearest to what somebody wrote, or the only one that begins so; null where there is none.
+    /// </summary>
     public static string? Nearest(string written, IReadOnlyCollection<string> words)
     {
         const int Telling = 3;
@@ -36,7 +40,8 @@ internal static class EditDistance
             return longer[0];
         }
 
-        (string word, int distance) = words.Select(w => (w, Of(written, w))).DefaultIfEmpty((string.Empty, int.MaxValue)).MinBy(w => w.Item2);
+        (string word, int distance) = words.Select(w => (w, Of(written, w)))
+            .DefaultIfEmpty((string.Empty, int.MaxValue)).MinBy(w => w.Item2);
         return word.Length > 0 && distance <= Math.Max(1, Math.Min(word.Length, written.Length) / 4) ? word : null;
     }
 }

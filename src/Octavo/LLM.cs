@@ -5,7 +5,9 @@ using Octavo.Text;
 
 namespace Octavo;
 
-/// <summary>A model to call from a program: prompts in, completions out. All prompts of a call share the engine's steps.</summary>
+/// <summary>
+/// A model to call from a program: prompts in, completions out. All prompts of a call share the engine's steps.
+/// </summary>
 /// <example>
 /// <code>
 /// using var llm = LLM.Load("models/tales");
@@ -37,15 +39,24 @@ public sealed class LLM : IDisposable
 
     /// <summary>Loads a model from a Hugging Face directory.</summary>
     /// <param name="model">The directory.</param>
-    /// <param name="quantization">The scheme of the weights, one of <see cref="WeightScheme.Names"/>; null keeps the checkpoint's.</param>
+    /// <param name="quantization">
+    /// The scheme of the weights, one of <see cref="WeightScheme.Names"/>; null keeps the checkpoint's.
+    /// </param>
     /// <param name="options">Everything else.</param>
     /// <param name="progress">Hears how far loading is.</param>
     /// <inheritdoc cref="AsyncEngine.Load" path="/exception"/>
     public static LLM Load(
-        string model, string? quantization = null, EngineOptions? options = null, IProgress<LoadProgress>? progress = null)
+        string model, string? quantization =
+            null, EngineOptions? options = null, IProgress<LoadProgress>? progress = null)
     {
         options ??= new EngineOptions();
-        return new LLM(AsyncEngine.Load(model, quantization is null ? options : options with { Quantization = quantization }, progress));
+        if (quantization is not null)
+        {
+            ArgumentNullException.ThrowIfNull(options.Model);
+            options = options with { Model = options.Model with { Quantization = quantization } };
+        }
+
+        return new LLM(AsyncEngine.Load(model, options, progress));
     }
 
     /// <summary>Completes a prompt.</summary>
@@ -61,17 +72,14 @@ public sealed class LLM : IDisposable
     /// <exception cref="InvalidRequestException">A request cannot be run; then none of them is.</exception>
     public IReadOnlyList<RequestOutput> Generate(IEnumerable<Prompt> prompts, SamplingParams? sampling = null)
     {
-        Prompt[] all = Prompts(prompts, p => p);
-        foreach (Prompt prompt in all)
-        {
-            Engine.Validate(prompt, sampling);
-        }
-
-        return WaitFor(Task.WhenAll(all.Select(p => Engine.GenerateAsync(p, sampling))));
+        ValidatedRequest[] all = [.. Prompts(prompts, p => p).Select(p => Engine.PrepareWhole(p, sampling))];
+        return WaitFor(Task.WhenAll(all.Select(request => Engine.FinishAsync(request))));
     }
 
     /// <summary>Answers a conversation, through the model's chat template.</summary>
-    /// <exception cref="InvalidRequestException">The request cannot be run, or the model has no chat template.</exception>
+    /// <exception cref="InvalidRequestException">
+    /// The request cannot be run, or the model has no chat template.
+    /// </exception>
     public RequestOutput Chat(IReadOnlyList<ChatMessage> messages, SamplingParams? sampling = null)
     {
         ArgumentNullException.ThrowIfNull(messages);
@@ -94,7 +102,8 @@ public sealed class LLM : IDisposable
         foreach (T prompt in prompts)
         {
             converted.Add(prompt is null
-                ? throw new ArgumentException(string.Create(CultureInfo.InvariantCulture, $"prompt {converted.Count} is null"), nameof(prompts))
+                ? throw new ArgumentException(
+                    string.Create(CultureInfo.InvariantCulture, $"prompt {converted.Count} is null"), nameof(prompts))
                 : convert(prompt));
         }
 

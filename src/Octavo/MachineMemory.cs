@@ -4,11 +4,12 @@ namespace Octavo;
 
 /// <summary>How much memory this process may have.</summary>
 /// <remarks>
-/// On Linux the least of what the machine has (<c>/proc/meminfo</c>) and of the limits of the control groups that the process
-/// is in, version 2 (<c>memory.max</c>) and 1 (<c>memory.limit_in_bytes</c>), theirs and those above them: containers are
-/// limited that way. What the kernel holds of files gives way, and so counts as free. The runtime's own limit counts where no
-/// control group has one; where one has, the runtime's is three quarters of it, meant for objects, which weights and cache are not.
-/// On Windows and macOS what the system says is free (<see cref="SystemFreeMemory"/>), within the runtime's limit.
+/// On Linux the least of what the machine has (<c>/proc/meminfo</c>) and of the limits of the control groups that the
+/// process is in, version 2 (<c>memory.max</c>) and 1 (<c>memory.limit_in_bytes</c>), theirs and those above them:
+/// containers are limited that way. What the kernel holds of files gives way, and so counts as free. The runtime's own
+/// limit counts where no control group has one; where one has, the runtime's is three quarters of it, meant for
+/// objects, which weights and cache are not. On Windows and macOS what the system says is free
+/// (<see cref="SystemFreeMemory"/>), within the runtime's limit.
 /// </remarks>
 /// <param name="Total">Bytes in all.</param>
 /// <param name="Free">Bytes that nobody has yet.</param>
@@ -19,7 +20,8 @@ public sealed record MachineMemory(long Total, long Free, string Source)
     private const long Unlimited = 1L << 60;
 
     /// <summary>Looks now.</summary>
-    public static MachineMemory Read() => Read("/", GC.GetGCMemoryInfo().TotalAvailableMemoryBytes, SystemFreeMemory.Read());
+    public static MachineMemory Read() =>
+        Read("/", GC.GetGCMemoryInfo().TotalAvailableMemoryBytes, SystemFreeMemory.Read());
 
     /// <summary>Looks below another root.</summary>
     /// <param name="root">The directory that stands for /.</param>
@@ -79,8 +81,10 @@ public sealed record MachineMemory(long Total, long Free, string Source)
         }
     }
 
-    // A group and those above it. Within a container the path may be the host's, of which only the mount itself is seen.
-    private static IEnumerable<MachineMemory> Group(string mount, string path, string limitFile, string usageFile, string prefix)
+    // A group and those above it. Within a container the path may be the host's, of which only the mount itself is
+    // seen.
+    private static IEnumerable<MachineMemory> Group(
+        string mount, string path, string limitFile, string usageFile, string prefix)
     {
         string[] names = path.Split('/', StringSplitOptions.RemoveEmptyEntries);
         for (int depth = names.Length; depth >= 0; depth--)
@@ -90,15 +94,20 @@ public sealed record MachineMemory(long Total, long Free, string Source)
             if (Number(Path.Combine(folder, limitFile)) is { } most and < Unlimited)
             {
                 Dictionary<string, long> stat = Table(Path.Combine(folder, "memory.stat"));
-                long files = stat.GetValueOrDefault(prefix + "inactive_file") + stat.GetValueOrDefault(prefix + "active_file");
+                long files = stat.GetValueOrDefault(prefix + "inactive_file") + stat
+                    .GetValueOrDefault(prefix + "active_file");
                 long used = Math.Max(0, (Number(Path.Combine(folder, usageFile)) ?? 0) - files);
-                yield return new MachineMemory(most, Math.Max(0, most - used), $"{limitFile} of control group /{group}");
+                yield return new MachineMemory(
+                    most, Math.Max(0, most - used), $"{limitFile} of control group /{group}");
             }
         }
     }
 
     private static long? Number(string file) =>
-        Lines(file).FirstOrDefault() is { } text && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long number) ? number : null;
+        Lines(file).FirstOrDefault() is { } text
+            && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long number)
+            ? number
+            : null;
 
     private static Dictionary<string, long> Table(string file)
     {

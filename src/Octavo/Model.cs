@@ -6,37 +6,40 @@ using Octavo.Text;
 namespace Octavo;
 
 /// <summary>A model's files, opened: what it is, and its weights where they stand. Nothing is loaded by it.</summary>
-/// <remarks><c>Model.Open(directory)</c>, <c>Plan(options)</c>, <see cref="ModelPlan.Load"/>: what the plan says is what is loaded.
+/// <remarks><c>Model.Open(directory)</c>, <c>Plan(options)</c>, <see cref="ModelPlan.Load"/>: what the plan says is
+/// what is loaded.
 /// The model stays open as long as what was loaded from it.</remarks>
 public sealed class Model : IDisposable
 {
-    private Model(ModelDirectory files, ModelDescription description, Checkpoint checkpoint)
+    private readonly ModelSource _source;
+
+    private Model(ModelSource source, ModelDescription description, Checkpoint checkpoint)
     {
-        string path = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(files.Path));
-        (Name, Path, HasTokenizer) = (System.IO.Path.GetFileName(path), files.Path, files.HasTokenizer);
-        (Description, Checkpoint, Generation) = (description, checkpoint, files.Generation);
+        (_source, Description, Checkpoint) = (source, description, checkpoint);
+        string path = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(source.Path));
+        Name = System.IO.Path.GetFileName(path);
     }
 
     /// <summary>Its directory's name.</summary>
     public string Name { get; }
 
     /// <summary>Where it stands.</summary>
-    public string Path { get; }
+    public string Path => _source.Path;
 
     /// <summary>Whether a <c>tokenizer.json</c> stands beside it.</summary>
-    public bool HasTokenizer { get; }
+    public bool HasTokenizer => _source.Has(TokenizerFiles.Tokenizer);
 
     /// <summary>What it is.</summary>
-    public ModelDescription Description { get; }
+    internal ModelDescription Description { get; }
 
     /// <summary>Its decoder.</summary>
-    public DecoderSpec Spec => Description.Spec;
+    internal DecoderSpec Spec => Description.Spec;
 
     /// <summary>Its tensors.</summary>
-    public Checkpoint Checkpoint { get; }
+    internal Checkpoint Checkpoint { get; }
 
     /// <summary>The sampling defaults that its author gives.</summary>
-    public GenerationDefaults Generation { get; }
+    public GenerationDefaults Generation => _source.Generation;
 
     /// <summary>Opens a model in a Hugging Face directory.</summary>
     /// <param name="directory">The directory.</param>
@@ -46,11 +49,11 @@ public sealed class Model : IDisposable
     public static Model Open(string directory)
     {
         ArgumentException.ThrowIfNullOrEmpty(directory);
-        ModelDirectory files = ModelDirectory.Open(directory);
-        Checkpoint checkpoint = files.OpenCheckpoint();
+        ModelSource source = ModelSource.Open(directory);
+        Checkpoint checkpoint = source.OpenCheckpoint();
         try
         {
-            return new Model(files, ModelCatalog.Describe(files, checkpoint), checkpoint);
+            return new Model(source, ModelCatalog.Describe(source, checkpoint), checkpoint);
         }
         catch
         {
@@ -59,13 +62,19 @@ public sealed class Model : IDisposable
         }
     }
 
+    /// <summary>Loads its tokenizer.</summary>
+    /// <exception cref="TokenizerFormatException">It is missing, malformed or of an unsupported kind.</exception>
+    public Tokenizer LoadTokenizer() => Tokenizer.Load(new TokenizerFiles(_source.NameOf, _source.Read));
+
     /// <summary>Decides how it will be laid out and run.</summary>
     /// <param name="options">What was asked for.</param>
     /// <param name="tokenizer">Its tokenizer, whose EOS ends a text, too; null where there is none.</param>
     /// <exception cref="EngineConfigurationException">The options cannot work with this model or machine.</exception>
-    public ModelPlan Plan(EngineOptions options, Tokenizer? tokenizer = null) => Plan(options, tokenizer, MachineMemory.Read());
+    public ModelPlan Plan(EngineOptions options, Tokenizer? tokenizer = null) =>
+        Plan(options, tokenizer, MachineMemory.Read());
 
-    internal ModelPlan Plan(EngineOptions options, Tokenizer? tokenizer, MachineMemory memory) => new(this, options, tokenizer, memory);
+    internal ModelPlan Plan(EngineOptions options, Tokenizer? tokenizer, MachineMemory memory) =>
+        new(this, options, tokenizer, memory);
 
     /// <inheritdoc/>
     public void Dispose() => Checkpoint.Dispose();

@@ -7,19 +7,32 @@ namespace Octavo;
 /// <summary>A loaded model and how it was laid out.</summary>
 public sealed record ModelInfo
 {
+    internal ModelInfo(DecoderSpec spec) => Spec = spec;
+
     /// <summary>The name it goes by.</summary>
     public required string Name { get; init; }
 
     /// <summary>Its directory.</summary>
     public required string Path { get; init; }
 
-    /// <summary>Tells its checkpoint from others: a hash of names, sizes and headers (<see cref="CheckpointFingerprint"/>).</summary>
+    /// <summary>
+    /// Tells its checkpoint from others: a hash of names, sizes and headers (<see cref="CheckpointFingerprint"/>).
+    /// </summary>
     public string CheckpointHash { get; init; } = string.Empty;
 
-    /// <summary>Its decoder.</summary>
-    public required DecoderSpec Spec { get; init; }
+    /// <summary>The kind of model, such as <c>LlamaForCausalLM</c>.</summary>
+    public string Architecture => Spec.Architecture;
 
-    /// <summary>The tokens that end a text: the tokenizer's EOS, then those of <c>generation_config.json</c> and <c>config.json</c>.</summary>
+    /// <summary>Tokens that it knows.</summary>
+    public int VocabSize => Spec.VocabSize;
+
+    /// <summary>Its decoder.</summary>
+    internal DecoderSpec Spec { get; }
+
+    /// <summary>
+    /// The tokens that end a text: the tokenizer's EOS, then those of <c>generation_config.json</c> and
+    /// <c>config.json</c>.
+    /// </summary>
     public required IReadOnlyList<int> EosTokenIds { get; init; }
 
     /// <summary>The longest sequence, prompt and output, in tokens.</summary>
@@ -34,7 +47,9 @@ public sealed record ModelInfo
     /// <summary>How weights are stored that the checkpoint does not store quantized already.</summary>
     public required WeightScheme Weights { get; init; }
 
-    /// <summary>How the output head is stored; null where it follows <see cref="Weights"/>, with eight bits at least.</summary>
+    /// <summary>
+    /// How the output head is stored; null where it follows <see cref="Weights"/>, with eight bits at least.
+    /// </summary>
     public WeightScheme? Head { get; init; }
 
     /// <summary>How the checkpoint stores its weights quantized, in words; null where it does not.</summary>
@@ -58,13 +73,18 @@ public sealed record ModelInfo
     /// <summary>Bytes of the packed weights.</summary>
     public long WeightBytes { get; init; }
 
-    /// <summary>Bytes that a step passes through, beside weights and cache: activations, and a row of logits for each request.</summary>
+    /// <summary>
+    /// Bytes that a step passes through, beside weights and cache: activations, and a row of logits for each request.
+    /// </summary>
     public long StepBytes { get; init; }
 
     /// <summary>The memory that was found when this was planned.</summary>
     public required MachineMemory Memory { get; init; }
 
-    /// <summary>The part of <see cref="MachineMemory.Free"/> that weights, cache and step share; null where the cache's size was given.</summary>
+    /// <summary>
+    /// The part of <see cref="MachineMemory.Free"/> that weights, cache and step share; null where the cache's size was
+    /// given.
+    /// </summary>
     public double? MemoryFraction { get; init; }
 
     /// <summary>What the kernels are made for, such as <c>avx512vnni</c>.</summary>

@@ -10,10 +10,10 @@ namespace Octavo;
 /// use from any thread; calls in flight share the engine's steps.
 /// </summary>
 /// <remarks>
-/// What a <see cref="ChatOptions"/> leaves open comes from <see cref="ModelInfo.DefaultSamplingParams"/>; an answer may be
-/// as long as the model's <c>max_new_tokens</c> says, else as the context allows. Tools, content other than text, JSON
-/// formats and server-side conversations are refused with a <see cref="NotSupportedException"/> that names the option.
-/// Sampling beyond <see cref="ChatOptions"/> comes from a <see cref="SamplingParams"/> that
+/// What a <see cref="ChatOptions"/> leaves open comes from <see cref="ModelInfo.DefaultSamplingParams"/>; an answer may
+/// be as long as the model's <c>max_new_tokens</c> says, else as the context allows. Tools, content other than text,
+/// JSON formats and server-side conversations are refused with a <see cref="NotSupportedException"/> that names the
+/// option. Sampling beyond <see cref="ChatOptions"/> comes from a <see cref="SamplingParams"/> that
 /// <see cref="ChatOptions.RawRepresentationFactory"/> gives; the options' own values are laid over it.
 /// </remarks>
 /// <example>
@@ -44,13 +44,18 @@ public sealed class OctavoChatClient : IChatClient
     }
 
     /// <inheritdoc/>
-    /// <exception cref="NotSupportedException">The messages or options ask for something that is not supported.</exception>
-    /// <exception cref="InvalidRequestException">The request cannot be run: a value is out of range, or the conversation is too long.</exception>
+    /// <exception cref="NotSupportedException">
+    /// The messages or options ask for something that is not supported.
+    /// </exception>
+    /// <exception cref="InvalidRequestException">
+    /// The request cannot be run: a value is out of range, or the conversation is too long.
+    /// </exception>
     public async Task<ChatResponse> GetResponseAsync(
         IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
     {
         (Prompt prompt, SamplingParams sampling) = Translate(messages, options);
-        RequestOutput output = await _engine.GenerateAsync(prompt, sampling, null, cancellationToken).ConfigureAwait(false);
+        RequestOutput output = await _engine.GenerateAsync(prompt, sampling, null, cancellationToken)
+            .ConfigureAwait(false);
         CompletionOutput answer = output.Outputs[0];
         return new ChatResponse(new ChatMessage(ChatRole.Assistant, answer.Text) { MessageId = output.RequestId })
         {
@@ -64,10 +69,15 @@ public sealed class OctavoChatClient : IChatClient
     }
 
     /// <inheritdoc/>
-    /// <exception cref="NotSupportedException">The messages or options ask for something that is not supported.</exception>
-    /// <exception cref="InvalidRequestException">The request cannot be run: a value is out of range, or the conversation is too long.</exception>
+    /// <exception cref="NotSupportedException">
+    /// The messages or options ask for something that is not supported.
+    /// </exception>
+    /// <exception cref="InvalidRequestException">
+    /// The request cannot be run: a value is out of range, or the conversation is too long.
+    /// </exception>
     public async IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(
-        IEnumerable<ChatMessage> messages, ChatOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+        IEnumerable<ChatMessage> messages, ChatOptions? options =
+            null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         (Prompt prompt, SamplingParams sampling) = Translate(messages, options);
         DateTimeOffset created = _time.GetUtcNow();
@@ -101,7 +111,9 @@ public sealed class OctavoChatClient : IChatClient
         };
     }
 
-    /// <summary>Finds what stands behind the client: <see cref="ChatClientMetadata"/>, <see cref="AsyncEngine"/>, or itself.</summary>
+    /// <summary>
+    /// Finds what stands behind the client: <see cref="ChatClientMetadata"/>, <see cref="AsyncEngine"/>, or itself.
+    /// </summary>
     public object? GetService(Type serviceType, object? serviceKey = null)
     {
         ArgumentNullException.ThrowIfNull(serviceType);
@@ -155,7 +167,8 @@ public sealed class OctavoChatClient : IChatClient
         };
         return defaults with
         {
-            MaxTokens = options.MaxOutputTokens ?? (own ? defaults.MaxTokens : _engine.Model.GenerationDefaults.MaxNewTokens),
+            MaxTokens =
+                options.MaxOutputTokens ?? (own ? defaults.MaxTokens : _engine.Model.GenerationDefaults.MaxNewTokens),
             Temperature = options.Temperature ?? defaults.Temperature,
             TopP = options.TopP ?? defaults.TopP,
             TopK = options.TopK ?? defaults.TopK,
@@ -168,10 +181,19 @@ public sealed class OctavoChatClient : IChatClient
 
     private void Refuse(ChatOptions options)
     {
-        Check(options.Tools is not { Count: > 0 } || options.ToolMode is NoneChatToolMode, nameof(options.Tools), "this client calls no tools");
+        Check(
+            options.Tools is not { Count: > 0 } || options.ToolMode is NoneChatToolMode,
+            nameof(options.Tools),
+            "this client calls no tools");
         Check(options.ToolMode is not RequiredChatToolMode, nameof(options.ToolMode), "this client calls no tools");
-        Check(options.ResponseFormat is null or ChatResponseFormatText, nameof(options.ResponseFormat), "only text can be asked for");
-        Check(options.ConversationId is null, nameof(options.ConversationId), "no conversations are kept; send all messages");
+        Check(
+            options.ResponseFormat is null or ChatResponseFormatText,
+            nameof(options.ResponseFormat),
+            "only text can be asked for");
+        Check(
+            options.ConversationId is null,
+            nameof(options.ConversationId),
+            "no conversations are kept; send all messages");
         Check(
             options.AdditionalProperties is not { Count: > 0 },
             nameof(options.AdditionalProperties),
@@ -190,9 +212,11 @@ public sealed class OctavoChatClient : IChatClient
         }
     }
 
-    private static string TextOf(ChatMessage message) => TextMessage.JoinParts(message.Contents.Select(content => content is TextContent part
+    private static string TextOf(
+        ChatMessage message) => TextMessage.JoinParts(message.Contents.Select(content => content is TextContent part
         ? part.Text
-        : throw new NotSupportedException($"{content.GetType().Name} in a message is not supported: only text is read")));
+        : throw new NotSupportedException(
+            $"{content.GetType().Name} in a message is not supported: only text is read")));
 
     private static UsageDetails Count(RequestOutput output, int made) => new()
     {
@@ -213,7 +237,9 @@ public sealed class OctavoChatClient : IChatClient
 /// <summary>Ways to see an engine.</summary>
 public static class AsyncEngineExtensions
 {
-    /// <summary>The engine as a chat client of Microsoft.Extensions.AI; the engine stays the caller's to dispose.</summary>
+    /// <summary>
+    /// The engine as a chat client of Microsoft.Extensions.AI; the engine stays the caller's to dispose.
+    /// </summary>
     /// <exception cref="InvalidRequestException">The model has no tokenizer or no chat template.</exception>
     public static IChatClient AsChatClient(this AsyncEngine engine) => new OctavoChatClient(engine);
 }

@@ -7,8 +7,8 @@ namespace Microsoft.Extensions.DependencyInjection;
 public static class OctavoServiceCollectionExtensions
 {
     /// <summary>
-    /// Registers one <see cref="AsyncEngine"/> for the model and an <see cref="IChatClient"/> over it, both singletons. The
-    /// model is loaded when either is first resolved, and let go when the provider is disposed.
+    /// Registers one <see cref="AsyncEngine"/> for the model and an <see cref="IChatClient"/> over it, both singletons.
+    /// The model is loaded when either is first resolved, and let go when the provider is disposed.
     /// </summary>
     /// <param name="services">The collection.</param>
     /// <param name="modelPath">The model's Hugging Face directory.</param>
@@ -21,7 +21,8 @@ public static class OctavoServiceCollectionExtensions
     /// app.MapGet("/ask", async (string q, IChatClient chat) => (await chat.GetResponseAsync(q)).Text);
     /// </code>
     /// </example>
-    public static IServiceCollection AddOctavo(this IServiceCollection services, string modelPath, EngineOptions? options = null)
+    public static IServiceCollection AddOctavo(
+        this IServiceCollection services, string modelPath, EngineOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(services);
         ArgumentException.ThrowIfNullOrEmpty(modelPath);
@@ -30,14 +31,17 @@ public static class OctavoServiceCollectionExtensions
         return services;
     }
 
-    /// <inheritdoc cref="AddOctavo(IServiceCollection, string, EngineOptions?)" path="/summary|/param[@name='services']|/param[@name='modelPath']|/returns"/>
+    /// <inheritdoc cref="AddOctavo(IServiceCollection, string, EngineOptions?)"
+    /// path="/summary|/param[@name='services']|/param[@name='modelPath']|/returns"/>
     /// <param name="services">The collection.</param>
     /// <param name="modelPath">The model's Hugging Face directory.</param>
     /// <param name="configure">Changes the default options: <c>o => o with { MaxModelLen = 4096 }</c>.</param>
-    public static IServiceCollection AddOctavo(this IServiceCollection services, string modelPath, Func<EngineOptions, EngineOptions> configure)
+    public static IServiceCollection AddOctavo(
+        this IServiceCollection services, string modelPath, Func<EngineOptions, EngineOptions> configure)
     {
         ArgumentNullException.ThrowIfNull(configure);
-        EngineOptions options = configure(new EngineOptions()) ?? throw new ArgumentException("gave null; expected the options", nameof(configure));
+        EngineOptions options = configure(new EngineOptions()) ?? throw new ArgumentException(
+            "gave null; expected the options", nameof(configure));
         return services.AddOctavo(modelPath, options);
     }
 }

@@ -79,7 +79,8 @@ public sealed class BenchModelReportTests
     private static string Tables(BenchModelReport report)
     {
         using var text = new StringWriter();
-        var console = Spectre.Console.AnsiConsole.Create(new Spectre.Console.AnsiConsoleSettings { Out = new Spectre.Console.AnsiConsoleOutput(text) });
+        var console = Spectre.Console.AnsiConsole.Create(
+            new Spectre.Console.AnsiConsoleSettings { Out = new Spectre.Console.AnsiConsoleOutput(text) });
         console.Profile.Width = 200;
         report.WriteTables(console);
         return text.ToString();

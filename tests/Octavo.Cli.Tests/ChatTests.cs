@@ -2,7 +2,8 @@ namespace Octavo.Cli.Tests;
 
 public sealed class ChatTests
 {
-    private static readonly string[] Greedy = ["chat", "--dtype", "float32", "--temperature", "0", "--max-tokens", "8", "--batching", "fixed"];
+    private static readonly string[] Greedy =
+        ["chat", "--dtype", "float32", "--temperature", "0", "--max-tokens", "8", "--batching", "fixed"];
 
     [Fact]
     public async Task Chat_Piped_AnswersEachLineOnStandardOutput()
@@ -29,7 +30,8 @@ public sealed class ChatTests
     public async Task Chat_SystemText_StandsBeforeTheConversation()
     {
         CliResult plain = await CliCall.RunAsync("The fox said\n", Greedy);
-        CliResult instructed = await CliCall.RunAsync("The fox said\n", [.. Greedy, "--system", "Once upon a time there were two kings."]);
+        CliResult instructed = await CliCall.RunAsync(
+            "The fox said\n", [.. Greedy, "--system", "Once upon a time there were two kings."]);
 
         instructed.Code.ShouldBe(0, instructed.Error);
         instructed.Output.ShouldNotBe(plain.Output);
@@ -50,10 +52,12 @@ public sealed class ChatTests
     {
         string line = string.Join(' ', Enumerable.Repeat("the fox", 6)) + "\n";
 
-        CliResult result = await CliCall.RunAsync(line + line + line + line, [.. Greedy, "--max-model-len", "48", "--ignore-eos"]);
+        CliResult result = await CliCall.RunAsync(
+            line + line + line + line, [.. Greedy, "--max-model-len", "48", "--ignore-eos"]);
 
         result.Code.ShouldBe(0, result.Error);
-        result.Error.ShouldContain("the conversation outgrew the 48 tokens of context: the oldest 2 messages are dropped");
+        result.Error.ShouldContain(
+            "the conversation outgrew the 48 tokens of context: the oldest 2 messages are dropped");
     }
 
     [Fact]

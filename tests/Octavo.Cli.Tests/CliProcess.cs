@@ -7,7 +7,8 @@ namespace Octavo.Cli.Tests;
 /// <summary>The program as a user starts it: a process of its own, with its streams redirected.</summary>
 internal static class CliProcess
 {
-    private const string Ignored = "SIGINT is ignored here, as in a script's background job; run the tests in the foreground";
+    private const string Ignored =
+        "SIGINT is ignored here, as in a script's background job; run the tests in the foreground";
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(10);
 
     /// <summary>Runs a command line to its end.</summary>
@@ -24,7 +25,9 @@ internal static class CliProcess
         return await EndAsync(process, await output, await error);
     }
 
-    /// <summary>Runs a command line, and interrupts it (SIGINT, as Ctrl-C does) once it has written something.</summary>
+    /// <summary>
+    /// Runs a command line, and interrupts it (SIGINT, as Ctrl-C does) once it has written something.
+    /// </summary>
     public static async Task<CliResult> InterruptAsync(params string[] args)
     {
         Assert.SkipWhen(IgnoresInterrupts(), Ignored);
@@ -65,7 +68,8 @@ internal static class CliProcess
             return false;
         }
 
-        string ignored = File.ReadLines("/proc/self/status").First(l => l.StartsWith(field, StringComparison.Ordinal))[field.Length..];
+        string ignored = File.ReadLines("/proc/self/status")
+            .First(l => l.StartsWith(field, StringComparison.Ordinal))[field.Length..];
         return (ulong.Parse(ignored.Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) & interrupt) != 0;
     }
 

@@ -5,21 +5,25 @@ namespace Octavo.Cli.Tests;
 
 public sealed class GenerateTests
 {
-    private static readonly string[] Greedy = ["--dtype", "float32", "--temperature", "0", "--max-tokens", "48", "--batching", "fixed"];
+    private static readonly string[] Greedy =
+        ["--dtype", "float32", "--temperature", "0", "--max-tokens", "48", "--batching", "fixed"];
 
     [Fact]
     public async Task Generate_GreedyInFloat32_EqualsTheReference()
     {
         (string Prompt, string Text)[] expected = Expected();
 
-        CliResult result = await CliProcess.RunAsync(["generate", .. expected.Select(e => e.Prompt), "--json", .. Greedy]);
+        CliResult result = await CliProcess.RunAsync(
+            ["generate", .. expected.Select(e => e.Prompt), "--json", .. Greedy]);
 
         result.Code.ShouldBe(0, result.Error);
         result.Error.ShouldBeEmpty();
         using JsonDocument json = JsonDocument.Parse(result.Output);
         JsonElement outputs = json.RootElement.GetProperty("outputs");
-        outputs.EnumerateArray().Select(o => o.GetProperty("prompt").GetString()).ShouldBe(expected.Select(e => e.Prompt));
-        outputs.EnumerateArray().Select(o => o.GetProperty("outputs")[0].GetProperty("text").GetString()).ShouldBe(expected.Select(e => e.Text));
+        outputs.EnumerateArray().Select(o => o.GetProperty("prompt").GetString())
+            .ShouldBe(expected.Select(e => e.Prompt));
+        outputs.EnumerateArray().Select(o => o.GetProperty("outputs")[0].GetProperty("text").GetString())
+            .ShouldBe(expected.Select(e => e.Text));
     }
 
     [Fact]
@@ -83,7 +87,8 @@ public sealed class GenerateTests
     [Fact]
     public async Task Generate_StopText_IsNamedAndLeftOut()
     {
-        CliResult result = await CliCall.RunAsync(["generate", "Once upon a time", "--json", "--stop", ".", "--stop", "!", .. Greedy]);
+        CliResult result = await CliCall.RunAsync(
+            ["generate", "Once upon a time", "--json", "--stop", ".", "--stop", "!", .. Greedy]);
 
         using JsonDocument json = JsonDocument.Parse(result.Output);
         JsonElement output = json.RootElement.GetProperty("outputs")[0].GetProperty("outputs")[0];
@@ -109,7 +114,8 @@ public sealed class GenerateTests
     {
         (string prompt, string text) = Expected()[0];
 
-        CliResult result = await CliCall.RunAsync("generate", prompt, "--beam-width", "1", "--dtype", "float32", "--max-tokens", "48");
+        CliResult result = await CliCall.RunAsync(
+            "generate", prompt, "--beam-width", "1", "--dtype", "float32", "--max-tokens", "48");
 
         result.ShouldBe(new CliResult(0, prompt + text + "\n", string.Empty));
     }
@@ -117,7 +123,8 @@ public sealed class GenerateTests
     [Fact]
     public async Task Generate_ManyBeams_PrintsAsManyTextsBestFirst()
     {
-        CliResult result = await CliCall.RunAsync("generate", "The king", "--beam-width", "12", "--max-tokens", "4", "--json");
+        CliResult result = await CliCall.RunAsync(
+            "generate", "The king", "--beam-width", "12", "--max-tokens", "4", "--json");
 
         result.Code.ShouldBe(0, result.Error);
         using JsonDocument json = JsonDocument.Parse(result.Output);
@@ -164,7 +171,8 @@ public sealed class GenerateTests
 
     private static (string Prompt, string Text)[] Expected()
     {
-        using JsonDocument json = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(Repository.TalesModel, "expected.json")));
+        using JsonDocument json =
+            JsonDocument.Parse(File.ReadAllBytes(Path.Combine(Repository.TalesModel, "expected.json")));
         return [.. json.RootElement.GetProperty("prompts").EnumerateArray()
             .Select(p => (p.GetProperty("prompt").GetString()!, p.GetProperty("text").GetString()!))];
     }

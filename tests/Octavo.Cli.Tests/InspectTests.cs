@@ -10,7 +10,8 @@ public sealed class InspectTests
     [Fact]
     public async Task Inspect_Json_DescribesTheModelAndItsPlan()
     {
-        CliResult result = await CliProcess.RunAsync("inspect", Repository.TalesModel, "--json", "--kv-cache-memory", "4MiB", "--max-num-seqs", "4");
+        CliResult result = await CliProcess.RunAsync(
+            "inspect", Repository.TalesModel, "--json", "--kv-cache-memory", "4MiB", "--max-num-seqs", "4");
 
         result.Code.ShouldBe(0, result.Error);
         using JsonDocument json = JsonDocument.Parse(result.Output);
@@ -24,7 +25,8 @@ public sealed class InspectTests
 
         // 5 layers, keys and values, 2 heads of 64, 2 bytes each.
         cache.GetProperty("bytes_per_token").GetInt64().ShouldBe(5 * 2 * 2 * 64 * 2);
-        cache.GetProperty("num_blocks").GetInt64().ShouldBe((4 << 20) / cache.GetProperty("bytes_per_block").GetInt64());
+        cache.GetProperty("num_blocks").GetInt64().ShouldBe(
+            (4 << 20) / cache.GetProperty("bytes_per_block").GetInt64());
         root.GetProperty("processor").GetProperty("threads").GetInt32().ShouldBe(Environment.ProcessorCount);
     }
 
@@ -39,7 +41,8 @@ public sealed class InspectTests
         result.Output.ShouldNotContain('\e');
 
         // By the names that --quantization takes.
-        Octavo.Formats.WeightScheme.Names.ShouldAllBe(s => result.Output.Contains($"weights in {s} ", StringComparison.Ordinal));
+        Octavo.Formats.WeightScheme.Names.ShouldAllBe(
+            s => result.Output.Contains($"weights in {s} ", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -54,7 +57,8 @@ public sealed class InspectTests
     [Fact]
     public void NaturalOrder_LayersOfOneAndTwoDigits_CountsThem()
     {
-        TensorRow[] rows = [.. new[] { "l.10.w", "l.2.w", "l.2.b", "a" }.Select(name => new TensorRow(name, "F32", [1], 4, 1))];
+        TensorRow[] rows =
+            [.. new[] { "l.10.w", "l.2.w", "l.2.b", "a" }.Select(name => new TensorRow(name, "F32", [1], 4, 1))];
 
         rows.Order(TensorRow.NaturalOrder).Select(r => r.Name).ShouldBe(["a", "l.2.b", "l.2.w", "l.10.w"]);
     }
@@ -69,6 +73,7 @@ public sealed class InspectTests
             new TensorRow("l.2.w", "F32", [2], 8, 1),
         ];
 
-        TensorRow.Fold(rows).Select(r => (r.Name, r.Count, r.Bytes)).ShouldBe([("l.{0…2}.w", 2, 16L), ("l.1.w", 1, 12L)]);
+        TensorRow.Fold(rows).Select(r => (r.Name, r.Count, r.Bytes))
+            .ShouldBe([("l.{0…2}.w", 2, 16L), ("l.1.w", 1, 12L)]);
     }
 }

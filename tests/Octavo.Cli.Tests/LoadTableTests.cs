@@ -15,7 +15,8 @@ public sealed class LoadTableTests
         rows.Length.ShouldBe(2 * 3 + 4);
         rows[^3].ShouldStartWith("measured|2|2.00|");
         rows[^2].ShouldBe("simulated over measured, median of rounds|2.00|2.00||2.00 / 2.00|2.00 / 2.00 / 2.00");
-        rows[^1].ShouldBe("the least and the greatest|0.50–3.00|0.50–3.00||0.50–3.00 / 0.50–3.00|0.50–3.00 / 0.50–3.00 / 0.50–3.00");
+        rows[^1].ShouldBe(
+            "the least and the greatest|0.50–3.00|0.50–3.00||0.50–3.00 / 0.50–3.00|0.50–3.00 / 0.50–3.00 / 0.50–3.00");
     }
 
     [Fact]
@@ -26,15 +27,18 @@ public sealed class LoadTableTests
     [InlineData(1, 0, "∞")]
     [InlineData(0, 1, "0.00")]
     [InlineData(0, 0, "1.00")]
-    public void AddRounds_NothingSimulatedOrMeasured_ShowsHowFarApart(double simulated, double measured, string ratio) =>
-        Rows((Of(simulated), Of(measured)))[^1].ShouldBe($"simulated over measured|{ratio}|{ratio}||{ratio} / {ratio}|{ratio} / {ratio} / {ratio}");
+    public void AddRounds_NothingSimulatedOrMeasured_ShowsHowFarApart(
+        double simulated, double measured, string ratio) =>
+        Rows((Of(simulated), Of(measured)))[^1].ShouldBe(
+            $"simulated over measured|{ratio}|{ratio}||{ratio} / {ratio}|{ratio} / {ratio} / {ratio}");
 
     private static string[] Rows(params (LoadFigures Simulated, LoadFigures Measured)[] rounds)
     {
         Table table = LoadTable.Make("check");
         LoadTable.AddRounds(table, rounds);
         using var text = new StringWriter();
-        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.No, Out = new AnsiConsoleOutput(text) });
+        IAnsiConsole console = AnsiConsole.Create(
+            new AnsiConsoleSettings { Ansi = AnsiSupport.No, Out = new AnsiConsoleOutput(text) });
         console.Profile.Width = 250;
         console.Write(table);
         return [.. text.ToString().Split('\n').Where(l => l.StartsWith('│')).Skip(1).Select(l => string.Join('|', l.Trim().Trim('│').Split('│').Select(c => c.Trim())))];

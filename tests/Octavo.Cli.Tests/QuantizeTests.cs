@@ -18,7 +18,8 @@ public sealed class QuantizeTests : IDisposable
         quantized.Code.ShouldBe(0, quantized.Error);
         quantized.Output.ShouldContain("peak memory: ");
 
-        CliResult result = await CliProcess.RunAsync("eval", output, "--dtype", "float32", "--reference", Repository.TalesModel, "--json", "--report", page);
+        CliResult result = await CliProcess.RunAsync(
+            "eval", output, "--dtype", "float32", "--reference", Repository.TalesModel, "--json", "--report", page);
 
         result.Code.ShouldBe(0, result.Error);
         using JsonDocument json = JsonDocument.Parse(result.Output);
@@ -34,14 +35,17 @@ public sealed class QuantizeTests : IDisposable
         html.ShouldContain("octavo 0.");
         html.ShouldContain("<code>octavo eval ");
         html.ShouldContain("<div class=\"scroll\"><svg");       // on a telephone charts scroll, rather than shrink
-        html.ShouldContain("td+td{overflow-wrap");              // names of rows, in the first column, do not break within words
+        // Names of rows, in the first column, do not break within words.
+        html.ShouldContain("td+td{overflow-wrap");
         html.ShouldNotContain("http");
         html.ShouldNotContain("NaN");
 
-        CliResult told = await CliCall.RunAsync("generate", "Once upon a time", "--model", output, "--temperature", "0", "--max-tokens", "8");
+        CliResult told = await CliCall.RunAsync(
+            "generate", "Once upon a time", "--model", output, "--temperature", "0", "--max-tokens", "8");
         told.Code.ShouldBe(0, told.Error);
         CliResult inspected = await CliCall.RunAsync("inspect", output);
-        inspected.Output.ShouldContain("compressed-tensors: 8-bit integer weights by group 128, symmetric, 8-bit activations");
+        inspected.Output.ShouldContain(
+            "compressed-tensors: 8-bit integer weights by group 128, symmetric, 8-bit activations");
         using (JsonDocument plain = JsonDocument.Parse((await CliCall.RunAsync("inspect", output, "--json")).Output))
         {
             CacheOf(plain).ShouldBe("bfloat16");
@@ -68,8 +72,10 @@ public sealed class QuantizeTests : IDisposable
     [Fact]
     public async Task Quantize_Interrupted_LeavesNoDirectoryAndGoesOn()
     {
-        string output = Path.Combine(_folder, "out"), first = Path.Combine(output + ".partial", "model-00001-of-00006.safetensors");
-        string[] command = ["quantize", "--scheme", "int4-weight", "--method", "gptq", "--samples", "8", "--output", output];
+        string output = Path.Combine(_folder, "out"), first = Path
+            .Combine(output + ".partial", "model-00001-of-00006.safetensors");
+        string[] command =
+            ["quantize", "--scheme", "int4-weight", "--method", "gptq", "--samples", "8", "--output", output];
 
         CliResult stopped = await CliProcess.InterruptWhenAsync(() => File.Exists(first), command);
 
@@ -89,8 +95,8 @@ public sealed class QuantizeTests : IDisposable
     }
 
     /// <summary>
-    /// Models that differ in nothing but the number of their layers: what they take more is what their files have more, for
-    /// files are mapped, and a layer or two. Kept as float32 it would be three times as much.
+    /// Models that differ in nothing but the number of their layers: what they take more is what their files have more,
+    /// for files are mapped, and a layer or two. Kept as float32 it would be three times as much.
     /// </summary>
     [Theory]
     [InlineData("--method", "gptq")]
@@ -100,7 +106,8 @@ public sealed class QuantizeTests : IDisposable
         (long few, long fewBytes) = await PeakAsync(3, how);
         (long many, long manyBytes) = await PeakAsync(10, how);
 
-        (many - few).ShouldBeLessThan((long)(1.7 * (manyBytes - fewBytes)), $"{few} bytes with 3 layers, {many} with 10");
+        (many - few).ShouldBeLessThan(
+            (long)(1.7 * (manyBytes - fewBytes)), $"{few} bytes with 3 layers, {many} with 10");
     }
 
     private async Task<(long Peak, long Bytes)> PeakAsync(int layers, string[] how)
@@ -120,7 +127,8 @@ public sealed class QuantizeTests : IDisposable
     [Fact]
     public async Task AnyCommand_ModelWithAValueThatIsNotUsed_SaysSo()
     {
-        string model = Directory.CreateDirectory(Path.Combine(_folder, "model")).FullName, text = Path.Combine(_folder, "text.txt");
+        string model = Directory.CreateDirectory(Path.Combine(_folder, "model")).FullName, text = Path
+            .Combine(_folder, "text.txt");
         RandomDirectory.Write(model, 1);
         await File.WriteAllTextAsync(Path.Combine(model, "generation_config.json"), """{"top_p": 7}""");
         await File.WriteAllTextAsync(text, "Once upon a time there was a fox.");
@@ -157,11 +165,13 @@ public sealed class QuantizeTests : IDisposable
     [InlineData("there is no text in it", "eval", "--text", "EMPTY")]
     public async Task BadInput_AnyOfIt_IsRefusedByNameAndNothingIsWritten(string problem, params string[] args)
     {
-        string shortText = Path.Combine(_folder, "short.txt"), empty = Path.Combine(_folder, "empty.txt"), output = Path.Combine(_folder, "x");
+        string shortText = Path.Combine(_folder, "short.txt"), empty = Path.Combine(_folder, "empty.txt"), output = Path
+            .Combine(_folder, "x");
         await File.WriteAllTextAsync(shortText, "Once.");
         await File.WriteAllTextAsync(empty, string.Empty);
 
-        CliResult result = await CliCall.RunAsync([.. args.Select(a => a switch { "SHORT" => shortText, "EMPTY" => empty, "x" => output, _ => a })]);
+        CliResult result = await CliCall.RunAsync(
+            [.. args.Select(a => a switch { "SHORT" => shortText, "EMPTY" => empty, "x" => output, _ => a })]);
 
         result.Code.ShouldBe(2);
         result.Error.ShouldContain(problem);

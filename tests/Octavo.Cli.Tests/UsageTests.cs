@@ -13,9 +13,10 @@ public sealed class UsageTests
     [InlineData(2, "error: unknown command or option 'modle'; did you mean model? (see 'octavo bench --help')", "bench", "modle")]
     [InlineData(2, "error: unknown option '--temprature'; did you mean --temperature? (see 'octavo generate --help'; a prompt that begins with a dash goes after --)", "generate", "a", "--temprature", "1")]
     [InlineData(2, "error: unknown option '--max-num-seq'; did you mean --max-num-seqs? (see 'octavo serve --help'; a model that begins with a dash goes after --)", "serve", "--max-num-seq", "3")]
+    [InlineData(2, "error: --max-num-seqs must be at least 1; it is 0; --request-timeout must be above 0; it is 0s", "serve", "--max-num-seqs", "0", "--request-timeout", "0")]
     [InlineData(2, "error: --target-itl goes with --batching adaptive: fixed limits hold no target", "serve", "--batching", "fixed", "--target-itl", "50ms")]
-    [InlineData(2, "error: --target-percentile must be at least 50 and below 100; it is 101", "serve", "--target-percentile", "101")]
-    [InlineData(2, "error: target_itl must be above 0; it is 0s", "generate", "a", "--target-itl", "0")]
+    [InlineData(2, "error: --target-percentile takes a percentage from 50 to below 100; it is '101' (see 'octavo serve --help')", "serve", "--target-percentile", "101")]
+    [InlineData(2, "error: --target-itl must be above 0; it is 0s", "generate", "a", "--target-itl", "0")]
     [InlineData(2, "error: --report /nowhere/x.html: there is no directory /nowhere", "eval", "--report", "/nowhere/x.html")]
     [InlineData(2, "error: no such model directory: /no/such", "generate", "a", "--model", "/no/such")]
     [InlineData(2, "error: no such model directory: /no/such", "chat", "--model", "/no/such")]
@@ -32,18 +33,18 @@ public sealed class UsageTests
     [InlineData(2, "error: --temperature takes a number; it is 'hot' (see 'octavo generate --help')", "generate", "a", "--temperature", "hot")]
     [InlineData(2, "error: --dtype takes one of auto, float32, bfloat16; it is 'int8' (see 'octavo inspect --help')", "inspect", "--dtype", "int8")]
     [InlineData(2, "error: --kv-cache-memory takes a size such as 512MiB, 4GiB or a number of bytes; it is 'lots' (see 'octavo inspect --help')", "inspect", "--kv-cache-memory", "lots")]
-    [InlineData(2, "error: quantization \"int3\" is not supported; supported: float32, bf16, fp16, fp8, int8, int8-channel, int8-weight, int4, int4-weight", "generate", "a", "--quantization", "int3")]
-    [InlineData(2, "error: --threads must be at least 1; it is 0", "generate", "a", "--threads", "0")]
-    [InlineData(2, "error: block_size must be a multiple of 16 up to 1024; it is 17", "inspect", "--block-size", "17")]
-    [InlineData(2, "error: max_model_len 4096 is more than the 512 positions the model was made for (max_position_embeddings)", "generate", "a", "--max-model-len", "4096")]
-    [InlineData(2, "error: temperature must be 0 or more; it is -1", "generate", "a", "--temperature", "-1")]
-    [InlineData(2, "error: top_p must be above 0 and at most 1; it is 2", "generate", "a", "--top-p", "2")]
-    [InlineData(2, "error: n must be at least 1; it is 0", "generate", "a", "--n", "0")]
+    [InlineData(2, "error: --quantization must be one of float32, bf16, fp16, fp8, int8, int8-channel, int8-weight, int4, int4-weight; it is int3", "generate", "a", "--quantization", "int3")]
+    [InlineData(2, "error: --threads must be between 1 and 1024; it is 0", "generate", "a", "--threads", "0")]
+    [InlineData(2, "error: --block-size must be a multiple of 16 up to 1024; it is 17", "inspect", "--block-size", "17")]
+    [InlineData(2, "error: --max-model-len 4096 is more than the 512 positions the model was made for (max_position_embeddings)", "generate", "a", "--max-model-len", "4096")]
+    [InlineData(2, "error: --temperature must be 0 or more; it is -1", "generate", "a", "--temperature", "-1")]
+    [InlineData(2, "error: --top-p must be above 0 and at most 1; it is 2", "generate", "a", "--top-p", "2")]
+    [InlineData(2, "error: --n must be at least 1; it is 0", "generate", "a", "--n", "0")]
     [InlineData(2, "error: --threads must be between 1 and 1024; it is 0", "bench", "kernels", "--threads", "0")]
     [InlineData(2, "error: --batches takes whole numbers with commas between; it is '1,x' (see 'octavo bench model --help')", "bench", "model", "--batches", "1,x")]
     [InlineData(2, "error: --contexts must be between 0 and 131072", "bench", "model", "--contexts", "128,-1")]
-    [InlineData(2, "error: beam_width must be between 1 and 1024; it is 0", "generate", "a", "--beam-width", "0")]
-    [InlineData(2, "error: logprobs must be at most 20 (max_logprobs); it is 21", "generate", "a", "--logprobs", "21", "--json")]
+    [InlineData(2, "error: --beam-width must be between 1 and 1024; it is 0", "generate", "a", "--beam-width", "0")]
+    [InlineData(2, "error: --logprobs must be at most 20 (--max-logprobs); it is 21", "generate", "a", "--logprobs", "21", "--json")]
     [InlineData(2, "error: --logprobs needs --json, which has a place for them", "generate", "a", "--logprobs", "2")]
     [InlineData(2, "error: --n and --beam-width do not go together: a search returns as many texts as it has beams", "generate", "a", "--n", "2", "--beam-width", "2")]
     [InlineData(2, "error: with --skip-tokenizer-init a prompt is token ids, such as 0,3206,647; 'fox' is none", "generate", "fox", "--skip-tokenizer-init")]
@@ -60,13 +61,13 @@ public sealed class UsageTests
     [InlineData(2, "error: --sse-keep-alive-interval must be at most 24 hours; 0 turns it off", "serve", "--sse-keep-alive-interval", "90000s")]
     [InlineData(2, "error: --custom-histogram-buckets takes a JSON object of lists of numbers, such as {\"request_latency\": [0.1, 0.5, 1]}; it is '{not json' (see 'octavo serve --help')", "serve", "--custom-histogram-buckets", "{not json")]
     [InlineData(2, "error: --custom-histogram-buckets takes a JSON object of lists of numbers, such as {\"request_latency\": [0.1, 0.5, 1]}; it is '{\"request_latency\": 3}' (see 'octavo serve --help')", "serve", "--custom-histogram-buckets", "{\"request_latency\": 3}")]
-    [InlineData(2, "error: --custom-histogram-buckets: unknown family bogus; known: request_latency, time_to_first_token, inter_token_latency, iteration_tokens, request_params_n, request_num_preemptions, request_tokens (see 'octavo serve --help')", "serve", "--custom-histogram-buckets", "{\"bogus\": [1]}")]
+    [InlineData(2, "error: --custom-histogram-buckets: unknown family bogus; known: request_latency, time_to_first_token, inter_token_latency, iteration_tokens, request_params_n, request_num_preemptions, request_tokens", "serve", "--custom-histogram-buckets", "{\"bogus\": [1]}")]
     [InlineData(2, "error: --served-model-name must not be empty", "serve", "--served-model-name", "a", "--served-model-name", " ")]
     [InlineData(2, "error: no such model directory: /no/such", "serve", "--served-model-name", "foo", "/no/such")]
-    [InlineData(2, "error: quantization float32 and dtype bfloat16 contradict each other", "inspect", "--quantization", "float32", "--dtype", "bfloat16")]
-    [InlineData(2, "error: a key-value cache of 1000 bytes holds 0 tokens, less than one request of max_model_len 512, which needs 1.25 MiB: raise kv_cache_memory", "inspect", "--dtype", "bfloat16", "--kv-cache-memory", "1000")]
-    [InlineData(2, "error: memory_fraction must be above 0 and at most 1; it is 1.5", "inspect", "--memory-fraction", "1.5")]
-    [InlineData(2, "error: kv_cache_memory and memory_fraction do not go together: the one says how much the cache has, the other leaves it what is left", "inspect", "--memory-fraction", "0.5", "--kv-cache-memory", "64MiB")]
+    [InlineData(2, "error: --quantization float32 and --dtype bfloat16 contradict each other", "inspect", "--quantization", "float32", "--dtype", "bfloat16")]
+    [InlineData(2, "error: a key-value cache of 1000 bytes holds 0 tokens, less than one request of --max-model-len 512, which needs 1.25 MiB: raise --kv-cache-memory", "inspect", "--dtype", "bfloat16", "--kv-cache-memory", "1000")]
+    [InlineData(2, "error: --memory-fraction must be above 0 and at most 1; it is 1.5", "inspect", "--memory-fraction", "1.5")]
+    [InlineData(2, "error: --kv-cache-memory and --memory-fraction do not go together: the one says how much the cache has, the other leaves it what is left", "inspect", "--memory-fraction", "0.5", "--kv-cache-memory", "64MiB")]
     public async Task Run_WhatCannotBeDone_SaysWhyInOneLine(int code, string message, params string[] args)
     {
         CliResult result = await CliCall.RunAsync(args);
@@ -78,7 +79,10 @@ public sealed class UsageTests
     [Fact]
     public async Task Generate_NoPromptAnywhere_SaysHowToGiveOne() =>
         (await CliProcess.RunAsync("generate")).ShouldBe(
-            new CliResult(2, string.Empty, "error: no prompt: give one, as in octavo generate \"Once upon a time\", or pipe it in\n"));
+            new CliResult(
+                2,
+                string.Empty,
+                "error: no prompt: give one, as in octavo generate \"Once upon a time\", or pipe it in\n"));
 
     [Fact]
     public async Task Run_DirectoryThatIsNoModel_NamesTheMissingFile()
@@ -102,7 +106,8 @@ public sealed class UsageTests
     [Fact]
     public async Task Run_SecondPromptTooLong_SaysWhichAndPrintsNothing()
     {
-        CliResult result = await CliCall.RunAsync("generate", "--max-model-len", "16", "@fox", string.Join(' ', Enumerable.Repeat("fox", 40)));
+        CliResult result = await CliCall.RunAsync(
+            "generate", "--max-model-len", "16", "@fox", string.Join(' ', Enumerable.Repeat("fox", 40)));
 
         result.Code.ShouldBe(2);
         result.Output.ShouldBeEmpty();
@@ -112,7 +117,8 @@ public sealed class UsageTests
     [Fact]
     public async Task Run_PromptLongerThanTheContext_SaysHowLong()
     {
-        CliResult result = await CliCall.RunAsync("generate", "--max-model-len", "16", string.Join(' ', Enumerable.Repeat("fox", 40)));
+        CliResult result = await CliCall.RunAsync(
+            "generate", "--max-model-len", "16", string.Join(' ', Enumerable.Repeat("fox", 40)));
 
         result.Code.ShouldBe(2);
         result.Error.ShouldContain("maximum context length is 16 tokens");

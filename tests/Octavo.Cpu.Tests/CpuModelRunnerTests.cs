@@ -88,7 +88,7 @@ public sealed class CpuModelRunnerTests
         Should.Throw<EngineConfigurationException>(() => new TestRunner(Repository.TalesModel, blockSize: 20)).Message
             .ShouldContain("multiple of 16");
         Should.Throw<EngineConfigurationException>(() => new TestRunner(Repository.TalesModel, threads: 0)).Message
-            .ShouldContain("threads");
+            .ShouldContain("Threads");
     }
 
     [Fact]

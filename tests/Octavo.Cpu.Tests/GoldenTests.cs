@@ -93,7 +93,7 @@ public sealed class GoldenTests
     {
         Golden golden = Golden.Require(name);
         using var model = new TestRunner(golden.Directory);
-        using Checkpoint checkpoint = ModelDirectory.Open(golden.Directory).OpenCheckpoint();
+        using Checkpoint checkpoint = ModelSource.Open(golden.Directory).OpenCheckpoint();
         Models.DecoderSpec spec = model.Description.Spec;
 
         model.Runner.Plan.Notes.ShouldBeEmpty();

@@ -21,7 +21,7 @@ internal sealed class TestRunner : IDisposable
         int threads = 2,
         InstructionSet? isa = null)
     {
-        ModelDirectory model = ModelDirectory.Open(directory);
+        ModelSource model = ModelSource.Open(directory);
         _checkpoint = model.OpenCheckpoint();
         Description = ModelCatalog.Describe(model, _checkpoint);
         var request = new PlanRequest
@@ -79,13 +79,16 @@ internal sealed class TestRunner : IDisposable
         int maxTokens = 512, bool prefixCaching = true, int maxSeqs = 64, LogitsProcessorFactory? processor = null) =>
             new(Runner, null, new LlmEngineOptions
             {
-                LogitsProcessors = processor is null ? [] : [processor],
                 MaxModelLen = Math.Min(Description.Spec.MaxPositionEmbeddings, Runner.NumBlocks * Runner.BlockSize),
-                MaxNumSeqs = Math.Min(maxSeqs, maxTokens),
-                MaxNumBatchedTokens = maxTokens,
-                EnablePrefixCaching = prefixCaching,
-                MaxLogprobs = -1,
                 EosTokenIds = Description.EosTokenIds,
+                Scheduling = new()
+                {
+                    Batching = BatchingMode.Fixed,
+                    MaxNumSeqs = Math.Min(maxSeqs, maxTokens),
+                    MaxNumBatchedTokens = maxTokens,
+                    EnablePrefixCaching = prefixCaching,
+                },
+                Sampling = new() { LogitsProcessors = processor is null ? [] : [processor], MaxLogprobs = -1 },
             });
 
     public void Dispose()

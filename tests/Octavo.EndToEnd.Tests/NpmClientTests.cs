@@ -3,7 +3,9 @@ using System.Text.Json;
 
 namespace Octavo.EndToEnd.Tests;
 
-/// <summary>The npm <c>openai</c> client against a server process; skips where Node or the package cannot be had.</summary>
+/// <summary>
+/// The npm <c>openai</c> client against a server process; skips where Node or the package cannot be had.
+/// </summary>
 public sealed class NpmClientTests(ServerFixture fixture) : IClassFixture<ServerFixture>
 {
     [Fact]
@@ -42,7 +44,8 @@ public sealed class NpmClientTests(ServerFixture fixture) : IClassFixture<Server
         seen.GetProperty("finish").GetString().ShouldBe("length");
         JsonElement scored = seen.GetProperty("chatScored").GetProperty("choices");
         scored.GetArrayLength().ShouldBe(2);
-        scored[1].GetProperty("logprobs").GetProperty("content")[2].GetProperty("top_logprobs").GetArrayLength().ShouldBe(2);
+        scored[1].GetProperty("logprobs").GetProperty("content")[2].GetProperty("top_logprobs").GetArrayLength()
+            .ShouldBe(2);
 
         JsonElement errors = seen.GetProperty("errors");
         errors.GetProperty("model").GetProperty("status").GetInt32().ShouldBe(404);
@@ -50,11 +53,21 @@ public sealed class NpmClientTests(ServerFixture fixture) : IClassFixture<Server
         errors.GetProperty("temperature").GetProperty("status").GetInt32().ShouldBe(400);
     }
 
-    private static string Text(JsonElement completion) => completion.GetProperty("choices")[0].GetProperty("text").GetString()!;
+    private static string Text(JsonElement completion) =>
+        completion.GetProperty("choices")[0].GetProperty("text").GetString()!;
 
-    private static async Task<(int ExitCode, string Output)> RunAsync(string program, string folder, params string[] arguments)
+    private static async Task<(int ExitCode, string Output)> RunAsync(
+        string program, string folder, params string[] arguments)
     {
-        var start = new ProcessStartInfo(program, arguments) { WorkingDirectory = folder, UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(
+            program,
+            arguments)
+        {
+            WorkingDirectory = folder,
+            UseShellExecute = false,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true
+        };
         try
         {
             using Process process = Process.Start(start)!;

@@ -6,7 +6,9 @@ using Octavo.Testing;
 
 namespace Octavo.EndToEnd.Tests;
 
-/// <summary>The program as users start it: a process of its own, told apart from the tests by nothing but its arguments.</summary>
+/// <summary>
+/// The program as users start it: a process of its own, told apart from the tests by nothing but its arguments.
+/// </summary>
 internal sealed partial class OctavoProcess : IAsyncDisposable
 {
 #if DEBUG
@@ -22,7 +24,8 @@ internal sealed partial class OctavoProcess : IAsyncDisposable
     private OctavoProcess(string[] arguments)
     {
         Assert.SkipWhen(Repository.Root is null, "needs the checkout");
-        string program = Path.Combine(Repository.Root, "src", "Octavo.Cli", "bin", Configuration, "net10.0", "Octavo.Cli.dll");
+        string program = Path.Combine(
+            Repository.Root, "src", "Octavo.Cli", "bin", Configuration, "net10.0", "Octavo.Cli.dll");
         var start = new ProcessStartInfo("dotnet", [program, .. arguments])
         {
             UseShellExecute = false,
@@ -33,7 +36,8 @@ internal sealed partial class OctavoProcess : IAsyncDisposable
         _process = new Process { StartInfo = start, EnableRaisingEvents = true };
         _process.OutputDataReceived += (_, e) => Hear(e.Data);
         _process.ErrorDataReceived += (_, e) => Hear(e.Data);
-        _process.Exited += (_, _) => _url.TrySetException(new InvalidOperationException("the server has exited: " + Output));
+        _process.Exited += (_, _) =>
+            _url.TrySetException(new InvalidOperationException("the server has exited: " + Output));
         _process.Start();
         _process.StandardInput.Close();
         _process.BeginOutputReadLine();

@@ -57,7 +57,8 @@ public sealed class OpenAIClientTests(ServerFixture fixture) : IClassFixture<Ser
         options.StopSequences.Add(stop);
         ChatCompletion stopped = await Chat().CompleteChatAsync(Messages, options);
         stopped.FinishReason.ShouldBe(ChatFinishReason.Stop);
-        stopped.Content[0].Text.ShouldBe(whole.Content[0].Text[..whole.Content[0].Text.IndexOf(stop, StringComparison.Ordinal)]);
+        stopped.Content[0].Text.ShouldBe(
+            whole.Content[0].Text[..whole.Content[0].Text.IndexOf(stop, StringComparison.Ordinal)]);
     }
 
     [Fact]
@@ -107,7 +108,8 @@ public sealed class OpenAIClientTests(ServerFixture fixture) : IClassFixture<Ser
         using var document = System.Text.Json.JsonDocument.Parse(message.Response.Content);
         System.Text.Json.JsonElement[] choices = [.. document.RootElement.GetProperty("choices").EnumerateArray()];
         choices.Select(c => c.GetProperty("index").GetInt32()).ShouldBe([0, 1, 2, 3], ignoreOrder: true);
-        choices.Single(c => c.GetProperty("index").GetInt32() == 2).GetProperty("text").GetString()!.ShouldStartWith("The fox");
+        choices.Single(c => c.GetProperty("index").GetInt32() == 2).GetProperty("text").GetString()!
+            .ShouldStartWith("The fox");
     }
 
     [Fact]
@@ -121,7 +123,8 @@ public sealed class OpenAIClientTests(ServerFixture fixture) : IClassFixture<Ser
     public async Task CompleteChat_UnknownModel_IsAClientError()
     {
         ChatClient nobody = fixture.Client.GetChatClient("nobody");
-        ClientResultException e = await Should.ThrowAsync<ClientResultException>(async () => await nobody.CompleteChatAsync(Messages, Greedy()));
+        ClientResultException e = await Should.ThrowAsync<ClientResultException>(
+            async () => await nobody.CompleteChatAsync(Messages, Greedy()));
         e.Status.ShouldBe(404);
         e.Message.ShouldContain("nobody");
     }

@@ -52,10 +52,13 @@ public sealed partial class ServeTests
         try
         {
             await File.WriteAllTextAsync(file, """{"batching": "fixed", "max_num_seqs": 5, "max_num_batched_tokens": 64, "client_weights": {"paid": 2}}""", TestContext.Current.CancellationToken);
-            await using OctavoProcess server = await OctavoProcess.ServeAsync("--settings", file, "--max-num-seqs", "7", "--client-weight", "free=0.5", "--memory-fraction", "0.3");
+            await using OctavoProcess server = await OctavoProcess.ServeAsync(
+                "--settings", file, "--max-num-seqs", "7", "--client-weight", "free=0.5", "--memory-fraction", "0.3");
 
-            server.Output.ShouldContain("batches  fixed: up to 7 requests and 64 tokens a step");       // the command line goes first
-            server.Output.ShouldMatch(@"memory   \S+ \wiB in all, at most 30% of \S+ \wiB free at start \(.+; \S+ \wiB in all\)");
+            // The command line goes first.
+            server.Output.ShouldContain("batches  fixed: up to 7 requests and 64 tokens a step");
+            server.Output.ShouldMatch(
+                @"memory   \S+ \wiB in all, at most 30% of \S+ \wiB free at start \(.+; \S+ \wiB in all\)");
         }
         finally
         {
@@ -69,10 +72,14 @@ public sealed partial class ServeTests
         await using OctavoProcess server = await OctavoProcess.ServeAsync(
             "--allowed-hosts", "box.lan,llm.lan", "--cors-origins", "https://chat.example", "--cors-origins", "https://other.example",
             "--custom-histogram-buckets", """{"request_latency": [0.25, 3]}""", "--sse-keep-alive-interval", "5s");
-        (await Http.GetStringAsync(new Uri(server.Url, "/metrics"))).ShouldContain("vllm:e2e_request_latency_seconds_bucket{model_name=\"tales\",engine=\"0\",le=\"3.0\"} 0");
+        (await Http.GetStringAsync(new Uri(server.Url, "/metrics")))
+            .ShouldContain("vllm:e2e_request_latency_seconds_bucket{model_name=\"tales\",engine=\"0\",le=\"3.0\"} 0");
         foreach ((string host, string origin, int expected) in new[]
         {
-            ("llm.lan", "https://other.example", 200), ("evil.lan", "https://chat.example", 403), ("box.lan", "https://evil.example", 403),
+            (
+                "llm.lan",
+                "https://other.example",
+                200), ("evil.lan", "https://chat.example", 403), ("box.lan", "https://evil.example", 403),
         })
         {
             using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(server.Url, "/v1/models"));
@@ -90,7 +97,9 @@ public sealed partial class ServeTests
     public async Task Serve_BadRequests_AreRefusedAndThoseBesideThemFinish()
     {
         await using OctavoProcess server = await OctavoProcess.ServeAsync("--dtype", "float32");
-        Task<string> beside = StreamAsync(server.Url, """{"model":"tales","prompt":"Once upon a time","max_tokens":200,"ignore_eos":true,"stream":true}""");
+        Task<string> beside = StreamAsync(
+            server.Url,
+            """{"model":"tales","prompt":"Once upon a time","max_tokens":200,"ignore_eos":true,"stream":true}""");
         (string Body, int Status, string Part)[] bad =
         [
             ("{", 400, "JSON"),
@@ -103,15 +112,21 @@ public sealed partial class ServeTests
             ("""{"model":"tales","prompt":"x","max_tokens":0}""", 400, "max_tokens"),
             ("""{"model":"tales","prompt":"x","stream":"yes"}""", 400, "stream"),
             ("""{"model":"tales","prompt":[99999]}""", 400, "prompt"),
-            ("{\"model\":\"tales\",\"prompt\":[" + string.Join(',', Enumerable.Repeat("7", 600)) + "]}", 400, "maximum context length"),
+            (
+                "{\"model\":\"tales\",\"prompt\":[" + string.Join(',', Enumerable.Repeat("7", 600)) + "]}",
+                400,
+                "maximum context length"),
         ];
         foreach ((string body, int status, string part) in bad)
         {
-            using HttpResponseMessage response = await Http.PostAsync(new Uri(server.Url, "/v1/completions"), new StringContent(body, Encoding.UTF8, "application/json"));
+            using HttpResponseMessage response = await Http
+                .PostAsync(
+                    new Uri(server.Url, "/v1/completions"), new StringContent(body, Encoding.UTF8, "application/json"));
             string text = await response.Content.ReadAsStringAsync();
             ((int)response.StatusCode).ShouldBe(status, body + " → " + text);
             using JsonDocument document = JsonDocument.Parse(text);
-            document.RootElement.GetProperty("error").GetProperty("message").GetString()!.ShouldContain(part, Case.Insensitive);
+            document.RootElement.GetProperty("error").GetProperty("message").GetString()!
+                .ShouldContain(part, Case.Insensitive);
         }
 
         (await beside).ShouldNotBeEmpty();
@@ -128,11 +143,15 @@ public sealed partial class ServeTests
             NetworkStream stream = socket.GetStream();
             await stream.WriteAsync(Encoding.ASCII.GetBytes($"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {body.Length}\r\n\r\n{body}"));
             (await stream.ReadAsync(new byte[100])).ShouldBeGreaterThan(0);
-            await UntilAsync(async () => await MetricAsync(server.Url, "vllm:num_requests_running") > 0, "the request never ran");
+            await UntilAsync(
+                async () => await MetricAsync(server.Url, "vllm:num_requests_running") > 0, "the request never ran");
         }
 
-        await UntilAsync(async () => await MetricAsync(server.Url, "vllm:request_success_total") == 1000, "a completion has not ended");
-        await UntilAsync(async () => await MetricAsync(server.Url, "vllm:num_requests_running") == 0, "the request still runs");
+        await UntilAsync(
+            async () => await MetricAsync(server.Url, "vllm:request_success_total") == 1000,
+            "a completion has not ended");
+        await UntilAsync(
+            async () => await MetricAsync(server.Url, "vllm:num_requests_running") == 0, "the request still runs");
         (await MetricAsync(server.Url, "vllm:request_success_total", "abort")).ShouldBeGreaterThan(0);
         (await MetricAsync(server.Url, "vllm:num_requests_waiting")).ShouldBe(0);
     }
@@ -156,17 +175,29 @@ public sealed partial class ServeTests
     public async Task Serve_NoTokenizerFiles_IdsInAndOut()
     {
         Golden golden = Golden.Require("llama");
-        await using OctavoProcess server = await OctavoProcess.ServeAsync(golden.Directory, "--skip-tokenizer-init", "--served-model-name", "tiny");
+        await using OctavoProcess server = await OctavoProcess
+            .ServeAsync(golden.Directory, "--skip-tokenizer-init", "--served-model-name", "tiny");
         foreach (GoldenPrompt prompt in golden.Prompts)
         {
             using HttpResponseMessage response = await Http.PostAsJsonAsync(
                 new Uri(server.Url, "/v1/completions"),
-                new { model = "tiny", prompt = prompt.Ids, max_tokens = prompt.GreedyIds.Length, temperature = 0, ignore_eos = true, return_token_ids = true });
+                new
+                {
+                    model = "tiny",
+                    prompt = prompt.Ids,
+                    max_tokens = prompt.GreedyIds.Length,
+                    temperature = 0,
+                    ignore_eos = true,
+                    return_token_ids = true,
+                });
             using JsonDocument document = JsonDocument.Parse(await response.Content.ReadAsStringAsync());
-            document.RootElement.GetProperty("choices")[0].GetProperty("token_ids").EnumerateArray().Select(e => e.GetInt32()).ShouldBe(prompt.GreedyIds);
+            document.RootElement.GetProperty("choices")[0].GetProperty("token_ids").EnumerateArray()
+                .Select(e => e.GetInt32()).ShouldBe(prompt.GreedyIds);
         }
 
-        using HttpResponseMessage text = await Http.PostAsJsonAsync(new Uri(server.Url, "/v1/completions"), new { model = "tiny", prompt = "words" });
+        using HttpResponseMessage text =
+            await Http.PostAsJsonAsync(
+                new Uri(server.Url, "/v1/completions"), new { model = "tiny", prompt = "words" });
         text.StatusCode.ShouldBe(HttpStatusCode.BadRequest);
     }
 
@@ -236,7 +267,8 @@ public sealed partial class ServeTests
     /// <summary>The whole body of a streamed answer, without what differs from call to call.</summary>
     private static async Task<string> StreamAsync(Uri url, string body)
     {
-        using HttpResponseMessage response = await Http.PostAsync(new Uri(url, "/v1/completions"), new StringContent(body, Encoding.UTF8, "application/json"));
+        using HttpResponseMessage response = await Http
+            .PostAsync(new Uri(url, "/v1/completions"), new StringContent(body, Encoding.UTF8, "application/json"));
         string text = await response.Content.ReadAsStringAsync();
         response.StatusCode.ShouldBe(HttpStatusCode.OK, text);
         text.ShouldContain("data: [DONE]");

@@ -6,7 +6,8 @@ namespace Octavo.Engine.Tests;
 public sealed class AdaptiveBatchingTests
 {
     private static readonly StepLimits Bounds = new(128, 2048);
-    private static readonly StepTimeModel Machine = StepTimeModel.Of([0.003, 0.0001, 0.0002, 0.00025, 0.00008, 0.0009, 0.0004]);
+    private static readonly StepTimeModel Machine = StepTimeModel
+        .Of([0.003, 0.0001, 0.0002, 0.00025, 0.00008, 0.0009, 0.0004]);
 
     [Theory]
     [InlineData(50)]
@@ -16,7 +17,8 @@ public sealed class AdaptiveBatchingTests
     {
         AdaptiveBatching policy = Policy(milliseconds);
         StepLimits limits = policy.Decide(Busy(decoding: 20), Machine);
-        double step = Machine.Predict(StepLoad.Decode(20, 20 * 400).WithPrefill(limits.MaxPrefillTokens, 0)) * policy.Margin;
+        double step = Machine.Predict(
+            StepLoad.Decode(20, 20 * 400).WithPrefill(limits.MaxPrefillTokens, 0)) * policy.Margin;
         step.ShouldBeInRange(0.97 * milliseconds / 1000, milliseconds / 1000.0);
     }
 
@@ -34,7 +36,8 @@ public sealed class AdaptiveBatchingTests
     public void Decide_ShortQueue_KeepsStepsShort()
     {
         BatchingSnapshot light = Busy(2) with { NumWaiting = 1, WaitingTokens = 200 };
-        Policy(100).Decide(light, Machine).MaxPrefillTokens.ShouldBeLessThan(Policy(100).Decide(Busy(2), Machine).MaxPrefillTokens / 4 * 3);
+        Policy(100).Decide(light, Machine).MaxPrefillTokens
+            .ShouldBeLessThan(Policy(100).Decide(Busy(2), Machine).MaxPrefillTokens / 4 * 3);
     }
 
     [Fact]
@@ -88,7 +91,8 @@ public sealed class AdaptiveBatchingTests
         policy.Decide(Busy(20), Machine).MaxPrefillTokens.ShouldBeLessThan(before);
     }
 
-    private static AdaptiveBatching Policy(int milliseconds) => new(new BatchingTargets { InterToken = TimeSpan.FromMilliseconds(milliseconds) });
+    private static AdaptiveBatching Policy(int milliseconds) =>
+        new(new BatchingTargets { InterToken = TimeSpan.FromMilliseconds(milliseconds) });
 
     private static BatchingSnapshot Busy(int decoding) => new()
     {

@@ -21,10 +21,14 @@ internal sealed class EngineHarness : IDisposable
         var options = new LlmEngineOptions
         {
             MaxModelLen = maxModelLen,
-            MaxNumSeqs = maxSeqs,
-            MaxNumBatchedTokens = maxTokens,
-            EnablePrefixCaching = prefixCaching,
-            KvCacheWatermark = 0,
+            Scheduling = new()
+            {
+                Batching = BatchingMode.Fixed,
+                MaxNumSeqs = maxSeqs,
+                MaxNumBatchedTokens = maxTokens,
+                EnablePrefixCaching = prefixCaching,
+                KvCacheWatermark = 0,
+            },
             EosTokenIds = [EosToken],
         };
         Engine = new LlmEngine(Runner, null, configure?.Invoke(options) ?? options, Clock);
@@ -77,8 +81,7 @@ internal sealed class EngineHarness : IDisposable
                 Id = id,
                 PromptTokenIds = prompt,
                 Parameters = parameters ?? new SamplingParams { Temperature = 0, IgnoreEos = true },
-                Priority = priority,
-                CacheSalt = salt,
+                Options = new RequestOptions { Priority = priority, CacheSalt = salt },
             },
             outputs.Add);
         Outputs[id] = outputs;
@@ -118,7 +121,9 @@ internal sealed class EngineHarness : IDisposable
     }
 
     private void Record(Instrument instrument, double value) =>
-        _metrics[instrument.Name] = instrument.IsObservable ? value : _metrics.GetValueOrDefault(instrument.Name) + value;
+        _metrics[instrument.Name] = instrument.IsObservable
+            ? value
+            : _metrics.GetValueOrDefault(instrument.Name) + value;
 }
 
 /// <summary>A clock that stands until it is moved.</summary>

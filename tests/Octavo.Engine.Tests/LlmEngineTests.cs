@@ -4,7 +4,8 @@ public sealed class LlmEngineTests
 {
     private static readonly int[] Prompt = [1, 2, 3, 4, 5, 6, 7, 8, 9];
 
-    private static SamplingParams Greedy(int maxTokens = 8) => new() { Temperature = 0, IgnoreEos = true, MaxTokens = maxTokens };
+    private static SamplingParams Greedy(int maxTokens = 8) =>
+        new() { Temperature = 0, IgnoreEos = true, MaxTokens = maxTokens };
 
     [Fact]
     public void Step_Greedy_FollowsTheModel()
@@ -74,7 +75,10 @@ public sealed class LlmEngineTests
     {
         using var harness = new EngineHarness();
         int[] trace = [9, 1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2];
-        harness.Add("a", Prompt, Greedy(12) with { TraceDecodeTokenIds = trace, RepetitionDetection = new RepetitionDetection(4, 2, 3) });
+        harness.Add(
+            "a",
+            Prompt,
+            Greedy(12) with { TraceDecodeTokenIds = trace, RepetitionDetection = new RepetitionDetection(4, 2, 3) });
         harness.RunToEnd();
         CompletionOutput output = harness.Final("a").Outputs[0];
         output.TokenIds.ShouldBe(trace.Take(10));
@@ -88,12 +92,16 @@ public sealed class LlmEngineTests
     {
         using var harness = new EngineHarness(blockSize: 4, prefixCaching: prefixCaching);
         int mostHeld = 0;
-        harness.Runner.Observe = b => mostHeld = Math.Max(mostHeld, Enumerable.Range(0, b.NumSequences).SelectMany(s => b.BlockTable(s).ToArray()).Distinct().Count());
+        harness.Runner.Observe = b =>
+            mostHeld = Math.Max(
+                mostHeld,
+                Enumerable.Range(0, b.NumSequences).SelectMany(s => b.BlockTable(s).ToArray()).Distinct().Count());
         harness.Add("a", [.. Enumerable.Range(0, 41)], Greedy(2) with { N = 4 });
         harness.RunToEnd();
         RequestOutput final = harness.Final("a");
         final.Outputs.Count.ShouldBe(4);
-        final.Outputs.ShouldAllBe(o => o.TokenIds.SequenceEqual(EngineHarness.Expected(Enumerable.Range(0, 41).ToArray(), 2)));
+        final.Outputs.ShouldAllBe(
+            o => o.TokenIds.SequenceEqual(EngineHarness.Expected(Enumerable.Range(0, 41).ToArray(), 2)));
         mostHeld.ShouldBe(10 + 4, "ten full prompt blocks once, and a tail each");
     }
 
@@ -101,7 +109,8 @@ public sealed class LlmEngineTests
     public void Step_SeveralCompletions_DrawIndependently()
     {
         using var harness = new EngineHarness();
-        harness.Add("a", Prompt, new SamplingParams { N = 3, Temperature = 5, MaxTokens = 12, Seed = 1, IgnoreEos = true });
+        harness.Add(
+            "a", Prompt, new SamplingParams { N = 3, Temperature = 5, MaxTokens = 12, Seed = 1, IgnoreEos = true });
         harness.RunToEnd();
         RequestOutput final = harness.Final("a");
         final.Outputs.Select(o => string.Join(',', o.TokenIds)).Distinct().Count().ShouldBe(3);
@@ -183,7 +192,7 @@ public sealed class LlmEngineTests
         foreach ((string id, int priority) in new[] { ("low", 5), ("high", -5), ("middle", 0) })
         {
             harness.Engine.Add(
-                new EngineRequest { Id = id, PromptTokenIds = Prompt, Priority = priority, Parameters = Greedy(2) },
+                new EngineRequest { Id = id, PromptTokenIds = Prompt, Options = new() { Priority = priority }, Parameters = Greedy(2) },
                 o => { if (o.Finished) { order.Add(o.RequestId); } });
         }
 
@@ -264,7 +273,7 @@ public sealed class LlmEngineTests
     [Fact]
     public void Step_Logprobs_AreNormalizedAndNamedOnesComeInsteadOfTheLikeliest()
     {
-        using var harness = new EngineHarness(configure: o => o with { MaxLogprobs = -1 });
+        using var harness = new EngineHarness(configure: o => o with { Sampling = new() { MaxLogprobs = -1 } });
         harness.Add("a", Prompt, Greedy(1) with { Logprobs = -1 });
         harness.Add("named", Prompt, Greedy(1) with { Logprobs = 5, LogprobTokenIds = [7, 3, 7] });
         harness.Add("flat", Prompt, Greedy(2) with { Logprobs = 2, FlatLogprobs = true });
@@ -316,7 +325,8 @@ public sealed class LlmEngineTests
         using var harness = new EngineHarness();
         harness.Add("a", Prompt, Greedy(1) with { PromptLogprobs = 0, PromptLogprobStart = 5 });
         harness.RunToEnd();
-        harness.Final("a").PromptLogprobs!.Select(p => p is null).ShouldBe([true, true, true, true, true, true, false, false, false]);
+        harness.Final("a").PromptLogprobs!.Select(p => p is null)
+            .ShouldBe([true, true, true, true, true, true, false, false, false]);
     }
 
     [Fact]
@@ -325,11 +335,23 @@ public sealed class LlmEngineTests
         // A vocabulary so large that a step scores 16 tokens at most: the second completion speaks long before.
         const int vocabulary = 1 << 20;
         using var engine = new LlmEngine(
-            new FakeRunner(64, 4, vocabulary), null, new LlmEngineOptions { MaxModelLen = 64, MaxNumSeqs = 4, MaxNumBatchedTokens = 128 });
+            new FakeRunner(
+                64,
+                4,
+                vocabulary), null, new LlmEngineOptions
+                {
+                    MaxModelLen = 64,
+                    Scheduling = new() { Batching = BatchingMode.Fixed, MaxNumSeqs = 4, MaxNumBatchedTokens = 128 }
+                });
         int[] prompt = [.. Enumerable.Range(0, 40)];
         List<RequestOutput> outputs = [];
         engine.Add(
-            new EngineRequest { Id = "a", PromptTokenIds = prompt, Parameters = Greedy(6) with { N = 2, PromptLogprobs = 0, OutputKind = OutputKind.Delta } },
+            new EngineRequest
+            {
+                Id = "a",
+                PromptTokenIds = prompt,
+                Parameters = Greedy(6) with { N = 2, PromptLogprobs = 0, OutputKind = OutputKind.Delta },
+            },
             outputs.Add);
         while (engine.HasWork)
         {
@@ -346,14 +368,27 @@ public sealed class LlmEngineTests
         using var harness = new EngineHarness(configure: o => o with
         {
             EosTokenIds = [EngineHarness.EosToken, 5000],
-            LogitsProcessors = [p => p.ExtraArgs is null ? null : (output, _) => { if (output.Length == 2) { throw new FormatException("hook"); } }],
+            Sampling = new()
+            {
+                LogitsProcessors = [p => p.ExtraArgs is null ? null : (output, _) => { if (output.Length == 2) { throw new FormatException("hook"); } }],
+            },
         });
         harness.Add("beside", Prompt, Greedy());
         harness.Add("hook", Prompt, Greedy() with { ExtraArgs = new Dictionary<string, object?>() });
-        harness.Add("nothing", Prompt, new SamplingParams { AllowedTokenIds = [5], StopTokenIds = [5], MinTokens = 1, TopP = 0.9f, N = 2 });
-        harness.Add("greedy nothing", Prompt, new SamplingParams { AllowedTokenIds = [5], StopTokenIds = [5], MinTokens = 1, Temperature = 0 });
-        harness.Add("overflow", Prompt, new SamplingParams { LogitBias = new Dictionary<int, float> { [1] = 100 }, RepetitionPenalty = 1e-40f });
-        harness.Add("pattern", Prompt, Greedy() with { RepetitionDetection = new RepetitionDetection(65536, 65535, 65536) });
+        harness.Add(
+            "nothing",
+            Prompt,
+            new SamplingParams { AllowedTokenIds = [5], StopTokenIds = [5], MinTokens = 1, TopP = 0.9f, N = 2 });
+        harness.Add(
+            "greedy nothing",
+            Prompt,
+            new SamplingParams { AllowedTokenIds = [5], StopTokenIds = [5], MinTokens = 1, Temperature = 0 });
+        harness.Add(
+            "overflow",
+            Prompt,
+            new SamplingParams { LogitBias = new Dictionary<int, float> { [1] = 100 }, RepetitionPenalty = 1e-40f });
+        harness.Add(
+            "pattern", Prompt, Greedy() with { RepetitionDetection = new RepetitionDetection(65536, 65535, 65536) });
         harness.Add("minimum", Prompt, new SamplingParams { MinTokens = 2, MaxTokens = 3 });
         harness.RunToEnd();
         harness.Final("beside").Outputs[0].TokenIds.ShouldBe(EngineHarness.Expected(Prompt, 8));
@@ -375,7 +410,12 @@ public sealed class LlmEngineTests
     public void Step_Watermark_KeepsBlocksForThoseWhoRun(double watermark, int admitted)
     {
         // Ten blocks of four: the first request takes five, the second wants the other five.
-        using var harness = new EngineHarness(numBlocks: 10, blockSize: 4, maxModelLen: 40, configure: o => o with { KvCacheWatermark = watermark });
+        using var harness =
+            new EngineHarness(
+                numBlocks: 10,
+                blockSize: 4,
+                maxModelLen: 40,
+                configure: o => o with { Scheduling = o.Scheduling with { KvCacheWatermark = watermark } });
         harness.Add("a", [.. Enumerable.Range(0, 18)], Greedy(2));
         harness.Engine.Step();
         harness.Add("b", [.. Enumerable.Range(30, 20)], Greedy(1));
@@ -487,66 +527,65 @@ public sealed class LlmEngineTests
     [InlineData("request_latency", new[] { double.NaN }, "above 0")]
     public void Constructor_WrongHistogramBuckets_Refuses(string family, double[] bounds, string message) =>
         Should.Throw<EngineConfigurationException>(() => new EngineHarness(
-            configure: o => o with { CustomHistogramBuckets = new Dictionary<string, IReadOnlyList<double>> { [family] = bounds } })).Message.ShouldContain(message);
+            configure: o => o with { Metrics = new() { CustomHistogramBuckets = new Dictionary<string, IReadOnlyList<double>> { [family] = bounds } } })).Message.ShouldContain(message);
 
     [Fact]
     public void Constructor_PoolBelowOneRequest_SaysWhatWouldFit()
     {
-        EngineConfigurationException e = Should.Throw<EngineConfigurationException>(() => new EngineHarness(numBlocks: 4, blockSize: 4, maxModelLen: 17));
+        EngineConfigurationException e = Should.Throw<EngineConfigurationException>(
+            () => new EngineHarness(numBlocks: 4, blockSize: 4, maxModelLen: 17));
         e.Message.ShouldContain("16 or less");
-        Should.Throw<EngineConfigurationException>(() => new EngineHarness(maxSeqs: 20, maxTokens: 10)).Message.ShouldContain("max_num_batched_tokens (10)");
+        Should.Throw<EngineConfigurationException>(() => new EngineHarness(maxSeqs: 20, maxTokens: 10)).Message
+            .ShouldContain("MaxNumBatchedTokens must be at least MaxNumSeqs (20)");
     }
 
-    public static TheoryData<string, EngineRequest> BadRequests()
+    public static TheoryData<string, SamplingParams, int[]> BadRequests() => new()
     {
-        static EngineRequest With(SamplingParams p, params int[] prompt) => new() { Id = "bad", PromptTokenIds = prompt.Length == 0 ? [1] : prompt, Parameters = p };
-        var data = new TheoryData<string, EngineRequest>
-        {
-            { "Prompt", new EngineRequest { Id = "bad", PromptTokenIds = [] } },
-            { "Prompt", With(new(), [.. new int[64]]) },
-            { "Prompt", With(new(), 64) },
-            { "Prompt", With(new(), -1) },
-            { "N", With(new() { N = 0 }) },
-            { "Temperature", With(new() { Temperature = -0.1f }) },
-            { "Temperature", With(new() { Temperature = float.NaN }) },
-            { "TopP", With(new() { TopP = 0 }) },
-            { "TopP", With(new() { TopP = 1.1f }) },
-            { "TopK", With(new() { TopK = -2 }) },
-            { "MinP", With(new() { MinP = 1.5f }) },
-            { "PresencePenalty", With(new() { PresencePenalty = 3 }) },
-            { "FrequencyPenalty", With(new() { FrequencyPenalty = -3 }) },
-            { "RepetitionPenalty", With(new() { RepetitionPenalty = 0 }) },
-            { "MaxTokens", With(new() { MaxTokens = 0 }) },
-            { "MinTokens", With(new() { MinTokens = 20 }) },
-            { "Logprobs", With(new() { Logprobs = 21 }) },
-            { "Logprobs", With(new() { Logprobs = -2 }) },
-            { "PromptLogprobs", With(new() { PromptLogprobs = 21 }) },
-            { "PromptLogprobStart", With(new() { PromptLogprobStart = 1 }) },
-            { "PromptLogprobStart", With(new() { PromptLogprobs = 1, PromptLogprobStart = 1 }) },
-            { "PromptLogprobTokenIds", With(new() { PromptLogprobTokenIds = [[1], [2]] }, 1, 2, 3, 4) },
-            { "LogprobTokenIds", With(new() { LogprobTokenIds = [64] }) },
-            { "LogprobTokenIds", With(new() { LogprobTokenIds = new int[129] }) },
-            { "Stop", With(new() { Stop = [""] }) },
-            { "Stop", With(new() { Stop = ["x"], Detokenize = false }) },
-            { "Stop", With(new() { Stop = ["x"] }) },
-            { "StopTokenIds", With(new() { StopTokenIds = [99] }) },
-            { "AllowedTokenIds", With(new() { AllowedTokenIds = [] }) },
-            { "BadWords", With(new() { BadWords = ["x"] }) },
-            { "LogitBias", With(new() { LogitBias = new Dictionary<int, float> { [1] = 101 } }) },
-            { "LogitBias", With(new() { LogitBias = new Dictionary<int, float> { [64] = 1 } }) },
-            { "StreamInterval", With(new() { StreamInterval = 0 }) },
-            { "ThinkingTokenBudget", With(new() { ThinkingTokenBudget = 5 }) },
-            { "RepetitionDetection.MinCount", With(new() { RepetitionDetection = new(3, 1, 1) }) },
-            { "RoutedExpertsPromptStart", With(new() { RoutedExpertsPromptStart = 1 }) },
-            { "Id", new EngineRequest { Id = "beside", PromptTokenIds = [1] } },
-        };
-        return data;
-    }
+        { "Prompt", new(), [] },
+        { "Prompt", new(), [.. new int[64]] },
+        { "Prompt", new(), [64] },
+        { "Prompt", new(), [-1] },
+        { "N", new() { N = 0 }, [1] },
+        { "Temperature", new() { Temperature = -0.1f }, [1] },
+        { "Temperature", new() { Temperature = float.NaN }, [1] },
+        { "TopP", new() { TopP = 0 }, [1] },
+        { "TopP", new() { TopP = 1.1f }, [1] },
+        { "TopK", new() { TopK = -2 }, [1] },
+        { "MinP", new() { MinP = 1.5f }, [1] },
+        { "PresencePenalty", new() { PresencePenalty = 3 }, [1] },
+        { "FrequencyPenalty", new() { FrequencyPenalty = -3 }, [1] },
+        { "RepetitionPenalty", new() { RepetitionPenalty = 0 }, [1] },
+        { "MaxTokens", new() { MaxTokens = 0 }, [1] },
+        { "MinTokens", new() { MinTokens = 20 }, [1] },
+        { "Logprobs", new() { Logprobs = 21 }, [1] },
+        { "Logprobs", new() { Logprobs = -2 }, [1] },
+        { "PromptLogprobs", new() { PromptLogprobs = 21 }, [1] },
+        { "PromptLogprobStart", new() { PromptLogprobStart = 1 }, [1] },
+        { "PromptLogprobStart", new() { PromptLogprobs = 1, PromptLogprobStart = 1 }, [1] },
+        { "PromptLogprobTokenIds", new() { PromptLogprobTokenIds = [[1], [2]] }, [1, 2, 3, 4] },
+        { "LogprobTokenIds", new() { LogprobTokenIds = [64] }, [1] },
+        { "LogprobTokenIds", new() { LogprobTokenIds = new int[129] }, [1] },
+        { "Stop", new() { Stop = [""] }, [1] },
+        { "Stop", new() { Stop = ["x"], Detokenize = false }, [1] },
+        { "Stop", new() { Stop = ["x"] }, [1] },
+        { "StopTokenIds", new() { StopTokenIds = [99] }, [1] },
+        { "AllowedTokenIds", new() { AllowedTokenIds = [] }, [1] },
+        { "BadWords", new() { BadWords = ["x"] }, [1] },
+        { "LogitBias", new() { LogitBias = new Dictionary<int, float> { [1] = 101 } }, [1] },
+        { "LogitBias", new() { LogitBias = new Dictionary<int, float> { [64] = 1 } }, [1] },
+        { "StreamInterval", new() { StreamInterval = 0 }, [1] },
+        { "ThinkingTokenBudget", new() { ThinkingTokenBudget = 5 }, [1] },
+        { "RepetitionDetection.MinCount", new() { RepetitionDetection = new(3, 1, 1) }, [1] },
+        { "Id", new(), [1] },
+    };
 
     [Theory]
     [MemberData(nameof(BadRequests))]
-    public void Add_BadRequest_NamesTheFieldAndLeavesOthersAlone(string parameter, EngineRequest request)
+    public void Add_BadRequest_NamesTheFieldAndLeavesOthersAlone(
+        string parameter, SamplingParams parameters, int[] prompt)
     {
+        string id = parameter == "Id" ? "beside" : "bad";
+        var request = new EngineRequest { Id = id, PromptTokenIds = prompt, Parameters = parameters };
         using var harness = new EngineHarness();
         harness.Add("beside", Prompt, Greedy());
         harness.Engine.Step();

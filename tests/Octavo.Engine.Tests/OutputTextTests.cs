@@ -19,7 +19,8 @@ public sealed class OutputTextTests
     [InlineData("One<|im_end|> day<|pad|> she went", " she", "One day", null)]
     [InlineData("One<|im_end|> day<|pad|> she went", "went home", null, "One day she went")]
     [InlineData("\u00e9t\u00e9<|pad|> \u4e16\u754c<|pad|>!", "\u754c<|pad|>", "\u00e9t\u00e9 \u4e16", null)]
-    public void TryStop_StopWithOrBehindSpecialTokens_IsFoundAndCutFromWhatIsShown(string said, string stop, string? before, string? whole)
+    public void TryStop_StopWithOrBehindSpecialTokens_IsFoundAndCutFromWhatIsShown(
+        string said, string stop, string? before, string? whole)
     {
         OutputText text = Make(new SamplingParams { Stop = [stop] });
         bool stopped = false;
@@ -80,10 +81,12 @@ public sealed class OutputTextTests
         int ofOtherLength = 0;
         foreach (string word in words)
         {
-            int[] bare = Tales.Encode(word, addSpecialTokens: false), spaced = Tales.Encode(" " + word, addSpecialTokens: false);
+            int[] bare = Tales.Encode(word, addSpecialTokens: false), spaced = Tales
+                .Encode(" " + word, addSpecialTokens: false);
             ofOtherLength += bare.Length != spaced.Length ? 1 : 0;
 
-            IReadOnlyList<int[]> forbidden = new SamplingRules(new SamplingParams { BadWords = [word] }, [], [], Tales).BadWords;
+            IReadOnlyList<int[]> forbidden = new SamplingRules(
+                new SamplingParams { BadWords = [word] }, [], [], Tales).BadWords;
 
             forbidden.ShouldContain(f => f.SequenceEqual(bare), word);
             forbidden.ShouldContain(f => f.SequenceEqual(spaced), word);

@@ -9,7 +9,8 @@ public sealed class SamplerTests
     [InlineData(0u, 0u, 0u, 0u, 0u, 0u, 0x6627e8d5u, 0xe169c58du, 0xbc57ac4cu, 0x9b00dbd8u)]
     [InlineData(0xffffffffu, 0xffffffffu, 0xffffffffu, 0xffffffffu, 0xffffffffu, 0xffffffffu, 0x408f276du, 0x41c83b0eu, 0xa20bc7c6u, 0x6d5451fdu)]
     [InlineData(0x243f6a88u, 0x85a308d3u, 0x13198a2eu, 0x03707344u, 0xa4093822u, 0x299f31d0u, 0xd16cfe09u, 0x94fdccebu, 0x5001e420u, 0x24126ea1u)]
-    public void Block_KnownAnswers_Match(uint c0, uint c1, uint c2, uint c3, uint k0, uint k1, uint r0, uint r1, uint r2, uint r3) =>
+    public void Block_KnownAnswers_Match(
+        uint c0, uint c1, uint c2, uint c3, uint k0, uint k1, uint r0, uint r1, uint r2, uint r3) =>
         Philox.Block((c0, c1, c2, c3), (k0, k1)).ShouldBe((r0, r1, r2, r3));
 
     [Fact]
@@ -37,7 +38,8 @@ public sealed class SamplerTests
         var counts = new int[logits.Length];
         for (int i = 0; i < draws; i++)
         {
-            SamplingState state = State(new SamplingParams { Temperature = temperature, TopP = topP, TopK = topK, MinP = minP, Seed = i });
+            SamplingState state = State(
+                new SamplingParams { Temperature = temperature, TopP = topP, TopK = topK, MinP = minP, Seed = i });
             counts[sampler.Sample(state, [], (float[])logits.Clone(), out _)]++;
         }
 
@@ -64,7 +66,8 @@ public sealed class SamplerTests
         var sampler = new Sampler(logits.Length);
         for (int i = 0; i < 2000; i++)
         {
-            int token = sampler.Sample(State(new SamplingParams { TopP = 0.3f, Seed = i }), [], (float[])logits.Clone(), out _);
+            int token = sampler.Sample(
+                State(new SamplingParams { TopP = 0.3f, Seed = i }), [], (float[])logits.Clone(), out _);
             expected[token].ShouldBeGreaterThan(0);
         }
     }
@@ -74,14 +77,27 @@ public sealed class SamplerTests
     {
         float[] logits = [0f, 0.01f];
         var sampler = new Sampler(2);
-        int lower = Enumerable.Range(0, 4000).Count(i => sampler.Sample(State(new SamplingParams { Temperature = 0.001f, Seed = i }), [], (float[])logits.Clone(), out _) == 0);
+        int lower = Enumerable.Range(
+            0,
+            4000).Count(i =>
+                sampler.Sample(
+                    State(new SamplingParams { Temperature = 0.001f, Seed = i }),
+                    [],
+                    (float[])logits.Clone(),
+                    out _) == 0);
         (lower / 4000.0).ShouldBe(1 / (1 + Math.E), 0.03);
     }
 
     [Fact]
     public void Sample_Penalties_FollowVllmsOrder()
     {
-        var parameters = new SamplingParams { Temperature = 0, RepetitionPenalty = 2, FrequencyPenalty = 0.5f, PresencePenalty = 0.25f };
+        var parameters = new SamplingParams
+        {
+            Temperature = 0,
+            RepetitionPenalty = 2,
+            FrequencyPenalty = 0.5f,
+            PresencePenalty = 0.25f,
+        };
         SamplingState state = State(parameters, prompt: [0, 1]);
         state.Observe(2);
         state.Observe(2);
@@ -102,7 +118,11 @@ public sealed class SamplerTests
         Draw(new SamplingParams { Temperature = 0 }, eos: [0], minTokens: 1).ShouldBe(1);
 
         int Draw(SamplingParams p, int[]? eos = null, int minTokens = 0) =>
-            sampler.Sample(State(p with { MinTokens = Math.Max(p.MinTokens, minTokens) }, eos: eos), [], (float[])logits.Clone(), out _);
+            sampler.Sample(
+                State(p with { MinTokens = Math.Max(p.MinTokens, minTokens) }, eos: eos),
+                [],
+                (float[])logits.Clone(),
+                out _);
     }
 
     [Fact]
@@ -112,7 +132,8 @@ public sealed class SamplerTests
         LogitsProcessorFactory factory = p => p.ExtraArgs?.TryGetValue("force", out object? token) == true
             ? (_, logits) => logits[(int)token!] = 100
             : null;
-        var parameters = new SamplingParams { Temperature = 0, ExtraArgs = new Dictionary<string, object?> { ["force"] = 2 } };
+        var parameters =
+            new SamplingParams { Temperature = 0, ExtraArgs = new Dictionary<string, object?> { ["force"] = 2 } };
         var state = new SamplingState(new SamplingRules(parameters, [], [], null), 0, 0, [factory]);
         sampler.Sample(state, [], [5f, 4f, 3f, 2f], out _).ShouldBe(2);
         sampler.Sample(State(new SamplingParams { Temperature = 0 }), [], [5f, 4f, 3f, 2f], out _).ShouldBe(0);

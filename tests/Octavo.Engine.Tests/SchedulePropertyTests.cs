@@ -37,9 +37,12 @@ public sealed class SchedulePropertyTests
         using var harness = new EngineHarness(
             numBlocks, blockSize, maxModelLen, maxSeqs, maxTokens, random.Next(4) > 0, o => o with
             {
-                KvCacheWatermark = random.Next(2) * 0.05,
-                Batching = (BatchingMode)random.Next(2),
-                Targets = new BatchingTargets { InterToken = TimeSpan.FromMilliseconds(random.Next(5, 200)) },
+                Scheduling = o.Scheduling with
+                {
+                    KvCacheWatermark = random.Next(2) * 0.05,
+                    Batching = (BatchingMode)random.Next(2),
+                    Targets = new BatchingTargets { InterToken = TimeSpan.FromMilliseconds(random.Next(5, 200)) },
+                },
             });
         harness.Runner.Observe = batch =>
         {
@@ -55,14 +58,27 @@ public sealed class SchedulePropertyTests
             steps.ShouldBeLessThan(bound, $"seed {seed}: a request starves");
             foreach (Planned r in requests.Where(r => r.ArrivalStep == steps))
             {
-                harness.Add(r.Id, r.Prompt, new SamplingParams { Temperature = 0, MaxTokens = r.MaxTokens, IgnoreEos = true, N = r.N, PromptLogprobs = r.Scored ? 1 : null }, r.Priority, r.Salt);
+                harness.Add(
+                    r.Id,
+                    r.Prompt,
+                    new SamplingParams
+                    {
+                        Temperature = 0,
+                        MaxTokens = r.MaxTokens,
+                        IgnoreEos = true,
+                        N = r.N,
+                        PromptLogprobs = r.Scored ? 1 : null,
+                    },
+                    r.Priority,
+                    r.Salt);
             }
 
             foreach (Planned r in requests.Where(r => r.AbortStep == steps))
             {
                 bool live = !harness.Outputs[r.Id].Exists(o => o.Finished);
                 harness.Engine.Abort(r.Id);
-                harness.Outputs[r.Id][^1].Outputs.Any(o => o.FinishReason == FinishReason.Abort).ShouldBe(live, $"seed {seed}");
+                harness.Outputs[r.Id][^1].Outputs.Any(o => o.FinishReason == FinishReason.Abort)
+                    .ShouldBe(live, $"seed {seed}");
             }
 
             Completion[] before = [.. harness.Engine.Scheduler.Running];
@@ -84,7 +100,9 @@ public sealed class SchedulePropertyTests
 
         Totals.Count(ref totals.Hitting, hit);
         Totals.Count(ref totals.Preempting, harness.Preemptions > 0);
-        Totals.Count(ref totals.Aborting, requests.Any(r => harness.Outputs[r.Id][^1].Outputs.Any(o => o.FinishReason == FinishReason.Abort)));
+        Totals.Count(
+            ref totals.Aborting,
+            requests.Any(r => harness.Outputs[r.Id][^1].Outputs.Any(o => o.FinishReason == FinishReason.Abort)));
         harness.Engine.TryResetPrefixCache().ShouldBeTrue($"seed {seed}: a block has leaked");
     }
 
@@ -113,7 +131,8 @@ public sealed class SchedulePropertyTests
         if (r.Scored && final.Outputs.All(o => o.FinishReason != FinishReason.Abort))
         {
             final.PromptLogprobs!.Skip(1).Select(p => p!.Top[0].TokenId).ShouldBe(
-                Enumerable.Range(1, r.Prompt.Length - 1).Select(i => FakeRunner.Next(r.Prompt.AsSpan(0, i), 64)), $"seed {seed}, {r}");
+                Enumerable.Range(1, r.Prompt.Length - 1).Select(
+                    i => FakeRunner.Next(r.Prompt.AsSpan(0, i), 64)), $"seed {seed}, {r}");
         }
 
         foreach (CompletionOutput output in final.Outputs)
@@ -131,7 +150,8 @@ public sealed class SchedulePropertyTests
         int length = random.Next(1, maxModelLen);
         int shared = random.Next(2) * random.Next(length + 1);
         int family = random.Next(3);
-        int[] prompt = [.. Enumerable.Range(0, length).Select(i => i < shared ? (family * 7) + (i % 5) : random.Next(60))];
+        int[] prompt =
+            [.. Enumerable.Range(0, length).Select(i => i < shared ? (family * 7) + (i % 5) : random.Next(60))];
         int arrival = random.Next(12);
         return new Planned(
             $"r{index}",

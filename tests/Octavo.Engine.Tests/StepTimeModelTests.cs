@@ -5,7 +5,8 @@ namespace Octavo.Engine.Tests;
 public sealed class StepTimeModelTests
 {
     // A machine like those we know: 3 ms to read the weights, few rows nearly free, many 0.3 ms each.
-    private static readonly StepTimeModel Machine = StepTimeModel.Of([0.003, 0.0001, 0.0002, 0.00025, 0.00008, 0.0009, 0.0004]);
+    private static readonly StepTimeModel Machine = StepTimeModel
+        .Of([0.003, 0.0001, 0.0002, 0.00025, 0.00008, 0.0009, 0.0004]);
 
     [Fact]
     public void Observe_NoisySteps_PredictsUnseenOnes()
@@ -75,7 +76,8 @@ public sealed class StepTimeModelTests
     public void Fit_NoisyStepsAndSomeFarOff_PredictsUnseenOnesWhateverTheOrder()
     {
         var random = new Random(3);
-        List<(StepLoad Load, double Seconds)> steps = [.. Enumerable.Range(0, 400).Select(i => Draw(random)).Select((load, i) =>
+        List<(StepLoad Load, double Seconds)> steps =
+            [.. Enumerable.Range(0, 400).Select(i => Draw(random)).Select((load, i) =>
             (load, Machine.Predict(load) * (i % 20 == 0 ? 0.3 : 1 + (0.05 * ((2 * random.NextDouble()) - 1)))))];
         var model = new StepTimeModel();
         for (int i = 0; i < 500; i++)
@@ -123,7 +125,7 @@ public sealed class StepTimeModelTests
         var runner = new FakeRunner(numBlocks: 2048, blockSize: 16, maxTokens: 2048);
         runner.Observe = batch => clock.Advance(TimeSpan.FromSeconds(0.002 + (0.0003 * batch.NumTokens)));
         var engine = new LlmEngine(
-            runner, null, new LlmEngineOptions { MaxModelLen = 1024, Batching = BatchingMode.Adaptive }, clock);
+            runner, null, new LlmEngineOptions { MaxModelLen = 1024, Scheduling = new() { Batching = BatchingMode.Adaptive } }, clock);
         engine.Probe();
         engine.Batching.Model.Predict(StepLoad.Decode(16, 16 * 100)).ShouldBe(0.0068, 0.002);
         engine.Batching.Model.Predict(default(StepLoad).WithPrefill(128, 0)).ShouldBe(0.0404, 0.008);
@@ -136,7 +138,8 @@ public sealed class StepTimeModelTests
     [InlineData(10, 256, 256, 8)]
     [InlineData(1, 16, 8, 1)]
     [InlineData(2048, 16, 2048, 3)]
-    public void Probe_AnyCache_RunsNoMoreSequencesThanTheEngineWould(int numBlocks, int blockSize, int maxModelLen, int maxNumSeqs)
+    public void Probe_AnyCache_RunsNoMoreSequencesThanTheEngineWould(
+        int numBlocks, int blockSize, int maxModelLen, int maxNumSeqs)
     {
         var clock = new ManualClock();
         var runner = new FakeRunner(numBlocks, blockSize);
@@ -145,7 +148,7 @@ public sealed class StepTimeModelTests
             batch.NumSequences.ShouldBeInRange(1, maxNumSeqs);
             clock.Advance(TimeSpan.FromMilliseconds(1));
         };
-        using var engine = new LlmEngine(runner, null, new LlmEngineOptions { MaxModelLen = maxModelLen, MaxNumSeqs = maxNumSeqs }, clock);
+        using var engine = new LlmEngine(runner, null, new LlmEngineOptions { MaxModelLen = maxModelLen, Scheduling = new() { Batching = BatchingMode.Fixed, MaxNumSeqs = maxNumSeqs } }, clock);
 
         engine.Probe();
 

@@ -12,14 +12,16 @@ public sealed class StopStringsTests
     [InlineData("aaab", 3, "ab", 2)]
     public void TryFind_TextGrown_FindsAcrossTheBoundary(string text, int searched, string stop, int expected)
     {
-        new StopStrings([stop]).TryFind(new StringBuilder(text), searched, out int index, out _).ShouldBe(expected >= 0);
+        new StopStrings([stop]).TryFind(new StringBuilder(text), searched, out int index, out _)
+            .ShouldBe(expected >= 0);
         index.ShouldBe(expected);
     }
 
     [Fact]
     public void TryFind_SeveralStops_TheFirstInTheTextWins()
     {
-        new StopStrings(["world", "lo"]).TryFind(new StringBuilder("hello world"), 0, out int index, out string stop).ShouldBeTrue();
+        new StopStrings(["world", "lo"]).TryFind(new StringBuilder("hello world"), 0, out int index, out string stop)
+            .ShouldBeTrue();
         (index, stop).ShouldBe((3, "lo"));
     }
 

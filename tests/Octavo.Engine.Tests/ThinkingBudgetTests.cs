@@ -36,7 +36,8 @@ public sealed class ThinkingBudgetTests : IDisposable
     public void Sample_PromptThatThinks_IsClosedAtOnceWithoutABudget()
     {
         Tokenizer tokenizer = TokenizerThatThinks(out int open, out int close);
-        var rules = new SamplingRules(new SamplingParams { ThinkingTokenBudget = 0, Temperature = 0 }, [3, open], [], tokenizer);
+        var rules = new SamplingRules(
+            new SamplingParams { ThinkingTokenBudget = 0, Temperature = 0 }, [3, open], [], tokenizer);
         var state = new SamplingState(rules, 0, 0, []);
         var sampler = new Sampler(tokenizer.VocabSize);
         var logits = new float[tokenizer.VocabSize];

@@ -29,12 +29,13 @@ public sealed class ElementConversionTests
     }
 
     [Theory]
-    [InlineData(TensorType.Float16)]
-    [InlineData(TensorType.BFloat16)]
-    [InlineData(TensorType.Float32)]
-    [InlineData(TensorType.Float64)]
-    public void ToFloat32_EveryLengthAtOddAddresses_ConvertsEachElement(TensorType type)
+    [InlineData(nameof(TensorType.Float16))]
+    [InlineData(nameof(TensorType.BFloat16))]
+    [InlineData(nameof(TensorType.Float32))]
+    [InlineData(nameof(TensorType.Float64))]
+    public void ToFloat32_EveryLengthAtOddAddresses_ConvertsEachElement(string name)
     {
+        TensorType type = Enum.Parse<TensorType>(name);
         int size = type.BitsPerElement() / 8;
         for (int length = 0; length < 70; length++)
         {

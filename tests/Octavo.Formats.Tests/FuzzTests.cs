@@ -80,7 +80,7 @@ public sealed class FuzzTests : IDisposable
             _directory.Write("generation_config.json", Mutate(valid, valid.Length, random));
             try
             {
-                ModelDirectory.Open(_directory.Root).Generation.EosTokenIds.Count.ShouldBeLessThan(10);
+                ModelSource.Open(_directory.Root).Generation.EosTokenIds.Count.ShouldBeLessThan(10);
                 accepted++;
             }
             catch (CheckpointException e)

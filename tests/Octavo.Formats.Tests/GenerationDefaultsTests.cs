@@ -90,6 +90,6 @@ public sealed class GenerationDefaultsTests : IDisposable
     {
         _directory.Write("config.json", "{}");
         _directory.Write("generation_config.json", json);
-        return ModelDirectory.Open(_directory.Root).Generation;
+        return ModelSource.Open(_directory.Root).Generation;
     }
 }

@@ -28,7 +28,7 @@ public sealed class ModelAdviceTests : IDisposable
     [InlineData("https://example.com/model.zip", "it is an address")]
     public void Open_NoDirectoryButAName_SaysWhatItIsAndWhatToDo(string name, string words)
     {
-        string message = Should.Throw<CheckpointException>(() => ModelDirectory.Open(name)).Message;
+        string message = Should.Throw<CheckpointException>(() => ModelSource.Open(name)).Message;
         message.ShouldContain("there is no such directory");
         message.ShouldContain(words);
     }
@@ -50,7 +50,7 @@ public sealed class ModelAdviceTests : IDisposable
     public void Open_AFile_SaysWhatItIs(string name, string content, string words)
     {
         string message =
-            Should.Throw<CheckpointException>(() => ModelDirectory.Open(_directory.Write(name, content))).Message;
+            Should.Throw<CheckpointException>(() => ModelSource.Open(_directory.Write(name, content))).Message;
         message.ShouldContain("is a file");
         message.ShouldContain(words);
     }
@@ -63,9 +63,9 @@ public sealed class ModelAdviceTests : IDisposable
     public void Open_DirectoryWithoutSafetensors_SaysWhatIsInIt(string name, string words)
     {
         _directory.Write(name, "x");
-        Should.Throw<CheckpointException>(() => ModelDirectory.Open(_directory.Root)).Message.ShouldContain(words);
+        Should.Throw<CheckpointException>(() => ModelSource.Open(_directory.Root)).Message.ShouldContain(words);
         _directory.Write("config.json", "{}");
-        Should.Throw<CheckpointException>(() => ModelDirectory.Open(_directory.Root).OpenCheckpoint()).Message
+        Should.Throw<CheckpointException>(() => ModelSource.Open(_directory.Root).OpenCheckpoint()).Message
             .ShouldContain(words);
     }
 
@@ -73,7 +73,7 @@ public sealed class ModelAdviceTests : IDisposable
     public void Open_CacheOfTheHub_NamesTheSnapshot()
     {
         string snapshot = Directory.CreateDirectory(Path.Combine(_directory.Root, "snapshots", "0a1b")).FullName;
-        Should.Throw<CheckpointException>(() => ModelDirectory.Open(_directory.Root)).Message.ShouldContain(snapshot);
+        Should.Throw<CheckpointException>(() => ModelSource.Open(_directory.Root)).Message.ShouldContain(snapshot);
     }
 
     [Fact]

@@ -24,8 +24,8 @@ public sealed class PythonJsonTests
         using TempDirectory directory = new();
         directory.Write("config.json", "\uFEFF{\"time_step_limit\": [0.0, Infinity], \"x\": NaN, \"hidden_size\": 4}");
         directory.Write("generation_config.json", "\uFEFF{\"penalty_alpha\": -Infinity, \"top_k\": 3}");
-        ModelDirectory model = ModelDirectory.Open(directory.Root);
-        model.Config.GetProperty("hidden_size").GetInt32().ShouldBe(4);
+        ModelSource model = ModelSource.Open(directory.Root);
+        model.Config.Size("hidden_size", 64).ShouldBe(4);
         model.Generation.TopK.ShouldBe(3);
     }
 

@@ -275,7 +275,7 @@ public sealed class QuantizedLayoutTests : IDisposable
         const string pattern = "re:([", problem = "which is no regular expression";
         string config = Packed("\"group\"").Replace("\"ignore\":[]", $"\"ignore\":[\"{pattern}\"]");
         _directory.Write("config.json", "{\"quantization_config\":" + config + "}");
-        Should.Throw<CheckpointException>(() => ModelDirectory.Open(_directory.Root).OpenCheckpoint()).Message
+        Should.Throw<CheckpointException>(() => ModelSource.Open(_directory.Root).OpenCheckpoint()).Message
             .ShouldContain(problem);
     }
 
@@ -439,7 +439,7 @@ public sealed class QuantizedLayoutTests : IDisposable
     {
         _directory.Write("config.json", "{\"quantization_config\":" + config + "}");
         SafetensorsWriter.Write(_directory["model.safetensors"], tensors);
-        return ModelDirectory.Open(_directory.Root).OpenCheckpoint();
+        return ModelSource.Open(_directory.Root).OpenCheckpoint();
     }
 
     private void ShouldHold(QuantizedMatrix matrix, int bits)

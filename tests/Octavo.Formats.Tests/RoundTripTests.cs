@@ -10,14 +10,15 @@ public sealed unsafe class RoundTripTests : IDisposable
 {
     private readonly TempDirectory _directory = new();
 
-    public static TheoryData<TensorType> Types => [.. Enum.GetValues<TensorType>()];
+    public static TheoryData<string> Types => [.. Enum.GetNames<TensorType>()];
 
     public void Dispose() => _directory.Dispose();
 
     [Theory]
     [MemberData(nameof(Types))]
-    public void Write_ThenOpen_GivesTheSameTensor(TensorType type)
+    public void Write_ThenOpen_GivesTheSameTensor(string name)
     {
+        TensorType type = Enum.Parse<TensorType>(name);
         byte[] data = Bytes(type.BitsPerElement() * 24 / 8, 1);
         SafetensorsWriter.Write(_directory["a.safetensors"], [new TensorSource("x", type, [2, 3, 4], data)]);
         using Checkpoint checkpoint = Checkpoint.Open(_directory["a.safetensors"]);
@@ -32,8 +33,9 @@ public sealed unsafe class RoundTripTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Types))]
-    public void TryParse_EveryName_GivesItsType(TensorType type)
+    public void TryParse_EveryName_GivesItsType(string name)
     {
+        TensorType type = Enum.Parse<TensorType>(name);
         TensorTypeExtensions.TryParse(type.Name(), out TensorType parsed).ShouldBeTrue();
         parsed.ShouldBe(type);
     }

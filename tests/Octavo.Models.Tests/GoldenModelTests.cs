@@ -6,19 +6,20 @@ namespace Octavo.Models.Tests;
 public sealed class GoldenModelTests
 {
     [Theory]
-    [InlineData("llama", 16, 256, TensorType.Float32)]
-    [InlineData("llama-attention-bias", 16, 256, TensorType.Float32)]
-    [InlineData("llama-bf16", 16, 256, TensorType.BFloat16)]
-    [InlineData("llama-f16", 16, 256, TensorType.Float16)]
-    [InlineData("llama-head-dim", 24, 256, TensorType.Float32)]
-    [InlineData("llama-mlp-bias", 16, 256, TensorType.Float32)]
-    [InlineData("llama-rope-linear", 16, 256, TensorType.Float32)]
-    [InlineData("llama-rope-llama3", 16, 512, TensorType.Float32)]
-    [InlineData("llama-rope-llama3-v5config", 16, 512, TensorType.Float32)]
-    [InlineData("llama-sharded", 16, 256, TensorType.Float32)]
-    [InlineData("llama-tied", 16, 256, TensorType.Float32)]
-    public void Describe_GoldenLlama_GivesItsSpec(string name, int headDim, int positions, TensorType type)
+    [InlineData("llama", 16, 256, nameof(TensorType.Float32))]
+    [InlineData("llama-attention-bias", 16, 256, nameof(TensorType.Float32))]
+    [InlineData("llama-bf16", 16, 256, nameof(TensorType.BFloat16))]
+    [InlineData("llama-f16", 16, 256, nameof(TensorType.Float16))]
+    [InlineData("llama-head-dim", 24, 256, nameof(TensorType.Float32))]
+    [InlineData("llama-mlp-bias", 16, 256, nameof(TensorType.Float32))]
+    [InlineData("llama-rope-linear", 16, 256, nameof(TensorType.Float32))]
+    [InlineData("llama-rope-llama3", 16, 512, nameof(TensorType.Float32))]
+    [InlineData("llama-rope-llama3-v5config", 16, 512, nameof(TensorType.Float32))]
+    [InlineData("llama-sharded", 16, 256, nameof(TensorType.Float32))]
+    [InlineData("llama-tied", 16, 256, nameof(TensorType.Float32))]
+    public void Describe_GoldenLlama_GivesItsSpec(string name, int headDim, int positions, string stored)
     {
+        TensorType type = Enum.Parse<TensorType>(stored);
         ModelDescription model = Describe(SharedData.Require($"golden/{name}"));
         DecoderSpec spec = model.Spec;
         (spec.Architecture, spec.VocabSize, spec.HiddenSize, spec.EmbeddingSize).ShouldBe(
@@ -132,7 +133,7 @@ public sealed class GoldenModelTests
 
     private static ModelDescription Describe(string path)
     {
-        ModelDirectory directory = ModelDirectory.Open(path);
+        ModelSource directory = ModelSource.Open(path);
         using Checkpoint checkpoint = directory.OpenCheckpoint();
         return ModelCatalog.Describe(directory, checkpoint);
     }

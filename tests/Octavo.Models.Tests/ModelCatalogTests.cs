@@ -354,7 +354,7 @@ public sealed class ModelCatalogTests : IDisposable
             _directory.Write("config.json", bytes);
             try
             {
-                ModelCatalog.Describe(ModelDirectory.Open(_directory.Root), checkpoint);
+                ModelCatalog.Describe(ModelSource.Open(_directory.Root), checkpoint);
                 accepted++;
             }
             catch (Exception e) when (e is CheckpointException or UnsupportedModelException)

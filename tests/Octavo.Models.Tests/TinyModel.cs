@@ -123,7 +123,7 @@ internal sealed class TinyModel
             Array.Fill(data, Values.GetValueOrDefault(entry.Key));
             return new TensorSource(entry.Key, type, entry.Value, data);
         }));
-        ModelDirectory model = ModelDirectory.Open(directory.Root);
+        ModelSource model = ModelSource.Open(directory.Root);
         using Checkpoint checkpoint = model.OpenCheckpoint();
         return ModelCatalog.Describe(model, checkpoint);
     }

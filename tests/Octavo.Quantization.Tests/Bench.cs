@@ -16,7 +16,7 @@ internal static class Bench
     public static EvaluatedModel Load(
         string directory, string weights = "float32", KvCacheFormat cache = KvCacheFormat.Float32, int length = 512)
     {
-        ModelDirectory model = ModelDirectory.Open(directory);
+        ModelSource model = ModelSource.Open(directory);
         Checkpoint checkpoint = model.OpenCheckpoint();
         ModelDescription description = ModelCatalog.Describe(model, checkpoint);
         IModelPlan plan = new CpuBackend().Plan(description.Spec, checkpoint, new PlanRequest

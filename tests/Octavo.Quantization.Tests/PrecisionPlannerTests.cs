@@ -7,7 +7,7 @@ namespace Octavo.Quantization.Tests;
 
 public sealed class PrecisionPlannerTests
 {
-    private static readonly ModelDirectory Tales = ModelDirectory.Open(Repository.TalesModel);
+    private static readonly ModelSource Tales = ModelSource.Open(Repository.TalesModel);
 
     // With whole ranges, as octavo quantize has it under a budget.
     private static readonly QuantizationRecipe FourBits = new()

@@ -33,12 +33,12 @@ public sealed class QuantizerTests : IDisposable
         string output = Path.Combine(_folder, "out");
         WeightScheme named = Schemes.Named(scheme) with { Asymmetric = asymmetric };
         var recipe = new QuantizationRecipe { Scheme = group == 0 ? named : named with { GroupSize = group } };
-        ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, recipe, null);
+        ModelQuantizer.Run(ModelSource.Open(Repository.TalesModel), output, recipe, null);
 
         Dictionary<string, string> here = [];
-        ModelDirectory written = ModelDirectory.Open(output);
+        ModelSource written = ModelSource.Open(output);
         using Checkpoint checkpoint = written.OpenCheckpoint();
-        using Checkpoint original = ModelDirectory.Open(Repository.TalesModel).OpenCheckpoint();
+        using Checkpoint original = ModelSource.Open(Repository.TalesModel).OpenCheckpoint();
         recipe = recipe.For(ModelCatalog.Describe(written, checkpoint).Spec, out _);
         foreach (MatrixSpec matrix in ModelCatalog.Describe(written, checkpoint).Spec.Layers[3].Linears
             .SelectMany(linear => linear.Matrices))
@@ -73,10 +73,10 @@ public sealed class QuantizerTests : IDisposable
             },
         };
 
-        ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, recipe, null);
+        ModelQuantizer.Run(ModelSource.Open(Repository.TalesModel), output, recipe, null);
 
-        ModelDirectory written = ModelDirectory.Open(output);
-        written.Config.GetProperty("tie_word_embeddings").GetBoolean().ShouldBeFalse();
+        ModelSource written = ModelSource.Open(output);
+        written.Config.Json.GetProperty("tie_word_embeddings").GetBoolean().ShouldBeFalse();
         using Checkpoint checkpoint = written.OpenCheckpoint();
         ModelCatalog.Describe(written, checkpoint);
         checkpoint.FindQuantized("model.layers.1.mlp.down_proj.weight")!.Bits.ShouldBe(8);
@@ -100,7 +100,7 @@ public sealed class QuantizerTests : IDisposable
     {
         string output = Path.Combine(_folder, "out");
         ModelQuantizer.Run(
-            ModelDirectory.Open(Repository.TalesModel), output,
+            ModelSource.Open(Repository.TalesModel), output,
             new QuantizationRecipe { Scheme = Schemes.Named("int8-weight") }, null);
         string config = Path.Combine(output, "config.json");
         File.WriteAllText(config, File.ReadAllText(config)
@@ -131,7 +131,7 @@ public sealed class QuantizerTests : IDisposable
         {
             string output = Path.Combine(_folder, method.ToString());
             var recipe = new QuantizationRecipe { Scheme = Schemes.Named("int4-weight"), Method = method };
-            ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, recipe, Calibration(8));
+            ModelQuantizer.Run(ModelSource.Open(Repository.TalesModel), output, recipe, Calibration(8));
             using EvaluatedModel model = Bench.Load(output);
             return Evaluator.Run(model, reference, Bench.Windows("valid.txt", 6)).Comparison!.MeanKl.Value;
         }
@@ -147,13 +147,13 @@ public sealed class QuantizerTests : IDisposable
             Scheme = Schemes.Named("int8-weight") with { GroupSize = 32 },
             Method = QuantizationMethod.SmoothQuant,
         };
-        ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, recipe, Calibration(8));
+        ModelQuantizer.Run(ModelSource.Open(Repository.TalesModel), output, recipe, Calibration(8));
         using EvaluatedModel model = Bench.Load(output);
         using EvaluatedModel reference = Bench.Load(Repository.TalesModel);
 
         Evaluator.Run(model, reference, Bench.Windows("valid.txt", 3)).Comparison!.MeanKl.Value.ShouldBeLessThan(1e-4);
-        using Checkpoint smoothed = ModelDirectory.Open(output).OpenCheckpoint();
-        using Checkpoint original = ModelDirectory.Open(Repository.TalesModel).OpenCheckpoint();
+        using Checkpoint smoothed = ModelSource.Open(output).OpenCheckpoint();
+        using Checkpoint original = ModelSource.Open(Repository.TalesModel).OpenCheckpoint();
         const string Norm = "model.layers.0.input_layernorm.weight";
         smoothed.Get(Norm).Bytes(0, 512).SequenceEqual(original.Get(Norm).Bytes(0, 512)).ShouldBeFalse();
     }
@@ -191,7 +191,7 @@ public sealed class QuantizerTests : IDisposable
                 Method = by,
                 SmoothingStrength = 0.7,
             };
-            ModelQuantizer.Run(ModelDirectory.Open(directory), output, recipe, CalibrationSet.Make([ids], 16, 32));
+            ModelQuantizer.Run(ModelSource.Open(directory), output, recipe, CalibrationSet.Make([ids], 16, 32));
             using EvaluatedModel model = Bench.Load(output, length: 64);
             return Evaluator.Run(model, reference, TextWindow.Cut([ids], 64, 63)).Comparison!.MeanKl.Value;
         }
@@ -200,7 +200,7 @@ public sealed class QuantizerTests : IDisposable
     [Fact]
     public void Run_StoppedHalfway_LeavesNothingAndGoesOnToTheSameBytes()
     {
-        ModelDirectory tales = ModelDirectory.Open(Repository.TalesModel);
+        ModelSource tales = ModelSource.Open(Repository.TalesModel);
         string whole = Path.Combine(_folder, "whole"), stopped = Path.Combine(_folder, "stopped");
         var recipe = new QuantizationRecipe { Scheme = Schemes.Named("int4"), Method = QuantizationMethod.Gptq };
         CalibrationSet calibration = Calibration(2, 128);
@@ -239,7 +239,7 @@ public sealed class QuantizerTests : IDisposable
     [Fact]
     public void Run_Refused_LeavesNoDirectory()
     {
-        ModelDirectory tales = ModelDirectory.Open(Repository.TalesModel);
+        ModelSource tales = ModelSource.Open(Repository.TalesModel);
         string output = Path.Combine(_folder, "out");
         foreach (QuantizationMethod method in (QuantizationMethod[])[QuantizationMethod.Rtn, QuantizationMethod.Gptq])
         {
@@ -273,7 +273,7 @@ public sealed class QuantizerTests : IDisposable
             Path.Combine(model, "additional_chat_templates", "tool_use.jinja"), "{{ messages[0].content }}");
 
         ModelQuantizer.Run(
-            ModelDirectory.Open(model), output, new QuantizationRecipe { Scheme = Schemes.Named("int8") }, null);
+            ModelSource.Open(model), output, new QuantizationRecipe { Scheme = Schemes.Named("int8") }, null);
 
         File.ReadAllText(Path.Combine(output, "additional_chat_templates", "tool_use.jinja"))
             .ShouldBe("{{ messages[0].content }}");
@@ -286,14 +286,14 @@ public sealed class QuantizerTests : IDisposable
         File.WriteAllText(Path.Combine(output, "mine.txt"), "mine");
 
         Refusal(() => ModelQuantizer.Run(
-            ModelDirectory.Open(Repository.TalesModel), output,
+            ModelSource.Open(Repository.TalesModel), output,
             new QuantizationRecipe { Scheme = Schemes.Named("int8") }, null))
             .ShouldContain("is there already");
         Directory.GetFiles(output).Length.ShouldBe(1);
 
         Directory.CreateDirectory(Path.Combine(_folder, "other.partial"));
         Refusal(() => ModelQuantizer.Run(
-            ModelDirectory.Open(Repository.TalesModel), Path.Combine(_folder, "other"),
+            ModelSource.Open(Repository.TalesModel), Path.Combine(_folder, "other"),
             new QuantizationRecipe { Scheme = Schemes.Named("int8") }, null))
             .ShouldContain("other.partial is in the way");
     }
@@ -303,9 +303,9 @@ public sealed class QuantizerTests : IDisposable
     {
         string output = Path.Combine(_folder, "out");
         var recipe = new QuantizationRecipe { Scheme = Schemes.Named("int8") };
-        ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, recipe, null);
+        ModelQuantizer.Run(ModelSource.Open(Repository.TalesModel), output, recipe, null);
 
-        Refusal(() => ModelQuantizer.Run(ModelDirectory.Open(output), output + "2", recipe, null)).ShouldContain(
+        Refusal(() => ModelQuantizer.Run(ModelSource.Open(output), output + "2", recipe, null)).ShouldContain(
             "is quantized already (compressed-tensors: 8-bit integer weights by group 128");
         Directory.GetFileSystemEntries(_folder).Length.ShouldBe(1);
     }
@@ -322,12 +322,12 @@ public sealed class QuantizerTests : IDisposable
             var recipe = new QuantizationRecipe { Scheme = Schemes.Named("int8") };
 
             Refusal(() => ModelQuantizer.Run(
-                ModelDirectory.Open(Repository.TalesModel), output, recipe, null)).ShouldContain("cannot be written");
+                ModelSource.Open(Repository.TalesModel), output, recipe, null)).ShouldContain("cannot be written");
             Directory.Exists(output).ShouldBeFalse();
             Directory.GetFiles(output + ".partial", "*.tmp").ShouldBeEmpty();
 
             Command("mount", "-o", "remount,size=64m", disk).ShouldBeTrue();
-            ModelQuantizer.Run(ModelDirectory.Open(Repository.TalesModel), output, recipe, null);
+            ModelQuantizer.Run(ModelSource.Open(Repository.TalesModel), output, recipe, null);
             File.Exists(Path.Combine(output, "model.safetensors.index.json")).ShouldBeTrue();
         }
         finally
@@ -481,7 +481,7 @@ public sealed class QuantizerTests : IDisposable
     {
         string changed = shard + ".changed";
         using (Checkpoint checkpoint = Checkpoint.Open(shard))
-        using (Checkpoint original = ModelDirectory.Open(Repository.TalesModel).OpenCheckpoint())
+        using (Checkpoint original = ModelSource.Open(Repository.TalesModel).OpenCheckpoint())
         {
             IEnumerable<Tensor> tensors =
             [

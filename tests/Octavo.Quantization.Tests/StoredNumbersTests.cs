@@ -6,12 +6,13 @@ namespace Octavo.Quantization.Tests;
 public sealed class StoredNumbersTests
 {
     [Theory]
-    [InlineData(TensorType.Float32)]
-    [InlineData(TensorType.Float16)]
-    [InlineData(TensorType.BFloat16)]
-    [InlineData(TensorType.Float64)]
-    public void Bytes_OfRoundedNumbers_AreReadBack(TensorType type)
+    [InlineData(nameof(TensorType.Float32))]
+    [InlineData(nameof(TensorType.Float16))]
+    [InlineData(nameof(TensorType.BFloat16))]
+    [InlineData(nameof(TensorType.Float64))]
+    public void Bytes_OfRoundedNumbers_AreReadBack(string name)
     {
+        TensorType type = Enum.Parse<TensorType>(name);
         float[] numbers =
         [
             .. new[] { 0f, -0f, 1f, -1.2345678f, 3.1415927f, 60000f, 1e-4f }.Select(x => StoredNumbers.Round(x, type)),

@@ -27,7 +27,8 @@ public sealed class BodyTests(ServerFixture fixture)
     [InlineData("/v1/completions", "{\"prompt\": \"a\", \"max_tokens\": 1, \"vllm_xargs\": {\"a\": {\"b\": 1, \"b\": 2}}}")]
     [InlineData("/v1/chat/completions", "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"max_tokens\": 1, \"chat_template_kwargs\": {\"a\": {\"b\": 1, \"b\": 2}}}")]
     public async Task Body_WithANameTwice_TakesTheLast(string path, string body) =>
-        (await _server.CallAsync(path, body)).GetProperty("usage").GetProperty("completion_tokens").GetInt32().ShouldBe(1);
+        (await _server.CallAsync(path, body)).GetProperty("usage").GetProperty("completion_tokens").GetInt32()
+            .ShouldBe(1);
 
     [Theory]
     [InlineData("application/json")]
@@ -35,7 +36,8 @@ public sealed class BodyTests(ServerFixture fixture)
     [InlineData("Application/JSON;charset=\"UTF-8\"")]
     [InlineData("application/vnd.api+json")]
     public async Task ContentType_OfJson_IsRead(string type) =>
-        (await SendAsync(Encoding.UTF8.GetBytes("\uFEFF{\"prompt\": \"é\", \"max_tokens\": 1}"), type)).Status.ShouldBe(200);
+        (await SendAsync(Encoding.UTF8.GetBytes("\uFEFF{\"prompt\": \"é\", \"max_tokens\": 1}"), type)).Status
+            .ShouldBe(200);
 
     [Theory]
     [InlineData(null)]
@@ -49,7 +51,8 @@ public sealed class BodyTests(ServerFixture fixture)
     {
         foreach (string path in new[] { "/v1/completions", "/v1/chat/completions", "/tokenize", "/detokenize" })
         {
-            (int status, JsonElement error) = await SendAsync("{\"prompt\": \"a\", \"max_tokens\": 1}"u8.ToArray(), type, path);
+            (int status, JsonElement error) = await SendAsync(
+                "{\"prompt\": \"a\", \"max_tokens\": 1}"u8.ToArray(), type, path);
             status.ShouldBe(415);
             error.GetProperty("message").GetString()!.ShouldContain("application/json");
         }
@@ -81,11 +84,13 @@ public sealed class BodyTests(ServerFixture fixture)
         ((int)response.StatusCode).ShouldBe(param is null ? 200 : 400);
         if (param is not null)
         {
-            JsonSerializer.Deserialize<JsonElement>(await response.Content.ReadAsStringAsync()).GetProperty("error").GetProperty("param").GetString().ShouldBe(param);
+            JsonSerializer.Deserialize<JsonElement>(await response.Content.ReadAsStringAsync()).GetProperty("error")
+                .GetProperty("param").GetString().ShouldBe(param);
         }
     }
 
-    private async Task<(int Status, JsonElement Error)> SendAsync(byte[] body, string? type, string path = "/v1/completions")
+    private async Task<(int Status, JsonElement Error)> SendAsync(
+        byte[] body, string? type, string path = "/v1/completions")
     {
         var content = new ByteArrayContent(body);
         if (type is not null)

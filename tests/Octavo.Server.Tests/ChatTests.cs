@@ -12,8 +12,10 @@ public sealed class ChatTests(ServerFixture fixture)
     public async Task Chat_OfTextAndOfParts_SaysTheSame()
     {
         const string Rest = "\"temperature\": 0, \"max_completion_tokens\": 12}";
-        JsonElement text = await _server.ChatAsync("""{"messages": [{"role": "user", "content": "Tell me a tale"}], """ + Rest);
-        JsonElement parts = await _server.ChatAsync("""{"messages": [{"role": "user", "content": [{"type": "text", "text": "Tell me a tale"}]}], """ + Rest);
+        JsonElement text = await _server.ChatAsync(
+            """{"messages": [{"role": "user", "content": "Tell me a tale"}], """ + Rest);
+        JsonElement parts = await _server.ChatAsync(
+            """{"messages": [{"role": "user", "content": [{"type": "text", "text": "Tell me a tale"}]}], """ + Rest);
         text.GetProperty("object").GetString().ShouldBe("chat.completion");
         text.GetProperty("id").GetString()!.ShouldStartWith("chatcmpl-");
         JsonElement message = text.GetProperty("choices")[0].GetProperty("message");
@@ -36,11 +38,13 @@ public sealed class ChatTests(ServerFixture fixture)
 
             await File.WriteAllTextAsync(Path.Combine(directory, "chat_template.jinja"), "{% include 'x' %}");
             using var log = new RecordingLoggers();
-            await using TestServer server = await TestServer.ServeAsync(AsyncEngine.Load(directory), new ServerOptions { LoggerFactory = log });
+            await using TestServer server = await TestServer
+                .ServeAsync(AsyncEngine.Load(directory), new ServerOptions { LoggerFactory = log });
             log.Troubles.Single().ShouldContain("chat: off, ");
             foreach (string path in new[] { "/v1/chat/completions", "/tokenize" })
             {
-                (int status, JsonElement error) = await server.FailAsync(path, """{"messages": [{"role": "user", "content": "a"}]}""");
+                (int status, JsonElement error) = await server
+                    .FailAsync(path, """{"messages": [{"role": "user", "content": "a"}]}""");
                 status.ShouldBe(400);
                 error.GetProperty("code").GetString().ShouldBe("chat_template_unsupported");
                 error.GetProperty("param").ValueKind.ShouldBe(JsonValueKind.Null);
@@ -58,7 +62,8 @@ public sealed class ChatTests(ServerFixture fixture)
     [Fact]
     public async Task MaxTokens_Absent_IsTheModelsOwnDefault()
     {
-        JsonElement answer = await _server.ChatAsync("""{"messages": [{"role": "user", "content": "Go"}], "ignore_eos": true}""");
+        JsonElement answer = await _server.ChatAsync(
+            """{"messages": [{"role": "user", "content": "Go"}], "ignore_eos": true}""");
         answer.GetProperty("usage").GetProperty("completion_tokens").GetInt32().ShouldBe(480);
         answer.GetProperty("choices")[0].GetProperty("finish_reason").GetString().ShouldBe("length");
     }
@@ -77,7 +82,8 @@ public sealed class ChatTests(ServerFixture fixture)
     {
         JsonElement answer = await _server.ChatAsync(
             """{"messages": [{"role": "user", "content": "Tell me a tale"}], "temperature": 0, "max_tokens": 10, "logprobs": true, "top_logprobs": 2, "ignore_eos": true}""");
-        JsonElement[] entries = [.. answer.GetProperty("choices")[0].GetProperty("logprobs").GetProperty("content").EnumerateArray()];
+        JsonElement[] entries =
+            [.. answer.GetProperty("choices")[0].GetProperty("logprobs").GetProperty("content").EnumerateArray()];
         entries.Length.ShouldBe(10);
         byte[] bytes = [.. entries.SelectMany(e => e.GetProperty("bytes").EnumerateArray().Select(b => b.GetByte()))];
         Encoding.UTF8.GetString(bytes).ShouldBe(Content(answer));
@@ -87,7 +93,8 @@ public sealed class ChatTests(ServerFixture fixture)
             top.GetArrayLength().ShouldBe(2);
             top[0].GetProperty("token").GetString().ShouldBe(entry.GetProperty("token").GetString());
             top[0].GetProperty("logprob").GetDouble().ShouldBe(entry.GetProperty("logprob").GetDouble());
-            top[1].GetProperty("logprob").GetDouble().ShouldBeLessThanOrEqualTo(top[0].GetProperty("logprob").GetDouble());
+            top[1].GetProperty("logprob").GetDouble().ShouldBeLessThanOrEqualTo(
+                top[0].GetProperty("logprob").GetDouble());
         }
     }
 
@@ -105,9 +112,11 @@ public sealed class ChatTests(ServerFixture fixture)
     [Fact]
     public async Task Stream_Chat_IsRoleThenContentThenFinishThenUsage()
     {
-        const string Body = """{"messages": [{"role": "user", "content": "Tell me a tale"}], "temperature": 0, "max_tokens": 12""";
+        const string Body =
+            """{"messages": [{"role": "user", "content": "Tell me a tale"}], "temperature": 0, "max_tokens": 12""";
         string whole = Content(await _server.ChatAsync(Body + "}"));
-        List<JsonElement> events = await _server.StreamAsync("/v1/chat/completions", Body + """, "stream": true, "stream_options": {"include_usage": true}}""");
+        List<JsonElement> events = await _server.StreamAsync(
+            "/v1/chat/completions", Body + """, "stream": true, "stream_options": {"include_usage": true}}""");
         events.ShouldAllBe(e => e.GetProperty("object").GetString() == "chat.completion.chunk");
         events.Select(e => e.GetProperty("id").GetString()).Distinct().Count().ShouldBe(1);
         JsonElement first = events[0].GetProperty("choices")[0];
@@ -122,5 +131,6 @@ public sealed class ChatTests(ServerFixture fixture)
         events[^1].GetProperty("usage").GetProperty("completion_tokens").GetInt32().ShouldBe(12);
     }
 
-    private static string Content(JsonElement answer) => answer.GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString()!;
+    private static string Content(JsonElement answer) =>
+        answer.GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString()!;
 }

@@ -71,14 +71,16 @@ public sealed class CompletionTests(ServerFixture fixture)
     [Fact]
     public async Task MaxTokens_Absent_Is16()
     {
-        JsonElement answer = await _server.CompleteAsync("""{"prompt": "Once upon a time", "temperature": 0, "ignore_eos": true}""");
+        JsonElement answer = await _server.CompleteAsync(
+            """{"prompt": "Once upon a time", "temperature": 0, "ignore_eos": true}""");
         answer.GetProperty("usage").GetProperty("completion_tokens").GetInt32().ShouldBe(16);
     }
 
     [Fact]
     public async Task MaxTokens_AboveTheModelsOwnDefault_Wins()
     {
-        JsonElement answer = await _server.CompleteAsync("""{"prompt": "Once", "max_tokens": 300, "ignore_eos": true}""");
+        JsonElement answer = await _server.CompleteAsync(
+            """{"prompt": "Once", "max_tokens": 300, "ignore_eos": true}""");
         answer.GetProperty("usage").GetProperty("completion_tokens").GetInt32().ShouldBe(300);
     }
 
@@ -107,7 +109,8 @@ public sealed class CompletionTests(ServerFixture fixture)
     [Fact]
     public async Task Echo_WithLogprobs_HoldsThePromptsToo()
     {
-        JsonElement answer = await _server.CompleteAsync("""{"prompt": "Once upon a time", "temperature": 0, "max_tokens": 4, "logprobs": 1, "echo": true}""");
+        JsonElement answer = await _server.CompleteAsync(
+            """{"prompt": "Once upon a time", "temperature": 0, "max_tokens": 4, "logprobs": 1, "echo": true}""");
         JsonElement choice = answer.GetProperty("choices")[0];
         choice.GetProperty("text").GetString()!.ShouldStartWith("Once upon a time");
         JsonElement logprobs = choice.GetProperty("logprobs");
@@ -130,7 +133,8 @@ public sealed class CompletionTests(ServerFixture fixture)
     [InlineData(", \"logprobs\": 0")]
     public async Task Echo_WithoutTokens_IsThePrompt(string more)
     {
-        JsonElement answer = await _server.CompleteAsync($$"""{"prompt": [{{Json(Expected.PromptIds(0))}}, [500, 501]], "max_tokens": 0, "echo": true{{more}}}""");
+        JsonElement answer = await _server.CompleteAsync(
+            $$"""{"prompt": [{{Json(Expected.PromptIds(0))}}, [500, 501]], "max_tokens": 0, "echo": true{{more}}}""");
         Texts(answer).ShouldBe(["<|endoftext|>Once upon a time", fixture.Engine.Tokenizer!.Decode([500, 501])]);
         answer.GetProperty("usage").GetProperty("completion_tokens").GetInt32().ShouldBe(0);
         JsonElement logprobs = answer.GetProperty("choices")[0].GetProperty("logprobs");
@@ -149,13 +153,16 @@ public sealed class CompletionTests(ServerFixture fixture)
             .GetProperty("choices")[0];
         Ints(choice.GetProperty("prompt_token_ids")).ShouldBe(Expected.PromptIds(0));
         Ints(choice.GetProperty("token_ids")).ShouldBe(Expected.Greedy(0)[..3]);
-        choice.GetProperty("logprobs").GetProperty("tokens")[0].GetString().ShouldBe($"token_id:{Expected.Greedy(0)[0]}");
+        choice.GetProperty("logprobs").GetProperty("tokens")[0].GetString()
+            .ShouldBe($"token_id:{Expected.Greedy(0)[0]}");
     }
 
     [Fact]
     public async Task PromptLogprobs_Set_GiveAMapAPosition()
     {
-        JsonElement choice = (await _server.CompleteAsync("""{"prompt": "Once upon a time", "max_tokens": 1, "prompt_logprobs": 2}""")).GetProperty("choices")[0];
+        JsonElement choice =
+            (await _server.CompleteAsync("""{"prompt": "Once upon a time", "max_tokens": 1, "prompt_logprobs": 2}"""))
+                .GetProperty("choices")[0];
         JsonElement positions = choice.GetProperty("prompt_logprobs");
         int[] ids = Expected.PromptIds(0);
         positions.GetArrayLength().ShouldBe(ids.Length);
@@ -169,7 +176,8 @@ public sealed class CompletionTests(ServerFixture fixture)
     [Fact]
     public async Task Stop_ByText_EndsBeforeItAndNamesIt()
     {
-        string whole = Texts(await _server.CompleteAsync("""{"prompt": "Once upon a time", "temperature": 0, "max_tokens": 30}"""))[0];
+        string whole = Texts(
+            await _server.CompleteAsync("""{"prompt": "Once upon a time", "temperature": 0, "max_tokens": 30}"""))[0];
         string stop = whole[11..16];
         foreach (string form in new[] { Json(stop), $"[\"never said\", {Json(stop)}]" })
         {
@@ -195,7 +203,8 @@ public sealed class CompletionTests(ServerFixture fixture)
     public async Task SamplingFields_OfVllm_ReachTheSampler()
     {
         // Only one token is allowed, so it is what comes.
-        JsonElement allowed = await _server.CompleteAsync("""{"prompt": "Once", "max_tokens": 3, "allowed_token_ids": [700], "return_token_ids": true}""");
+        JsonElement allowed = await _server.CompleteAsync(
+            """{"prompt": "Once", "max_tokens": 3, "allowed_token_ids": [700], "return_token_ids": true}""");
         Ints(allowed.GetProperty("choices")[0].GetProperty("token_ids")).ShouldBe([700, 700, 700]);
         JsonElement biased = await _server.CompleteAsync("""{"prompt": "Once", "temperature": 0, "max_tokens": 2, "logit_bias": {"701": 100}, "return_token_ids": true}""");
         Ints(biased.GetProperty("choices")[0].GetProperty("token_ids")).ShouldBe([701, 701]);
@@ -209,7 +218,8 @@ public sealed class CompletionTests(ServerFixture fixture)
     [Fact]
     public async Task BeamSearch_Wide_FindsDistinctBeamsNoWorseThanGreedy()
     {
-        JsonElement answer = await _server.CompleteAsync("""{"prompt": "Once upon a time", "use_beam_search": true, "n": 3, "max_tokens": 6}""");
+        JsonElement answer = await _server.CompleteAsync(
+            """{"prompt": "Once upon a time", "use_beam_search": true, "n": 3, "max_tokens": 6}""");
         string[] texts = Texts(answer);
         texts.Length.ShouldBe(3);
         texts.Distinct().Count().ShouldBe(3);
@@ -225,7 +235,8 @@ public sealed class CompletionTests(ServerFixture fixture)
     [InlineData("\"logprob_token_ids\": [5]", "logprob_token_ids")]
     [InlineData("\"skip_special_tokens\": false", "skip_special_tokens")]
     [InlineData("\"include_stop_str_in_output\": true", "include_stop_str_in_output")]
-    public async Task BeamSearch_WithFieldsThatItTakesNoNoticeOf_RefusesThoseThatSaySomething(string members, string? refused)
+    public async Task BeamSearch_WithFieldsThatItTakesNoNoticeOf_RefusesThoseThatSaySomething(
+        string members, string? refused)
     {
         string body = $$"""{"prompt": "Once", "use_beam_search": true, "n": 2, "max_tokens": 2, {{members}}}""";
         if (refused is null)
@@ -243,12 +254,16 @@ public sealed class CompletionTests(ServerFixture fixture)
     public async Task LogprobTokenIds_None_IsAsAbsent()
     {
         const string Body = """{"prompt": "Once", "max_tokens": 1, "temperature": 0, "logprob_token_ids": []""";
-        (await _server.CompleteAsync(Body + "}")).GetProperty("choices")[0].GetProperty("logprobs").ValueKind.ShouldBe(JsonValueKind.Null);
-        JsonElement two = (await _server.CompleteAsync(Body + ", \"logprobs\": 2}")).GetProperty("choices")[0].GetProperty("logprobs");
+        (await _server.CompleteAsync(Body + "}")).GetProperty("choices")[0].GetProperty("logprobs").ValueKind
+            .ShouldBe(JsonValueKind.Null);
+        JsonElement two = (await _server.CompleteAsync(Body + ", \"logprobs\": 2}")).GetProperty("choices")[0]
+            .GetProperty("logprobs");
         two.GetProperty("top_logprobs")[0].EnumerateObject().Count().ShouldBe(2);
     }
 
-    /// <summary>The echo is the prompt as it was given; the tokens that truncation left stand where they stand in it.</summary>
+    /// <summary>
+    /// The echo is the prompt as it was given; the tokens that truncation left stand where they stand in it.
+    /// </summary>
     [Theory]
     [InlineData("\"The fox ran home\"", "left")]
     [InlineData("\"The fox ran home\"", "right")]
@@ -287,7 +302,9 @@ public sealed class CompletionTests(ServerFixture fixture)
         answer.GetProperty("id").GetString().ShouldBe("cmpl-mine");
     }
 
-    /// <summary>Special tokens that the caller named or typed stand in the echo; those that the tokenizer added do not.</summary>
+    /// <summary>
+    /// Special tokens that the caller named or typed stand in the echo; those that the tokenizer added do not.
+    /// </summary>
     [Theory]
     [InlineData("[0, 400, 2, 500, 600]", null)]
     [InlineData("\"One<|im_end|> day\"", "One<|im_end|> day")]
@@ -326,5 +343,6 @@ public sealed class CompletionTests(ServerFixture fixture)
 
     private static int[] Ints(JsonElement list) => [.. list.EnumerateArray().Select(e => e.GetInt32())];
 
-    private static string[] Texts(JsonElement answer) => [.. answer.GetProperty("choices").EnumerateArray().Select(c => c.GetProperty("text").GetString()!)];
+    private static string[] Texts(JsonElement answer) =>
+        [.. answer.GetProperty("choices").EnumerateArray().Select(c => c.GetProperty("text").GetString()!)];
 }

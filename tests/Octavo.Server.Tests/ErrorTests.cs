@@ -115,7 +115,8 @@ public sealed class ErrorTests(ServerFixture fixture)
     [InlineData("/v1/chat/completions", "{\"messages\": [{\"role\": \"user\", \"content\": \"LONG\"}]}", "messages")]
     public async Task Context_Exceeded_SaysBy(string path, string body, string param)
     {
-        (int status, JsonElement error) = await _server.FailAsync(path, body.Replace("LONG", string.Join(' ', Enumerable.Repeat("tale", 600)), StringComparison.Ordinal));
+        (int status, JsonElement error) = await _server.FailAsync(
+            path, body.Replace("LONG", string.Join(' ', Enumerable.Repeat("tale", 600)), StringComparison.Ordinal));
         status.ShouldBe(400);
         error.GetProperty("code").GetString().ShouldBe("context_length_exceeded");
         error.GetProperty("param").GetString().ShouldBe(param);
@@ -125,7 +126,8 @@ public sealed class ErrorTests(ServerFixture fixture)
     [Fact]
     public async Task Model_Unknown_IsNotFound()
     {
-        (int status, JsonElement error) = await _server.FailAsync("/v1/completions", """{"model": "gpt-9", "prompt": "a"}""");
+        (int status, JsonElement error) = await _server
+            .FailAsync("/v1/completions", """{"model": "gpt-9", "prompt": "a"}""");
         status.ShouldBe(404);
         error.GetProperty("code").GetString().ShouldBe("model_not_found");
     }
@@ -137,10 +139,12 @@ public sealed class ErrorTests(ServerFixture fixture)
     [InlineData("GET", "/v1/models/gpt-9", 404)]
     public async Task Route_Wrong_IsAnsweredInJson(string method, string path, int expected)
     {
-        using HttpResponseMessage response = await _server.Http.SendAsync(new HttpRequestMessage(new HttpMethod(method), path));
+        using HttpResponseMessage response = await _server.Http
+            .SendAsync(new HttpRequestMessage(new HttpMethod(method), path));
         ((int)response.StatusCode).ShouldBe(expected);
         response.Headers.GetValues("X-Request-Id").Single().ShouldNotBeEmpty();
-        JsonElement error = JsonSerializer.Deserialize<JsonElement>(await response.Content.ReadAsStringAsync()).GetProperty("error");
+        JsonElement error = JsonSerializer.Deserialize<JsonElement>(await response.Content.ReadAsStringAsync())
+            .GetProperty("error");
         error.GetProperty("message").GetString().ShouldNotBeNullOrEmpty();
     }
 
@@ -149,7 +153,8 @@ public sealed class ErrorTests(ServerFixture fixture)
     [InlineData(true)]
     public async Task Body_TooLarge_Is413(bool chunked)
     {
-        await using TestServer server = await TestServer.StartAsync(null, new ServerOptions { MaxRequestBodyBytes = 1000 });
+        await using TestServer server = await TestServer
+            .StartAsync(null, new ServerOptions { MaxRequestBodyBytes = 1000 });
         using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/completions") { Content = new StringContent($"{{\"prompt\": \"{new string('a', 5000)}\"}}", Encoding.UTF8, "application/json") };
         request.Headers.TransferEncodingChunked = chunked;
         using HttpResponseMessage response = await server.Http.SendAsync(request);
@@ -161,7 +166,8 @@ public sealed class ErrorTests(ServerFixture fixture)
     public async Task OneBadPrompt_AmongGood_RunsNone()
     {
         await using TestServer server = await TestServer.StartAsync();
-        (await server.FailAsync("/v1/completions", """{"prompt": [[500], [99999999]], "max_tokens": 5}""")).Status.ShouldBe(400);
+        (await server.FailAsync("/v1/completions", """{"prompt": [[500], [99999999]], "max_tokens": 5}""")).Status
+            .ShouldBe(400);
         server.Engine.NumRequests.ShouldBe(0);
         (await MetricsTests.ValueAsync(server, "vllm:prompt_tokens_total")).ShouldBe(0);
     }

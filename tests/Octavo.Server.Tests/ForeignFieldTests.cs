@@ -68,7 +68,8 @@ public sealed class ForeignFieldTests(ServerFixture fixture)
     {
         foreach ((string path, string start) in new[] { ("/v1/completions", """ "prompt": "Go", "max_tokens": 1"""), ("/v1/chat/completions", Turn) })
         {
-            (int status, JsonElement error) = await _server.FailAsync(path, $$"""{{{start}}, "{{field}}": {{value}}}""");
+            (int status, JsonElement error) = await _server
+                .FailAsync(path, $$"""{{{start}}, "{{field}}": {{value}}}""");
             status.ShouldBe(400, path);
             error.GetProperty("param").GetString().ShouldBe(field);
             error.GetProperty("message").GetString()!.ShouldContain(field);
@@ -119,7 +120,8 @@ public sealed class ForeignFieldTests(ServerFixture fixture)
             return_prompt_text return_assistant_tokens_mask
             """;
         Unknown(GenerationFields.Chat.Select(f => f.Key), Both + " " + Chat).ShouldBeEmpty();
-        Unknown(GenerationFields.Completion.Select(f => f.Key), Both + " prompt suffix prompt_embeds best_of").ShouldBeEmpty();
+        Unknown(GenerationFields.Completion.Select(f => f.Key), Both + " prompt suffix prompt_embeds best_of")
+            .ShouldBeEmpty();
 
         static IEnumerable<string> Unknown(IEnumerable<string> known, string names) =>
             names.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).Except(known);
@@ -128,12 +130,19 @@ public sealed class ForeignFieldTests(ServerFixture fixture)
     [Fact]
     public async Task Field_OfTheOtherEndpoint_IsRefused()
     {
-        await FailAsync("/v1/completions", """{"prompt": "a", "messages": [{"role": "user", "content": "a"}]}""", "messages");
+        await FailAsync(
+            "/v1/completions", """{"prompt": "a", "messages": [{"role": "user", "content": "a"}]}""", "messages");
         await FailAsync("/v1/completions", """{"prompt": "a", "max_completion_tokens": 2}""", "max_completion_tokens");
         await FailAsync("/v1/chat/completions", $$"""{{{Turn}}, "prompt": "a"}""", "prompt");
         await FailAsync("/v1/chat/completions", $$"""{{{Turn}}, "suffix": "a"}""", "suffix");
-        await FailAsync("/tokenize", """{"messages": [{"role": "user", "content": "a"}], "tools": [{"type": "function"}]}""", "tools");
-        await FailAsync("/tokenize", """{"messages": [{"role": "user", "content": "a"}], "enable_thinking": true}""", "enable_thinking");
+        await FailAsync(
+            "/tokenize",
+            """{"messages": [{"role": "user", "content": "a"}], "tools": [{"type": "function"}]}""",
+            "tools");
+        await FailAsync(
+            "/tokenize",
+            """{"messages": [{"role": "user", "content": "a"}], "enable_thinking": true}""",
+            "enable_thinking");
         await FailAsync("/detokenize", """{"tokens": [1], "skip_special_tokens": true}""", "skip_special_tokens");
     }
 
@@ -144,13 +153,19 @@ public sealed class ForeignFieldTests(ServerFixture fixture)
     [InlineData("\"files\": [1]", "files")]
     [InlineData("\"tool_calls\": [{\"id\": \"1\"}]", "tool_calls")]
     public async Task MessageField_ThatWouldChangeTheAnswer_IsRefusedByName(string member, string field) =>
-        await FailAsync("/v1/chat/completions", $$"""{"messages": [{"role": "assistant", "content": "a", {{member}}}]}""", "messages[0]." + field);
+        await FailAsync(
+            "/v1/chat/completions",
+            $$"""{"messages": [{"role": "assistant", "content": "a", {{member}}}]}""",
+            "messages[0]." + field);
 
     [Fact]
     public async Task PartOfText_WithMediaBesides_IsRefusedByName()
     {
         const string Body = """{"messages": [{"role": "user", "content": [{"type": "text", "text": "a", "image_url": <>, "cache_control": {"type": "ephemeral"}}]}], "max_tokens": 1}""";
-        await FailAsync("/v1/chat/completions", Body.Replace("<>", """{"url": "x"}""", StringComparison.Ordinal), "messages[0].content[0].image_url");
+        await FailAsync(
+            "/v1/chat/completions",
+            Body.Replace("<>", """{"url": "x"}""", StringComparison.Ordinal),
+            "messages[0].content[0].image_url");
         await _server.ChatAsync(Body.Replace("<>", "null", StringComparison.Ordinal));
     }
 
@@ -158,7 +173,8 @@ public sealed class ForeignFieldTests(ServerFixture fixture)
     public async Task Field_WithoutEffect_IsNamedInTheLogOnce()
     {
         using var log = new RecordingLoggers();
-        await using TestServer server = await TestServer.StartAsync(TestServer.Fixed, new ServerOptions { LoggerFactory = log });
+        await using TestServer server = await TestServer
+            .StartAsync(TestServer.Fixed, new ServerOptions { LoggerFactory = log });
         const string Body = """
             {"messages": [{"role": "user", "content": "Go", "name": "Ann", "mood": 1}], "max_tokens": 1, "reasoning_effort": "high",
              "verbosity": "low", "store": true, "wibble\n2": 1, "user": "u", "stream": true, "stream_options": {"include_usage": true, "wobble": 1}}
@@ -184,24 +200,31 @@ public sealed class ForeignFieldTests(ServerFixture fixture)
         (await PromptAsync(""", "chat_template_kwargs": {"enable_thinking": 1}""")).ShouldBe("Go loud");
         (await PromptAsync(""", "reasoning_effort": "low" """)).ShouldBe("Go loud low");
         (await PromptAsync(""", "reasoning_effort": "none" """)).ShouldBe("Go calm none");
-        (await PromptAsync(""", "reasoning_effort": "low", "chat_template_kwargs": {"enable_thinking": false}""")).ShouldBe("Go calm low");
-        (await PromptAsync(""", "chat_template_kwargs": {"enable_thinking": false, "enable_thinking": true}""")).ShouldBe("Go loud");
+        (await PromptAsync(""", "reasoning_effort": "low", "chat_template_kwargs": {"enable_thinking": false}"""))
+            .ShouldBe("Go calm low");
+        (await PromptAsync(""", "chat_template_kwargs": {"enable_thinking": false, "enable_thinking": true}"""))
+            .ShouldBe("Go loud");
 
         // What /tokenize counts is what a chat would send.
-        JsonElement tokens = await server.CallAsync("/tokenize", """{"messages": [{"role": "user", "content": "Go"}], "reasoning_effort": "low"}""");
-        server.Engine.Tokenizer!.Decode([.. tokens.GetProperty("tokens").EnumerateArray().Select(e => e.GetInt32())]).ShouldBe("Go loud low");
+        JsonElement tokens = await server.CallAsync(
+            "/tokenize", """{"messages": [{"role": "user", "content": "Go"}], "reasoning_effort": "low"}""");
+        server.Engine.Tokenizer!.Decode([.. tokens.GetProperty("tokens").EnumerateArray().Select(e => e.GetInt32())])
+            .ShouldBe("Go loud low");
 
         // Here "don't think" is no default that could be taken for granted.
-        (int status, JsonElement error) = await server.FailAsync("/v1/chat/completions", $$"""{{{Turn}}, "enable_thinking": false}""");
+        (int status, JsonElement error) = await server
+            .FailAsync("/v1/chat/completions", $$"""{{{Turn}}, "enable_thinking": false}""");
         status.ShouldBe(400);
         error.GetProperty("param").GetString().ShouldBe("enable_thinking");
         error.GetProperty("message").GetString()!.ShouldContain("chat_template_kwargs");
-        (await server.FailAsync("/v1/chat/completions", $$"""{{{Turn}}, "thinking_budget": 0}""")).Error.GetProperty("param").GetString().ShouldBe("thinking_budget");
+        (await server.FailAsync("/v1/chat/completions", $$"""{{{Turn}}, "thinking_budget": 0}""")).Error
+            .GetProperty("param").GetString().ShouldBe("thinking_budget");
 
         async Task<string> PromptAsync(string more)
         {
             JsonElement answer = await server.ChatAsync($$"""{{{Turn}}, "return_token_ids": true{{more}}}""");
-            return server.Engine.Tokenizer!.Decode([.. answer.GetProperty("prompt_token_ids").EnumerateArray().Select(e => e.GetInt32())]);
+            return server.Engine.Tokenizer!.Decode(
+                [.. answer.GetProperty("prompt_token_ids").EnumerateArray().Select(e => e.GetInt32())]);
         }
     }
 
@@ -220,7 +243,8 @@ public sealed class ForeignFieldTests(ServerFixture fixture)
         var message = new Microsoft.Extensions.AI.ChatMessage(
             Microsoft.Extensions.AI.ChatRole.User, [new Microsoft.Extensions.AI.TextContent("Once"), new Microsoft.Extensions.AI.TextContent("upon a")]);
         var client = new OctavoChatClient(fixture.Engine);
-        Microsoft.Extensions.AI.ChatResponse answer = await client.GetResponseAsync([message], new Microsoft.Extensions.AI.ChatOptions { MaxOutputTokens = 1 });
+        Microsoft.Extensions.AI.ChatResponse answer = await client
+            .GetResponseAsync([message], new Microsoft.Extensions.AI.ChatOptions { MaxOutputTokens = 1 });
         int[] expected = fixture.Engine.Tokenizer!.Encode("Once\nupon a");
         ((RequestOutput)answer.RawRepresentation!).PromptTokenIds.ShouldBe(expected);
         http.GetProperty("usage").GetProperty("prompt_tokens").GetInt32().ShouldBe(expected.Length);

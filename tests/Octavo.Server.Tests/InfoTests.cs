@@ -22,8 +22,10 @@ public sealed class InfoTests(ServerFixture fixture)
     [Fact]
     public async Task ServedModelNames_Several_AllWork()
     {
-        await using TestServer server = await TestServer.StartAsync(null, new ServerOptions { ServedModelNames = ["one", "octavo/two"] });
-        JsonElement answer = await server.CompleteAsync("""{"model": "octavo/two", "prompt": "Once", "max_tokens": 1}""");
+        await using TestServer server = await TestServer
+            .StartAsync(null, new ServerOptions { ServedModelNames = ["one", "octavo/two"] });
+        JsonElement answer = await server.CompleteAsync(
+            """{"model": "octavo/two", "prompt": "Once", "max_tokens": 1}""");
         answer.GetProperty("model").GetString().ShouldBe("one");
         (await server.Http.GetStringAsync("/v1/models/octavo/two")).ShouldContain("octavo/two");
         (await server.FailAsync("/v1/completions", """{"model": "tales", "prompt": "Once"}""")).Status.ShouldBe(404);
@@ -67,13 +69,16 @@ public sealed class InfoTests(ServerFixture fixture)
     [Fact]
     public async Task Tokenize_OfTextAndChat_GivesWhatTheModelReads()
     {
-        JsonElement answer = await _server.CallAsync("/tokenize", """{"prompt": "Once upon a time", "return_token_strs": true}""");
+        JsonElement answer = await _server.CallAsync(
+            "/tokenize", """{"prompt": "Once upon a time", "return_token_strs": true}""");
         Ints(answer).ShouldBe(Expected.PromptIds(0));
         answer.GetProperty("count").GetInt32().ShouldBe(Expected.PromptIds(0).Length);
         answer.GetProperty("max_model_len").GetInt32().ShouldBe(512);
         answer.GetProperty("token_strs")[0].GetString().ShouldBe("<|endoftext|>");
-        Ints(await _server.CallAsync("/tokenize", """{"prompt": "Once upon a time", "add_special_tokens": false}""")).ShouldBe(Expected.PromptIds(0)[1..]);
-        JsonElement chat = await _server.CallAsync("/tokenize", """{"messages": [{"role": "user", "content": "Once upon a"}]}""");
+        Ints(await _server.CallAsync("/tokenize", """{"prompt": "Once upon a time", "add_special_tokens": false}"""))
+            .ShouldBe(Expected.PromptIds(0)[1..]);
+        JsonElement chat = await _server.CallAsync(
+            "/tokenize", """{"messages": [{"role": "user", "content": "Once upon a"}]}""");
         Ints(chat).ShouldBe(fixture.Engine.Tokenizer!.Encode("Once upon a"));
         chat.GetProperty("token_strs").ValueKind.ShouldBe(JsonValueKind.Null);
         await FailAsync("{}", "prompt or messages is required");
@@ -86,15 +91,18 @@ public sealed class InfoTests(ServerFixture fixture)
             error.GetProperty("message").GetString()!.ShouldContain(message);
         }
 
-        static int[] Ints(JsonElement from) => [.. from.GetProperty("tokens").EnumerateArray().Select(e => e.GetInt32())];
+        static int[] Ints(JsonElement from) =>
+            [.. from.GetProperty("tokens").EnumerateArray().Select(e => e.GetInt32())];
     }
 
     [Fact]
     public async Task Detokenize_OfTokens_GivesTheirText()
     {
-        JsonElement answer = await _server.CallAsync("/detokenize", $$"""{"tokens": {{JsonSerializer.Serialize(Expected.PromptIds(0))}}}""");
+        JsonElement answer = await _server.CallAsync(
+            "/detokenize", $$"""{"tokens": {{JsonSerializer.Serialize(Expected.PromptIds(0))}}}""");
         answer.GetProperty("prompt").GetString().ShouldBe("<|endoftext|>Once upon a time");
-        (await _server.FailAsync("/detokenize", """{"tokens": [1, -1]}""")).Error.GetProperty("message").GetString()!.ShouldContain("tokens[1]");
+        (await _server.FailAsync("/detokenize", """{"tokens": [1, -1]}""")).Error.GetProperty("message").GetString()!
+            .ShouldContain("tokens[1]");
     }
 
     [Theory]
@@ -114,19 +122,25 @@ public sealed class InfoTests(ServerFixture fixture)
     [Fact]
     public async Task Tokenizer_Skipped_LeavesTokenIds()
     {
-        await using TestServer server = await TestServer.StartAsync(new EngineOptions { SkipTokenizerInit = true });
+        await using TestServer server = await TestServer
+            .StartAsync(new EngineOptions { Model = new() { SkipTokenizerInit = true } });
         JsonElement choice = (await server.CompleteAsync(
             $$"""{"prompt": {{JsonSerializer.Serialize(Expected.PromptIds(0))}}, "temperature": 0, "max_tokens": 4, "logprobs": 1, "echo": true}""")).GetProperty("choices")[0];
         choice.GetProperty("text").GetString().ShouldBeEmpty();
         choice.GetProperty("token_ids").EnumerateArray().Select(e => e.GetInt32()).ShouldBe(Expected.Greedy(0)[..4]);
-        choice.GetProperty("prompt_token_ids").EnumerateArray().Select(e => e.GetInt32()).ShouldBe(Expected.PromptIds(0));
-        choice.GetProperty("logprobs").GetProperty("tokens")[Expected.PromptIds(0).Length].GetString().ShouldBe($"token_id:{Expected.Greedy(0)[0]}");
-        (await server.FailAsync("/v1/completions", """{"prompt": "Once"}""")).Error.GetProperty("param").GetString().ShouldBe("prompt");
-        (int status, JsonElement error) = await server.FailAsync("/v1/chat/completions", """{"messages": [{"role": "user", "content": "a"}]}""");
+        choice.GetProperty("prompt_token_ids").EnumerateArray().Select(e => e.GetInt32())
+            .ShouldBe(Expected.PromptIds(0));
+        choice.GetProperty("logprobs").GetProperty("tokens")[Expected.PromptIds(0).Length].GetString()
+            .ShouldBe($"token_id:{Expected.Greedy(0)[0]}");
+        (await server.FailAsync("/v1/completions", """{"prompt": "Once"}""")).Error.GetProperty("param").GetString()
+            .ShouldBe("prompt");
+        (int status, JsonElement error) = await server
+            .FailAsync("/v1/chat/completions", """{"messages": [{"role": "user", "content": "a"}]}""");
         status.ShouldBe(400);
         error.GetProperty("message").GetString()!.ShouldContain("runs without one");
         (await server.FailAsync("/tokenize", """{"prompt": "a"}""")).Status.ShouldBe(400);
     }
 
-    private async Task<JsonElement> GetAsync(string path) => JsonSerializer.Deserialize<JsonElement>(await _server.Http.GetStringAsync(path));
+    private async Task<JsonElement> GetAsync(string path) =>
+        JsonSerializer.Deserialize<JsonElement>(await _server.Http.GetStringAsync(path));
 }

@@ -12,7 +12,7 @@ public sealed class KeepAliveTests
         var time = new HandMovedTime();
         using var goOn = new ManualResetEventSlim();
         await using TestServer server = await TestServer.StartAsync(
-            new EngineOptions { LogitsProcessors = [_ => (_, _) => goOn.Wait(TimeSpan.FromMinutes(5))] }, new ServerOptions { TimeProvider = time });
+            new EngineOptions { Sampling = new() { LogitsProcessors = [_ => (_, _) => goOn.Wait(TimeSpan.FromMinutes(5))] } }, new ServerOptions { TimeProvider = time });
         using HttpResponseMessage response = await StartAsync(server);
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync());
         (await time.Timers.Reader.ReadAsync()).ShouldBe(TimeSpan.FromSeconds(15));
@@ -41,7 +41,10 @@ public sealed class KeepAliveTests
     private static Task<HttpResponseMessage> StartAsync(TestServer server) => server.Http.SendAsync(
         new HttpRequestMessage(HttpMethod.Post, "/v1/completions")
         {
-            Content = new StringContent("""{"prompt": "Once", "max_tokens": 2, "ignore_eos": true, "stream": true}""", Encoding.UTF8, "application/json"),
+            Content = new StringContent(
+                """{"prompt": "Once", "max_tokens": 2, "ignore_eos": true, "stream": true}""",
+                Encoding.UTF8,
+                "application/json"),
         },
         HttpCompletionOption.ResponseHeadersRead);
 

@@ -23,8 +23,10 @@ public sealed class MetricsTests(ServerFixture fixture)
         string text = await response.Content.ReadAsStringAsync();
         text.ShouldContain("# TYPE vllm:generation_tokens_total counter\nvllm:generation_tokens_total{model_name=\"tales\",engine=\"0\"} 0\n");
         text.ShouldContain("vllm:num_requests_running{model_name=\"tales\",engine=\"0\"} 0\n");
-        text.ShouldContain("vllm:time_to_first_token_seconds_bucket{model_name=\"tales\",engine=\"0\",le=\"+Inf\"} 0\n");
-        text.ShouldContain("vllm:request_success_total{model_name=\"tales\",engine=\"0\",finished_reason=\"stop\"} 0\n");
+        text.ShouldContain(
+            "vllm:time_to_first_token_seconds_bucket{model_name=\"tales\",engine=\"0\",le=\"+Inf\"} 0\n");
+        text.ShouldContain(
+            "vllm:request_success_total{model_name=\"tales\",engine=\"0\",finished_reason=\"stop\"} 0\n");
         text.ShouldContain("# TYPE vllm:iteration_tokens_total histogram\n");
         text.ShouldContain("process_resident_memory_bytes ");
     }
@@ -102,7 +104,8 @@ public sealed class MetricsTests(ServerFixture fixture)
 
         // Whatever the table names is there, and no name is a space of names, too.
         string[] names = [.. instruments.Select(i => i.Name)];
-        VllmNames.Table.Keys.Where(k => !k.StartsWith("octavo.http.", StringComparison.Ordinal)).ShouldBeSubsetOf(names);
+        VllmNames.Table.Keys.Where(k => !k.StartsWith("octavo.http.", StringComparison.Ordinal))
+            .ShouldBeSubsetOf(names);
         names.Where(n => names.Any(o => o.StartsWith(n + ".", StringComparison.Ordinal))).ShouldBeEmpty();
     }
 
@@ -119,13 +122,18 @@ public sealed class MetricsTests(ServerFixture fixture)
         string text = await server.Http.GetStringAsync("/metrics");
         text.ShouldContain("http_requests_total{method=\"POST\",handler=\"/v1/completions\",status=\"2xx\"} 1\n");
         text.ShouldContain("http_requests_total{method=\"POST\",handler=\"/v1/completions\",status=\"4xx\"} 1\n");
-        text.ShouldContain("vllm:request_success_total{model_name=\"tales\",engine=\"0\",finished_reason=\"length\"} 1\n");
+        text.ShouldContain(
+            "vllm:request_success_total{model_name=\"tales\",engine=\"0\",finished_reason=\"length\"} 1\n");
     }
 
     [Fact]
     public async Task Metrics_OfVllm_AreAllThere()
     {
-        await using TestServer server = await TestServer.StartAsync(new EngineOptions { MaxModelLen = 512, KvCacheMemory = 64 << 20 });
+        await using TestServer server = await TestServer.StartAsync(new EngineOptions
+        {
+            Model = new() { MaxModelLen = 512 },
+            Memory = new() { KvCacheMemory = 64 << 20 },
+        });
         string prompt = string.Join(' ', Enumerable.Repeat("tale", 40));
         await server.CompleteAsync($$"""{"prompt": "{{prompt}}", "max_tokens": 7, "ignore_eos": true}""");
         await server.CompleteAsync($$"""{"prompt": "{{prompt}}", "max_tokens": 5, "n": 2, "ignore_eos": true}""");
@@ -140,14 +148,16 @@ public sealed class MetricsTests(ServerFixture fixture)
         text.ShouldContain($"vllm:request_max_num_generation_tokens_sum{{{Labels}}} 12\n");
         text.ShouldContain($"vllm:request_max_num_generation_tokens_count{{{Labels}}} 2\n");
         text.ShouldContain($"vllm:request_params_n_sum{{{Labels}}} 3\n");
-        text.ShouldContain("http_request_duration_seconds_bucket{method=\"POST\",handler=\"/v1/completions\",le=\"1.0\"}");
+        text.ShouldContain(
+            "http_request_duration_seconds_bucket{method=\"POST\",handler=\"/v1/completions\",le=\"1.0\"}");
         text.ShouldContain("http_request_duration_seconds_count{method=\"POST\",handler=\"/v1/completions\"} 2\n");
         int tokens = server.Engine.Model.NumBlocks * server.Engine.Model.BlockSize;
         text.ShouldContain($"kv_cache_size_tokens=\"{tokens}\"");
         Regex.Match(text, "kv_cache_max_concurrency=\"([0-9.]+)\"").Groups[1].Value.ShouldBe(
             (tokens / 512.0).ToString(tokens % 512 == 0 ? "F1" : "R", CultureInfo.InvariantCulture));
 
-        double all = await ValueAsync(server, "vllm:prompt_tokens_total"), cached = await ValueAsync(server, "vllm:prompt_tokens_cached_total");
+        double all = await ValueAsync(server, "vllm:prompt_tokens_total"), cached = await ValueAsync(
+            server, "vllm:prompt_tokens_cached_total");
         cached.ShouldBeGreaterThan(0);
         (await ValueAsync(server, "vllm:prompt_tokens_by_source_total")).ShouldBe(all);
         text.ShouldContain($"vllm:prompt_tokens_by_source_total{{{Labels},source=\"local_cache_hit\"}} {cached}\n");
@@ -160,7 +170,14 @@ public sealed class MetricsTests(ServerFixture fixture)
     {
         await using TestServer server = await TestServer.StartAsync(new EngineOptions
         {
-            CustomHistogramBuckets = new Dictionary<string, IReadOnlyList<double>> { ["request_latency"] = [0.01, 2, 1e6], ["request_tokens"] = [0.5, 100] },
+            Metrics = new()
+            {
+                CustomHistogramBuckets = new Dictionary<string, IReadOnlyList<double>>
+                {
+                    ["request_latency"] = [0.01, 2, 1e6],
+                    ["request_tokens"] = [0.5, 100],
+                },
+            },
         });
         string text = await server.Http.GetStringAsync("/metrics");
         Bounds("vllm:e2e_request_latency_seconds").ShouldBe(["0.01", "2.0", "1e+06", "+Inf"]);
@@ -199,7 +216,8 @@ public sealed class MetricsTests(ServerFixture fixture)
         })!;
         await process.StandardInput.WriteAsync(await server.Http.GetStringAsync("/metrics"));
         process.StandardInput.Close();
-        string complaints = await process.StandardOutput.ReadToEndAsync() + await process.StandardError.ReadToEndAsync();
+        string complaints = await process.StandardOutput.ReadToEndAsync() + await process.StandardError
+            .ReadToEndAsync();
         await process.WaitForExitAsync();
 
         // vLLM's own names break two habits: they hold colons, and one histogram is called a total.
@@ -215,7 +233,8 @@ public sealed class MetricsTests(ServerFixture fixture)
     {
         using var meter = new Meter("test");
         Counter<long> counter = meter.CreateCounter<long>("things", null, "Back\\slash and\nline.");
-        Histogram<double> histogram = meter.CreateHistogram("seconds", null, "h", null, new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.5, 1] });
+        Histogram<double> histogram = meter.CreateHistogram(
+            "seconds", null, "h", null, new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.5, 1] });
         UpDownCounter<int> level = meter.CreateUpDownCounter<int>("level");
         meter.CreateObservableGauge("heat", () => 1.5);
         using var other = new Meter("test");
@@ -263,13 +282,15 @@ public sealed class MetricsTests(ServerFixture fixture)
     {
         using var meter = new Meter("test");
         Counter<long> counter = meter.CreateCounter<long>("things");
-        Histogram<long> histogram = meter.CreateHistogram("sizes", null, null, null, new InstrumentAdvice<long> { HistogramBucketBoundaries = [10, 100] });
+        Histogram<long> histogram = meter.CreateHistogram(
+            "sizes", null, null, null, new InstrumentAdvice<long> { HistogramBucketBoundaries = [10, 100] });
         using var exporter = new PrometheusExporter([(meter, [])]);
         await Task.WhenAll(Enumerable.Range(0, 8).Select(t => Task.Run(() =>
         {
             for (int i = 0; i < 10_000; i++)
             {
-                counter.Add(1, new KeyValuePair<string, object?>("kind", (i % 3).ToString(CultureInfo.InvariantCulture)));
+                counter.Add(
+                    1, new KeyValuePair<string, object?>("kind", (i % 3).ToString(CultureInfo.InvariantCulture)));
                 histogram.Record(i % 200);
                 if (i % 2500 == 0)
                 {
@@ -278,7 +299,8 @@ public sealed class MetricsTests(ServerFixture fixture)
             }
         })));
         string text = exporter.Write();
-        Regex.Matches(text, "things_total\\{kind=.*\\} ([0-9]+)").Sum(m => int.Parse(m.Groups[1].Value, CultureInfo.InvariantCulture)).ShouldBe(80_000);
+        Regex.Matches(text, "things_total\\{kind=.*\\} ([0-9]+)")
+            .Sum(m => int.Parse(m.Groups[1].Value, CultureInfo.InvariantCulture)).ShouldBe(80_000);
         text.ShouldContain("sizes_count 80000\n");
     }
 }

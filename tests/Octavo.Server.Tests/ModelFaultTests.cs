@@ -14,15 +14,16 @@ public sealed class ModelFaultTests(ServerFixture fixture)
     [Fact]
     public async Task Fingerprint_IsOneConstantInAllAnswers()
     {
-        string fingerprint = (await _server.CompleteAsync("""{"prompt": "Once", "max_tokens": 1}""")).GetProperty("system_fingerprint").GetString()!;
+        string fingerprint = (await _server.CompleteAsync("""{"prompt": "Once", "max_tokens": 1}"""))
+            .GetProperty("system_fingerprint").GetString()!;
         fingerprint.ShouldMatch("^fp_[0-9a-f]{16}$");
         const string Chat = """{"messages": [{"role": "user", "content": "Go"}], "max_tokens": 2, "stream": true, "stream_options": {"include_usage": true}}""";
         List<JsonElement> events = [.. await _server.StreamAsync("/v1/chat/completions", Chat), .. await _server.StreamAsync("/v1/completions", """{"prompt": "Once", "max_tokens": 2, "stream": true}""")];
         events.ShouldAllBe(e => e.GetProperty("system_fingerprint").GetString() == fingerprint);
 
         // The same files elsewhere are the same; another scheme is another.
-        (await OfAsync(new EngineOptions { Dtype = ModelDtype.Float32 })).ShouldBe(fingerprint);
-        (await OfAsync(new EngineOptions { Quantization = "int8" })).ShouldNotBe(fingerprint);
+        (await OfAsync(new EngineOptions { Model = new() { Dtype = ModelDtype.Float32 } })).ShouldBe(fingerprint);
+        (await OfAsync(new EngineOptions { Model = new() { Quantization = "int8" } })).ShouldNotBe(fingerprint);
 
         static async Task<string> OfAsync(EngineOptions options)
         {
@@ -35,7 +36,8 @@ public sealed class ModelFaultTests(ServerFixture fixture)
                 }
 
                 await using TestServer server = await TestServer.ServeAsync(AsyncEngine.Load(directory, options));
-                return (await server.CompleteAsync("""{"prompt": "Once", "max_tokens": 1}""")).GetProperty("system_fingerprint").GetString()!;
+                return (await server.CompleteAsync("""{"prompt": "Once", "max_tokens": 1}"""))
+                    .GetProperty("system_fingerprint").GetString()!;
             }
             finally
             {
@@ -50,19 +52,25 @@ public sealed class ModelFaultTests(ServerFixture fixture)
     [InlineData(float.NegativeInfinity)]
     public async Task Logits_NotFinite_AreTheModelsFaultAndNobodyElses(float value)
     {
-        var engine = new LlmEngine(new PoisonedRunner(value), null, new LlmEngineOptions { MaxModelLen = 64 });
-        await using TestServer server = await TestServer.ServeAsync(new AsyncEngine(engine, null, fixture.Engine.Model with { MaxModelLen = 64 }));
+        var engine = new LlmEngine(
+            new PoisonedRunner(value),
+            null,
+            new LlmEngineOptions { MaxModelLen = 64, Scheduling = new() { Batching = BatchingMode.Fixed } });
+        await using TestServer server = await TestServer
+            .ServeAsync(new AsyncEngine(engine, null, fixture.Engine.Model with { MaxModelLen = 64 }));
         Task<JsonElement>[] neighbours = [.. Enumerable.Range(0, 4).Select(_ => server.CompleteAsync("""{"prompt": [1, 2], "max_tokens": 30, "ignore_eos": true}"""))];
         foreach (string more in new[] { "", ", \"temperature\": 0", ", \"logprobs\": 1", ", \"repetition_penalty\": 1.5", ", \"prompt_logprobs\": 1", ", \"n\": 3", ", \"n\": 2, \"use_beam_search\": true" })
         {
-            (int status, JsonElement error) = await server.FailAsync("/v1/completions", $$"""{"prompt": [1, {{Poison}}, 2], "max_tokens": 4{{more}}}""");
+            (int status, JsonElement error) = await server
+                .FailAsync("/v1/completions", $$"""{"prompt": [1, {{Poison}}, 2], "max_tokens": 4{{more}}}""");
             status.ShouldBe(500, more);
             error.GetProperty("type").GetString().ShouldBe("server_error");
             error.GetProperty("code").GetString().ShouldBe("model_output_invalid");
             error.GetProperty("message").GetString()!.ShouldContain("not finite");
         }
 
-        List<JsonElement> events = await server.StreamAsync("/v1/completions", $$"""{"prompt": [{{Poison}}], "max_tokens": 4, "stream": true}""");
+        List<JsonElement> events = await server.StreamAsync(
+            "/v1/completions", $$"""{"prompt": [{{Poison}}], "max_tokens": 4, "stream": true}""");
         events[^1].GetProperty("error").GetProperty("code").GetString().ShouldBe("model_output_invalid");
         foreach (JsonElement answer in await Task.WhenAll(neighbours))
         {
@@ -73,8 +81,10 @@ public sealed class ModelFaultTests(ServerFixture fixture)
     [Fact]
     public async Task Hook_ThatMakesLogitsNotFinite_IsNoFaultOfTheRequest()
     {
-        await using TestServer server = await TestServer.StartAsync(new EngineOptions { LogitsProcessors = [_ => (_, logits) => logits[3] = float.NaN] });
-        (int status, JsonElement error) = await server.FailAsync("/v1/completions", """{"prompt": "Once", "max_tokens": 2, "temperature": 0}""");
+        await using TestServer server = await TestServer.StartAsync(
+            new EngineOptions { Sampling = new() { LogitsProcessors = [_ => (_, logits) => logits[3] = float.NaN] } });
+        (int status, JsonElement error) = await server
+            .FailAsync("/v1/completions", """{"prompt": "Once", "max_tokens": 2, "temperature": 0}""");
         status.ShouldBe(500);
         error.GetProperty("message").GetString()!.ShouldContain("not finite");
     }
@@ -86,7 +96,8 @@ public sealed class ModelFaultTests(ServerFixture fixture)
         JsonElement choice = (await _server.CompleteAsync(Body + "}")).GetProperty("choices")[0];
         choice.GetProperty("finish_reason").GetString().ShouldBe("stop");
         choice.GetProperty("stop_reason").GetString().ShouldBe("repetition_detected");
-        JsonElement last = (await _server.StreamAsync("/v1/completions", Body + ", \"stream\": true}"))[^1].GetProperty("choices")[0];
+        JsonElement last = (await _server.StreamAsync("/v1/completions", Body + ", \"stream\": true}"))[^1]
+            .GetProperty("choices")[0];
         last.GetProperty("finish_reason").GetString().ShouldBe("stop");
         last.GetProperty("stop_reason").GetString().ShouldBe("repetition_detected");
     }

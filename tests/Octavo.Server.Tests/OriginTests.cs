@@ -46,9 +46,11 @@ public sealed class OriginTests(ServerFixture fixture)
     [InlineData("http://[::1]:5173", 200)]
     public async Task Origin_OnLoopback_MustBeOfThisMachine(string origin, int expected)
     {
-        (int status, string answer) = await SendAsync(_server, "GET", "/v1/models", ("Host", "localhost"), ("Origin", origin));
+        (int status, string answer) = await SendAsync(
+            _server, "GET", "/v1/models", ("Host", "localhost"), ("Origin", origin));
         status.ShouldBe(expected, answer);
-        answer.Contains($"Access-Control-Allow-Origin: {origin}\r\n", StringComparison.Ordinal).ShouldBe(expected == 200);
+        answer.Contains($"Access-Control-Allow-Origin: {origin}\r\n", StringComparison.Ordinal)
+            .ShouldBe(expected == 200);
         string generate = await PostAsync(_server, "/v1/completions", """{"prompt": "a", "max_tokens": 1}""", origin);
         generate.StartsWith("HTTP/1.1 " + expected, StringComparison.Ordinal).ShouldBeTrue(generate);
     }
@@ -56,7 +58,8 @@ public sealed class OriginTests(ServerFixture fixture)
     [Fact]
     public async Task Preflight_IsAnsweredWhereTheOriginIsAllowed()
     {
-        await using TestServer server = await TestServer.StartAsync(null, new ServerOptions { CorsOrigins = ["https://chat.example", "https://other.example/"] });
+        await using TestServer server = await TestServer
+            .StartAsync(null, new ServerOptions { CorsOrigins = ["https://chat.example", "https://other.example/"] });
         foreach (string origin in new[] { "https://chat.example", "https://other.example" })
         {
             (int status, string answer) = await PreflightAsync(server, origin);
@@ -89,7 +92,8 @@ public sealed class OriginTests(ServerFixture fixture)
     [Fact]
     public async Task AllowedHosts_Given_CountBesideThisMachines()
     {
-        await using TestServer server = await TestServer.StartAsync(null, new ServerOptions { AllowedHosts = ["llm.example", "*.lan"] });
+        await using TestServer server = await TestServer
+            .StartAsync(null, new ServerOptions { AllowedHosts = ["llm.example", "*.lan"] });
         foreach ((string host, int expected) in new[] { ("llm.example:8000", 200), ("box.lan", 200), ("localhost", 200), ("lan", 403), ("evil.example", 403) })
         {
             (await SendAsync(server, "GET", "/health", ("Host", host))).Status.ShouldBe(expected, host);
@@ -99,7 +103,8 @@ public sealed class OriginTests(ServerFixture fixture)
         (await SendAsync(any, "GET", "/health", ("Host", "evil.example"))).Status.ShouldBe(200);
 
         // Requests name hosts in punycode, operators need not; and what is no good punycode is a name as any other.
-        await using TestServer written = await TestServer.StartAsync(null, new ServerOptions { AllowedHosts = ["b\u00fccher.example", "xn--0.example"] });
+        await using TestServer written = await TestServer
+            .StartAsync(null, new ServerOptions { AllowedHosts = ["b\u00fccher.example", "xn--0.example"] });
         (await SendAsync(written, "GET", "/health", ("Host", "xn--bcher-kva.example:80"))).Status.ShouldBe(200);
         (await SendAsync(written, "GET", "/", ("Host", "xn--0.example"))).Status.ShouldBe(200);
     }
@@ -108,23 +113,32 @@ public sealed class OriginTests(ServerFixture fixture)
     public async Task AllAddresses_CheckOnlyWhatIsGiven()
     {
         await using TestServer open = await TestServer.StartAsync(null, new ServerOptions { Host = "0.0.0.0" });
-        (await SendAsync(open, "GET", "/health", ("Host", "anything.example"), ("Origin", Foreign))).Status.ShouldBe(200);
+        (await SendAsync(open, "GET", "/health", ("Host", "anything.example"), ("Origin", Foreign))).Status
+            .ShouldBe(200);
         await using TestServer named = await TestServer.StartAsync(
-            null, new ServerOptions { Host = "0.0.0.0", AllowedHosts = ["llm.example"], CorsOrigins = ["https://chat.example"] });
+            null, new ServerOptions
+            {
+                Host = "0.0.0.0",
+                AllowedHosts = ["llm.example"],
+                CorsOrigins = ["https://chat.example"],
+            });
         (await SendAsync(named, "GET", "/health", ("Host", "anything.example"))).Status.ShouldBe(403);
         (await SendAsync(named, "GET", "/health", ("Host", "llm.example"))).Status.ShouldBe(200);
         (await SendAsync(named, "GET", "/health", ("Host", "llm.example"), ("Origin", Foreign))).Status.ShouldBe(403);
-        (await SendAsync(named, "GET", "/health", ("Host", "llm.example"), ("Origin", "https://llm.example"))).Status.ShouldBe(200);
+        (await SendAsync(named, "GET", "/health", ("Host", "llm.example"), ("Origin", "https://llm.example"))).Status
+            .ShouldBe(200);
     }
 
     private static Task<(int Status, string Answer)> PreflightAsync(TestServer server, string origin) => SendAsync(
         server, "OPTIONS", "/v1/chat/completions", ("Host", "localhost"), ("Origin", origin),
         ("Access-Control-Request-Method", "POST"), ("Access-Control-Request-Headers", "authorization, content-type"));
 
-    private static async Task<string> PostAsync(TestServer server, string path, string body, string origin) => (await SendAsync(
+    private static async Task<string> PostAsync(
+        TestServer server, string path, string body, string origin) => (await SendAsync(
         server, "POST", path, body, ("Host", "localhost"), ("Origin", origin), ("Content-Type", "application/json"))).Answer;
 
-    private static Task<(int Status, string Answer)> SendAsync(TestServer server, string method, string path, params (string Name, string Value)[] headers) =>
+    private static Task<(int Status, string Answer)> SendAsync(
+        TestServer server, string method, string path, params (string Name, string Value)[] headers) =>
         SendAsync(server, method, path, string.Empty, headers);
 
     // As it stands: HttpClient has its own ideas of these headers.

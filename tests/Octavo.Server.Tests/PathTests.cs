@@ -11,7 +11,8 @@ public sealed class PathTests(ServerFixture fixture)
     [Fact]
     public async Task Path_WithoutVersion_AnswersToo()
     {
-        (await _server.CallAsync("/completions", """{"prompt": "Once", "max_tokens": 1}""")).GetProperty("object").GetString().ShouldBe("text_completion");
+        (await _server.CallAsync("/completions", """{"prompt": "Once", "max_tokens": 1}""")).GetProperty("object")
+            .GetString().ShouldBe("text_completion");
         (await _server.CallAsync("/chat/completions", """{"messages": [{"role": "user", "content": "Go"}], "max_tokens": 1}"""))
             .GetProperty("object").GetString().ShouldBe("chat.completion");
         (await _server.Http.GetStringAsync("/models")).ShouldBe(await _server.Http.GetStringAsync("/v1/models"));
@@ -35,7 +36,8 @@ public sealed class PathTests(ServerFixture fixture)
     {
         using HttpResponseMessage response = await _server.Http.GetAsync(path);
         response.StatusCode.ShouldBe(HttpStatusCode.NotFound);
-        string message = JsonSerializer.Deserialize<JsonElement>(await response.Content.ReadAsStringAsync()).GetProperty("error").GetProperty("message").GetString()!;
+        string message = JsonSerializer.Deserialize<JsonElement>(await response.Content.ReadAsStringAsync())
+            .GetProperty("error").GetProperty("message").GetString()!;
         message.ShouldContain($"did you mean {meant}");
         message.ShouldContain(path);
     }
@@ -48,7 +50,8 @@ public sealed class PathTests(ServerFixture fixture)
     [InlineData("PUT", "/tokenize", "POST")]
     public async Task Method_Wrong_Is405WithAllow(string method, string path, string allow)
     {
-        using HttpResponseMessage response = await _server.Http.SendAsync(new HttpRequestMessage(new HttpMethod(method), path));
+        using HttpResponseMessage response = await _server.Http
+            .SendAsync(new HttpRequestMessage(new HttpMethod(method), path));
         response.StatusCode.ShouldBe(HttpStatusCode.MethodNotAllowed);
         response.Content.Headers.Allow.Order(StringComparer.Ordinal).ShouldBe(allow.Split(", "));
     }
@@ -73,7 +76,8 @@ public sealed class PathTests(ServerFixture fixture)
     [Fact]
     public async Task Root_IsAPageWithWorkingExamples()
     {
-        await using TestServer server = await TestServer.StartAsync(null, new ServerOptions { ServedModelNames = ["it's <b>\"5\"</b>"] });
+        await using TestServer server = await TestServer
+            .StartAsync(null, new ServerOptions { ServedModelNames = ["it's <b>\"5\"</b>"] });
         using HttpResponseMessage response = await server.Http.GetAsync("/");
         response.Content.Headers.ContentType!.ToString().ShouldBe("text/html; charset=utf-8");
         string page = await response.Content.ReadAsStringAsync();
@@ -85,18 +89,21 @@ public sealed class PathTests(ServerFixture fixture)
         text.ShouldContain("LlamaForCausalLM");
         text.ShouldContain($"curl {server.Server.Url}/v1/completions");
         text.ShouldContain("""new Uri("URL/v1")""".Replace("URL", server.Server.Url, StringComparison.Ordinal));
-        text.ShouldContain("""base_url="URL/v1" """.TrimEnd().Replace("URL", server.Server.Url, StringComparison.Ordinal));
+        text.ShouldContain(
+            """base_url="URL/v1" """.TrimEnd().Replace("URL", server.Server.Url, StringComparison.Ordinal));
 
         // What the shell makes of the quoted body works.
         int begin = text.IndexOf("-d '", StringComparison.Ordinal) + 4;
-        string body = text[begin..text.IndexOf("}'", begin, StringComparison.Ordinal)].Replace(@"'\''", "'", StringComparison.Ordinal) + "}";
+        string body = text[begin..text.IndexOf("}'", begin, StringComparison.Ordinal)]
+            .Replace(@"'\''", "'", StringComparison.Ordinal) + "}";
         (await server.CompleteAsync(body)).GetProperty("model").GetString().ShouldBe("it's <b>\"5\"</b>");
     }
 
     [Fact]
     public async Task Root_OfAModelThatCannotChat_ShowsCompletions()
     {
-        await using TestServer server = await TestServer.StartAsync(new EngineOptions { SkipTokenizerInit = true });
+        await using TestServer server = await TestServer
+            .StartAsync(new EngineOptions { Model = new() { SkipTokenizerInit = true } });
         string page = await server.Http.GetStringAsync("/");
         page.ShouldContain("client.completions.create(");
         page.ShouldNotContain("chat");
@@ -106,7 +113,8 @@ public sealed class PathTests(ServerFixture fixture)
     public async Task Models_Root_IsWhatWasTyped()
     {
         (await _server.Http.GetStringAsync("/v1/models")).ShouldContain("\"root\":\"tales\"");
-        await using TestServer typed = await TestServer.StartAsync(null, new ServerOptions { ModelRoot = "models/tales", ServedModelNames = ["mine"] });
+        await using TestServer typed = await TestServer
+            .StartAsync(null, new ServerOptions { ModelRoot = "models/tales", ServedModelNames = ["mine"] });
         (await typed.Http.GetStringAsync("/v1/models")).ShouldContain("\"root\":\"models/tales\"");
     }
 }

@@ -45,7 +45,8 @@ public sealed class ProtocolTests(ServerFixture fixture)
     [Fact]
     public async Task BeamSearch_WithoutHttp_IsAnsweredAsOverHttp()
     {
-        const string Body = """{"prompt": "The fox", "max_tokens": 4, "use_beam_search": true, "n": 3, "length_penalty": 0.5}""";
+        const string Body =
+            """{"prompt": "The fox", "max_tokens": 4, "use_beam_search": true, "n": 3, "length_penalty": 0.5}""";
         Exchange exchange = _protocol.ReadCompletion(Parse(Body));
         exchange.Job.Beams.ShouldNotBeNull().BeamWidth.ShouldBe(3);
         AssertSame(await AnswerAsync(exchange), await _server.CompleteAsync(Body));
@@ -67,7 +68,10 @@ public sealed class ProtocolTests(ServerFixture fixture)
 
         static string TextOf(IEnumerable<JsonElement> events) => string.Concat(events.SelectMany(e =>
             e.GetProperty("choices").EnumerateArray().Select(
-                c => c.GetProperty("delta").TryGetProperty("content", out JsonElement text) ? text.GetString() : string.Empty)));
+                c =>
+                    c.GetProperty("delta").TryGetProperty("content", out JsonElement text)
+                        ? text.GetString()
+                        : string.Empty)));
     }
 
     [Fact]
@@ -95,7 +99,7 @@ public sealed class ProtocolTests(ServerFixture fixture)
     public void Client_ToldByTheTransport_ReachesTheJob()
     {
         const string Body = """{"prompt": "a", "priority": 3, "cache_salt": "s"}""";
-        RequestOptions options = _protocol.ReadCompletion(Parse(Body), "someone").Job.Options;
+        RequestOptions options = _protocol.ReadCompletion(Parse(Body), "someone").Job.Requests[0].Options;
         (options.Client, options.Priority, options.CacheSalt).ShouldBe(("someone", 3, "s"));
     }
 
@@ -108,7 +112,8 @@ public sealed class ProtocolTests(ServerFixture fixture)
         string[] files = Directory.GetFiles(
             Path.Combine(Repository.Root, "src", "Octavo.Server", folder), "*.cs", SearchOption.AllDirectories);
         files.ShouldNotBeEmpty();
-        files.Where(f => File.ReadAllText(f).Contains("Microsoft.AspNetCore", StringComparison.Ordinal)).ShouldBeEmpty();
+        files.Where(f => File.ReadAllText(f).Contains("Microsoft.AspNetCore", StringComparison.Ordinal))
+            .ShouldBeEmpty();
     }
 
     private static JsonElement Parse(string json) => JsonSerializer.Deserialize<JsonElement>(json);
@@ -118,7 +123,8 @@ public sealed class ProtocolTests(ServerFixture fixture)
     private async Task<JsonNode> AnswerAsync(Exchange exchange)
     {
         exchange.Stream.ShouldBeFalse();
-        await using JobRun run = await JobRun.StartAsync(fixture.Engine, exchange.Job, TestContext.Current.CancellationToken);
+        await using JobRun run = await JobRun.StartAsync(
+            fixture.Engine, exchange.Job, TestContext.Current.CancellationToken);
         RequestOutput[] outputs = await run.ReadFinalAsync();
         var output = new ArrayBufferWriter<byte>();
         using (Utf8JsonWriter json = JsonText.CreateWriter(output))
@@ -134,7 +140,8 @@ public sealed class ProtocolTests(ServerFixture fixture)
         exchange.Stream.ShouldBeTrue();
         var output = new ArrayBufferWriter<byte>();
         using var events = new EventWriter(output);
-        await using JobRun run = await JobRun.StartAsync(fixture.Engine, exchange.Job, TestContext.Current.CancellationToken);
+        await using JobRun run = await JobRun.StartAsync(
+            fixture.Engine, exchange.Job, TestContext.Current.CancellationToken);
         await foreach (JobEvent happened in run.ReadAsync(TimeSpan.Zero, TimeProvider.System))
         {
             exchange.Response.WriteEvents(events, happened.Prompt, happened.Output!);

@@ -29,7 +29,14 @@ internal sealed class RecordingLoggers : ILoggerFactory
 
         public bool IsEnabled(LogLevel logLevel) => true;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+        public void Log<TState>(
+            LogLevel logLevel,
+            EventId eventId,
+            TState state,
+            Exception? exception,
+            Func<TState,
+            Exception?,
+            string> formatter) =>
             entries.Enqueue((logLevel, $"{category}: {formatter(state, exception)} {exception}"));
     }
 }

@@ -41,14 +41,17 @@ public sealed class TestServer : IAsyncDisposable
     public HttpClient Http { get; }
 
     /// <summary>
-    /// What a server of a single test has: adaptive batching measures the machine's steps before the first, and complains,
-    /// rightly, in the log when a busy machine cannot keep its targets. The server that most tests share has it.
+    /// What a server of a single test has: adaptive batching measures the machine's steps before the first, and
+    /// complains, rightly, in the log when a busy machine cannot keep its targets. The server that most tests share has
+    /// it.
     /// </summary>
-    public static EngineOptions Fixed { get; } = new() { Batching = BatchingMode.Fixed };
+    public static EngineOptions Fixed { get; } = new() { Scheduling = new() { Batching = BatchingMode.Fixed } };
 
     public static async Task<TestServer> StartAsync(EngineOptions? engineOptions = null, ServerOptions? options = null)
     {
-        AsyncEngine engine = AsyncEngine.Load(Repository.TalesModel, (engineOptions ?? Fixed) with { Dtype = ModelDtype.Float32 });
+        EngineOptions asked = engineOptions ?? Fixed;
+        AsyncEngine engine = AsyncEngine.Load(
+            Repository.TalesModel, asked with { Model = asked.Model with { Dtype = ModelDtype.Float32 } });
         return await ServeAsync(engine, options);
     }
 
@@ -83,9 +86,13 @@ public sealed class TestServer : IAsyncDisposable
     /// <summary>Posts and reads the events, of which the last must be [DONE].</summary>
     public async Task<List<JsonElement>> StreamAsync(string path, string body)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
+        using var request = new HttpRequestMessage(HttpMethod.Post, path)
+        {
+            Content = new StringContent(body, Encoding.UTF8, "application/json"),
+        };
         using HttpResponseMessage response = await Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
-        ((int)response.StatusCode).ShouldBe(200, await (response.IsSuccessStatusCode ? Task.FromResult("") : response.Content.ReadAsStringAsync()));
+        ((int)response.StatusCode).ShouldBe(
+            200, await (response.IsSuccessStatusCode ? Task.FromResult("") : response.Content.ReadAsStringAsync()));
         response.Content.Headers.ContentType!.MediaType.ShouldBe("text/event-stream");
         response.Headers.CacheControl!.NoCache.ShouldBeTrue();
         List<string> events = [];
@@ -110,15 +117,19 @@ public sealed class TestServer : IAsyncDisposable
 public static class Expected
 {
     private static readonly JsonElement[] Prompts = [.. JsonSerializer.Deserialize<JsonElement>(
-        File.ReadAllText(Path.Combine(Repository.TalesModel, "expected.json"))).GetProperty("prompts").EnumerateArray()];
+        File.ReadAllText(
+            Path.Combine(Repository.TalesModel, "expected.json"))).GetProperty("prompts").EnumerateArray()];
 
     public static int Count => Prompts.Length;
 
     public static string Prompt(int index) => Prompts[index].GetProperty("prompt").GetString()!;
 
-    public static int[] PromptIds(int index) => [.. Prompts[index].GetProperty("prompt_ids").EnumerateArray().Select(e => e.GetInt32())];
+    public static int[] PromptIds(int index) =>
+        [.. Prompts[index].GetProperty("prompt_ids").EnumerateArray().Select(e => e.GetInt32())];
 
-    public static int[] Greedy(int index) => [.. Prompts[index].GetProperty("greedy").EnumerateArray().Select(e => e.GetProperty("token").GetInt32())];
+    public static int[] Greedy(int index) =>
+        [.. Prompts[index].GetProperty("greedy").EnumerateArray().Select(e => e.GetProperty("token").GetInt32())];
 
-    public static double[] GreedyLogprobs(int index) => [.. Prompts[index].GetProperty("greedy").EnumerateArray().Select(e => e.GetProperty("logprob").GetDouble())];
+    public static double[] GreedyLogprobs(int index) =>
+        [.. Prompts[index].GetProperty("greedy").EnumerateArray().Select(e => e.GetProperty("logprob").GetDouble())];
 }

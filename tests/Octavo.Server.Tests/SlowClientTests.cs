@@ -16,8 +16,10 @@ public sealed class SlowClientTests
     public async Task Client_Gone_AbortsItsRequestQuietly(string during)
     {
         using var log = new RecordingLoggers();
-        await using TestServer server = await TestServer.StartAsync(TestServer.Fixed, new ServerOptions { LoggerFactory = log });
-        string body = LifetimeTests.Long.Replace("\"stream\": true", $"\"stream\": {(during == "stream" ? "true" : "false")}", StringComparison.Ordinal);
+        await using TestServer server = await TestServer
+            .StartAsync(TestServer.Fixed, new ServerOptions { LoggerFactory = log });
+        string body = LifetimeTests.Long.Replace(
+            "\"stream\": true", $"\"stream\": {(during == "stream" ? "true" : "false")}", StringComparison.Ordinal);
         using (Socket client = await ConnectAsync(server))
         {
             if (during == "body")
@@ -55,7 +57,9 @@ public sealed class SlowClientTests
     public async Task Stop_WhileABodyTrickles_Ends()
     {
         using var log = new RecordingLoggers();
-        await using TestServer server = await TestServer.StartAsync(TestServer.Fixed, new ServerOptions { ShutdownTimeout = TimeSpan.FromMilliseconds(100), LoggerFactory = log });
+        await using TestServer server = await TestServer.StartAsync(
+            TestServer.Fixed,
+            new ServerOptions { ShutdownTimeout = TimeSpan.FromMilliseconds(100), LoggerFactory = log });
         using Socket client = await ConnectAsync(server);
         await BeginBodyAsync(client);
         Task trickle = TrickleAsync(client);
@@ -69,7 +73,11 @@ public sealed class SlowClientTests
     {
         using var log = new RecordingLoggers();
         await using TestServer server = await TestServer.StartAsync(
-            TestServer.Fixed with { MaxLogprobs = 200 }, new ServerOptions { ShutdownTimeout = TimeSpan.Zero, LoggerFactory = log });
+            TestServer.Fixed with { Sampling = new() { MaxLogprobs = 200 } }, new ServerOptions
+            {
+                ShutdownTimeout = TimeSpan.Zero,
+                LoggerFactory = log,
+            });
         using Socket client = await ConnectAsync(server);
         string body = LifetimeTests.Long.Replace("\"n\": 16", "\"n\": 8, \"logprobs\": 200", StringComparison.Ordinal);
         await SendAsync(client, Head(body.Length) + body);
@@ -79,7 +87,8 @@ public sealed class SlowClientTests
         await LifetimeTests.UntilAsync(() => server.Engine.NumRequests == 0);
         long started = Stopwatch.GetTimestamp();
         await server.Server.StopAsync().WaitAsync(s_deadline);
-        Stopwatch.GetElapsedTime(started).ShouldBeGreaterThan(TimeSpan.FromMilliseconds(900), "nothing held the server");
+        Stopwatch.GetElapsedTime(started).ShouldBeGreaterThan(
+            TimeSpan.FromMilliseconds(900), "nothing held the server");
         log.Troubles.ShouldBeEmpty();
     }
 
@@ -102,7 +111,8 @@ public sealed class SlowClientTests
 
     private static string Head(int length, string more = "") => $"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{more}\r\n";
 
-    private static async Task SendAsync(Socket client, string text) => await client.SendAsync(Encoding.ASCII.GetBytes(text));
+    private static async Task SendAsync(Socket client, string text) =>
+        await client.SendAsync(Encoding.ASCII.GetBytes(text));
 
     // A server says 100 once it reads the body, so the request is inside.
     private static async Task BeginBodyAsync(Socket client)

@@ -7,7 +7,9 @@ using TextMessage = Octavo.Text.ChatMessage;
 
 namespace Octavo.Tests;
 
-/// <summary>Mistakes that a compiler does not see: null where none is expected, use after disposal, another culture.</summary>
+/// <summary>
+/// Mistakes that a compiler does not see: null where none is expected, use after disposal, another culture.
+/// </summary>
 public sealed class ArgumentTests
 {
     [Fact]
@@ -17,14 +19,27 @@ public sealed class ArgumentTests
         {
             Names("model", () => LLM.Load(path!));
             Names("model", () => AsyncEngine.Load(path!));
-            Names("path", () => ModelDirectory.Open(path!));
+            Names("path", () => ModelSource.Open(path!));
             Names("path", () => Checkpoint.Open(path!));
             Names("directory", () => Text.Tokenizer.Load(path!));
         }
 
-        Names("Targets", () => LLM.Load(Repository.TalesModel, options: new EngineOptions { Targets = null! }));
-        Names("ClientWeights", () => LLM.Load(Repository.TalesModel, options: new EngineOptions { ClientWeights = null! }));
-        Names("LogitsProcessors", () => LLM.Load(Repository.TalesModel, options: new EngineOptions { LogitsProcessors = [null!] }));
+        Names(
+            "Targets",
+            () =>
+                LLM.Load(Repository.TalesModel, options: new EngineOptions { Scheduling = new() { Targets = null! } }));
+        Names(
+            "ClientWeights",
+            () =>
+                LLM.Load(
+                    Repository.TalesModel,
+                    options: new EngineOptions { Scheduling = new() { ClientWeights = null! } }));
+        Names(
+            "LogitsProcessors",
+            () =>
+                LLM.Load(
+                    Repository.TalesModel,
+                    options: new EngineOptions { Sampling = new() { LogitsProcessors = [null!] } }));
     }
 
     [Fact]
@@ -38,7 +53,8 @@ public sealed class ArgumentTests
         Names("prompts", () => llm.Generate((IEnumerable<Prompt>)null!));
         Names("prompts", () => llm.Generate(new string[] { "a", null! })).ShouldContain("prompt 1 is null");
         Names("Stop", () => llm.Generate("a", new SamplingParams { Stop = null! }));
-        Names("Stop", () => llm.Generate("a", new SamplingParams { Stop = ["x", null!] })).ShouldContain("item 1 is null");
+        Names("Stop", () => llm.Generate("a", new SamplingParams { Stop = ["x", null!] }))
+            .ShouldContain("item 1 is null");
         Names("StopTokenIds", () => llm.Generate("a", new SamplingParams { StopTokenIds = null! }));
         Names("BadWords", () => llm.Generate("a", new SamplingParams { BadWords = [null!] }));
         Names("PromptLogprobTokenIds", () => llm.Generate("a", new SamplingParams { PromptLogprobTokenIds = [null!] }));
@@ -50,7 +66,8 @@ public sealed class ArgumentTests
         Names("text", () => llm.Engine.Encode(null!));
         Names("engine", () => new ChatPrompts(null!));
         IChatClient client = llm.Engine.AsChatClient();
-        (await Should.ThrowAsync<ArgumentException>(() => client.GetResponseAsync([null!]))).ParamName.ShouldBe("messages");
+        (await Should.ThrowAsync<ArgumentException>(() => client.GetResponseAsync([null!]))).ParamName
+            .ShouldBe("messages");
         llm.Generate("a", new SamplingParams { MaxTokens = 1 }).Outputs[0].TokenIds.Count.ShouldBe(1);
     }
 
@@ -64,9 +81,10 @@ public sealed class ArgumentTests
         await llm.Engine.DisposeAsync();
         Should.Throw<ObjectDisposedException>(() => llm.Generate("a"));
         Should.Throw<ObjectDisposedException>(() => llm.Chat([new TextMessage("user", "a")]));
-        Should.Throw<ObjectDisposedException>(() => llm.BeamSearch("a", new BeamSearchParams { BeamWidth = 2, MaxTokens = 2 }));
+        Should.Throw<ObjectDisposedException>(
+            () => llm.BeamSearch("a", new BeamSearchParams { BeamWidth = 2, MaxTokens = 2 }));
         Should.Throw<ObjectDisposedException>(() => llm.Engine.StreamAsync("a"));
-        Should.Throw<ObjectDisposedException>(() => llm.Engine.Validate("a"));
+        Should.Throw<ObjectDisposedException>(() => llm.Engine.Prepare("a"));
         Should.Throw<ObjectDisposedException>(() => llm.Engine.Encode("a"));
         await Should.ThrowAsync<ObjectDisposedException>(() => llm.Engine.GenerateAsync("a"));
         await Should.ThrowAsync<ObjectDisposedException>(() => llm.Engine.CheckIntegrityAsync());
@@ -80,8 +98,13 @@ public sealed class ArgumentTests
     {
         LLM llm = LLM.Load(Repository.TalesModel);
         Task<RequestOutput> running = llm.Engine.GenerateAsync(
-            "Once", new SamplingParams { MaxTokens = 400, IgnoreEos = true }, cancellationToken: TestContext.Current.CancellationToken);
-        await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Task.Run(llm.Dispose, TestContext.Current.CancellationToken)));
+            "Once", new SamplingParams
+            {
+                MaxTokens = 400,
+                IgnoreEos = true,
+            }, cancellationToken: TestContext.Current.CancellationToken);
+        await Task.WhenAll(
+            Enumerable.Range(0, 8).Select(_ => Task.Run(llm.Dispose, TestContext.Current.CancellationToken)));
         await Should.ThrowAsync<EngineStoppedException>(() => running);
         Should.Throw<ObjectDisposedException>(() => llm.Generate("a"));
     }
@@ -106,17 +129,24 @@ public sealed class ArgumentTests
         CultureInfo.CurrentCulture = culture;
         try
         {
-            Message<InvalidRequestException>(() => new SamplingParams { TopP = 1.5f }.Validate()).ShouldBe("TopP must be above 0 and at most 1; it is 1.5");
-            Message<InvalidRequestException>(() => new SamplingParams { MinP = -0.5f }.Validate()).ShouldBe("MinP must be between 0 and 1; it is -0.5");
+            Message<InvalidRequestException>(() => new SamplingParams { TopP = 1.5f }.Validate())
+                .ShouldBe("TopP must be above 0 and at most 1; it is 1.5");
+            Message<InvalidRequestException>(() => new SamplingParams { MinP = -0.5f }.Validate())
+                .ShouldBe("MinP must be between 0 and 1; it is -0.5");
             Message<InvalidRequestException>(() => new SamplingParams { MaxTokens = 5, MinTokens = 9 }.Validate())
                 .ShouldBe("MinTokens must be at most MaxTokens (5); it is 9");
-            Message<InvalidRequestException>(() => new SamplingParams { TopK = -3 }.Validate()).ShouldEndWith("it is -3");
+            Message<InvalidRequestException>(() => new SamplingParams { TopK = -3 }.Validate())
+                .ShouldEndWith("it is -3");
             Message<InvalidRequestException>(() => new SamplingParams { LogitBias = new Dictionary<int, float> { [3] = 100.5f } }.Validate()).ShouldEndWith("it is 3: 100.5");
-            Refused(new EngineOptions { KvCacheWatermark = 1.25 }, "below 1; it is 1.25");
-            Refused(new EngineOptions { MaxNumSeqs = -2 }, "at least 1; it is -2");
-            Refused(new EngineOptions { MemoryFraction = 1.5 }, "at most 1; it is 1.5");
-            Refused(new EngineOptions { KvCacheMemory = 300_000 }, "a key-value cache of 292.97 KiB holds ");
-            Refused(new EngineOptions { Targets = new BatchingTargets { Percentile = 1.01 } }, "at least 0.5 and below 1; it is 1.01");
+            Refused(new EngineOptions { Scheduling = new() { KvCacheWatermark = 1.25 } }, "below 1; it is 1.25");
+            Refused(new EngineOptions { Scheduling = new() { MaxNumSeqs = -2 } }, "at least 1; it is -2");
+            Refused(new EngineOptions { Memory = new() { MemoryFraction = 1.5 } }, "at most 1; it is 1.5");
+            Refused(
+                new EngineOptions { Memory = new() { KvCacheMemory = 300_000 } },
+                "a key-value cache of 292.97 KiB holds ");
+            Refused(
+                new EngineOptions { Scheduling = new() { Targets = new BatchingTargets { Percentile = 1.01 } } },
+                "at least 0.5 and below 1; it is 1.01");
             using TalesVariant model = new TalesVariant().With("config.json", "partial_rotary_factor", "0.25");
             Message<UnsupportedModelException>(() => LLM.Load(model.Path)).ShouldContain("is 0.25");
         }
@@ -126,7 +156,8 @@ public sealed class ArgumentTests
         }
 
         static void Refused(EngineOptions options, string words) =>
-            Message<EngineConfigurationException>(() => LLM.Load(Repository.TalesModel, options: options).Dispose()).ShouldContain(words);
+            Message<EngineConfigurationException>(() => LLM.Load(Repository.TalesModel, options: options).Dispose())
+                .ShouldContain(words);
     }
 
     private static string Message<T>(Action act)

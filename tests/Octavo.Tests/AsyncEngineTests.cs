@@ -43,7 +43,8 @@ public sealed class AsyncEngineTests
             text.ShouldBe(whole[..index]);
             last!.Outputs[0].FinishReason.ShouldBe(FinishReason.Stop);
             last.Outputs[0].StopReason!.Value.Text.ShouldBe(stop);
-            RequestOutput kept = await engine.GenerateAsync("Once upon a time", Greedy with { Stop = [stop], IncludeStopStrInOutput = true });
+            RequestOutput kept = await engine.GenerateAsync(
+                "Once upon a time", Greedy with { Stop = [stop], IncludeStopStrInOutput = true });
             kept.Outputs[0].Text.ShouldBe(whole[..(index + stop.Length)]);
         }
     }
@@ -58,7 +59,8 @@ public sealed class AsyncEngineTests
         }
 
         using var source = new CancellationTokenSource();
-        Task<RequestOutput> cancelled = engine.GenerateAsync("The fox", Greedy with { MaxTokens = 400, IgnoreEos = true }, null, source.Token);
+        Task<RequestOutput> cancelled = engine.GenerateAsync(
+            "The fox", Greedy with { MaxTokens = 400, IgnoreEos = true }, null, source.Token);
         await source.CancelAsync();
         await Should.ThrowAsync<OperationCanceledException>(cancelled);
         await engine.DrainAsync(TestContext.Current.CancellationToken);
@@ -70,8 +72,10 @@ public sealed class AsyncEngineTests
     {
         await using AsyncEngine engine = Load();
         Task<RequestOutput> beside = engine.GenerateAsync("The fox", Greedy);
-        Should.Throw<InvalidRequestException>(() => engine.StreamAsync("x", Greedy with { TopP = 2 })).Parameter.ShouldBe("TopP");
-        Should.Throw<InvalidRequestException>(() => engine.StreamAsync(new int[600], Greedy)).IsContextLength.ShouldBeTrue();
+        Should.Throw<InvalidRequestException>(() => engine.StreamAsync("x", Greedy with { TopP = 2 })).Parameter
+            .ShouldBe("TopP");
+        Should.Throw<InvalidRequestException>(() => engine.StreamAsync(new int[600], Greedy)).IsContextLength
+            .ShouldBeTrue();
         (await beside).Outputs[0].TokenIds.Count.ShouldBe(24);
     }
 
@@ -90,7 +94,8 @@ public sealed class AsyncEngineTests
                 }
             }
 
-            (await engine.GenerateAsync("The fox", Greedy with { MaxTokens = 4 }, options)).Outputs[0].FinishReason.ShouldBe(FinishReason.Length);
+            (await engine.GenerateAsync("The fox", Greedy with { MaxTokens = 4 }, options)).Outputs[0].FinishReason
+                .ShouldBe(FinishReason.Length);
         }
     }
 
@@ -123,11 +128,14 @@ public sealed class AsyncEngineTests
         RequestOutput plain = await engine.GenerateAsync("Once upon a time", Greedy);
 
         // Words of one token; a word of several is forbidden only in its own spelling.
-        (string Word, int[] Tokens)[] words = [.. plain.Outputs[0].Text.Split(' ', StringSplitOptions.RemoveEmptyEntries)
+        (
+            string Word,
+            int[] Tokens)[] words = [.. plain.Outputs[0].Text.Split(' ', StringSplitOptions.RemoveEmptyEntries)
             .Select(w => (w, engine.Encode(" " + w, addSpecialTokens: false))).Where(w => w.Item2.Length == 1).Take(3)];
         words.Length.ShouldBe(3);
         words.ShouldAllBe(w => plain.Outputs[0].TokenIds.Contains(w.Tokens[0]));
-        RequestOutput without = await engine.GenerateAsync("Once upon a time", Greedy with { BadWords = [.. words.Select(w => w.Word)] });
+        RequestOutput without = await engine.GenerateAsync(
+            "Once upon a time", Greedy with { BadWords = [.. words.Select(w => w.Word)] });
         words.ShouldAllBe(w => !without.Outputs[0].TokenIds.Contains(w.Tokens[0]));
     }
 
@@ -135,7 +143,8 @@ public sealed class AsyncEngineTests
     public void Generate_OnePromptTooLong_RunsNone()
     {
         using LLM llm = LLM.Load(Repository.TalesModel);
-        Should.Throw<InvalidRequestException>(() => llm.Generate([new[] { 1, 2 }, new int[600]])).IsContextLength.ShouldBeTrue();
+        Should.Throw<InvalidRequestException>(() => llm.Generate([new[] { 1, 2 }, new int[600]])).IsContextLength
+            .ShouldBeTrue();
         llm.Engine.NumRequests.ShouldBe(0);
     }
 
@@ -153,8 +162,10 @@ public sealed class AsyncEngineTests
     public async Task DrainAsync_Cancelled_GoesOnDraining()
     {
         await using AsyncEngine engine = Load();
-        Task<RequestOutput> running = engine.GenerateAsync("The fox", Greedy with { MaxTokens = 200, IgnoreEos = true });
-        await Should.ThrowAsync<OperationCanceledException>(() => engine.DrainAsync(new CancellationToken(canceled: true)));
+        Task<RequestOutput> running = engine.GenerateAsync(
+            "The fox", Greedy with { MaxTokens = 200, IgnoreEos = true });
+        await Should.ThrowAsync<OperationCanceledException>(
+            () => engine.DrainAsync(new CancellationToken(canceled: true)));
         Should.Throw<EngineStoppedException>(() => engine.StreamAsync("x", Greedy));
         await engine.DrainAsync(TestContext.Current.CancellationToken);
         engine.NumRequests.ShouldBe(0);
@@ -173,13 +184,16 @@ public sealed class AsyncEngineTests
             {
                 while (true)
                 {
-                    await engine.GenerateAsync(new[] { 1, 2 }, Greedy with { MaxTokens = 1 }, null, TestContext.Current.CancellationToken);
+                    await engine.GenerateAsync(
+                        new[] { 1, 2 }, Greedy with { MaxTokens = 1 }, null, TestContext.Current.CancellationToken);
                 }
             }, TestContext.Current.CancellationToken))];
-            await engine.DrainAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
+            await engine.DrainAsync(TestContext.Current.CancellationToken)
+                .WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
             foreach (Task client in clients)
             {
-                (await Should.ThrowAsync<EngineStoppedException>(client)).Message.ShouldBe("the engine is shutting down");
+                (await Should.ThrowAsync<EngineStoppedException>(client)).Message
+                    .ShouldBe("the engine is shutting down");
             }
         }
     }
@@ -199,7 +213,8 @@ public sealed class AsyncEngineTests
     public async Task Completion_StepThrows_FaultsWithTheReason()
     {
         await using AsyncEngine loaded = Load();
-        await using AsyncEngine engine = Over(new FakeRunner { Failure = new InvalidOperationException("no memory left") }, loaded.Model);
+        await using AsyncEngine engine = Over(
+            new FakeRunner { Failure = new InvalidOperationException("no memory left") }, loaded.Model);
         Task<RequestOutput> running = engine.GenerateAsync(new[] { 1, 2 }, Greedy);
         EngineStoppedException stopped = await Should.ThrowAsync<EngineStoppedException>(engine.Completion);
         stopped.Message.ShouldBe("the engine has failed: no memory left");
@@ -212,7 +227,8 @@ public sealed class AsyncEngineTests
     public async Task Dispose_RequestsInFlight_EndWithAnError()
     {
         AsyncEngine engine = Load();
-        Task<RequestOutput> running = engine.GenerateAsync("The fox", Greedy with { MaxTokens = 500, IgnoreEos = true });
+        Task<RequestOutput> running = engine.GenerateAsync(
+            "The fox", Greedy with { MaxTokens = 500, IgnoreEos = true });
         await engine.DisposeAsync();
         await Should.ThrowAsync<EngineStoppedException>(running);
     }
@@ -220,10 +236,10 @@ public sealed class AsyncEngineTests
     [Fact]
     public async Task StreamAsync_SixtyFourInATinyPool_EqualTheirSoloRuns()
     {
-        // Room for one and a quarter sequences of full length: preemption is certain, where the policy does not look ahead and
-        // follow the machine's speed.
+        // Room for one and a quarter sequences of full length: preemption is certain, where the policy does not look
+        // ahead and follow the machine's speed.
         await using AsyncEngine engine = Load(
-            new EngineOptions { Dtype = ModelDtype.Float32, KvCacheMemory = 40 * 81920, MaxNumSeqs = 64, Batching = BatchingMode.Fixed });
+            new EngineOptions { Model = new() { Dtype = ModelDtype.Float32 }, Memory = new() { KvCacheMemory = 40 * 81920 }, Scheduling = new() { MaxNumSeqs = 64, Batching = BatchingMode.Fixed } });
         await using AsyncEngine solo = Load();
         long preemptions = 0;
         using System.Diagnostics.Metrics.MeterListener listener = new()
@@ -258,16 +274,23 @@ public sealed class AsyncEngineTests
     public async Task BeamSearchAsync_SmallWidth_FindsWhatExhaustiveScoringFinds()
     {
         await using AsyncEngine engine = Load();
-        BeamSearchOutput found = await engine.BeamSearchAsync("Once upon a time", new BeamSearchParams { BeamWidth = 4, MaxTokens = 6 });
-        RequestOutput greedy = await engine.GenerateAsync("Once upon a time", Greedy with { MaxTokens = 6, Logprobs = 0 });
+        BeamSearchOutput found = await engine.BeamSearchAsync(
+            "Once upon a time", new BeamSearchParams { BeamWidth = 4, MaxTokens = 6 });
+        RequestOutput greedy = await engine.GenerateAsync(
+            "Once upon a time", Greedy with { MaxTokens = 6, Logprobs = 0 });
         found.Sequences.Count.ShouldBe(4);
         found.Sequences.Select(s => s.Score).ShouldBeInOrder(SortDirection.Descending);
-        found.Sequences[0].CumulativeLogprob.ShouldBeGreaterThanOrEqualTo(greedy.Outputs[0].CumulativeLogprob!.Value - 1e-6);
+        found.Sequences[0].CumulativeLogprob.ShouldBeGreaterThanOrEqualTo(
+            greedy.Outputs[0].CumulativeLogprob!.Value - 1e-6);
         foreach (BeamSearchSequence sequence in found.Sequences)
         {
             // Each beam's log-probability is that of scoring its tokens as a prompt.
             RequestOutput scored = await engine.GenerateAsync(
-                Prompt.FromTokenIds([.. found.PromptTokenIds, .. sequence.TokenIds]), Greedy with { MaxTokens = 1, PromptLogprobs = 0 });
+                Prompt.FromTokenIds([.. found.PromptTokenIds, .. sequence.TokenIds]), Greedy with
+                {
+                    MaxTokens = 1,
+                    PromptLogprobs = 0,
+                });
             double sum = scored.PromptLogprobs!.Skip(found.PromptTokenIds.Count).Sum(p => (double)p!.Token.Logprob);
             sequence.CumulativeLogprob.ShouldBe(sum, 1e-4);
         }
@@ -284,9 +307,15 @@ public sealed class AsyncEngineTests
 
         // A story's end is near, so that some beams end there and others do not.
         BeamSearchOutput found = await engine.BeamSearchAsync(
-            "Then they all went home and slept well that night. The end.", new BeamSearchParams { BeamWidth = 4, MaxTokens = 8, LengthPenalty = penalty });
+            "Then they all went home and slept well that night. The end.", new BeamSearchParams
+            {
+                BeamWidth = 4,
+                MaxTokens = 8,
+                LengthPenalty = penalty,
+            });
 
-        found.Sequences.ShouldAllBe(s => Math.Abs(s.Score - (s.CumulativeLogprob / Math.Pow(s.TokenIds.Count, penalty))) < 1e-9);
+        found.Sequences.ShouldAllBe(
+            s => Math.Abs(s.Score - (s.CumulativeLogprob / Math.Pow(s.TokenIds.Count, penalty))) < 1e-9);
         found.Sequences.Select(s => s.Score).ShouldBeInOrder(SortDirection.Descending);
         found.Sequences.Any(s => s.FinishReason == FinishReason.Stop).ShouldBe(someEnd);
     }
@@ -296,7 +325,13 @@ public sealed class AsyncEngineTests
     {
         await using AsyncEngine engine = Load();
         int[] said = engine.Encode(" One day<|im_end|> she went", addSpecialTokens: false);
-        var sampling = new SamplingParams { TraceDecodeTokenIds = said, MaxTokens = said.Length, IgnoreEos = true, Stop = ["<|im_end|>"] };
+        var sampling = new SamplingParams
+        {
+            TraceDecodeTokenIds = said,
+            MaxTokens = said.Length,
+            IgnoreEos = true,
+            Stop = ["<|im_end|>"],
+        };
         string text = string.Empty;
         CompletionOutput? last = null;
         await foreach (RequestOutput output in engine.StreamAsync("Once", sampling))
@@ -313,16 +348,22 @@ public sealed class AsyncEngineTests
     [Fact]
     public void Load_BadOptions_AreRefusedWithWhatIsSupported()
     {
-        Refused(new EngineOptions { Quantization = "int3" }, "int3", "float32, bf16");
-        Refused(new EngineOptions { Quantization = "bf16", Dtype = ModelDtype.Float32 }, "contradict");
-        Refused(new EngineOptions { MaxModelLen = 1000 }, "512 positions");
-        Refused(new EngineOptions { KvCacheMemory = 1 << 20 }, "max_model_len to");
-        Refused(new EngineOptions { BlockSize = 8 }, "multiple of 16");
-        Refused(new EngineOptions { MaxNumSeqs = 0 }, "max_num_seqs");
-        Refused(new EngineOptions { MaxNumBatchedTokens = -1 }, "max_num_batched_tokens (-1)");
-        Refused(new EngineOptions { Threads = 0 }, "threads");
-        Refused(new EngineOptions { KvCacheMemory = 1L << 50 }, "memory");
-        Refused(new EngineOptions { MaxNumSeqs = 10, MaxNumBatchedTokens = 5 }, "max_num_batched_tokens (5)");
+        Refused(new EngineOptions { Model = new() { Quantization = "int3" } }, "int3", "float32, bf16");
+        Refused(
+            new EngineOptions { Model = new() { Quantization = "bf16", Dtype = ModelDtype.Float32 } }, "contradict");
+        Refused(new EngineOptions { Model = new() { MaxModelLen = 1000 } }, "512 positions");
+        Refused(new EngineOptions { Memory = new() { KvCacheMemory = 1 << 20 } }, "MaxModelLen to");
+        Refused(new EngineOptions { Memory = new() { BlockSize = 8 } }, "multiple of 16");
+        Refused(new EngineOptions { Scheduling = new() { MaxNumSeqs = 0 } }, "MaxNumSeqs must be at least 1");
+        Refused(
+            new EngineOptions { Scheduling = new() { MaxNumBatchedTokens = -1 } },
+            "MaxNumBatchedTokens must be at least 1; it is -1");
+        Refused(new EngineOptions { Model = new() { Threads = 0 } }, "Threads");
+        Refused(new EngineOptions { Memory = new() { KvCacheMemory = 1L << 50 } }, "memory");
+        Refused(
+            new EngineOptions { Scheduling = new() { MaxNumSeqs = 10, MaxNumBatchedTokens = 5 } },
+            "MaxNumBatchedTokens must be at least MaxNumSeqs (10)",
+            "it is 5");
 
         static void Refused(EngineOptions options, params string[] parts)
         {
@@ -334,7 +375,9 @@ public sealed class AsyncEngineTests
     [Fact]
     public void Generate_SkipTokenizerInit_IdsInAndOut()
     {
-        using LLM llm = LLM.Load(Repository.TalesModel, "float32", new EngineOptions { SkipTokenizerInit = true });
+        using LLM llm =
+            LLM.Load(
+                Repository.TalesModel, "float32", new EngineOptions { Model = new() { SkipTokenizerInit = true } });
         RequestOutput output = llm.Generate(new[] { 0, 3206, 647, 262, 551 }, Greedy with { MaxTokens = 2 });
         output.Outputs[0].TokenIds.ShouldBe([262, 1159]);
         output.Outputs[0].Text.ShouldBeEmpty();
@@ -348,12 +391,21 @@ public sealed class AsyncEngineTests
         own.DefaultSamplingParams.Temperature.ShouldBe(0.7f);
         own.DefaultSamplingParams.TopP.ShouldBe(0.95f);
         own.DefaultSamplingParams.MaxTokens.ShouldBe(480);
-        using LLM neutral = LLM.Load(Repository.TalesModel, options: new EngineOptions { GenerationConfig = GenerationConfigSource.Vllm });
+        using LLM neutral =
+            LLM.Load(
+                Repository.TalesModel,
+                options: new EngineOptions { Model = new() { GenerationConfig = GenerationConfigSource.Vllm } });
         neutral.DefaultSamplingParams.ShouldBe(new SamplingParams());
     }
 
     private static AsyncEngine Over(IModelRunner runner, ModelInfo model) =>
-        new(new LlmEngine(runner, null, new LlmEngineOptions { MaxModelLen = 64 }), null, model);
+        new(
+            new LlmEngine(
+                runner,
+                null,
+                new LlmEngineOptions { MaxModelLen = 64, Scheduling = new() { Batching = BatchingMode.Fixed } }),
+            null,
+            model);
 
     /// <summary>All tokens are as likely, and a step takes no time.</summary>
     private sealed class FakeRunner : IModelRunner
@@ -396,5 +448,5 @@ public sealed class AsyncEngineTests
 
     // Fixed, for adaptive batching measures the machine's steps before the first.
     private static AsyncEngine Load(EngineOptions? options = null) =>
-        AsyncEngine.Load(Repository.TalesModel, options ?? new EngineOptions { Dtype = ModelDtype.Float32, Batching = BatchingMode.Fixed });
+        AsyncEngine.Load(Repository.TalesModel, options ?? new EngineOptions { Model = new() { Dtype = ModelDtype.Float32 }, Scheduling = new() { Batching = BatchingMode.Fixed } });
 }

@@ -5,7 +5,9 @@ using Octavo.Testing;
 
 namespace Octavo.Tests;
 
-/// <summary>How much memory there is, read from made-up /proc and /sys, and what the pool's size follows from.</summary>
+/// <summary>
+/// How much memory there is, read from made-up /proc and /sys, and what the pool's size follows from.
+/// </summary>
 public sealed class MachineMemoryTests : IDisposable
 {
     private const long MiB = 1 << 20;
@@ -34,7 +36,8 @@ public sealed class MachineMemoryTests : IDisposable
         Put("sys/fs/cgroup/pod/box/memory.stat", $"anon {GiB}\ninactive_file {GiB}\nactive_file {512 * MiB}\n");
 
         // The runtime's three quarters of the container are for objects.
-        Read(3 * GiB).ShouldBe(new MachineMemory(4 * GiB, (2 * GiB) + (512 * MiB), "memory.max of control group /pod/box"));
+        Read(3 * GiB).ShouldBe(
+            new MachineMemory(4 * GiB, (2 * GiB) + (512 * MiB), "memory.max of control group /pod/box"));
     }
 
     [Fact]
@@ -104,7 +107,7 @@ public sealed class MachineMemoryTests : IDisposable
     [Fact]
     public void Make_PlentyOfMemory_PoolIsWhatAllRequestsCanUse()
     {
-        ModelInfo plan = Plan(new EngineOptions { MaxNumSeqs = 8 }, 64 * GiB);
+        ModelInfo plan = Plan(new EngineOptions { Scheduling = new() { MaxNumSeqs = 8 } }, 64 * GiB);
 
         ((long)plan.NumBlocks * plan.BlockSize).ShouldBe(8 * plan.MaxModelLen);
         plan.Memory.Free.ShouldBe(64 * GiB);
@@ -117,7 +120,7 @@ public sealed class MachineMemoryTests : IDisposable
     [InlineData(80, 1.0)]
     public void Make_LittleMemory_AllTogetherStaysWithinTheFraction(int free, double? fraction)
     {
-        ModelInfo plan = Plan(new EngineOptions { MemoryFraction = fraction }, free * MiB);
+        ModelInfo plan = Plan(new EngineOptions { Memory = new() { MemoryFraction = fraction } }, free * MiB);
 
         long total = plan.WeightBytes + plan.KvCacheBytes + plan.StepBytes;
         double allowed = (fraction ?? 0.8) * free * MiB;
@@ -129,14 +132,21 @@ public sealed class MachineMemoryTests : IDisposable
     [Fact]
     public void Read_SystemThatSaysWhatIsFree_IsBelieved()
     {
-        MachineMemory.Read(_root, 16 * GiB, new MachineMemory(16 * GiB, 3 * GiB, "this machine")).ShouldBe(new MachineMemory(16 * GiB, 3 * GiB, "this machine"));
-        MachineMemory.Read(_root, 2 * GiB, new MachineMemory(16 * GiB, 3 * GiB, "this machine")).ShouldBe(new MachineMemory(2 * GiB, 2 * GiB, "the .NET runtime's limit"));
+        MachineMemory.Read(_root, 16 * GiB, new MachineMemory(16 * GiB, 3 * GiB, "this machine"))
+            .ShouldBe(new MachineMemory(16 * GiB, 3 * GiB, "this machine"));
+        MachineMemory.Read(_root, 2 * GiB, new MachineMemory(16 * GiB, 3 * GiB, "this machine"))
+            .ShouldBe(new MachineMemory(2 * GiB, 2 * GiB, "the .NET runtime's limit"));
     }
 
     [Fact]
     public void FromWindows_Status_TakesWhatIsAvailableAndMayBeCommitted()
     {
-        SystemFreeMemory.WindowsStatus status = new() { TotalPhysical = 16 * (ulong)GiB, AvailablePhysical = 5 * (ulong)GiB, AvailableCommit = 9 * (ulong)GiB };
+        SystemFreeMemory.WindowsStatus status = new()
+        {
+            TotalPhysical = 16 * (ulong)GiB,
+            AvailablePhysical = 5 * (ulong)GiB,
+            AvailableCommit = 9 * (ulong)GiB,
+        };
         SystemFreeMemory.FromWindows(status).ShouldBe(new MachineMemory(16 * GiB, 5 * GiB, "this machine"));
         SystemFreeMemory.FromWindows(status with { AvailableCommit = (ulong)GiB }).Free.ShouldBe(GiB);
         System.Runtime.InteropServices.Marshal.SizeOf<SystemFreeMemory.WindowsStatus>().ShouldBe(64);
@@ -147,7 +157,8 @@ public sealed class MachineMemoryTests : IDisposable
     {
         uint[] statistics = new uint[38];
         (statistics[0], statistics[1], statistics[2], statistics[3]) = (1000, 500_000, 60_000, 100_000);
-        SystemFreeMemory.FromMac(16 * GiB, 16384, statistics).ShouldBe(new MachineMemory(16 * GiB, 61_000L * 16384, "this machine"));
+        SystemFreeMemory.FromMac(16 * GiB, 16384, statistics)
+            .ShouldBe(new MachineMemory(16 * GiB, 61_000L * 16384, "this machine"));
         statistics[2] = uint.MaxValue;
         SystemFreeMemory.FromMac(16 * GiB, 16384, statistics).Free.ShouldBe(16 * GiB);
     }
@@ -162,16 +173,16 @@ public sealed class MachineMemoryTests : IDisposable
     [Fact]
     public void Make_NoRoomForOneRequest_SaysWhatThereIsAndWhatItTakes()
     {
-        string message = Should.Throw<EngineConfigurationException>(() => Plan(new EngineOptions { MemoryFraction = 0.5, MaxNumSeqs = 4, MaxNumBatchedTokens = 128 }, 22 * MiB)).Message;
+        string message = Should.Throw<EngineConfigurationException>(() => Plan(new EngineOptions { Memory = new() { MemoryFraction = 0.5 }, Scheduling = new() { MaxNumSeqs = 4, MaxNumBatchedTokens = 128 } }, 22 * MiB)).Message;
 
-        message.ShouldStartWith("memory_fraction 0.5 of the 22 MiB that are free (a test) leaves ");
-        message.ShouldContain("less than one request of max_model_len 512, which needs 1.25 MiB: raise memory_fraction, or lower max_num_batched_tokens, or set max_model_len to ");
+        message.ShouldStartWith("MemoryFraction 0.5 of the 22 MiB that are free (a test) leaves ");
+        message.ShouldContain("less than one request of MaxModelLen 512, which needs 1.25 MiB: raise MemoryFraction, or lower MaxNumBatchedTokens, or set MaxModelLen to ");
 
         // No advice about what nobody has set.
         string unset = Should.Throw<EngineConfigurationException>(() => Plan(new EngineOptions(), MiB)).Message;
         unset.ShouldStartWith("80% of the 1 MiB that are free (a test) leaves 0 bytes for the key-value cache");
-        unset.ShouldNotContain("memory_fraction");
-        unset.ShouldNotContain("max_num_batched_tokens");
+        unset.ShouldNotContain("MemoryFraction");
+        unset.ShouldNotContain("MaxNumBatchedTokens");
     }
 
     [Fact]
@@ -179,19 +190,20 @@ public sealed class MachineMemoryTests : IDisposable
     {
         foreach (double fraction in new[] { 0, -1, 1.01, double.NaN })
         {
-            Should.Throw<EngineConfigurationException>(() => Plan(new EngineOptions { MemoryFraction = fraction }, GiB)).Message.ShouldContain("memory_fraction must be above 0");
+            Should.Throw<EngineConfigurationException>(() => Plan(new EngineOptions { Memory = new() { MemoryFraction = fraction } }, GiB)).Message.ShouldContain("MemoryFraction must be above 0");
         }
 
-        Should.Throw<EngineConfigurationException>(() => Plan(new EngineOptions { MemoryFraction = 0.5, KvCacheMemory = 8 * MiB }, GiB)).Message.ShouldContain("do not go together");
+        Should.Throw<EngineConfigurationException>(() => Plan(new EngineOptions { Memory = new() { MemoryFraction = 0.5, KvCacheMemory = 8 * MiB } }, GiB)).Message.ShouldContain("do not go together");
     }
 
     [Fact]
     public void RequireMemory_CacheAskedForIsMoreThanIsFree_SaysSo()
     {
-        ModelInfo plan = Plan(new EngineOptions { KvCacheMemory = 90 * MiB }, 100 * MiB);
+        ModelInfo plan = Plan(new EngineOptions { Memory = new() { KvCacheMemory = 90 * MiB } }, 100 * MiB);
 
         plan.KvCacheBytes.ShouldBe(90 * MiB);
-        Should.Throw<EngineConfigurationException>(() => ModelPlan.RequireMemory(plan)).Message.ShouldContain("and 100 MiB are free (a test): lower kv_cache_memory");
+        Should.Throw<EngineConfigurationException>(() => ModelPlan.RequireMemory(plan)).Message
+            .ShouldContain("and 100 MiB are free (a test): lower KvCacheMemory");
     }
 
     private static ModelInfo Plan(EngineOptions options, long free)
@@ -202,7 +214,8 @@ public sealed class MachineMemoryTests : IDisposable
 
     private MachineMemory Read(long runtimeLimit) => MachineMemory.Read(_root, runtimeLimit);
 
-    private void Machine(long total, long free) => Put("proc/meminfo", $"MemTotal:       {total >> 10} kB\nMemFree:  5 kB\nMemAvailable:   {free >> 10} kB\n");
+    private void Machine(long total, long free) =>
+        Put("proc/meminfo", $"MemTotal:       {total >> 10} kB\nMemFree:  5 kB\nMemAvailable:   {free >> 10} kB\n");
 
     private void Put(string path, string text)
     {

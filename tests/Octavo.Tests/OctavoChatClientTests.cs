@@ -5,7 +5,8 @@ using Octavo.Testing;
 
 namespace Octavo.Tests;
 
-public sealed class OctavoChatClientTests(OctavoChatClientTests.SharedEngine shared) : IClassFixture<OctavoChatClientTests.SharedEngine>, IDisposable
+public sealed class OctavoChatClientTests(
+    OctavoChatClientTests.SharedEngine shared) : IClassFixture<OctavoChatClientTests.SharedEngine>, IDisposable
 {
     private readonly AsyncEngine _engine = shared.Engine;
     private readonly IChatClient _client = shared.Engine.AsChatClient();
@@ -19,7 +20,8 @@ public sealed class OctavoChatClientTests(OctavoChatClientTests.SharedEngine sha
             new ChatPrompts(_engine).Render([new Text.ChatMessage("user", "The fox said")]),
             new SamplingParams { Temperature = 0, MaxTokens = 12 });
 
-        ChatResponse response = await _client.GetResponseAsync("The fox said", new ChatOptions { Temperature = 0, MaxOutputTokens = 12 });
+        ChatResponse response = await _client.GetResponseAsync(
+            "The fox said", new ChatOptions { Temperature = 0, MaxOutputTokens = 12 });
 
         response.Text.ShouldBe(expected.Outputs[0].Text);
         response.Messages.ShouldHaveSingleItem().Role.ShouldBe(ChatRole.Assistant);
@@ -63,7 +65,8 @@ public sealed class OctavoChatClientTests(OctavoChatClientTests.SharedEngine sha
         ];
         Text.ChatMessage[] same =
         [
-            new("system", "Tell tales."), new("user", "The\nking"), new("assistant", "was old."), new("user", "And then"),
+            new("system", "Tell tales."), new("user", "The\nking"), new(
+                "assistant", "was old."), new("user", "And then"),
         ];
         RequestOutput expected = await _engine.GenerateAsync(
             new ChatPrompts(_engine).Render(same), new SamplingParams { Temperature = 0, MaxTokens = 10 });
@@ -150,10 +153,12 @@ public sealed class OctavoChatClientTests(OctavoChatClientTests.SharedEngine sha
     [MemberData(nameof(Unsupported), DisableDiscoveryEnumeration = true)]
     public async Task GetResponse_UnsupportedOption_IsRefusedByItsName(string name, ChatOptions options)
     {
-        NotSupportedException refusal = await Should.ThrowAsync<NotSupportedException>(() => _client.GetResponseAsync("The fox", options));
+        NotSupportedException refusal = await Should.ThrowAsync<NotSupportedException>(
+            () => _client.GetResponseAsync("The fox", options));
 
         refusal.Message.ShouldStartWith($"ChatOptions.{name} is not supported");
-        await Should.ThrowAsync<NotSupportedException>(async () => await _client.GetStreamingResponseAsync("The fox", options).ToChatResponseAsync());
+        await Should.ThrowAsync<NotSupportedException>(
+            async () => await _client.GetStreamingResponseAsync("The fox", options).ToChatResponseAsync());
     }
 
     [Fact]
@@ -161,7 +166,8 @@ public sealed class OctavoChatClientTests(OctavoChatClientTests.SharedEngine sha
     {
         var message = new ChatMessage(ChatRole.User, [new DataContent(new byte[] { 1 }, "image/png")]);
 
-        (await Should.ThrowAsync<NotSupportedException>(() => _client.GetResponseAsync([message]))).Message.ShouldContain(nameof(DataContent));
+        (await Should.ThrowAsync<NotSupportedException>(() => _client.GetResponseAsync([message]))).Message
+            .ShouldContain(nameof(DataContent));
     }
 
     [Fact]
@@ -203,7 +209,7 @@ public sealed class OctavoChatClientTests(OctavoChatClientTests.SharedEngine sha
         public AsyncEngine Engine { get; } = Load();
 
         public static AsyncEngine Load() => AsyncEngine.Load(
-            Repository.TalesModel, new EngineOptions { Dtype = ModelDtype.Float32, KvCacheMemory = 16 << 20, ServedModelName = "tales" });
+            Repository.TalesModel, new EngineOptions { Model = new() { Dtype = ModelDtype.Float32, ServedModelName = "tales" }, Memory = new() { KvCacheMemory = 16 << 20 } });
 
         public void Dispose() => Engine.Dispose();
     }

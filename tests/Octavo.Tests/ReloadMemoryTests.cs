@@ -34,7 +34,7 @@ public sealed class ReloadMemoryTests
 
     private static void LoadAndUse()
     {
-        using (LLM llm = LLM.Load(Repository.TalesModel, options: new EngineOptions { Dtype = ModelDtype.Float32, KvCacheMemory = 32 * MiB, Threads = 2 }))
+        using (LLM llm = LLM.Load(Repository.TalesModel, options: new EngineOptions { Model = new() { Dtype = ModelDtype.Float32, Threads = 2 }, Memory = new() { KvCacheMemory = 32 * MiB } }))
         {
             llm.Generate("Once upon a time", new SamplingParams { Temperature = 0, MaxTokens = 20 });
         }
@@ -65,6 +65,7 @@ public sealed class ReloadMemoryTests
     private static long Resident()
     {
         string line = File.ReadLines("/proc/self/status").First(l => l.StartsWith("VmRSS:", StringComparison.Ordinal));
-        return long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) * 1024;
+        return long.Parse(
+            line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) * 1024;
     }
 }

@@ -11,7 +11,9 @@ public sealed class ServiceCollectionTests
     public async Task AddOctavo_Resolved_AnswersAndIsOneEngine()
     {
         await using ServiceProvider provider = new ServiceCollection()
-            .AddOctavo(Repository.TalesModel, new EngineOptions { KvCacheMemory = 16 << 20, MaxModelLen = 128 })
+            .AddOctavo(
+                Repository.TalesModel,
+                new EngineOptions { Memory = new() { KvCacheMemory = 16 << 20 }, Model = new() { MaxModelLen = 128 } })
             .BuildServiceProvider();
 
         IChatClient client = provider.GetRequiredService<IChatClient>();
@@ -26,7 +28,7 @@ public sealed class ServiceCollectionTests
     public async Task AddOctavo_ProviderDisposed_StopsTheEngine()
     {
         ServiceProvider provider = new ServiceCollection()
-            .AddOctavo(Repository.TalesModel, o => o with { KvCacheMemory = 16 << 20 })
+            .AddOctavo(Repository.TalesModel, o => o with { Memory = new() { KvCacheMemory = 16 << 20 } })
             .BuildServiceProvider();
         AsyncEngine engine = provider.GetRequiredService<AsyncEngine>();
 

@@ -3,7 +3,9 @@ using Octavo.Testing;
 
 namespace Octavo.Tests;
 
-/// <summary>The bundled model with other words in its configuration files, in a directory that lives as long as a test.</summary>
+/// <summary>
+/// The bundled model with other words in its configuration files, in a directory that lives as long as a test.
+/// </summary>
 internal sealed class TalesVariant : IDisposable
 {
     public TalesVariant()

@@ -13,7 +13,8 @@ namespace Octavo.Cli.Bench;
 /// <summary><c>octavo bench attention</c>: attention over a paged cache, beside the ceilings of this machine.</summary>
 internal sealed class BenchAttention
 {
-    private readonly BenchArguments _arguments = new("The model whose heads are measured, with random keys and values.");
+    private readonly BenchArguments _arguments = new(
+        "The model whose heads are measured, with random keys and values.");
 
     /// <summary>Makes the command.</summary>
     public static Command Make()
@@ -64,7 +65,8 @@ internal sealed class BenchAttention
     {
         string title = $"attention of one layer, shape {shape.Name}; {ceilings.Threads} threads read {ceilings.ReadBandwidth / 1e9:N0} GB/s "
             + $"and multiply-add {ceilings.Float32Peak / 1e9:N0} GFLOPS";
-        Table table = new Table { Title = new TableTitle(title) }.AddColumns("step", "µs", "GB/s", "of bandwidth", "GFLOPS", "of float32 peak");
+        Table table = new Table { Title = new TableTitle(title) }
+            .AddColumns("step", "µs", "GB/s", "of bandwidth", "GFLOPS", "of float32 peak");
         foreach (AttentionMeasurement m in measurements)
         {
             table.AddRow(

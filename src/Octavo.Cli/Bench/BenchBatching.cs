@@ -9,15 +9,20 @@ using Spectre.Console;
 
 namespace Octavo.Cli.Bench;
 
-/// <summary><c>octavo bench batching</c>: continuous batching against static, on the same model, requests and kernels.</summary>
+/// <summary>
+/// <c>octavo bench batching</c>: continuous batching against static, on the same model, requests and kernels.
+/// </summary>
 internal sealed class BenchBatching
 {
     private const int LongestSequence = 1024;
 
-    private readonly Option<string?> _model = OptionKinds.Text("--model", "MODEL", "A model's directory, or tales; otherwise --shape with random int8 weights.");
-    private readonly Option<IReadOnlyList<int>?> _batches = OptionKinds.Integers("--batches", "Requests at once, one comparison for each number. [default: 8,16,32,64]");
+    private readonly Option<string?> _model = OptionKinds
+        .Text("--model", "MODEL", "A model's directory, or tales; otherwise --shape with random int8 weights.");
+    private readonly Option<IReadOnlyList<int>?> _batches = OptionKinds
+        .Integers("--batches", "Requests at once, one comparison for each number. [default: 8,16,32,64]");
     private readonly Option<int?> _requests = OptionKinds.Integer("--requests", "Requests of the load. [default: 128]");
-    private readonly Option<int?> _rounds = OptionKinds.Integer("--rounds", "How often all are run in turn; figures are medians. [default: 3]");
+    private readonly Option<int?> _rounds = OptionKinds
+        .Integer("--rounds", "How often all are run in turn; figures are medians. [default: 3]");
     private readonly Option<string?> _workload = OptionKinds.Text(
         "--workload", "W", "Lengths of the load. [default: prompt=lognormal:32:0.6:256 output=lognormal:64:1:512]");
 
@@ -44,13 +49,15 @@ internal sealed class BenchBatching
         int rounds = result.GetValue(_rounds) ?? 3;
         if (batches.Any(b => b is < 1 or > 512) || requests is < 1 or > 100_000 || rounds is < 1 or > 99)
         {
-            throw new UsageException("--batches must be from 1 to 512, --requests from 1 to 100000, --rounds from 1 to 99");
+            throw new UsageException(
+                "--batches must be from 1 to 512, --requests from 1 to 100000, --rounds from 1 to 99");
         }
 
         using LoadedModel model = Load(result, batches.Max());
         Workload workload = ReadWorkload(result, model, requests);
         IReadOnlyList<WorkloadRequest> load = workload.Make();
-        IReadOnlyDictionary<(BatchingKind Kind, int Batch), double> rates = new BatchingBenchmark(model, load, ProgressLine.Show).Run(batches, rounds);
+        IReadOnlyDictionary<(BatchingKind Kind, int Batch), double> rates = new BatchingBenchmark(
+            model, load, ProgressLine.Show).Run(batches, rounds);
         ProgressLine.Show(string.Empty);
         Write(result, model, load, batches, (kind, batch) => rates[(kind, batch)]);
         return ExitCode.Success;
@@ -60,11 +67,22 @@ internal sealed class BenchBatching
     {
         if (result.GetValue(_model) is { } model)
         {
-            return LoadedModel.Load(ModelLocator.Find(model), new EngineOptions { Threads = _arguments.Threads(result), MaxNumSeqs = Math.Max(128, most) });
+            var options = new EngineOptions
+            {
+                Model = new ModelOptions { Threads = _arguments.Threads(result) },
+                Scheduling = new SchedulingOptions { MaxNumSeqs = Math.Max(SchedulingOptions.DefaultMaxNumSeqs, most) },
+            };
+            return LoadedModel.Load(ModelLocator.Find(model), options);
         }
 
         ModelShape shape = _arguments.Shape(result);
-        return LoadedModel.Random(shape, ModelPlan.SchemeNamed("int8"), LongestSequence, most * LongestSequence, 2048, _arguments.Threads(result));
+        return LoadedModel.Random(
+            shape,
+            ModelPlan.SchemeNamed("int8"),
+            LongestSequence,
+            most * LongestSequence,
+            SchedulingOptions.DefaultMaxNumBatchedTokens,
+            _arguments.Threads(result));
     }
 
     private Workload ReadWorkload(ParseResult result, LoadedModel model, int requests)
@@ -74,7 +92,13 @@ internal sealed class BenchBatching
         {
             return WorkloadText.Parse(
                 result.GetValue(_workload) ?? "prompt=lognormal:32:0.6:256 output=lognormal:64:1:512",
-                new Workload { Arrivals = ArrivalProcess.Saturating, Requests = requests, MaxLength = longest, Seed = 1 });
+                new Workload
+                {
+                    Arrivals = ArrivalProcess.Saturating,
+                    Requests = requests,
+                    MaxLength = longest,
+                    Seed = 1,
+                });
         }
         catch (FormatException e)
         {
@@ -82,7 +106,14 @@ internal sealed class BenchBatching
         }
     }
 
-    private void Write(ParseResult result, LoadedModel model, IReadOnlyList<WorkloadRequest> load, IReadOnlyList<int> batches, Func<BatchingKind, int, double> rate)
+    private void Write(
+        ParseResult result,
+        LoadedModel model,
+        IReadOnlyList<WorkloadRequest> load,
+        IReadOnlyList<int> batches,
+        Func<BatchingKind,
+        int,
+        double> rate)
     {
         double best = batches.Max(b => rate(BatchingKind.Static, b));
         if (_arguments.Json(result))
@@ -104,12 +135,20 @@ internal sealed class BenchBatching
         else
         {
             Table table = new Table { Title = new TableTitle($"{model.Name}, {load.Count} requests, {load.Sum(r => (long)r.OutputTokens)} tokens asked for") }
-                .AddColumns("at once", "static, tokens/s", "static, finished rows dropped", "continuous", "to static", "to best static", "to finished rows dropped");
+                .AddColumns(
+                    "at once",
+                    "static, tokens/s",
+                    "static, finished rows dropped",
+                    "continuous",
+                    "to static",
+                    "to best static",
+                    "to finished rows dropped");
             foreach (int batch in batches)
             {
                 double continuous = rate(BatchingKind.Continuous, batch);
                 table.AddRow(
-                    Figures.Number(batch, 0), Figures.Number(rate(BatchingKind.Static, batch), 0), Figures.Number(rate(BatchingKind.Dropping, batch), 0),
+                    Figures.Number(batch, 0), Figures.Number(rate(BatchingKind.Static, batch), 0), Figures
+                        .Number(rate(BatchingKind.Dropping, batch), 0),
                     Figures.Number(continuous, 0), Times(continuous / rate(BatchingKind.Static, batch)), Times(continuous / best), Times(continuous / rate(BatchingKind.Dropping, batch)));
             }
 

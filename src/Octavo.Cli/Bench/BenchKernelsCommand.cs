@@ -68,7 +68,8 @@ internal sealed class BenchKernelsCommand
     {
         IAnsiConsole console = Tables.Console();
         console.Write(BenchOutput.MachineTable(ceilings));
-        Table table = new Table { Title = new TableTitle($"linear kernels, shape {shape.Name}") }.AddColumns("kernel", "rows", "µs", "GB/s", "GFLOPS", "of ceiling");
+        Table table = new Table { Title = new TableTitle($"linear kernels, shape {shape.Name}") }
+            .AddColumns("kernel", "rows", "µs", "GB/s", "GFLOPS", "of ceiling");
         foreach (KernelMeasurement m in measurements)
         {
             table.AddRow(
@@ -84,7 +85,8 @@ internal sealed class BenchKernelsCommand
         Stdio.Out.Flush();
     }
 
-    private static void WriteKernels(Utf8JsonWriter json, MachineCeilings ceilings, List<KernelMeasurement> measurements)
+    private static void WriteKernels(
+        Utf8JsonWriter json, MachineCeilings ceilings, List<KernelMeasurement> measurements)
     {
         json.WriteStartArray("kernels");
         foreach (KernelMeasurement m in measurements)

@@ -19,14 +19,15 @@ internal sealed class BenchModelCommand
         "How the weights are stored; several are measured in turn, step by step, and compared with the first.",
         [.. WeightScheme.Names.Select(s => (s, s))]);
 
-    private readonly Option<HeadQuantization> _head = EngineArguments.QuantizeHeadOption();
+    private readonly Option<HeadQuantization> _head = EngineSettings.QuantizeHead();
 
     private readonly Option<int> _kvCacheDtype = OptionKinds.Choice(
         "--kv-cache-dtype",
         "How keys and values are stored; auto is what the engine would take for these weights.",
         [("auto", 0), .. CacheFormats.Select((f, i) => (f.ToString().ToLowerInvariant(), i + 1))]);
 
-    private readonly Option<int?> _prompt = OptionKinds.Integer("--prompt", "Tokens of the prompt that is prefilled; 0 leaves it out. [default: 512]");
+    private readonly Option<int?> _prompt = OptionKinds
+        .Integer("--prompt", "Tokens of the prompt that is prefilled; 0 leaves it out. [default: 512]");
 
     private readonly Option<IReadOnlyList<int>?> _batches = OptionKinds.Integers(
         "--batches", "Sequences that decode at once, one measurement for each number. [default: 1,2,4,8,16,32,64]");
@@ -58,7 +59,8 @@ internal sealed class BenchModelCommand
         ModelScheme[] stored = [.. schemes.Select(s => new ModelScheme(s, result.GetValue(_head), Options(result, s)))];
         int rounds = result.GetValue(_rounds) ?? 1;
         Check(rounds is >= 1 and <= 1000, $"--rounds must be between 1 and 1000; it is {rounds}");
-        (MachineCeilings ceilings, IReadOnlyList<ModelFigures> models) = new ModelComparison(shape, stored, ProgressLine.Show).Run(rounds);
+        (MachineCeilings ceilings, IReadOnlyList<ModelFigures> models) = new ModelComparison(
+            shape, stored, ProgressLine.Show).Run(rounds);
         Write(new BenchModelReport(shape, ceilings, models), _arguments.Json(result));
         return ExitCode.Success;
     }
@@ -95,7 +97,9 @@ internal sealed class BenchModelCommand
             Batches = result.GetValue(_batches) ?? defaults.Batches,
             Contexts = result.GetValue(_contexts) ?? defaults.Contexts,
         };
-        Check(options.PromptTokens is >= 0 and <= 131072, $"--prompt must be between 0 and 131072; it is {options.PromptTokens}");
+        Check(
+            options.PromptTokens is >= 0 and <= 131072,
+            $"--prompt must be between 0 and 131072; it is {options.PromptTokens}");
         Check(options.Batches.All(b => b is >= 1 and <= 4096), "--batches must be between 1 and 4096");
         Check(options.Contexts.All(c => c is >= 0 and <= 131072), "--contexts must be between 0 and 131072");
         return options;

@@ -11,12 +11,20 @@ namespace Octavo.Cli.Bench;
 internal static class BenchOutput
 {
     // Names such as gate·up stay readable.
-    private static readonly JsonWriterOptions Format = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonWriterOptions Format = new()
+    {
+        Indented = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
     /// <summary>The machine's ceilings as a table.</summary>
     public static Table MachineTable(MachineCeilings ceilings)
     {
-        Table machine = new Table { Title = new TableTitle($"this machine, {ceilings.Threads} threads"), ShowHeaders = false }.AddColumns("what", "rate");
+        Table machine = new Table
+        {
+            Title = new TableTitle($"this machine, {ceilings.Threads} threads"),
+            ShowHeaders = false,
+        }.AddColumns("what", "rate");
         machine.AddRow("read bandwidth", Giga(ceilings.ReadBandwidth, "GB/s"));
         machine.AddRow("float32 multiply-add", Giga(ceilings.Float32Peak, "GFLOPS"));
         machine.AddRow("bfloat16 dot product", ceilings.BFloat16Peak is { } wide ? Giga(wide, "GFLOPS") : "not there");
@@ -27,7 +35,9 @@ internal static class BenchOutput
         return machine;
     }
 
-    /// <summary>Writes one JSON object to standard output: shape, machine, and what <paramref name="writeRest"/> adds.</summary>
+    /// <summary>
+    /// Writes one JSON object to standard output: shape, machine, and what <paramref name="writeRest"/> adds.
+    /// </summary>
     public static void WriteJson(ModelShape shape, MachineCeilings ceilings, Action<Utf8JsonWriter> writeRest)
     {
         Stdio.Out.WriteLine(ToJson(shape, ceilings, writeRest));

@@ -7,7 +7,8 @@ namespace Octavo.Cli.Chat;
 /// <summary><c>octavo chat</c>: a conversation, line by line.</summary>
 internal sealed class ChatCommand
 {
-    private readonly Option<string?> _model = OptionKinds.Text("--model", "DIR", "The model's directory. [default: the bundled story-teller, tales]");
+    private readonly Option<string?> _model = OptionKinds
+        .Text("--model", "DIR", "The model's directory. [default: the bundled story-teller, tales]");
     private readonly Option<string?> _system = new("--system")
     {
         Description = "Instructions that stand before the conversation. [default: none]",
@@ -15,15 +16,19 @@ internal sealed class ChatCommand
     };
 
     private readonly SamplingArguments _sampling = new(defaultMaxTokens: null);
-    private readonly EngineArguments _engine = new();
+    private readonly EngineArguments _engine = new(
+        EngineSettings.Loading, EngineSettings.Steps, EngineSettings.Seeds, EngineSettings.GenerationConfig);
 
     /// <summary>Makes the command.</summary>
     public static Command Make()
     {
         var it = new ChatCommand();
-        var command = new Command("chat", "Talk with a model, line by line. Reads standard input, so it works in a pipe too.") { it._model, it._system };
+        var command = new Command(
+            "chat",
+            "Talk with a model, line by line. Reads standard input, so it works in a pipe too.") { it._model,
+            it._system };
         it._sampling.AddTo(command);
-        it._engine.AddTo(command, EngineArguments.SkipTokenizerInit, "--max-logprobs");
+        it._engine.AddTo(command);
         command.SetAction((result, _) => it.RunAsync(result));
         return command;
     }
@@ -35,13 +40,14 @@ internal sealed class ChatCommand
         AsyncEngine engine;
         using (var interrupt = new Interrupt())
         {
-            engine = await EngineLoader.LoadAsync(model, options, showProgress: true, interrupt.Token).ConfigureAwait(false);
+            engine = await EngineLoader.LoadAsync(model, options, showProgress: true, interrupt.Token)
+                .ConfigureAwait(false);
             EngineLoader.WriteNotes(engine.Model.Notes);
         }
 
         await using (engine.ConfigureAwait(false))
         {
-            SamplingParams sampling = _sampling.Read(result, engine.Model) with { Seed = _engine.Seed(result) };
+            SamplingParams sampling = _sampling.Read(result, engine.Model) with { Seed = _engine.SeedOf(result) };
             sampling.Validate();
             await new ChatSession(engine, sampling, result.GetValue(_system)).RunAsync().ConfigureAwait(false);
         }

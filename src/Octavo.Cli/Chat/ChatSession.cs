@@ -5,7 +5,9 @@ using Octavo.Text;
 
 namespace Octavo.Cli.Chat;
 
-/// <summary>One conversation on standard input and output: answers go to the output, everything else to the error stream.</summary>
+/// <summary>
+/// One conversation on standard input and output: answers go to the output, everything else to the error stream.
+/// </summary>
 internal sealed class ChatSession
 {
     private const string Help =
@@ -108,7 +110,10 @@ internal sealed class ChatSession
         _turns.Add(new ChatMessage("assistant", answer.ToString()));
     }
 
-    /// <summary>The prompt of the conversation, after dropping as many of the oldest turns as it takes; null where nothing helps.</summary>
+    /// <summary>
+    /// The prompt of the conversation, after dropping as many of the oldest turns as it takes; null where nothing
+    /// helps.
+    /// </summary>
     private Prompt? FitContext()
     {
         // Room for an answer: all that was asked for, or a quarter of the context where that is less.

@@ -34,21 +34,21 @@ internal sealed class EvalCommand
         "--stride", "Tokens between the beginnings of two windows; fewer give each scored token more context. [default: one less than the window]");
 
     private readonly Option<bool> _json = OptionKinds.Switch("--json", "Print one JSON object.");
-    private readonly Option<string?> _report = OptionKinds.Text("--report", "FILE.html", "Write a page with charts, all in one file.");
-    private readonly EngineArguments _engine = new();
+    private readonly Option<string?> _report = OptionKinds
+        .Text("--report", "FILE.html", "Write a page with charts, all in one file.");
+    private readonly EngineArguments _engine = new(
+        EngineSettings.Weights, EngineSettings.Cache, EngineSettings.MemoryFraction, EngineSettings.Threads);
 
     /// <summary>Makes the command.</summary>
     public static Command Make()
     {
         var it = new EvalCommand();
-        var command = new Command("eval", "Measure a model's perplexity on a text, and how far its predictions are from another model's.")
+        var command = new Command(
+            "eval", "Measure a model's perplexity on a text, and how far its predictions are from another model's.")
         {
             it._model, it._reference, it._text, it._window, it._stride, it._json, it._report,
         };
-        it._engine.AddTo(
-            command,
-            EngineArguments.SkipTokenizerInit, EngineArguments.SeedOption, "--no-enable-prefix-caching", "--generation-config", "--max-logprobs",
-            "--max-model-len", "--max-num-seqs", "--max-num-batched-tokens", "--kv-cache-memory");
+        it._engine.AddTo(command);
         command.SetAction(it.Run);
         return command;
     }
@@ -62,17 +62,22 @@ internal sealed class EvalCommand
         string? page = result.GetValue(_report);
         OutputFile.Check("--report", page);
         using var interrupt = new Interrupt();
-        Tokenizer tokenizer = Tokenizer.Load(path);
         IReadOnlyList<string> documents = TextCorpus.Read(text);
 
         using var opened = Model.Open(path);
+        Tokenizer tokenizer = opened.LoadTokenizer();
         using Model? openedReference = referencePath is null ? null : Model.Open(referencePath);
         (int window, int stride) = Window(result, opened.Spec.MaxPositionEmbeddings);
         using EvaluatedModel model = Load(opened, options, window, interrupt.Token, out ModelInfo plan);
         IReadOnlyList<TextWindow> windows = TextWindow.Cut(
-            TextCorpus.Tokenize(documents, tokenizer, model.Description.BosTokenId ?? tokenizer.BosTokenId), window, stride);
-        using EvaluatedModel? reference = openedReference is null ? null : Load(
-            openedReference, new EngineOptions { Dtype = ModelDtype.Float32, Threads = options.Threads }, window, interrupt.Token, out _);
+            TextCorpus.Tokenize(
+                documents, tokenizer, model.Description.BosTokenId ?? tokenizer.BosTokenId), window, stride);
+        var plain = new EngineOptions
+        {
+            Model = new ModelOptions { Dtype = ModelDtype.Float32, Threads = options.Model.Threads },
+        };
+        using EvaluatedModel? reference =
+            openedReference is null ? null : Load(openedReference, plain, window, interrupt.Token, out _);
         EvaluationResult evaluation;
         using (var bar = new WorkBar("evaluating"))
         {
@@ -109,16 +114,23 @@ internal sealed class EvalCommand
 
         return stride >= 1 && stride < window
             ? (window, stride)
-            : throw new UsageException($"--stride must be at least 1 and less than the window, {window}; it is {stride}");
+            : throw new UsageException(
+                $"--stride must be at least 1 and less than the window, {window}; it is {stride}");
     }
 
-    private static EvaluatedModel Load(Model model, EngineOptions options, int window, CancellationToken cancellation, out ModelInfo info)
+    private static EvaluatedModel Load(
+        Model model, EngineOptions options, int window, CancellationToken cancellation, out ModelInfo info)
     {
-        ModelPlan plan = model.Plan(options with { MaxModelLen = window, MaxNumSeqs = 1, MaxNumBatchedTokens = window });
+        ModelPlan plan = model.Plan(options with
+        {
+            Model = options.Model with { MaxModelLen = window },
+            Scheduling = new SchedulingOptions { MaxNumSeqs = 1, MaxNumBatchedTokens = window },
+        });
         plan.RequireMemory();
         info = plan.Info;
         EngineLoader.WriteNotes(info.Notes);
         string scheme = info.StoredQuantization is null ? SettingNames.Of(info.Weights) : "as stored";
-        return EvaluatedModel.Of($"{info.Name} ({scheme})", model.Description, model.Checkpoint, plan.Load(null, cancellation));
+        return EvaluatedModel.Of(
+            $"{info.Name} ({scheme})", model.Description, model.Checkpoint, plan.Load(null, cancellation));
     }
 }

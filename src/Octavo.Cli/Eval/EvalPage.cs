@@ -26,16 +26,24 @@ internal static class EvalPage
         StringBuilder page = ReportPage.Begin(report.Result.Model, Style).Append("<table>");
         foreach ((string name, string value) in report.Rows())
         {
-            page.Append(CultureInfo.InvariantCulture, $"<tr><td>{ReportPage.Escape(name.Trim())}</td><td>{ReportPage.Escape(value)}</td></tr>");
+            page.Append(
+                CultureInfo.InvariantCulture,
+                $"<tr><td>{ReportPage.Escape(name.Trim())}</td><td>{ReportPage.Escape(value)}</td></tr>");
         }
 
         page.Append("</table>");
         if (report.Result.Comparison is { } comparison)
         {
-            Chart(page, "KL divergence by token: the fraction of tokens below (nats, logarithmic)", Distribution(comparison));
+            Chart(
+                page,
+                "KL divergence by token: the fraction of tokens below (nats, logarithmic)",
+                Distribution(comparison));
             if (comparison.LayerErrors.Count > 0)
             {
-                Chart(page, "Relative error of the residual stream behind each layer", Bars(comparison.LayerErrors, Figures.ExactPercent));
+                Chart(
+                    page,
+                    "Relative error of the residual stream behind each layer",
+                    Bars(comparison.LayerErrors, Figures.ExactPercent));
             }
         }
 
@@ -92,5 +100,7 @@ internal static class EvalPage
     }
 
     private static void Number(StringBuilder svg, int x, int y, string anchor, string text) =>
-        svg.Append(CultureInfo.InvariantCulture, $"<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\">{ReportPage.Escape(text)}</text>");
+        svg.Append(
+            CultureInfo.InvariantCulture,
+            $"<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\">{ReportPage.Escape(text)}</text>");
 }

@@ -10,9 +10,14 @@ using Spectre.Console;
 namespace Octavo.Cli.Eval;
 
 /// <summary>What <c>octavo eval</c> found, for people and for programs.</summary>
-internal sealed record EvalReport(EvaluationResult Result, ModelInfo Plan, string Text, int Window, int Stride, Tokenizer Tokenizer)
+internal sealed record EvalReport(
+    EvaluationResult Result, ModelInfo Plan, string Text, int Window, int Stride, Tokenizer Tokenizer)
 {
-    private static readonly JsonWriterOptions Format = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonWriterOptions Format = new()
+    {
+        Indented = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
     /// <summary>Everything worth a line: name and value.</summary>
     public IEnumerable<(string Name, string Value)> Rows()
@@ -21,25 +26,42 @@ internal sealed record EvalReport(EvaluationResult Result, ModelInfo Plan, strin
         yield return ("weights", Plan.StoredQuantization ?? SettingNames.Of(Plan.Weights));
         yield return ("cache of keys and values", SettingNames.Of(Plan.KvCache));
         yield return ("text", $"{Path.GetFileName(Text)}: {(Result.Documents == 1 ? "1 document" : $"{Result.Documents} documents")}, {Result.ScoredTokens} tokens scored, windows of {Window}, stride {Stride}");
-        yield return ("perplexity", Figures.Exact(Result.Perplexity.Value, 4) + Interval(Result.Perplexity, v => Figures.Exact(v, 2)));
+        yield return (
+            "perplexity",
+            Figures.Exact(Result.Perplexity.Value, 4) + Interval(Result.Perplexity, v => Figures.Exact(v, 2)));
         if (Result.Comparison is not { } c)
         {
             yield break;
         }
 
         yield return ("reference", c.Reference);
-        yield return ("  its perplexity", Figures.Exact(c.Perplexity.Value, 4) + Interval(c.Perplexity, v => Figures.Exact(v, 2)));
-        yield return ("increase of perplexity", Figures.ExactPercent(c.Increase.Value) + Interval(c.Increase, Figures.ExactPercent));
-        yield return ("mean KL divergence", $"{Figures.Exact(c.MeanKl.Value, 6)} nats" + Interval(c.MeanKl, v => Figures.Exact(v, 6)));
-        yield return ("  median, 99th percentile", $"{Figures.Exact(c.KlQuantile(0.5), 6)}, {Figures.Exact(c.KlQuantile(0.99), 6)}");
+        yield return (
+            "  its perplexity",
+            Figures.Exact(c.Perplexity.Value, 4) + Interval(c.Perplexity, v => Figures.Exact(v, 2)));
+        yield return (
+            "increase of perplexity",
+            Figures.ExactPercent(c.Increase.Value) + Interval(c.Increase, Figures.ExactPercent));
+        yield return (
+            "mean KL divergence",
+            $"{Figures.Exact(c.MeanKl.Value, 6)} nats" + Interval(c.MeanKl, v => Figures.Exact(v, 6)));
+        yield return (
+            "  median, 99th percentile",
+            $"{Figures.Exact(c.KlQuantile(0.5), 6)}, {Figures.Exact(c.KlQuantile(0.99), 6)}");
         yield return ("same likeliest token", Figures.ExactPercent(c.Top1Agreement));
-        yield return ("worst token", $"{Figures.Exact(c.Worst.Kl, 4)} nats, document {c.Worst.Document + 1}: {WorstInWords(c.Worst)}");
+        yield return (
+            "worst token",
+            $"{Figures.Exact(c.Worst.Kl, 4)} nats, document {c.Worst.Document + 1}: {WorstInWords(c.Worst)}");
     }
 
     /// <summary>Prints tables.</summary>
     public void WriteTables(IAnsiConsole console)
     {
-        Table table = new Table { ShowHeaders = false, Border = TableBorder.Rounded, Title = new TableTitle("evaluation") }.AddColumns("name", "value");
+        Table table = new Table
+        {
+            ShowHeaders = false,
+            Border = TableBorder.Rounded,
+            Title = new TableTitle("evaluation"),
+        }.AddColumns("name", "value");
         foreach ((string name, string value) in Rows())
         {
             table.AddRow(new Spectre.Console.Text(name), new Spectre.Console.Text(value));
@@ -51,7 +73,11 @@ internal sealed record EvalReport(EvaluationResult Result, ModelInfo Plan, strin
             return;
         }
 
-        Table errors = new Table { Border = TableBorder.Rounded, Title = new TableTitle("relative error behind each layer") }.AddColumns("layer", "error");
+        Table errors = new Table
+        {
+            Border = TableBorder.Rounded,
+            Title = new TableTitle("relative error behind each layer"),
+        }.AddColumns("layer", "error");
         for (int i = 0; i < layers.Count; i++)
         {
             errors.AddRow(i.ToString(CultureInfo.InvariantCulture), Figures.ExactPercent(layers[i]));
@@ -89,7 +115,9 @@ internal sealed record EvalReport(EvaluationResult Result, ModelInfo Plan, strin
 
     // A single document has no interval: documents are the independent units.
     private static string Interval(Estimate e, Func<double, string> text) =>
-        double.IsFinite(e.Low) && double.IsFinite(e.High) ? $"  (95%: {text(e.Low)} to {text(e.High)})" : "  (one document: no interval)";
+        double.IsFinite(e.Low) && double.IsFinite(e.High)
+            ? $"  (95%: {text(e.Low)} to {text(e.High)})"
+            : "  (one document: no interval)";
 
     private static void WriteComparison(Utf8JsonWriter json, ComparisonResult c)
     {

@@ -17,7 +17,8 @@ internal sealed class GenerateCommand
         Arity = ArgumentArity.ZeroOrMore,
     };
 
-    private readonly Option<string?> _model = OptionKinds.Text("--model", "DIR", "The model's directory. [default: the bundled story-teller, tales]");
+    private readonly Option<string?> _model = OptionKinds
+        .Text("--model", "DIR", "The model's directory. [default: the bundled story-teller, tales]");
     private readonly Option<int?> _n = OptionKinds.Integer("--n", "Completions of each prompt. [default: 1]");
     private readonly Option<int?> _logprobs = OptionKinds.Integer(
         "--logprobs", "With --json: log-probabilities of each chosen token and of so many likeliest ones.");
@@ -25,9 +26,15 @@ internal sealed class GenerateCommand
     private readonly Option<int?> _beamWidth = OptionKinds.Integer(
         "--beam-width", "Search for the likeliest texts with so many beams, instead of sampling.");
 
-    private readonly Option<bool> _json = OptionKinds.Switch("--json", "Print one JSON object: texts, token ids, usage and timings.");
+    private readonly Option<bool> _json = OptionKinds
+        .Switch("--json", "Print one JSON object: texts, token ids, usage and timings.");
     private readonly SamplingArguments _sampling = new(DefaultMaxTokens);
-    private readonly EngineArguments _engine = new();
+    private readonly EngineArguments _engine = new(
+        EngineSettings.Loading,
+        EngineSettings.Steps,
+        EngineSettings.Seeds,
+        EngineSettings.GenerationConfig,
+        EngineSettings.Tokens);
 
     /// <summary>Makes the command.</summary>
     public static Command Make()
@@ -51,11 +58,11 @@ internal sealed class GenerateCommand
         CheckCombinations(result, json, beamWidth);
         string model = ModelLocator.Find(result.GetValue(_model));
         string[] texts = await ReadPromptsAsync(result).ConfigureAwait(false);
-        Prompt[] prompts = [.. texts.Select(t => options.SkipTokenizerInit ? Prompt.FromTokenIds(TokenIds.Parse(t)) : Prompt.FromText(t))];
-        if (beamWidth is { } width && options.MaxLogprobs >= 0)
+        Prompt[] prompts = [.. texts.Select(t => options.Model.SkipTokenizerInit ? Prompt.FromTokenIds(TokenIds.Parse(t)) : Prompt.FromText(t))];
+        if (beamWidth is { } width && options.Sampling.MaxLogprobs is >= 0 and var most)
         {
             // Beam search reads two candidates a beam; that limit is for requests from outside.
-            options = options with { MaxLogprobs = Math.Max(options.MaxLogprobs, 2 * width) };
+            options = options with { Sampling = options.Sampling with { MaxLogprobs = Math.Max(most, 2 * width) } };
         }
 
         using var interrupt = new Interrupt();
@@ -69,8 +76,8 @@ internal sealed class GenerateCommand
             {
                 N = result.GetValue(_n) ?? 1,
                 Logprobs = result.GetValue(_logprobs),
-                Seed = _engine.Seed(result),
-                Detokenize = !options.SkipTokenizerInit,
+                Seed = _engine.SeedOf(result),
+                Detokenize = !options.Model.SkipTokenizerInit,
             };
             Task running = (json, beamWidth) switch
             {
@@ -99,10 +106,13 @@ internal sealed class GenerateCommand
             return;
         }
 
-        Refuse(result.GetValue(_logprobs) is not null ? _logprobs.Name : null, "a search returns texts and their scores");
+        Refuse(
+            result.GetValue(_logprobs) is not null ? _logprobs.Name : null, "a search returns texts and their scores");
         Refuse(result.GetValue(_n) is not null ? _n.Name : null, "a search returns as many texts as it has beams");
-        Refuse(_sampling.FindUnknownToBeams(result), "a search goes by the model's own probabilities, and ends at --max-tokens or the end of text");
-        Refuse(_engine.Seed(result) is not null ? EngineArguments.SeedOption : null, "a search draws nothing");
+        Refuse(
+            _sampling.FindUnknownToBeams(result),
+            "a search goes by the model's own probabilities, and ends at --max-tokens or the end of text");
+        Refuse(_engine.SeedOf(result) is not null ? EngineSettings.Seed : null, "a search draws nothing");
 
         static void Refuse(string? option, string reason)
         {
@@ -124,7 +134,8 @@ internal sealed class GenerateCommand
         text = text.TrimEnd('\r', '\n');
         return text.Length > 0
             ? [text]
-            : throw new UsageException("no prompt: give one, as in octavo generate \"Once upon a time\", or pipe it in");
+            : throw new UsageException(
+                "no prompt: give one, as in octavo generate \"Once upon a time\", or pipe it in");
     }
 }
 
@@ -142,7 +153,8 @@ internal static class TokenIds
         {
             if (!int.TryParse(words[i], NumberStyles.None, CultureInfo.InvariantCulture, out ids[i]))
             {
-                throw new UsageException($"with --skip-tokenizer-init a prompt is token ids, such as 0,3206,647; '{words[i]}' is none");
+                throw new UsageException(
+                    $"with --skip-tokenizer-init a prompt is token ids, such as 0,3206,647; '{words[i]}' is none");
             }
         }
 
@@ -150,5 +162,6 @@ internal static class TokenIds
     }
 
     /// <summary>Writes ids with a space before each.</summary>
-    public static string Format(IEnumerable<int> ids) => string.Concat(ids.Select(id => " " + id.ToString(CultureInfo.InvariantCulture)));
+    public static string Format(IEnumerable<int> ids) =>
+        string.Concat(ids.Select(id => " " + id.ToString(CultureInfo.InvariantCulture)));
 }

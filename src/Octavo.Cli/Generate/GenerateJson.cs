@@ -5,7 +5,9 @@ using Octavo.Text;
 
 namespace Octavo.Cli.Generate;
 
-/// <summary>The JSON of <c>octavo generate --json</c>, written by hand: a writer starts faster than any serializer.</summary>
+/// <summary>
+/// The JSON of <c>octavo generate --json</c>, written by hand: a writer starts faster than any serializer.
+/// </summary>
 internal static class GenerateJson
 {
     private static readonly JsonWriterOptions Format = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
@@ -70,7 +72,8 @@ internal static class GenerateJson
         }
     }
 
-    private static void WriteLogprobs(Utf8JsonWriter json, IReadOnlyList<PositionLogprobs>? positions, Tokenizer? tokenizer)
+    private static void WriteLogprobs(
+        Utf8JsonWriter json, IReadOnlyList<PositionLogprobs>? positions, Tokenizer? tokenizer)
     {
         if (positions is null)
         {

@@ -15,7 +15,6 @@ internal sealed class GenerateRun(AsyncEngine engine, TimeSpan loadTime)
     /// <summary>Prints texts, each after its prompt; a single one as it comes.</summary>
     public async Task PrintAsync(Prompt[] prompts, SamplingParams sampling, CancellationToken cancellation)
     {
-        Validate(prompts, sampling);
         RequestOutput[] outputs;
         if (prompts.Length == 1 && sampling.N == 1)
         {
@@ -24,7 +23,8 @@ internal sealed class GenerateRun(AsyncEngine engine, TimeSpan loadTime)
         else
         {
             // All are submitted before the first is awaited, so they share the engine's steps.
-            Task<RequestOutput>[] running = [.. prompts.Select(p => engine.GenerateAsync(p, sampling, null, cancellation))];
+            Task<RequestOutput>[] running =
+                [.. Prepare(prompts, sampling).Select(request => engine.FinishAsync(request, cancellation))];
             for (int i = 0; i < running.Length; i++)
             {
                 RequestOutput output = await running[i].ConfigureAwait(false);
@@ -40,17 +40,18 @@ internal sealed class GenerateRun(AsyncEngine engine, TimeSpan loadTime)
     /// <summary>Prints one JSON object with everything that is known.</summary>
     public async Task WriteJsonAsync(Prompt[] prompts, SamplingParams sampling, CancellationToken cancellation)
     {
-        Validate(prompts, sampling);
-        RequestOutput[] outputs = await Task.WhenAll(prompts.Select(p => engine.GenerateAsync(p, sampling, null, cancellation)))
-            .ConfigureAwait(false);
+        IEnumerable<Task<RequestOutput>> running =
+            Prepare(prompts, sampling).Select(request => engine.FinishAsync(request, cancellation));
+        RequestOutput[] outputs = await Task.WhenAll(running).ConfigureAwait(false);
         GenerateJson.Write(engine, outputs, loadTime, Stopwatch.GetElapsedTime(_started));
     }
 
     /// <summary>Searches with beams and prints what they found, best first.</summary>
     public async Task SearchAsync(Prompt[] prompts, BeamSearchParams beams, bool json, CancellationToken cancellation)
     {
-        Validate(prompts, new SamplingParams { Detokenize = false });
-        BeamSearchOutput[] found = await Task.WhenAll(prompts.Select(p => engine.BeamSearchAsync(p, beams, cancellation)))
+        Prepare(prompts, new SamplingParams { Detokenize = false });
+        BeamSearchOutput[] found = await Task.WhenAll(
+            prompts.Select(p => engine.BeamSearchAsync(p, beams, cancellation)))
             .ConfigureAwait(false);
         if (json)
         {
@@ -61,30 +62,39 @@ internal sealed class GenerateRun(AsyncEngine engine, TimeSpan loadTime)
 
         for (int i = 0; i < found.Length; i++)
         {
-            PrintTexts(prompts[i], found[i].Sequences.Select(s => engine.Tokenizer is null ? TokenIds.Format(s.TokenIds) : s.Text), separate: i > 0);
+            PrintTexts(
+                prompts[i],
+                found[i].Sequences.Select(s => engine.Tokenizer is null ? TokenIds.Format(s.TokenIds) : s.Text),
+                separate: i > 0);
         }
     }
 
-    /// <summary>Checks all prompts before the first is submitted: nothing is printed of a command that cannot be done.</summary>
-    private void Validate(Prompt[] prompts, SamplingParams sampling)
+    /// <summary>
+    /// Checks all prompts before the first is submitted: nothing is printed of a command that cannot be done.
+    /// </summary>
+    private ValidatedRequest[] Prepare(Prompt[] prompts, SamplingParams sampling)
     {
+        var requests = new ValidatedRequest[prompts.Length];
         for (int i = 0; i < prompts.Length; i++)
         {
             try
             {
-                engine.Validate(prompts[i], sampling);
+                requests[i] = engine.PrepareWhole(prompts[i], sampling);
             }
             catch (InvalidRequestException e) when (e.Parameter == nameof(Prompt) && prompts.Length > 1)
             {
-                throw new InvalidRequestException(e.Parameter, $"prompt {i + 1}: {e}")
+                throw new InvalidRequestException(e.Parameter, $"prompt {i + 1}: {e.Fault}")
                 {
                     IsContextLength = e.IsContextLength,
                 };
             }
         }
+
+        return requests;
     }
 
-    private async Task<RequestOutput> StreamAsync(Prompt prompt, SamplingParams sampling, CancellationToken cancellation)
+    private async Task<RequestOutput> StreamAsync(
+        Prompt prompt, SamplingParams sampling, CancellationToken cancellation)
     {
         IAsyncEnumerable<RequestOutput> deltas = engine.StreamAsync(prompt, sampling, null, cancellation);
         await Stdio.Out.WriteAsync(Stdio.Dim(Shown(prompt))).ConfigureAwait(false);
@@ -142,5 +152,6 @@ internal sealed class GenerateRun(AsyncEngine engine, TimeSpan loadTime)
 
     private static string Shown(Prompt prompt) => prompt.Text ?? TokenIds.Format(prompt.TokenIds!).TrimStart();
 
-    private string TextOf(CompletionOutput output) => engine.Tokenizer is null ? TokenIds.Format(output.TokenIds) : output.Text;
+    private string TextOf(CompletionOutput output) =>
+        engine.Tokenizer is null ? TokenIds.Format(output.TokenIds) : output.Text;
 }

@@ -13,21 +13,21 @@ internal sealed class InspectCommand
         Arity = ArgumentArity.ZeroOrOne,
     };
 
-    private readonly Option<bool> _tensors = OptionKinds.Switch("--tensors", "List every tensor, instead of one line for all layers.");
+    private readonly Option<bool> _tensors = OptionKinds
+        .Switch("--tensors", "List every tensor, instead of one line for all layers.");
     private readonly Option<bool> _json = OptionKinds.Switch("--json", "Print one JSON object, with every tensor.");
-    private readonly EngineArguments _engine = new();
+    private readonly EngineArguments _engine = new(EngineSettings.Loading, EngineSettings.Limits);
 
     /// <summary>Makes the command.</summary>
     public static Command Make()
     {
         var it = new InspectCommand();
-        var command = new Command("inspect", "Show a model's architecture, tensors and memory plan, and what this processor can do.")
+        var command = new Command(
+            "inspect", "Show a model's architecture, tensors and memory plan, and what this processor can do.")
         {
             it._model, it._tensors, it._json,
         };
-        it._engine.AddTo(
-            command,
-            EngineArguments.SkipTokenizerInit, EngineArguments.SeedOption, "--batching", "--target-itl", "--target-ttft", "--target-percentile", "--no-enable-prefix-caching", "--generation-config", "--max-logprobs");
+        it._engine.AddTo(command);
         command.SetAction(it.Run);
         return command;
     }

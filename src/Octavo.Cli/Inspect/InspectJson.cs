@@ -10,7 +10,11 @@ namespace Octavo.Cli.Inspect;
 /// <summary>Prints an <see cref="InspectReport"/> for programs.</summary>
 internal static class InspectJson
 {
-    private static readonly JsonWriterOptions Format = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonWriterOptions Format = new()
+    {
+        Indented = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
     /// <summary>Writes one object and a newline to standard output.</summary>
     public static void Write(InspectReport report)
@@ -54,7 +58,9 @@ internal static class InspectJson
         json.WriteString("norm_placement", attention.NormBefore is null ? "post" : "pre");
         json.WriteString("activation", mlp.Activation.ToString().ToLowerInvariant());
         json.WriteBoolean("gated_mlp", mlp.IsGated);
-        json.WriteString("positions", attention.Positions switch { RotaryPositions => "rotary", AlibiPositions => "alibi", _ => "learned" });
+        json.WriteString(
+            "positions",
+            attention.Positions switch { RotaryPositions => "rotary", AlibiPositions => "alibi", _ => "learned" });
         json.WriteBoolean("tied_output_head", spec.TiesHead);
         json.WriteStartArray("eos_token_ids");
         foreach (int id in report.Plan.EosTokenIds)

@@ -50,7 +50,9 @@ internal sealed record InspectReport
         }
 
         yield return ("intermediate size", $"{mlp.IntermediateSize}");
-        yield return ("attention heads", $"{attention.NumHeads} of {attention.HeadDim}, {attention.NumKvHeads} for keys and values");
+        yield return (
+            "attention heads",
+            $"{attention.NumHeads} of {attention.HeadDim}, {attention.NumKvHeads} for keys and values");
         yield return ("vocabulary", $"{spec.VocabSize}");
         yield return ("positions", $"{spec.MaxPositionEmbeddings}, {Positions(attention.Positions)}");
         yield return ("norm", $"{(norm.Kind == NormKind.Rms ? "RMS" : "layer")}, {(attention.NormBefore is null ? "after" : "before")} each sublayer, epsilon {norm.Epsilon}");
@@ -64,7 +66,7 @@ internal sealed record InspectReport
     {
         using var opened = Model.Open(model);
         Checkpoint checkpoint = opened.Checkpoint;
-        Tokenizer? tokenizer = LoadTokenizer(opened, options, out string? problem);
+        Tokenizer? tokenizer = LoadTokenizer(opened, out string? problem);
         ModelPlan layout = opened.Plan(options, tokenizer);
         ModelInfo plan = layout.Info;
         return new InspectReport
@@ -73,24 +75,25 @@ internal sealed record InspectReport
             Tensors = [.. checkpoint.Tensors.Values.Select(TensorRow.Of).Order(TensorRow.NaturalOrder)],
             CheckpointBytes = checkpoint.TotalBytes,
             WeightBytes = checkpoint.Quantization is null
-                ? WeightScheme.Names.Select(ModelPlan.SchemeNamed).ToDictionary(s => s, s => s == plan.Weights ? plan.WeightBytes : layout.WeightBytesIn(s))
+                ? WeightScheme.Names.Select(ModelPlan.SchemeNamed)
+                    .ToDictionary(s => s, s => s == plan.Weights ? plan.WeightBytes : layout.WeightBytesIn(s))
                 : new Dictionary<WeightScheme, long> { [plan.Weights] = plan.WeightBytes },
             Parameters = checkpoint.Tensors.Values.Sum(t => ParametersOf(checkpoint, t)),
         };
     }
 
     // A tokenizer that cannot be read keeps a model from being served, not from being looked at.
-    private static Tokenizer? LoadTokenizer(Model model, EngineOptions options, out string? problem)
+    private static Tokenizer? LoadTokenizer(Model model, out string? problem)
     {
         problem = null;
-        if (!model.HasTokenizer || options.SkipTokenizerInit)
+        if (!model.HasTokenizer)
         {
             return null;
         }
 
         try
         {
-            return Tokenizer.Load(model.Path);
+            return model.LoadTokenizer();
         }
         catch (TokenizerFormatException e)
         {
@@ -104,20 +107,26 @@ internal sealed record InspectReport
         int dot = Math.Max(0, tensor.Name.LastIndexOf('.'));
         string module = tensor.Name[..dot];
         string part = tensor.Name[dot..];
-        bool quantized = Array.Exists([".qweight", ".weight_packed", ".weight_scale"], suffix => checkpoint.Contains(module + suffix));
+        bool quantized = Array.Exists(
+            [".qweight", ".weight_packed", ".weight_scale"], suffix => checkpoint.Contains(module + suffix));
         if (!quantized || part == ".bias")
         {
             return tensor.ElementCount;
         }
 
-        return part is ".qweight" or ".weight_packed" or ".weight" && checkpoint.FindQuantized(module + ".weight") is { } matrix ? (long)matrix.Rows * matrix.Columns : 0;
+        return part is ".qweight" or ".weight_packed" or ".weight"
+            && checkpoint.FindQuantized(module + ".weight") is { } matrix
+            ? (long)matrix.Rows * matrix.Columns
+            : 0;
     }
 
     private static string Positions(PositionSpec? positions) => positions switch
     {
         RotaryPositions { Scaling: null } rotary => $"rotary (theta {rotary.Theta})",
-        RotaryPositions { Scaling: LinearRopeScaling linear } rotary => $"rotary (theta {rotary.Theta}, linear scaling by {linear.Factor})",
-        RotaryPositions { Scaling: Llama3RopeScaling llama } rotary => $"rotary (theta {rotary.Theta}, Llama 3 scaling by {llama.Factor})",
+        RotaryPositions { Scaling: LinearRopeScaling linear } rotary =>
+            $"rotary (theta {rotary.Theta}, linear scaling by {linear.Factor})",
+        RotaryPositions { Scaling: Llama3RopeScaling llama } rotary =>
+            $"rotary (theta {rotary.Theta}, Llama 3 scaling by {llama.Factor})",
         RotaryPositions rotary => $"rotary (theta {rotary.Theta}, scaled)",
         AlibiPositions => "ALiBi",
         _ => "learned",

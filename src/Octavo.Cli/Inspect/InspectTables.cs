@@ -56,7 +56,9 @@ internal static class InspectTables
         ModelInfo plan = report.Plan;
         if (plan.StoredQuantization is { } stored)
         {
-            yield return ("weights as stored", $"{ByteSize.Format(plan.WeightBytes)}: {stored}; the rest in {SettingNames.Of(plan.Weights)}");
+            yield return (
+                "weights as stored",
+                $"{ByteSize.Format(plan.WeightBytes)}: {stored}; the rest in {SettingNames.Of(plan.Weights)}");
         }
 
         foreach (string note in plan.Notes)
@@ -66,14 +68,18 @@ internal static class InspectTables
 
         foreach ((WeightScheme scheme, long bytes) in report.WeightBytes.Where(_ => plan.StoredQuantization is null))
         {
-            yield return ($"weights in {SettingNames.Of(scheme)}", ByteSize.Format(bytes) + (scheme == plan.Weights ? "  (chosen)" : string.Empty));
+            yield return (
+                $"weights in {SettingNames.Of(scheme)}",
+                ByteSize.Format(bytes) + (scheme == plan.Weights ? "  (chosen)" : string.Empty));
         }
 
-        yield return ("cache of keys and values", $"{ByteSize.Format(plan.KvCacheBytes)} in {SettingNames.Of(plan.KvCache)}");
+        yield return (
+            "cache of keys and values", $"{ByteSize.Format(plan.KvCacheBytes)} in {SettingNames.Of(plan.KvCache)}");
         yield return ("  a token", ByteSize.Format(report.BytesPerBlock / plan.BlockSize));
         yield return ("  a block", $"{ByteSize.Format(report.BytesPerBlock)} for {plan.BlockSize} tokens");
         yield return ("  blocks", $"{plan.NumBlocks}, {report.CacheTokens} tokens");
-        yield return ("buffers of a step", $"{ByteSize.Format(report.ActivationBytes)} for {plan.MaxNumBatchedTokens} tokens");
+        yield return (
+            "buffers of a step", $"{ByteSize.Format(report.ActivationBytes)} for {plan.MaxNumBatchedTokens} tokens");
         yield return ("in all", $"{ByteSize.Format(report.TotalBytes)} of {ByteSize.Format(plan.Memory.Free)} free ({plan.Memory.Source}; {ByteSize.Format(plan.Memory.Total)} in all)"
             + (report.TotalBytes > plan.Memory.Free ? "  (too much for this machine)" : string.Empty));
         yield return ("longest sequence", $"{plan.MaxModelLen} tokens");
@@ -91,7 +97,8 @@ internal static class InspectTables
         if (ProcessorReport.Features.Count > 0)
         {
             yield return ("has", string.Join(", ", ProcessorReport.Features.Where(f => f.Present).Select(f => f.Name)));
-            yield return ("lacks", string.Join(", ", ProcessorReport.Features.Where(f => !f.Present).Select(f => f.Name)));
+            yield return (
+                "lacks", string.Join(", ", ProcessorReport.Features.Where(f => !f.Present).Select(f => f.Name)));
         }
     }
 

@@ -12,10 +12,12 @@ namespace Octavo.Cli.Inspect;
 internal sealed record TensorRow(string Name, string Type, IReadOnlyList<long> Shape, long Bytes, int Count)
 {
     /// <summary>Orders names so that layer 2 comes before layer 10.</summary>
-    public static Comparer<TensorRow> NaturalOrder { get; } = Comparer<TensorRow>.Create((a, b) => CompareNames(a.Name, b.Name));
+    public static Comparer<TensorRow> NaturalOrder { get; } = Comparer<TensorRow>
+        .Create((a, b) => CompareNames(a.Name, b.Name));
 
     /// <summary>The row of one tensor.</summary>
-    public static TensorRow Of(Tensor tensor) => new(tensor.Name, tensor.Type.Name(), tensor.Shape, tensor.ByteLength, 1);
+    public static TensorRow Of(Tensor tensor) =>
+        new(tensor.Name, tensor.Type.Name(), tensor.Shape, tensor.ByteLength, 1);
 
     /// <summary>Folds tensors that differ only in their layer's number into one row each.</summary>
     public static IReadOnlyList<TensorRow> Fold(IEnumerable<TensorRow> rows) =>
@@ -35,7 +37,12 @@ internal sealed record TensorRow(string Name, string Type, IReadOnlyList<long> S
         }
 
         string range = $"{{{first.Name[at]}…{group[^1].Row.Name[group[^1].Layer!.Value]}}}";
-        return first with { Name = Replace(first.Name, at, range), Bytes = group.Sum(g => g.Row.Bytes), Count = group.Length };
+        return first with
+        {
+            Name = Replace(first.Name, at, range),
+            Bytes = group.Sum(g => g.Row.Bytes),
+            Count = group.Length,
+        };
     }
 
     private static string Replace(string name, Range at, string by) => name[..at.Start] + by + name[at.End..];

@@ -6,7 +6,9 @@ using Octavo.Lab.Workloads;
 namespace Octavo.Cli.Options;
 
 /// <summary>What commands that put a load on a model have in common: the model, the load, the targets.</summary>
-internal sealed class LoadArguments(string defaultWorkload = "poisson rate=2")
+/// <param name="defaultWorkload">The load that is put on it where none is named.</param>
+/// <param name="groups">Options of the engine beside the targets.</param>
+internal sealed class LoadArguments(string defaultWorkload, params Setting<EngineOptions>[][] groups)
 {
     private const int RandomLength = 2048;
     private const int RandomCacheTokens = 64 * 1024;
@@ -17,38 +19,29 @@ internal sealed class LoadArguments(string defaultWorkload = "poisson rate=2")
         Arity = ArgumentArity.ZeroOrOne,
     };
 
-    private readonly Option<string?> _workload = OptionKinds.Text("--workload", "W", $"The load: {WorkloadText.Help}. [default: {defaultWorkload}]");
-    private readonly Option<TimeSpan?> _itl = OptionKinds.Duration("--target-itl", "Longest time between two tokens, for 95% of them. [default: 100ms]");
-    private readonly Option<TimeSpan?> _ttft = OptionKinds.Duration("--target-ttft", "Longest time to the first token. [default: none]");
+    private readonly Option<string?> _workload = OptionKinds
+        .Text("--workload", "W", $"The load: {WorkloadText.Help}. [default: {defaultWorkload}]");
 
-    private readonly EngineArguments _engine = new();
+    private readonly EngineArguments _engine = new([EngineSettings.Targets, .. groups]) { CountsGoodput = true };
 
     /// <summary>Adds them to a command.</summary>
     public void AddTo(Command command)
     {
         command.Add(_model);
         command.Add(_workload);
-        command.Add(_itl);
-        command.Add(_ttft);
+        _engine.AddTo(command);
     }
 
-    /// <summary>Adds the options of the model's weights and memory, which <c>octavo serve</c> has, too.</summary>
-    public void AddEngineOptionsTo(Command command) => _engine.AddTo(
-        command,
-        EngineArguments.SkipTokenizerInit, EngineArguments.SeedOption, "--max-num-seqs", "--max-num-batched-tokens", "--batching",
-        "--target-itl", "--target-ttft", "--target-percentile", "--no-enable-prefix-caching", "--generation-config", "--max-logprobs");
-
-    /// <summary>The targets.</summary>
-    public BatchingTargets Targets(ParseResult result) =>
-        new() { InterToken = result.GetValue(_itl) ?? new BatchingTargets().InterToken, FirstToken = result.GetValue(_ttft) };
+    /// <summary>The engine's options.</summary>
+    public EngineOptions Options(ParseResult result) => _engine.Read(result);
 
     /// <summary>Loads the model.</summary>
     /// <param name="result">The command line.</param>
     /// <param name="maxNumSeqs">The most requests at once that its cache is sized for.</param>
-    public LoadedModel Load(ParseResult result, int maxNumSeqs = 128)
+    public LoadedModel Load(ParseResult result, int maxNumSeqs = SchedulingOptions.DefaultMaxNumSeqs)
     {
         string? name = result.GetValue(_model);
-        EngineOptions options = _engine.Read(result) with { MaxNumSeqs = maxNumSeqs };
+        EngineOptions options = Options(result) with { Scheduling = new SchedulingOptions { MaxNumSeqs = maxNumSeqs } };
         ModelShape? shape = ModelShape.All.FirstOrDefault(s => s.Name == name);
         ProgressLine.Show("loading " + (name ?? ModelLocator.BundledName));
         return shape is null ? LoadedModel.Load(ModelLocator.Find(name), options) : Random(shape, options);
@@ -75,13 +68,25 @@ internal sealed class LoadArguments(string defaultWorkload = "poisson rate=2")
 
     private static LoadedModel Random(ModelShape shape, EngineOptions options)
     {
-        EngineOptions usable = new EngineOptions { Quantization = options.Quantization, Threads = options.Threads, MaxModelLen = options.MaxModelLen, MaxNumSeqs = options.MaxNumSeqs };
-        if (options with { ClientWeights = usable.ClientWeights, LogitsProcessors = usable.LogitsProcessors, Targets = usable.Targets } != usable)
+        ModelOptions model = options.Model;
+        var usable = new ModelOptions
         {
-            throw new UsageException($"{shape.Name} has random weights: only --quantization, --threads and --max-model-len go with it");
+            Quantization = model.Quantization,
+            Threads = model.Threads,
+            MaxModelLen = model.MaxModelLen,
+        };
+        if (model != usable || options.Memory != new MemoryOptions())
+        {
+            throw new UsageException(
+                $"{shape.Name} has random weights: only --quantization, --threads and --max-model-len go with it");
         }
 
         return LoadedModel.Random(
-            shape, ModelPlan.SchemeNamed(options.Quantization ?? "int8"), options.MaxModelLen ?? RandomLength, RandomCacheTokens, 2048, options.Threads);
+            shape,
+            ModelPlan.SchemeNamed(model.Quantization ?? "int8"),
+            model.MaxModelLen ?? RandomLength,
+            RandomCacheTokens,
+            SchedulingOptions.DefaultMaxNumBatchedTokens,
+            model.Threads);
     }
 }

@@ -11,7 +11,9 @@ internal static class ModelLocator
     /// <summary>Where it lies: beside the program.</summary>
     public static string BundledPath => Path.Combine(AppContext.BaseDirectory, "models", BundledName);
 
-    /// <summary>A text that comes with the program: <c>valid.txt</c> to evaluate with, <c>calib.txt</c> to calibrate with.</summary>
+    /// <summary>
+    /// A text that comes with the program: <c>valid.txt</c> to evaluate with, <c>calib.txt</c> to calibrate with.
+    /// </summary>
     public static string BundledText(string name) => Path.Combine(AppContext.BaseDirectory, "models", "stories", name);
 
     /// <summary>The directory of a model.</summary>
@@ -28,12 +30,14 @@ internal static class ModelLocator
         {
             return Directory.Exists(BundledPath)
                 ? BundledPath
-                : throw new UsageException($"the bundled model is missing from {BundledPath}: reinstall, or name a model directory");
+                : throw new UsageException(
+                    $"the bundled model is missing from {BundledPath}: reinstall, or name a model directory");
         }
 
         if (model.Length == 0)
         {
-            throw new UsageException("the model's name is empty: name a directory, or leave it out for the bundled model");
+            throw new UsageException(
+                "the model's name is empty: name a directory, or leave it out for the bundled model");
         }
 
         string? advice = Formats.ModelAdvice.About(model);

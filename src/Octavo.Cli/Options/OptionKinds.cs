@@ -16,7 +16,8 @@ internal static class OptionKinds
     public static Option<int?> Integer(string name, string help) =>
         Make<int?>(name, "N", help, "a whole number", static (string text, out int? value) =>
         {
-            bool valid = int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int number);
+            bool valid = int.TryParse(
+                text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int number);
             value = number;
             return valid;
         });
@@ -44,7 +45,8 @@ internal static class OptionKinds
     public static Option<long?> Long(string name, string help) =>
         Make<long?>(name, "N", help, "a whole number", static (string text, out long? value) =>
         {
-            bool valid = long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long number);
+            bool valid = long.TryParse(
+                text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long number);
             value = number;
             return valid;
         });
@@ -57,6 +59,41 @@ internal static class OptionKinds
             value = number;
             return valid && double.IsFinite(number);
         });
+
+    /// <summary>A percentage; its value is the fraction.</summary>
+    public static Option<double?> Percentage(string name, string help) =>
+        Make<double?>(name, "X", help, "a percentage from 50 to below 100", static (string text, out double? value) =>
+        {
+            bool valid = double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double percent);
+            value = percent / 100;
+            return valid && percent is >= 50 and < 100;
+        });
+
+    /// <summary>Weights by key, such as <c>KEY=2</c>; the option may be repeated.</summary>
+    public static Option<IReadOnlyDictionary<string, double>?> Weights(string name, string help) => new(name)
+    {
+        Description = help,
+        HelpName = "KEY=WEIGHT",
+        Arity = ArgumentArity.OneOrMore,        // one a time: a second word is MODEL
+        CustomParser = result =>
+        {
+            var weights = new Dictionary<string, double>(StringComparer.Ordinal);
+            foreach (Token token in result.Tokens)
+            {
+                int equals = token.Value.LastIndexOf('=');         // a key may well end with one
+                string digits = token.Value[(equals + 1)..];
+                if (equals < 1 || !double.TryParse(digits, NumberStyles.Float, CultureInfo.InvariantCulture, out double weight))
+                {
+                    result.AddError($"{name} takes KEY=WEIGHT with a weight above 0; it is '{token.Value}'");
+                    return null;
+                }
+
+                weights[token.Value[..equals]] = weight;
+            }
+
+            return weights;
+        },
+    };
 
     /// <summary>A size in bytes, such as <c>512MiB</c>.</summary>
     public static Option<long?> Size(string name, string help) =>
@@ -73,7 +110,8 @@ internal static class OptionKinds
         {
             bool milli = text.EndsWith("ms", StringComparison.OrdinalIgnoreCase);
             string digits = milli ? text[..^2] : text.EndsWith('s') ? text[..^1] : text;
-            bool valid = double.TryParse(digits, NumberStyles.Float, CultureInfo.InvariantCulture, out double number) && number is >= 0 and < 1e9;
+            bool valid = double.TryParse(digits, NumberStyles.Float, CultureInfo.InvariantCulture, out double number)
+                && number is >= 0 and < 1e9;
             value = valid ? TimeSpan.FromSeconds(milli ? number / 1000 : number) : null;
             return valid;
         });
@@ -86,13 +124,15 @@ internal static class OptionKinds
         string words = string.Join('|', choices.Select(c => c.Word));
         return Make(name, words, $"{help} [default: {choices[0].Word}]", "one of " + string.Join(", ", choices.Select(c => c.Word)), (string text, out T value) =>
         {
-            (string word, value) = choices.FirstOrDefault(c => string.Equals(c.Word, text, StringComparison.OrdinalIgnoreCase));
+            (string word, value) = choices.FirstOrDefault(
+                c => string.Equals(c.Word, text, StringComparison.OrdinalIgnoreCase));
             return word is not null;
         });
     }
 
     /// <summary>Some of a few words, with commas between, each of which means a value.</summary>
-    public static Option<IReadOnlyList<T>?> Choices<T>(string name, string help, params (string Word, T Value)[] choices)
+    public static Option<IReadOnlyList<T>?> Choices<T>(
+        string name, string help, params (string Word, T Value)[] choices)
     {
         string words = string.Join(", ", choices.Select(c => c.Word));
         return Make<IReadOnlyList<T>?>(name, "S,S,…", $"{help} Of {words}.", "words with commas between, of " + words, (string text, out IReadOnlyList<T>? value) =>
@@ -104,37 +144,33 @@ internal static class OptionKinds
     }
 
     /// <summary>Bounds of histograms by family, as JSON.</summary>
-    public static Option<IReadOnlyDictionary<string, IReadOnlyList<double>>?> Buckets(string name, string help) => new(name)
-    {
-        Description = help,
-        HelpName = "JSON",
-        Arity = ArgumentArity.ExactlyOne,
-        CustomParser = result =>
+    public static Option<IReadOnlyDictionary<string, IReadOnlyList<double>>?> Buckets(
+        string name, string help) => new(name)
         {
-            string text = result.Tokens[0].Value;
-            var buckets = new Dictionary<string, IReadOnlyList<double>>(StringComparer.Ordinal);
-            try
+            Description = help,
+            HelpName = "JSON",
+            Arity = ArgumentArity.ExactlyOne,
+            CustomParser = result =>
             {
-                using JsonDocument json = JsonDocument.Parse(text);
-                foreach (JsonProperty family in json.RootElement.EnumerateObject())
+                string text = result.Tokens[0].Value;
+                var buckets = new Dictionary<string, IReadOnlyList<double>>(StringComparer.Ordinal);
+                try
                 {
-                    buckets[family.Name] = [.. family.Value.EnumerateArray().Select(b => b.GetDouble())];
+                    using JsonDocument json = JsonDocument.Parse(text);
+                    foreach (JsonProperty family in json.RootElement.EnumerateObject())
+                    {
+                        buckets[family.Name] = [.. family.Value.EnumerateArray().Select(b => b.GetDouble())];
+                    }
                 }
-            }
-            catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException)
-            {
-                result.AddError($"{name} takes a JSON object of lists of numbers, such as {{\"request_latency\": [0.1, 0.5, 1]}}; it is '{text}'");
-                return null;
-            }
+                catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException)
+                {
+                    result.AddError($"{name} takes a JSON object of lists of numbers, such as {{\"request_latency\": [0.1, 0.5, 1]}}; it is '{text}'");
+                    return null;
+                }
 
-            if (LlmEngineOptions.FindFault(buckets) is { } fault)
-            {
-                result.AddError($"{name}: {fault}");
-            }
-
-            return buckets;
-        },
-    };
+                return buckets;
+            },
+        };
 
     /// <summary>Words with commas between; the option may be repeated.</summary>
     public static Option<string[]> Words(string name, string helpName, string help) => new(name)
@@ -163,8 +199,8 @@ internal static class OptionKinds
     public static Option<bool> Switch(string name, string help) => new(name) { Description = help };
 
     /// <summary>
-    /// Complains of a word before <c>--</c> that looks like an option: the parser would take it as a value of the command's
-    /// argument, and a mistyped option would become a prompt. Null where there is none.
+    /// Complains of a word before <c>--</c> that looks like an option: the parser would take it as a value of the
+    /// command's argument, and a mistyped option would become a prompt. Null where there is none.
     /// </summary>
     public static string? FindUnknownOption(ParseResult result)
     {
@@ -174,13 +210,16 @@ internal static class OptionKinds
             return null;
         }
 
-        var plain = result.Tokens.SkipWhile(t => t.Type != TokenType.DoubleDash).ToHashSet<Token>(ReferenceEqualityComparer.Instance);
+        var plain = result.Tokens.SkipWhile(t => t.Type != TokenType.DoubleDash)
+            .ToHashSet<Token>(ReferenceEqualityComparer.Instance);
         return values.Tokens.FirstOrDefault(t => !plain.Contains(t) && LooksLikeOption(t.Value)) is { } token
             ? $"unknown option '{token.Value}'{DidYouMean(result, token.Value)} (see 'octavo {result.CommandResult.Command.Name} --help'; a {argument.Name.ToLowerInvariant()} that begins with a dash goes after --)"
             : null;
     }
 
-    /// <summary>A guess at the option or command that was meant, to go into a message; empty where there is none.</summary>
+    /// <summary>
+    /// A guess at the option or command that was meant, to go into a message; empty where there is none.
+    /// </summary>
     public static string DidYouMean(ParseResult result, string written)
     {
         Command command = result.CommandResult.Command;
@@ -193,20 +232,21 @@ internal static class OptionKinds
     private static bool LooksLikeOption(string word) =>
         word.Length > 1 && word[0] == '-' && (word[1] == '-' || char.IsAsciiLetter(word[1])) && !word.Contains(' ');
 
-    private static Option<T> Make<T>(string name, string helpName, string help, string takes, Parser<T> parse) => new(name)
-    {
-        Description = help,
-        HelpName = helpName,
-        Arity = ArgumentArity.ExactlyOne,
-        CustomParser = result =>
+    private static Option<T> Make<T>(
+        string name, string helpName, string help, string takes, Parser<T> parse) => new(name)
         {
-            string text = result.Tokens[0].Value;
-            if (!parse(text, out T value))
+            Description = help,
+            HelpName = helpName,
+            Arity = ArgumentArity.ExactlyOne,
+            CustomParser = result =>
             {
-                result.AddError($"{name} takes {takes}; it is '{text}'");
-            }
+                string text = result.Tokens[0].Value;
+                if (!parse(text, out T value))
+                {
+                    result.AddError($"{name} takes {takes}; it is '{text}'");
+                }
 
-            return value;
-        },
-    };
+                return value;
+            },
+        };
 }

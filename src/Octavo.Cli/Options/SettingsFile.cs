@@ -1,28 +1,27 @@
+using System.CommandLine;
 using System.Text.Json;
 using Octavo.Cli.Terminal;
+using Octavo.Engine;
 using Octavo.Lab;
 
 namespace Octavo.Cli.Options;
 
-/// <summary>Settings that <c>octavo tune</c> found and <c>octavo serve --settings</c> reads: a JSON object.</summary>
-internal sealed record SettingsFile
+/// <summary>
+/// Settings that <c>octavo tune</c> found and <c>octavo serve --settings</c> reads: a JSON object whose members are the
+/// command's options, <c>max_num_seqs</c> for <c>--max-num-seqs</c>. Times may be numbers of milliseconds under a name
+/// that ends in <c>_ms</c>.
+/// </summary>
+internal static class SettingsFile
 {
-    public BatchingMode? Batching { get; init; }
+    private const string Milliseconds = "_ms";
 
-    public int? MaxNumSeqs { get; init; }
-
-    public int? MaxNumBatchedTokens { get; init; }
-
-    public double? TargetItlMilliseconds { get; init; }
-
-    public double? TargetTtftMilliseconds { get; init; }
-
-    /// <summary>How much waiting clients get: key in <c>Authorization</c> → weight.</summary>
-    public IReadOnlyDictionary<string, double>? ClientWeights { get; init; }
-
-    /// <summary>Reads a file.</summary>
-    /// <exception cref="UsageException">It is not there, or a member is unknown or of another kind.</exception>
-    public static SettingsFile Read(string path)
+    /// <summary>The defaults with what a file says.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="settings">What it may hold.</param>
+    /// <exception cref="UsageException">
+    /// It is not there, or a member is unknown, of another kind, or cannot be.
+    /// </exception>
+    public static EngineOptions Read(string path, IReadOnlyList<Setting<EngineOptions>> settings)
     {
         try
         {
@@ -32,66 +31,72 @@ internal sealed record SettingsFile
                 throw new FormatException("it must hold one JSON object");
             }
 
-            var settings = new SettingsFile();
-            foreach (JsonProperty member in document.RootElement.EnumerateObject())
-            {
-                settings = Set(settings, member);
-            }
-
-            return settings;
+            EngineOptions options = document.RootElement.EnumerateObject()
+                .Aggregate(new EngineOptions(), (record, member) => Apply(record, member, settings));
+            options.Validate();
+            return options;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or FormatException or ArgumentException)
+        catch (EngineConfigurationException e)
+        {
+            throw new UsageException($"--settings {path}: {e.Describe(JsonNamingPolicy.SnakeCaseLower.ConvertName)}");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or FormatException
+            or ArgumentException)
         {
             throw new UsageException($"--settings {path}: {e.Message}");
         }
     }
 
-    /// <summary>The file's text.</summary>
-    public string ToJson() => JsonText.Of(json =>
+    /// <summary>The text of a file that sets a step's limits and targets.</summary>
+    public static string Write(SchedulingOptions scheduling) => JsonText.Of(json =>
     {
-        json.WriteString("batching", Batching == BatchingMode.Fixed ? "fixed" : "adaptive");
-        Number("max_num_seqs", MaxNumSeqs);
-        Number("max_num_batched_tokens", MaxNumBatchedTokens);
-        Number("target_itl_ms", TargetItlMilliseconds);
-        Number("target_ttft_ms", TargetTtftMilliseconds);
-
-        void Number(string name, double? value)
+        json.WriteString("batching", scheduling.Batching == BatchingMode.Fixed ? "fixed" : "adaptive");
+        json.WriteNumber("max_num_seqs", scheduling.MaxNumSeqs);
+        json.WriteNumber("max_num_batched_tokens", scheduling.StepTokens);
+        json.WriteNumber("target_itl" + Milliseconds, scheduling.Targets.InterToken.TotalMilliseconds);
+        if (scheduling.Targets.FirstToken is { } first)
         {
-            if (value is { } number)
-            {
-                json.WriteNumber(name, number);
-            }
+            json.WriteNumber("target_ttft" + Milliseconds, first.TotalMilliseconds);
         }
     });
 
-    private static SettingsFile Set(SettingsFile settings, JsonProperty member) => member.Name switch
+    // By the option itself, which knows what it takes.
+    private static EngineOptions Apply(
+        EngineOptions options, JsonProperty member, IReadOnlyList<Setting<EngineOptions>> settings)
     {
-        "batching" => settings with
+        (Setting<EngineOptions> setting, string unit) = Find(member.Name, settings);
+        try
         {
-            Batching = member.Value.ToString() switch
-            {
-                "adaptive" => BatchingMode.Adaptive,
-                "fixed" => BatchingMode.Fixed,
-                var other => throw new FormatException($"batching must be adaptive or fixed; it is '{other}'"),
-            },
-        },
-        "max_num_seqs" => settings with { MaxNumSeqs = Whole(member) },
-        "max_num_batched_tokens" => settings with { MaxNumBatchedTokens = Whole(member) },
-        "target_itl_ms" => settings with { TargetItlMilliseconds = Number(member) },
-        "target_ttft_ms" => settings with { TargetTtftMilliseconds = Number(member) },
-        "client_weights" when member.Value.ValueKind == JsonValueKind.Object =>
-            settings with { ClientWeights = member.Value.EnumerateObject().ToDictionary(w => w.Name, Number, StringComparer.Ordinal) },
-        "client_weights" => throw new FormatException("client_weights must be an object of keys and numbers"),
-        _ => throw new FormatException($"'{member.Name}' is unknown; known: batching, max_num_seqs, max_num_batched_tokens, target_itl_ms, target_ttft_ms, client_weights"),
-    };
+            string[] arguments =
+                [.. setting.Words(member.Value).SelectMany(word => new[] { setting.Option.Name, word + unit })];
+            ParseResult result = new Command("settings") { setting.Option }.Parse(arguments);
+            return result.Errors.Count == 0
+                ? setting.Apply(options, result)
+                : throw new FormatException(result.Errors[0].Message);
+        }
+        catch (FormatException e)
+        {
+            throw new FormatException($"{member.Name}: {e.Message}", e);
+        }
+    }
 
-    private static int Whole(JsonProperty member) =>
-        member.Value.ValueKind == JsonValueKind.Number && member.Value.TryGetInt32(out int number) && number >= 1
-            ? number
-            : throw new FormatException($"{member.Name} must be a whole number, at least 1; it is {member.Value.GetRawText()}");
+    private static (Setting<EngineOptions> Setting, string Unit) Find(
+        string name, IReadOnlyList<Setting<EngineOptions>> settings)
+    {
+        if (settings.FirstOrDefault(s => s.Key == name) is { } setting)
+        {
+            return (setting, string.Empty);
+        }
 
-    private static double Number(JsonProperty member) =>
-        member.Value.ValueKind == JsonValueKind.Number && member.Value.GetDouble() is > 0 and < 1e9 and var number
-            ? number
-            : throw new FormatException($"{member.Name} must be a number above 0; it is {member.Value.GetRawText()}");
+        if (settings.FirstOrDefault(s => s.Option is Option<TimeSpan?> && s.Key + Milliseconds == name) is { } time)
+        {
+            return (time, "ms");
+        }
+
+        string[] known = [.. settings.Select(s => s.Key)];
+        string advice = EditDistance.Nearest(name, known) is { } meant
+            ? $"did you mean {meant}?"
+            : $"known: {string.Join(", ", known)}";
+        throw new FormatException($"'{name}' is unknown; {advice}");
+    }
 }

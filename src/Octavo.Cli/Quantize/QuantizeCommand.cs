@@ -24,8 +24,12 @@ internal sealed class QuantizeCommand
         Arity = ArgumentArity.ZeroOrOne,
     };
 
-    private readonly Option<string?> _scheme = OptionKinds.Text("--scheme", string.Join('|', WeightScheme.QuantizedNames), "What weights, and activations where the scheme says so, become.");
-    private readonly Option<string?> _output = OptionKinds.Text("--output", "DIR", "The directory to write; it must not be there.");
+    private readonly Option<string?> _scheme = OptionKinds.Text(
+        "--scheme",
+        string.Join('|', WeightScheme.QuantizedNames),
+        "What weights, and activations where the scheme says so, become.");
+    private readonly Option<string?> _output = OptionKinds
+        .Text("--output", "DIR", "The directory to write; it must not be there.");
 
     private readonly Option<QuantizationMethod> _method = OptionKinds.Choice(
         "--method",
@@ -38,8 +42,10 @@ internal sealed class QuantizeCommand
     private readonly Option<string?> _calibration = OptionKinds.Text(
         "--calibration", "FILE", "Text to calibrate on: plain, documents separated by lines of <|endoftext|>, or .jsonl with a field text. [default: the stories that come with Octavo]");
 
-    private readonly Option<int?> _samples = OptionKinds.Integer("--samples", "Most samples to calibrate on. [default: 128]");
-    private readonly Option<int?> _length = OptionKinds.Integer("--sample-length", "Tokens a sample. [default: 512, or the model's longest sequence where that is less]");
+    private readonly Option<int?> _samples = OptionKinds
+        .Integer("--samples", "Most samples to calibrate on. [default: 128]");
+    private readonly Option<int?> _length = OptionKinds.Integer(
+        "--sample-length", "Tokens a sample. [default: 512, or the model's longest sequence where that is less]");
     private readonly Option<int?> _group = OptionKinds.Integer("--group-size", "Inputs that share a scale, in schemes that have groups. [default: the largest of 128, 64, 32 that divides the inputs of every matrix]");
     private readonly Option<bool> _asymmetric = OptionKinds.Switch("--asymmetric", "Give integer weights zero-points.");
 
@@ -51,12 +57,18 @@ internal sealed class QuantizeCommand
         ("percentile", ObserverKind.Percentile),
         ("mse", ObserverKind.Mse));
 
-    private readonly Option<double?> _percentile = OptionKinds.Number("--percentile", "For --observer percentile: the percentage of magnitudes inside the range. [default: 99.9]");
+    private readonly Option<double?> _percentile = OptionKinds.Number(
+        "--percentile", "For --observer percentile: the percentage of magnitudes inside the range. [default: 99.9]");
     private readonly Option<double?> _strength = OptionKinds.Number("--smoothing-strength", "For smoothquant: from 0, all difficulty stays in the activations, to 1, all goes into the weights. [default: 0.5]");
-    private readonly Option<double?> _damping = OptionKinds.Number("--damping", "For gptq: what is added to the diagonal, as a fraction of its mean. [default: 0.01]");
-    private readonly Option<int?> _block = OptionKinds.Integer("--block-size", "For gptq: columns that are made good within at once. [default: 128]");
-    private readonly Option<bool> _noOrder = OptionKinds.Switch("--no-act-order", "For gptq: take columns as they stand, instead of those of the strongest inputs first.");
-    private readonly Option<bool> _head = OptionKinds.Switch("--quantize-head", "Quantize the output head, too, to eight bits at least; one tied to the embedding is untied.");
+    private readonly Option<double?> _damping = OptionKinds
+        .Number("--damping", "For gptq: what is added to the diagonal, as a fraction of its mean. [default: 0.01]");
+    private readonly Option<int?> _block = OptionKinds
+        .Integer("--block-size", "For gptq: columns that are made good within at once. [default: 128]");
+    private readonly Option<bool> _noOrder = OptionKinds.Switch(
+        "--no-act-order", "For gptq: take columns as they stand, instead of those of the strongest inputs first.");
+    private readonly Option<bool> _head = OptionKinds.Switch(
+        "--quantize-head",
+        "Quantize the output head, too, to eight bits at least; one tied to the embedding is untied.");
 
     private readonly Option<string?> _loss = OptionKinds.Text(
         "--max-quality-loss", "P%", "Choose a scheme for each layer: the cheapest of the named one, int8 and none at all whose increase of perplexity stays within P.");
@@ -65,7 +77,8 @@ internal sealed class QuantizeCommand
     public static Command Make()
     {
         var it = new QuantizeCommand();
-        var command = new Command("quantize", "Write a quantized copy of a model, in the compressed-tensors format of vLLM.")
+        var command = new Command(
+            "quantize", "Write a quantized copy of a model, in the compressed-tensors format of vLLM.")
         {
             it._model, it._scheme, it._output, it._method, it._calibration, it._samples, it._length, it._group, it._asymmetric, it._observer,
             it._percentile, it._strength, it._damping, it._block, it._noOrder, it._head, it._loss,
@@ -76,26 +89,29 @@ internal sealed class QuantizeCommand
 
     private int Run(ParseResult result)
     {
-        string output = result.GetValue(_output) ?? throw new UsageException("--output is missing: name the directory to write");
+        string output = result.GetValue(_output) ?? throw new UsageException(
+            "--output is missing: name the directory to write");
         QuantizationRecipe recipe = Recipe(result);
         double? mostLoss = result.GetValue(_loss) is { } text ? ParsePercent(text) : null;
         string path = ModelLocator.Find(result.GetValue(_model));
         output = Path.TrimEndingDirectorySeparator(output);
         ModelQuantizer.RequireWritable(output);
         using var interrupt = new Interrupt();
-        ModelDirectory directory = ModelDirectory.Open(path);
-        recipe = For(directory, recipe);
-        CalibrationSet? calibration = recipe.NeedsCalibration || mostLoss is not null ? Calibration(result, directory) : null;
+        ModelSource source = ModelSource.Open(path);
+        recipe = For(source, recipe);
+        CalibrationSet? calibration = recipe.NeedsCalibration || mostLoss is not null
+            ? Calibration(result, source)
+            : null;
         long started = Stopwatch.GetTimestamp();
         try
         {
             if (mostLoss is { } loss)
             {
-                recipe = QuantizePlan.Choose(directory, recipe, calibration!, loss, interrupt.Token);
+                recipe = QuantizePlan.Choose(source, recipe, calibration!, loss, interrupt.Token);
             }
 
             using var bar = new WorkBar("quantizing");
-            ModelQuantizer.Run(directory, output, recipe, calibration, bar, interrupt.Token);
+            ModelQuantizer.Run(source, output, recipe, calibration, bar, interrupt.Token);
         }
         catch (OperationCanceledException)
         {
@@ -103,8 +119,9 @@ internal sealed class QuantizeCommand
             throw;
         }
 
-        Summarize(directory, output, Stopwatch.GetElapsedTime(started));
-        Stdio.Out.WriteLine($"form: {recipe.Scheme}; other engines: {OtherEngines.Verdict(recipe)} (docs/quantization.md)");
+        Summarize(source, output, Stopwatch.GetElapsedTime(started));
+        Stdio.Out.WriteLine(
+            $"form: {recipe.Scheme}; other engines: {OtherEngines.Verdict(recipe)} (docs/quantization.md)");
         Stdio.Out.Flush();
         return ExitCode.Success;
     }
@@ -112,11 +129,14 @@ internal sealed class QuantizeCommand
     private QuantizationRecipe Recipe(ParseResult result)
     {
         WeightScheme scheme = QuantizationRecipe.SchemeNamed(
-            result.GetValue(_scheme) ?? throw new UsageException($"--scheme is missing: one of {string.Join(", ", WeightScheme.QuantizedNames)}"));
+            result.GetValue(_scheme) ?? throw new UsageException(
+                $"--scheme is missing: one of {string.Join(", ", WeightScheme.QuantizedNames)}"));
         RefuseOfOtherMethods(result);
         int? asked = result.GetValue(_group);
         Check(asked is null or >= 1, $"--group-size must be at least 1; it is {asked}");
-        Check(scheme.IsGrouped || asked is null, $"--group-size does not go with {result.GetValue(_scheme)}, which has a scale for each channel");
+        Check(
+            scheme.IsGrouped || asked is null,
+            $"--group-size does not go with {result.GetValue(_scheme)}, which has a scale for each channel");
         int group = asked ?? scheme.GroupSize;
         bool asymmetric = result.GetValue(_asymmetric);
         Check(!asymmetric || scheme.Kind == Formats.Stored.CodeKind.Integer, "--asymmetric does not go with fp8");
@@ -154,7 +174,12 @@ internal sealed class QuantizeCommand
         Refuse(method != QuantizationMethod.Gptq, "--method gptq", _damping, _block, _noOrder);
         Refuse(method != QuantizationMethod.SmoothQuant, "--method smoothquant", _strength);
         Refuse(result.GetValue(_observer) != ObserverKind.Percentile, "--observer percentile", _percentile);
-        Refuse(method == QuantizationMethod.Rtn && !planned, "a method that is calibrated, or --max-quality-loss", _calibration, _samples, _length);
+        Refuse(
+            method == QuantizationMethod.Rtn && !planned,
+            "a method that is calibrated, or --max-quality-loss",
+            _calibration,
+            _samples,
+            _length);
 
         void Refuse(bool idle, string with, params Option[] options)
         {
@@ -166,10 +191,10 @@ internal sealed class QuantizeCommand
     }
 
     /// <summary>The recipe for a model; what is unusual about its group is said.</summary>
-    private static QuantizationRecipe For(ModelDirectory directory, QuantizationRecipe recipe)
+    private static QuantizationRecipe For(ModelSource source, QuantizationRecipe recipe)
     {
-        using Checkpoint checkpoint = ModelQuantizer.OpenUnquantized(directory);
-        ModelDescription model = ModelCatalog.Describe(directory, checkpoint);
+        using Checkpoint checkpoint = ModelQuantizer.OpenUnquantized(source);
+        ModelDescription model = ModelCatalog.Describe(source, checkpoint);
         EngineLoader.WriteNotes(model.Notes);      // what is not read is not written either
         QuantizationRecipe made = recipe.For(model.Spec, out string? warning);
         if (warning is not null)
@@ -180,25 +205,28 @@ internal sealed class QuantizeCommand
         return made;
     }
 
-    private CalibrationSet Calibration(ParseResult result, ModelDirectory directory)
+    private CalibrationSet Calibration(ParseResult result, ModelSource source)
     {
         string file = result.GetValue(_calibration) ?? ModelLocator.BundledText("calib.txt");
         int samples = result.GetValue(_samples) ?? DefaultSamples;
         Check(samples >= 1, $"--samples must be at least 1; it is {samples}");
         IReadOnlyList<string> documents = TextCorpus.Read(file);
-        using Checkpoint checkpoint = ModelQuantizer.OpenUnquantized(directory);
-        ModelDescription description = ModelCatalog.Describe(directory, checkpoint);
+        using Checkpoint checkpoint = ModelQuantizer.OpenUnquantized(source);
+        ModelDescription description = ModelCatalog.Describe(source, checkpoint);
         int most = description.Spec.MaxPositionEmbeddings;
         int length = result.GetValue(_length) ?? Math.Min(DefaultLength, most);
-        Check(length >= 2 && length <= most, $"--sample-length must be between 2 and the model's {most} positions; it is {length}");
-        Tokenizer tokenizer = Tokenizer.Load(directory.Path);
-        return CalibrationSet.Make(TextCorpus.Tokenize(documents, tokenizer, description.BosTokenId ?? tokenizer.BosTokenId), samples, length);
+        Check(
+            length >= 2 && length <= most,
+            $"--sample-length must be between 2 and the model's {most} positions; it is {length}");
+        Tokenizer tokenizer = Tokenizer.Load(new TokenizerFiles(source.NameOf, source.Read));
+        return CalibrationSet.Make(
+            TextCorpus.Tokenize(documents, tokenizer, description.BosTokenId ?? tokenizer.BosTokenId), samples, length);
     }
 
-    private static void Summarize(ModelDirectory directory, string output, TimeSpan time)
+    private static void Summarize(ModelSource source, string output, TimeSpan time)
     {
-        using Checkpoint before = directory.OpenCheckpoint();
-        using Checkpoint after = ModelDirectory.Open(output).OpenCheckpoint();
+        using Checkpoint before = source.OpenCheckpoint();
+        using Checkpoint after = ModelSource.Open(output).OpenCheckpoint();
         using var process = Process.GetCurrentProcess();
         Stdio.Out.WriteLine(
             $"{output}: {ByteSize.Format(after.TotalBytes)} of tensors, from {ByteSize.Format(before.TotalBytes)}, in {time.TotalSeconds:0.0} s");
@@ -208,7 +236,9 @@ internal sealed class QuantizeCommand
     private static double ParsePercent(string text)
     {
         string number = text.EndsWith('%') ? text[..^1] : text;
-        return double.TryParse(number, System.Globalization.CultureInfo.InvariantCulture, out double percent) && percent > 0 && double.IsFinite(percent)
+        return double.TryParse(number, System.Globalization.CultureInfo.InvariantCulture, out double percent)
+            && percent > 0
+            && double.IsFinite(percent)
             ? percent / 100
             : throw new UsageException($"--max-quality-loss takes a percentage above 0, such as 1%; it is '{text}'");
     }

@@ -13,16 +13,18 @@ internal static class QuantizePlan
 {
     /// <summary>Chooses, with a progress line, and prints the plan.</summary>
     public static QuantizationRecipe Choose(
-        ModelDirectory directory, QuantizationRecipe recipe, CalibrationSet calibration, double maxLoss, CancellationToken cancellation)
+        ModelSource source, QuantizationRecipe recipe, CalibrationSet calibration, double maxLoss, CancellationToken cancellation)
     {
         PrecisionPlan plan;
         using (var bar = new WorkBar("planning"))
         {
-            plan = PrecisionPlanner.Choose(directory, recipe, calibration, maxLoss, bar, cancellation);
+            plan = PrecisionPlanner.Choose(source, recipe, calibration, maxLoss, bar, cancellation);
         }
 
-        Table table = new Table { Border = TableBorder.Rounded, Title = new TableTitle("plan") }.AddColumn("layer").AddColumn("matrices").AddColumn("scheme");
-        table.AddColumn(new TableColumn("cost").RightAligned()).AddColumn(new TableColumn("at the cheapest").RightAligned());
+        Table table = new Table { Border = TableBorder.Rounded, Title = new TableTitle("plan") }.AddColumn("layer")
+            .AddColumn("matrices").AddColumn("scheme");
+        table.AddColumn(new TableColumn("cost").RightAligned())
+            .AddColumn(new TableColumn("at the cheapest").RightAligned());
         foreach (PrecisionChoice choice in plan.Choices)
         {
             table.AddRow(

@@ -25,7 +25,8 @@ internal sealed class ServeCommand
     private readonly Option<string?> _host = OptionKinds.Text(
         "--host", "HOST", $"Address to listen on; * is all of them. [default: {Defaults.Host}, this machine only]");
 
-    private readonly Option<int?> _port = OptionKinds.Integer("--port", $"Port to listen on; 0 takes any that is free. [default: {Defaults.Port}]");
+    private readonly Option<int?> _port = OptionKinds
+        .Integer("--port", $"Port to listen on; 0 takes any that is free. [default: {Defaults.Port}]");
 
     private readonly Option<string[]> _servedModelName = new("--served-model-name")
     {
@@ -51,7 +52,17 @@ internal sealed class ServeCommand
         "--sse-keep-alive-interval",
         $"How long a stream may be silent before it sends a comment, so that proxies keep it; 0 sends none. [default: {Defaults.SseKeepAliveInterval.TotalSeconds}s]");
 
-    private readonly EngineArguments _engine = new();
+    private readonly EngineArguments _engine = new(
+        EngineSettings.Loading,
+        EngineSettings.Steps,
+        EngineSettings.Seeds,
+        EngineSettings.GenerationConfig,
+        EngineSettings.Tokens,
+        EngineSettings.Queue,
+        EngineSettings.Metrics)
+    {
+        TakesFile = true,
+    };
 
     /// <summary>Makes the command.</summary>
     public static Command Make()
@@ -62,7 +73,6 @@ internal sealed class ServeCommand
             it._model, it._host, it._port, it._servedModelName, it._shutdownTimeout, it._allowedHosts, it._corsOrigins, it._sseKeepAliveInterval,
         };
         it._engine.AddTo(command);
-        it._engine.AddQueueOptionsTo(command);
         command.SetAction((result, _) => it.RunAsync(result));
         return command;
     }
@@ -70,7 +80,9 @@ internal sealed class ServeCommand
     private async Task<int> RunAsync(ParseResult result)
     {
         ServerOptions server = ReadServer(result);
-        EngineOptions options = _engine.Read(result) with { ServedModelName = server.ServedModelNames.FirstOrDefault() };
+        EngineOptions options = _engine.Read(result);
+        options =
+            options with { Model = options.Model with { ServedModelName = server.ServedModelNames.FirstOrDefault() } };
         string model = ModelLocator.Find(result.GetValue(_model));
         OctavoServer.CheckAddress(server);
         using var signals = new ServeSignals();
@@ -86,17 +98,21 @@ internal sealed class ServeCommand
         return ExitCode.Success;
     }
 
-    private static async Task ServeAsync(string model, EngineOptions options, ServerOptions server, ServeSignals signals)
+    private static async Task ServeAsync(
+        string model, EngineOptions options, ServerOptions server, ServeSignals signals)
     {
         using ILoggerFactory loggers = LoggerFactory.Create(logging => logging
             .AddFilter("Microsoft", LogLevel.Warning)
-            .AddFilter("Microsoft.Extensions.Hosting", LogLevel.None)      // what it says is also thrown, and told in one line
+            // What it says is also thrown, and told in one line.
+            .AddFilter("Microsoft.Extensions.Hosting", LogLevel.None)
             .AddSimpleConsole(console => console.SingleLine = true)
             .AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace));
-        AsyncEngine engine = await EngineLoader.LoadAsync(model, options, showProgress: true, signals.Drain).ConfigureAwait(false);
+        AsyncEngine engine = await EngineLoader.LoadAsync(model, options, showProgress: true, signals.Drain)
+            .ConfigureAwait(false);
         await using (engine.ConfigureAwait(false))
         {
-            OctavoServer running = await OctavoServer.StartAsync(engine, server with { LoggerFactory = loggers }, signals.Drain).ConfigureAwait(false);
+            OctavoServer running = await OctavoServer.StartAsync(
+                engine, server with { LoggerFactory = loggers }, signals.Drain).ConfigureAwait(false);
             await using (running.ConfigureAwait(false))
             {
                 Announce(engine.Model, options, running.Url);
@@ -123,7 +139,8 @@ internal sealed class ServeCommand
         TimeSpan? keepAlive = result.GetValue(_sseKeepAliveInterval);
         if (keepAlive > LongestKeepAlive)
         {
-            throw new UsageException($"--sse-keep-alive-interval must be at most {LongestKeepAlive.TotalHours} hours; 0 turns it off");
+            throw new UsageException(
+                $"--sse-keep-alive-interval must be at most {LongestKeepAlive.TotalHours} hours; 0 turns it off");
         }
 
         string[] names = result.GetValue(_servedModelName) ?? [];
@@ -136,7 +153,8 @@ internal sealed class ServeCommand
         {
             ModelRoot = result.GetValue(_model),
             AllowedHosts = Each(result, _allowedHosts, IsHostName, "takes host names without scheme and path"),
-            CorsOrigins = Each(result, _corsOrigins, IsOrigin, "takes origins such as https://chat.example.com, without a path"),
+            CorsOrigins = Each(
+                result, _corsOrigins, IsOrigin, "takes origins such as https://chat.example.com, without a path"),
             SseKeepAliveInterval = keepAlive ?? Defaults.SseKeepAliveInterval,
             Host = result.GetValue(_host) ?? Defaults.Host,
             Port = port,
@@ -148,7 +166,9 @@ internal sealed class ServeCommand
     private static string[] Each(ParseResult result, Option<string[]> option, Func<string, bool> isRight, string takes)
     {
         string[] words = result.GetValue(option) ?? [];
-        return Array.Find(words, w => !isRight(w)) is { } wrong ? throw new UsageException($"{option.Name} {takes}; it is '{wrong}'") : words;
+        return Array.Find(words, w => !isRight(w)) is { } wrong
+            ? throw new UsageException($"{option.Name} {takes}; it is '{wrong}'")
+            : words;
     }
 
     private static bool IsHostName(string word) => word == "*" || word.AsSpan().IndexOfAny("/ \\@") < 0;
@@ -158,17 +178,24 @@ internal sealed class ServeCommand
 
     private static void Announce(ModelInfo model, EngineOptions options, string url)
     {
-        string batching = options.Batching == BatchingMode.Fixed
+        BatchingTargets targets = options.Scheduling.Targets;
+        string batching = options.Scheduling.Batching == BatchingMode.Fixed
             ? $"batches  fixed: up to {model.MaxNumSeqs} requests and {model.MaxNumBatchedTokens} tokens a step"
-            : string.Create(CultureInfo.InvariantCulture, $"batches  adaptive: at most {options.Targets.InterToken.TotalMilliseconds:G4} ms between tokens, for {options.Targets.Percentile * 100:G4}% of them");
+            : string.Create(
+                CultureInfo.InvariantCulture,
+                $"batches  adaptive: at most {targets.InterToken.TotalMilliseconds:G4} ms between tokens, for {targets.Percentile * 100:G4}% of them");
         long tokens = (long)model.NumBlocks * model.BlockSize;
-        string share = model.MemoryFraction is { } fraction ? string.Create(CultureInfo.InvariantCulture, $", at most {fraction * 100:G4}%") : string.Empty;
-        Stdio.Out.WriteLine($"model    {model.Name} ({model.Spec.Architecture}), up to {model.MaxModelLen} tokens a request");
+        string share = model.MemoryFraction is { } fraction
+            ? string.Create(CultureInfo.InvariantCulture, $", at most {fraction * 100:G4}%")
+            : string.Empty;
+        Stdio.Out.WriteLine(
+            $"model    {model.Name} ({model.Architecture}), up to {model.MaxModelLen} tokens a request");
         Stdio.Out.WriteLine($"weights  {ByteSize.Format(model.WeightBytes)} in {SettingNames.Of(model.Weights)}");
         Stdio.Out.WriteLine($"cache    {ByteSize.Format(model.KvCacheBytes)} in {SettingNames.Of(model.KvCache)}: {tokens} tokens in {model.NumBlocks} blocks");
         Stdio.Out.WriteLine($"memory   {ByteSize.Format(model.WeightBytes + model.KvCacheBytes + model.StepBytes)} in all{share} of {ByteSize.Format(model.Memory.Free)} free at start ({model.Memory.Source}; {ByteSize.Format(model.Memory.Total)} in all)");
         Stdio.Out.WriteLine(batching);
-        Stdio.Out.WriteLine($"runs on  {model.Threads} threads, {model.Kernels} kernels; up to {model.MaxNumSeqs} requests at once");
+        Stdio.Out.WriteLine(
+            $"runs on  {model.Threads} threads, {model.Kernels} kernels; up to {model.MaxNumSeqs} requests at once");
         if (model.GenerationDefaults.MaxNewTokens is { } most)
         {
             Stdio.Out.WriteLine($"answers  {most} tokens at most where a request says nothing (max_new_tokens in generation_config.json)");
@@ -193,7 +220,8 @@ internal sealed class ServeCommand
     {
         if (engine.NumRequests is > 0 and var requests)
         {
-            await Stdio.Error.WriteLineAsync($"draining {Count(requests)}… (a second signal aborts)").ConfigureAwait(false);
+            await Stdio.Error.WriteLineAsync($"draining {Count(requests)}… (a second signal aborts)")
+                .ConfigureAwait(false);
         }
 
         Task stopping = server.StopAsync();

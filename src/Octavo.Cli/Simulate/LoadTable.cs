@@ -26,9 +26,9 @@ internal static class LoadTable
     }
 
     /// <summary>
-    /// Rows of both figures, medians of all rounds, and the ratio of the two. Where there are more rounds, each round's before
-    /// them; the ratio is then the median of the rounds' own, since a round's requests are the same in both and another round's
-    /// are not, and a row below shows the least and the greatest.
+    /// Rows of both figures, medians of all rounds, and the ratio of the two. Where there are more rounds, each round's
+    /// before them; the ratio is then the median of the rounds' own, since a round's requests are the same in both and
+    /// another round's are not, and a row below shows the least and the greatest.
     /// </summary>
     public static void AddRounds(Table table, IReadOnlyList<(LoadFigures Simulated, LoadFigures Measured)> rounds)
     {
@@ -59,7 +59,8 @@ internal static class LoadTable
                 $"{Of(f => f.TimeToFirstToken.P50)} / {Of(f => f.TimeToFirstToken.P95)}",
                 $"{Of(f => f.InterTokenLatency.P50)} / {Of(f => f.InterTokenLatency.P95)} / {Of(f => f.InterTokenLatency.P99)}");
 
-            string Of(Func<LoadFigures, double> figure) => summary([.. rounds.Select(r => Ratio(figure(r.Simulated), figure(r.Measured)))]);
+            string Of(Func<LoadFigures, double> figure) =>
+                summary([.. rounds.Select(r => Ratio(figure(r.Simulated), figure(r.Measured)))]);
         }
 
         // Nothing in both is agreement.

@@ -6,7 +6,9 @@ using Octavo.Lab.Workloads;
 
 namespace Octavo.Cli.Simulate;
 
-/// <summary>Scenarios as bars, in one SVG file: each setting's goodput over that of the scenario's best fixed setting.</summary>
+/// <summary>
+/// Scenarios as bars, in one SVG file: each setting's goodput over that of the scenario's best fixed setting.
+/// </summary>
 internal static class ScenarioChart
 {
     private const int Left = 60;
@@ -40,12 +42,18 @@ internal static class ScenarioChart
     {
         const int Top = 50;
         BatchSetting single = ScenarioResult.BestSingle(results);
-        (string Name, BatchSetting Setting)[] series = [("adaptive", BatchSetting.Adaptive), ($"best single fixed ({single})", single), ($"vLLM's defaults ({BatchSetting.VllmDefaults})", BatchSetting.VllmDefaults)];
+        (
+            string Name,
+            BatchSetting Setting)[] series = [("adaptive", BatchSetting.Adaptive),
+            ($"best single fixed ({single})", single),
+            ($"vLLM's defaults ({BatchSetting.VllmDefaults})", BatchSetting.VllmDefaults)];
         Text(svg, Left, 18, title + "; over the best fixed setting of each scenario", "start", bold: true);
         int x = Left;
         for (int s = 0; s < series.Length; s++)
         {
-            svg.Append(CultureInfo.InvariantCulture, $"<rect x=\"{x}\" y=\"26\" width=\"10\" height=\"10\" fill=\"{Colours[s]}\"/>\n");
+            svg.Append(
+                CultureInfo.InvariantCulture,
+                $"<rect x=\"{x}\" y=\"26\" width=\"10\" height=\"10\" fill=\"{Colours[s]}\"/>\n");
             Text(svg, x + 14, 35, series[s].Name, "start");
             x += 50 + (series[s].Name.Length * 6);
         }
@@ -65,7 +73,12 @@ internal static class ScenarioChart
                 double value = results[g].Relative(series[s].Setting);
                 double y = Y(Math.Min(value, Most));
                 svg.Append(CultureInfo.InvariantCulture, $"<rect x=\"{start + (s * BarWidth):F1}\" y=\"{y:F1}\" width=\"{BarWidth - 3}\" height=\"{Y(0) - y:F1}\" fill=\"{Colours[s]}\"/>\n");
-                Text(svg, start + (s * BarWidth) + ((BarWidth - 3) / 2.0), y - 3, value.ToString("F2", CultureInfo.InvariantCulture), "middle");
+                Text(
+                    svg,
+                    start + (s * BarWidth) + ((BarWidth - 3) / 2.0),
+                    y - 3,
+                    value.ToString("F2", CultureInfo.InvariantCulture),
+                    "middle");
             }
 
             Text(svg, Left + ((g + 0.5) * GroupWidth), Y(0) + 16, results[g].Scenario, "middle");
@@ -74,7 +87,8 @@ internal static class ScenarioChart
         static double Y(double value) => Top + (Height * (1 - (value / Most)));
     }
 
-    private static void Text(StringBuilder svg, double x, double y, string text, string anchor, bool bold = false) => svg.Append(
+    private static void Text(
+        StringBuilder svg, double x, double y, string text, string anchor, bool bold = false) => svg.Append(
         CultureInfo.InvariantCulture,
         $"<text x=\"{x:F1}\" y=\"{y:F1}\" text-anchor=\"{anchor}\"{(bold ? " font-weight=\"bold\"" : string.Empty)}>{WebUtility.HtmlEncode(text)}</text>\n");
 }

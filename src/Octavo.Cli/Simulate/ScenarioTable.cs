@@ -25,16 +25,28 @@ internal static class ScenarioTable
         {
             BatchSetting best = r.BestFixed.First();
             table.AddRow(
-                r.Scenario, Number(r.Goodput(BatchSetting.Adaptive)), Number(r.Goodput(best)), best.ToString(), Ratio(r.Ratios(BatchSetting.Adaptive), r.Relative(BatchSetting.Adaptive)),
+                r.Scenario, Number(r.Goodput(BatchSetting.Adaptive)), Number(r.Goodput(best)), best
+                    .ToString(), Ratio(r.Ratios(BatchSetting.Adaptive), r.Relative(BatchSetting.Adaptive)),
                 Number(r.Goodput(single)), Number(r.Goodput(BatchSetting.VllmDefaults)));
         }
 
         AddTotal(table, "all", single, "1.00", setting => ScenarioResult.Mean(results, setting));
-        AddTotal(table, "sum", single, Number(results.Sum(r => r.Goodput(r.BestFixed.First()))), setting => results.Sum(r => r.Goodput(setting)));
+        AddTotal(
+            table,
+            "sum",
+            single,
+            Number(results.Sum(r => r.Goodput(r.BestFixed.First()))),
+            setting => results.Sum(r => r.Goodput(setting)));
         return table;
     }
 
-    private static void AddTotal(Table table, string name, BatchSetting single, string bestOfEach, Func<BatchSetting, double> total) => table.AddRow(
+    private static void AddTotal(
+        Table table,
+        string name,
+        BatchSetting single,
+        string bestOfEach,
+        Func<BatchSetting,
+        double> total) => table.AddRow(
         name, Number(total(BatchSetting.Adaptive)), bestOfEach, $"best single: {single}", $"{Number(total(BatchSetting.Adaptive) / total(single))} (to the best single)",
         Number(total(single)), Number(total(BatchSetting.VllmDefaults)));
 

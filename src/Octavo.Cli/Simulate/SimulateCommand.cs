@@ -14,35 +14,37 @@ namespace Octavo.Cli.Simulate;
 /// <summary><c>octavo simulate</c>: what replicas of an engine would do under a load, on a virtual clock.</summary>
 internal sealed class SimulateCommand
 {
+    private const string DefaultWorkload = "poisson rate=2";
+
     private static readonly TimeSpan DefaultFirstToken = TimeSpan.FromSeconds(2);
 
-    private readonly LoadArguments _load = new();
-    private readonly Option<int?> _replicas = OptionKinds.Integer("--replicas", "Engines that share the load. [default: 1]");
+    private readonly LoadArguments _load = new(DefaultWorkload, EngineSettings.Batching, EngineSettings.Limits);
+    private readonly Option<int?> _replicas = OptionKinds
+        .Integer("--replicas", "Engines that share the load. [default: 1]");
     private readonly Option<int> _routing = OptionKinds.Choice(
         "--routing", "Which engine gets a request.", [.. SimulationOptions.Routings.Select((name, i) => (name, i))]);
 
-    private readonly Option<BatchingMode> _batching = OptionKinds.Choice(
-        "--batching", "The engines' policy.", ("adaptive", BatchingMode.Adaptive), ("fixed", BatchingMode.Fixed));
-
-    private readonly Option<int?> _maxNumSeqs = OptionKinds.Integer("--max-num-seqs", "Most requests in a step. [default: 128]");
-    private readonly Option<int?> _maxNumBatchedTokens = OptionKinds.Integer("--max-num-batched-tokens", "Most tokens in a step. [default: 2048]");
     private readonly Option<string?> _stepTime = OptionKinds.Text(
         "--step-time", "S,S,…", "The step-time model's coefficients, as this command prints them; otherwise coefficients and noise are measured with MODEL on this machine.");
 
     private readonly Option<double?> _stepNoise = OptionKinds.Number(
         "--step-noise", "With --step-time: how far steps are off from that, as a standard deviation relative to it. [default: 0.03]");
 
-    private readonly Option<bool> _check = OptionKinds.Switch("--check", "Also run the load on the model, in real time, and print how far the simulation was off.");
+    private readonly Option<bool> _check = OptionKinds
+        .Switch("--check", "Also run the load on the model, in real time, and print how far the simulation was off.");
     private readonly Option<bool> _scenarios = OptionKinds.Switch(
         "--scenarios", "Instead of one load, simulate six, each with adaptive batching and with every fixed setting of a grid; with --check, also run the best of them.");
 
     private readonly Option<IReadOnlyList<string>?> _only = OptionKinds.Choices(
         "--only", "With --scenarios: only these.", [.. Scenario.Names.Select(n => (n.Split(' ')[0], n))]);
 
-    private readonly Option<TimeSpan?> _seconds = OptionKinds.Duration("--seconds", "With --scenarios: how long requests come in each. [default: 60s]");
-    private readonly Option<int?> _rounds = OptionKinds.Integer("--rounds", "With --check: how often each load is run; medians are shown. [default: 1]");
+    private readonly Option<TimeSpan?> _seconds = OptionKinds
+        .Duration("--seconds", "With --scenarios: how long requests come in each. [default: 60s]");
+    private readonly Option<int?> _rounds = OptionKinds
+        .Integer("--rounds", "With --check: how often each load is run; medians are shown. [default: 1]");
     private readonly Option<bool> _json = OptionKinds.Switch("--json", "Print one JSON object.");
-    private readonly Option<string?> _chart = OptionKinds.Text("--chart", "FILE", "With --scenarios: also draws the result into this SVG file.");
+    private readonly Option<string?> _chart = OptionKinds
+        .Text("--chart", "FILE", "With --scenarios: also draws the result into this SVG file.");
 
     /// <summary>Makes the command.</summary>
     public static Command Make()
@@ -50,7 +52,7 @@ internal sealed class SimulateCommand
         var it = new SimulateCommand();
         var command = new Command("simulate", "Simulate a load: the engine's own scheduler and policies on a virtual clock, with step times of this machine.");
         it._load.AddTo(command);
-        foreach (Option option in (Option[])[it._replicas, it._routing, it._batching, it._maxNumSeqs, it._maxNumBatchedTokens, it._stepTime, it._stepNoise, it._check, it._scenarios, it._only, it._seconds, it._rounds, it._chart, it._json])
+        foreach (Option option in (Option[])[it._replicas, it._routing, it._stepTime, it._stepNoise, it._check, it._scenarios, it._only, it._seconds, it._rounds, it._chart, it._json])
         {
             command.Add(option);
         }
@@ -72,7 +74,9 @@ internal sealed class SimulateCommand
 
         using LoadedModel? model = given is null || check ? _load.Load(result) : null;
         Workload workload = _load.Workload(result, model?.MaxModelLen ?? 4096);
-        BatchingTargets targets = _load.Targets(result);
+        SchedulingOptions scheduling = _load.Options(result).Scheduling;
+        int most = Math.Min(scheduling.StepTokens, model?.MaxNumBatchedTokens ?? int.MaxValue);
+        scheduling = scheduling with { MaxNumBatchedTokens = most };
         StepTimes steps = given ?? MeasureSteps(model!);
         ProgressLine.Show(string.Empty);
         var options = new SimulationOptions
@@ -80,10 +84,7 @@ internal sealed class SimulateCommand
             StepTimes = steps,
             Replicas = result.GetValue(_replicas) ?? 1,
             Routing = SimulationOptions.Routings[result.GetValue(_routing)],
-            Batching = result.GetValue(_batching),
-            Targets = targets,
-            MaxNumSeqs = result.GetValue(_maxNumSeqs) ?? 128,
-            MaxNumBatchedTokens = Math.Min(result.GetValue(_maxNumBatchedTokens) ?? 2048, model?.MaxNumBatchedTokens ?? int.MaxValue),
+            Scheduling = scheduling,
             NumBlocks = model?.NumBlocks ?? new SimulationOptions { StepTimes = steps }.NumBlocks,
             BlockSize = model?.BlockSize ?? 16,
         };
@@ -99,11 +100,13 @@ internal sealed class SimulateCommand
         {
             IReadOnlyList<string> only = result.GetValue(_only) ?? Scenario.Names;
             options = WithFirstToken(options);
-            var runs = new ScenarioRuns(options, [.. Scenario.Names.Where(only.Contains)], workload.MaxLength, seconds, ProgressLine.Show);
-            List<(string Title, IReadOnlyList<ScenarioResult> Results)> parts = [("simulated: " + runs.Targets, runs.Simulate())];
+            var runs = new ScenarioRuns(
+                options, [.. Scenario.Names.Where(only.Contains)], workload.MaxLength, seconds, ProgressLine.Show);
+            List<(string Title, IReadOnlyList<ScenarioResult> Results)> parts =
+                [("simulated: " + runs.TargetText, runs.Simulate())];
             if (check)
             {
-                parts.Add(("measured: " + runs.Targets, runs.Measure(model!, parts[0].Results, rounds, calibrate: given is null)));
+                parts.Add(("measured: " + runs.TargetText, runs.Measure(model!, parts[0].Results, rounds, calibrate: given is null)));
             }
 
             WriteScenarios(parts, asJson ? null : console, chart);
@@ -117,9 +120,11 @@ internal sealed class SimulateCommand
         }
 
         IReadOnlyList<WorkloadRequest> requests = workload.Make();
-        IReadOnlyList<(LoadFigures Simulated, LoadFigures Measured)> both = check ? new SimulationCheck(model!, workload, options, ProgressLine.Show).Run(rounds, calibrate: given is null) : [];
+        IReadOnlyList<(LoadFigures Simulated, LoadFigures Measured)> both = check
+            ? new SimulationCheck(model!, workload, options, ProgressLine.Show).Run(rounds, calibrate: given is null)
+            : [];
         ProgressLine.Show(string.Empty);
-        LoadFigures? simulated = check ? null : LoadFigures.Of(Simulator.Run(requests, options), targets);
+        LoadFigures? simulated = check ? null : LoadFigures.Of(Simulator.Run(requests, options), scheduling.Targets);
         if (asJson)
         {
             Stdio.Out.WriteLine(SimulateJson.OfLoad(_load.Text(result), requests.Count, options, simulated, both));
@@ -127,7 +132,8 @@ internal sealed class SimulateCommand
             return ExitCode.Success;
         }
 
-        Table table = LoadTable.Make(string.Create(CultureInfo.InvariantCulture, $"{requests.Count} requests, {options.Replicas} replicas"));
+        Table table = LoadTable.Make(
+            string.Create(CultureInfo.InvariantCulture, $"{requests.Count} requests, {options.Replicas} replicas"));
         if (simulated is null)
         {
             LoadTable.AddRounds(table, both);
@@ -144,7 +150,8 @@ internal sealed class SimulateCommand
 
     private (double Seconds, int Rounds, string? Chart) ReadRunArguments(ParseResult result, bool scenarios, bool check)
     {
-        (TimeSpan? seconds, int? rounds, string? chart) = (result.GetValue(_seconds), result.GetValue(_rounds), result.GetValue(_chart));
+        (TimeSpan? seconds, int? rounds, string? chart) = (
+            result.GetValue(_seconds), result.GetValue(_rounds), result.GetValue(_chart));
         if (!scenarios && (result.GetValue(_only), seconds, chart) is not (null, null, null))
         {
             throw new UsageException("--only, --seconds and --chart go with --scenarios");
@@ -171,9 +178,18 @@ internal sealed class SimulateCommand
     }
 
     private static SimulationOptions WithFirstToken(SimulationOptions options) =>
-        options with { Targets = options.Targets with { FirstToken = options.Targets.FirstToken ?? DefaultFirstToken } };
+        options.Scheduling.Targets.FirstToken is not null ? options : options with
+        {
+            Scheduling = options.Scheduling with
+            {
+                Targets = options.Scheduling.Targets with { FirstToken = DefaultFirstToken },
+            },
+        };
 
-    private static void WriteScenarios(IReadOnlyList<(string Title, IReadOnlyList<ScenarioResult> Results)> parts, IAnsiConsole? console, string? chart)
+    private static void WriteScenarios(
+        IReadOnlyList<(string Title, IReadOnlyList<ScenarioResult> Results)> parts,
+        IAnsiConsole? console,
+        string? chart)
     {
         ProgressLine.Show(string.Empty);
         foreach ((string title, IReadOnlyList<ScenarioResult> results) in parts)
@@ -194,7 +210,8 @@ internal sealed class SimulateCommand
         double? noise = result.GetValue(_stepNoise);
         if (noise is < 0 or > 0.3)
         {
-            throw new UsageException($"--step-noise must be between 0 and 0.3; it is {noise.Value.ToString(CultureInfo.InvariantCulture)}");
+            throw new UsageException(
+                $"--step-noise must be between 0 and 0.3; it is {noise.Value.ToString(CultureInfo.InvariantCulture)}");
         }
 
         if (result.GetValue(_stepTime) is not { } text)

@@ -9,7 +9,9 @@ namespace Octavo.Cli.Simulate;
 /// <summary>What <c>octavo simulate --json</c> prints. Times are in seconds.</summary>
 internal static class SimulateJson
 {
-    /// <summary>A load, simulated; with <paramref name="rounds"/> also measured, the figures then being medians of all rounds.</summary>
+    /// <summary>
+    /// A load, simulated; with <paramref name="rounds"/> also measured, the figures then being medians of all rounds.
+    /// </summary>
     public static string OfLoad(
         string workload, int requests, SimulationOptions options, LoadFigures? simulated, IReadOnlyList<(LoadFigures Simulated, LoadFigures Measured)> rounds) => JsonText.Of(json =>
     {
@@ -35,7 +37,9 @@ internal static class SimulateJson
     });
 
     /// <summary>Scenarios, each with what every setting reached.</summary>
-    public static string OfScenarios(SimulationOptions options, IReadOnlyList<(string Title, IReadOnlyList<ScenarioResult> Results)> parts) => JsonText.Of(json =>
+    public static string OfScenarios(
+        SimulationOptions options,
+        IReadOnlyList<(string Title, IReadOnlyList<ScenarioResult> Results)> parts) => JsonText.Of(json =>
     {
         WriteHead(json, null, options);
         foreach ((string title, IReadOnlyList<ScenarioResult> results) in parts)
@@ -78,8 +82,8 @@ internal static class SimulateJson
 
         json.WriteEndArray();
         json.WriteNumber("step_noise", options.StepTimes.Noise);
-        json.WriteNumber("target_itl", options.Targets.InterToken.TotalSeconds);
-        if (options.Targets.FirstToken is { } first)
+        json.WriteNumber("target_itl", options.Scheduling.Targets.InterToken.TotalSeconds);
+        if (options.Scheduling.Targets.FirstToken is { } first)
         {
             json.WriteNumber("target_ttft", first.TotalSeconds);
         }
@@ -91,7 +95,7 @@ internal static class SimulateJson
 
         json.WriteString("workload", workload);
         json.WriteNumber("replicas", options.Replicas);
-        FiguresJson.Write(json, new BatchSetting(options.Batching, options.MaxNumSeqs, options.MaxNumBatchedTokens));
+        FiguresJson.Write(json, BatchSetting.Of(options.Scheduling));
     }
 
     private static void Write(Utf8JsonWriter json, string name, LoadFigures figures)

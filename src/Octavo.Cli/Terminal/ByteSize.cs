@@ -13,17 +13,24 @@ internal static class ByteSize
         ("B", 1),
     ];
 
-    /// <summary>Reads <c>512MiB</c>, <c>1.5GiB</c>, <c>4GB</c>, or a plain number of bytes; at least one byte.</summary>
+    /// <summary>
+    /// Reads <c>512MiB</c>, <c>1.5GiB</c>, <c>4GB</c>, or a plain number of bytes; at least one byte.
+    /// </summary>
     public static bool TryParse(string text, out long bytes)
     {
-        (string unit, long scale) = Units.FirstOrDefault(u => text.EndsWith(u.Unit, StringComparison.OrdinalIgnoreCase));
+        (string unit, long scale) = Units.FirstOrDefault(
+            u => text.EndsWith(u.Unit, StringComparison.OrdinalIgnoreCase));
         ReadOnlySpan<char> number = unit is null ? text : text.AsSpan(0, text.Length - unit.Length).TrimEnd();
-        bool valid = decimal.TryParse(number, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out decimal count);
-        decimal total = valid && count < long.MaxValue ? Math.Min(count * (unit is null ? 1 : scale), long.MaxValue) : 0;
+        bool valid = decimal.TryParse(
+            number, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out decimal count);
+        decimal total = valid && count < long.MaxValue
+            ? Math.Min(count * (unit is null ? 1 : scale), long.MaxValue)
+            : 0;
         bytes = (long)total;
         return bytes >= 1;
     }
 
     /// <summary>Writes a size with the largest binary unit that it reaches.</summary>
-    public static string Format(long bytes) => bytes < 1024 ? string.Create(CultureInfo.InvariantCulture, $"{bytes} B") : ByteText.Of(bytes);
+    public static string Format(long bytes) =>
+        bytes < 1024 ? string.Create(CultureInfo.InvariantCulture, $"{bytes} B") : ByteText.Of(bytes);
 }

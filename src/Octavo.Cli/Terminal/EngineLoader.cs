@@ -12,10 +12,12 @@ internal static class EngineLoader
     /// <param name="options">How to load it.</param>
     /// <param name="showProgress">Whether a person may be shown how far it is.</param>
     /// <param name="cancellation">Stops loading.</param>
-    public static async Task<AsyncEngine> LoadAsync(string model, EngineOptions options, bool showProgress, CancellationToken cancellation)
+    public static async Task<AsyncEngine> LoadAsync(
+        string model, EngineOptions options, bool showProgress, CancellationToken cancellation)
     {
         var meter = new LoadMeter();
-        Task<AsyncEngine> loading = Task.Run(() => AsyncEngine.Load(model, options, meter, cancellation), CancellationToken.None);
+        Task<AsyncEngine> loading = Task.Run(
+            () => AsyncEngine.Load(model, options, meter, cancellation), CancellationToken.None);
         if (showProgress && Stdio.ErrorIsTerminal
             && await Task.WhenAny(loading, Task.Delay(Patience, cancellation)).ConfigureAwait(false) != loading)
         {
@@ -51,5 +53,6 @@ internal sealed class LoadMeter : IProgress<LoadProgress>
     /// <summary>From 0 to 1.</summary>
     public double Fraction => Volatile.Read(ref _fraction);
 
-    public void Report(LoadProgress value) => Volatile.Write(ref _fraction, value.Total == 0 ? 1 : (double)value.Done / value.Total);
+    public void Report(LoadProgress value) =>
+        Volatile.Write(ref _fraction, value.Total == 0 ? 1 : (double)value.Done / value.Total);
 }

@@ -9,7 +9,9 @@ internal static class ExitCode
     /// <summary>Something failed at run time: a port is taken, the engine broke.</summary>
     public const int Failure = 1;
 
-    /// <summary>What was asked for cannot be done: an unknown option, a bad value, no such or an unsupported model.</summary>
+    /// <summary>
+    /// What was asked for cannot be done: an unknown option, a bad value, no such or an unsupported model.
+    /// </summary>
     public const int Usage = 2;
 
     /// <summary>Ctrl-C: 128 + SIGINT, as shells have it.</summary>

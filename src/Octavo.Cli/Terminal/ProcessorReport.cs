@@ -4,7 +4,9 @@ using System.Text;
 
 namespace Octavo.Cli.Terminal;
 
-/// <summary>What this processor can do, from its own CPUID; what of it the kernels take is the backend's to say.</summary>
+/// <summary>
+/// What this processor can do, from its own CPUID; what of it the kernels take is the backend's to say.
+/// </summary>
 internal static class ProcessorReport
 {
     /// <summary>The processor's own name, or its architecture's.</summary>

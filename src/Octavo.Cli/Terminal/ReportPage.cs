@@ -5,7 +5,9 @@ using System.Text;
 
 namespace Octavo.Cli.Terminal;
 
-/// <summary>What all report pages have: one HTML file that loads nothing, readable on a telephone, and says what made it.</summary>
+/// <summary>
+/// What all report pages have: one HTML file that loads nothing, readable on a telephone, and says what made it.
+/// </summary>
 internal static class ReportPage
 {
     private const string Style =
@@ -33,10 +35,15 @@ internal static class ReportPage
 
     /// <summary>The program's version.</summary>
     public static string Version { get; } =
-        typeof(ReportPage).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
+        typeof(ReportPage).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion
+            .Split('+')[0];
 
     /// <summary>Text as HTML has it.</summary>
     public static string Escape(string text) => WebUtility.HtmlEncode(text);
 
-    private static string Command => string.Join(' ', Environment.GetCommandLineArgs().Skip(1).Select(a => a.Contains(' ', StringComparison.Ordinal) ? $"\"{a}\"" : a));
+    private static string Command =>
+        string.Join(
+            ' ',
+            Environment.GetCommandLineArgs().Skip(1).Select(
+                a => a.Contains(' ', StringComparison.Ordinal) ? $"\"{a}\"" : a));
 }

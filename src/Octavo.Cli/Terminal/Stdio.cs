@@ -34,8 +34,11 @@ internal static class Stdio
     /// <summary>True where a person reads both the result and what is said beside it.</summary>
     public static bool IsInteractive => OutIsTerminal && ErrorIsTerminal;
 
-    /// <summary>Gives the calling flow other streams, in place of the process's: as if these were redirected to.</summary>
-    public static void Redirect(TextWriter output, TextWriter error, TextReader input) => Lent.Value = new Streams(output, error, input);
+    /// <summary>
+    /// Gives the calling flow other streams, in place of the process's: as if these were redirected to.
+    /// </summary>
+    public static void Redirect(TextWriter output, TextWriter error, TextReader input) =>
+        Lent.Value = new Streams(output, error, input);
 
     /// <summary>The text in a dim style where standard output shows styles, else the text itself.</summary>
     public static string Dim(string text) => OutIsTerminal && ShowsStyles ? DimOn + text + DimOff : text;

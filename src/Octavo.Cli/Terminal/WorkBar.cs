@@ -5,7 +5,9 @@ using Octavo.Quantization;
 
 namespace Octavo.Cli.Terminal;
 
-/// <summary>A line on standard error, where a person looks: how far a long piece of work is, and how long it will take yet.</summary>
+/// <summary>
+/// A line on standard error, where a person looks: how far a long piece of work is, and how long it will take yet.
+/// </summary>
 internal sealed class WorkBar(string name) : IProgress<BenchProgress>, IProgress<TuneProgress>, IDisposable
 {
     private const int Cells = 24;
@@ -57,5 +59,7 @@ internal sealed class WorkBar(string name) : IProgress<BenchProgress>, IProgress
     }
 
     private static string Time(TimeSpan time) =>
-        time.TotalHours >= 1 ? time.ToString(@"h\:mm\:ss", CultureInfo.InvariantCulture) : time.ToString(@"m\:ss", CultureInfo.InvariantCulture);
+        time.TotalHours >= 1
+            ? time.ToString(@"h\:mm\:ss", CultureInfo.InvariantCulture)
+            : time.ToString(@"m\:ss", CultureInfo.InvariantCulture);
 }

@@ -5,7 +5,9 @@ using Octavo.Lab.Tuning;
 
 namespace Octavo.Cli.Tune;
 
-/// <summary>Tokens a second over the 95th percentile of the time between tokens, as SVG. Time is on a logarithmic axis.</summary>
+/// <summary>
+/// Tokens a second over the 95th percentile of the time between tokens, as SVG. Time is on a logarithmic axis.
+/// </summary>
 internal static class FrontierChart
 {
     private const double Width = 860;
@@ -30,7 +32,9 @@ internal static class FrontierChart
         if (target >= chart.Least && target <= chart.Most)
         {
             double x = chart.X(target);
-            svg.Append(CultureInfo.InvariantCulture, $"<line class=\"target\" x1=\"{x:F1}\" y1=\"{Top}\" x2=\"{x:F1}\" y2=\"{Height - Bottom}\"/>");
+            svg.Append(
+                CultureInfo.InvariantCulture,
+                $"<line class=\"target\" x1=\"{x:F1}\" y1=\"{Top}\" x2=\"{x:F1}\" y2=\"{Height - Bottom}\"/>");
             Text(svg, x - 6, Top + 10, "end", "target", "target");
         }
 
@@ -73,23 +77,33 @@ internal static class FrontierChart
         foreach (double tick in chart.TicksX())
         {
             double x = chart.X(tick);
-            svg.Append(CultureInfo.InvariantCulture, $"<line class=\"grid\" x1=\"{x:F1}\" y1=\"{Top}\" x2=\"{x:F1}\" y2=\"{Height - Bottom}\"/>");
+            svg.Append(
+                CultureInfo.InvariantCulture,
+                $"<line class=\"grid\" x1=\"{x:F1}\" y1=\"{Top}\" x2=\"{x:F1}\" y2=\"{Height - Bottom}\"/>");
             Text(svg, x, Height - Bottom + 16, "middle", (tick * 1000).ToString("G4", CultureInfo.InvariantCulture));
         }
 
         foreach (double tick in chart.TicksY())
         {
             double y = chart.Y(tick);
-            svg.Append(CultureInfo.InvariantCulture, $"<line class=\"grid\" x1=\"{Left}\" y1=\"{y:F1}\" x2=\"{Width - Right}\" y2=\"{y:F1}\"/>");
+            svg.Append(
+                CultureInfo.InvariantCulture,
+                $"<line class=\"grid\" x1=\"{Left}\" y1=\"{y:F1}\" x2=\"{Width - Right}\" y2=\"{y:F1}\"/>");
             Text(svg, Left - 6, y + 4, "end", tick.ToString("N0", CultureInfo.InvariantCulture));
         }
 
         svg.Append(CultureInfo.InvariantCulture, $"<line class=\"axis\" x1=\"{Left}\" y1=\"{Height - Bottom}\" x2=\"{Width - Right}\" y2=\"{Height - Bottom}\"/><line class=\"axis\" x1=\"{Left}\" y1=\"{Top}\" x2=\"{Left}\" y2=\"{Height - Bottom}\"/>");
-        Text(svg, (Left + Width - Right) / 2, Height - 8, "middle", "time between tokens, 95th percentile, ms (logarithmic)");
+        Text(
+            svg,
+            (Left + Width - Right) / 2,
+            Height - 8,
+            "middle",
+            "time between tokens, 95th percentile, ms (logarithmic)");
         svg.Append(CultureInfo.InvariantCulture, $"<text transform=\"translate(14 {(Top + Height - Bottom) / 2}) rotate(-90)\" text-anchor=\"middle\">tokens a second</text>");
     }
 
-    private static void Point(StringBuilder svg, Axes chart, TuneReport report, Measured m, string kind, int radius) => svg.Append(
+    private static void Point(
+        StringBuilder svg, Axes chart, TuneReport report, Measured m, string kind, int radius) => svg.Append(
         CultureInfo.InvariantCulture,
         $"<circle class=\"{kind}\" cx=\"{chart.X(m.InterTokenP95.Mean):F1}\" cy=\"{chart.Y(m.TokensPerSecond.Mean):F1}\" r=\"{radius}\"><title>{WebUtility.HtmlEncode($"{report.NameOf(m.Setting)}: {TuneReport.Show(m.TokensPerSecond, 1)} tokens/s, {TuneReport.Show(m.InterTokenP95, 1000)} ms, {TuneReport.Show(m.Goodput, 1)} requests/s within the targets")}</title></circle>");
 
@@ -116,11 +130,18 @@ internal static class FrontierChart
             }
 
             taken.Add((x, y));
-            Text(svg, leftwards ? x - LabelGap : x + LabelGap, y, leftwards ? "end" : "start", report.NameOf(m.Setting), "name");
+            Text(
+                svg,
+                leftwards ? x - LabelGap : x + LabelGap,
+                y,
+                leftwards ? "end" : "start",
+                report.NameOf(m.Setting),
+                "name");
         }
     }
 
-    private static void Text(StringBuilder svg, double x, double y, string anchor, string text, string kind = "tick") => svg.Append(
+    private static void Text(
+        StringBuilder svg, double x, double y, string anchor, string text, string kind = "tick") => svg.Append(
         CultureInfo.InvariantCulture, $"<text class=\"{kind}\" x=\"{x:F1}\" y=\"{y:F1}\" text-anchor=\"{anchor}\">{WebUtility.HtmlEncode(text)}</text>");
 
     /// <summary>Where values lie on the page.</summary>
@@ -148,7 +169,8 @@ internal static class FrontierChart
         public double X(double seconds) =>
             Left + (Math.Clamp(Math.Log(Math.Max(seconds, 1e-9) / Least) / Math.Log(Most / Least), 0, 1) * (Width - Left - Right));
 
-        public double Y(double tokens) => Height - Bottom - (Math.Clamp(tokens / _highest, 0, 1) * (Height - Bottom - Top));
+        public double Y(double tokens) =>
+            Height - Bottom - (Math.Clamp(tokens / _highest, 0, 1) * (Height - Bottom - Top));
 
         public IEnumerable<double> TicksX()
         {

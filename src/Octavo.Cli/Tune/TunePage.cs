@@ -5,7 +5,9 @@ using Octavo.Lab.Tuning;
 
 namespace Octavo.Cli.Tune;
 
-/// <summary>The report of <c>octavo tune</c> as one HTML page that loads nothing: throughput over latency, and the tables.</summary>
+/// <summary>
+/// The report of <c>octavo tune</c> as one HTML page that loads nothing: throughput over latency, and the tables.
+/// </summary>
 internal static class TunePage
 {
     private const string Style =
@@ -50,11 +52,14 @@ internal static class TunePage
             return;
         }
 
-        page.Append(CultureInfo.InvariantCulture, $"<h2>{ReportPage.Escape(title)}</h2><div class=\"scroll\"><table><tr>");
-        page.AppendJoin(string.Empty, TuneReport.Columns.Select(c => $"<th>{ReportPage.Escape(c)}</th>")).Append("</tr>");
+        page.Append(
+            CultureInfo.InvariantCulture, $"<h2>{ReportPage.Escape(title)}</h2><div class=\"scroll\"><table><tr>");
+        page.AppendJoin(string.Empty, TuneReport.Columns.Select(c => $"<th>{ReportPage.Escape(c)}</th>"))
+            .Append("</tr>");
         foreach (Measured row in rows)
         {
-            page.Append("<tr>").AppendJoin(string.Empty, report.Row(row).Select(c => $"<td>{ReportPage.Escape(c)}</td>")).Append("</tr>");
+            page.Append("<tr>").AppendJoin(
+                string.Empty, report.Row(row).Select(c => $"<td>{ReportPage.Escape(c)}</td>")).Append("</tr>");
         }
 
         page.Append("</table></div>");

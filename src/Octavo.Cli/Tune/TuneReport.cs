@@ -27,7 +27,9 @@ internal sealed record TuneReport(string Model, string Workload, BatchingTargets
     {
         get
         {
-            string first = Targets.FirstToken is { } target ? string.Create(CultureInfo.InvariantCulture, $", {target.TotalMilliseconds:G4} ms to the first") : string.Empty;
+            string first = Targets.FirstToken is { } target
+                ? string.Create(CultureInfo.InvariantCulture, $", {target.TotalMilliseconds:G4} ms to the first")
+                : string.Empty;
             return string.Create(CultureInfo.InvariantCulture, $"{Targets.InterToken.TotalMilliseconds:G4} ms between tokens for {Targets.Percentile * 100:G4}% of them") + first;
         }
     }
@@ -50,7 +52,8 @@ internal sealed record TuneReport(string Model, string Workload, BatchingTargets
         Table table = new Table
         {
             Title = new TableTitle(Markup.Escape($"{Model}: {requests} requests a run, {TunePlan.Rounds} runs in turn, mean ± 95% confidence")),
-            Caption = new TableTitle(Markup.Escape("requests, tokens: --max-num-seqs, --max-num-batched-tokens; targets: " + TargetText)),
+            Caption = new TableTitle(
+                Markup.Escape("requests, tokens: --max-num-seqs, --max-num-batched-tokens; targets: " + TargetText)),
         }.AddColumns([.. Columns]);
         foreach (Measured m in Result.Final)
         {
@@ -76,7 +79,8 @@ internal sealed record TuneReport(string Model, string Workload, BatchingTargets
 
         if (Result.Confirmation is { } c)
         {
-            string lead = string.Create(CultureInfo.InvariantCulture, $"{c.Lead.Mean * 100:+0.0;-0.0;0.0} ± {c.Lead.HalfWidth * 100:0.0}%");
+            string lead = string.Create(
+                CultureInfo.InvariantCulture, $"{c.Lead.Mean * 100:+0.0;-0.0;0.0} ± {c.Lead.HalfWidth * 100:0.0}%");
             yield return (c.Holds, c.IsBetter) switch
             {
                 (true, true) => $"confirmed: run again beside {c.Next.Setting}, {lead}",
@@ -87,9 +91,13 @@ internal sealed record TuneReport(string Model, string Workload, BatchingTargets
             yield return $"the best, run again: {Show(again.Goodput, 1)} requests/s within the targets; before: {Show(best.Goodput, 1)}";
         }
 
-        double ratio = best.Goodput.Mean > 0 ? Result.Adaptive.Goodput.Mean / best.Goodput.Mean : Result.Adaptive.TokensPerSecond.Mean / best.TokensPerSecond.Mean;
+        double ratio = best.Goodput.Mean > 0
+            ? Result.Adaptive.Goodput.Mean / best.Goodput.Mean
+            : Result.Adaptive.TokensPerSecond.Mean / best.TokensPerSecond.Mean;
         string what = best.Goodput.Mean > 0 ? "requests/s" : "tokens/s";
-        yield return string.Create(CultureInfo.InvariantCulture, $"adaptive batching, serve's default, gets {ratio * 100:0}% of the best fixed limits' {what}");
+        yield return string.Create(
+            CultureInfo.InvariantCulture,
+            $"adaptive batching, serve's default, gets {ratio * 100:0}% of the best fixed limits' {what}");
     }
 
     /// <summary>The same as JSON.</summary>
@@ -127,7 +135,11 @@ internal sealed record TuneReport(string Model, string Workload, BatchingTargets
     {
         double mean = interval.Mean * scale;
         int decimals = mean switch { >= 1000 => 0, >= 100 => 1, >= 1 => 2, _ => 3 };
-        return Figures.Number(mean, decimals) + (double.IsNaN(interval.HalfWidth) ? string.Empty : " ± " + Figures.Number(interval.HalfWidth * scale, decimals));
+        return Figures.Number(
+            mean,
+            decimals) + (double.IsNaN(interval.HalfWidth)
+                ? string.Empty
+                : " ± " + Figures.Number(interval.HalfWidth * scale, decimals));
     }
 
     private static void Write(Utf8JsonWriter json, string name, IReadOnlyList<Measured> all)

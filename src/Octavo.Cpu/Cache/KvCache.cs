@@ -44,7 +44,7 @@ internal sealed unsafe class KvCache : IDisposable
         if (layers.Any(l => (l.NumHeads, l.NumKvHeads, l.HeadDim) != (all.NumHeads, all.NumKvHeads, all.HeadDim)))
         {
             throw new EngineConfigurationException(
-                "the layers of this model differ in their heads, which the key-value cache does not support");
+                $"the layers of this model differ in their heads, which the key-value cache does not support");
         }
 
         bool scaled = format == KvCacheFormat.Fp8 && scales is not null;

@@ -6,7 +6,7 @@ namespace Octavo.Cpu;
 /// <param name="Functions">Functions.</param>
 /// <param name="Bytes">Their bytes.</param>
 /// <param name="Time">How long that took, the runtime's compiling of the assembler included.</param>
-public readonly record struct GeneratedCode(int Functions, long Bytes, TimeSpan Time)
+internal readonly record struct GeneratedCode(int Functions, long Bytes, TimeSpan Time)
 {
     private static readonly Lock Gate = new();
     private static GeneratedCode s_total;

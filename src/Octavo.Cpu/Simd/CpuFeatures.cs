@@ -8,7 +8,7 @@ namespace Octavo.Cpu;
 /// (<c>IsSupported</c>) tells whether the operating system keeps the wide registers; CPUID tells the rest, which .NET
 /// does not expose.
 /// </summary>
-public static class CpuFeatures
+internal static class CpuFeatures
 {
     // name, leaf, subleaf, register (0 = eax … 3 = edx), bit: Intel SDM volume 2A, CPUID.
     private static readonly (string Name, int Leaf, int Sub, int Register, int Bit)[] Flags =

@@ -3,7 +3,7 @@ using Octavo.Cpu.Memory;
 namespace Octavo.Cpu;
 
 /// <summary>The widest kernels that this process takes, from narrow to wide.</summary>
-public enum InstructionSet
+internal enum InstructionSet
 {
     /// <summary>Four lanes on any processor, through <c>Vector128</c>.</summary>
     Portable,
@@ -31,7 +31,7 @@ public enum InstructionSet
 }
 
 /// <summary>Which kernels this process takes, and why.</summary>
-public static class ProcessorFeatures
+internal static class ProcessorFeatures
 {
     /// <summary>
     /// Names that OCTAVO_ISA may have; the variable caps the instruction set, for tests and diagnosis.

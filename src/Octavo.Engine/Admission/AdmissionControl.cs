@@ -5,17 +5,11 @@ using Octavo.Engine.Scheduling;
 
 namespace Octavo.Engine.Admission;
 
-/// <summary>How much the engine takes on.</summary>
-/// <param name="MaxQueue">The most requests that wait; null refuses none for that.</param>
-/// <param name="MaxQueueWait">The longest expected wait; null refuses none for that.</param>
-/// <param name="RequestTimeout">How long a request may take in all; null is without limit.</param>
-internal sealed record AdmissionLimits(int? MaxQueue, TimeSpan? MaxQueueWait, TimeSpan? RequestTimeout);
-
 /// <summary>
 /// Who may come in, in which order, and for how long: limits of the queue, fair shares of clients, and deadlines.
 /// </summary>
 internal sealed class AdmissionControl(
-    AdmissionLimits limits,
+    AdmissionOptions limits,
     FairShare shares,
     Scheduler<Completion> scheduler,
     BatchController<Completion> batching,
@@ -54,7 +48,8 @@ internal sealed class AdmissionControl(
         double cost = batching.EstimateCost(group.PromptTokenIds.Length);
         foreach (Completion completion in group.Completions)
         {
-            completion.Rank = shares.Enter(group.Client, group.Priority, completion.ArrivalSeconds, cost);
+            RequestOptions options = group.Request.Options;
+            completion.Rank = shares.Enter(options.Client, options.Priority, completion.ArrivalSeconds, cost);
             scheduler.Add(completion);
         }
 

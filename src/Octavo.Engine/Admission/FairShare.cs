@@ -9,11 +9,12 @@ namespace Octavo.Engine.Admission;
 /// server of its own (Zhang's virtual clock). A burst of one client so stretches behind its first request, and another
 /// client's request goes before most of it. The lead that a client builds up is no more than its own requests in flight
 /// cost, so that nobody pays for the time when others were away.</para>
-/// <para>Priority with ageing: a level of priority is worth <c>ageing</c> seconds of waiting. All who wait age alike, so
+/// <para>Priority with ageing: a level of priority is worth <see cref="SchedulingOptions.PriorityAgeing"/> of waiting. All who wait age alike, so
 /// the order between two never changes: a request is passed by no one who came more than the difference of their levels
 /// times that later.</para>
 /// </remarks>
-internal sealed class FairShare(double ageing, IReadOnlyDictionary<string, double>? weights = null)
+/// <param name="options">How much a level is worth, and what clients weigh.</param>
+internal sealed class FairShare(SchedulingOptions options)
 {
     private readonly Dictionary<string, Share> _shares = new(StringComparer.Ordinal);
 
@@ -26,10 +27,10 @@ internal sealed class FairShare(double ageing, IReadOnlyDictionary<string, doubl
     {
         string key = client ?? string.Empty;
         Share share = _shares.GetValueOrDefault(key);
-        double spacing = cost / (weights?.GetValueOrDefault(key, 1) ?? 1);
+        double spacing = cost / (options.ClientWeights.GetValueOrDefault(key, 1));
         double tag = Math.Max(now, Math.Min(share.Next, now + (share.InFlight * spacing)));
         _shares[key] = new Share(tag + spacing, share.InFlight + 1);
-        return tag + (priority * ageing);
+        return tag + (priority * options.PriorityAgeing.TotalSeconds);
     }
 
     /// <summary>A request of this client has ended.</summary>

@@ -12,18 +12,22 @@ namespace Octavo.Engine.Batching;
 /// Three decisions a step (docs/batching.md derives them):
 /// how long the step may be: the target under pressure, less where the waiting prompts are soon computed anyway;
 /// how many prompt tokens fit beside the decoding requests;
-/// how many requests may run: as many as would fit if each step also computed the prompts of those that replace the ones
-/// that end, and as the cache has room for to their ends.
+/// how many requests may run: as many as would fit if each step also computed the prompts of those that replace the
+/// ones that end, and as the cache has room for to their ends.
 /// </remarks>
 internal sealed class AdaptiveBatching(BatchingTargets targets) : IBatchingPolicy
 {
-    /// <summary>While somebody waits for a first token, no step computes fewer prompt tokens, whatever the target.</summary>
+    /// <summary>
+    /// While somebody waits for a first token, no step computes fewer prompt tokens, whatever the target.
+    /// </summary>
     public const int LeastPrefill = 16;
 
     private const double RelaxedPart = 0.4;          // of the target, for a step under no pressure
-    private const double PressurePart = 0.25;        // of the patience; as many seconds of waiting prompts are full pressure
+    // Of the patience; as many seconds of waiting prompts are full pressure.
+    private const double PressurePart = 0.25;
     private const int PatienceSteps = 5;             // patience without a first-token target, in inter-token targets
-    private const double DegradedSteps = 4;          // where one sequence alone misses the target: so many times its step
+    // Where one sequence alone misses the target: so many times its step.
+    private const double DegradedSteps = 4;
     private const int LongPromptSteps = 4;           // a prompt of more steps than this shares them with shorter ones
     private const double Hysteresis = 0.9;
 
@@ -40,7 +44,9 @@ internal sealed class AdaptiveBatching(BatchingTargets targets) : IBatchingPolic
     public StepLimits Decide(in BatchingSnapshot snapshot, StepTimeModel model)
     {
         _limit = FullStep(snapshot, model);
-        double step = snapshot.NumDecoding == 0 ? _limit : _limit * (RelaxedPart + ((1 - RelaxedPart) * Pressure(snapshot, model)));
+        double step = snapshot.NumDecoding == 0
+            ? _limit
+            : _limit * (RelaxedPart + ((1 - RelaxedPart) * Pressure(snapshot, model)));
         int prefill = PrefillTokens(snapshot, model, step);
         int seqs = Math.Min(SteadyBatch(snapshot, model, _limit), snapshot.NumRunning + RoomFor(snapshot));
         return snapshot.Bounds with
@@ -54,7 +60,8 @@ internal sealed class AdaptiveBatching(BatchingTargets targets) : IBatchingPolic
 
     public void Observe(in StepLoad load, double predicted, double actual)
     {
-        // Short steps miss by other things than long ones; only those near the limit say what the limit must leave free.
+        // Short steps miss by other things than long ones; only those near the limit say what the limit must leave
+        // free.
         if (predicted > _limit / 2)
         {
             _margin.Add(actual / predicted);
@@ -69,7 +76,10 @@ internal sealed class AdaptiveBatching(BatchingTargets targets) : IBatchingPolic
         return (model.Predict(base32.WithPrefill(Chunk, (int)(meanPrompt / 2))) - model.Predict(base32)) / Chunk;
     }
 
-    /// <summary>The load of a step in which every request that ends is replaced: n decode, and n outputs' share of a prompt is computed.</summary>
+    /// <summary>
+    /// The load of a step in which every request that ends is replaced: n decode, and n outputs' share of a prompt is
+    /// computed.
+    /// </summary>
     public static StepLoad SteadyLoad(int n, double meanPrompt, double meanOutput)
     {
         double prefill = n * meanPrompt / Math.Max(1, meanOutput);
@@ -103,7 +113,9 @@ internal sealed class AdaptiveBatching(BatchingTargets targets) : IBatchingPolic
             : null;
     }
 
-    /// <summary>0 where nothing waits, 1 where the prompts to compute take a good part of what a client has patience for.</summary>
+    /// <summary>
+    /// 0 where nothing waits, 1 where the prompts to compute take a good part of what a client has patience for.
+    /// </summary>
     private double Pressure(in BatchingSnapshot s, StepTimeModel model)
     {
         double backlog = (s.PrefillTokens + s.WaitingTokens) * SecondsPerPromptToken(model, s.MeanPrompt);
@@ -112,8 +124,8 @@ internal sealed class AdaptiveBatching(BatchingTargets targets) : IBatchingPolic
     }
 
     /// <summary>
-    /// Who came before this cannot have its first token in time any more, were it taken up now: the prompts that are being
-    /// computed come first, then its own.
+    /// Who came before this cannot have its first token in time any more, were it taken up now: the prompts that are
+    /// being computed come first, then its own.
     /// </summary>
     private double LateBefore(in BatchingSnapshot s, StepTimeModel model, int prefill, double step)
     {
@@ -123,7 +135,8 @@ internal sealed class AdaptiveBatching(BatchingTargets targets) : IBatchingPolic
         }
 
         double tokens = s.PrefillTokens + s.MeanPrompt;
-        double needed = Math.Max(tokens * SecondsPerPromptToken(model, s.MeanPrompt), Math.Ceiling(tokens / Math.Max(1, prefill)) * step);
+        double needed = Math.Max(
+            tokens * SecondsPerPromptToken(model, s.MeanPrompt), Math.Ceiling(tokens / Math.Max(1, prefill)) * step);
         return s.Now - Math.Max(0, target.TotalSeconds - needed - step);
     }
 
@@ -163,5 +176,6 @@ internal sealed class AdaptiveBatching(BatchingTargets targets) : IBatchingPolic
         return low;
     }
 
-    private static string Milliseconds(double seconds) => string.Create(CultureInfo.InvariantCulture, $"{seconds * 1000:F0} ms");
+    private static string Milliseconds(double seconds) =>
+        string.Create(CultureInfo.InvariantCulture, $"{seconds * 1000:F0} ms");
 }

@@ -5,8 +5,8 @@ using Octavo.Engine.Sequences;
 namespace Octavo.Engine.Batching;
 
 /// <summary>
-/// What stands between the scheduler and its policy: takes the snapshot, remembers how long prompts and outputs are, and
-/// lets model and policy learn from each step. The engine and the simulator run the same one.
+/// What stands between the scheduler and its policy: takes the snapshot, remembers how long prompts and outputs are,
+/// and lets model and policy learn from each step. The engine and the simulator run the same one.
 /// </summary>
 internal sealed class BatchController<T>(
     IBatchingPolicy policy, StepTimeModel model, StepLimits bounds, Scheduler<T> scheduler, BlockPool pool)
@@ -71,8 +71,8 @@ internal sealed class BatchController<T>(
     }
 
     /// <summary>
-    /// Seconds that a request which came now would wait to be taken up: the prompts before it, and the endings that it must
-    /// wait for, at the rate at which this load lets requests end.
+    /// Seconds that a request which came now would wait to be taken up: the prompts before it, and the endings that it
+    /// must wait for, at the rate at which this load lets requests end.
     /// </summary>
     public double EstimateWait()
     {
@@ -94,7 +94,8 @@ internal sealed class BatchController<T>(
     public double EstimateCost(int promptTokens)
     {
         int batch = Math.Max(1, Limits.MaxNumSeqs);
-        double decode = model.Predict(StepLoad.Decode(batch, (long)(batch * (promptTokens + (MeanOutput / 2))))) / batch;
+        double decode = model.Predict(
+            StepLoad.Decode(batch, (long)(batch * (promptTokens + (MeanOutput / 2))))) / batch;
         return (promptTokens * AdaptiveBatching.SecondsPerPromptToken(model, promptTokens)) + (MeanOutput * decode);
     }
 

@@ -58,6 +58,13 @@ internal interface IBatchingPolicy
 
     /// <summary>Hears how long a step took, and how long it had been predicted to take.</summary>
     void Observe(in StepLoad load, double predicted, double actual);
+
+    /// <summary>A fresh policy of the kind that was asked for.</summary>
+    static IBatchingPolicy For(SchedulingOptions options) => options.Batching switch
+    {
+        BatchingMode.Adaptive => new AdaptiveBatching(options.Targets),
+        BatchingMode.Fixed => new FixedBatching(),
+    };
 }
 
 /// <summary>vLLM's behaviour: the same limits in every step.</summary>

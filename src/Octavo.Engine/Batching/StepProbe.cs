@@ -1,14 +1,15 @@
 namespace Octavo.Engine.Batching;
 
 /// <summary>
-/// Times a few steps before the first request, so that the model knows this machine's scale from the start. It writes into
-/// the cache's blocks; that is harmless while nobody has published one.
+/// Times a few steps before the first request, so that the model knows this machine's scale from the start. It writes
+/// into the cache's blocks; that is harmless while nobody has published one.
 /// </summary>
 internal static class StepProbe
 {
     private const int Chunk = 128;
     private const int MostSequences = 64;
-    private const int WithContext = 4;      // sequences whose keys are computed first: memory that nobody wrote reads too fast
+    // Sequences whose keys are computed first: memory that nobody wrote reads too fast.
+    private const int WithContext = 4;
 
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(1);      // no further step begins after it
 
@@ -56,7 +57,8 @@ internal static class StepProbe
         model.SetPrior();
     }
 
-    private static IEnumerable<(int First, int Sequences, int Start, int Tokens, bool Counts)> Steps(int chunk, int most)
+    private static IEnumerable<(int First, int Sequences, int Start, int Tokens, bool Counts)> Steps(
+        int chunk, int most)
     {
         // The first runs find cold code and cold caches.
         yield return (0, 1, 0, 1, false);
@@ -76,7 +78,8 @@ internal static class StepProbe
         }
     }
 
-    private static void Fill(StepBatch batch, IModelRunner runner, int stride, int first, int sequences, int start, int tokens)
+    private static void Fill(
+        StepBatch batch, IModelRunner runner, int stride, int first, int sequences, int start, int tokens)
     {
         int[] table = new int[(start + tokens + runner.BlockSize - 1) / runner.BlockSize];
         int[] ids = new int[tokens];

@@ -1,18 +1,20 @@
 namespace Octavo.Engine.Batching;
 
 /// <summary>
-/// Predicts how long a step takes from its <see cref="StepLoad"/>, and learns from each step that was run: recursive least
-/// squares with forgetting, in information form.
+/// Predicts how long a step takes from its <see cref="StepLoad"/>, and learns from each step that was run: recursive
+/// least squares with forgetting, in information form.
 /// </summary>
 /// <remarks>
-/// <para>The terms: a constant (weights are read once a step, threads meet at barriers); the rows of the matrix products,
-/// in three ranges of which each has its own slope, since a few rows hide behind the reading of the weights and many are
-/// bound by arithmetic; rows of the output head with their sampling; keys and values read by decoding sequences (memory);
-/// pairs of query and key in prompts (arithmetic). All are costs, so no coefficient is negative.</para>
-/// <para>Errors count relative to the prediction. What is known is <c>A = Σ λ^age w x xᵀ</c> and <c>b = Σ λ^age w x y</c>
-/// beside a weak prior that is not forgotten: a server that decodes at one batch size for an hour forgets what it does not
-/// see, and without the prior its covariance would blow up. An error beyond 2.5 times the usual weighs less (Huber). Where
-/// most steps miss on the same side, the machine has changed: then every step counts in full and the past fades fast.</para>
+/// <para>The terms: a constant (weights are read once a step, threads meet at barriers); the rows of the matrix
+/// products, in three ranges of which each has its own slope, since a few rows hide behind the reading of the weights
+/// and many are bound by arithmetic; rows of the output head with their sampling; keys and values read by decoding
+/// sequences (memory); pairs of query and key in prompts (arithmetic). All are costs, so no coefficient is
+/// negative.</para>
+/// <para>Errors count relative to the prediction. What is known is <c>A = Σ λ^age w x xᵀ</c> and <c>b = Σ λ^age w x
+/// y</c> beside a weak prior that is not forgotten: a server that decodes at one batch size for an hour forgets what it
+/// does not see, and without the prior its covariance would blow up. An error beyond 2.5 times the usual weighs less
+/// (Huber). Where most steps miss on the same side, the machine has changed: then every step counts in full and the
+/// past fades fast.</para>
 /// </remarks>
 internal sealed class StepTimeModel
 {
@@ -108,7 +110,9 @@ internal sealed class StepTimeModel
         _side += ErrorSpeed * ((error > LeastError ? Math.Sign(seconds - predicted) : 0) - _side);
         bool changed = Math.Abs(_side) > OneSided;
         double weight = warm && !changed ? Math.Min(1, UsualErrors * usual / Math.Max(error, LeastError)) : 1;
-        RelativeError = warm ? RelativeError + (ErrorSpeed * (Math.Min(error, 4 * usual) - RelativeError)) : RelativeError;
+        RelativeError = warm
+            ? RelativeError + (ErrorSpeed * (Math.Min(error, 4 * usual) - RelativeError))
+            : RelativeError;
         Observations++;
         Accumulate(load, seconds, warm ? predicted : seconds, weight, changed ? FastForgetting : Forgetting);
         Solve();
@@ -116,8 +120,8 @@ internal sealed class StepTimeModel
     }
 
     /// <summary>
-    /// Forgets what was learned step by step, and learns from all of these at once, each counting the same: for a machine
-    /// that does not change between them. <see cref="RelativeError"/> stays: these steps were not predicted.
+    /// Forgets what was learned step by step, and learns from all of these at once, each counting the same: for a
+    /// machine that does not change between them. <see cref="RelativeError"/> stays: these steps were not predicted.
     /// </summary>
     public void Fit(IReadOnlyCollection<(StepLoad Load, double Seconds)> steps)
     {
@@ -154,7 +158,8 @@ internal sealed class StepTimeModel
             return;
         }
 
-        double total = Predict(StepLoad.Decode(FewRows, 512 * FewRows));      // a small step; no term alone, since any may be 0
+        // A small step; no term alone, since any may be 0.
+        double total = Predict(StepLoad.Decode(FewRows, 512 * FewRows));
         for (int i = 0; i < N; i++)
         {
             double scale = Math.Max(_theta[i], 0.1 * total / Typical[i]);
@@ -163,8 +168,11 @@ internal sealed class StepTimeModel
         }
     }
 
-    /// <summary>Relative to what was measured: at most 1 where the prediction is far too low, so that a bad start recovers.</summary>
-    private double FitError(in StepLoad load, double seconds) => Math.Abs((Predict(load) / Math.Max(seconds, LeastSeconds)) - 1);
+    /// <summary>
+    /// Relative to what was measured: at most 1 where the prediction is far too low, so that a bad start recovers.
+    /// </summary>
+    private double FitError(in StepLoad load, double seconds) =>
+        Math.Abs((Predict(load) / Math.Max(seconds, LeastSeconds)) - 1);
 
     private static void Fill(in StepLoad load, Span<double> x)
     {
@@ -192,8 +200,9 @@ internal sealed class StepTimeModel
     }
 
     /// <summary>
-    /// Least squares without negative coefficients: solves for all terms, and again without the most negative one until none
-    /// is; then a term that was left out is tried again where the error would fall with it, as in Lawson and Hanson's method.
+    /// Least squares without negative coefficients: solves for all terms, and again without the most negative one until
+    /// none is; then a term that was left out is tried again where the error would fall with it, as in Lawson and
+    /// Hanson's method.
     /// </summary>
     private void Solve()
     {
@@ -252,7 +261,9 @@ internal sealed class StepTimeModel
         return best;
     }
 
-    /// <summary>Solves the normal equations of the free terms by Cholesky's method into <see cref="_x"/>; the others are 0.</summary>
+    /// <summary>
+    /// Solves the normal equations of the free terms by Cholesky's method into <see cref="_x"/>; the others are 0.
+    /// </summary>
     private void SolveFree(uint free)
     {
         Span<double> l = stackalloc double[N * N];

@@ -73,7 +73,9 @@ internal sealed class BlockPool
         }
     }
 
-    /// <summary>Lets a sequence's blocks go, last first, so that among equally old ones the tail is reused first.</summary>
+    /// <summary>
+    /// Lets a sequence's blocks go, last first, so that among equally old ones the tail is reused first.
+    /// </summary>
     public void Release(List<int> blocks)
     {
         for (int i = blocks.Count - 1; i >= 0; i--)
@@ -110,7 +112,9 @@ internal sealed class BlockPool
         return true;
     }
 
-    /// <summary>Throws unless every block is either free or held exactly as often as <paramref name="holders"/> say.</summary>
+    /// <summary>
+    /// Throws unless every block is either free or held exactly as often as <paramref name="holders"/> say.
+    /// </summary>
     public void CheckIntegrity(IEnumerable<IReadOnlyList<int>> holders)
     {
         var expected = new int[Count];
@@ -121,14 +125,19 @@ internal sealed class BlockPool
 
         for (int i = 0; i < Count; i++)
         {
-            Require(_references[i] == expected[i], $"block {i} has {_references[i]} references and {expected[i]} holders");
-            Require(!_hashed[i] || (_cached.TryGetValue(_hashes[i], out int b) && b == i), $"block {i} is not the entry of its hash");
+            Require(
+                _references[i] == expected[i], $"block {i} has {_references[i]} references and {expected[i]} holders");
+            Require(
+                !_hashed[i] || (_cached.TryGetValue(_hashes[i], out int b) && b == i),
+                $"block {i} is not the entry of its hash");
         }
 
         int free = 0;
         for (int i = _next[Count]; i != Count; i = _next[i], free++)
         {
-            Require(free < Count && _references[i] == 0, $"block {i} is in the free queue and held, or the queue has a loop");
+            Require(
+                free < Count && _references[i] == 0,
+                $"block {i} is in the free queue and held, or the queue has a loop");
             Require(_previous[_next[i]] == i, $"the free queue is torn behind block {i}");
         }
 

@@ -12,7 +12,9 @@ public enum KvCacheFormat
     /// <summary>Two bytes an element.</summary>
     BFloat16,
 
-    /// <summary>One byte an element, and for each token and head one float32 scale for its key and one for its value.</summary>
+    /// <summary>
+    /// One byte an element, and for each token and head one float32 scale for its key and one for its value.
+    /// </summary>
     Int8,
 
     /// <summary>One byte an element (E4M3), and for each layer one scale for its keys and one for its values.</summary>
@@ -20,9 +22,19 @@ public enum KvCacheFormat
 }
 
 /// <summary>How a model is to be laid out and run.</summary>
-public sealed record PlanRequest
+internal sealed record PlanRequest
 {
-    /// <summary>How weights are stored that the checkpoint does not store quantized already; those stay as they are.</summary>
+    /// <summary>
+    /// What the size of a block is a multiple of, so that a kernel's vectors never cross two of them.
+    /// </summary>
+    public const int BlockSizeUnit = 16;
+
+    private const int MostThreads = 1024;
+    private const int LongestBlock = 1024;
+
+    /// <summary>
+    /// How weights are stored that the checkpoint does not store quantized already; those stay as they are.
+    /// </summary>
     public required WeightScheme Weights { get; init; }
 
     /// <summary>How the output head is stored; null takes <see cref="WeightScheme.ForHead"/> of the weights.</summary>
@@ -42,6 +54,17 @@ public sealed record PlanRequest
 
     /// <summary>Threads that share the work; null takes one a processor.</summary>
     public int? Threads { get; init; }
+
+    /// <summary>Notes what is wrong with a number of threads.</summary>
+    public static void CheckThreads(ICollection<ParameterFault> faults, int? threads) => faults.Check(
+        threads is null or (>= 1 and <= MostThreads), nameof(Threads), $"must be between 1 and {MostThreads}", threads);
+
+    /// <summary>Notes what is wrong with a block's size.</summary>
+    public static void CheckBlockSize(ICollection<ParameterFault> faults, int blockSize) => faults.Check(
+        blockSize is > 0 and <= LongestBlock && blockSize % BlockSizeUnit == 0,
+        nameof(BlockSize),
+        $"must be a multiple of {BlockSizeUnit} up to {LongestBlock}",
+        blockSize);
 }
 
 /// <summary>How far loading is.</summary>
@@ -50,7 +73,7 @@ public sealed record PlanRequest
 public readonly record struct LoadProgress(long Done, long Total);
 
 /// <summary>What can run models: this processor, later others. Made once, used by all.</summary>
-public interface IBackend
+internal interface IBackend
 {
     /// <summary>What its kernels are made for, in a word, such as <c>avx512vnni</c>.</summary>
     string Kernels { get; }
@@ -60,15 +83,15 @@ public interface IBackend
 
     /// <summary>Says how a model would be loaded; no weight is read.</summary>
     /// <param name="spec">The model.</param>
-    /// <param name="checkpoint">Its weights; null where only the figures of unquantized ones are wanted. Stays open as long
-    /// as the plan's runners live.</param>
+    /// <param name="checkpoint">Its weights; null where only the figures of unquantized ones are wanted. Stays open as
+    /// long as the plan's runners live.</param>
     /// <param name="request">What was asked for.</param>
     /// <exception cref="EngineConfigurationException">The request does not fit the model or the hardware.</exception>
     IModelPlan Plan(DecoderSpec spec, Checkpoint? checkpoint, PlanRequest request);
 }
 
 /// <summary>How a backend will load a model.</summary>
-public interface IModelPlan
+internal interface IModelPlan
 {
     /// <summary>Bytes of the weights, as they are read in a step.</summary>
     long WeightBytes { get; }
@@ -90,5 +113,6 @@ public interface IModelPlan
     /// <param name="progress">Hears how far loading is.</param>
     /// <param name="cancellationToken">Stops loading.</param>
     /// <exception cref="EngineConfigurationException">There is not the memory for it.</exception>
-    IModelRunner Load(int numBlocks, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default);
+    IModelRunner Load(
+        int numBlocks, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default);
 }

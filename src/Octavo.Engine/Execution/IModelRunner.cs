@@ -4,7 +4,7 @@ namespace Octavo.Engine;
 /// Runs the model. It owns weights and key-value memory and knows blocks by their ids; who holds a block is the
 /// engine's affair. Calls come one at a time.
 /// </summary>
-public interface IModelRunner : IDisposable
+internal interface IModelRunner : IDisposable
 {
     /// <summary>Logits a row.</summary>
     int VocabSize { get; }

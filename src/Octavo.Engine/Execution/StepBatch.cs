@@ -6,7 +6,7 @@ namespace Octavo.Engine;
 /// keys and values stand in the blocks of <c>BlockTable(s)</c>. Reused from step to step without allocation.
 /// </summary>
 /// <param name="blockSize">Tokens a block.</param>
-public sealed class StepBatch(int blockSize)
+internal sealed class StepBatch(int blockSize)
 {
     private int[] _tokenIds = new int[64];
     private int[] _positions = new int[64];
@@ -58,7 +58,8 @@ public sealed class StepBatch(int blockSize)
     /// <param name="blockTable">The sequence's blocks, enough for its last position.</param>
     /// <param name="numLogitsRows">So many of the last tokens get logits.</param>
     /// <returns>The index of the first of their rows.</returns>
-    public int AddSequence(ReadOnlySpan<int> tokenIds, int firstPosition, ReadOnlySpan<int> blockTable, int numLogitsRows)
+    public int AddSequence(
+        ReadOnlySpan<int> tokenIds, int firstPosition, ReadOnlySpan<int> blockTable, int numLogitsRows)
     {
         int first = NumTokens;
         int end = first + tokenIds.Length;

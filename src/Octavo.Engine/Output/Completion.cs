@@ -3,7 +3,9 @@ using Octavo.Engine.Sequences;
 
 namespace Octavo.Engine.Output;
 
-/// <summary>A request together with what it has said: one of the n completions of a <see cref="RequestGroup"/>.</summary>
+/// <summary>
+/// A request together with what it has said: one of the n completions of a <see cref="RequestGroup"/>.
+/// </summary>
 internal sealed class Completion : Sequence
 {
     private readonly OutputText _text;
@@ -15,7 +17,13 @@ internal sealed class Completion : Sequence
     private int _scheduledPreemptions;
 
     public Completion(RequestGroup group, int index, long arrival, SamplingState sampling, OutputText text)
-        : base(group.Id, group.PromptTokenIds, group.MaxOutputTokens, group.Priority, arrival, group.PromptHashes)
+        : base(
+            group.Id,
+            group.PromptTokenIds,
+            group.Request.MaxOutputTokens,
+            group.Request.Options.Priority,
+            arrival,
+            group.PromptHashes)
     {
         (Group, Index, Sampling, _text) = (group, index, sampling, text);
     }
@@ -87,7 +95,7 @@ internal sealed class Completion : Sequence
             FinishReason = Octavo.FinishReason.Stop;
             StopReason = new StopReason { Text = stop };
         }
-        else if (NumTokens >= maxModelLen || NumOutputTokens >= Group.MaxOutputTokens)
+        else if (NumTokens >= maxModelLen || NumOutputTokens >= Group.Request.MaxOutputTokens)
         {
             End(Octavo.FinishReason.Length, null);
         }
@@ -124,7 +132,9 @@ internal sealed class Completion : Sequence
     public CompletionOutput TakeOutput(bool delta)
     {
         // A stop text that stays may be shown as it comes, unless parts of it are hidden until it is complete.
-        int withheld = IsFinished || (Group.Parameters.IncludeStopStrInOutput && !_text.HidesAnything) ? 0 : _text.CountWithheld();
+        int withheld = IsFinished || (Group.Parameters.IncludeStopStrInOutput && !_text.HidesAnything)
+            ? 0
+            : _text.CountWithheld();
         int end = _text.Length - withheld;
         int firstChar = delta ? Math.Min(_emittedChars, end) : 0;
         int firstToken = delta ? _emittedTokens : 0;

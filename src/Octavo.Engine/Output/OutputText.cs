@@ -13,9 +13,11 @@ internal sealed class OutputText
     private readonly IncrementalDetokenizer? _wholeDetokenizer;  // null where the two are the same
     private readonly StringBuilder _shown = new();
     private readonly StringBuilder _whole;                       // the same object where nothing can be hidden
-    private readonly List<(int Whole, int Shown)> _ends = [];    // how long both were behind each token, where they differ
+    // How long both were behind each token, where they differ.
+    private readonly List<(int Whole, int Shown)> _ends = [];
     private readonly StopStrings _stops;
-    private int _searched;                                       // characters of the whole that were there before the newest token
+    // Characters of the whole that were there before the newest token.
+    private int _searched;
 
     /// <summary>Begins behind a prompt.</summary>
     /// <param name="tokenizer">Null gives no text.</param>
@@ -56,7 +58,9 @@ internal sealed class OutputText
         }
     }
 
-    /// <summary>Notes that a token has no text here, so that stop texts are not looked for again in what was there before.</summary>
+    /// <summary>
+    /// Notes that a token has no text here, so that stop texts are not looked for again in what was there before.
+    /// </summary>
     public void AppendNothing() => _searched = _whole.Length;
 
     /// <summary>Adds what was withheld until a character would be whole.</summary>

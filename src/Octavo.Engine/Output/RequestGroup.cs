@@ -10,19 +10,13 @@ internal sealed class RequestGroup
     private List<float[]>? _candidateLogprobs;
     private bool _promptLogprobsEmitted;
 
-    public required string Id { get; init; }
+    public required ValidatedRequest Request { get; init; }
 
-    public required string? Prompt { get; init; }
+    public string Id => Request.Id;
 
-    public required int[] PromptTokenIds { get; init; }
+    public int[] PromptTokenIds => Request.PromptTokenIds;
 
-    public required SamplingParams Parameters { get; init; }
-
-    public required int MaxOutputTokens { get; init; }
-
-    public required int Priority { get; init; }
-
-    public required string? Client { get; init; }
+    public SamplingParams Parameters => Request.Parameters;
 
     public required PromptHashes PromptHashes { get; init; }
 
@@ -38,7 +32,9 @@ internal sealed class RequestGroup
 
     public bool IsFinished => Array.TrueForAll(Completions, c => c.IsFinished);
 
-    /// <summary>The first prompt position whose next token is still to be scored; at or past the last means none.</summary>
+    /// <summary>
+    /// The first prompt position whose next token is still to be scored; at or past the last means none.
+    /// </summary>
     public int NextPromptRow { get; private set; }
 
     /// <summary>How many positions have a prompt token behind them to be scored.</summary>
@@ -52,7 +48,10 @@ internal sealed class RequestGroup
         }
 
         NextPromptRow = Parameters.PromptLogprobStart ?? 0;
-        _promptLogprobs = Parameters.PromptLogprobs is null ? null : [.. Enumerable.Repeat<PositionLogprobs?>(null, Math.Min(NextPromptRow + 1, PromptTokenIds.Length))];
+        int unscored = Math.Min(NextPromptRow + 1, PromptTokenIds.Length);
+        _promptLogprobs = Parameters.PromptLogprobs is null
+            ? null
+            : [.. Enumerable.Repeat<PositionLogprobs?>(null, unscored)];
         _candidateLogprobs = Parameters.PromptLogprobTokenIds is null ? null : [];
     }
 
@@ -95,7 +94,7 @@ internal sealed class RequestGroup
         Sink(new RequestOutput
         {
             RequestId = Id,
-            Prompt = Prompt,
+            Prompt = Request.Prompt,
             PromptTokenIds = PromptTokenIds,
             PromptLogprobs = withPrompt ? _promptLogprobs?.ToArray() : null,
             PromptTokenIdLogprobs = withPrompt ? _candidateLogprobs?.ToArray() : null,
@@ -104,9 +103,12 @@ internal sealed class RequestGroup
             Error = Array.Find(Completions, c => c.Error is not null)?.Error,
             NumCachedTokens = Completions[0].NumCachedTokens,
             Timings = new RequestTimings(
-                Since(Completions[0].ScheduledTimestamp), Since(Completions[0].FirstTokenTimestamp), Since(Completions.Max(c => c.LastTokenTimestamp))),
+                Since(Completions[0].ScheduledTimestamp),
+                Since(Completions[0].FirstTokenTimestamp),
+                Since(Completions.Max(c => c.LastTokenTimestamp))),
         });
 
-        TimeSpan Since(long timestamp) => timestamp == 0 ? TimeSpan.Zero : time.GetElapsedTime(ArrivalTimestamp, timestamp);
+        TimeSpan Since(long timestamp) =>
+            timestamp == 0 ? TimeSpan.Zero : time.GetElapsedTime(ArrivalTimestamp, timestamp);
     }
 }

@@ -1,6 +1,8 @@
 namespace Octavo;
 
-/// <summary>What a request has produced; <see cref="SamplingParams.OutputKind"/> says whether so far or since the last one.</summary>
+/// <summary>
+/// What a request has produced; <see cref="SamplingParams.OutputKind"/> says whether so far or since the last one.
+/// </summary>
 public sealed record RequestOutput
 {
     /// <summary>The request's id.</summary>
@@ -16,7 +18,8 @@ public sealed record RequestOutput
     public IReadOnlyList<PositionLogprobs?>? PromptLogprobs { get; init; }
 
     /// <summary>
-    /// Scores of <see cref="SamplingParams.PromptLogprobTokenIds"/>, <c>[rows, candidates]</c>; null where not asked for.
+    /// Scores of <see cref="SamplingParams.PromptLogprobTokenIds"/>, <c>[rows, candidates]</c>; null where not asked
+    /// for.
     /// </summary>
     public IReadOnlyList<float[]>? PromptTokenIdLogprobs { get; init; }
 
@@ -54,7 +57,9 @@ public sealed record CompletionOutput
     /// <summary>The tokens, the one that ended the output included.</summary>
     public required IReadOnlyList<int> TokenIds { get; init; }
 
-    /// <summary>Sum of the chosen tokens' log-probabilities since the beginning; null unless log-probabilities are on.</summary>
+    /// <summary>
+    /// Sum of the chosen tokens' log-probabilities since the beginning; null unless log-probabilities are on.
+    /// </summary>
     public double? CumulativeLogprob { get; init; }
 
     /// <summary>One entry a token; null unless asked for, or asked for flat.</summary>
@@ -90,7 +95,7 @@ public enum FinishReason
 }
 
 /// <summary>How reasons are written outside this program.</summary>
-public static class FinishReasonExtensions
+internal static class FinishReasonExtensions
 {
     /// <summary>The name that answers and metrics carry; vLLM's.</summary>
     public static string ToWireName(this FinishReason reason) => reason switch

@@ -29,7 +29,9 @@ internal sealed class Sampler(int vocabSize)
     }
 
     private static int? Forced(SamplingState state, int position) =>
-        state.Rules.Parameters.TraceDecodeTokenIds is { } trace && position < trace.Count ? trace[position] : state.ForcedByThinking;
+        state.Rules.Parameters.TraceDecodeTokenIds is { } trace && position < trace.Count
+            ? trace[position]
+            : state.ForcedByThinking;
 
     private int Draw(SamplingState state, ReadOnlySpan<int> output, Span<float> logits)
     {
@@ -202,8 +204,8 @@ internal sealed class Sampler(int vocabSize)
         return candidates[^1];
     }
 
-    // Only tokens that can survive are sorted. Weights are relative to the greatest (1): min-p is a plain threshold; of a
-    // set of V tokens those below (1 − p)/V of the sum cannot add up to more than the 1 − p that top-p leaves out.
+    // Only tokens that can survive are sorted. Weights are relative to the greatest (1): min-p is a plain threshold; of
+    // a set of V tokens those below (1 − p)/V of the sum cannot add up to more than the 1 − p that top-p leaves out.
     private int CollectCandidates(SamplingParams p)
     {
         float threshold = Math.Max(p.MinP, float.Epsilon);

@@ -27,13 +27,17 @@ public sealed record SamplingParams
     /// <summary>Subtracted from a token's logit once for each time that the output holds it; −2 to 2.</summary>
     public float FrequencyPenalty { get; init; }
 
-    /// <summary>Divides positive and multiplies negative logits of tokens seen in prompt or output; above 0, 1 = none.</summary>
+    /// <summary>
+    /// Divides positive and multiplies negative logits of tokens seen in prompt or output; above 0, 1 = none.
+    /// </summary>
     public float RepetitionPenalty { get; init; } = 1f;
 
     /// <summary>Divides the logits; 0 is greedy, and anything between 0 and 0.01 counts as 0.01.</summary>
     public float Temperature { get; init; } = 1f;
 
-    /// <summary>Keep the smallest set of most likely tokens whose probabilities reach this sum; above 0, at most 1.</summary>
+    /// <summary>
+    /// Keep the smallest set of most likely tokens whose probabilities reach this sum; above 0, at most 1.
+    /// </summary>
     public float TopP { get; init; } = 1f;
 
     /// <summary>Keep only so many most likely tokens; 0 or −1 keeps all.</summary>
@@ -45,7 +49,9 @@ public sealed record SamplingParams
     /// <summary>Makes this request's draws repeatable; null takes the next seed of the engine's own sequence.</summary>
     public long? Seed { get; init; }
 
-    /// <summary>Texts that end the output; the output does not hold them unless <see cref="IncludeStopStrInOutput"/>.</summary>
+    /// <summary>
+    /// Texts that end the output; the output does not hold them unless <see cref="IncludeStopStrInOutput"/>.
+    /// </summary>
     public IReadOnlyList<string> Stop { get; init; } = [];
 
     /// <summary>Tokens that end the output.</summary>
@@ -57,10 +63,14 @@ public sealed record SamplingParams
     /// <summary>The most tokens to make; null means as many as the model's length allows.</summary>
     public int? MaxTokens { get; init; } = 16;
 
-    /// <summary>Before so many tokens neither end-of-sequence nor stop tokens are drawn, nor stop texts looked for.</summary>
+    /// <summary>
+    /// Before so many tokens neither end-of-sequence nor stop tokens are drawn, nor stop texts looked for.
+    /// </summary>
     public int MinTokens { get; init; }
 
-    /// <summary>Log-probabilities of the chosen and so many most likely tokens; −1 = the whole vocabulary, null = none.</summary>
+    /// <summary>
+    /// Log-probabilities of the chosen and so many most likely tokens; −1 = the whole vocabulary, null = none.
+    /// </summary>
     public int? Logprobs { get; init; }
 
     /// <summary>The same for the prompt's tokens, which are then all computed, past the prefix cache.</summary>
@@ -76,8 +86,8 @@ public sealed record SamplingParams
     public int? PromptLogprobStart { get; init; }
 
     /// <summary>
-    /// Give the log-probabilities of exactly these tokens, beside the chosen one, at every output position, instead of the
-    /// most likely ones; at most 128. None is as null.
+    /// Give the log-probabilities of exactly these tokens, beside the chosen one, at every output position, instead of
+    /// the most likely ones; at most 128. None is as null.
     /// </summary>
     public IReadOnlyList<int>? LogprobTokenIds { get; init; }
 
@@ -89,12 +99,6 @@ public sealed record SamplingParams
 
     /// <summary>Leave special tokens out of the text.</summary>
     public bool SkipSpecialTokens { get; init; } = true;
-
-    /// <summary>
-    /// Put a space between adjacent special tokens of the text, for tokenizers that join tokens with spaces. Byte-level
-    /// BPE joins nothing: its text is the same either way.
-    /// </summary>
-    public bool SpacesBetweenSpecialTokens { get; init; } = true;
 
     /// <summary>Keep the stop text at the output's end.</summary>
     public bool IncludeStopStrInOutput { get; init; }
@@ -112,27 +116,33 @@ public sealed record SamplingParams
     public IReadOnlyList<int>? AllowedTokenIds { get; init; }
 
     /// <summary>
-    /// Words whose last token is never drawn after the tokens before it: as they are, and with a space before them where that
-    /// gives other tokens, however many.
+    /// Words whose last token is never drawn after the tokens before it: as they are, and with a space before them
+    /// where that gives other tokens, however many.
     /// </summary>
     public IReadOnlyList<string>? BadWords { get; init; }
 
-    /// <summary>Handed to the engine's <see cref="Engine.Sampling.LogitsProcessorFactory"/> hooks, which may read their settings here.</summary>
+    /// <summary>
+    /// Handed to the engine's <see cref="Engine.Sampling.LogitsProcessorFactory"/> hooks, which may read their settings
+    /// here.
+    /// </summary>
     public IReadOnlyDictionary<string, object?>? ExtraArgs { get; init; }
 
-    /// <summary>Compute the whole prompt even where cached blocks hold its beginning; null leaves it to the engine.</summary>
+    /// <summary>
+    /// Compute the whole prompt even where cached blocks hold its beginning; null leaves it to the engine.
+    /// </summary>
     public bool? SkipReadingPrefixCache { get; init; }
 
-    /// <summary>The most tokens between the model's think tokens before the closing one is forced; −1 or null = no limit.</summary>
+    /// <summary>
+    /// The most tokens between the model's think tokens before the closing one is forced; −1 or null = no limit.
+    /// </summary>
     public int? ThinkingTokenBudget { get; init; }
 
     /// <summary>End a request whose output only repeats itself, or null.</summary>
     public RepetitionDetection? RepetitionDetection { get; init; }
 
-    /// <summary>The first prompt token whose expert choices are given back; models without experts take 0 alone.</summary>
-    public int RoutedExpertsPromptStart { get; init; }
-
-    /// <summary>The output tokens to follow instead of drawing; their log-probabilities are still the model's own.</summary>
+    /// <summary>
+    /// The output tokens to follow instead of drawing; their log-probabilities are still the model's own.
+    /// </summary>
     public IReadOnlyList<int>? TraceDecodeTokenIds { get; init; }
 
     /// <summary>True where the most likely token is always taken.</summary>
@@ -144,7 +154,9 @@ public sealed record SamplingParams
 
     /// <summary>Checks every field that can be checked without a model.</summary>
     /// <exception cref="InvalidRequestException">A parameter is out of range; the exception names it.</exception>
-    /// <exception cref="ArgumentException">A collection is null that must not be, or holds null; the exception names it.</exception>
+    /// <exception cref="ArgumentException">
+    /// A collection is null that must not be, or holds null; the exception names it.
+    /// </exception>
     public void Validate()
     {
         RequireNoNulls();
@@ -203,11 +215,6 @@ public sealed record SamplingParams
             nameof(ThinkingTokenBudget),
             $"must be -1 (no limit), or 0 or more",
             ThinkingTokenBudget);
-        Check(
-            RoutedExpertsPromptStart == 0,
-            nameof(RoutedExpertsPromptStart),
-            $"must be 0: the model has no routed experts",
-            RoutedExpertsPromptStart);
         RepetitionDetection?.Validate();
         if (LogitBias is not null)
         {

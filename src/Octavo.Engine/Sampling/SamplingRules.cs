@@ -9,9 +9,13 @@ internal sealed class SamplingRules
         SamplingParams parameters, ReadOnlySpan<int> promptTokenIds, IReadOnlyList<int> eosTokenIds, Tokenizer? tokenizer)
     {
         Parameters = parameters;
-        Penalizes = parameters.PresencePenalty != 0 || parameters.FrequencyPenalty != 0 || parameters.RepetitionPenalty != 1;
+        Penalizes = parameters.PresencePenalty != 0
+            || parameters.FrequencyPenalty != 0
+            || parameters.RepetitionPenalty != 1;
         PromptTokens = Penalizes ? [.. promptTokenIds] : [];
-        EndTokenIds = parameters.IgnoreEos ? [.. parameters.StopTokenIds] : [.. eosTokenIds, .. parameters.StopTokenIds];
+        EndTokenIds = parameters.IgnoreEos
+            ? [.. parameters.StopTokenIds]
+            : [.. eosTokenIds, .. parameters.StopTokenIds];
         Allowed = parameters.AllowedTokenIds is { } allowed ? [.. allowed] : null;
         BadWords = parameters.BadWords is { Count: > 0 } words ? TokenizeBadWords(words, tokenizer!) : [];
         if (parameters.ThinkingTokenBudget is >= 0)
@@ -19,7 +23,8 @@ internal sealed class SamplingRules
             ThinkTokens = ThinkTokensOf(tokenizer);
             foreach (int token in promptTokenIds)
             {
-                PromptIsThinking = token == ThinkTokens.Value.Open || (PromptIsThinking && token != ThinkTokens.Value.Close);
+                PromptIsThinking = token == ThinkTokens.Value.Open
+                    || (PromptIsThinking && token != ThinkTokens.Value.Close);
             }
         }
     }

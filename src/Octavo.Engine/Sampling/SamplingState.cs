@@ -28,7 +28,9 @@ internal sealed class SamplingState(
     public IReadOnlyList<LogitsProcessor> Processors { get; } =
         [.. processors.Select(f => f(rules.Parameters)).OfType<LogitsProcessor>()];
 
-    /// <summary>The token that must come next because thinking has used up its budget, or null where the model is free.</summary>
+    /// <summary>
+    /// The token that must come next because thinking has used up its budget, or null where the model is free.
+    /// </summary>
     public int? ForcedByThinking =>
         _thinking && _thought >= Rules.Parameters.ThinkingTokenBudget ? Rules.ThinkTokens?.Close : null;
 

@@ -8,8 +8,8 @@ namespace Octavo.Engine.Scheduling;
 /// <param name="MaxNumSeqs">The most requests that run at once.</param>
 /// <param name="MaxNumBatchedTokens">The most tokens one step computes; at least <paramref name="MaxNumSeqs"/>.</param>
 /// <param name="MaxScoredTokens">
-/// The most tokens of requests that score their prompts: each of them needs a row of logits. A running request takes one
-/// all the same.
+/// The most tokens of requests that score their prompts: each of them needs a row of logits. A running request takes
+/// one all the same.
 /// </param>
 /// <param name="MaxPrefillTokens">
 /// The most tokens of requests that have more than one to compute. The first running request takes one all the same.
@@ -19,8 +19,8 @@ namespace Octavo.Engine.Scheduling;
 /// another one has a prompt to compute, so that no long prompt blocks a short one.
 /// </param>
 /// <param name="LateBefore">
-/// A request that came before this and has no token yet is too late for its first-token target. It yields to those that are
-/// not; but one admission in <see cref="Scheduler{T}.LateTurn"/> is that of the first late one.
+/// A request that came before this and has no token yet is too late for its first-token target. It yields to those that
+/// are not; but one admission in <see cref="Scheduler{T}.LateTurn"/> is that of the first late one.
 /// </param>
 internal readonly record struct StepLimits(
     int MaxNumSeqs,
@@ -49,7 +49,8 @@ internal sealed class Scheduler<T>(KvCacheManager cache)
     private readonly SortedSet<T> _waiting = new(Sequence.Order.Instance);
     private readonly SortedSet<T> _late = new(Sequence.Order.Instance);      // waiting, too, and yielding to _waiting
     private readonly List<T> _running = [];
-    private int _passedLate;                                                     // admissions since a late one had its turn
+    // Admissions since a late one had its turn.
+    private int _passedLate;
     private readonly StepPlan<T> _plan = new();
 
     public IReadOnlyList<T> Running => _running;
@@ -243,8 +244,9 @@ internal sealed class Scheduler<T>(KvCacheManager cache)
     }
 
     /// <summary>
-    /// Who makes room for the request at <paramref name="index"/>: of those behind it that have the lowest priority, the one
-    /// that loses least among those that free enough; the last where none does. Who was preempted often is spared.
+    /// Who makes room for the request at <paramref name="index"/>: of those behind it that have the lowest priority,
+    /// the one that loses least among those that free enough; the last where none does. Who was preempted often is
+    /// spared.
     /// </summary>
     private T ChooseVictim(int index, int chunk)
     {

@@ -13,7 +13,9 @@ internal readonly record struct ScheduledSequence<T>(T Sequence, int Start, int 
     public bool IsPrefill => NumTokens > 1 || !ReachesEnd;
 }
 
-/// <summary>What one step computes. The scheduler owns and reuses the object: it is valid until the next plan.</summary>
+/// <summary>
+/// What one step computes. The scheduler owns and reuses the object: it is valid until the next plan.
+/// </summary>
 internal sealed class StepPlan<T>
     where T : Sequence
 {

@@ -35,7 +35,9 @@ internal readonly record struct BlockHash(ulong A, ulong B, ulong C, ulong D)
     }
 }
 
-/// <summary>The hashes of a prompt's full blocks, computed when first needed and once for all completions of the prompt.</summary>
+/// <summary>
+/// The hashes of a prompt's full blocks, computed when first needed and once for all completions of the prompt.
+/// </summary>
 internal sealed class PromptHashes(string? salt)
 {
     private readonly List<BlockHash> _hashes = [];

@@ -38,7 +38,9 @@ internal class Sequence
     /// <summary>Position in the order of arrival; unique.</summary>
     public long Arrival { get; }
 
-    /// <summary>Its place in the order: lower goes first. Set before the scheduler has it, and fixed from then on.</summary>
+    /// <summary>
+    /// Its place in the order: lower goes first. Set before the scheduler has it, and fixed from then on.
+    /// </summary>
     public double Rank { get; set; }
 
     /// <summary>When it came, in seconds on the clock that steps are planned by.</summary>
@@ -80,7 +82,9 @@ internal class Sequence
 
     public bool SkipReadingPrefixCache { get; init; }
 
-    /// <summary>One of several completions of one prompt; these share blocks even where prefix caching is off.</summary>
+    /// <summary>
+    /// One of several completions of one prompt; these share blocks even where prefix caching is off.
+    /// </summary>
     public bool SharesPromptWithSiblings { get; init; }
 
     public ReadOnlySpan<int> Tokens => _tokens.AsSpan(0, NumTokens);

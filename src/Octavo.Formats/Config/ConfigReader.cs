@@ -6,7 +6,7 @@ namespace Octavo.Formats;
 /// Typed access to a configuration object. A field that is absent or null takes the fallback, or is an error where
 /// there is none; a wrong type or range is a <see cref="CheckpointException"/> that names the file and the field.
 /// </summary>
-public sealed class ConfigReader
+internal sealed class ConfigReader
 {
     private readonly JsonElement _object;
     private readonly string _prefix;
@@ -21,6 +21,9 @@ public sealed class ConfigReader
     {
         (File, _object, _prefix) = (file, @object, prefix);
     }
+
+    /// <summary>The object itself.</summary>
+    public JsonElement Json => _object;
 
     /// <summary>The file's path.</summary>
     public string File { get; }

@@ -6,7 +6,7 @@ namespace Octavo.Formats;
 /// One safetensors file, mapped: 8 bytes of header length (little-endian), the JSON header, the data
 /// (https://huggingface.co/docs/safetensors). Opening reads and checks the header only.
 /// </summary>
-public sealed class SafetensorsFile : IDisposable
+internal sealed class SafetensorsFile : IDisposable
 {
     private const int LengthBytes = 8;
 

@@ -6,7 +6,7 @@ using System.Text.Json;
 namespace Octavo.Formats;
 
 /// <summary>Writes safetensors files that appear under their name only when they are complete.</summary>
-public static class SafetensorsWriter
+internal static class SafetensorsWriter
 {
     private const int HeaderAlignment = 8;
     private static readonly JsonWriterOptions JsonOptions =

@@ -1,7 +1,7 @@
 namespace Octavo.Formats;
 
 /// <summary>A tensor to be written: what it is, and where its bytes come from.</summary>
-public sealed class TensorSource
+internal sealed class TensorSource
 {
     private readonly Action<Stream> _write;
 

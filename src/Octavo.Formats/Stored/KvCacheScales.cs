@@ -3,7 +3,7 @@ using System.Globalization;
 namespace Octavo.Formats.Stored;
 
 /// <summary>The scales that a checkpoint stores for the E4M3 keys and values of an attention module.</summary>
-public static class KvCacheScales
+internal static class KvCacheScales
 {
     private static readonly TensorType[] Types = [TensorType.Float32, TensorType.Float16, TensorType.BFloat16];
 

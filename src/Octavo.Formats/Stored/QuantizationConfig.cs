@@ -6,7 +6,7 @@ namespace Octavo.Formats.Stored;
 /// What a model's directory says about how its weights are quantized: the <c>quantization_config</c> of
 /// <c>config.json</c>, or a <c>quantize_config.json</c> beside it.
 /// </summary>
-public abstract class QuantizationConfig
+internal abstract class QuantizationConfig
 {
     /// <summary>The methods that are supported, as <c>quant_method</c> names them.</summary>
     public static IReadOnlyList<string> Methods { get; } = ["compressed-tensors", "gptq", "awq"];

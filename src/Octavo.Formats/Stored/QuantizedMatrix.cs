@@ -1,7 +1,7 @@
 namespace Octavo.Formats.Stored;
 
 /// <summary>What a quantized weight's codes are.</summary>
-public enum CodeKind
+internal enum CodeKind
 {
     /// <summary>Signed integers: <c>w = (code − zero) · scale</c>.</summary>
     Integer,
@@ -32,7 +32,7 @@ public enum StoredActivations
 /// A weight matrix <c>[out, in]</c> that a checkpoint stores as codes, scales and perhaps zero-points, whatever the
 /// order of its files. A view: readable while its checkpoint lives, by several threads at once.
 /// </summary>
-public abstract class QuantizedMatrix
+internal abstract class QuantizedMatrix
 {
     /// <summary>The module's name in the checkpoint, such as <c>model.layers.0.mlp.down_proj</c>.</summary>
     public required string Module { get; init; }

@@ -5,7 +5,7 @@ using System.Runtime.InteropServices;
 namespace Octavo.Formats;
 
 /// <summary>Converts stored elements to single precision; every F16 and BF16 value converts exactly.</summary>
-public static class ElementConversion
+internal static class ElementConversion
 {
     /// <summary>
     /// Converts <c>F32</c>, <c>F16</c>, <c>BF16</c> or <c>F64</c> elements (the last rounded to nearest even).

@@ -3,7 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 namespace Octavo.Formats;
 
 /// <summary>Tensors by their names.</summary>
-public interface ITensorSet
+internal interface ITensorSet
 {
     /// <summary>Where they stand, as errors call it.</summary>
     string Path { get; }

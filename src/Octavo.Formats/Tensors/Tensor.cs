@@ -5,7 +5,7 @@ namespace Octavo.Formats;
 /// <see cref="Checkpoint"/> or <see cref="SafetensorsFile"/> that it came from lives, and throws
 /// <see cref="ObjectDisposedException"/> afterwards. Elements are little-endian, in row-major order.
 /// </summary>
-public sealed unsafe class Tensor
+internal sealed unsafe class Tensor
 {
     private readonly MappedFile _file;
     private readonly long _offset;

@@ -4,7 +4,7 @@ namespace Octavo.Formats;
 /// The element types of the safetensors format, ordered by increasing size as its reference implementation orders them
 /// (https://github.com/huggingface/safetensors).
 /// </summary>
-public enum TensorType
+internal enum TensorType
 {
     /// <summary>One byte per truth value.</summary>
     Bool,
@@ -74,7 +74,7 @@ public enum TensorType
 }
 
 /// <summary>Names and sizes of element types.</summary>
-public static class TensorTypeExtensions
+internal static class TensorTypeExtensions
 {
     // Indexed by TensorType: the name in a safetensors header, and the bits per element.
     private static readonly (string Name, int Bits)[] Table =

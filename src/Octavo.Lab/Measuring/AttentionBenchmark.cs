@@ -14,7 +14,9 @@ namespace Octavo.Lab.Measuring;
 /// <param name="Sequences">Sequences in the step.</param>
 /// <param name="Tokens">Query tokens of each.</param>
 /// <param name="Context">Keys that the last token of each attends to.</param>
-/// <param name="Disordered">No two blocks of a sequence stand side by side; else they follow one another, as a prompt's do.</param>
+/// <param name="Disordered">
+/// No two blocks of a sequence stand side by side; else they follow one another, as a prompt's do.
+/// </param>
 /// <param name="Seconds">The median time of one layer.</param>
 /// <param name="Bytes">Bytes of keys, values and scales that are read at least once.</param>
 /// <param name="Operations">Multiplications and additions of both products, for attended keys only.</param>
@@ -28,7 +30,9 @@ internal sealed record AttentionMeasurement(
     public double OperationsPerSecond => Operations / Seconds;
 }
 
-/// <summary>Times attention of a model's shape on random keys and values: decoding at several batch sizes, and prefill.</summary>
+/// <summary>
+/// Times attention of a model's shape on random keys and values: decoding at several batch sizes, and prefill.
+/// </summary>
 internal static class AttentionBenchmark
 {
     private const int BlockSize = 16;
@@ -36,7 +40,9 @@ internal static class AttentionBenchmark
     private const double LeastSeconds = 0.03;
     private const long LeastBytesInTurn = 192L << 20;
 
-    /// <summary>The steps that are measured: sequences, query tokens of each, context, and whether blocks are in disorder.</summary>
+    /// <summary>
+    /// The steps that are measured: sequences, query tokens of each, context, and whether blocks are in disorder.
+    /// </summary>
     public static IReadOnlyList<(int Sequences, int Tokens, int Context, bool Disordered)> Steps { get; } =
     [
         (1, 1, 128, false), (16, 1, 128, false), (64, 1, 128, false), (1, 1, 4096, false), (16, 1, 4096, false),
@@ -48,7 +54,8 @@ internal static class AttentionBenchmark
     /// <param name="format">How keys and values are stored.</param>
     /// <param name="threads">Threads that share the work.</param>
     /// <param name="report">Hears each result as it comes.</param>
-    public static void Measure(ModelShape shape, KvCacheFormat format, int threads, Action<AttentionMeasurement> report) =>
+    public static void Measure(
+        ModelShape shape, KvCacheFormat format, int threads, Action<AttentionMeasurement> report) =>
         Measure(shape, format, threads, Steps, report);
 
     internal static void Measure(
@@ -60,7 +67,8 @@ internal static class AttentionBenchmark
             // Layers taken in turn, so many that no cache holds one until it is needed again, as in a model.
             long layerBytes = (long)sequences * context * BytesPerToken(shape, format);
             int layers = (int)Math.Clamp(LeastBytesInTurn / layerBytes, 1, tokens > 1 ? 2 : 64);
-            using var work = new AttentionWork(shape, format, layers, team.Count, sequences, tokens, context, disordered);
+            using var work =
+                new AttentionWork(shape, format, layers, team.Count, sequences, tokens, context, disordered);
             team.Run(work);
             double seconds = Median(team, work);
             long pairs = (long)sequences * (((long)tokens * (context - tokens)) + ((long)tokens * (tokens + 1) / 2));
@@ -113,14 +121,24 @@ internal static class AttentionBenchmark
         private readonly NativeBuffer _output;
         private int _layer;
 
-        public AttentionWork(ModelShape shape, KvCacheFormat format, int layers, int workers, int sequences, int tokens, int context, bool disordered)
+        public AttentionWork(
+            ModelShape shape,
+            KvCacheFormat format,
+            int layers,
+            int workers,
+            int sequences,
+            int tokens,
+            int context,
+            bool disordered)
         {
             (_workers, _layers) = (workers, layers);
             int blocks = (context + BlockSize - 1) / BlockSize;
             _cache = new KvCache([.. Enumerable.Repeat(Spec(shape), layers)], format, sequences * blocks, BlockSize);
-            _attention = new PagedAttention(shape.Heads, _cache, ProcessorFeatures.Selected, workers, context, sequences * tokens);
+            _attention = new PagedAttention(
+                shape.Heads, _cache, ProcessorFeatures.Selected, workers, context, sequences * tokens);
 
-            int[] order = [.. Enumerable.Range(0, sequences * blocks).OrderBy(i => disordered ? (uint)i * 2654435761u : (uint)i)];
+            int[] order =
+                [.. Enumerable.Range(0, sequences * blocks).OrderBy(i => disordered ? (uint)i * 2654435761u : (uint)i)];
             for (int s = 0; s < sequences; s++)
             {
                 _batch.AddSequence(new int[tokens], context - tokens, order.AsSpan(s * blocks, blocks), 1);

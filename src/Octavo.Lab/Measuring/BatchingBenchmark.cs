@@ -54,9 +54,13 @@ internal sealed class BatchingBenchmark(LoadedModel model, IReadOnlyList<Workloa
         using LlmEngine engine = model.MakeEngine(new LlmEngineOptions
         {
             MaxModelLen = model.MaxModelLen,
-            MaxNumSeqs = batch,
-            MaxNumBatchedTokens = model.MaxNumBatchedTokens,
-            EnablePrefixCaching = false,
+            Scheduling = new SchedulingOptions
+            {
+                Batching = BatchingMode.Fixed,
+                MaxNumSeqs = batch,
+                MaxNumBatchedTokens = model.MaxNumBatchedTokens,
+                EnablePrefixCaching = false,
+            },
         });
         int group = kind == BatchingKind.Continuous ? requests.Count : batch;
         return StaticBatching.Run(

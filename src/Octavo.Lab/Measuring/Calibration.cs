@@ -22,10 +22,13 @@ internal static class Calibration
         LlmEngine engine = model.MakeEngine(new LlmEngineOptions
         {
             MaxModelLen = model.MaxModelLen,
-            Batching = setting.Batching,
-            Targets = targets,
-            MaxNumSeqs = Math.Min(setting.MaxNumSeqs, setting.MaxNumBatchedTokens),
-            MaxNumBatchedTokens = Math.Min(setting.MaxNumBatchedTokens, model.MaxNumBatchedTokens),
+            Scheduling = new SchedulingOptions
+            {
+                Batching = setting.Batching,
+                Targets = targets,
+                MaxNumSeqs = Math.Min(setting.MaxNumSeqs, setting.MaxNumBatchedTokens),
+                MaxNumBatchedTokens = Math.Min(setting.MaxNumBatchedTokens, model.MaxNumBatchedTokens),
+            },
         });
         if (setting.Batching == BatchingMode.Adaptive)
         {
@@ -40,6 +43,7 @@ internal static class Calibration
         LoadedModel model, BatchSetting setting, BatchingTargets targets, IReadOnlyList<WorkloadRequest> requests, CancellationToken cancellation = default, TimeSpan? limit = null)
     {
         using LlmEngine engine = MakeEngine(model, setting, targets);
-        return LoadFigures.Of(LoadRunner.Run(engine, requests, model.VocabSize, TimeProvider.System, cancellation, limit), targets);
+        return LoadFigures.Of(
+            LoadRunner.Run(engine, requests, model.VocabSize, TimeProvider.System, cancellation, limit), targets);
     }
 }

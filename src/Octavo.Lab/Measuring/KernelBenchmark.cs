@@ -15,7 +15,8 @@ namespace Octavo.Lab.Measuring;
 /// <param name="Bytes">Weight bytes that a call reads.</param>
 /// <param name="Operations">Operations that a call needs.</param>
 /// <param name="Arithmetic">What they are done in.</param>
-internal sealed record KernelMeasurement(string Kernel, int Rows, double Seconds, long Bytes, long Operations, Arithmetic Arithmetic)
+internal sealed record KernelMeasurement(
+    string Kernel, int Rows, double Seconds, long Bytes, long Operations, Arithmetic Arithmetic)
 {
     /// <summary>Bytes a second.</summary>
     public double BytesPerSecond => Bytes / Seconds;
@@ -50,7 +51,8 @@ internal static class KernelBenchmark
         Measure(shape, weights, threads, report, Runs);
 
     /// <summary>The same with the median of another number of runs.</summary>
-    internal static void Measure(ModelShape shape, WeightScheme weights, int threads, Action<KernelMeasurement> report, int runs)
+    internal static void Measure(
+        ModelShape shape, WeightScheme weights, int threads, Action<KernelMeasurement> report, int runs)
     {
         using var team = new ThreadTeam(threads);
         foreach ((string name, int outFeatures, int inFeatures) in shape.Linears)
@@ -150,7 +152,12 @@ internal static class KernelBenchmark
         public void Run(int worker)
         {
             Linear linear = _linears[_current];
-            linear.Run(worker, _workers, _input, _rows, new LinearOutput(_output.Floats, linear.OutFeatures, linear.OutFeatures));
+            linear.Run(
+                worker,
+                _workers,
+                _input,
+                _rows,
+                new LinearOutput(_output.Floats, linear.OutFeatures, linear.OutFeatures));
         }
 
         public void Dispose()

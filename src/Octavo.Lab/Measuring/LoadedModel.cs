@@ -55,7 +55,8 @@ internal sealed class LoadedModel : IDisposable
     /// <param name="cacheTokens">Tokens that its cache holds.</param>
     /// <param name="maxNumBatchedTokens">The most tokens a step may have.</param>
     /// <param name="threads">Threads that share the work; null takes one a processor.</param>
-    public static LoadedModel Random(ModelShape shape, WeightScheme weights, int maxModelLen, int cacheTokens, int maxNumBatchedTokens, int? threads)
+    public static LoadedModel Random(
+        ModelShape shape, WeightScheme weights, int maxModelLen, int cacheTokens, int maxNumBatchedTokens, int? threads)
     {
         ArgumentNullException.ThrowIfNull(shape);
         Checkpoint checkpoint = RandomModel.MakeCheckpoint(shape);
@@ -70,12 +71,15 @@ internal sealed class LoadedModel : IDisposable
                 MaxNumBatchedTokens = maxNumBatchedTokens,
                 Threads = threads,
             });
-            return new LoadedModel("random " + shape.Name, maxModelLen, checkpoint, plan.Load(cacheTokens / RandomBlockSize));
+            return new LoadedModel(
+                "random " + shape.Name, maxModelLen, checkpoint, plan.Load(cacheTokens / RandomBlockSize));
         });
     }
 
     /// <summary>A fresh engine over the model; disposing it leaves the model loaded. One at a time.</summary>
-    /// <exception cref="ObjectDisposedException">The model was disposed; an engine made before throws it at its next step.</exception>
+    /// <exception cref="ObjectDisposedException">
+    /// The model was disposed; an engine made before throws it at its next step.
+    /// </exception>
     public LlmEngine MakeEngine(LlmEngineOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);

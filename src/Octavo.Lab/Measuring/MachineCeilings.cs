@@ -23,9 +23,9 @@ internal enum Arithmetic
 }
 
 /// <summary>
-/// What this machine can do at most, measured with all threads at once: results are stated as fractions of it. A ceiling
-/// is the best of several runs, since whatever else the machine does can only lower it; null where the processor lacks
-/// the instruction.
+/// What this machine can do at most, measured with all threads at once: results are stated as fractions of it. A
+/// ceiling is the best of several runs, since whatever else the machine does can only lower it; null where the
+/// processor lacks the instruction.
 /// </summary>
 internal sealed record MachineCeilings
 {
@@ -48,8 +48,8 @@ internal sealed record MachineCeilings
     public double? Int8Peak { get; init; }
 
     /// <summary>
-    /// Operations a second in an arithmetic; where the processor has no instruction for it, those of float32, which it is
-    /// then done in or must be measured by.
+    /// Operations a second in an arithmetic; where the processor has no instruction for it, those of float32, which it
+    /// is then done in or must be measured by.
     /// </summary>
     public double Peak(Arithmetic arithmetic) => arithmetic switch
     {
@@ -82,8 +82,12 @@ internal sealed record MachineCeilings
             Float32Peak = ExecutableMemory.IsAllowed && CpuFeatures.Avx512
                 ? Peak(team, PeakLoops.Float32(), 32, runs)
                 : team.Count * ManagedWork.Operations / Best(team, new ManagedWork(), runs),
-            BFloat16Peak = ExecutableMemory.IsAllowed && CpuFeatures.Avx512Bf16 ? Peak(team, PeakLoops.BFloat16(), 64, runs) : null,
-            Int8Peak = ExecutableMemory.IsAllowed && CpuFeatures.Avx512Vnni ? Peak(team, PeakLoops.Bytes(), 128, runs) : null,
+            BFloat16Peak = ExecutableMemory.IsAllowed && CpuFeatures.Avx512Bf16
+                ? Peak(team, PeakLoops.BFloat16(), 64, runs)
+                : null,
+            Int8Peak = ExecutableMemory.IsAllowed && CpuFeatures.Avx512Vnni
+                ? Peak(team, PeakLoops.Bytes(), 128, runs)
+                : null,
         };
     }
 
@@ -103,8 +107,10 @@ internal sealed record MachineCeilings
         return ReadBytes / Best(team, new ReadWork(team.Count, buffer), runs);
     }
 
-    private static unsafe double Peak(ThreadTeam team, delegate* unmanaged<long, void> loop, int operationsPerInstruction, int runs) =>
-        (double)team.Count * LoopWork.Turns * PeakLoops.InstructionsPerTurn * operationsPerInstruction / Best(team, new LoopWork(loop), runs);
+    private static unsafe double Peak(
+        ThreadTeam team, delegate* unmanaged<long, void> loop, int operationsPerInstruction, int runs) =>
+        (double)team.Count * LoopWork.Turns * PeakLoops.InstructionsPerTurn * operationsPerInstruction / Best(
+            team, new LoopWork(loop), runs);
 
     private static double Best(ThreadTeam team, ITeamWork work, int runs)
     {
@@ -159,7 +165,8 @@ internal sealed record MachineCeilings
     {
         private const int Turns = 4_000_000;
 
-        public static double Operations => Turns * 8.0 * 2 * (Vector256.IsHardwareAccelerated ? Simd256.Count : Simd128.Count);
+        public static double Operations =>
+            Turns * 8.0 * 2 * (Vector256.IsHardwareAccelerated ? Simd256.Count : Simd128.Count);
 
         public void Run(int worker)
         {
@@ -178,7 +185,8 @@ internal sealed record MachineCeilings
             where TVector : struct
             where TSimd : struct, ISimd<TVector>
         {
-            TVector a = default, b = default, c = default, d = default, e = default, f = default, g = default, h = default;
+            TVector a =
+                default, b = default, c = default, d = default, e = default, f = default, g = default, h = default;
             TVector x = TSimd.Broadcast(0.5f);
             for (int i = 0; i < Turns; i++)
             {
@@ -193,7 +201,9 @@ internal sealed record MachineCeilings
             }
 
             float* keep = stackalloc float[16];
-            TSimd.Store(TSimd.Add(TSimd.Add(TSimd.Add(a, b), TSimd.Add(c, d)), TSimd.Add(TSimd.Add(e, f), TSimd.Add(g, h))), keep);
+            TSimd.Store(
+                TSimd.Add(TSimd.Add(TSimd.Add(a, b), TSimd.Add(c, d)), TSimd.Add(TSimd.Add(e, f), TSimd.Add(g, h))),
+                keep);
         }
     }
 }

@@ -49,8 +49,8 @@ internal sealed record StepMeasurement(
     string Phase, int Sequences, int Context, int Tokens, double Seconds, long WeightBytes, long CacheBytes, long Operations)
 {
     /// <summary>
-    /// Bytes a second that the machine read just before or just after the step, whichever was more; 0 where nobody looked.
-    /// Where others use the memory, too, the limit moves within minutes.
+    /// Bytes a second that the machine read just before or just after the step, whichever was more; 0 where nobody
+    /// looked. Where others use the memory, too, the limit moves within minutes.
     /// </summary>
     public double ReadBandwidth { get; init; }
 
@@ -75,7 +75,8 @@ internal sealed record StepMeasurement(
 internal sealed record StepKind(string Phase, int Sequences, int Context, int TokensEach)
 {
     /// <inheritdoc/>
-    public override string ToString() => Phase == "prefill" ? $"prefill, {TokensEach} tokens" : $"{Phase}, batch {Sequences}, context {Context}";
+    public override string ToString() =>
+        Phase == "prefill" ? $"prefill, {TokensEach} tokens" : $"{Phase}, batch {Sequences}, context {Context}";
 }
 
 /// <summary>A combination that was not measured, for want of memory.</summary>
@@ -105,7 +106,9 @@ internal sealed class ModelBenchmark : IDisposable
 
     /// <summary>Packs the model, and fills its cache.</summary>
     /// <param name="shape">Its widths.</param>
-    /// <param name="checkpoint">Its weights (<see cref="RandomModel.MakeCheckpoint"/>); stays open as long as this lives, and is not owned.</param>
+    /// <param name="checkpoint">
+    /// Its weights (<see cref="RandomModel.MakeCheckpoint"/>); stays open as long as this lives, and is not owned.
+    /// </param>
     /// <param name="options">What is to be measured.</param>
     /// <param name="availableMemory">Bytes that all of it may take; what would take more is skipped.</param>
     /// <exception cref="EngineConfigurationException">The options cannot work on this machine.</exception>
@@ -143,7 +146,10 @@ internal sealed class ModelBenchmark : IDisposable
     /// <summary>Bytes that it takes beside the checkpoint.</summary>
     public long MemoryBytes { get; }
 
-    /// <summary>Combinations of <see cref="ModelBenchmarkOptions.Batches"/> and <see cref="ModelBenchmarkOptions.Contexts"/> that memory is too small for.</summary>
+    /// <summary>
+    /// Combinations of <see cref="ModelBenchmarkOptions.Batches"/> and <see cref="ModelBenchmarkOptions.Contexts"/>
+    /// that memory is too small for.
+    /// </summary>
     public IReadOnlyList<SkippedStep> Skipped => _skipped;
 
     /// <summary>Bytes of the packed weights.</summary>
@@ -168,16 +174,20 @@ internal sealed class ModelBenchmark : IDisposable
         (string phase, int sequences, int context, int tokensEach) = step;
         double seconds = MedianSeconds(MakeBatch(sequences, context, tokensEach));
         long tokens = (long)sequences * tokensEach;
-        long attended = sequences * ((long)tokensEach * (context + context + tokensEach + 1) / 2);   // pairs of query and key
+        // Pairs of query and key.
+        long attended = sequences * ((long)tokensEach * (context + context + tokensEach + 1) / 2);
         long matrices = 2 * ((tokens * _shape.Layers * _shape.Linears.Sum(l => (long)l.Out * l.In)) + ((long)sequences * _shape.Vocabulary * _shape.Hidden));
         long attention = 4 * attended * _shape.Layers * _shape.Heads * _shape.HeadDim;
         long cacheBytes = sequences * (long)(context + tokensEach) * _cacheBytesPerToken;
-        return new StepMeasurement(phase, sequences, context, (int)tokens, seconds, _runner.WeightBytes, cacheBytes, matrices + attention);
+        return new StepMeasurement(
+            phase, sequences, context, (int)tokens, seconds, _runner.WeightBytes, cacheBytes, matrices + attention);
     }
 
     private static int BlocksFor(int length) => (length + BlockSize - 1) / BlockSize;
 
-    /// <summary>Sorts combinations into those that fit and those that do not; returns the blocks that the largest takes.</summary>
+    /// <summary>
+    /// Sorts combinations into those that fit and those that do not; returns the blocks that the largest takes.
+    /// </summary>
     private int ChooseSteps(long bytesPerBlock, long available)
     {
         int blocks = Math.Max(1, BlocksFor(_options.PromptTokens));
@@ -207,8 +217,8 @@ internal sealed class ModelBenchmark : IDisposable
     }
 
     /// <summary>
-    /// Writes random keys and values into every slot. Memory that nobody has written is one page of zeros, which would be
-    /// read from the first-level cache, however long the context.
+    /// Writes random keys and values into every slot. Memory that nobody has written is one page of zeros, which would
+    /// be read from the first-level cache, however long the context.
     /// </summary>
     private unsafe void FillCache()
     {

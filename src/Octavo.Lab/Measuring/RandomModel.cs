@@ -12,7 +12,8 @@ namespace Octavo.Lab.Measuring;
 internal static class RandomModel
 {
     private const int NoiseElements = 1 << 20;
-    private const float Amplitude = 0.035f;   // a standard deviation of 0.02, at which every shape's activations stay small
+    // A standard deviation of 0.02, at which every shape's activations stay small.
+    private const float Amplitude = 0.035f;
 
     /// <summary>What the model is.</summary>
     /// <param name="shape">Its widths.</param>
@@ -72,15 +73,22 @@ internal static class RandomModel
         MemoryMarshal.Cast<byte, ushort>(ones.AsSpan()).Fill(0x3F80);
         int matrices = 0;
         IEnumerable<TensorSource> tables = spec.Tables.Select(t => Matrix(t.Name, t.Rows, t.Columns));
-        IEnumerable<TensorSource> linears = spec.Linears.SelectMany(l => l.Matrices).Select(m => Matrix(m.Names.Weight, m.Rows, m.Columns));
-        IEnumerable<TensorSource> norms = spec.Norms.Select(n => new TensorSource(n.Names.Weight, TensorType.BFloat16, [n.Width], ones));
+        IEnumerable<TensorSource> linears = spec.Linears.SelectMany(l => l.Matrices)
+            .Select(m => Matrix(m.Names.Weight, m.Rows, m.Columns));
+        IEnumerable<TensorSource> norms = spec.Norms.Select(
+            n => new TensorSource(n.Names.Weight, TensorType.BFloat16, [n.Width], ones));
         return Checkpoint.InMemory($"random {shape.Name}", [.. tables, .. linears, .. norms]);
 
         TensorSource Matrix(string name, int rows, int columns)
         {
-            // Each tensor begins elsewhere in the same noise: a billion fresh numbers would take longer than the measurement.
+            // Each tensor begins elsewhere in the same noise: a billion fresh numbers would take longer than the
+            // measurement.
             int start = (int)(matrices++ * 104729L % NoiseElements) * sizeof(ushort);
-            return new TensorSource(name, TensorType.BFloat16, [rows, columns], stream => Repeat(noise, start, (long)rows * columns * sizeof(ushort), stream));
+            return new TensorSource(
+                name,
+                TensorType.BFloat16,
+                [rows, columns],
+                stream => Repeat(noise, start, (long)rows * columns * sizeof(ushort), stream));
         }
     }
 
@@ -91,7 +99,8 @@ internal static class RandomModel
         for (int i = 0; i < noise.Length; i += sizeof(ushort))
         {
             float value = random.Next() * Amplitude;
-            BinaryPrimitives.WriteUInt16LittleEndian(noise.AsSpan(i), (ushort)(BitConverter.SingleToUInt32Bits(value) >> 16));
+            BinaryPrimitives.WriteUInt16LittleEndian(
+                noise.AsSpan(i), (ushort)(BitConverter.SingleToUInt32Bits(value) >> 16));
         }
 
         return noise;

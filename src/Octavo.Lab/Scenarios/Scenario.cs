@@ -23,7 +23,8 @@ internal static class Scenario
     /// <param name="maxLength">The longest sequence.</param>
     /// <param name="seconds">How long requests come.</param>
     /// <param name="draw">Each draws other requests.</param>
-    public static IReadOnlyList<WorkloadRequest> Requests(string name, SimulationOptions options, int maxLength, double seconds, int draw = 0)
+    public static IReadOnlyList<WorkloadRequest> Requests(
+        string name, SimulationOptions options, int maxLength, double seconds, int draw = 0)
     {
         var usual = new Workload
         {
@@ -38,11 +39,31 @@ internal static class Scenario
             Light => (usual with { Rate = 0.2 * rate }, 0.2),
             Moderate => (usual with { Rate = 0.6 * rate }, 0.6),
             Saturating => (usual with { Rate = 1.5 * rate }, 1.5),
-            Bursts => (usual with { Arrivals = ArrivalProcess.OnOff, Rate = 0.2 * rate, PeakRate = 2 * rate, Period = seconds / 3 }, 1.1),
+            Bursts =>
+                (
+                    usual with
+                    {
+                        Arrivals = ArrivalProcess.OnOff,
+                        Rate = 0.2 * rate,
+                        PeakRate = 2 * rate,
+                        Period = seconds / 3,
+                    },
+                    1.1),
 
             // A ramp grows with the number of requests, so its mean gap is that of a logarithm.
-            Ramp => (usual with { Arrivals = ArrivalProcess.Ramp, Rate = 0.1 * rate, PeakRate = 1.5 * rate }, 1.4 / Math.Log(15)),
-            Mixed => (usual with { Rate = 0.5 * rate, LongPart = 0.1, LongPrompt = new UniformLength(maxLength / 2, maxLength / 2) }, 0.5),
+            Ramp =>
+                (
+                    usual with { Arrivals = ArrivalProcess.Ramp, Rate = 0.1 * rate, PeakRate = 1.5 * rate },
+                    1.4 / Math.Log(15)),
+            Mixed =>
+                (
+                    usual with
+                    {
+                        Rate = 0.5 * rate,
+                        LongPart = 0.1,
+                        LongPrompt = new UniformLength(maxLength / 2, maxLength / 2),
+                    },
+                    0.5),
             _ => throw new ArgumentException($"there is no scenario '{name}'", nameof(name)),
         };
         return (load with { Requests = Math.Max(1, (int)(meanRate * rate * seconds)) }).Make();
@@ -50,7 +71,7 @@ internal static class Scenario
 
     /// <summary>The same simulation with another setting.</summary>
     public static SimulationOptions With(SimulationOptions options, BatchSetting setting) =>
-        options with { Batching = setting.Batching, MaxNumSeqs = setting.MaxNumSeqs, MaxNumBatchedTokens = setting.MaxNumBatchedTokens };
+        options with { Scheduling = setting.Over(options.Scheduling) };
 
     // What vLLM's defaults get through when all requests are there at once.
     private static double SustainableRate(Workload usual, SimulationOptions options)

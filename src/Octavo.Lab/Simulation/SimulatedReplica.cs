@@ -7,7 +7,9 @@ using Octavo.Lab.Workloads;
 
 namespace Octavo.Lab.Simulation;
 
-/// <summary>One engine without a model: the real scheduler, block pool and policy, and steps that only take time.</summary>
+/// <summary>
+/// One engine without a model: the real scheduler, block pool and policy, and steps that only take time.
+/// </summary>
 internal sealed class SimulatedReplica
 {
     private const int VocabSize = 1 << 15;
@@ -22,12 +24,18 @@ internal sealed class SimulatedReplica
     public SimulatedReplica(SimulationOptions options, int index)
     {
         (_options, _random, _truth) = (options, new Random(options.Seed + index), options.MakeModel());
-        Cache = new KvCacheManager(new BlockPool(options.NumBlocks, options.BlockSize), options.EnablePrefixCaching, options.KvCacheWatermark);
+        SchedulingOptions scheduling = options.Scheduling;
+        Cache = new KvCacheManager(
+            new BlockPool(
+                options.NumBlocks, options.BlockSize), scheduling.EnablePrefixCaching, scheduling.KvCacheWatermark);
         Scheduler = new Scheduler<SimulatedRequest>(Cache);
-        _shares = new FairShare(options.PriorityAgeing.TotalSeconds);
-        IBatchingPolicy policy = options.Batching == BatchingMode.Fixed ? new FixedBatching() : new AdaptiveBatching(options.Targets);
+        _shares = new FairShare(scheduling);
         Batching = new BatchController<SimulatedRequest>(
-            policy, options.MakeModel(), new StepLimits(options.MaxNumSeqs, options.MaxNumBatchedTokens), Scheduler, Cache.Pool);
+            IBatchingPolicy.For(scheduling),
+            options.MakeModel(),
+            new StepLimits(scheduling.MaxNumSeqs, scheduling.StepTokens),
+            Scheduler,
+            Cache.Pool);
     }
 
     public KvCacheManager Cache { get; }
@@ -130,7 +138,8 @@ internal sealed class SimulatedReplica
             return;
         }
 
-        double seconds = _truth.Predict(StepLoad.Of(plan)) * Math.Max(0.5, 1 + (_options.StepTimes.Noise * Draws.Normal(_random)));
+        double seconds = _truth.Predict(StepLoad.Of(plan)) * Math
+            .Max(0.5, 1 + (_options.StepTimes.Noise * Draws.Normal(_random)));
         seconds *= _random.NextDouble() < _options.SlowSteps ? _options.SlowFactor : 1;
         (_plan, StepBegan, NextEvent) = (plan, now, now + seconds);
     }

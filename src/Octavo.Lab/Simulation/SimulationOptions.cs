@@ -19,32 +19,14 @@ internal sealed record SimulationOptions
     /// <summary>Which of them gets a request: one of <see cref="Routings"/>.</summary>
     public string Routing { get; init; } = RoutingPolicies.Names[0];
 
-    /// <inheritdoc cref="LlmEngineOptions.Batching"/>
-    public BatchingMode Batching { get; init; }
-
-    /// <summary>What adaptive batching holds, and what goodput is counted by.</summary>
-    public BatchingTargets Targets { get; init; } = new();
-
-    /// <inheritdoc cref="LlmEngineOptions.MaxNumSeqs"/>
-    public int MaxNumSeqs { get; init; } = 128;
-
-    /// <inheritdoc cref="LlmEngineOptions.MaxNumBatchedTokens"/>
-    public int MaxNumBatchedTokens { get; init; } = 2048;
+    /// <summary>Who runs in a step; goodput is counted by its targets, whatever the policy.</summary>
+    public SchedulingOptions Scheduling { get; init; } = new();
 
     /// <summary>Blocks of each engine's cache.</summary>
     public int NumBlocks { get; init; } = 8192;
 
     /// <summary>Tokens a block.</summary>
     public int BlockSize { get; init; } = 16;
-
-    /// <inheritdoc cref="LlmEngineOptions.EnablePrefixCaching"/>
-    public bool EnablePrefixCaching { get; init; } = true;
-
-    /// <inheritdoc cref="LlmEngineOptions.KvCacheWatermark"/>
-    public double KvCacheWatermark { get; init; } = 0.01;
-
-    /// <inheritdoc cref="LlmEngineOptions.PriorityAgeing"/>
-    public TimeSpan PriorityAgeing { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>The part of all steps that something holds up.</summary>
     public double SlowSteps { get; init; }

@@ -15,13 +15,17 @@ internal static class Simulator
     /// <param name="options">What is simulated.</param>
     /// <param name="cancellationToken">Calls it off.</param>
     /// <exception cref="EngineConfigurationException">A request is longer than a replica's cache.</exception>
-    public static IReadOnlyList<RequestRecord> Run(IReadOnlyList<WorkloadRequest> requests, SimulationOptions options, CancellationToken cancellationToken = default)
+    public static IReadOnlyList<RequestRecord> Run(
+        IReadOnlyList<WorkloadRequest> requests,
+        SimulationOptions options,
+        CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(requests);
         ArgumentNullException.ThrowIfNull(options);
         Check(requests, options);
         RequestRecord[] records = [.. requests.Select(r => new RequestRecord(r))];
-        SimulatedReplica[] replicas = [.. Enumerable.Range(0, options.Replicas).Select(i => new SimulatedReplica(options, i))];
+        SimulatedReplica[] replicas =
+            [.. Enumerable.Range(0, options.Replicas).Select(i => new SimulatedReplica(options, i))];
         var placed = new (SimulatedReplica Replica, SimulatedRequest Request)[records.Length];
         var leaving = new PriorityQueue<int, double>();
         IRoutingPolicy routing = RoutingPolicies.Make(options.Routing);
@@ -76,14 +80,13 @@ internal static class Simulator
         int longest = requests.Select(r => r.PromptTokens + r.OutputTokens).DefaultIfEmpty().Max();
         if (longest > capacity)
         {
-            throw new EngineConfigurationException($"a request of {longest} tokens does not fit into a cache of {capacity}: give the simulation more blocks");
+            throw new EngineConfigurationException(
+                $"a request of {longest} tokens does not fit into a cache of {capacity}: give the simulation more blocks");
         }
 
-        if (options.Replicas < 1 || options.MaxNumSeqs < 1 || options.MaxNumBatchedTokens < options.MaxNumSeqs)
-        {
-            throw new EngineConfigurationException("replicas and max_num_seqs must be at least 1, and max_num_batched_tokens at least max_num_seqs");
-        }
-
-        options.Targets.Validate();
+        List<ParameterFault> faults = [];
+        faults.Check(options.Replicas >= 1, nameof(options.Replicas), $"must be at least 1", options.Replicas);
+        options.Scheduling.Validate(faults);
+        faults.ThrowIfAny();
     }
 }

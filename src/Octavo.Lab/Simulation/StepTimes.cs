@@ -5,8 +5,13 @@ using Octavo.Lab.Workloads;
 namespace Octavo.Lab.Simulation;
 
 /// <summary>How long steps take: what a simulation knows of a machine and its model.</summary>
-/// <param name="Coefficients">Seconds a unit of each of the step-time model's <see cref="Terms"/> terms (docs/batching.md).</param>
-/// <param name="Noise">How far ordinary steps are off from that: a standard deviation, relative to it. What seldom holds a step up is no part of it.</param>
+/// <param name="Coefficients">
+/// Seconds a unit of each of the step-time model's <see cref="Terms"/> terms (docs/batching.md).
+/// </param>
+/// <param name="Noise">
+/// How far ordinary steps are off from that: a standard deviation, relative to it. What seldom holds a step up is no
+/// part of it.
+/// </param>
 internal sealed record StepTimes(IReadOnlyList<double> Coefficients, double Noise = 0.03)
 {
     /// <summary>Numbers in <see cref="Coefficients"/>.</summary>
@@ -18,8 +23,8 @@ internal sealed record StepTimes(IReadOnlyList<double> Coefficients, double Nois
     private const int MostRounds = 20;
     private const double DeviationOfError = 1.4826;      // a normal distribution's, over its median absolute error
 
-    // Requests at once and their prompts: single prompts, and batches that decode short contexts and, once, long ones. What
-    // tells most comes first, for a model that gets through only a part of them in the time.
+    // Requests at once and their prompts: single prompts, and batches that decode short contexts and, once, long ones.
+    // What tells most comes first, for a model that gets through only a part of them in the time.
     private static readonly (int Requests, int Prompt)[] Loads =
     [
         .. new[] { 16, 64, 256, 128, 512 }.Select(prompt => (1, prompt)),
@@ -38,8 +43,8 @@ internal sealed record StepTimes(IReadOnlyList<double> Coefficients, double Nois
     }
 
     /// <summary>
-    /// Measures them with the whole engine, its sampling and its sinks: single prompts of many lengths, and decoding at many
-    /// batch sizes, over and over while there is time. All steps count the same.
+    /// Measures them with the whole engine, its sampling and its sinks: single prompts of many lengths, and decoding at
+    /// many batch sizes, over and over while there is time. All steps count the same.
     /// </summary>
     /// <param name="engine">An engine that has served nobody yet.</param>
     /// <param name="limit">No further load begins after this time.</param>
@@ -78,6 +83,7 @@ internal sealed record StepTimes(IReadOnlyList<double> Coefficients, double Nois
         StepTimeModel model = engine.Batching.Model;
         model.Fit(steps);
         double[] errors = [.. steps.Select(s => Math.Abs((s.Seconds / model.Predict(s.Load)) - 1)).Order()];
-        return new StepTimes(model.Coefficients.ToArray(), DeviationOfError * errors.ElementAtOrDefault(errors.Length / 2));
+        return new StepTimes(
+            model.Coefficients.ToArray(), DeviationOfError * errors.ElementAtOrDefault(errors.Length / 2));
     }
 }

@@ -1,7 +1,9 @@
 
 namespace Octavo.Lab.Tuning;
 
-/// <summary>A mean and how far the true one may be from it, with 95 % confidence (Student's t). NaN for fewer than two values.</summary>
+/// <summary>
+/// A mean and how far the true one may be from it, with 95 % confidence (Student's t). NaN for fewer than two values.
+/// </summary>
 internal readonly record struct Interval(double Mean, double HalfWidth)
 {
     // Two-sided 95 % quantiles of t for 1 … 20 degrees of freedom; the normal distribution's beyond are near enough.

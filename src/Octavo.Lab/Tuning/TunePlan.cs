@@ -4,8 +4,8 @@ namespace Octavo.Lab.Tuning;
 
 /// <summary>How a tuning's time is spent: which settings are tried, and how long each run is.</summary>
 /// <remarks>
-/// Nearly half of the time goes to the search, nearly half to the finalists and to the confirmation of the best. A stage of
-/// the search runs twice as long as the one before, with a third of the settings.
+/// Nearly half of the time goes to the search, nearly half to the finalists and to the confirmation of the best. A
+/// stage of the search runs twice as long as the one before, with a third of the settings.
 /// </remarks>
 internal sealed class TunePlan
 {
@@ -55,14 +55,20 @@ internal sealed class TunePlan
     public double MeanOutput { get; }
 
     public TuneTrial WarmUp => new(
-        TuneTrial.WarmUp, 0, new BatchSetting(BatchingMode.Fixed, 32, Math.Min(512, MaxNumBatchedTokens)), MostRequests, Math.Clamp(WarmUpPart * Budget, LeastWarmUp, MostWarmUp));
+        TuneTrial.WarmUp, 0, new BatchSetting(
+            BatchingMode.Fixed,
+            32,
+            Math.Min(512, MaxNumBatchedTokens)), MostRequests, Math.Clamp(WarmUpPart * Budget,
+            LeastWarmUp,
+            MostWarmUp));
 
     /// <summary>The settings to try: the finest grid that the time allows, or the coarsest.</summary>
     /// <param name="secondsPerRequest">That a request keeps the machine busy.</param>
     public IReadOnlyList<BatchSetting> Settings(double secondsPerRequest)
     {
         double least = RunSeconds(LeastLoad(), secondsPerRequest);
-        return Grids.Select(Settings).FirstOrDefault(g => SearchRuns(g.Count) * least <= SearchPart * Budget) ?? Settings(Grids[^1]);
+        return Grids.Select(Settings).FirstOrDefault(
+            g => SearchRuns(g.Count) * least <= SearchPart * Budget) ?? Settings(Grids[^1]);
     }
 
     /// <summary>A trial of the search's <paramref name="stage"/>, counted from 0.</summary>
@@ -107,10 +113,11 @@ internal sealed class TunePlan
 
     private static int FinalRuns => Rounds * (MostFinalists + Compared);
 
-    private static int SearchRuns(int settings) => Math.Max(1, StageSizes(settings).Select((count, stage) => count << stage).Sum());
+    private static int SearchRuns(int settings) =>
+        Math.Max(1, StageSizes(settings).Select((count, stage) => count << stage).Sum());
 
-    // Limits that the model's runner was not made for are left out; and so are those that more requests at once than there
-    // are would not reach.
+    // Limits that the model's runner was not made for are left out; and so are those that more requests at once than
+    // there are would not reach.
     private List<BatchSetting> Settings((int[] Seqs, int[] Tokens) grid)
     {
         int enough = grid.Seqs.FirstOrDefault(s => s >= MostRequests, grid.Seqs[^1]);
@@ -127,12 +134,15 @@ internal sealed class TunePlan
         return new TuneTrial(stage, round, setting, requests, RunSeconds(requests, secondsPerRequest));
     }
 
-    private double RunSeconds(int requests, double secondsPerRequest) => requests * Math.Max(secondsPerRequest, _secondsBetweenArrivals);
+    private double RunSeconds(int requests, double secondsPerRequest) =>
+        requests * Math.Max(secondsPerRequest, _secondsBetweenArrivals);
 
     // A load that comes in turns shows nothing of itself in less than a whole one.
     private int LeastLoad()
     {
-        double period = _workload.Trace is null && _workload.Arrivals == ArrivalProcess.OnOff ? _workload.Period * (_workload.Rate + _workload.PeakRate) / 2 : 0;
+        double period = _workload.Trace is null && _workload.Arrivals == ArrivalProcess.OnOff
+            ? _workload.Period * (_workload.Rate + _workload.PeakRate) / 2
+            : 0;
         return Math.Min(MostRequests, Math.Max(LeastRequests, (int)Math.Min(period, int.MaxValue)));
     }
 }

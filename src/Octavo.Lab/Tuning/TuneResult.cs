@@ -5,7 +5,10 @@ namespace Octavo.Lab.Tuning;
 /// <summary>A setting and its runs, all of one length.</summary>
 internal sealed record Measured(BatchSetting Setting, IReadOnlyList<LoadFigures> Runs)
 {
-    /// <summary>Settings whose goodput differs by less are taken for alike; then the one with shorter times between tokens is better.</summary>
+    /// <summary>
+    /// Settings whose goodput differs by less are taken for alike; then the one with shorter times between tokens is
+    /// better.
+    /// </summary>
     public const double Alike = 0.02;
 
     public Interval Goodput => Of(f => f.Goodput);
@@ -21,12 +24,13 @@ internal sealed record Measured(BatchSetting Setting, IReadOnlyList<LoadFigures>
     public double GoodPart => Runs.Average(f => f.GoodPart);
 
     /// <summary>
-    /// The best first: most requests a second that met the targets; of those alike, least time between tokens; where no setting
-    /// met them, most tokens a second.
+    /// The best first: most requests a second that met the targets; of those alike, least time between tokens; where no
+    /// setting met them, most tokens a second.
     /// </summary>
     public static IReadOnlyList<Measured> Rank(IEnumerable<Measured> all)
     {
-        Measured[] byGoodput = [.. all.OrderByDescending(m => m.Goodput.Mean).ThenByDescending(m => m.TokensPerSecond.Mean)];
+        Measured[] byGoodput =
+            [.. all.OrderByDescending(m => m.Goodput.Mean).ThenByDescending(m => m.TokensPerSecond.Mean)];
         double best = byGoodput.Length == 0 ? 0 : byGoodput[0].Goodput.Mean;
         int alike = best > 0 ? byGoodput.Count(m => m.Goodput.Mean >= (1 - Alike) * best) : 0;
         return [.. byGoodput.Take(alike).OrderBy(m => m.InterTokenP95.Mean), .. byGoodput.Skip(alike)];
@@ -44,7 +48,9 @@ internal sealed record Confirmation(Measured Best, Measured Next)
         get
         {
             bool anyGood = Best.Goodput.Mean + Next.Goodput.Mean > 0;
-            double scale = anyGood ? Math.Max(Best.Goodput.Mean, Next.Goodput.Mean) : Math.Max(1e-9, Next.TokensPerSecond.Mean);
+            double scale = anyGood
+                ? Math.Max(Best.Goodput.Mean, Next.Goodput.Mean)
+                : Math.Max(1e-9, Next.TokensPerSecond.Mean);
             return Interval.Of([.. Best.Runs.Zip(Next.Runs, (b, n) => ((anyGood ? b.Goodput : b.TokensPerSecond) - (anyGood ? n.Goodput : n.TokensPerSecond)) / scale)]);
         }
     }
@@ -52,7 +58,10 @@ internal sealed record Confirmation(Measured Best, Measured Next)
     /// <summary>True where the best was better beyond noise.</summary>
     public bool IsBetter => Lead.Mean - Lead.HalfWidth > 0;
 
-    /// <summary>True where more runs would say nothing that matters: one is better beyond noise, or noise is less than what counts as alike.</summary>
+    /// <summary>
+    /// True where more runs would say nothing that matters: one is better beyond noise, or noise is less than what
+    /// counts as alike.
+    /// </summary>
     public bool IsDecided => Math.Abs(Lead.Mean) > Lead.HalfWidth || Lead.HalfWidth <= Measured.Alike;
 
     /// <summary>True unless the next was better beyond noise, and by more than what counts as alike.</summary>

@@ -4,8 +4,8 @@ using Octavo.Lab.Workloads;
 namespace Octavo.Lab.Tuning;
 
 /// <summary>
-/// What a tuning has measured so far. The search follows from its figures alone, so with them it goes on where it stopped. The
-/// file is replaced as a whole after each run, and deleted when all is done.
+/// What a tuning has measured so far. The search follows from its figures alone, so with them it goes on where it
+/// stopped. The file is replaced as a whole after each run, and deleted when all is done.
 /// </summary>
 internal sealed class TuneState
 {
@@ -13,7 +13,8 @@ internal sealed class TuneState
     private readonly IReadOnlyDictionary<string, string> _arguments;
     private readonly Dictionary<(string Stage, int Round, BatchSetting Setting, int Requests), LoadFigures> _runs = [];
 
-    private TuneState(string? path, IReadOnlyDictionary<string, string> arguments) => (_path, _arguments) = (path, arguments);
+    private TuneState(string? path, IReadOnlyDictionary<string, string> arguments) =>
+        (_path, _arguments) = (path, arguments);
 
     /// <summary>Runs that are known.</summary>
     public int Count => _runs.Count;
@@ -92,7 +93,8 @@ internal sealed class TuneState
 
     private void Read(JsonElement root)
     {
-        var theirs = root.GetProperty("arguments").EnumerateObject().ToDictionary(a => a.Name, a => a.Value.GetString()!, StringComparer.Ordinal);
+        var theirs = root.GetProperty("arguments").EnumerateObject()
+            .ToDictionary(a => a.Name, a => a.Value.GetString()!, StringComparer.Ordinal);
         string[] other = [.. theirs.Keys.Union(_arguments.Keys).Where(name => theirs.GetValueOrDefault(name) != _arguments.GetValueOrDefault(name))
             .Select(name => $"{name} {theirs.GetValueOrDefault(name) ?? "not given"} there, {_arguments.GetValueOrDefault(name) ?? "not given"} here")];
         if (other.Length > 0)
@@ -102,7 +104,11 @@ internal sealed class TuneState
 
         foreach (JsonElement run in root.GetProperty("runs").EnumerateArray())
         {
-            var key = (run.GetProperty("stage").GetString()!, run.GetProperty("round").GetInt32(), FiguresJson.ReadSetting(run), run.GetProperty("requests").GetInt32());
+            var key = (
+                run.GetProperty("stage").GetString()!,
+                run.GetProperty("round").GetInt32(),
+                FiguresJson.ReadSetting(run),
+                run.GetProperty("requests").GetInt32());
             _runs.Add(key, FiguresJson.ReadFigures(run));
         }
     }

@@ -7,7 +7,9 @@ namespace Octavo.Lab.Tuning;
 /// <param name="Round">Which repetition; each draws other requests.</param>
 /// <param name="Setting">What runs.</param>
 /// <param name="Requests">Requests of the load.</param>
-/// <param name="Seconds">How long it is expected to take. A run that takes far longer is called off, and what has not ended counts as failed.</param>
+/// <param name="Seconds">
+/// How long it is expected to take. A run that takes far longer is called off, and what has not ended counts as failed.
+/// </param>
 internal sealed record TuneTrial(string Stage, int Round, BatchSetting Setting, int Requests, double Seconds)
 {
     /// <summary>The stage that finds out how fast the machine is.</summary>
@@ -20,10 +22,12 @@ internal sealed record TuneTrial(string Stage, int Round, BatchSetting Setting, 
     public const string Confirm = "confirm";
 
     private const double Patience = 2;
-    private const double PatienceForFinalists = 3;       // their speed is known, so that a longer run is the machine's fault
+    // Their speed is known, so that a longer run is the machine's fault.
+    private const double PatienceForFinalists = 3;
 
     /// <summary>When a run is called off, in seconds.</summary>
-    public double Limit => Seconds * Stage switch { WarmUp => 1, Confirm or Final => PatienceForFinalists, _ => Patience };
+    public double Limit =>
+        Seconds * Stage switch { WarmUp => 1, Confirm or Final => PatienceForFinalists, _ => Patience };
 
     /// <summary>True where all requests come at once, whatever the load says.</summary>
     public bool AtOnce => Stage == WarmUp;

@@ -11,11 +11,20 @@ namespace Octavo.Lab.Tuning;
 internal readonly record struct TuneProgress(long Done, long Total, string Doing);
 
 /// <summary>
-/// Finds the best fixed limits by successive halving: all settings run shortly, a third of them longer, until three are left.
-/// These, vLLM's defaults and adaptive batching run in turn, several rounds; then the best runs against the next once more.
+/// Finds the best fixed limits by successive halving: all settings run shortly, a third of them longer, until three are
+/// left. These, vLLM's defaults and adaptive batching run in turn, several rounds; then the best runs against the next
+/// once more.
 /// </summary>
-/// <remarks>All that it decides follows from what the trials found, so that a search that was stopped goes on from their record.</remarks>
-internal sealed class Tuner(TunePlan plan, TuneState state, Func<TuneTrial, LoadFigures> measure, IProgress<TuneProgress> progress, Action<string>? say = null)
+/// <remarks>
+/// All that it decides follows from what the trials found, so that a search that was stopped goes on from their record.
+/// </remarks>
+internal sealed class Tuner(
+    TunePlan plan,
+    TuneState state,
+    Func<TuneTrial,
+    LoadFigures> measure,
+    IProgress<TuneProgress> progress,
+    Action<string>? say = null)
 {
     private const double MuchLonger = 1.5;
     private const double Overtime = 1.5;
@@ -48,7 +57,9 @@ internal sealed class Tuner(TunePlan plan, TuneState state, Func<TuneTrial, Load
 
         IReadOnlyList<BatchSetting> finalists = Search(settings);
         Measured first = _searched[finalists[0]];
-        _secondsPerRequest = first.Runs[0].Completed > 0 ? first.Runs[0].Seconds / first.Runs[0].Completed : _secondsPerRequest;
+        _secondsPerRequest = first.Runs[0].Completed > 0
+            ? first.Runs[0].Seconds / first.Runs[0].Completed
+            : _secondsPerRequest;
         List<BatchSetting> final = [.. finalists];
         if (!final.Contains(BatchSetting.VllmDefaults) && settings.Contains(BatchSetting.VllmDefaults))
         {
@@ -56,7 +67,8 @@ internal sealed class Tuner(TunePlan plan, TuneState state, Func<TuneTrial, Load
         }
 
         final.Add(BatchSetting.Adaptive);
-        _left = (final.Count + Math.Min(TunePlan.Compared, final.Count - 1)) * TunePlan.Rounds * plan.Final(0, final[0], _secondsPerRequest).Seconds;
+        _left = (final.Count + Math.Min(TunePlan.Compared, final.Count - 1)) * TunePlan.Rounds * plan
+            .Final(0, final[0], _secondsPerRequest).Seconds;
         return Finish(InTurn(final, plan.Final));
     }
 
@@ -91,7 +103,12 @@ internal sealed class Tuner(TunePlan plan, TuneState state, Func<TuneTrial, Load
         }
 
         Measured[] others = [.. _searched.Values.Where(m => final.All(f => f.Setting != m.Setting))];
-        return new TuneResult(others, [.. ranked, .. final.Where(m => m.Setting.Batching == BatchingMode.Adaptive)], best, confirmation, _measurements);
+        return new TuneResult(
+            others,
+            [.. ranked, .. final.Where(m => m.Setting.Batching == BatchingMode.Adaptive)],
+            best,
+            confirmation,
+            _measurements);
     }
 
     private Confirmation Confirm(BatchSetting best, BatchSetting next)
@@ -113,7 +130,13 @@ internal sealed class Tuner(TunePlan plan, TuneState state, Func<TuneTrial, Load
     }
 
     // Every other round goes backwards, so that none always runs behind the same one.
-    private IReadOnlyList<Measured> InTurn(IReadOnlyList<BatchSetting> settings, Func<int, BatchSetting, double, TuneTrial> trial, int rounds = TunePlan.Rounds)
+    private IReadOnlyList<Measured> InTurn(
+        IReadOnlyList<BatchSetting> settings,
+        Func<int,
+        BatchSetting,
+        double,
+        TuneTrial> trial,
+        int rounds = TunePlan.Rounds)
     {
         var runs = settings.ToDictionary(s => s, _ => new List<LoadFigures>());
         for (int round = 0; round < rounds; round++)

@@ -8,11 +8,20 @@ namespace Octavo.Lab.Workloads;
 internal sealed record BatchSetting(BatchingMode Batching, int MaxNumSeqs, int MaxNumBatchedTokens)
 {
     /// <summary>Adaptive batching within vLLM's limits.</summary>
-    public static BatchSetting Adaptive { get; } = new(BatchingMode.Adaptive, 128, 2048);
+    public static BatchSetting Adaptive { get; } = Of(new SchedulingOptions());
 
     /// <summary>What vLLM does unasked.</summary>
-    public static BatchSetting VllmDefaults { get; } = new(BatchingMode.Fixed, 128, 2048);
+    public static BatchSetting VllmDefaults { get; } = Adaptive with { Batching = BatchingMode.Fixed };
+
+    /// <summary>The setting that options hold.</summary>
+    public static BatchSetting Of(SchedulingOptions options) =>
+        new(options.Batching, options.MaxNumSeqs, options.StepTokens);
+
+    /// <summary>Options with this setting.</summary>
+    public SchedulingOptions Over(SchedulingOptions options) =>
+        options with { Batching = Batching, MaxNumSeqs = MaxNumSeqs, MaxNumBatchedTokens = MaxNumBatchedTokens };
 
     /// <inheritdoc/>
-    public override string ToString() => Batching == BatchingMode.Adaptive ? "adaptive" : $"{MaxNumSeqs}, {MaxNumBatchedTokens}";
+    public override string ToString() =>
+        Batching == BatchingMode.Adaptive ? "adaptive" : $"{MaxNumSeqs}, {MaxNumBatchedTokens}";
 }

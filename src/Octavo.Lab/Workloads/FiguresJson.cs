@@ -49,5 +49,8 @@ internal static class FiguresJson
     }
 
     private static (double, double, double) ReadQuantiles(JsonElement json, string name) =>
-        (json.GetProperty(name + "_p50").GetDouble(), json.GetProperty(name + "_p95").GetDouble(), json.GetProperty(name + "_p99").GetDouble());
+        (
+            json.GetProperty(name + "_p50").GetDouble(),
+            json.GetProperty(name + "_p95").GetDouble(),
+            json.GetProperty(name + "_p99").GetDouble());
 }

@@ -26,13 +26,20 @@ internal abstract record LengthDistribution
         }
         catch (Exception e) when (e is FormatException or OverflowException)
         {
-            throw new FormatException($"a length is N, uniform:LOW:HIGH or lognormal:MEAN:SIGMA:MOST, all at least 1; it is '{text}'", e);
+            throw new FormatException(
+                $"a length is N, uniform:LOW:HIGH or lognormal:MEAN:SIGMA:MOST, all at least 1; it is '{text}'", e);
         }
     }
 
-    private static int Int(string text) => int.Parse(text, NumberStyles.None, CultureInfo.InvariantCulture) is >= 1 and var n ? n : throw new FormatException();
+    private static int Int(string text) =>
+        int.Parse(text, NumberStyles.None, CultureInfo.InvariantCulture) is >= 1 and var n
+            ? n
+            : throw new FormatException();
 
-    private static double Number(string text) => double.Parse(text, NumberStyles.Float, CultureInfo.InvariantCulture) is > 0 and < 1e9 and var x ? x : throw new FormatException();
+    private static double Number(string text) =>
+        double.Parse(text, NumberStyles.Float, CultureInfo.InvariantCulture) is > 0 and < 1e9 and var x
+            ? x
+            : throw new FormatException();
 }
 
 /// <summary>Every length from <paramref name="Low"/> to <paramref name="High"/> alike.</summary>

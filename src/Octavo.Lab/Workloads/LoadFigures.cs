@@ -60,7 +60,9 @@ internal sealed class RequestRecord(WorkloadRequest request)
         (End, Failed) = (now, failed);
     }
 
-    /// <summary>True where it ended well, and first token and 95th percentile of the gaps kept to the targets.</summary>
+    /// <summary>
+    /// True where it ended well, and first token and 95th percentile of the gaps kept to the targets.
+    /// </summary>
     public bool Meets(BatchingTargets targets)
     {
         ArgumentNullException.ThrowIfNull(targets);
@@ -103,7 +105,8 @@ internal sealed record LoadFigures
         ArgumentNullException.ThrowIfNull(records);
         RequestRecord[] ended = [.. records.Where(r => !r.Failed && !double.IsNaN(r.End))];
         double start = records.Count == 0 ? 0 : records.Min(r => r.Request.Arrival);
-        double seconds = Math.Max(1e-9, records.Select(r => r.End).Where(end => !double.IsNaN(end)).DefaultIfEmpty(start).Max() - start);
+        double seconds = Math.Max(
+            1e-9, records.Select(r => r.End).Where(end => !double.IsNaN(end)).DefaultIfEmpty(start).Max() - start);
         List<float> gaps = [.. records.SelectMany(r => r.Gaps)];
         List<float> first = [.. ended.Select(r => (float)r.TimeToFirstToken)];
         int good = ended.Count(r => r.Meets(targets));
@@ -120,7 +123,10 @@ internal sealed record LoadFigures
         };
     }
 
-    /// <summary>The median of each figure over several runs; where their number is even, the mean of the two in the middle, counts rounded.</summary>
+    /// <summary>
+    /// The median of each figure over several runs; where their number is even, the mean of the two in the middle,
+    /// counts rounded.
+    /// </summary>
     /// <exception cref="ArgumentException">There is no run.</exception>
     public static LoadFigures Medians(IReadOnlyList<LoadFigures> runs)
     {
@@ -144,7 +150,8 @@ internal sealed record LoadFigures
 
         double Median(Func<LoadFigures, double> figure) => LoadFigures.Median([.. runs.Select(figure)]);
 
-        (double P50, double P95, double P99) MedianOfThree(Func<LoadFigures, (double P50, double P95, double P99)> figures) =>
+        (double P50, double P95, double P99) MedianOfThree(
+            Func<LoadFigures, (double P50, double P95, double P99)> figures) =>
             (Median(r => figures(r).P50), Median(r => figures(r).P95), Median(r => figures(r).P99));
     }
 

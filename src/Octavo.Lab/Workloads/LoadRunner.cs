@@ -2,7 +2,9 @@ using Octavo.Engine;
 
 namespace Octavo.Lab.Workloads;
 
-/// <summary>Drives an engine with a workload, on the caller's thread: requests are added when their time has come.</summary>
+/// <summary>
+/// Drives an engine with a workload, on the caller's thread: requests are added when their time has come.
+/// </summary>
 internal static class LoadRunner
 {
     /// <summary>Runs a workload to its end.</summary>
@@ -74,9 +76,15 @@ internal static class LoadRunner
     {
         Id = IdOf(index),
         PromptTokenIds = r.MakePrompt(vocabSize),
-        Priority = r.Priority,
-        Client = r.Client,
-        Parameters = new SamplingParams { Temperature = 0, IgnoreEos = true, MaxTokens = r.OutputTokens, OutputKind = OutputKind.Delta, Detokenize = false },
+        Options = new RequestOptions { Priority = r.Priority, Client = r.Client },
+        Parameters = new SamplingParams
+        {
+            Temperature = 0,
+            IgnoreEos = true,
+            MaxTokens = r.OutputTokens,
+            OutputKind = OutputKind.Delta,
+            Detokenize = false,
+        },
     };
 
     private static void Note(RequestRecord record, RequestOutput output, double now)
@@ -91,7 +99,8 @@ internal static class LoadRunner
 
         if (output.Finished)
         {
-            record.Finish(now, output.Error is not null || output.Outputs.Any(o => o.FinishReason == FinishReason.Abort));
+            record.Finish(
+                now, output.Error is not null || output.Outputs.Any(o => o.FinishReason == FinishReason.Abort));
         }
     }
 }

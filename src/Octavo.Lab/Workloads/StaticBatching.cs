@@ -3,8 +3,8 @@ using Octavo.Engine;
 namespace Octavo.Lab.Workloads;
 
 /// <summary>
-/// Static batching, to compare with: B requests start together, and the next B when the last of them has ended. All requests
-/// are there from the start.
+/// Static batching, to compare with: B requests start together, and the next B when the last of them has ended. All
+/// requests are there from the start.
 /// </summary>
 internal static class StaticBatching
 {
@@ -13,8 +13,8 @@ internal static class StaticBatching
     /// <param name="requests">The requests; their arrival times are ignored.</param>
     /// <param name="batch">Requests a group.</param>
     /// <param name="dropFinished">
-    /// False computes a finished row until the group's longest ends, as <c>generate</c> of Hugging Face's library does; true
-    /// takes it out of the computation.
+    /// False computes a finished row until the group's longest ends, as <c>generate</c> of Hugging Face's library does;
+    /// true takes it out of the computation.
     /// </param>
     /// <param name="vocabSize">Prompts are drawn from so many tokens.</param>
     /// <param name="time">The clock.</param>
@@ -28,7 +28,11 @@ internal static class StaticBatching
         foreach (WorkloadRequest[] group in requests.Chunk(batch))
         {
             int longest = group.Max(r => r.OutputTokens);
-            LoadRunner.Run(engine, [.. group.Select(r => r with { Arrival = 0, OutputTokens = dropFinished ? r.OutputTokens : longest })], vocabSize, time);
+            LoadRunner.Run(
+                engine,
+                [.. group.Select(r => r with { Arrival = 0, OutputTokens = dropFinished ? r.OutputTokens : longest })],
+                vocabSize,
+                time);
         }
 
         return time.GetElapsedTime(began).TotalSeconds;

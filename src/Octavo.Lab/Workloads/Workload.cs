@@ -10,13 +10,20 @@ internal enum ArrivalProcess
     /// <summary>Equal gaps.</summary>
     Constant,
 
-    /// <summary>Gamma gaps; <see cref="Workload.Burstiness"/> is their shape, as in vLLM's benchmark: below 1 is burstier than Poisson.</summary>
+    /// <summary>
+    /// Gamma gaps; <see cref="Workload.Burstiness"/> is their shape, as in vLLM's benchmark: below 1 is burstier than
+    /// Poisson.
+    /// </summary>
     Gamma,
 
-    /// <summary>Poisson at a rate that grows evenly from <see cref="Workload.Rate"/> to <see cref="Workload.PeakRate"/>.</summary>
+    /// <summary>
+    /// Poisson at a rate that grows evenly from <see cref="Workload.Rate"/> to <see cref="Workload.PeakRate"/>.
+    /// </summary>
     Ramp,
 
-    /// <summary>Poisson at <see cref="Workload.Rate"/> and <see cref="Workload.PeakRate"/> in turn, each for half a period.</summary>
+    /// <summary>
+    /// Poisson at <see cref="Workload.Rate"/> and <see cref="Workload.PeakRate"/> in turn, each for half a period.
+    /// </summary>
     OnOff,
 
     /// <summary>All at once.</summary>
@@ -32,7 +39,9 @@ internal sealed record WorkloadRequest(double Arrival, int PromptTokens, int Out
     /// <summary>Seeds its own part of the prompt.</summary>
     public int Seed { get; init; }
 
-    /// <summary>Tokens at the prompt's start that it shares with all requests of the same <see cref="PrefixSeed"/>.</summary>
+    /// <summary>
+    /// Tokens at the prompt's start that it shares with all requests of the same <see cref="PrefixSeed"/>.
+    /// </summary>
     public int PrefixTokens { get; init; }
 
     /// <summary>Seeds the shared part.</summary>
@@ -67,7 +76,9 @@ internal sealed record WorkloadRequest(double Arrival, int PromptTokens, int Out
     }
 }
 
-/// <summary>A kind of load: when requests come and how long they are. The same workload and seed make the same requests.</summary>
+/// <summary>
+/// A kind of load: when requests come and how long they are. The same workload and seed make the same requests.
+/// </summary>
 internal sealed record Workload
 {
     /// <summary>How requests come.</summary>
@@ -106,7 +117,9 @@ internal sealed record Workload
     /// <summary>Tokens of a shared beginning, added to the prompt.</summary>
     public int PrefixTokens { get; init; } = 128;
 
-    /// <summary>Requests of a conversation; each begins with all before it: prompts, and as many tokens as were answered.</summary>
+    /// <summary>
+    /// Requests of a conversation; each begins with all before it: prompts, and as many tokens as were answered.
+    /// </summary>
     public int Turns { get; init; } = 1;
 
     /// <summary>Seconds from a turn's arrival to the next one's.</summary>
@@ -156,8 +169,8 @@ internal sealed record Workload
             int output = Output.Draw(random);
             int fresh = random.Next();
 
-            // All turns draw from one seed, so that each begins with all of the one before. Where its answer, which nobody
-            // knows, would stand, there are as many other tokens.
+            // All turns draw from one seed, so that each begins with all of the one before. Where its answer, which
+            // nobody knows, would stand, there are as many other tokens.
             requests.Add(Cut(new WorkloadRequest(now + (turn * ThinkTime), prefix + history + own, output)
             {
                 Seed = Turns > 1 ? seed : fresh,
@@ -180,7 +193,8 @@ internal sealed record Workload
     {
         ArrivalProcess.Constant => 1 / Rate,
         ArrivalProcess.Gamma => Draws.Gamma(random, Burstiness) / (Burstiness * Rate),
-        ArrivalProcess.Ramp => Draws.Exponential(random) / (Rate + ((PeakRate - Rate) * Math.Min(1, (double)index * Turns / Requests))),
+        ArrivalProcess.Ramp =>
+            Draws.Exponential(random) / (Rate + ((PeakRate - Rate) * Math.Min(1, (double)index * Turns / Requests))),
         ArrivalProcess.OnOff => OnOffGap(random, now),
         ArrivalProcess.Saturating => 0,
         ArrivalProcess.Poisson => Draws.Exponential(random) / Rate,

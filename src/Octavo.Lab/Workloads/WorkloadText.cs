@@ -34,14 +34,20 @@ internal static class WorkloadText
         {
             int equals = word.IndexOf('=', StringComparison.Ordinal);
             workload = equals < 0
-                ? workload with { Arrivals = Kinds.TryGetValue(word, out ArrivalProcess kind) ? kind : throw Unknown(word) }
+                ? workload with
+                {
+                    Arrivals = Kinds.TryGetValue(word, out ArrivalProcess kind) ? kind : throw Unknown(word),
+                }
                 : Set(workload, word[..equals], word[(equals + 1)..]);
         }
 
         return workload;
     }
 
-    /// <summary>Reads a trace: lines of arrival (seconds), prompt tokens, output tokens and perhaps a client, with commas between; a first line of names is skipped.</summary>
+    /// <summary>
+    /// Reads a trace: lines of arrival (seconds), prompt tokens, output tokens and perhaps a client, with commas
+    /// between; a first line of names is skipped.
+    /// </summary>
     /// <exception cref="FormatException">A line is not one; the message names it.</exception>
     public static IReadOnlyList<WorkloadRequest> ParseTrace(IEnumerable<string> lines)
     {
@@ -58,11 +64,15 @@ internal static class WorkloadText
             }
 
             if (cells.Length < 3
-                || !double.TryParse(cells[0], NumberStyles.Float, CultureInfo.InvariantCulture, out double arrival) || arrival is not >= 0
-                || !int.TryParse(cells[1], NumberStyles.None, CultureInfo.InvariantCulture, out int prompt) || prompt < 1
-                || !int.TryParse(cells[2], NumberStyles.None, CultureInfo.InvariantCulture, out int output) || output < 1)
+                || !double.TryParse(cells[0], NumberStyles.Float, CultureInfo.InvariantCulture, out double arrival)
+                    || arrival is not >= 0
+                || !int.TryParse(cells[1], NumberStyles.None, CultureInfo.InvariantCulture, out int prompt)
+                    || prompt < 1
+                || !int.TryParse(cells[2], NumberStyles.None, CultureInfo.InvariantCulture, out int output)
+                    || output < 1)
             {
-                throw new FormatException($"line {number} of the trace is not 'seconds,prompt tokens,output tokens[,client]': '{line}'");
+                throw new FormatException(
+                    $"line {number} of the trace is not 'seconds,prompt tokens,output tokens[,client]': '{line}'");
             }
 
             requests.Add(new WorkloadRequest(arrival, prompt, output) { Seed = number, Client = cells.Length > 3 ? cells[3] : null });
@@ -96,7 +106,9 @@ internal static class WorkloadText
     private static int Whole(string name, string value) => (int)Number(name, value, 1, 1e7);
 
     private static double Number(string name, string value, double least, double most) =>
-        double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out double number) && number >= least && number <= most
+        double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out double number)
+            && number >= least
+            && number <= most
             ? number
             : throw new FormatException(string.Create(CultureInfo.InvariantCulture, $"{name} of a workload must be a number from {least} to {most}; it is '{value}'"));
 

@@ -1,7 +1,7 @@
 namespace Octavo.Models;
 
 /// <summary>Causal self-attention with grouped query heads (arXiv 2305.13245).</summary>
-public sealed record AttentionSpec : PartSpec
+internal sealed record AttentionSpec : PartSpec
 {
     /// <summary>Number of query heads.</summary>
     public required int NumHeads { get; init; }

@@ -8,7 +8,7 @@ namespace Octavo.Models;
 /// Whoever packs, counts, checks, writes or quantizes weights walks <see cref="Tables"/>, <see cref="Linears"/> and
 /// <see cref="Norms"/>, or those of a part; what a decoder is made of is written down nowhere else.
 /// </remarks>
-public sealed record DecoderSpec
+internal sealed record DecoderSpec
 {
     /// <summary>The Hugging Face architecture name, such as <c>LlamaForCausalLM</c>.</summary>
     public required string Architecture { get; init; }
@@ -117,4 +117,4 @@ public sealed record DecoderSpec
 /// <summary>A table of learned positions, added to the token embedding.</summary>
 /// <param name="Table">Its tensor, <c>[maxPositions + offset, hidden]</c>.</param>
 /// <param name="Offset">The row of position 0 (OPT: 2).</param>
-public sealed record LearnedPositions(string Table, int Offset);
+internal sealed record LearnedPositions(string Table, int Offset);

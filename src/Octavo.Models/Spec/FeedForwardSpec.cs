@@ -1,7 +1,7 @@
 namespace Octavo.Models;
 
 /// <summary>An MLP: <c>down(act(gate(x)) * up(x))</c>, or without a gate <c>down(act(up(x)))</c>.</summary>
-public sealed record FeedForwardSpec : PartSpec
+internal sealed record FeedForwardSpec : PartSpec
 {
     /// <summary>Width of the inner layer.</summary>
     public required int IntermediateSize { get; init; }
@@ -39,7 +39,7 @@ public sealed record FeedForwardSpec : PartSpec
 }
 
 /// <summary>An activation function.</summary>
-public enum Activation
+internal enum Activation
 {
     /// <summary><c>x · sigmoid(x)</c></summary>
     Silu,

@@ -2,7 +2,7 @@ namespace Octavo.Models;
 
 /// <summary>A decoder layer: parts that the residual stream passes one after another.</summary>
 /// <param name="Parts">The parts, in the order they run.</param>
-public sealed record LayerSpec(IReadOnlyList<PartSpec> Parts)
+internal sealed record LayerSpec(IReadOnlyList<PartSpec> Parts)
 {
     /// <summary>The linear layers of all parts, in the order they run.</summary>
     public IEnumerable<LinearSpec> Linears => Parts.SelectMany(part => part.Linears);
@@ -12,7 +12,7 @@ public sealed record LayerSpec(IReadOnlyList<PartSpec> Parts)
 }
 
 /// <summary>A part of a layer: a function of the residual stream whose result is added to it.</summary>
-public abstract record PartSpec
+internal abstract record PartSpec
 {
     private protected PartSpec()
     {

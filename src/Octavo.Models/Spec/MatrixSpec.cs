@@ -1,7 +1,7 @@
 namespace Octavo.Models;
 
 /// <summary>What a matrix does in its part.</summary>
-public enum MatrixRole
+internal enum MatrixRole
 {
     /// <summary>Residual stream to queries.</summary>
     Query,
@@ -35,7 +35,7 @@ public enum MatrixRole
 }
 
 /// <summary>How reports name matrices.</summary>
-public static class MatrixRoleExtensions
+internal static class MatrixRoleExtensions
 {
     /// <summary>A short word, unlike those of the other matrices of a part.</summary>
     public static string ToShortName(this MatrixRole role) => role switch
@@ -54,7 +54,7 @@ public static class MatrixRoleExtensions
 }
 
 /// <summary>What a linear layer does: matrices that share an input are one.</summary>
-public enum LinearRole
+internal enum LinearRole
 {
     /// <summary>
     /// <see cref="MatrixRole.Query"/>, <see cref="MatrixRole.Key"/> and <see cref="MatrixRole.Value"/>.
@@ -81,7 +81,7 @@ public enum LinearRole
 }
 
 /// <summary>A linear layer's tensor names: weight <c>[out, in]</c>, bias <c>[out]</c> or null.</summary>
-public sealed record LinearTensors(string Weight, string? Bias)
+internal sealed record LinearTensors(string Weight, string? Bias)
 {
     private const string Suffix = ".weight";
 
@@ -97,12 +97,12 @@ public sealed record LinearTensors(string Weight, string? Bias)
 /// <param name="Names">Its tensors.</param>
 /// <param name="Rows">Outputs.</param>
 /// <param name="Columns">Inputs.</param>
-public sealed record MatrixSpec(MatrixRole Role, LinearTensors Names, int Rows, int Columns);
+internal sealed record MatrixSpec(MatrixRole Role, LinearTensors Names, int Rows, int Columns);
 
 /// <summary>Matrices that share an input, and are run as one: their outputs stand one behind another.</summary>
 /// <param name="Role">What they do.</param>
 /// <param name="Matrices">The matrices, in the order of their outputs; at least one.</param>
-public sealed record LinearSpec(LinearRole Role, IReadOnlyList<MatrixSpec> Matrices)
+internal sealed record LinearSpec(LinearRole Role, IReadOnlyList<MatrixSpec> Matrices)
 {
     /// <summary>A name that no other linear layer of the decoder has: the first matrix's module.</summary>
     public string Name => Matrices[0].Names.Module;
@@ -121,4 +121,4 @@ public sealed record LinearSpec(LinearRole Role, IReadOnlyList<MatrixSpec> Matri
 /// <param name="Name">The tensor.</param>
 /// <param name="Rows">Rows.</param>
 /// <param name="Columns">Width.</param>
-public sealed record TableSpec(string Name, int Rows, int Columns);
+internal sealed record TableSpec(string Name, int Rows, int Columns);

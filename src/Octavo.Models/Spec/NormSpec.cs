@@ -5,17 +5,17 @@ namespace Octavo.Models;
 /// <param name="Names">Its tensors.</param>
 /// <param name="Epsilon">Added to the mean square (RMSNorm) or variance (LayerNorm) before the root.</param>
 /// <param name="Width">Numbers that are normed together.</param>
-public sealed record NormSpec(NormKind Kind, NormTensors Names, float Epsilon, int Width);
+internal sealed record NormSpec(NormKind Kind, NormTensors Names, float Epsilon, int Width);
 
 /// <summary>A norm's tensor names: weight <c>[width]</c>, bias <c>[width]</c> or null.</summary>
-public sealed record NormTensors(string Weight, string? Bias)
+internal sealed record NormTensors(string Weight, string? Bias)
 {
     /// <summary>The tensors.</summary>
     public IEnumerable<string> All => Bias is null ? [Weight] : [Weight, Bias];
 }
 
 /// <summary>The kind of a normalization layer.</summary>
-public enum NormKind
+internal enum NormKind
 {
     /// <summary>Root mean square norm: <c>x / sqrt(mean(x²) + ε) · w</c> (arXiv 1910.07467).</summary>
     Rms,

@@ -1,12 +1,12 @@
 namespace Octavo.Models;
 
 /// <summary>How token positions enter attention.</summary>
-public abstract record PositionSpec;
+internal abstract record PositionSpec;
 
 /// <summary>Rotary embedding of queries and keys (arXiv 2104.09864), pairs (i, i + headDim/2).</summary>
 /// <param name="Theta">The base of the frequencies.</param>
 /// <param name="Scaling">Context extension, or null.</param>
-public sealed record RotaryPositions(double Theta, RopeScaling? Scaling) : PositionSpec
+internal sealed record RotaryPositions(double Theta, RopeScaling? Scaling) : PositionSpec
 {
     /// <summary>The angle per position of each of the <c>headDim / 2</c> pairs, after scaling.</summary>
     public double[] InverseFrequencies(int headDim)
@@ -26,7 +26,7 @@ public sealed record RotaryPositions(double Theta, RopeScaling? Scaling) : Posit
 /// No embedding: each score gets the key's distance (a negative number) times its head's slope (ALiBi, arXiv
 /// 2108.12409).
 /// </summary>
-public sealed record AlibiPositions : PositionSpec
+internal sealed record AlibiPositions : PositionSpec
 {
     /// <summary>
     /// The slope of a head: powers of <c>2^(−8/n)</c> for n heads, n a power of two; otherwise those of the next lower
@@ -42,14 +42,14 @@ public sealed record AlibiPositions : PositionSpec
 }
 
 /// <summary>A rule that changes rotary frequencies to extend the context.</summary>
-public abstract record RopeScaling
+internal abstract record RopeScaling
 {
     /// <summary>The scaled frequency of a pair whose unscaled frequency (radians per position) is given.</summary>
     public abstract double Apply(double frequency);
 }
 
 /// <summary>Position interpolation (arXiv 2306.15595): every frequency divided by a factor.</summary>
-public sealed record LinearRopeScaling(double Factor) : RopeScaling
+internal sealed record LinearRopeScaling(double Factor) : RopeScaling
 {
     /// <inheritdoc/>
     public override double Apply(double frequency) => frequency / Factor;
@@ -59,7 +59,7 @@ public sealed record LinearRopeScaling(double Factor) : RopeScaling
 /// Llama 3.1's rule: wavelengths longer than <c>original / low</c> are interpolated, shorter than
 /// <c>original / high</c> are kept, and those between are blended.
 /// </summary>
-public sealed record Llama3RopeScaling(
+internal sealed record Llama3RopeScaling(
     double Factor, double LowFrequencyFactor, double HighFrequencyFactor, int OriginalMaxPositionEmbeddings)
     : RopeScaling
 {

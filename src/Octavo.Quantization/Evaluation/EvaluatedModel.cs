@@ -6,7 +6,7 @@ using Octavo.Models;
 namespace Octavo.Quantization.Evaluation;
 
 /// <summary>A loaded model whose logits are compared.</summary>
-public sealed class EvaluatedModel : IDisposable
+internal sealed class EvaluatedModel : IDisposable
 {
     private readonly StepBatch _batch;
     private readonly int[] _blocks;

@@ -4,13 +4,13 @@ namespace Octavo.Quantization.Evaluation;
 /// <param name="Value">The estimate.</param>
 /// <param name="Low">The lower end.</param>
 /// <param name="High">The upper end.</param>
-public readonly record struct Estimate(double Value, double Low, double High)
+internal readonly record struct Estimate(double Value, double Low, double High)
 {
     internal const double Quantile = 1.959964;   // of the normal distribution, 97.5%
 }
 
 /// <summary>How a model scores a text.</summary>
-public sealed record EvaluationResult
+internal sealed record EvaluationResult
 {
     /// <summary>The model.</summary>
     public required string Model { get; init; }
@@ -32,7 +32,7 @@ public sealed record EvaluationResult
 }
 
 /// <summary>How a model's distributions differ from those of a reference.</summary>
-public sealed record ComparisonResult
+internal sealed record ComparisonResult
 {
     /// <summary>The reference.</summary>
     public required string Reference { get; init; }
@@ -74,5 +74,5 @@ public sealed record ComparisonResult
 /// <param name="TokenId">What followed in the text.</param>
 /// <param name="ReferenceTop">What the reference finds likeliest.</param>
 /// <param name="ModelTop">What the model finds likeliest.</param>
-public sealed record WorstToken(
+internal sealed record WorstToken(
     double Kl, int Document, IReadOnlyList<int> ContextIds, int TokenId, int ReferenceTop, int ModelTop);

@@ -4,7 +4,7 @@ namespace Octavo.Quantization.Evaluation;
 /// <summary>
 /// Scores a text with a model, and compares its distributions with those of a reference, token by token.
 /// </summary>
-public static class Evaluator
+internal static class Evaluator
 {
     private const int LogitsAtOnce = 1 << 25;   // floats of one model: 128 MiB
     private const int ContextShown = 24;

@@ -4,7 +4,7 @@ namespace Octavo.Quantization.Evaluation;
 /// <param name="Document">The document's number; scores within a document are not independent.</param>
 /// <param name="Ids">Its tokens.</param>
 /// <param name="FirstScored">The first token that is scored; those before it are context only. At least 1.</param>
-public sealed record TextWindow(int Document, int[] Ids, int FirstScored)
+internal sealed record TextWindow(int Document, int[] Ids, int FirstScored)
 {
     /// <summary>
     /// Cuts documents into windows: each document's windows begin <paramref name="stride"/> tokens apart, and each

@@ -7,7 +7,7 @@ namespace Octavo.Quantization.Methods;
 /// How many inputs may share a scale: one number for a whole model, since few engines load a file whose matrices
 /// differ.
 /// </summary>
-public static class GroupSizes
+internal static class GroupSizes
 {
     private static readonly int[] Usual = [128, 64, 32];
 

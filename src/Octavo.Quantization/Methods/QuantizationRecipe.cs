@@ -68,7 +68,7 @@ public sealed record QuantizationRecipe
     /// <param name="spec">The model.</param>
     /// <param name="warning">What its user should know of the group; null where there is nothing.</param>
     /// <exception cref="QuantizationException">No group, or not this one, serves the model.</exception>
-    public QuantizationRecipe For(DecoderSpec spec, out string? warning)
+    internal QuantizationRecipe For(DecoderSpec spec, out string? warning)
     {
         warning = null;
         if (!Scheme.IsGrouped)

@@ -10,7 +10,7 @@ namespace Octavo.Quantization.Planning;
 /// <param name="Scheme">What they become; null leaves them as they are.</param>
 /// <param name="Loss">By how much that is expected to raise the perplexity, as a fraction.</param>
 /// <param name="LossAtCheapest">By how much the cheapest scheme would.</param>
-public sealed record PrecisionChoice(
+internal sealed record PrecisionChoice(
     int Layer, string Matrices, long Weights, WeightScheme? Scheme, double Loss, double LossAtCheapest);
 
 /// <summary>A scheme for every layer, within a budget of quality.</summary>
@@ -20,7 +20,7 @@ public sealed record PrecisionChoice(
 /// fraction.</param>
 /// <param name="MeasuredLoss">The increase on the calibration text, each half quantized with what was learnt on the
 /// other.</param>
-public sealed record PrecisionPlan(
+internal sealed record PrecisionPlan(
     QuantizationRecipe Recipe, IReadOnlyList<PrecisionChoice> Choices, double PredictedLoss, double MeasuredLoss)
 {
     /// <summary>The fraction of the layers' weights that became the recipe's own, cheapest scheme.</summary>

@@ -19,7 +19,7 @@ namespace Octavo.Quantization.Planning;
 /// scheme to eight bits, and from there to none, those first that give back the most for their bits, until the sum is
 /// within the budget; and until the whole, quantized so and measured, is.
 /// </remarks>
-public sealed class PrecisionPlanner : IDisposable
+internal sealed class PrecisionPlanner : IDisposable
 {
     private const int SamplesForSensitivity = 8;
     private const double BitsUnquantized = 16;
@@ -37,12 +37,12 @@ public sealed class PrecisionPlanner : IDisposable
     private long _done;
 
     private PrecisionPlanner(
-        ModelDirectory directory, QuantizationRecipe recipe, CalibrationSet calibration,
+        ModelSource source, QuantizationRecipe recipe, CalibrationSet calibration,
         IProgress<BenchProgress>? progress, CancellationToken cancellationToken)
     {
         (_calibration, _progress, _cancellation) = (calibration, progress, cancellationToken);
-        _checkpoint = ModelQuantizer.OpenUnquantized(directory);
-        _spec = ModelCatalog.Describe(directory, _checkpoint).Spec;
+        _checkpoint = ModelQuantizer.OpenUnquantized(source);
+        _spec = ModelCatalog.Describe(source, _checkpoint).Spec;
         _recipe = recipe.For(_spec, out _);
         _walk = new LayerWalk(_spec, calibration.Length);
         _comparison = new StreamComparison(_spec, _checkpoint, _walk);
@@ -51,7 +51,7 @@ public sealed class PrecisionPlanner : IDisposable
     }
 
     /// <summary>Chooses.</summary>
-    /// <param name="directory">The model.</param>
+    /// <param name="source">The model.</param>
     /// <param name="recipe">The recipe, whose scheme is the cheapest.</param>
     /// <param name="calibration">The calibration text.</param>
     /// <param name="maxLoss">The most that the perplexity may rise, as a fraction.</param>
@@ -59,12 +59,12 @@ public sealed class PrecisionPlanner : IDisposable
     /// <param name="cancellationToken">Stops it.</param>
     /// <exception cref="QuantizationException">The model is quantized already.</exception>
     public static PrecisionPlan Choose(
-        ModelDirectory directory, QuantizationRecipe recipe, CalibrationSet calibration, double maxLoss,
+        ModelSource source, QuantizationRecipe recipe, CalibrationSet calibration, double maxLoss,
         IProgress<BenchProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(recipe);
         ArgumentNullException.ThrowIfNull(calibration);
-        using var planner = new PrecisionPlanner(directory, recipe, calibration, progress, cancellationToken);
+        using var planner = new PrecisionPlanner(source, recipe, calibration, progress, cancellationToken);
         return planner.Choose(maxLoss);
     }
 

@@ -5,7 +5,7 @@ using Octavo.Quantization.Methods;
 namespace Octavo.Quantization.Writing;
 
 /// <summary>Which other engines load what was written, as far as it was tried.</summary>
-public static class OtherEngines
+internal static class OtherEngines
 {
     private const string Tried = "vLLM 0.32 (CPU)";
 

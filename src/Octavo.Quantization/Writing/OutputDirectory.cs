@@ -111,7 +111,7 @@ internal sealed class OutputDirectory
     /// <summary>
     /// Writes the tensors of no layer, the index, and what stands beside the model; then the directory gets its name.
     /// </summary>
-    public void Finish(ModelDirectory model, IEnumerable<TensorSource> rest)
+    public void Finish(ModelSource model, IEnumerable<TensorSource> rest)
     {
         SafetensorsWriter.Write(Shard(_layers), rest, Metadata);
         WriteIndex();
@@ -129,7 +129,7 @@ internal sealed class OutputDirectory
         }
 
         // What was written is read once as any reader would, before anybody else sees it.
-        ModelDirectory written = ModelDirectory.Open(Partial);
+        ModelSource written = ModelSource.Open(Partial);
         using (Checkpoint checkpoint = written.OpenCheckpoint())
         {
             ModelCatalog.Describe(written, checkpoint);

@@ -39,7 +39,8 @@ internal static class HomePage
     public static string SecurityPolicy { get; } =
         $"default-src 'none'; style-src 'sha256-{Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(Style)))}'; base-uri 'none'; form-action 'none'";
 
-    public static string Write(ModelInfo model, string name, string version, string address, string? advice, bool canChat)
+    public static string Write(
+        ModelInfo model, string name, string version, string address, string? advice, bool canChat)
     {
         string title = $"{name} on Octavo";
         return $$"""
@@ -59,7 +60,7 @@ internal static class HomePage
             <p class="state {{(advice is null ? "good" : "warn")}}">{{(advice is null ? "Ready." : "Running, but " + Html(advice))}}</p>
             </header>
             <dl>
-            {{Fact("Architecture", model.Spec.Architecture)}}
+            {{Fact("Architecture", model.Architecture)}}
             {{Fact("Context", $"{Number(model.MaxModelLen)} tokens")}}
             {{Fact("Weights", $"{Size(model.WeightBytes)}, {model.StoredQuantization ?? model.Weights.ToString()}")}}
             {{Fact("Cache", $"{Number((long)model.NumBlocks * model.BlockSize)} tokens")}}
@@ -150,7 +151,8 @@ internal static class HomePage
     private static string Html(string text) => WebUtility.HtmlEncode(text);
 
     // A string literal of JSON is one of C# and of Python, too.
-    private static string Json(string text) => "\"" + JsonEncodedText.Encode(text, JavaScriptEncoder.UnsafeRelaxedJsonEscaping) + "\"";
+    private static string Json(string text) =>
+        "\"" + JsonEncodedText.Encode(text, JavaScriptEncoder.UnsafeRelaxedJsonEscaping) + "\"";
 
     private static string Number(long number) => number.ToString("N0", CultureInfo.InvariantCulture);
 

@@ -76,7 +76,8 @@ internal sealed partial class Api : IDisposable
     }
 
     /// <summary>Maps the page at the root; an application that has its own does without.</summary>
-    public void MapPage(IEndpointRouteBuilder routes) => MapGet(routes.MapGroup(string.Empty), "/", _info.ShowPageAsync);
+    public void MapPage(IEndpointRouteBuilder routes) =>
+        MapGet(routes.MapGroup(string.Empty), "/", _info.ShowPageAsync);
 
     private void MapOpenAI(RouteGroupBuilder group, string prefix)
     {
@@ -94,7 +95,8 @@ internal sealed partial class Api : IDisposable
         Map(group, [HttpMethods.Post], pattern, handler);
 
     private void Map(RouteGroupBuilder group, string[] methods, string pattern, Func<HttpContext, Task> handler) =>
-        group.MapMethods(pattern, methods, (RequestDelegate)(context => _envelope.HandleAsync(context, pattern, handler)));
+        group.MapMethods(
+            pattern, methods, (RequestDelegate)(context => _envelope.HandleAsync(context, pattern, handler)));
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "model: {Note}")]
     private static partial void LogNote(ILogger logger, string note);

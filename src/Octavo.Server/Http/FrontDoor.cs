@@ -6,7 +6,9 @@ using Octavo.Server.Protocols;
 
 namespace Octavo.Server.Http;
 
-/// <summary>What a server of its own does around the endpoints: turns away who may not enter, and who lost their way.</summary>
+/// <summary>
+/// What a server of its own does around the endpoints: turns away who may not enter, and who lost their way.
+/// </summary>
 internal sealed class FrontDoor(OriginGuard guard, ServerMetrics metrics, TimeProvider time)
 {
     /// <summary>The middleware that decides who may go on.</summary>

@@ -15,7 +15,8 @@ internal static class JsonOutput
     {
         if (error.RetryAfter is { } wait)
         {
-            context.Response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
+            context.Response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds)
+                .ToString(CultureInfo.InvariantCulture);
         }
 
         return WriteAsync(context, (int)error.Status, error.Write);

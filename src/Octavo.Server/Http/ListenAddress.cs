@@ -55,7 +55,8 @@ internal static class ListenAddress
     public static string Reachable(string bound)
     {
         var url = new Uri(bound);
-        bool all = IPAddress.TryParse(url.Host, out IPAddress? address) && (address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any));
+        bool all = IPAddress.TryParse(url.Host, out IPAddress? address)
+            && (address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any));
         return all ? $"{url.Scheme}://{IPAddress.Loopback}:{url.Port}" : bound;
     }
 

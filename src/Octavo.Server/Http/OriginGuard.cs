@@ -8,9 +8,9 @@ using Octavo.Server.Protocols;
 namespace Octavo.Server.Http;
 
 /// <summary>
-/// Keeps web pages of others away. A server on a loopback address is for this machine, but a browser on it runs pages from
-/// anywhere: they could send requests (their <c>Origin</c> tells), or give the server a name of their own whose address they
-/// turn to 127.0.0.1 (the <c>Host</c> tells). Origins that are allowed get the headers of CORS.
+/// Keeps web pages of others away. A server on a loopback address is for this machine, but a browser on it runs pages
+/// from anywhere: they could send requests (their <c>Origin</c> tells), or give the server a name of their own whose
+/// address they turn to 127.0.0.1 (the <c>Host</c> tells). Origins that are allowed get the headers of CORS.
 /// </summary>
 internal sealed class OriginGuard
 {
@@ -28,7 +28,8 @@ internal sealed class OriginGuard
         _onLoopback = IPAddress.IsLoopback(bound);
         _hosts = [.. options.AllowedHosts.Select(NameOfAllowed), .. ListenAddress.IsWildcard(options.Host) ? [] : new[] { NameOf(options.Host) }];
         _origins = [.. options.CorsOrigins.Select(o => o.TrimEnd('/'))];
-        (ChecksHosts, ChecksOrigins) = (_onLoopback || options.AllowedHosts.Count > 0, _onLoopback || _origins.Length > 0);
+        (ChecksHosts, ChecksOrigins) = (
+            _onLoopback || options.AllowedHosts.Count > 0, _onLoopback || _origins.Length > 0);
     }
 
     private bool ChecksHosts { get; }
@@ -39,16 +40,21 @@ internal sealed class OriginGuard
     /// <returns>Null where it may go on; else what is wrong with it.</returns>
     public ApiException? Check(HttpContext context)
     {
-        // Browsers always send a host; a client that sends none is no browser. As sent: Request.Host chokes on bad punycode.
+        // Browsers always send a host; a client that sends none is no browser. As sent: Request.Host chokes on bad
+        // punycode.
         string host = context.Request.Headers.Host.ToString();
         if (ChecksHosts && host.Length > 0 && NameOf(host) is var name && !AllowsHost(name))
         {
-            return Forbidden("host_not_allowed", $"this server does not answer to the host name {name}; --allowed-hosts {name} lets it");
+            return Forbidden(
+                "host_not_allowed",
+                $"this server does not answer to the host name {name}; --allowed-hosts {name} lets it");
         }
 
         StringValues origin = context.Request.Headers.Origin;
         return ChecksOrigins && origin.Count > 0 && !IsOwn(origin.ToString(), host) && !AllowsOrigin(origin.ToString())
-            ? Forbidden("origin_not_allowed", $"web pages of {origin} may not call this server; --cors-origins {origin} lets them")
+            ? Forbidden(
+                "origin_not_allowed",
+                $"web pages of {origin} may not call this server; --cors-origins {origin} lets them")
             : null;
     }
 
@@ -95,7 +101,8 @@ internal sealed class OriginGuard
     private static string NameOf(string host) => new HostString(host).Host.Trim('[', ']').TrimEnd('.');
 
     // As a request would name it: bücher.example is xn--bcher-kva.example there.
-    private static string NameOfAllowed(string host) => NameOf(Ascii.IsValid(host) ? host : new HostString(host).ToUriComponent());
+    private static string NameOfAllowed(string host) =>
+        NameOf(Ascii.IsValid(host) ? host : new HostString(host).ToUriComponent());
 
     private static bool IsOfThisMachine(string name) =>
         name.Equals("localhost", StringComparison.OrdinalIgnoreCase)

@@ -51,8 +51,8 @@ internal static class RequestBody
         return document;
     }
 
-    // A page of another site can have a browser post forms and plain text anywhere, but no JSON without being allowed to;
-    // a body that says nothing is one that such a page can send, too.
+    // A page of another site can have a browser post forms and plain text anywhere, but no JSON without being allowed
+    // to; a body that says nothing is one that such a page can send, too.
     private static void CheckContentType(StringValues header)
     {
         if (MediaTypeHeaderValue.TryParse(header.ToString(), out MediaTypeHeaderValue? type)
@@ -64,14 +64,21 @@ internal static class RequestBody
                 return;
             }
 
-            throw Unsupported($"JSON is read as UTF-8, not as {charset}: send it with the header Content-Type: {JsonType}");
+            throw Unsupported(
+                $"JSON is read as UTF-8, not as {charset}: send it with the header Content-Type: {JsonType}");
         }
 
         string sent = header.Count == 0 ? "it has none" : $"it is {header}";
-        throw Unsupported($"the body's content type must be {JsonType}; {sent} (with curl: -H 'Content-Type: {JsonType}')");
+        throw Unsupported(
+            $"the body's content type must be {JsonType}; {sent} (with curl: -H 'Content-Type: {JsonType}')");
 
         static ApiException Unsupported(string message) =>
-            new(HttpStatusCode.UnsupportedMediaType, ApiException.InvalidRequest, null, "unsupported_media_type", message);
+            new(
+                HttpStatusCode.UnsupportedMediaType,
+                ApiException.InvalidRequest,
+                null,
+                "unsupported_media_type",
+                message);
     }
 
     // Looked for in all bytes: the parser takes no notice of what stands in strings that nobody reads.
@@ -79,7 +86,10 @@ internal static class RequestBody
     {
         if (!Utf8.IsValid(bytes))
         {
-            throw ApiException.BadRequest(null, $"the body is not valid UTF-8: byte {ValidPrefix(bytes) + 1} begins no character", "invalid_utf8");
+            throw ApiException.BadRequest(
+                null,
+                $"the body is not valid UTF-8: byte {ValidPrefix(bytes) + 1} begins no character",
+                "invalid_utf8");
         }
     }
 

@@ -7,11 +7,11 @@ internal static class BeamSearchRun
 {
     public static async IAsyncEnumerable<RequestOutput> RunAsync(
         AsyncEngine engine,
-        Prompt prompt,
+        PreparedPrompt prompt,
         BeamSearchParams parameters,
         [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        BeamSearchOutput found = await engine.BeamSearchAsync(prompt, parameters, cancellationToken);
+        BeamSearchOutput found = await engine.BeamSearchAsync(prompt.TokenIds, parameters, cancellationToken);
         yield return found.ToRequestOutput(string.Empty, null);
     }
 }

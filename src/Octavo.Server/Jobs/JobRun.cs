@@ -5,8 +5,6 @@ namespace Octavo.Server.Jobs;
 /// <summary>All prompts of one job on their way through the engine; disposing it calls off what still runs.</summary>
 internal sealed class JobRun : IAsyncDisposable
 {
-    private static long _runs;
-
     private readonly CancellationTokenSource _cancellation;
     private readonly Channel<JobEvent> _events =
         Channel.CreateUnbounded<JobEvent>(new UnboundedChannelOptions { SingleReader = true });
@@ -22,15 +20,11 @@ internal sealed class JobRun : IAsyncDisposable
         var run = new JobRun(cancellationToken);
         try
         {
-            long number = Interlocked.Increment(ref _runs);
-            for (int i = 0; i < job.Prompts.Count; i++)
+            for (int i = 0; i < job.Requests.Count; i++)
             {
-                // The number keeps ids apart that clients chose alike.
-                RequestOptions options = job.Options with { RequestId = $"{job.Id}-{number}-{i}" };
-                Prompt prompt = Prompt.FromTokenIds(job.Prompts[i].TokenIds);
                 run._pumps.Add(run.PumpAsync(i, job.Beams is { } beams
-                    ? BeamSearchRun.RunAsync(engine, prompt, beams, run._cancellation.Token)
-                    : engine.RunAsync(prompt, job.Sampling, options, run._cancellation.Token)));
+                    ? BeamSearchRun.RunAsync(engine, job.Prompts[i], beams, run._cancellation.Token)
+                    : engine.RunAsync(job.Requests[i], run._cancellation.Token)));
             }
         }
         catch

@@ -12,7 +12,8 @@ internal sealed class MetricFamily
     private readonly string _help;
     private readonly Kind _kind;
     private readonly double[] _bounds = [];
-    private volatile MetricSeries[] _series = [];     // replaced, never changed, so that recording reads it without a lock
+    // Replaced, never changed, so that recording reads it without a lock.
+    private volatile MetricSeries[] _series = [];
 
     /// <summary>A family without series.</summary>
     /// <param name="instrument">The instrument.</param>
@@ -27,7 +28,8 @@ internal sealed class MetricFamily
             Histogram<float> h => (Kind.Histogram, Bounds(h.Advice)),
             Histogram<long> h => (Kind.Histogram, Bounds(h.Advice)),
             Histogram<int> h => (Kind.Histogram, Bounds(h.Advice)),
-            ObservableCounter<long> or ObservableCounter<int> or ObservableCounter<double> => (Kind.ObservedCounter, []),
+            ObservableCounter<long> or ObservableCounter<int> or ObservableCounter<double> =>
+                (Kind.ObservedCounter, []),
             Counter<long> or Counter<int> or Counter<double> or Counter<float> => (Kind.Counter, []),
             UpDownCounter<long> or UpDownCounter<int> or UpDownCounter<double> => (Kind.UpDownCounter, []),
             _ => (Kind.Gauge, Array.Empty<double>()),

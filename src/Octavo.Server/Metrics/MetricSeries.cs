@@ -93,7 +93,8 @@ internal sealed class MetricSeries
             double number => PrometheusExporter.LabelNumber(number),
             _ => Convert.ToString(value, CultureInfo.InvariantCulture) ?? string.Empty,
         };
-        return text.Replace("\\", @"\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", @"\n", StringComparison.Ordinal);
+        return text.Replace("\\", @"\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal)
+            .Replace("\n", @"\n", StringComparison.Ordinal);
     }
 
     private void WriteLine(StringBuilder text, string name, string? extraLabel, double value)

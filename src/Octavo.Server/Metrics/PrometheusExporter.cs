@@ -29,14 +29,20 @@ internal sealed class PrometheusExporter : IDisposable
         _names = names ?? new Dictionary<string, string>();
         _meters = meters.ToDictionary(m => m.Meter, m => m.Labels);
         _listener.InstrumentPublished = Publish;
-        _listener.SetMeasurementEventCallback<int>(static (_, value, tags, family) => ((MetricFamily)family!).Record(value, tags));
-        _listener.SetMeasurementEventCallback<long>(static (_, value, tags, family) => ((MetricFamily)family!).Record(value, tags));
-        _listener.SetMeasurementEventCallback<float>(static (_, value, tags, family) => ((MetricFamily)family!).Record(value, tags));
-        _listener.SetMeasurementEventCallback<double>(static (_, value, tags, family) => ((MetricFamily)family!).Record(value, tags));
+        _listener.SetMeasurementEventCallback<int>(
+            static (_, value, tags, family) => ((MetricFamily)family!).Record(value, tags));
+        _listener.SetMeasurementEventCallback<long>(
+            static (_, value, tags, family) => ((MetricFamily)family!).Record(value, tags));
+        _listener.SetMeasurementEventCallback<float>(
+            static (_, value, tags, family) => ((MetricFamily)family!).Record(value, tags));
+        _listener.SetMeasurementEventCallback<double>(
+            static (_, value, tags, family) => ((MetricFamily)family!).Record(value, tags));
         _listener.Start();
     }
 
-    /// <summary>Shows a counter or histogram at zero under these labels too, in place of those of its meter alone.</summary>
+    /// <summary>
+    /// Shows a counter or histogram at zero under these labels too, in place of those of its meter alone.
+    /// </summary>
     public void Expect(string instrument, IEnumerable<KeyValuePair<string, object?>[]> series)
     {
         lock (_lock)
@@ -70,7 +76,8 @@ internal sealed class PrometheusExporter : IDisposable
 
     internal static void WriteHead(StringBuilder text, string name, string type, string? help)
     {
-        string escaped = (help ?? string.Empty).Replace("\\", @"\\", StringComparison.Ordinal).Replace("\n", @"\n", StringComparison.Ordinal);
+        string escaped = (help ?? string.Empty).Replace("\\", @"\\", StringComparison.Ordinal)
+            .Replace("\n", @"\n", StringComparison.Ordinal);
         text.Append("# HELP ").Append(name).Append(' ').Append(escaped).Append('\n')
             .Append("# TYPE ").Append(name).Append(' ').Append(type).Append('\n');
     }
@@ -82,7 +89,9 @@ internal sealed class PrometheusExporter : IDisposable
         _ => value.ToString("R", CultureInfo.InvariantCulture),
     };
 
-    /// <summary>A number in a label, as Prometheus' client for Python writes it: <c>1.0</c>, <c>0.005</c>, <c>1e+06</c>.</summary>
+    /// <summary>
+    /// A number in a label, as Prometheus' client for Python writes it: <c>1.0</c>, <c>0.005</c>, <c>1e+06</c>.
+    /// </summary>
     internal static string LabelNumber(double value)
     {
         string text = Number(value);
@@ -94,7 +103,9 @@ internal sealed class PrometheusExporter : IDisposable
         // From a million on, it goes over to exponents, as the client for Go does.
         int digits = text.IndexOf('.', StringComparison.Ordinal) is >= 0 and var dot ? dot : text.Length;
         return text.Contains('E', StringComparison.Ordinal) ? text.ToLowerInvariant()
-            : value > 0 && digits > 6 ? $"{text[0]}.{text[1..].Replace(".", string.Empty, StringComparison.Ordinal)}".TrimEnd('0').TrimEnd('.') + $"e+{digits - 1:D2}"
+            : value > 0
+                && digits > 6 ? $"{text[0]}.{text[1..].Replace(".", string.Empty, StringComparison.Ordinal)}"
+                    .TrimEnd('0').TrimEnd('.') + $"e+{digits - 1:D2}"
             : digits == text.Length ? text + ".0"
             : text;
     }

@@ -35,7 +35,8 @@ internal sealed class ServerMetrics : IDisposable
         _exporter = new PrometheusExporter([(engine.Meter, labels), (_http, null)], VllmNames.Table);
         _exporter.Expect(
             "octavo.requests.finished",
-            Enum.GetValues<FinishReason>().Select(r => (KeyValuePair<string, object?>[])[.. labels, new("finished_reason", r.ToWireName())]));
+            Enum.GetValues<FinishReason>().Select(
+                r => (KeyValuePair<string, object?>[])[.. labels, new("finished_reason", r.ToWireName())]));
         _exporter.Expect(
             "octavo.prompt.tokens_by_source",
             PromptSources.Select(s => (KeyValuePair<string, object?>[])[.. labels, new("source", s)]));
@@ -47,9 +48,15 @@ internal sealed class ServerMetrics : IDisposable
     /// <param name="duration">How long that took.</param>
     public void CountRequest(HttpContext context, string handler, TimeSpan duration)
     {
-        var method = new KeyValuePair<string, object?>("method", Array.Find(KnownMethods, m => HttpMethods.Equals(m, context.Request.Method)) ?? "other");
+        var method = new KeyValuePair<string, object?>(
+            "method", Array.Find(KnownMethods, m => HttpMethods.Equals(m, context.Request.Method)) ?? "other");
         var answeredBy = new KeyValuePair<string, object?>("handler", handler);
-        _requests.Add(1, method, answeredBy, new KeyValuePair<string, object?>("status", $"{context.Response.StatusCode / 100}xx"));
+        _requests.Add(
+            1,
+            method,
+            answeredBy,
+            new KeyValuePair<string,
+            object?>("status", $"{context.Response.StatusCode / 100}xx"));
         _durations.Record(duration.TotalSeconds, method, answeredBy);
     }
 
@@ -72,10 +79,18 @@ internal sealed class ServerMetrics : IDisposable
         using var process = Process.GetCurrentProcess();
         var text = new StringBuilder();
         double started = new DateTimeOffset(process.StartTime).ToUnixTimeMilliseconds() / 1000.0;
-        PrometheusExporter.WriteSingle(text, "process_cpu_seconds_total", "counter", "Processor time spent, user and system.", process.TotalProcessorTime.TotalSeconds);
-        PrometheusExporter.WriteSingle(text, "process_resident_memory_bytes", "gauge", "Resident memory.", process.WorkingSet64);
-        PrometheusExporter.WriteSingle(text, "process_virtual_memory_bytes", "gauge", "Virtual memory.", process.VirtualMemorySize64);
-        PrometheusExporter.WriteSingle(text, "process_start_time_seconds", "gauge", "When the process began, in seconds since 1970.", started);
+        PrometheusExporter.WriteSingle(
+            text,
+            "process_cpu_seconds_total",
+            "counter",
+            "Processor time spent, user and system.",
+            process.TotalProcessorTime.TotalSeconds);
+        PrometheusExporter.WriteSingle(
+            text, "process_resident_memory_bytes", "gauge", "Resident memory.", process.WorkingSet64);
+        PrometheusExporter.WriteSingle(
+            text, "process_virtual_memory_bytes", "gauge", "Virtual memory.", process.VirtualMemorySize64);
+        PrometheusExporter.WriteSingle(
+            text, "process_start_time_seconds", "gauge", "When the process began, in seconds since 1970.", started);
         return text.ToString();
     }
 }

@@ -1,13 +1,14 @@
 namespace Octavo.Server.Metrics;
 
 /// <summary>
-/// What vLLM calls what the engine measures, so that dashboards made for vLLM work unchanged. Counters stand without the
-/// <c>_total</c> that Prometheus' text format adds. Instruments that vLLM does not have go by their own names.
+/// What vLLM calls what the engine measures, so that dashboards made for vLLM work unchanged. Counters stand without
+/// the <c>_total</c> that Prometheus' text format adds. Instruments that vLLM does not have go by their own names.
 /// </summary>
 internal static class VllmNames
 {
     /// <summary>Instrument → vLLM's metric.</summary>
-    public static IReadOnlyDictionary<string, string> Table { get; } = new Dictionary<string, string>(StringComparer.Ordinal)
+    public static IReadOnlyDictionary<string, string> Table { get; } = new Dictionary<string, string>(
+        StringComparer.Ordinal)
     {
         ["octavo.requests.running"] = "vllm:num_requests_running",
         ["octavo.requests.waiting"] = "vllm:num_requests_waiting",

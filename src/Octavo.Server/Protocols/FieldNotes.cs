@@ -24,6 +24,7 @@ internal sealed class FieldNotes
             return path;
         }
 
-        return string.Concat(path.Split('[').Select((piece, i) => i == 0 ? piece : "[" + piece.TrimStart("0123456789".ToCharArray())));
+        return string.Concat(
+            path.Split('[').Select((piece, i) => i == 0 ? piece : "[" + piece.TrimStart("0123456789".ToCharArray())));
     }
 }

@@ -2,7 +2,9 @@ using System.Collections;
 
 namespace Octavo.Server.Protocols;
 
-/// <summary>The fields that a kind of request knows: a line for each says how it is read. JSON null counts as absent.</summary>
+/// <summary>
+/// The fields that a kind of request knows: a line for each says how it is read. JSON null counts as absent.
+/// </summary>
 internal sealed class FieldTable<T> : IEnumerable<KeyValuePair<string, Action<T, JsonValue>>>
     where T : class
 {
@@ -22,7 +24,9 @@ internal sealed class FieldTable<T> : IEnumerable<KeyValuePair<string, Action<T,
         return this;
     }
 
-    /// <summary>Reads an object's fields into <paramref name="target"/>; those without a line go to the notes.</summary>
+    /// <summary>
+    /// Reads an object's fields into <paramref name="target"/>; those without a line go to the notes.
+    /// </summary>
     /// <param name="body">The object.</param>
     /// <param name="target">What is filled.</param>
     /// <param name="known">Hears of the fields that said something.</param>

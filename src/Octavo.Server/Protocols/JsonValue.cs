@@ -63,7 +63,9 @@ internal readonly record struct JsonValue(string Path, JsonElement Element, Fiel
     }
 
     public string OneOf(params string[] accepted) =>
-        accepted.Contains(Text(), StringComparer.Ordinal) ? Text() : throw Error("must be one of " + string.Join(", ", accepted));
+        accepted.Contains(Text(), StringComparer.Ordinal)
+            ? Text()
+            : throw Error("must be one of " + string.Join(", ", accepted));
 
     public IEnumerable<JsonValue> Items()
     {
@@ -99,7 +101,9 @@ internal readonly record struct JsonValue(string Path, JsonElement Element, Fiel
             foreach (JsonProperty member in owner.Element.EnumerateObject())
             {
                 string name = owner.NameOf(member);
-                yield return (name, new JsonValue(owner.Path.Length == 0 ? name : $"{owner.Path}.{name}", member.Value, owner.Notes));
+                yield return (
+                    name,
+                    new JsonValue(owner.Path.Length == 0 ? name : $"{owner.Path}.{name}", member.Value, owner.Notes));
             }
         }
     }
@@ -127,7 +131,8 @@ internal readonly record struct JsonValue(string Path, JsonElement Element, Fiel
 
     public string[] Texts() => [.. Items().Select(i => i.Text())];
 
-    public string[] TextOrTexts() => IsString ? [Text()] : IsArray ? Texts() : throw Error("must be a string or a list of strings");
+    public string[] TextOrTexts() =>
+        IsString ? [Text()] : IsArray ? Texts() : throw Error("must be a string or a list of strings");
 
     /// <summary>A map from token ids, which JSON spells as strings, to numbers.</summary>
     public Dictionary<int, float> TokenMap()
@@ -177,7 +182,9 @@ internal readonly record struct JsonValue(string Path, JsonElement Element, Fiel
         }
 
         // 1e300 is an integer, but none that fits.
-        bool isWhole = Element.ValueKind == JsonValueKind.Number && Element.TryGetDouble(out double value) && (double.IsInteger(value) || double.IsInfinity(value));
+        bool isWhole = Element.ValueKind == JsonValueKind.Number
+            && Element.TryGetDouble(out double value)
+            && (double.IsInteger(value) || double.IsInfinity(value));
         throw Error(isWhole ? $"must be an integer from {least} to {most}" : "must be an integer");
     }
 

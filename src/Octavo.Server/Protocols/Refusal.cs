@@ -3,8 +3,8 @@ using System.Text.Json;
 namespace Octavo.Server.Protocols;
 
 /// <summary>
-/// Readers of fields that are known and not supported. What would change the answer is refused, so that it does not seem to
-/// have had an effect; a value that changes nothing is accepted.
+/// Readers of fields that are known and not supported. What would change the answer is refused, so that it does not
+/// seem to have had an effect; a value that changes nothing is accepted.
 /// </summary>
 internal static class Refusal
 {
@@ -42,10 +42,12 @@ internal static class Refusal
     };
 
     /// <summary>Refuses all numbers but the one that changes nothing.</summary>
-    public static Action<object, JsonValue> UnlessNumber(double neutral, string? use = null) => UnlessNumber(n => n == neutral, use);
+    public static Action<object, JsonValue> UnlessNumber(double neutral, string? use = null) =>
+        UnlessNumber(n => n == neutral, use);
 
     /// <summary>Refuses the numbers that change something.</summary>
-    public static Action<object, JsonValue> UnlessNumber(Func<double, bool> changesNothing, string? use = null) => (_, value) =>
+    public static Action<object, JsonValue> UnlessNumber(
+        Func<double, bool> changesNothing, string? use = null) => (_, value) =>
     {
         bool neutral = value.Element.ValueKind == JsonValueKind.Number ? changesNothing(value.Double()) : value.IsEmpty;
         if (!neutral)

@@ -7,11 +7,11 @@ namespace Octavo.Text.Json;
 internal readonly record struct JsonField(string File, string Path, JsonElement Value)
 {
     /// <summary>Parses a file whose root must be an object. The caller disposes the document.</summary>
-    public static (JsonDocument Document, JsonField Root) ReadFile(string path)
+    public static (JsonDocument Document, JsonField Root) Parse(string path, byte[] bytes)
     {
         try
         {
-            JsonDocument document = JsonDocument.Parse(PythonJson.ToJson(System.IO.File.ReadAllBytes(path)));
+            JsonDocument document = JsonDocument.Parse(PythonJson.ToJson(bytes));
             JsonField root = new(path, "$", document.RootElement);
             if (document.RootElement.ValueKind != JsonValueKind.Object)
             {
@@ -24,10 +24,6 @@ internal readonly record struct JsonField(string File, string Path, JsonElement 
         catch (JsonException e)
         {
             throw new TokenizerFormatException(path, "$", $"malformed JSON: {e.Message}", e);
-        }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-            throw new TokenizerFormatException(path, e);
         }
     }
 

@@ -9,7 +9,8 @@ public sealed class ModelBenchmarkTests
 {
     private const long Plenty = 1L << 30;
 
-    private static readonly ModelShape Tiny = new("tiny", Hidden: 64, Layers: 2, Heads: 4, KvHeads: 2, HeadDim: 16, Intermediate: 96, Vocabulary: 200);
+    private static readonly ModelShape Tiny = new(
+        "tiny", Hidden: 64, Layers: 2, Heads: 4, KvHeads: 2, HeadDim: 16, Intermediate: 96, Vocabulary: 200);
 
     private static ModelBenchmarkOptions Options => new()
     {
@@ -63,7 +64,8 @@ public sealed class ModelBenchmarkTests
     {
         // Room for the model and one sequence of 16,001 tokens, but not for three.
         using Checkpoint checkpoint = RandomModel.MakeCheckpoint(Tiny);
-        using var benchmark = new ModelBenchmark(Tiny, checkpoint, Options with { Contexts = [0, 16000] }, availableMemory: 6 << 20);
+        using var benchmark =
+            new ModelBenchmark(Tiny, checkpoint, Options with { Contexts = [0, 16000] }, availableMemory: 6 << 20);
 
         benchmark.Steps.Select(s => (s.Sequences, s.Context)).ShouldBe([(1, 0), (1, 0), (3, 0), (1, 16000)]);
         benchmark.Skipped.ShouldHaveSingleItem().ShouldBe(new SkippedStep(3, 16000, 3L * 16016 * 256));

@@ -22,16 +22,20 @@ public sealed class ScenarioTests
     [Fact]
     public void Requests_SecondDraw_AreOthersAtTheSameRate()
     {
-        IReadOnlyList<WorkloadRequest> first = Requests("moderate", 1), again = Requests("moderate", 1), second = Requests("moderate", 1, draw: 1);
+        IReadOnlyList<WorkloadRequest> first = Requests("moderate", 1), again = Requests(
+            "moderate", 1), second = Requests("moderate", 1, draw: 1);
 
         Lengths(again).ShouldBe(Lengths(first));
         second.Count.ShouldBe(first.Count);
         Lengths(second).ShouldNotBe(Lengths(first));
 
-        static IEnumerable<(double Arrival, int Output)> Lengths(IReadOnlyList<WorkloadRequest> requests) => requests.Select(r => (r.Arrival, r.OutputTokens));
+        static IEnumerable<(double Arrival, int Output)> Lengths(IReadOnlyList<WorkloadRequest> requests) =>
+            requests.Select(r => (r.Arrival, r.OutputTokens));
     }
 
-    /// <summary>Three rounds in which adaptive batching is at 2, 1.1 and 1 of the best; the medians of all are 3 and 2.</summary>
+    /// <summary>
+    /// Three rounds in which adaptive batching is at 2, 1.1 and 1 of the best; the medians of all are 3 and 2.
+    /// </summary>
     [Fact]
     public void Relative_SeveralRounds_IsTheMedianOfTheirRatios()
     {
@@ -64,7 +68,12 @@ public sealed class ScenarioTests
     }
 
     private static IReadOnlyList<WorkloadRequest> Requests(string name, double speed, int draw = 0) =>
-        Scenario.Requests(name, new SimulationOptions { StepTimes = new StepTimes([.. Steps.Select(s => s / speed)], 0) }, maxLength: 2048, seconds: 60, draw);
+        Scenario.Requests(
+            name,
+            new SimulationOptions { StepTimes = new StepTimes([.. Steps.Select(s => s / speed)], 0) },
+            maxLength: 2048,
+            seconds: 60,
+            draw);
 
     private static BatchSetting Fixed(int sequences) => new(BatchingMode.Fixed, sequences, 256);
 

@@ -9,8 +9,8 @@ using Octavo.Testing;
 namespace Octavo.Lab.Tests.Simulation;
 
 /// <summary>
-/// Random workloads through the simulator, with both policies, tiny pools, slow steps, aborts, clients and priorities: no
-/// pool overrun, nobody starves, each request ends exactly once, and targets are kept where they can be.
+/// Random workloads through the simulator, with both policies, tiny pools, slow steps, aborts, clients and priorities:
+/// no pool overrun, nobody starves, each request ends exactly once, and targets are kept where they can be.
 /// </summary>
 public sealed class SimulationPropertyTests
 {
@@ -57,11 +57,11 @@ public sealed class SimulationPropertyTests
             var options = new SimulationOptions
             {
                 StepTimes = new(Machine),
-                Targets = new BatchingTargets { InterToken = TimeSpan.FromMilliseconds(milliseconds) },
+                Scheduling = new() { Targets = new() { InterToken = TimeSpan.FromMilliseconds(milliseconds) } },
                 NumBlocks = 16384,
                 Seed = seed,
             };
-            LoadFigures figures = LoadFigures.Of(Simulator.Run(workload.Make(), options), options.Targets);
+            LoadFigures figures = LoadFigures.Of(Simulator.Run(workload.Make(), options), options.Scheduling.Targets);
             figures.Completed.ShouldBe(120);
             figures.InterTokenLatency.P95.ShouldBeLessThan(milliseconds * 1.1 / 1000, $"seed {seed}");
         }
@@ -71,7 +71,9 @@ public sealed class SimulationPropertyTests
     public void Run_SameSeed_SameRecords()
     {
         LoadFigures[] twice = [.. Enumerable.Range(0, 2).Select(_ => LoadFigures.Of(
-            Simulator.Run(new Workload { Rate = 3, Seed = 5 }.Make(), new SimulationOptions { StepTimes = new(Machine), SlowSteps = 0.01 }), new BatchingTargets()))];
+            Simulator.Run(
+                new Workload { Rate = 3, Seed = 5 }.Make(),
+                new SimulationOptions { StepTimes = new(Machine), SlowSteps = 0.01 }), new BatchingTargets()))];
         twice[0].ShouldBe(twice[1]);
     }
 
@@ -88,7 +90,15 @@ public sealed class SimulationPropertyTests
             Output = new UniformLength(8, 32),
         }.Make();
         double[] first = [.. new[] { "round-robin", "prefix-aware" }.Select(routing => LoadFigures.Of(
-            Simulator.Run(load, new SimulationOptions { StepTimes = new(Machine), Replicas = 8, Routing = routing, NumBlocks = 150 }), new BatchingTargets()).TimeToFirstToken.P50)];
+            Simulator.Run(
+                load,
+                new SimulationOptions
+                {
+                    StepTimes = new(Machine),
+                    Replicas = 8,
+                    Routing = routing,
+                    NumBlocks = 150,
+                }), new BatchingTargets()).TimeToFirstToken.P50)];
         first[1].ShouldBeLessThan(first[0] * 0.8);
     }
 
@@ -98,7 +108,8 @@ public sealed class SimulationPropertyTests
         var random = new Random(seed);
         (WorkloadRequest[] load, double?[] aborts) = MakeLoad(random, seed, out int maxLength);
         int blockSize = random.Next(1, 17);
-        int blocks = (maxLength + blockSize - 1) / blockSize * (random.Next(3) == 0 ? random.Next(2, 20) : 1) + random.Next(4);
+        int blocks = (maxLength + blockSize - 1) / blockSize * (random.Next(3) == 0 ? random.Next(2, 20) : 1) + random
+            .Next(4);
         int maxSeqs = random.Next(1, 33);
         List<ReplicaWatch> watches = [];
         var options = new SimulationOptions
@@ -106,19 +117,23 @@ public sealed class SimulationPropertyTests
             StepTimes = new(Machine),
             Replicas = random.Next(1, 3),
             Routing = RoutingPolicies.Names[random.Next(3)],
-            Batching = (BatchingMode)(random.Next(4) / 3),
-            Targets = new BatchingTargets
+            Scheduling = new SchedulingOptions
             {
-                InterToken = TimeSpan.FromMilliseconds(random.Next(2) == 0 ? random.Next(2, 200) : random.Next(6, 20)),
-                FirstToken = random.Next(2) == 0 ? null : TimeSpan.FromMilliseconds(random.Next(1, 2000)),
+                Batching = (BatchingMode)(random.Next(4) / 3),
+                Targets = new BatchingTargets
+                {
+                    InterToken = TimeSpan.FromMilliseconds(
+                        random.Next(2) == 0 ? random.Next(2, 200) : random.Next(6, 20)),
+                    FirstToken = random.Next(2) == 0 ? null : TimeSpan.FromMilliseconds(random.Next(1, 2000)),
+                },
+                MaxNumSeqs = maxSeqs,
+                MaxNumBatchedTokens = maxSeqs + random.Next(300),
+                EnablePrefixCaching = random.Next(3) > 0,
+                KvCacheWatermark = random.Next(2) * 0.05,
+                PriorityAgeing = TimeSpan.FromSeconds(0.1 + random.NextDouble()),
             },
-            MaxNumSeqs = maxSeqs,
-            MaxNumBatchedTokens = maxSeqs + random.Next(300),
             NumBlocks = blocks,
             BlockSize = blockSize,
-            EnablePrefixCaching = random.Next(3) > 0,
-            KvCacheWatermark = random.Next(2) * 0.05,
-            PriorityAgeing = TimeSpan.FromSeconds(0.1 + random.NextDouble()),
             SlowSteps = random.Next(2) * 0.05,
             Seed = seed,
             AbortAt = i => aborts[i],
@@ -162,11 +177,13 @@ public sealed class SimulationPropertyTests
             MaxLength = maxLength,
             Seed = seed,
         };
-        WorkloadRequest[] load = [.. workload.Make().Select(r => r with { Priority = random.Next(4) == 0 ? random.Next(-2, 3) : 0 })];
+        WorkloadRequest[] load =
+            [.. workload.Make().Select(r => r with { Priority = random.Next(4) == 0 ? random.Next(-2, 3) : 0 })];
         return (load, [.. load.Select(r => random.Next(8) == 0 ? r.Arrival + random.NextDouble() : (double?)null)]);
     }
 
-    // Each request ends, once (a record notes a second end by throwing), and with all its tokens unless its client left.
+    // Each request ends, once (a record notes a second end by throwing), and with all its tokens unless its client
+    // left.
     private static void CheckEnds(IReadOnlyList<RequestRecord> records, double?[] aborts, int seed)
     {
         for (int i = 0; i < records.Count; i++)
@@ -174,19 +191,23 @@ public sealed class SimulationPropertyTests
             RequestRecord r = records[i];
             double.IsNaN(r.End).ShouldBeFalse($"seed {seed}: request {i} never ended");
             (r.Failed && aborts[i] is null).ShouldBeFalse($"seed {seed}: request {i} was called off by nobody");
-            (r.Failed || r.Tokens == r.Request.OutputTokens).ShouldBeTrue($"seed {seed}: request {i} has {r.Tokens} tokens");
+            (r.Failed || r.Tokens == r.Request.OutputTokens)
+                .ShouldBeTrue($"seed {seed}: request {i} has {r.Tokens} tokens");
         }
     }
 
     /// <summary>
-    /// The inter-token target is feasible where one sequence alone, at the load's greatest length and with the least prompt tokens
-    /// beside it, keeps to it with a tenth to spare. The first-token target is where even one step after the other, each as long as
-    /// if all decoded in it, for every output token and every sixteen tokens of a prompt, would keep to it. Where somebody was
-    /// preempted or something held steps up, neither is asked for: that time is nobody's choice.
+    /// The inter-token target is feasible where one sequence alone, at the load's greatest length and with the least
+    /// prompt tokens beside it, keeps to it with a tenth to spare. The first-token target is where even one step after
+    /// the other, each as long as if all decoded in it, for every output token and every sixteen tokens of a prompt,
+    /// would keep to it. Where somebody was preempted or something held steps up, neither is asked for: that time is
+    /// nobody's choice.
     /// </summary>
-    private static bool CheckTargets(IReadOnlyList<RequestRecord> records, SimulationOptions options, bool preempted, int seed)
+    private static bool CheckTargets(
+        IReadOnlyList<RequestRecord> records, SimulationOptions options, bool preempted, int seed)
     {
-        if (options.Batching == BatchingMode.Fixed || preempted || options.SlowSteps > 0)
+        SchedulingOptions scheduling = options.Scheduling;
+        if (scheduling.Batching == BatchingMode.Fixed || preempted || options.SlowSteps > 0)
         {
             return false;
         }
@@ -194,21 +215,23 @@ public sealed class SimulationPropertyTests
         StepTimeModel model = options.MakeModel();
         int prompt = records.Max(r => r.Request.PromptTokens);
         long context = records.Sum(r => (long)r.Request.PromptTokens + r.Request.OutputTokens);
-        double fullest = model.Predict(StepLoad.Decode(Math.Min(options.MaxNumSeqs, records.Count), context).WithPrefill(AdaptiveBatching.LeastPrefill, prompt));
+        double fullest = model.Predict(StepLoad.Decode(Math.Min(scheduling.MaxNumSeqs, records.Count), context).WithPrefill(AdaptiveBatching.LeastPrefill, prompt));
         int steps = records.Sum(r => ((r.Request.PromptTokens + AdaptiveBatching.LeastPrefill - 1) / AdaptiveBatching.LeastPrefill) + r.Request.OutputTokens);
-        if (options.Targets.FirstToken is { } first && steps * fullest * 1.1 < first.TotalSeconds)
+        if (scheduling.Targets.FirstToken is { } first && steps * fullest * 1.1 < first.TotalSeconds)
         {
-            records.Where(r => r.Tokens > 0).Select(r => r.TimeToFirstToken).DefaultIfEmpty().Max().ShouldBeLessThanOrEqualTo(first.TotalSeconds, $"seed {seed}");
+            records.Where(r => r.Tokens > 0).Select(r => r.TimeToFirstToken).DefaultIfEmpty().Max()
+                .ShouldBeLessThanOrEqualTo(first.TotalSeconds, $"seed {seed}");
         }
 
         List<float> gaps = [.. records.SelectMany(r => r.Gaps)];
         gaps.Sort();
-        double target = options.Targets.InterToken.TotalSeconds;
+        double target = scheduling.Targets.InterToken.TotalSeconds;
         double alone = model.Predict(StepLoad.Decode(1, records.Max(r => r.Request.PromptTokens + r.Request.OutputTokens)).WithPrefill(AdaptiveBatching.LeastPrefill, prompt));
         bool feasible = gaps.Count > 0 && alone * 1.1 < target;
         if (feasible)
         {
-            Quantile.OfSorted(gaps, options.Targets.Percentile).ShouldBeLessThanOrEqualTo(target * 1.05, $"seed {seed}");
+            Quantile.OfSorted(gaps, scheduling.Targets.Percentile)
+                .ShouldBeLessThanOrEqualTo(target * 1.05, $"seed {seed}");
         }
 
         return feasible;
@@ -232,7 +255,8 @@ public sealed class SimulationPropertyTests
         public void Step()
         {
             Scheduler<SimulatedRequest> scheduler = replica.Scheduler;
-            scheduler.CheckIntegrity();                       // every block free or held exactly as often as it should be
+            // Every block free or held exactly as often as it should be.
+            scheduler.CheckIntegrity();
             Holds(scheduler.Running.Count <= maxSeqs, "too many run");
             _steps++;
             Preempted |= replica.Plan!.NumPreempted > 0;
@@ -259,8 +283,8 @@ public sealed class SimulationPropertyTests
             }
         }
 
-        // Nobody who waits is passed by one behind it; where late requests yield, by seven for each turn of those before it and
-        // its own.
+        // Nobody who waits is passed by one behind it; where late requests yield, by seven for each turn of those
+        // before it and its own.
         private void CheckPassing()
         {
             List<SimulatedRequest> admitted =
@@ -277,13 +301,14 @@ public sealed class SimulationPropertyTests
             }
         }
 
-        // So all is done by the time that each has been computed alone, one token a step, once, and once more for each time that one
-        // was first and another came before it.
+        // So all is done by the time that each has been computed alone, one token a step, once, and once more for each
+        // time that one was first and another came before it.
         public void CheckSteps()
         {
             int all = _seen.Sum(r => r.NumTokens);
             int longest = _seen.Select(r => r.NumTokens).DefaultIfEmpty().Max();
-            _steps.ShouldBeLessThanOrEqualTo(all + (_interruptions * longest) + _seen.Count, what + ": it took too long");
+            _steps.ShouldBeLessThanOrEqualTo(
+                all + (_interruptions * longest) + _seen.Count, what + ": it took too long");
         }
 
         // Shouldly's own would make a text of every step.

@@ -6,7 +6,9 @@ namespace Octavo.Lab.Tests.Simulation;
 
 public sealed class StepTimesTests
 {
-    /// <summary>A small model: sampling costs more than a row of the layers, and what surrounds the model more than nothing.</summary>
+    /// <summary>
+    /// A small model: sampling costs more than a row of the layers, and what surrounds the model more than nothing.
+    /// </summary>
     [Theory]
     [InlineData(2048)]
     [InlineData(512)]
@@ -16,7 +18,7 @@ public sealed class StepTimesTests
         var runner = new FakeRunner(numBlocks: 2048, blockSize: 16, maxTokens: 2048);
         runner.Observe = batch => clock.Advance(TimeSpan.FromMicroseconds(
             100 + (10 * batch.NumTokens) + (15 * batch.LogitsRows.Length) + (0.1 * CachedTokens(batch))));
-        using var engine = new LlmEngine(runner, null, new LlmEngineOptions { MaxModelLen = maxModelLen }, clock);
+        using var engine = new LlmEngine(runner, null, new LlmEngineOptions { MaxModelLen = maxModelLen, Scheduling = new() { Batching = BatchingMode.Fixed } }, clock);
 
         StepTimes times = StepTimes.Measure(engine, TimeSpan.FromSeconds(10), clock);
 
@@ -57,7 +59,12 @@ public sealed class StepTimesTests
             longest = Math.Max(longest, batch.SequenceLengths[0]);
             clock.Advance(TimeSpan.FromSeconds(1));
         };
-        using var engine = new LlmEngine(runner, null, new LlmEngineOptions { MaxModelLen = 2048 }, clock);
+        using var engine =
+            new LlmEngine(
+                runner,
+                null,
+                new LlmEngineOptions { MaxModelLen = 2048, Scheduling = new() { Batching = BatchingMode.Fixed } },
+                clock);
 
         StepTimes times = StepTimes.Measure(engine, TimeSpan.FromSeconds(30), clock);
 

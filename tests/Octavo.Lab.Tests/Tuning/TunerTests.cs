@@ -3,10 +3,17 @@ using Octavo.Lab.Workloads;
 
 namespace Octavo.Lab.Tests.Tuning;
 
-/// <summary>The search of <c>octavo tune</c> over machines that are made up, so that the best setting is known.</summary>
+/// <summary>
+/// The search of <c>octavo tune</c> over machines that are made up, so that the best setting is known.
+/// </summary>
 public sealed class TunerTests : IDisposable
 {
-    private static readonly Workload Load = new() { Arrivals = ArrivalProcess.Saturating, Requests = 5000, MaxLength = 512 };
+    private static readonly Workload Load = new()
+    {
+        Arrivals = ArrivalProcess.Saturating,
+        Requests = 5000,
+        MaxLength = 512,
+    };
     private readonly string _folder = Directory.CreateTempSubdirectory("octavo-tune-").FullName;
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
@@ -20,7 +27,8 @@ public sealed class TunerTests : IDisposable
     {
         var random = new Random(seqs + tokens);
         var best = new BatchSetting(BatchingMode.Fixed, seqs, tokens);
-        TuneResult result = Tune(240, trial => Figures(Speed(trial.Setting, best) * (1 + (0.02 * (random.NextDouble() - 0.5)))));
+        TuneResult result = Tune(
+            240, trial => Figures(Speed(trial.Setting, best) * (1 + (0.02 * (random.NextDouble() - 0.5)))));
 
         result.Best.ShouldBe(best);
         result.Confirmation!.Holds.ShouldBeTrue();
@@ -43,10 +51,12 @@ public sealed class TunerTests : IDisposable
                 {
                     planned += trial.Seconds;
                     trial.Requests.ShouldBeInRange(1, Load.Requests);
-                    return Figures(1 / secondsPerRequest, trial.Stage == TuneTrial.WarmUp ? MeanOutput / secondsPerRequest : null);
+                    return Figures(
+                        1 / secondsPerRequest, trial.Stage == TuneTrial.WarmUp ? MeanOutput / secondsPerRequest : null);
                 });
                 bool fits = budget / secondsPerRequest > 16 * 100;       // a hundred runs of the least load
-                planned.ShouldBeInRange(0, fits ? budget : double.MaxValue, $"{budget} s, {secondsPerRequest} s a request");
+                planned.ShouldBeInRange(
+                    0, fits ? budget : double.MaxValue, $"{budget} s, {secondsPerRequest} s a request");
             }
         }
     }
@@ -98,7 +108,8 @@ public sealed class TunerTests : IDisposable
     public void Open_StateOfAnotherCommand_SaysWhatDiffers()
     {
         string path = Path.Combine(_folder, "x.state");
-        TuneState state = TuneState.Open(path, new Dictionary<string, string> { ["model"] = "a", ["--target-itl"] = "50ms" });
+        TuneState state = TuneState.Open(
+            path, new Dictionary<string, string> { ["model"] = "a", ["--target-itl"] = "50ms" });
         state.Add(new TuneTrial("final", 0, BatchSetting.Adaptive, 5, 1), Figures(3));
 
         string problem = Should.Throw<TuneStateException>(() => TuneState.Open(path, new Dictionary<string, string> { ["model"] = "b", ["--target-itl"] = "50ms", ["--time"] = "9s" })).Message;
@@ -107,17 +118,22 @@ public sealed class TunerTests : IDisposable
         problem.ShouldContain("--time not given there, 9s here");
         problem.ShouldNotContain("--target-itl");
         File.WriteAllText(path, "{\"runs\": 7");
-        Should.Throw<TuneStateException>(() => TuneState.Open(path, new Dictionary<string, string>())).Message.ShouldContain("delete it to start anew");
+        Should.Throw<TuneStateException>(() => TuneState.Open(path, new Dictionary<string, string>())).Message
+            .ShouldContain("delete it to start anew");
     }
 
     [Fact]
     public void Rank_AlikeInGoodput_ShorterTimesGoFirst()
     {
         static Measured Of(int seqs, double goodput, double itl, double tokens = 1) =>
-            new(new BatchSetting(BatchingMode.Fixed, seqs, 64), [Figures(goodput) with { InterTokenLatency = (0, itl, 0), TokensPerSecond = tokens }]);
+            new(
+                new BatchSetting(BatchingMode.Fixed, seqs, 64),
+                [Figures(goodput) with { InterTokenLatency = (0, itl, 0), TokensPerSecond = tokens }]);
 
-        Measured.Rank([Of(1, 10, 0.05), Of(2, 9.9, 0.01), Of(3, 9.5, 0.001)]).Select(m => m.Setting.MaxNumSeqs).ShouldBe([2, 1, 3]);
-        Measured.Rank([Of(1, 0, 0.05, 5), Of(2, 0, 0.01, 3), Of(3, 0, 0.9, 7)]).Select(m => m.Setting.MaxNumSeqs).ShouldBe([3, 1, 2]);
+        Measured.Rank([Of(1, 10, 0.05), Of(2, 9.9, 0.01), Of(3, 9.5, 0.001)]).Select(m => m.Setting.MaxNumSeqs)
+            .ShouldBe([2, 1, 3]);
+        Measured.Rank([Of(1, 0, 0.05, 5), Of(2, 0, 0.01, 3), Of(3, 0, 0.9, 7)]).Select(m => m.Setting.MaxNumSeqs)
+            .ShouldBe([3, 1, 2]);
     }
 
     [Fact]
@@ -159,7 +175,11 @@ public sealed class TunerTests : IDisposable
     };
 
     private static TuneResult Tune(double budget, Func<TuneTrial, LoadFigures> measure, string? path = null) =>
-        new Tuner(new TunePlan(Load, budget, 2048), TuneState.Open(path, new Dictionary<string, string>()), measure, new Nowhere()).Run();
+        new Tuner(
+            new TunePlan(Load, budget, 2048),
+            TuneState.Open(path, new Dictionary<string, string>()),
+            measure,
+            new Nowhere()).Run();
 
     private sealed class Nowhere : IProgress<TuneProgress>
     {

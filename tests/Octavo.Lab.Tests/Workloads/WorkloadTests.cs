@@ -8,11 +8,13 @@ public sealed class WorkloadTests
     [InlineData("poisson rate=4", 4)]
     [InlineData("constant rate=4", 4)]
     [InlineData("gamma rate=4 burstiness=0.25", 4)]
-    [InlineData("ramp rate=2 peak=8", 4.33)]                   // requests over the sum of 1 / rate: (8 - 2) / ln (8 / 2)
+    // Requests over the sum of 1 / rate: (8 - 2) / ln (8 / 2).
+    [InlineData("ramp rate=2 peak=8", 4.33)]
     [InlineData("onoff rate=2 peak=6 period=7.3", 4)]
     public void Make_EachProcess_HasItsRate(string text, double rate)
     {
-        IReadOnlyList<WorkloadRequest> requests = (WorkloadText.Parse(text) with { Requests = 20_000, Seed = 3 }).Make();
+        IReadOnlyList<WorkloadRequest> requests = (WorkloadText.Parse(text) with { Requests = 20_000, Seed = 3 })
+            .Make();
         requests.Count.ShouldBe(20_000);
         (requests.Count / requests[^1].Arrival).ShouldBe(rate, rate * 0.05);
         requests.Select(r => r.Arrival).ShouldBe(requests.Select(r => r.Arrival).Order());
@@ -20,12 +22,15 @@ public sealed class WorkloadTests
 
     [Fact]
     public void ParseTrace_NamesOnly_HasNoRequests() =>
-        Should.Throw<FormatException>(() => WorkloadText.ParseTrace(["seconds,prompt,output"])).Message.ShouldBe("the trace has no requests");
+        Should.Throw<FormatException>(() => WorkloadText.ParseTrace(["seconds,prompt,output"])).Message
+            .ShouldBe("the trace has no requests");
 
     [Fact]
     public void Make_LogNormalLengths_HaveTheirMean()
     {
-        IReadOnlyList<WorkloadRequest> requests = WorkloadText.Parse("requests=20000 prompt=lognormal:161:1:100000 output=lognormal:338:0.8:100000", new Workload { MaxLength = 1 << 20 }).Make();
+        IReadOnlyList<WorkloadRequest> requests = WorkloadText.Parse(
+            "requests=20000 prompt=lognormal:161:1:100000 output=lognormal:338:0.8:100000",
+            new Workload { MaxLength = 1 << 20 }).Make();
         requests.Average(r => r.PromptTokens).ShouldBe(161, 8);
         requests.Average(r => r.OutputTokens).ShouldBe(338, 12);
     }
@@ -44,7 +49,17 @@ public sealed class WorkloadTests
     [Fact]
     public void Make_Conversations_BeginWithWhatWasSaid()
     {
-        var workload = new Workload { Requests = 6, Turns = 3, ThinkTime = 5, Rate = 1000, Prompt = new UniformLength(10, 30), Output = new UniformLength(5, 9), Prefixes = 1, PrefixTokens = 12 };
+        var workload = new Workload
+        {
+            Requests = 6,
+            Turns = 3,
+            ThinkTime = 5,
+            Rate = 1000,
+            Prompt = new UniformLength(10, 30),
+            Output = new UniformLength(5, 9),
+            Prefixes = 1,
+            PrefixTokens = 12,
+        };
         foreach (WorkloadRequest[] turns in workload.Make().GroupBy(r => r.Conversation).Select(g => g.ToArray()))
         {
             turns.Select(t => t.Arrival - turns[0].Arrival).ShouldBe([0, 5, 10]);
@@ -63,7 +78,8 @@ public sealed class WorkloadTests
     [Fact]
     public void ParseTrace_Lines_AreRequests()
     {
-        WorkloadText.ParseTrace(["arrival,prompt,output", "0.5,10,20,alice", "", "1,3,4"]).Select(r => (r.Arrival, r.PromptTokens, r.OutputTokens, r.Client))
+        WorkloadText.ParseTrace(["arrival,prompt,output", "0.5,10,20,alice", "", "1,3,4"])
+            .Select(r => (r.Arrival, r.PromptTokens, r.OutputTokens, r.Client))
             .ShouldBe([(0.5, 10, 20, "alice"), (1, 3, 4, null)]);
     }
 
@@ -77,7 +93,8 @@ public sealed class WorkloadTests
 
     [Fact]
     public void ParseTrace_BadLine_NamesIt() =>
-        Should.Throw<FormatException>(() => WorkloadText.ParseTrace(["0,1,1", "1,x,1"])).Message.ShouldContain("line 2");
+        Should.Throw<FormatException>(() => WorkloadText.ParseTrace(["0,1,1", "1,x,1"])).Message
+            .ShouldContain("line 2");
 
     [Fact]
     public void Run_BeyondItsLimit_CallsOffTheRest()
@@ -86,7 +103,8 @@ public sealed class WorkloadTests
         WorkloadRequest[] load = [new(0, 4, 3), new(0, 4, 50), new(90, 4, 3)];
         harness.Runner.Observe = _ => harness.Clock.Advance(TimeSpan.FromSeconds(1));
 
-        IReadOnlyList<RequestRecord> records = LoadRunner.Run(harness.Engine, load, 60, harness.Clock, TestContext.Current.CancellationToken, TimeSpan.FromSeconds(10));
+        IReadOnlyList<RequestRecord> records = LoadRunner.Run(
+            harness.Engine, load, 60, harness.Clock, TestContext.Current.CancellationToken, TimeSpan.FromSeconds(10));
 
         records.Select(r => (r.Failed, r.Tokens)).ShouldBe([(false, 3), (true, 11), (true, 0)]);
         harness.Engine.HasWork.ShouldBeFalse();
@@ -100,7 +118,8 @@ public sealed class WorkloadTests
         LoadFigures[] runs = [Run(tokens: 10, first: 3), Run(tokens: 30, first: 1), Run(tokens: 20, first: 9), Run(tokens: 100, first: 2)];
 
         var three = LoadFigures.Medians(runs[..3]);
-        (three.TokensPerSecond, three.TimeToFirstToken, three.InterTokenLatency).ShouldBe((20, (3, 6, 9), (0.3, 0.6, 0.9)));
+        (three.TokensPerSecond, three.TimeToFirstToken, three.InterTokenLatency)
+            .ShouldBe((20, (3, 6, 9), (0.3, 0.6, 0.9)));
         var four = LoadFigures.Medians(runs);
         (four.TokensPerSecond, four.TimeToFirstToken.P95).ShouldBe((25, 5));
         Should.Throw<ArgumentException>(() => LoadFigures.Medians([])).ParamName.ShouldBe("runs");

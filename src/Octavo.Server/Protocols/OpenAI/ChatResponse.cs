@@ -14,7 +14,9 @@ internal sealed class ChatResponse(Tokenizer? tokenizer, ServedModel model, Chat
 
     // vLLM's echo in a chat: the last message, where it is the same speaker who goes on.
     private string EchoedText =>
-        request.Echo && request.Conversation.Messages[^1] is { } last && last.Role == request.Conversation.ResponseRole ? last.Content : string.Empty;
+        request.Echo && request.Conversation.Messages[^1] is { } last && last.Role == request.Conversation.ResponseRole
+            ? last.Content
+            : string.Empty;
 
     protected override void WriteChoice(
         Utf8JsonWriter json, int prompt, ChoiceProgress progress, RequestOutput output, CompletionOutput choice)
@@ -65,7 +67,11 @@ internal sealed class ChatResponse(Tokenizer? tokenizer, ServedModel model, Chat
             || (choice.TokenIds.Count > 0 && (request.ReturnTokenIds || request.ContinuousUsage));
         if (says)
         {
-            WriteDelta(events, progress, choice with { FinishReason = null, StopReason = null }, json => json.WriteString("content", choice.Text));
+            WriteDelta(
+                events,
+                progress,
+                choice with { FinishReason = null, StopReason = null },
+                json => json.WriteString("content", choice.Text));
         }
 
         if (choice.FinishReason is not null)

@@ -3,7 +3,9 @@ using Octavo.Text;
 
 namespace Octavo.Server.Protocols.OpenAI;
 
-/// <summary>Whether a model can chat, found out once when the server starts: its template's faults are no request's.</summary>
+/// <summary>
+/// Whether a model can chat, found out once when the server starts: its template's faults are no request's.
+/// </summary>
 internal sealed class ChatSupport
 {
     private readonly ChatPrompts? _prompts;
@@ -28,7 +30,7 @@ internal sealed class ChatSupport
     /// <exception cref="InvalidRequestException">It was not made to chat.</exception>
     public ChatPrompts Prompts => _prompts ?? throw WhyNot switch
     {
-        InvalidRequestException e => new InvalidRequestException(e.Parameter, $"{e}"),
+        InvalidRequestException e => new InvalidRequestException(e.Parameter, $"{e.Fault}"),
         _ => ApiException.BadRequest(
             null, $"chat is off, since the model's chat template is not supported: {WhyNot!.Message}; use /v1/completions", "chat_template_unsupported"),
     };

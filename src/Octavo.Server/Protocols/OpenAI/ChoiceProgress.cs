@@ -17,8 +17,8 @@ internal sealed class ChoiceProgress(int index)
     public int NumTokens { get; set; }
 
     /// <summary>
-    /// Where each of a prompt's tokens begins in its text, in code points. Token by token, since what a token is worth alone
-    /// says little: a character may take several.
+    /// Where each of a prompt's tokens begins in its text, in code points. Token by token, since what a token is worth
+    /// alone says little: a character may take several.
     /// </summary>
     public IEnumerable<int> PromptOffsets(Tokenizer? tokenizer, PreparedPrompt prompt)
     {
@@ -36,7 +36,8 @@ internal sealed class ChoiceProgress(int index)
     }
 
     /// <summary>Where each of the next tokens begins, in code points; hidden ones take no room.</summary>
-    public IEnumerable<int> NextOffsets(Tokenizer? tokenizer, ReadOnlyMemory<int> prompt, bool skipSpecialTokens, IEnumerable<int> tokens)
+    public IEnumerable<int> NextOffsets(
+        Tokenizer? tokenizer, ReadOnlyMemory<int> prompt, bool skipSpecialTokens, IEnumerable<int> tokens)
     {
         _offsets ??= tokenizer?.CreateDetokenizer(prompt.Span, skipSpecialTokens);
         foreach (int token in tokens)

@@ -85,7 +85,8 @@ internal sealed class CompletionResponse(Tokenizer? tokenizer, ServedModel model
         if (!request.PromptOnly)
         {
             tokens.AddRange(choice.TokenIds);
-            offsets.AddRange(progress.NextOffsets(Tokenizer, promptIds, request.Sampling.SkipSpecialTokens, choice.TokenIds));
+            offsets.AddRange(
+                progress.NextOffsets(Tokenizer, promptIds, request.Sampling.SkipSpecialTokens, choice.TokenIds));
             positions.AddRange(choice.Logprobs);
         }
 

@@ -85,7 +85,8 @@ internal sealed class Conversation
 
         if (ContinueFinalMessage && AddGenerationPrompt)
         {
-            throw ApiException.BadRequest("continue_final_message", "continue_final_message needs add_generation_prompt to be false");
+            throw ApiException.BadRequest(
+                "continue_final_message", "continue_final_message needs add_generation_prompt to be false");
         }
     }
 
@@ -143,7 +144,8 @@ internal sealed class Conversation
     // What templates compute with: they know no fractions.
     private static object? ReadArgument(JsonValue value) => value.Plain() switch
     {
-        double => throw value.Error("must be a string, a whole number, true, false or null, or a list or an object of these"),
+        double =>
+            throw value.Error("must be a string, a whole number, true, false or null, or a list or an object of these"),
         List<object?> => value.Items().Select(ReadArgument).ToList(),
         Dictionary<string, object?> => value.Map(ReadArgument),
         var plain => plain,
@@ -156,7 +158,9 @@ internal sealed class Conversation
         int at = text.LastIndexOf(final.Trim(), StringComparison.Ordinal);
         if (at < 0)
         {
-            throw ApiException.BadRequest("continue_final_message", "continue_final_message: the chat template does not write the final message as it stands");
+            throw ApiException.BadRequest(
+                "continue_final_message",
+                "continue_final_message: the chat template does not write the final message as it stands");
         }
 
         string whole = final.TrimStart();
@@ -213,7 +217,8 @@ internal sealed class Conversation
 
         return type switch
         {
-            "text" or "input_text" or "output_text" or "refusal" => (text ?? throw part.Error("must have a text")).Text(),
+            "text" or "input_text" or "output_text" or "refusal" =>
+                (text ?? throw part.Error("must have a text")).Text(),
             null => throw part.Error("must have a type"),
             _ => throw ApiException.BadRequest(
                 $"{part.Path}.type", $"{part.Path}.type: parts of type \"{type}\" are not supported; supported: text", "unsupported_parameter"),

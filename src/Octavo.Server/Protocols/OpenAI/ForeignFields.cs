@@ -1,8 +1,9 @@
 namespace Octavo.Server.Protocols.OpenAI;
 
 /// <summary>
-/// Fields of other servers and newer APIs that do not work here: a line for each says whether it is refused, since it would
-/// change the answer, or accepted, since it cannot. What works stands in the tables that include this one, and goes before.
+/// Fields of other servers and newer APIs that do not work here: a line for each says whether it is refused, since it
+/// would change the answer, or accepted, since it cannot. What works stands in the tables that include this one, and
+/// goes before.
 /// </summary>
 internal static class ForeignFields
 {
@@ -181,7 +182,8 @@ internal static class ForeignFields
         { "preserved_tokens", Refusal.Always },
         { "n_predict", Refusal.Instead(UseMaxTokens) },
         { "n_indent", Refusal.UnlessNumber(0) },
-        { "n_keep", Refusal.Never },                        // what does not fit the context is refused, never shifted out
+        // What does not fit the context is refused, never shifted out.
+        { "n_keep", Refusal.Never },
         { "n_discard", Refusal.Never },
         { "n_probs", Refusal.UnlessNumber(0, UseLogprobs) },
         { "min_keep", Refusal.UnlessNumber(0) },

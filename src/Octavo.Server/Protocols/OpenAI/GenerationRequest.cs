@@ -4,8 +4,8 @@ namespace Octavo.Server.Protocols.OpenAI;
 /// <summary>What completions and chats have in common.</summary>
 internal abstract class GenerationRequest(SamplingParams defaults)
 {
-    // Beam search takes no notice of these, so a request that sets one must not seem to have had its way. What says nothing,
-    // which clients send by default, may stand.
+    // Beam search takes no notice of these, so a request that sets one must not seem to have had its way. What says
+    // nothing, which clients send by default, may stand.
     private static readonly (string Field, Func<SamplingParams, bool> Says)[] NotWithBeamSearch =
     [
         ("stop", p => p.Stop.Count > 0),
@@ -57,11 +57,8 @@ internal abstract class GenerationRequest(SamplingParams defaults)
 
     public bool AddSpecialTokens { get; set; }
 
-    public int Priority { get; set; }
-
-    public string? RequestId { get; set; }
-
-    public string? CacheSalt { get; set; }
+    /// <summary>What it says about itself; the transport knows whose it is.</summary>
+    public RequestOptions Options { get; set; } = new();
 
     public bool ReturnTokenIds { get; set; }
 
@@ -112,7 +109,8 @@ internal abstract class GenerationRequest(SamplingParams defaults)
     {
         if (Stream)
         {
-            throw ApiException.BadRequest("stream", "stream is not available with use_beam_search: beams are only known at the end");
+            throw ApiException.BadRequest(
+                "stream", "stream is not available with use_beam_search: beams are only known at the end");
         }
 
         if (WantsLogprobs)
@@ -129,7 +127,8 @@ internal abstract class GenerationRequest(SamplingParams defaults)
             }
         }
 
-        static ApiException Unsupported(string field) => ApiException.BadRequest(field, $"{field} is not supported with use_beam_search");
+        static ApiException Unsupported(string field) =>
+            ApiException.BadRequest(field, $"{field} is not supported with use_beam_search");
     }
 }
 
@@ -155,7 +154,9 @@ internal sealed class CompletionRequest : GenerationRequest
         base.Check();
         if (Prompts.Count == 0)
         {
-            throw ApiException.BadRequest("prompt", "prompt is required: a string, a list of strings, a list of token ids, or a list of such lists");
+            throw ApiException.BadRequest(
+                "prompt",
+                "prompt is required: a string, a list of strings, a list of token ids, or a list of such lists");
         }
 
         if ((long)Prompts.Count * Sampling.N > SamplingParams.MaxN)

@@ -18,7 +18,7 @@ internal abstract class GenerationResponse
         (Tokenizer, Job, _model, _request) = (tokenizer, job, model, request);
         _created = TimeProvider.System.GetUtcNow().ToUnixTimeSeconds();
         _cachedTokens = new int[job.Prompts.Count];
-        _choices = [.. Enumerable.Range(0, job.Prompts.Count * job.Sampling.N).Select(i => new ChoiceProgress(i))];
+        _choices = [.. Enumerable.Range(0, job.Prompts.Count * job.N).Select(i => new ChoiceProgress(i))];
         TokenText = new TokenText(tokenizer, request.ReturnTokensAsTokenIds);
     }
 
@@ -103,7 +103,8 @@ internal abstract class GenerationResponse
     }
 
     /// <summary>An event around one choice; <paramref name="head"/> adds to the event itself.</summary>
-    protected void WriteEvent(EventWriter events, Action<Utf8JsonWriter> choice, Action<Utf8JsonWriter>? head = null) => events.Write(json =>
+    protected void WriteEvent(
+        EventWriter events, Action<Utf8JsonWriter> choice, Action<Utf8JsonWriter>? head = null) => events.Write(json =>
     {
         WriteHead(json, ChunkName);
         head?.Invoke(json);
@@ -122,7 +123,8 @@ internal abstract class GenerationResponse
         json.WriteEndObject();
     });
 
-    protected virtual void Count(ChoiceProgress progress, CompletionOutput choice) => progress.NumTokens += choice.TokenIds.Count;
+    protected virtual void Count(ChoiceProgress progress, CompletionOutput choice) =>
+        progress.NumTokens += choice.TokenIds.Count;
 
     protected static void WriteFinish(Utf8JsonWriter json, CompletionOutput choice)
     {
@@ -175,7 +177,8 @@ internal abstract class GenerationResponse
         json.WriteEndObject();
     }
 
-    private void Note(int prompt, RequestOutput output) => _cachedTokens[prompt] = Math.Max(_cachedTokens[prompt], output.NumCachedTokens);
+    private void Note(int prompt, RequestOutput output) =>
+        _cachedTokens[prompt] = Math.Max(_cachedTokens[prompt], output.NumCachedTokens);
 
-    private ChoiceProgress ProgressOf(int prompt, CompletionOutput choice) => _choices[(prompt * Job.Sampling.N) + choice.Index];
+    private ChoiceProgress ProgressOf(int prompt, CompletionOutput choice) => _choices[(prompt * Job.N) + choice.Index];
 }

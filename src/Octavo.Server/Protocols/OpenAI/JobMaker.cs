@@ -8,6 +8,8 @@ internal sealed class JobMaker(AsyncEngine engine, ChatSupport chat)
 {
     private const int DefaultCompletionTokens = 16;
 
+    private static long _jobs;
+
     /// <summary>A completion's job.</summary>
     /// <param name="request">What the body says.</param>
     /// <param name="client">Whose request it is; told by the transport, not by the body.</param>
@@ -61,19 +63,20 @@ internal sealed class JobMaker(AsyncEngine engine, ChatSupport chat)
             room = Math.Min(room, engine.Model.MaxModelLen - prepared[i].TokenIds.Length);
         }
 
-        // The model's max_new_tokens is for requests that name no length; it does not bind those that do. Completions that
-        // name none get OpenAI's own default where that is less. A prompt that is too long must still reach the check that
-        // says so, hence at least 1.
+        // The model's max_new_tokens is for requests that name no length; it does not bind those that do. Completions
+        // that name none get OpenAI's own default where that is less. A prompt that is too long must still reach the
+        // check that says so, hence at least 1.
         int unasked = Math.Min(engine.Model.GenerationDefaults.MaxNewTokens ?? int.MaxValue, otherwise ?? int.MaxValue);
         sampling = sampling with { MaxTokens = asked ?? Math.Max(1, Math.Min(unasked, room)) };
-        foreach (PreparedPrompt prompt in prepared)
+        string id = request.IdPrefix + (request.Options.RequestId ?? Guid.NewGuid().ToString("N"));
+        long number = Interlocked.Increment(ref _jobs);
+        List<ValidatedRequest> requests = [.. prepared.Select((prompt, i) =>
         {
-            Validate(request, prompt, sampling);
-        }
-
-        string id = request.IdPrefix + (request.RequestId ?? Guid.NewGuid().ToString("N"));
-        var options = new RequestOptions { Priority = request.Priority, CacheSalt = request.CacheSalt, Client = client };
-        return new Job(id, prepared, sampling, options, request.UseBeamSearch ? BeamsOf(request, sampling) : null);
+            // The number keeps ids apart that clients chose alike.
+            RequestOptions options = request.Options with { RequestId = $"{id}-{number}-{i}", Client = client };
+            return Prepare(request, prompt, sampling, options);
+        })];
+        return new Job(id, prepared, requests, request.UseBeamSearch ? BeamsOf(request, sampling) : null);
     }
 
     private static BeamSearchParams BeamsOf(GenerationRequest request, SamplingParams sampling) => new()
@@ -89,7 +92,9 @@ internal sealed class JobMaker(AsyncEngine engine, ChatSupport chat)
         if (prompt.TokenIds is { } ids)
         {
             // Whoever names a special token's id means it: it stands in the echo as any other.
-            string text = request.Echo && engine.Tokenizer is { } tokenizer ? tokenizer.Decode([.. ids], skipSpecialTokens: false) : string.Empty;
+            string text = request.Echo && engine.Tokenizer is { } tokenizer
+                ? tokenizer.Decode([.. ids], skipSpecialTokens: false)
+                : string.Empty;
             return new PreparedPrompt([.. ids], text, Range.All, []);
         }
 
@@ -114,7 +119,9 @@ internal sealed class JobMaker(AsyncEngine engine, ChatSupport chat)
         int longest = engine.Model.MaxModelLen;
         if (asked > longest)
         {
-            throw ApiException.BadRequest("truncate_prompt_tokens", $"truncate_prompt_tokens must be at most the model's length, {longest}; it is {asked}");
+            throw ApiException.BadRequest(
+                "truncate_prompt_tokens",
+                $"truncate_prompt_tokens must be at most the model's length, {longest}; it is {asked}");
         }
 
         int keep = asked == -1 ? Math.Max(1, longest - (maxTokens ?? 1)) : asked;
@@ -127,7 +134,8 @@ internal sealed class JobMaker(AsyncEngine engine, ChatSupport chat)
         int first = request.TruncateRight ? 0 : tokens.Length - keep;
         (int start, int count) = prompt.TextTokens.GetOffsetAndLength(tokens.Length);
         return new PreparedPrompt(
-            tokens[first..(first + keep)], prompt.Text, Kept(start)..Kept(start + count), tokens[Math.Min(start, first)..Math.Min(first, start + count)]);
+            tokens[first..(first + keep)], prompt.Text, Kept(start)..Kept(
+                start + count), tokens[Math.Min(start, first)..Math.Min(first, start + count)]);
 
         int Kept(int at) => Math.Clamp(at - first, 0, keep);
     }
@@ -147,16 +155,19 @@ internal sealed class JobMaker(AsyncEngine engine, ChatSupport chat)
         }
     }
 
-    private void Validate(GenerationRequest request, PreparedPrompt prompt, SamplingParams sampling)
+    private ValidatedRequest Prepare(
+        GenerationRequest request, PreparedPrompt prompt, SamplingParams sampling, RequestOptions options)
     {
         try
         {
-            engine.Validate(Prompt.FromTokenIds(prompt.TokenIds), sampling);
+            ValidatedRequest prepared = engine.Prepare(prompt.TokenIds, sampling, options);
             if (request.UseBeamSearch)
             {
                 // Beam search asks for this many candidates at each step.
-                engine.Validate(Prompt.FromTokenIds(prompt.TokenIds), new SamplingParams { Logprobs = 2 * sampling.N });
+                engine.Prepare(prompt.TokenIds, new SamplingParams { Logprobs = 2 * sampling.N });
             }
+
+            return prepared;
         }
         catch (InvalidRequestException e)
             when (request.UseBeamSearch && e.Parameter == nameof(SamplingParams.Logprobs))

@@ -4,8 +4,8 @@ using Octavo.Server.Jobs;
 namespace Octavo.Server.Protocols.OpenAI;
 
 /// <summary>
-/// OpenAI's API over an engine, apart from how requests come and answers go: a body's JSON becomes a job, and what becomes
-/// of the job is written as JSON.
+/// OpenAI's API over an engine, apart from how requests come and answers go: a body's JSON becomes a job, and what
+/// becomes of the job is written as JSON.
 /// </summary>
 internal sealed class OpenAIProtocol
 {
@@ -53,7 +53,8 @@ internal sealed class OpenAIProtocol
         var request = new ChatRequest(_engine.Model.DefaultSamplingParams);
         Read(body, request, GenerationFields.Chat);
         Job job = _jobs.Make(request, client);
-        return new Exchange(job, new ChatResponse(_engine.Tokenizer, _served, request, job), request.Stream, request.Notes);
+        return new Exchange(
+            job, new ChatResponse(_engine.Tokenizer, _served, request, job), request.Stream, request.Notes);
     }
 
     /// <summary>Refuses a name that is not the model's; none stands for it.</summary>

@@ -5,7 +5,8 @@ namespace Octavo.Server.Protocols.OpenAI;
 /// <summary>Reads the four forms of a completion's prompt.</summary>
 internal static class PromptReader
 {
-    private const string Forms = "must be a string, a list of strings, a list of token ids, or a list of lists of token ids";
+    private const string Forms =
+        "must be a string, a list of strings, a list of token ids, or a list of lists of token ids";
 
     public static IReadOnlyList<Prompt> Read(JsonValue value)
     {

@@ -6,8 +6,8 @@ namespace Octavo.Server.Protocols.OpenAI;
 /// <summary>What answers say of the model.</summary>
 /// <param name="Name">Its name.</param>
 /// <param name="Fingerprint">
-/// A constant of this program's version, the checkpoint, and the way in which weights, head and cache are held: where it is
-/// the same, a seed gives the same text.
+/// A constant of this program's version, the checkpoint, and the way in which weights, head and cache are held: where
+/// it is the same, a seed gives the same text.
 /// </param>
 internal sealed record ServedModel(string Name, string Fingerprint)
 {
@@ -15,7 +15,11 @@ internal sealed record ServedModel(string Name, string Fingerprint)
 
     public static ServedModel Of(ModelInfo model, string name, string version)
     {
-        string facts = string.Join('\n', version, model.CheckpointHash, model.Weights, model.Head, model.StoredQuantization, model.KvCache);
-        return new ServedModel(name, "fp_" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(facts)).AsSpan(0, FingerprintBytes)));
+        string facts = string.Join(
+            '\n', version, model.CheckpointHash, model.Weights, model.Head, model.StoredQuantization, model.KvCache);
+        return new ServedModel(
+            name,
+            "fp_" + Convert.ToHexStringLower(
+                SHA256.HashData(Encoding.UTF8.GetBytes(facts)).AsSpan(0, FingerprintBytes)));
     }
 }

@@ -47,8 +47,9 @@ internal sealed class Tokenization(AsyncEngine engine, ChatSupport chat)
     public Action<Utf8JsonWriter> Decode(DetokenizeRequest request)
     {
         Tokenizer tokenizer = RequireTokenizer();
-        int[] tokens = request.Tokens ?? throw ApiException.BadRequest("tokens", "tokens is required: a list of token ids");
-        int vocabulary = engine.Model.Spec.VocabSize;
+        int[] tokens = request.Tokens ?? throw ApiException
+            .BadRequest("tokens", "tokens is required: a list of token ids");
+        int vocabulary = engine.Model.VocabSize;
         int bad = Array.FindIndex(tokens, t => (uint)t >= (uint)vocabulary);
         if (bad >= 0)
         {

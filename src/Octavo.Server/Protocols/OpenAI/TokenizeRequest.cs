@@ -40,7 +40,8 @@ internal sealed class TokenizeRequest
     {
         if (Prompt is null && Conversation.Messages.Count == 0)
         {
-            throw ApiException.BadRequest("prompt", "prompt or messages is required: a string, or a list of at least one message");
+            throw ApiException.BadRequest(
+                "prompt", "prompt or messages is required: a string, or a list of at least one message");
         }
 
         if (Prompt is not null && Conversation.Messages.Count > 0)

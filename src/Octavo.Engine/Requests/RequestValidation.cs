@@ -6,10 +6,12 @@ namespace Octavo.Engine;
 /// <summary>The checks of a request that need the model: everything is checked before anything is changed.</summary>
 internal static class RequestValidation
 {
-    /// <summary>Checks a request and returns how many tokens it may make.</summary>
-    public static int Check(EngineRequest request, LlmEngineOptions options, int vocabSize, Tokenizer? tokenizer)
+    /// <summary>Checks a request.</summary>
+    public static ValidatedRequest Check(
+        EngineRequest request, LlmEngineOptions options, int vocabSize, Tokenizer? tokenizer)
     {
         ArgumentNullException.ThrowIfNull(request);
+        SamplingParams.RequireNotNull(request.Options, nameof(request.Options));
         SamplingParams.RequireNotNull(request.Id, nameof(request.Id));
         SamplingParams.RequireNotNull(request.PromptTokenIds, nameof(request.PromptTokenIds));
         SamplingParams.RequireNotNull(request.Parameters, nameof(request.Parameters));
@@ -32,8 +34,8 @@ internal static class RequestValidation
         CheckTokens(nameof(p.LogprobTokenIds), p.LogprobTokenIds ?? [], vocabSize);
         CheckTokens(nameof(p.LogitBias), p.LogitBias?.Keys ?? [], vocabSize);
         CheckTokens(nameof(p.TraceDecodeTokenIds), p.TraceDecodeTokenIds ?? [], vocabSize);
-        CheckLogprobs(nameof(p.Logprobs), p.Logprobs, options.MaxLogprobs, vocabSize);
-        CheckLogprobs(nameof(p.PromptLogprobs), p.PromptLogprobs, options.MaxLogprobs, vocabSize);
+        CheckLogprobs(nameof(p.Logprobs), p.Logprobs, options.Sampling.MaxLogprobs, vocabSize);
+        CheckLogprobs(nameof(p.PromptLogprobs), p.PromptLogprobs, options.Sampling.MaxLogprobs, vocabSize);
         CheckPromptCandidates(p, length, vocabSize);
         if (p.ThinkingTokenBudget is >= 0)
         {
@@ -47,7 +49,7 @@ internal static class RequestValidation
             SamplingParams.Check(p.BadWords is null or { Count: 0 }, nameof(p.BadWords), rule, p.BadWords?.Count);
         }
 
-        return Math.Min(p.MaxTokens ?? int.MaxValue, options.MaxModelLen - length);
+        return new ValidatedRequest(request, Math.Min(p.MaxTokens ?? int.MaxValue, options.MaxModelLen - length));
     }
 
     // A tokenizer may know more tokens than the model has rows for: then it was the text that held one.
@@ -92,7 +94,7 @@ internal static class RequestValidation
     private static void CheckLogprobs(string parameter, int? asked, int most, int vocabSize)
     {
         int count = asked == -1 ? vocabSize : asked ?? 0;
-        ParameterName limit = SamplingParams.Named(nameof(LlmEngineOptions.MaxLogprobs));
+        ParameterName limit = SamplingParams.Named(nameof(SamplingOptions.MaxLogprobs));
         SamplingParams.Check(most < 0 || count <= most, parameter, $"must be at most {most} ({limit})", asked);
     }
 

@@ -1,9 +1,12 @@
 namespace Octavo.Engine;
 
 /// <summary>
-/// The bounds of the engine's histograms, by vLLM's families: what its option <c>--custom-histogram-buckets</c> may replace.
+/// The bounds of the engine's histograms, by vLLM's families: what its option <c>--custom-histogram-buckets</c> may
+/// replace.
 /// </summary>
-internal sealed class HistogramBuckets
+/// <param name="custom">The bounds that replace the usual ones.</param>
+/// <param name="maxModelLen">The longest sequence, in tokens.</param>
+internal sealed class HistogramBuckets(IReadOnlyDictionary<string, IReadOnlyList<double>> custom, int maxModelLen)
 {
     public const string RequestLatency = "request_latency";
     public const string TimeToFirstToken = "time_to_first_token";
@@ -17,35 +20,32 @@ internal sealed class HistogramBuckets
     private static readonly Dictionary<string, double[]> Defaults = new(StringComparer.Ordinal)
     {
         [RequestLatency] = [.3, .5, .8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680],
-        [TimeToFirstToken] = [.001, .005, .01, .02, .04, .06, .08, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640, 2560],
+        [TimeToFirstToken] =
+            [.001, .005, .01, .02, .04, .06, .08, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640, 2560],
         [InterTokenLatency] = [.01, .025, .05, .075, .1, .15, .2, .3, .4, .5, .75, 1, 2.5, 5, 7.5, 10, 20, 40, 80],
         [IterationTokens] = [1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384],
         [RequestParamsN] = [1, 2, 5, 10, 20],
         [RequestNumPreemptions] = [1, 2, 3, 4, 5, 10, 20],
     };
 
-    private readonly LlmEngineOptions _options;
-
-    public HistogramBuckets(LlmEngineOptions options) => _options = options;
-
     /// <summary>A family's bounds.</summary>
     public double[] this[string family] =>
-        _options.CustomHistogramBuckets.TryGetValue(family, out IReadOnlyList<double>? own) ? [.. own]
-        : family == RequestTokens ? OneTwoFive(_options.MaxModelLen)
+        custom.TryGetValue(family, out IReadOnlyList<double>? own) ? [.. own]
+        : family == RequestTokens ? OneTwoFive(maxModelLen)
         : Defaults[family];
 
     /// <summary>What is wrong with bounds that replace a family's; null where they are right.</summary>
-    public static string? FindFault(IReadOnlyDictionary<string, IReadOnlyList<double>> custom)
+    public static string? FindFault(IReadOnlyDictionary<string, IReadOnlyList<double>> buckets)
     {
-        foreach ((string family, IReadOnlyList<double> bounds) in custom)
+        foreach ((string family, IReadOnlyList<double>? bounds) in buckets)
         {
             if (family != RequestTokens && !Defaults.ContainsKey(family))
             {
                 return $"unknown family {family}; known: {string.Join(", ", Defaults.Keys.Append(RequestTokens))}";
             }
 
-            bool rises = bounds.Count > 0 && bounds[0] > 0 && bounds.Zip(bounds.Skip(1)).All(b => b.First < b.Second) && bounds.All(double.IsFinite);
-            if (!rises)
+            bool rises = bounds?.Zip(bounds.Skip(1)).All(b => b.First < b.Second) == true;
+            if (!rises || bounds!.Count == 0 || bounds[0] <= 0 || !bounds.All(double.IsFinite))
             {
                 return $"the bounds of {family} must be above 0, finite, and each greater than the one before";
             }

@@ -7,16 +7,19 @@ using Octavo.Engine.Scheduling;
 namespace Octavo.Engine;
 
 /// <summary>
-/// The engine's instruments, named by OpenTelemetry's rules, with vLLM's buckets. What vLLM calls them, the server knows.
+/// The engine's instruments, named by OpenTelemetry's rules, with vLLM's buckets. What vLLM calls them, the server
+/// knows.
 /// </summary>
 internal sealed class EngineMetrics : IDisposable
 {
     private static readonly double[] StepBuckets =
         [.0005, .001, .0025, .005, .01, .02, .03, .04, .05, .06, .08, .1, .125, .15, .2, .3, .5, .75, 1, 2.5, 5, 10];
 
-    private static readonly double[] RatioBuckets = [.25, .5, .7, .8, .9, .95, 1, 1.05, 1.1, 1.2, 1.3, 1.5, 2, 3, 5, 10];
+    private static readonly double[] RatioBuckets =
+        [.25, .5, .7, .8, .9, .95, 1, 1.05, 1.1, 1.2, 1.3, 1.5, 2, 3, 5, 10];
 
-    // A prediction below this is none yet: no step is so short. Beyond the greatest ratio, one outlier would be the mean.
+    // A prediction below this is none yet: no step is so short. Beyond the greatest ratio, one outlier would be the
+    // mean.
     private const double LeastPredicted = 1e-5;
     private const double MostRatio = 100;
 
@@ -62,10 +65,15 @@ internal sealed class EngineMetrics : IDisposable
         _time = time;
         _tags = [new("model_name", options.ModelName), new("engine", "0")];
         Meter = new Meter(new MeterOptions("Octavo.Engine"));
-        var buckets = new HistogramBuckets(options);
+        var buckets = new HistogramBuckets(options.Metrics.CustomHistogramBuckets, options.MaxModelLen);
 
-        Gauge("octavo.requests.running", "{request}", "Requests that the engine runs.", () => Volatile.Read(ref _running));
-        Gauge("octavo.requests.waiting", "{request}", "Requests that wait to be run.", () => Volatile.Read(ref _waiting));
+        Gauge(
+            "octavo.requests.running",
+            "{request}",
+            "Requests that the engine runs.",
+            () => Volatile.Read(ref _running));
+        Gauge(
+            "octavo.requests.waiting", "{request}", "Requests that wait to be run.", () => Volatile.Read(ref _waiting));
         Meter.CreateObservableGauge(
             "octavo.requests.waiting_by_reason",
             WaitingByReason,
@@ -90,7 +98,8 @@ internal sealed class EngineMetrics : IDisposable
         _prefixHits = Tokens("octavo.prefix_cache.hits", "Tokens found in the prefix cache.");
         _finished = Meter.CreateCounter<long>("octavo.requests.finished", "{request}", "Requests that ended.");
         _promptTokensBySource = Tokens("octavo.prompt.tokens_by_source", "Prompt tokens, by where they came from.");
-        (_computed, _cacheHit) = ([.. _tags, new("source", PromptSources[0])], [.. _tags, new("source", PromptSources[1])]);
+        (_computed, _cacheHit) = (
+            [.. _tags, new("source", PromptSources[0])], [.. _tags, new("source", PromptSources[1])]);
         _iterationTokens = Lengths(
             "octavo.step.tokens", "Prompt and generated tokens a step.", buckets[HistogramBuckets.IterationTokens]);
         _timeToFirstToken = Seconds(
@@ -119,7 +128,8 @@ internal sealed class EngineMetrics : IDisposable
             "Prompt tokens a request that were not found in the cache.",
             lengths);
         _requestMaxTokens = Lengths("octavo.request.max_tokens", "max_tokens of requests.", lengths);
-        _requestN = Numbers("octavo.request.n", "{completion}", "n of requests.", buckets[HistogramBuckets.RequestParamsN]);
+        _requestN = Numbers(
+            "octavo.request.n", "{completion}", "n of requests.", buckets[HistogramBuckets.RequestParamsN]);
         _requestPreemptions = Numbers(
             "octavo.request.preemptions",
             "{preemption}",
@@ -184,7 +194,7 @@ internal sealed class EngineMetrics : IDisposable
         _decodeTime.Record(decode, _tags);
         _requestPromptTokens.Record(completion.NumPromptTokens, _tags);
         _requestGenerationTokens.Record(completion.NumOutputTokens, _tags);
-        _requestMaxTokens.Record(group.MaxOutputTokens, _tags);
+        _requestMaxTokens.Record(group.Request.MaxOutputTokens, _tags);
         _requestPrefillComputed.Record(completion.NumPromptTokens - completion.NumCachedTokens, _tags);
         _requestPreemptions.Record(completion.NumPreemptions, _tags);
         if (completion.NumOutputTokens > 1)
@@ -213,7 +223,8 @@ internal sealed class EngineMetrics : IDisposable
 
     public void Dispose() => Meter.Dispose();
 
-    // Read by whoever scrapes, while the engine writes: each is one number, and a scrape may see two of different steps.
+    // Read by whoever scrapes, while the engine writes: each is one number, and a scrape may see two of different
+    // steps.
     private void ObserveBatching(BatchController<Completion> batching)
     {
         Gauge(
@@ -246,8 +257,8 @@ internal sealed class EngineMetrics : IDisposable
             (term, i) => new Measurement<double>(batching.Model.Coefficients[i], [.. _tags, new("term", term)]));
     }
 
-    // Each prompt token counts once, those found in the cache in the step that takes the request up, and none again after a
-    // preemption: so all steps together have as many as octavo.prompt.tokens says.
+    // Each prompt token counts once, those found in the cache in the step that takes the request up, and none again
+    // after a preemption: so all steps together have as many as octavo.prompt.tokens says.
     private static int CountPromptTokens(StepPlan<Completion> plan)
     {
         int count = 0;
@@ -277,7 +288,7 @@ internal sealed class EngineMetrics : IDisposable
             .. _tags,
             new("block_size", pool.BlockSize),
             new("num_gpu_blocks", pool.Count),
-            new("enable_prefix_caching", options.EnablePrefixCaching),
+            new("enable_prefix_caching", options.Scheduling.EnablePrefixCaching),
             new("kv_cache_size_tokens", (long)pool.Count * pool.BlockSize),
             new("kv_cache_max_concurrency", (double)pool.Count / blocksOfLongest),
         ];
@@ -287,7 +298,8 @@ internal sealed class EngineMetrics : IDisposable
         where T : struct =>
         Meter.CreateObservableGauge(name, () => new Measurement<T>(value(), _tags), unit, description);
 
-    private Counter<long> Tokens(string name, string description) => Meter.CreateCounter<long>(name, "{token}", description);
+    private Counter<long> Tokens(string name, string description) =>
+        Meter.CreateCounter<long>(name, "{token}", description);
 
     private Histogram<double> Seconds(string name, string description, double[] bounds) =>
         Numbers(name, "s", description, bounds);
@@ -295,6 +307,7 @@ internal sealed class EngineMetrics : IDisposable
     private Histogram<double> Lengths(string name, string description, double[] bounds) =>
         Numbers(name, "{token}", description, bounds);
 
-    private Histogram<double> Numbers(string name, string unit, string description, double[] bounds) => Meter.CreateHistogram(
+    private Histogram<double> Numbers(
+        string name, string unit, string description, double[] bounds) => Meter.CreateHistogram(
         name, unit, description, null, new InstrumentAdvice<double> { HistogramBucketBoundaries = bounds });
 }

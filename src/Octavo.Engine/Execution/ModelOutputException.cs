@@ -4,6 +4,3 @@ namespace Octavo.Engine;
 /// The model computed what no answer can be made of: its weights, or the arithmetic over them, are at fault.
 /// </summary>
 public sealed class ModelOutputException(string message) : Exception(message);
-
-/// <summary>Engine settings that cannot work together or on this machine; the message names them.</summary>
-public sealed class EngineConfigurationException(string message) : Exception(message);

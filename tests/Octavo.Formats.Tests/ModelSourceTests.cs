@@ -2,7 +2,7 @@ using Octavo.Testing;
 
 namespace Octavo.Formats.Tests;
 
-public sealed class ModelDirectoryTests : IDisposable
+public sealed class ModelSourceTests : IDisposable
 {
     private readonly TempDirectory _directory = new();
 
@@ -11,11 +11,11 @@ public sealed class ModelDirectoryTests : IDisposable
     [Fact]
     public void Open_TalesModel_FindsEverything()
     {
-        ModelDirectory model = ModelDirectory.Open(Repository.TalesModel);
-        model.HasTokenizer.ShouldBeTrue();
-        model.TokenizerConfigPath.ShouldBe(Path.Combine(Repository.TalesModel, "tokenizer_config.json"));
-        model.ChatTemplatePath.ShouldBeNull();
-        model.Config.GetProperty("hidden_size").GetInt32().ShouldBe(256);
+        ModelSource model = ModelSource.Open(Repository.TalesModel);
+        model.Has("tokenizer.json").ShouldBeTrue();
+        model.NameOf("tokenizer.json").ShouldBe(Path.Combine(Repository.TalesModel, "tokenizer.json"));
+        model.Read("chat_template.jinja").ShouldBeNull();
+        model.Config.Size("hidden_size", 1024).ShouldBe(256);
         model.Generation.Temperature.ShouldBe(0.7f);
         model.Generation.TopP.ShouldBe(0.95f);
         model.Generation.MaxNewTokens.ShouldBe(480);
@@ -30,11 +30,10 @@ public sealed class ModelDirectoryTests : IDisposable
     public void Open_NoGenerationConfig_HasEmptyDefaults()
     {
         _directory.Write("config.json", "\uFEFF{}");
-        ModelDirectory model = ModelDirectory.Open(_directory.Root);
-        model.GenerationConfig.ShouldBeNull();
+        ModelSource model = ModelSource.Open(_directory.Root);
         model.Generation.EosTokenIds.ShouldBeEmpty();
         model.Generation.Temperature.ShouldBeNull();
-        model.HasTokenizer.ShouldBeFalse();
+        model.Has("tokenizer.json").ShouldBeFalse();
     }
 
     [Fact]
@@ -46,7 +45,7 @@ public sealed class ModelDirectoryTests : IDisposable
             """
             {"eos_token_id":[5,6],"temperature":null,"min_p":0.1,"top_k":50,"repetition_penalty":1,"pad_token_id":-1}
             """);
-        GenerationDefaults generation = ModelDirectory.Open(_directory.Root).Generation;
+        GenerationDefaults generation = ModelSource.Open(_directory.Root).Generation;
         generation.EosTokenIds.ShouldBe([5, 6]);
         generation.Temperature.ShouldBeNull();
         generation.MinP.ShouldBe(0.1f);
@@ -62,7 +61,7 @@ public sealed class ModelDirectoryTests : IDisposable
     {
         _directory.Write("config.json", "{}");
         _directory.Write("generation_config.json", json);
-        CheckpointException error = Should.Throw<CheckpointException>(() => ModelDirectory.Open(_directory.Root));
+        CheckpointException error = Should.Throw<CheckpointException>(() => ModelSource.Open(_directory.Root));
         error.File.ShouldBe(_directory["generation_config.json"]);
         error.Message.ShouldContain(words);
     }
@@ -70,7 +69,7 @@ public sealed class ModelDirectoryTests : IDisposable
     [Fact]
     public void Open_NoConfig_NamesIt()
     {
-        string message = Should.Throw<CheckpointException>(() => ModelDirectory.Open(_directory.Root)).Message;
+        string message = Should.Throw<CheckpointException>(() => ModelSource.Open(_directory.Root)).Message;
         message.ShouldContain("config.json");
     }
 
@@ -82,7 +81,7 @@ public sealed class ModelDirectoryTests : IDisposable
     public void Open_ConfigIsNoObject_NamesIt(string json)
     {
         _directory.Write("config.json", json);
-        Should.Throw<CheckpointException>(() => ModelDirectory.Open(_directory.Root))
+        Should.Throw<CheckpointException>(() => ModelSource.Open(_directory.Root))
             .File.ShouldBe(_directory["config.json"]);
     }
 
@@ -90,8 +89,8 @@ public sealed class ModelDirectoryTests : IDisposable
     public void Open_FileOrNothing_SaysWhichWasExpected()
     {
         string file = _directory.Write("a", "");
-        Should.Throw<CheckpointException>(() => ModelDirectory.Open(file)).Message.ShouldContain("is a file");
-        Should.Throw<CheckpointException>(() => ModelDirectory.Open(_directory["b"])).Message.ShouldContain("no such");
+        Should.Throw<CheckpointException>(() => ModelSource.Open(file)).Message.ShouldContain("is a file");
+        Should.Throw<CheckpointException>(() => ModelSource.Open(_directory["b"])).Message.ShouldContain("no such");
     }
 
     [Fact]
@@ -99,7 +98,7 @@ public sealed class ModelDirectoryTests : IDisposable
     {
         foreach (string path in Directory.GetDirectories(SharedData.Require("golden")))
         {
-            ModelDirectory model = ModelDirectory.Open(path);
+            ModelSource model = ModelSource.Open(path);
             using Checkpoint checkpoint = model.OpenCheckpoint();
             checkpoint.Tensors.Count.ShouldBeGreaterThan(10, path);
             checkpoint.TotalBytes.ShouldBe(checkpoint.Tensors.Values.Sum(tensor => tensor.ByteLength));

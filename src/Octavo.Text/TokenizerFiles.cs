@@ -1,0 +1,37 @@
+namespace Octavo.Text;
+
+/// <summary>The files that a tokenizer is read from, wherever they stand.</summary>
+/// <param name="nameOf">What messages call a file.</param>
+/// <param name="read">A file's bytes; null where it is not there.</param>
+internal sealed class TokenizerFiles(Func<string, string> nameOf, Func<string, byte[]?> read)
+{
+    public const string Tokenizer = "tokenizer.json";
+    public const string Config = "tokenizer_config.json";
+    public const string SpecialTokens = "special_tokens_map.json";
+    public const string AddedTokens = "added_tokens.json";
+    public const string ChatTemplate = "chat_template.jinja";
+
+    /// <summary>Those in a directory.</summary>
+    public static TokenizerFiles In(string directory) => new(
+        name => Path.Combine(directory, name),
+        name => ReadIfThere(Path.Combine(directory, name)));
+
+    /// <summary>Two files of any name, and none beside them.</summary>
+    public static TokenizerFiles Of(string tokenizer, string? config)
+    {
+        return new(name => PathOf(name) ?? name, name => PathOf(name) is { } path ? ReadIfThere(path) : null);
+
+        string? PathOf(string name) => name switch
+        {
+            Tokenizer => tokenizer,
+            Config => config,
+            _ => null,
+        };
+    }
+
+    public string NameOf(string file) => nameOf(file);
+
+    public byte[]? Read(string file) => read(file);
+
+    private static byte[]? ReadIfThere(string path) => File.Exists(path) ? File.ReadAllBytes(path) : null;
+}
