@@ -55,8 +55,8 @@ internal static class ProcessorFeatures
     public static InstructionSet Selected => Cap(Supported, Environment.GetEnvironmentVariable(Variable));
 
     /// <summary>
-    /// Whether this processor can take a set's kernels. The sets are not one chain: there are processors with AVX-512 that
-    /// lack AVX-VNNI.
+    /// Whether this processor can take a set's kernels. The sets are not one chain: there are processors with AVX-512
+    /// that lack AVX-VNNI.
     /// </summary>
     public static bool Has(InstructionSet isa) => isa switch
     {

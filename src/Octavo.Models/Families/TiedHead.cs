@@ -9,8 +9,8 @@ internal static class TiedHead
 
     /// <summary>
     /// The head's tensors, or null where it is the embedding. A head that is stored counts, whatever
-    /// <c>tie_word_embeddings</c> says, as in transformers since version 5: fine-tuning has made two of what was one, and
-    /// left the flag. A copy of the embedding gives the same results either way.
+    /// <c>tie_word_embeddings</c> says, as in transformers since version 5: fine-tuning has made two of what was one,
+    /// and left the flag. A copy of the embedding gives the same results either way.
     /// </summary>
     /// <param name="config">The model's configuration.</param>
     /// <param name="checkpoint">Its tensors.</param>

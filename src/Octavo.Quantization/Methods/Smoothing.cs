@@ -100,8 +100,8 @@ internal static class Smoothing
     }
 
     /// <summary>
-    /// Divides a norm's results by <paramref name="s"/>, as near as its stored type comes, and multiplies the columns that
-    /// read them with exactly what it became.
+    /// Divides a norm's results by <paramref name="s"/>, as near as its stored type comes, and multiplies the columns
+    /// that read them with exactly what it became.
     /// </summary>
     private static void IntoNorm(FloatNorm norm, FloatMatrix[] stack, InputMoments moments, float[] s)
     {
