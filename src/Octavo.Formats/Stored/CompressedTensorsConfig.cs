@@ -203,10 +203,9 @@ internal sealed record CompressedTensorsScheme(
     {
         string scales = Strategy switch
         {
-            "group" =>
-            $"group {GroupSize}",
+            "group" => $"group {GroupSize}",
             "block" => $"block {Block!.Value.Rows}x{Block.Value.Columns}",
-            _ => Strategy
+            _ => Strategy,
         };
         string activations = Activations switch
         {
