@@ -120,7 +120,8 @@ public static class BeamSearch
         for (int length = 0; length < maxTokens && beams.Count > 0; length++)
         {
             RequestOutput[] outputs = await Task.WhenAll(
-                beams.Select(b => engine.GenerateAsync(Prompt.FromTokenIds([.. promptIds, .. b.Tokens]), step, null, cancellationToken)))
+                beams.Select(b => engine.GenerateAsync(
+                    Prompt.FromTokenIds([.. promptIds, .. b.Tokens]), step, null, cancellationToken)))
                 .ConfigureAwait(false);
             List<Beam> candidates = [];
             for (int i = 0; i < beams.Count; i++)

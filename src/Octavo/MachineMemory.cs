@@ -66,14 +66,17 @@ public sealed record MachineMemory(long Total, long Free, string Source)
 
             if (parts[1].Length == 0)
             {
-                foreach (MachineMemory limit in Group(Path.Combine(root, "sys/fs/cgroup"), parts[2], "memory.max", "memory.current", string.Empty))
+                foreach (MachineMemory limit in Group(
+                    Path.Combine(root, "sys/fs/cgroup"), parts[2], "memory.max", "memory.current", string.Empty))
                 {
                     yield return limit;
                 }
             }
             else if (parts[1].Split(',').Contains("memory"))
             {
-                foreach (MachineMemory limit in Group(Path.Combine(root, "sys/fs/cgroup/memory"), parts[2], "memory.limit_in_bytes", "memory.usage_in_bytes", "total_"))
+                foreach (MachineMemory limit in Group(
+                    Path.Combine(root, "sys/fs/cgroup/memory"), parts[2], "memory.limit_in_bytes",
+                    "memory.usage_in_bytes", "total_"))
                 {
                     yield return limit;
                 }
@@ -115,7 +118,8 @@ public sealed record MachineMemory(long Total, long Free, string Source)
         foreach (string line in Lines(file))
         {
             string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-            if (words.Length >= 2 && long.TryParse(words[1], NumberStyles.None, CultureInfo.InvariantCulture, out long number))
+            if (words.Length >= 2
+                && long.TryParse(words[1], NumberStyles.None, CultureInfo.InvariantCulture, out long number))
             {
                 values[words[0]] = number;
             }

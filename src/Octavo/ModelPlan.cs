@@ -178,10 +178,10 @@ public sealed class ModelPlan
     {
         QuantizationConfig? stored = model.Checkpoint.Quantization;
         ParameterName quantization = new(nameof(options.Quantization)), type = new(nameof(options.Dtype));
-        string already = $"a checkpoint that is quantized already ({stored?.Method}: {stored?.Summary})";
+        string already = $"a checkpoint that is quantized already ({stored?.Method}: {stored?.Summary}); it loads as it is";
         Require(
             options.Quantization is null || stored is null,
-            $"{quantization} {options.Quantization} does not go with {already}; it loads as it is, without that option");
+            $"{quantization} {options.Quantization} does not go with {already}, without that option");
         WeightScheme? asked = options.Quantization is null ? null : SchemeNamed(options.Quantization);
         WeightScheme? dtype = options.Dtype switch
         {

@@ -82,7 +82,8 @@ public sealed class OctavoChatClient : IChatClient
         (Prompt prompt, SamplingParams sampling) = Translate(messages, options);
         DateTimeOffset created = _time.GetUtcNow();
         int tokens = 0;
-        await foreach (RequestOutput output in _engine.StreamAsync(prompt, sampling, null, cancellationToken).ConfigureAwait(false))
+        await foreach (RequestOutput output in _engine.StreamAsync(prompt, sampling, null, cancellationToken)
+            .ConfigureAwait(false))
         {
             foreach (CompletionOutput piece in output.Outputs)
             {
@@ -198,7 +199,8 @@ public sealed class OctavoChatClient : IChatClient
         Check(
             options.AdditionalProperties is not { Count: > 0 },
             nameof(options.AdditionalProperties),
-            $"they would have no effect; give a {nameof(SamplingParams)} by {nameof(options.RawRepresentationFactory)}");
+            $"they would have no effect; give a {nameof(SamplingParams)} by "
+                + $"{nameof(options.RawRepresentationFactory)}");
         Check(
             options.ModelId is null || options.ModelId == _engine.Model.Name,
             nameof(options.ModelId),

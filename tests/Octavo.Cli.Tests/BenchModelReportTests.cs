@@ -22,7 +22,9 @@ public sealed class BenchModelReportTests
         HeadQuantization.Auto,
         new ModelBenchmarkOptions { Weights = WeightScheme.BFloat16, KvCache = KvCacheFormat.BFloat16 },
         WeightBytes: 1_000_000,
-        [new StepMeasurement("decode", Sequences: 4, Context: 128, Tokens: 4, Seconds: 0.001, WeightBytes: 1_000_000, CacheBytes: 3_000_000, Operations: 50_000_000) { ReadBandwidth = 20e9 }],
+        [new StepMeasurement(
+            "decode", Sequences: 4, Context: 128, Tokens: 4, Seconds: 0.001, WeightBytes: 1_000_000,
+            CacheBytes: 3_000_000, Operations: 50_000_000) { ReadBandwidth = 20e9 }],
         [new SkippedStep(64, 4096, 1L << 40)]);
 
     private static readonly BenchModelReport Report = new(ModelShape.All[0], Ceilings, [BFloat16]);

@@ -18,7 +18,11 @@ public sealed class LoadCommandTests : IDisposable
     [Fact]
     public async Task Simulate_Replicas_SameFiguresEachTime()
     {
-        string[] command = ["simulate", "--step-time", StepTime, "--replicas", "3", "--routing", "least-loaded", "--workload", "gamma rate=20 requests=60 output=uniform:5:50 clients=3"];
+        string[] command =
+        [
+            "simulate", "--step-time", StepTime, "--replicas", "3", "--routing", "least-loaded", "--workload",
+            "gamma rate=20 requests=60 output=uniform:5:50 clients=3"
+        ];
 
         CliResult first = await CliProcess.RunAsync(command);
         CliResult second = await CliCall.RunAsync(command);
@@ -85,7 +89,9 @@ public sealed class LoadCommandTests : IDisposable
     public async Task Simulate_CheckOnATrace_ShowsBothAndTheirRatio()
     {
         string trace = Path.Combine(_folder, "trace.csv");
-        await File.WriteAllLinesAsync(trace, ["seconds,prompt,output,client", .. Enumerable.Range(0, 20).Select(i => $"{i * 0.01},{10 + i},{5 + i},{(i % 2 == 0 ? "a" : "b")}")]);
+        await File.WriteAllLinesAsync(
+            trace, ["seconds,prompt,output,client", .. Enumerable.Range(0, 20)
+                .Select(i => $"{i * 0.01},{10 + i},{5 + i},{(i % 2 == 0 ? "a" : "b")}")]);
 
         CliResult result = await CliCall.RunAsync(
             "simulate", "--step-time", StepTime, "--workload", "trace=" + trace, "--check");
@@ -124,7 +130,11 @@ public sealed class LoadCommandTests : IDisposable
             chart);
 
         result.Code.ShouldBe(0, result.Error);
-        foreach (string word in new[] { "simulated: 200 ms between tokens (p95), 5 s to the first", "measured: 200 ms", "light", "bursts of 10 times", "best single: " })
+        foreach (string word in new[]
+        {
+            "simulated: 200 ms between tokens (p95), 5 s to the first", "measured: 200 ms", "light",
+            "bursts of 10 times", "best single: "
+        })
         {
             result.Output.ShouldContain(word);
         }
@@ -140,7 +150,9 @@ public sealed class LoadCommandTests : IDisposable
     [InlineData("--only, --seconds and --chart go with --scenarios", "--chart", "x.svg")]
     [InlineData("--step-noise must be between 0 and 0.3; it is 0.5", "--step-noise", "0.5")]
     [InlineData("--rounds goes with --check", "--scenarios", "--rounds", "2")]
-    [InlineData("--only takes words with commas between, of light, moderate, saturating, bursts, ramp, mixed", "--scenarios", "--only", "heavy")]
+    [InlineData(
+        "--only takes words with commas between, of light, moderate, saturating, bursts, ramp, mixed", "--scenarios",
+        "--only", "heavy")]
     [InlineData("--seconds must be between 1 and 3600", "--scenarios", "--seconds", "0.5")]
     [InlineData("--chart /nowhere/x.svg: there is no directory /nowhere", "--scenarios", "--chart", "/nowhere/x.svg")]
     public async Task SimulateScenarios_BadArguments_AreNamed(string message, params string[] arguments)
@@ -185,14 +197,28 @@ public sealed class LoadCommandTests : IDisposable
     {
         string settings = Path.Combine(_folder, "settings.json"), page = Path.Combine(_folder, "page.html");
 
-        CliResult result = await CliProcess.RunAsync([.. SmallTune, "--target-itl", "5s", "--target-ttft", "20s", "--output", settings, "--report", page, "--json"]);
+        CliResult result =
+            await CliProcess.RunAsync(
+                [
+                    .. SmallTune,
+                    "--target-itl",
+                    "5s",
+                    "--target-ttft",
+                    "20s",
+                    "--output",
+                    settings,
+                    "--report",
+                    page,
+                    "--json"
+                ]);
 
         result.Code.ShouldBe(0, result.Error);
         using JsonDocument json = JsonDocument.Parse(result.Output);
         JsonElement best = json.RootElement.GetProperty("best");
         JsonElement[] final = [.. json.RootElement.GetProperty("final").EnumerateArray()];
         final.Count(f => f.GetProperty("batching").GetString() == "adaptive").ShouldBe(1);
-        final.ShouldAllBe(f => f.GetProperty("runs").GetInt32() == 5 && f.GetProperty("goodput").GetProperty("half_width_95").GetDouble() >= 0);
+        final.ShouldAllBe(f => f.GetProperty("runs").GetInt32() == 5
+            && f.GetProperty("goodput").GetProperty("half_width_95").GetDouble() >= 0);
         final.Where(f => f.GetProperty("batching").GetString() == "fixed")
             .Max(f => f.GetProperty("goodput").GetProperty("mean").GetDouble()).ShouldBeGreaterThan(0);
         json.RootElement.GetProperty("confirmation").GetProperty("best").GetProperty("runs").GetInt32()
@@ -240,10 +266,15 @@ public sealed class LoadCommandTests : IDisposable
     }
 
     [Theory]
-    [InlineData("--workload: a workload has no 'colour'; it takes: poisson|", "simulate", "--step-time", StepTime, "--workload", "poisson colour=red")]
+    [InlineData(
+        "--workload: a workload has no 'colour'; it takes: poisson|", "simulate", "--step-time", StepTime, "--workload",
+        "poisson colour=red")]
     [InlineData("--workload: a workload has no 'colour'", "tune", "--workload", "colour=red")]
-    [InlineData("--workload: a workload has no 'colour'", "bench", "batching", "--model", "tales", "--workload", "colour=red")]
-    [InlineData("--workload: rate of a workload must be a number from 1E-06 to 1000000; it is 'fast'", "tune", "--workload", "rate=fast")]
+    [InlineData(
+        "--workload: a workload has no 'colour'", "bench", "batching", "--model", "tales", "--workload", "colour=red")]
+    [InlineData(
+        "--workload: rate of a workload must be a number from 1E-06 to 1000000; it is 'fast'", "tune", "--workload",
+        "rate=fast")]
     [InlineData("--workload: a length is N, uniform:LOW:HIGH or lognormal:MEAN:SIGMA:MOST, all at least 1; it is "
         + "'long'", "tune", "--workload", "prompt=long")]
     [InlineData("no-such.csv", "tune", "--workload", "trace=FOLDER/no-such.csv")]
@@ -254,27 +285,42 @@ public sealed class LoadCommandTests : IDisposable
     [InlineData("--replicas must be 1", "simulate", "--check", "--replicas", "2")]
     [InlineData("--target-itl takes a time", "tune", "--target-itl", "soon")]
     [InlineData("--time must be at least a second", "tune", "--time", "10ms")]
-    [InlineData("--output FOLDER/none/s.json: there is no directory FOLDER/none", "tune", "--output", "FOLDER/none/s.json")]
+    [InlineData(
+        "--output FOLDER/none/s.json: there is no directory FOLDER/none", "tune", "--output", "FOLDER/none/s.json")]
     [InlineData("--report FOLDER: that is a directory", "tune", "--report", "FOLDER")]
-    [InlineData("only --quantization, --threads and --max-model-len go with it", "tune", "135m", "--kv-cache-memory", "1GiB")]
+    [InlineData(
+        "only --quantization, --threads and --max-model-len go with it", "tune", "135m", "--kv-cache-memory", "1GiB")]
     [InlineData("no such model directory: /no/such", "tune", "/no/such")]
     [InlineData("--batches must be from 1 to 512", "bench", "batching", "--batches", "0")]
     [InlineData("'max_num_sequences' is unknown; ", "serve", "--settings", """{"max_num_sequences": 4}""")]
-    [InlineData("max_num_seqs: --max-num-seqs takes a whole number; it is 'many'", "serve", "--settings", """{"max_num_seqs": "many"}""")]
-    [InlineData("max_num_batched_tokens must be at least 1; it is -3", "serve", "--settings", """{"max_num_batched_tokens": -3}""")]
+    [InlineData(
+        "max_num_seqs: --max-num-seqs takes a whole number; it is 'many'", "serve", "--settings",
+        """{"max_num_seqs": "many"}""")]
+    [InlineData(
+        "max_num_batched_tokens must be at least 1; it is -3", "serve", "--settings",
+        """{"max_num_batched_tokens": -3}""")]
     [InlineData("target_itl_ms: null is no value; leave it out", "serve", "--settings", """{"target_itl_ms": null}""")]
-    [InlineData("batching: --batching takes one of adaptive, fixed; it is 'static'", "serve", "--settings", """{"batching": "static"}""")]
-    [InlineData("client_weights: takes an object of keys and weights", "serve", "--settings", """{"client_weights": [1]}""")]
-    [InlineData("client_weights must be above 0 and below 1000000; it is 0", "serve", "--settings", """{"client_weights": {"alice": 0}}""")]
+    [InlineData(
+        "batching: --batching takes one of adaptive, fixed; it is 'static'", "serve", "--settings",
+        """{"batching": "static"}""")]
+    [InlineData(
+        "client_weights: takes an object of keys and weights", "serve", "--settings", """{"client_weights": [1]}""")]
+    [InlineData(
+        "client_weights must be above 0 and below 1000000; it is 0", "serve", "--settings",
+        """{"client_weights": {"alice": 0}}""")]
     [InlineData("it must hold one JSON object", "serve", "--settings", "[]")]
     [InlineData("--settings FOLDER/settings.json: ", "serve", "--settings", "{")]
-    [InlineData("--client-weight takes KEY=WEIGHT with a weight above 0; it is 'alice=heavy'", "serve", "--client-weight", "alice=heavy")]
+    [InlineData(
+        "--client-weight takes KEY=WEIGHT with a weight above 0; it is 'alice=heavy'", "serve", "--client-weight",
+        "alice=heavy")]
     [InlineData("--client-weight takes KEY=WEIGHT with a weight above 0; it is '=2'", "serve", "--client-weight", "=2")]
     public async Task BadInput_AnyOfIt_IsRefusedByName(string problem, params string[] args)
     {
         string trace = Path.Combine(_folder, "bad.csv"), settings = Path.Combine(_folder, "settings.json");
         await File.WriteAllTextAsync(trace, "0,1,1\n1,x,1\n");
-        string[] words = [.. args.Select(a => a == "BADTRACE" ? trace : a.Replace("=BADTRACE", "=" + trace, StringComparison.Ordinal).Replace("FOLDER", _folder, StringComparison.Ordinal))];
+        string[] words =
+            [.. args.Select(a => a == "BADTRACE" ? trace : a.Replace("=BADTRACE", "=" + trace, StringComparison.Ordinal)
+                .Replace("FOLDER", _folder, StringComparison.Ordinal))];
         if (args[^2] == "--settings")
         {
             await File.WriteAllTextAsync(settings, args[^1]);

@@ -41,7 +41,8 @@ public sealed class LoadTableTests
             new AnsiConsoleSettings { Ansi = AnsiSupport.No, Out = new AnsiConsoleOutput(text) });
         console.Profile.Width = 250;
         console.Write(table);
-        return [.. text.ToString().Split('\n').Where(l => l.StartsWith('│')).Skip(1).Select(l => string.Join('|', l.Trim().Trim('│').Split('│').Select(c => c.Trim())))];
+        return [.. text.ToString().Split('\n').Where(l => l.StartsWith('│')).Skip(1)
+            .Select(l => string.Join('|', l.Trim().Trim('│').Split('│').Select(c => c.Trim())))];
     }
 
     private static LoadFigures Of(double figure) => new()

@@ -117,7 +117,8 @@ public sealed class QuantizeTests : IDisposable
         long bytes = RandomDirectory.Write(model, layers);
         // The peak is a process's.
         CliResult result = await CliProcess.RunAsync(
-            ["quantize", model, "--scheme", "int4-weight", "--samples", "2", "--sample-length", "16", "--output", model + "-out", .. how]);
+            ["quantize", model, "--scheme", "int4-weight", "--samples", "2", "--sample-length", "16", "--output", model
+                + "-out", .. how]);
         result.Code.ShouldBe(0, result.Error);
         string line = result.Output.Split('\n').Single(l => l.StartsWith("peak memory: ", StringComparison.Ordinal));
         ByteSize.TryParse(line["peak memory: ".Length..].Replace(" ", string.Empty), out long peak).ShouldBeTrue(line);
@@ -151,16 +152,34 @@ public sealed class QuantizeTests : IDisposable
     [InlineData("--scheme is missing", "quantize", "--output", "x")]
     [InlineData("--output is missing", "quantize", "--scheme", "int8")]
     [InlineData("scheme \"int3\" is not one", "quantize", "--scheme", "int3", "--output", "x")]
-    [InlineData("--max-quality-loss takes a percentage above 0", "quantize", "--scheme", "int4", "--output", "x", "--max-quality-loss", "none")]
-    [InlineData("--group-size does not go with fp8", "quantize", "--scheme", "fp8", "--output", "x", "--group-size", "64")]
-    [InlineData("those that work are 16, 32, 64, 128, 256", "quantize", "--scheme", "int8", "--output", "x", "--group-size", "100")]
-    [InlineData("--damping goes with --method gptq only", "quantize", "--scheme", "int8", "--output", "x", "--damping", "0.1")]
-    [InlineData("--block-size goes with --method gptq only", "quantize", "--scheme", "int8", "--method", "awq", "--output", "x", "--block-size", "64")]
-    [InlineData("--smoothing-strength goes with --method smoothquant only", "quantize", "--scheme", "int8", "--output", "x", "--smoothing-strength", "0.3")]
-    [InlineData("--percentile goes with --observer percentile only", "quantize", "--scheme", "int8", "--output", "x", "--percentile", "99")]
-    [InlineData("--samples goes with a method that is calibrated", "quantize", "--scheme", "int8", "--output", "x", "--samples", "9")]
-    [InlineData("the calibration text has", "quantize", "--scheme", "int4", "--method", "gptq", "--output", "x", "--calibration", "SHORT")]
-    [InlineData("there is no text in it", "quantize", "--scheme", "int4", "--method", "gptq", "--output", "x", "--calibration", "EMPTY")]
+    [InlineData(
+        "--max-quality-loss takes a percentage above 0", "quantize", "--scheme", "int4", "--output", "x",
+        "--max-quality-loss", "none")]
+    [InlineData(
+        "--group-size does not go with fp8", "quantize", "--scheme", "fp8", "--output", "x", "--group-size", "64")]
+    [InlineData(
+        "those that work are 16, 32, 64, 128, 256", "quantize", "--scheme", "int8", "--output", "x", "--group-size",
+        "100")]
+    [InlineData(
+        "--damping goes with --method gptq only", "quantize", "--scheme", "int8", "--output", "x", "--damping", "0.1")]
+    [InlineData(
+        "--block-size goes with --method gptq only", "quantize", "--scheme", "int8", "--method", "awq", "--output", "x",
+        "--block-size", "64")]
+    [InlineData(
+        "--smoothing-strength goes with --method smoothquant only", "quantize", "--scheme", "int8", "--output", "x",
+        "--smoothing-strength", "0.3")]
+    [InlineData(
+        "--percentile goes with --observer percentile only", "quantize", "--scheme", "int8", "--output", "x",
+        "--percentile", "99")]
+    [InlineData(
+        "--samples goes with a method that is calibrated", "quantize", "--scheme", "int8", "--output", "x", "--samples",
+        "9")]
+    [InlineData(
+        "the calibration text has", "quantize", "--scheme", "int4", "--method", "gptq", "--output", "x",
+        "--calibration", "SHORT")]
+    [InlineData(
+        "there is no text in it", "quantize", "--scheme", "int4", "--method", "gptq", "--output", "x", "--calibration",
+        "EMPTY")]
     [InlineData("--stride must be at least 1 and less than the window", "eval", "--stride", "512")]
     [InlineData("--window must be between 2 and the model's 512 positions", "eval", "--window", "1024")]
     [InlineData("there is no text in it", "eval", "--text", "EMPTY")]

@@ -57,7 +57,9 @@ public sealed class SettingsFileTests
     [Theory]
     [InlineData("""{"max_num_seq": 4}""", "'max_num_seq' is unknown; did you mean max_num_seqs?")]
     [InlineData("""{"colour": 4}""", "'colour' is unknown; known: dtype, quantization,")]
-    [InlineData("""{"max_num_seqs": 0, "max_queue": -1}""", "max_num_seqs must be at least 1; it is 0; max_queue must be at least 0")]
+    [InlineData(
+        """{"max_num_seqs": 0, "max_queue": -1}""",
+        "max_num_seqs must be at least 1; it is 0; max_queue must be at least 0")]
     [InlineData("""{"client_weights": [1]}""", "client_weights: takes an object of keys and weights")]
     [InlineData("""{"client_weights": {"a": -1}}""", "client_weights must be above 0 and below 1000000; it is -1")]
     [InlineData("""{"batching": "static"}""", "batching: --batching takes one of adaptive, fixed; it is 'static'")]

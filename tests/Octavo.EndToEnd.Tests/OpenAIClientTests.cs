@@ -89,7 +89,9 @@ public sealed class OpenAIClientTests(ServerFixture fixture) : IClassFixture<Ser
         using var document = System.Text.Json.JsonDocument.Parse(result.GetRawResponse().Content);
         System.Text.Json.JsonElement choices = document.RootElement.GetProperty("choices");
         choices.GetArrayLength().ShouldBe(2);
-        string[] texts = [.. choices.EnumerateArray().OrderBy(c => c.GetProperty("index").GetInt32()).Select(c => c.GetProperty("message").GetProperty("content").GetString()!)];
+        string[] texts = [.. choices.EnumerateArray()
+            .OrderBy(c => c.GetProperty("index").GetInt32())
+            .Select(c => c.GetProperty("message").GetProperty("content").GetString()!)];
         texts.Distinct().Count().ShouldBe(2);
     }
 

@@ -51,7 +51,10 @@ public sealed partial class ServeTests
         string file = Path.GetTempFileName();
         try
         {
-            await File.WriteAllTextAsync(file, """{"batching": "fixed", "max_num_seqs": 5, "max_num_batched_tokens": 64, "client_weights": {"paid": 2}}""", TestContext.Current.CancellationToken);
+            await File.WriteAllTextAsync(
+                file,
+                """{"batching": "fixed", "max_num_seqs": 5, "max_num_batched_tokens": 64, "client_weights": {"paid": 2}}""",
+                TestContext.Current.CancellationToken);
             await using OctavoProcess server = await OctavoProcess.ServeAsync(
                 "--settings", file, "--max-num-seqs", "7", "--client-weight", "free=0.5", "--memory-fraction", "0.3");
 
@@ -142,7 +145,8 @@ public sealed partial class ServeTests
     {
         // Half a minute of work, so that it is still running when its client leaves, however slow the machine.
         await using OctavoProcess server = await OctavoProcess.ServeAsync("--generation-config", "vllm");
-        string body = """{"model":"tales","prompt":"Once upon a time","max_tokens":500,"ignore_eos":true,"stream":true,"n":1000}""";
+        string body =
+            """{"model":"tales","prompt":"Once upon a time","max_tokens":500,"ignore_eos":true,"stream":true,"n":1000}""";
         using (var socket = new TcpClient(server.Url.Host, server.Url.Port))
         {
             NetworkStream stream = socket.GetStream();
@@ -166,7 +170,10 @@ public sealed partial class ServeTests
     public async Task Serve_SigTerm_DrainsAndExitsCleanly()
     {
         await using OctavoProcess server = await OctavoProcess.ServeAsync();
-        Task<string> running = StreamAsync(server.Url, """{"model":"tales","prompt":"Once upon a time","max_tokens":250,"ignore_eos":true,"stream":true,"n":128}""");
+        Task<string> running =
+            StreamAsync(
+                server.Url,
+                """{"model":"tales","prompt":"Once upon a time","max_tokens":250,"ignore_eos":true,"stream":true,"n":128}""");
         while (await MetricAsync(server.Url, "vllm:num_requests_running") == 0)
         {
             running.IsCompleted.ShouldBeFalse("the request ended before it was seen running");

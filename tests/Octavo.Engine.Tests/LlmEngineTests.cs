@@ -192,7 +192,8 @@ public sealed class LlmEngineTests
         foreach ((string id, int priority) in new[] { ("low", 5), ("high", -5), ("middle", 0) })
         {
             harness.Engine.Add(
-                new EngineRequest { Id = id, PromptTokenIds = Prompt, Options = new() { Priority = priority }, Parameters = Greedy(2) },
+                new EngineRequest { Id =
+                    id, PromptTokenIds = Prompt, Options = new() { Priority = priority }, Parameters = Greedy(2) },
                 o => { if (o.Finished) { order.Add(o.RequestId); } });
         }
 
@@ -370,7 +371,9 @@ public sealed class LlmEngineTests
             EosTokenIds = [EngineHarness.EosToken, 5000],
             Sampling = new()
             {
-                LogitsProcessors = [p => p.ExtraArgs is null ? null : (output, _) => { if (output.Length == 2) { throw new FormatException("hook"); } }],
+                LogitsProcessors = [p => p.ExtraArgs is null
+                    ? null
+                    : (output, _) => { if (output.Length == 2) { throw new FormatException("hook"); } }],
             },
         });
         harness.Add("beside", Prompt, Greedy());
@@ -527,7 +530,11 @@ public sealed class LlmEngineTests
     [InlineData("request_latency", new[] { double.NaN }, "above 0")]
     public void Constructor_WrongHistogramBuckets_Refuses(string family, double[] bounds, string message) =>
         Should.Throw<EngineConfigurationException>(() => new EngineHarness(
-            configure: o => o with { Metrics = new() { CustomHistogramBuckets = new Dictionary<string, IReadOnlyList<double>> { [family] = bounds } } })).Message.ShouldContain(message);
+            configure: o => o with { Metrics = new()
+            {
+                CustomHistogramBuckets = new Dictionary<string, IReadOnlyList<double>> { [family] = bounds }
+            } })).Message
+                .ShouldContain(message);
 
     [Fact]
     public void Constructor_PoolBelowOneRequest_SaysWhatWouldFit()

@@ -63,7 +63,8 @@ public sealed class OutputTextTests
     public void Append_CharacterAroundAHiddenToken_IsShownWhole()
     {
         byte[] bytes = [0xE4, 0xB8, 0x96];
-        int[] tokens = [.. bytes.Select(b => Enumerable.Range(0, Tales.VocabSize).First(id => Tales.TokenBytes(id) is [var only] && only == b))];
+        int[] tokens = [.. bytes.Select(
+            b => Enumerable.Range(0, Tales.VocabSize).First(id => Tales.TokenBytes(id) is [var only] && only == b))];
         OutputText text = Make(new SamplingParams { Stop = ["never"] });
         foreach (int token in (int[])[tokens[0], tokens[1], 2, tokens[2]])
         {

@@ -112,7 +112,9 @@ public sealed class StepTimeModelTests
         model.Coefficients[0].ShouldBe(0, 1e-5);
         model.SetPrior();
 
-        model.Fit([.. Enumerable.Range(0, 200).Select(_ => StepLoad.Decode(random.Next(1, 65), random.Next(64_000))).Select(load => (load, Machine.Predict(load)))]);
+        model.Fit([.. Enumerable.Range(0, 200)
+            .Select(_ => StepLoad.Decode(random.Next(1, 65), random.Next(64_000)))
+            .Select(load => (load, Machine.Predict(load)))]);
 
         StepLoad other = StepLoad.Decode(2, 2000);
         model.Predict(other).ShouldBe(Machine.Predict(other), Machine.Predict(other) * 0.1);
@@ -151,7 +153,8 @@ public sealed class StepTimeModelTests
             batch.NumSequences.ShouldBeInRange(1, maxNumSeqs);
             clock.Advance(TimeSpan.FromMilliseconds(1));
         };
-        using var engine = new LlmEngine(runner, null, new LlmEngineOptions { MaxModelLen = maxModelLen, Scheduling = new() { Batching = BatchingMode.Fixed, MaxNumSeqs = maxNumSeqs } }, clock);
+        using var engine = new LlmEngine(runner, null, new LlmEngineOptions { MaxModelLen =
+            maxModelLen, Scheduling = new() { Batching = BatchingMode.Fixed, MaxNumSeqs = maxNumSeqs } }, clock);
 
         engine.Probe();
 

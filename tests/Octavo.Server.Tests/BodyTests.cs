@@ -23,9 +23,13 @@ public sealed class BodyTests(ServerFixture fixture)
 
     /// <summary>As in Python: of a name that stands twice, the last counts, however deep.</summary>
     [Theory]
-    [InlineData("/v1/completions", "{\"prompt\": \"a\", \"max_tokens\": 5, \"max_tokens\": 1, \"vllm_xargs\": {\"a\": 1, \"a\": 2}}")]
-    [InlineData("/v1/completions", "{\"prompt\": \"a\", \"max_tokens\": 1, \"vllm_xargs\": {\"a\": {\"b\": 1, \"b\": 2}}}")]
-    [InlineData("/v1/chat/completions", "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"max_tokens\": 1, \"chat_template_kwargs\": {\"a\": {\"b\": 1, \"b\": 2}}}")]
+    [InlineData(
+        "/v1/completions",
+        "{\"prompt\": \"a\", \"max_tokens\": 5, \"max_tokens\": 1, \"vllm_xargs\": {\"a\": 1, \"a\": 2}}")]
+    [InlineData(
+        "/v1/completions", "{\"prompt\": \"a\", \"max_tokens\": 1, \"vllm_xargs\": {\"a\": {\"b\": 1, \"b\": 2}}}")]
+    [InlineData("/v1/chat/completions", "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"max_tokens\": "
+        + "1, \"chat_template_kwargs\": {\"a\": {\"b\": 1, \"b\": 2}}}")]
     public async Task Body_WithANameTwice_TakesTheLast(string path, string body) =>
         (await _server.CallAsync(path, body)).GetProperty("usage").GetProperty("completion_tokens").GetInt32()
             .ShouldBe(1);
@@ -59,8 +63,11 @@ public sealed class BodyTests(ServerFixture fixture)
     }
 
     [Theory]
-    [InlineData("{\"prompt\": \"a\", \"stream\": true, \"stream_options\": {\"continuous_usage_stats\": true}}", "stream_options.continuous_usage_stats", "include_usage")]
-    [InlineData("{\"prompt\": \"a\", \"stream\": true, \"stream_options\": {\"continuous_usage_stats\": true, \"include_usage\": false}}", "stream_options.continuous_usage_stats", "include_usage")]
+    [InlineData(
+        "{\"prompt\": \"a\", \"stream\": true, \"stream_options\": {\"continuous_usage_stats\": true}}",
+        "stream_options.continuous_usage_stats", "include_usage")]
+    [InlineData("{\"prompt\": \"a\", \"stream\": true, \"stream_options\": {\"continuous_usage_stats\": true, "
+        + "\"include_usage\": false}}", "stream_options.continuous_usage_stats", "include_usage")]
     public async Task ContinuousUsage_WithoutUsage_IsRefused(string body, string param, string message)
     {
         (int status, JsonElement error) = await _server.FailAsync("/v1/completions", body);

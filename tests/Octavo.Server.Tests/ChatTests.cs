@@ -73,7 +73,10 @@ public sealed class ChatTests(ServerFixture fixture)
     [InlineData("max_completion_tokens")]
     public async Task MaxTokens_AboveTheModelsOwnDefault_Wins(string field)
     {
-        JsonElement answer = await _server.ChatAsync("{\"messages\": [{\"role\": \"user\", \"content\": \"Go\"}], \"ignore_eos\": true, \"" + field + "\": 270}");
+        JsonElement answer =
+            await _server.ChatAsync(
+                "{\"messages\": [{\"role\": \"user\", \"content\": \"Go\"}], \"ignore_eos\": true, \"" + field
+                    + "\": 270}");
         answer.GetProperty("usage").GetProperty("completion_tokens").GetInt32().ShouldBe(270);
     }
 
@@ -123,7 +126,8 @@ public sealed class ChatTests(ServerFixture fixture)
         first.GetProperty("delta").GetProperty("role").GetString().ShouldBe("assistant");
         first.GetProperty("finish_reason").ValueKind.ShouldBe(JsonValueKind.Null);
         events[0].GetProperty("usage").ValueKind.ShouldBe(JsonValueKind.Null);
-        string.Concat(events[1..^2].Select(e => e.GetProperty("choices")[0].GetProperty("delta").GetProperty("content").GetString())).ShouldBe(whole);
+        string.Concat(events[1..^2].Select(
+            e => e.GetProperty("choices")[0].GetProperty("delta").GetProperty("content").GetString())).ShouldBe(whole);
         JsonElement finish = events[^2].GetProperty("choices")[0];
         finish.GetProperty("finish_reason").GetString().ShouldBe("length");
         finish.GetProperty("delta").EnumerateObject().ShouldBeEmpty();

@@ -89,7 +89,9 @@ public sealed class CompletionTests(ServerFixture fixture)
     {
         int[] greedy = Expected.Greedy(0)[..12];
         double[] expected = Expected.GreedyLogprobs(0)[..12];
-        JsonElement answer = await _server.CompleteAsync("""{"prompt": "Once upon a time", "temperature": 0, "max_tokens": 12, "logprobs": 3, "ignore_eos": true}""");
+        JsonElement answer =
+            await _server.CompleteAsync(
+                """{"prompt": "Once upon a time", "temperature": 0, "max_tokens": 12, "logprobs": 3, "ignore_eos": true}""");
         JsonElement choice = answer.GetProperty("choices")[0];
         JsonElement logprobs = choice.GetProperty("logprobs");
         string[] tokens = [.. logprobs.GetProperty("tokens").EnumerateArray().Select(t => t.GetString()!)];
@@ -182,7 +184,8 @@ public sealed class CompletionTests(ServerFixture fixture)
         foreach (string form in new[] { Json(stop), $"[\"never said\", {Json(stop)}]" })
         {
             JsonElement choice = (await _server.CompleteAsync(
-                $$"""{"prompt": "Once upon a time", "temperature": 0, "max_tokens": 30, "stop": {{form}}}""")).GetProperty("choices")[0];
+                $$"""{"prompt": "Once upon a time", "temperature": 0, "max_tokens": 30, "stop": {{form}}}""")).GetProperty(
+                    "choices")[0];
             choice.GetProperty("text").GetString().ShouldBe(whole[..whole.IndexOf(stop, StringComparison.Ordinal)]);
             choice.GetProperty("finish_reason").GetString().ShouldBe("stop");
             choice.GetProperty("stop_reason").GetString().ShouldBe(stop);
@@ -194,7 +197,8 @@ public sealed class CompletionTests(ServerFixture fixture)
     {
         int stop = Expected.Greedy(0)[5];
         JsonElement choice = (await _server.CompleteAsync(
-            $$"""{"prompt": "Once upon a time", "temperature": 0, "max_tokens": 30, "stop_token_ids": [{{stop}}], "return_token_ids": true}""")).GetProperty("choices")[0];
+            $$"""{"prompt": "Once upon a time", "temperature": 0, "max_tokens": 30, "stop_token_ids": [{{stop}}], "return_token_ids": true}""")).GetProperty(
+                "choices")[0];
         choice.GetProperty("stop_reason").GetInt32().ShouldBe(stop);
         Ints(choice.GetProperty("token_ids"))[^1].ShouldBe(stop);
     }
@@ -206,11 +210,17 @@ public sealed class CompletionTests(ServerFixture fixture)
         JsonElement allowed = await _server.CompleteAsync(
             """{"prompt": "Once", "max_tokens": 3, "allowed_token_ids": [700], "return_token_ids": true}""");
         Ints(allowed.GetProperty("choices")[0].GetProperty("token_ids")).ShouldBe([700, 700, 700]);
-        JsonElement biased = await _server.CompleteAsync("""{"prompt": "Once", "temperature": 0, "max_tokens": 2, "logit_bias": {"701": 100}, "return_token_ids": true}""");
+        JsonElement biased =
+            await _server.CompleteAsync(
+                """{"prompt": "Once", "temperature": 0, "max_tokens": 2, "logit_bias": {"701": 100}, "return_token_ids": true}""");
         Ints(biased.GetProperty("choices")[0].GetProperty("token_ids")).ShouldBe([701, 701]);
-        JsonElement cut = await _server.CompleteAsync("""{"prompt": [600, 601, 602, 603], "max_tokens": 1, "truncate_prompt_tokens": 2, "return_token_ids": true}""");
+        JsonElement cut =
+            await _server.CompleteAsync(
+                """{"prompt": [600, 601, 602, 603], "max_tokens": 1, "truncate_prompt_tokens": 2, "return_token_ids": true}""");
         Ints(cut.GetProperty("choices")[0].GetProperty("prompt_token_ids")).ShouldBe([602, 603]);
-        JsonElement repeating = await _server.CompleteAsync("""{"prompt": "Once", "max_tokens": 50, "allowed_token_ids": [700], "repetition_detection": {"max_pattern_size": 2, "min_count": 4}}""");
+        JsonElement repeating =
+            await _server.CompleteAsync(
+                """{"prompt": "Once", "max_tokens": 50, "allowed_token_ids": [700], "repetition_detection": {"max_pattern_size": 2, "min_count": 4}}""");
         repeating.GetProperty("choices")[0].GetProperty("finish_reason").GetString().ShouldBe("stop");
         repeating.GetProperty("usage").GetProperty("completion_tokens").GetInt32().ShouldBe(4);
     }
@@ -273,7 +283,8 @@ public sealed class CompletionTests(ServerFixture fixture)
     public async Task Echo_TruncatedPrompt_HasOffsetsIntoItsText(string prompt, string side)
     {
         JsonElement choice = (await _server.CompleteAsync(
-            $$"""{"prompt": {{prompt}}, "temperature": 0, "max_tokens": 3, "logprobs": 0, "echo": true, "min_tokens": 3, "truncate_prompt_tokens": 2, "truncation_side": "{{side}}"}""")).GetProperty("choices")[0];
+            $$"""{"prompt": {{prompt}}, "temperature": 0, "max_tokens": 3, "logprobs": 0, "echo": true, "min_tokens": 3, "truncate_prompt_tokens": 2, "truncation_side": "{{side}}"}""")).GetProperty(
+                "choices")[0];
         JsonElement logprobs = choice.GetProperty("logprobs");
         string[] tokens = [.. logprobs.GetProperty("tokens").EnumerateArray().Select(t => t.GetString()!)];
         tokens.Length.ShouldBe(5);
@@ -300,7 +311,9 @@ public sealed class CompletionTests(ServerFixture fixture)
     [Fact]
     public async Task RequestId_Given_NamesTheAnswer()
     {
-        JsonElement answer = await _server.CompleteAsync("""{"prompt": "Once", "max_tokens": 1, "request_id": "mine", "priority": 3, "user": "u", "metadata": {"a": "b"}, "unknown_field": 1}""");
+        JsonElement answer =
+            await _server.CompleteAsync(
+                """{"prompt": "Once", "max_tokens": 1, "request_id": "mine", "priority": 3, "user": "u", "metadata": {"a": "b"}, "unknown_field": 1}""");
         answer.GetProperty("id").GetString().ShouldBe("cmpl-mine");
     }
 

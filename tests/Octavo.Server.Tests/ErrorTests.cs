@@ -31,10 +31,15 @@ public sealed class ErrorTests(ServerFixture fixture)
     [InlineData("{\"prompt\": \"a\", \"n\": 3000000000}", "n", "must be an integer from -2147483648 to 2147483647")]
     [InlineData("{\"prompt\": \"a\", \"seed\": 1e300}", "seed", "must be an integer from -9223372036854775808 to "
         + "9223372036854775807")]
-    [InlineData("{\"prompt\": \"a\", \"seed\": 9223372036854775808}", "seed", "must be an integer from -9223372036854775808 to")]
+    [InlineData(
+        "{\"prompt\": \"a\", \"seed\": 9223372036854775808}",
+        "seed",
+        "must be an integer from -9223372036854775808 to")]
     [InlineData("{\"prompt\": \"a\", \"stream\": \"yes\"}", "stream", "must be true or false")]
     [InlineData("{\"prompt\": \"a\", \"stream_options\": {\"include_usage\": true}}", "stream_options", "needs stream")]
-    [InlineData("{\"prompt\": \"a\", \"stream\": true, \"stream_options\": {\"include_usage\": 1}}", "stream_options.include_usage", "must be true or false")]
+    [InlineData(
+        "{\"prompt\": \"a\", \"stream\": true, \"stream_options\": {\"include_usage\": 1}}",
+        "stream_options.include_usage", "must be true or false")]
     [InlineData("{\"prompt\": \"a\", \"stop\": 5}", "stop", "must be a string or a list of strings")]
     [InlineData("{\"prompt\": \"a\", \"stop\": [\"\"]}", "stop", "empty string")]
     [InlineData("{\"prompt\": \"a\", \"logit_bias\": {\"x\": 1}}", "logit_bias", "token ids as keys")]
@@ -45,14 +50,23 @@ public sealed class ErrorTests(ServerFixture fixture)
     [InlineData("{\"prompt\": \"a\", \"min_tokens\": 20}", "min_tokens", "at most max_tokens")]
     [InlineData("{\"prompt\": \"a\", \"suffix\": \"b\"}", "suffix", "not supported")]
     [InlineData("{\"prompt\": \"a\", \"best_of\": 3}", "best_of", "not supported")]
-    [InlineData("{\"prompt\": \"a\", \"response_format\": {\"type\": \"json_object\"}}", "response_format", "not supported")]
-    [InlineData("{\"prompt\": \"a\", \"stream\": true, \"prompt_logprobs\": 1}", "prompt_logprobs", "not available with stream")]
+    [InlineData(
+        "{\"prompt\": \"a\", \"response_format\": {\"type\": \"json_object\"}}", "response_format", "not supported")]
+    [InlineData(
+        "{\"prompt\": \"a\", \"stream\": true, \"prompt_logprobs\": 1}",
+        "prompt_logprobs",
+        "not available with stream")]
     [InlineData("{\"prompt\": \"a\", \"use_beam_search\": true, \"stream\": true}", "stream", "beam")]
-    [InlineData("{\"prompt\": \"a\", \"use_beam_search\": true, \"stop\": \"b\"}", "stop", "not supported with use_beam_search")]
+    [InlineData(
+        "{\"prompt\": \"a\", \"use_beam_search\": true, \"stop\": \"b\"}",
+        "stop",
+        "not supported with use_beam_search")]
     [InlineData("{\"prompt\": \"a\", \"use_beam_search\": true, \"n\": 15}", "n", "at most 20")]
     [InlineData("{\"prompt\": \"a\", \"cache_salt\": \"\"}", "cache_salt", "must not be empty")]
     [InlineData("{\"prompt\": \"a\", \"truncate_prompt_tokens\": 0}", "truncate_prompt_tokens", "at least 1")]
-    [InlineData("{\"prompt\": \"a\", \"repetition_detection\": {\"max_pattern_size\": 2, \"min_count\": 1}}", "repetition_detection.min_count", "at least 2")]
+    [InlineData(
+        "{\"prompt\": \"a\", \"repetition_detection\": {\"max_pattern_size\": 2, \"min_count\": 1}}",
+        "repetition_detection.min_count", "at least 2")]
     public async Task Completion_Wrong_NamesTheField(string body, string? param, string message)
     {
         (int status, JsonElement error) = await _server.FailAsync("/v1/completions", body);
@@ -68,16 +82,35 @@ public sealed class ErrorTests(ServerFixture fixture)
     [InlineData("{\"messages\": \"hi\"}", "messages", "must be a list")]
     [InlineData("{\"messages\": [{\"content\": \"a\"}]}", "messages[0]", "must have a role")]
     [InlineData("{\"messages\": [{\"role\": \"user\"}]}", "messages[0]", "must have a content")]
-    [InlineData("{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image_url\"}]}]}", "messages[0].content[0].type", "supported: text")]
-    [InlineData("{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"logprobs\": 3}", "logprobs", "must be true or false")]
-    [InlineData("{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"top_logprobs\": 3}", "top_logprobs", "needs logprobs")]
-    [InlineData("{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"logprobs\": true, \"top_logprobs\": 30}", "top_logprobs", "top_logprobs must be at most 20")]
-    [InlineData("{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"tools\": [{\"type\": \"function\"}]}", "tools", "not supported")]
-    [InlineData("{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"tool_choice\": \"required\"}", "tool_choice", "not supported")]
-    [InlineData("{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"modalities\": [\"text\", \"audio\"]}", "modalities", "not supported")]
-    [InlineData("{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"max_completion_tokens\": 5, \"max_tokens\": \"x\"}", "max_tokens", "must be an integer")]
-    [InlineData("{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"max_completion_tokens\": 0}", "max_completion_tokens", "max_completion_tokens must be at least 1")]
-    [InlineData("{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"continue_final_message\": true}", "continue_final_message", "add_generation_prompt")]
+    [InlineData(
+        "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image_url\"}]}]}",
+        "messages[0].content[0].type", "supported: text")]
+    [InlineData(
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"logprobs\": 3}", "logprobs",
+        "must be true or false")]
+    [InlineData(
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"top_logprobs\": 3}", "top_logprobs",
+        "needs logprobs")]
+    [InlineData(
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"logprobs\": true, \"top_logprobs\": 30}",
+        "top_logprobs", "top_logprobs must be at most 20")]
+    [InlineData(
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"tools\": [{\"type\": \"function\"}]}", "tools",
+        "not supported")]
+    [InlineData(
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"tool_choice\": \"required\"}", "tool_choice",
+        "not supported")]
+    [InlineData(
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"modalities\": [\"text\", \"audio\"]}",
+        "modalities", "not supported")]
+    [InlineData("{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"max_completion_tokens\": 5, "
+        + "\"max_tokens\": \"x\"}", "max_tokens", "must be an integer")]
+    [InlineData(
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"max_completion_tokens\": 0}",
+        "max_completion_tokens", "max_completion_tokens must be at least 1")]
+    [InlineData(
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"continue_final_message\": true}",
+        "continue_final_message", "add_generation_prompt")]
     public async Task Chat_Wrong_NamesTheField(string body, string param, string message)
     {
         (int status, JsonElement error) = await _server.FailAsync("/v1/chat/completions", body);
@@ -88,13 +121,21 @@ public sealed class ErrorTests(ServerFixture fixture)
 
     [Theory]
     [InlineData("completions", "\"prompt\": \"a\", \"max_tokens\": 0", "max_tokens must be at least 1; it is 0")]
-    [InlineData("completions", "\"prompt\": \"a\", \"max_tokens\": 5, \"min_tokens\": 9", "min_tokens must be at most max_tokens (5); it is 9")]
+    [InlineData(
+        "completions", "\"prompt\": \"a\", \"max_tokens\": 5, \"min_tokens\": 9",
+        "min_tokens must be at most max_tokens (5); it is 9")]
     [InlineData("completions", "\"prompt\": \"a\", \"logprobs\": 21", "logprobs must be at most 20 (max_logprobs); it "
         + "is 21")]
-    [InlineData("completions", "\"prompt\": \"a\", \"repetition_detection\": {\"max_pattern_size\": 1, \"min_pattern_size\": 2}", "repetition_detection.max_pattern_size must be at least min_pattern_size; it is 1")]
+    [InlineData(
+        "completions",
+        "\"prompt\": \"a\", \"repetition_detection\": {\"max_pattern_size\": 1, \"min_pattern_size\": 2}",
+        "repetition_detection.max_pattern_size must be at least min_pattern_size; it is 1")]
     [InlineData("completions", "\"prompt\": \"a\", \"use_beam_search\": true, \"n\": 15", "n, the number of beams, "
         + "asks for 30 candidates: logprobs must be at most 20 (max_logprobs); it is 30")]
-    [InlineData("chat/completions", "\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"max_completion_tokens\": 5, \"min_tokens\": 9", "min_tokens must be at most max_completion_tokens (5); it is 9")]
+    [InlineData(
+        "chat/completions",
+        "\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"max_completion_tokens\": 5, \"min_tokens\": 9",
+        "min_tokens must be at most max_completion_tokens (5); it is 9")]
     [InlineData("chat/completions", "\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"logprobs\": true, "
         + "\"top_logprobs\": 30", "top_logprobs must be at most 20 (max_logprobs); it is 30")]
     public async Task Rule_OfTheEngine_IsToldInTheBodysNames(string path, string fields, string message)
@@ -114,7 +155,10 @@ public sealed class ErrorTests(ServerFixture fixture)
     [Theory]
     [InlineData("/v1/completions", "{\"prompt\": \"a\", \"max_tokens\": 512}", "max_tokens")]
     [InlineData("/v1/completions", "{\"prompt\": \"a\", \"max_tokens\": 2147483647}", "max_tokens")]
-    [InlineData("/v1/chat/completions", "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"max_completion_tokens\": 512}", "max_completion_tokens")]
+    [InlineData(
+        "/v1/chat/completions",
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"max_completion_tokens\": 512}",
+        "max_completion_tokens")]
     [InlineData("/v1/completions", "{\"prompt\": \"LONG\"}", "prompt")]
     [InlineData("/v1/chat/completions", "{\"messages\": [{\"role\": \"user\", \"content\": \"LONG\"}]}", "messages")]
     public async Task Context_Exceeded_SaysBy(string path, string body, string param)
@@ -159,7 +203,8 @@ public sealed class ErrorTests(ServerFixture fixture)
     {
         await using TestServer server = await TestServer
             .StartAsync(null, new ServerOptions { MaxRequestBodyBytes = 1000 });
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/completions") { Content = new StringContent($"{{\"prompt\": \"{new string('a', 5000)}\"}}", Encoding.UTF8, "application/json") };
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/completions") { Content =
+            new StringContent($"{{\"prompt\": \"{new string('a', 5000)}\"}}", Encoding.UTF8, "application/json") };
         request.Headers.TransferEncodingChunked = chunked;
         using HttpResponseMessage response = await server.Http.SendAsync(request);
         response.StatusCode.ShouldBe(HttpStatusCode.RequestEntityTooLarge);

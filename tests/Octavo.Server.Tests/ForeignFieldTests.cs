@@ -66,7 +66,10 @@ public sealed class ForeignFieldTests(ServerFixture fixture)
     [InlineData("reasoning_budget", "1024")]
     public async Task Field_ThatWouldChangeTheAnswer_IsRefusedByName(string field, string value)
     {
-        foreach ((string path, string start) in new[] { ("/v1/completions", """ "prompt": "Go", "max_tokens": 1"""), ("/v1/chat/completions", Turn) })
+        foreach ((string path, string start) in new[]
+        {
+            ("/v1/completions", """ "prompt": "Go", "max_tokens": 1"""), ("/v1/chat/completions", Turn)
+        })
         {
             (int status, JsonElement error) = await _server
                 .FailAsync(path, $$"""{{{start}}, "{{field}}": {{value}}}""");
@@ -161,7 +164,8 @@ public sealed class ForeignFieldTests(ServerFixture fixture)
     [Fact]
     public async Task PartOfText_WithMediaBesides_IsRefusedByName()
     {
-        const string Body = """{"messages": [{"role": "user", "content": [{"type": "text", "text": "a", "image_url": <>, "cache_control": {"type": "ephemeral"}}]}], "max_tokens": 1}""";
+        const string Body =
+            """{"messages": [{"role": "user", "content": [{"type": "text", "text": "a", "image_url": <>, "cache_control": {"type": "ephemeral"}}]}], "max_tokens": 1}""";
         await FailAsync(
             "/v1/chat/completions",
             Body.Replace("<>", """{"url": "x"}""", StringComparison.Ordinal),
@@ -181,7 +185,11 @@ public sealed class ForeignFieldTests(ServerFixture fixture)
             """;
         await server.StreamAsync("/v1/chat/completions", Body);
         await server.StreamAsync("/v1/chat/completions", Body);
-        foreach (string field in new[] { "reasoning_effort", "verbosity", "store", "wibble?2", "stream_options.wobble", "messages[].name", "messages[].mood" })
+        foreach (string field in new[]
+        {
+            "reasoning_effort", "verbosity", "store", "wibble?2", "stream_options.wobble", "messages[].name",
+            "messages[].mood"
+        })
         {
             log.Seen.Count(l => l.TrimEnd().EndsWith(": " + field, StringComparison.Ordinal)).ShouldBe(1, field);
         }
@@ -251,7 +259,8 @@ public sealed class ForeignFieldTests(ServerFixture fixture)
         ((RequestOutput)answer.RawRepresentation!).PromptTokenIds.ShouldBe(expected);
         http.GetProperty("usage").GetProperty("prompt_tokens").GetInt32().ShouldBe(expected.Length);
         JsonElement tokens = await _server.CallAsync(
-            "/tokenize", """{"messages": [{"role": "user", "content": [{"type": "text", "text": "Once"}, {"type": "text", "text": "upon a"}]}]}""");
+            "/tokenize",
+            """{"messages": [{"role": "user", "content": [{"type": "text", "text": "Once"}, {"type": "text", "text": "upon a"}]}]}""");
         tokens.GetProperty("tokens").EnumerateArray().Select(e => e.GetInt32()).ShouldBe(expected);
     }
 

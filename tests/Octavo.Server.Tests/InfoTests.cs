@@ -125,7 +125,8 @@ public sealed class InfoTests(ServerFixture fixture)
         await using TestServer server = await TestServer
             .StartAsync(new EngineOptions { Model = new() { SkipTokenizerInit = true } });
         JsonElement choice = (await server.CompleteAsync(
-            $$"""{"prompt": {{JsonSerializer.Serialize(Expected.PromptIds(0))}}, "temperature": 0, "max_tokens": 4, "logprobs": 1, "echo": true}""")).GetProperty("choices")[0];
+            $$"""{"prompt": {{JsonSerializer.Serialize(Expected.PromptIds(0))}}, "temperature": 0, "max_tokens": 4, "logprobs": 1, "echo": true}""")).GetProperty(
+                "choices")[0];
         choice.GetProperty("text").GetString().ShouldBeEmpty();
         choice.GetProperty("token_ids").EnumerateArray().Select(e => e.GetInt32()).ShouldBe(Expected.Greedy(0)[..4]);
         choice.GetProperty("prompt_token_ids").EnumerateArray().Select(e => e.GetInt32())

@@ -12,7 +12,11 @@ public sealed class KeepAliveTests
         var time = new HandMovedTime();
         using var goOn = new ManualResetEventSlim();
         await using TestServer server = await TestServer.StartAsync(
-            new EngineOptions { Sampling = new() { LogitsProcessors = [_ => (_, _) => goOn.Wait(TimeSpan.FromMinutes(5))] } }, new ServerOptions { TimeProvider = time });
+            new EngineOptions
+            {
+                Sampling = new() { LogitsProcessors = [_ => (_, _) => goOn.Wait(TimeSpan.FromMinutes(5))] }
+            },
+            new ServerOptions { TimeProvider = time });
         using HttpResponseMessage response = await StartAsync(server);
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync());
         (await time.Timers.Reader.ReadAsync()).ShouldBe(TimeSpan.FromSeconds(15));

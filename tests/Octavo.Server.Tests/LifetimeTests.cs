@@ -10,7 +10,8 @@ namespace Octavo.Server.Tests;
 
 public sealed class LifetimeTests(ServerFixture fixture)
 {
-    internal const string Long = """{"prompt": "Once upon a time", "n": 16, "temperature": 1, "max_tokens": 250, "ignore_eos": true, "stream": true}""";
+    internal const string Long =
+        """{"prompt": "Once upon a time", "n": 16, "temperature": 1, "max_tokens": 250, "ignore_eos": true, "stream": true}""";
 
     [Fact]
     public async Task Stop_WhileStreaming_FinishesItAndRefusesOthers()

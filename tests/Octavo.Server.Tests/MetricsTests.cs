@@ -186,7 +186,9 @@ public sealed class MetricsTests(ServerFixture fixture)
         Bounds("vllm:request_prompt_tokens").ShouldBe(["0.5", "100.0", "+Inf"]);
         Bounds("vllm:request_params_n").ShouldBe(["1.0", "2.0", "5.0", "10.0", "20.0", "+Inf"]);
 
-        string[] Bounds(string name) => [.. Regex.Matches(text, $"^{name}_bucket.*le=\"([^\"]+)\"", RegexOptions.Multiline).Select(m => m.Groups[1].Value)];
+        string[] Bounds(string name) =>
+            [.. Regex.Matches(text, $"^{name}_bucket.*le=\"([^\"]+)\"", RegexOptions.Multiline)
+                .Select(m => m.Groups[1].Value)];
     }
 
     [Theory]
@@ -223,7 +225,8 @@ public sealed class MetricsTests(ServerFixture fixture)
 
         // vLLM's own names break two habits: they hold colons, and one histogram is called a total.
         complaints.Split('\n', StringSplitOptions.RemoveEmptyEntries)
-            .Where(l => !(l.StartsWith("vllm:", StringComparison.Ordinal) && l.Contains("should not contain ':'", StringComparison.Ordinal))
+            .Where(l => !(l.StartsWith("vllm:", StringComparison.Ordinal)
+                && l.Contains("should not contain ':'", StringComparison.Ordinal))
                 && !l.StartsWith("vllm:iteration_tokens_total non-counter", StringComparison.Ordinal))
             .ShouldBeEmpty();
         process.ExitCode.ShouldBeOneOf(0, 3); // 3: only complaints about habits

@@ -17,8 +17,13 @@ public sealed class ModelFaultTests(ServerFixture fixture)
         string fingerprint = (await _server.CompleteAsync("""{"prompt": "Once", "max_tokens": 1}"""))
             .GetProperty("system_fingerprint").GetString()!;
         fingerprint.ShouldMatch("^fp_[0-9a-f]{16}$");
-        const string Chat = """{"messages": [{"role": "user", "content": "Go"}], "max_tokens": 2, "stream": true, "stream_options": {"include_usage": true}}""";
-        List<JsonElement> events = [.. await _server.StreamAsync("/v1/chat/completions", Chat), .. await _server.StreamAsync("/v1/completions", """{"prompt": "Once", "max_tokens": 2, "stream": true}""")];
+        const string Chat =
+            """{"messages": [{"role": "user", "content": "Go"}], "max_tokens": 2, "stream": true, "stream_options": {"include_usage": true}}""";
+        List<JsonElement> events =
+        [
+            .. await _server.StreamAsync("/v1/chat/completions", Chat),
+            .. await _server.StreamAsync("/v1/completions", """{"prompt": "Once", "max_tokens": 2, "stream": true}""")
+        ];
         events.ShouldAllBe(e => e.GetProperty("system_fingerprint").GetString() == fingerprint);
 
         // The same files elsewhere are the same; another scheme is another.
@@ -58,8 +63,13 @@ public sealed class ModelFaultTests(ServerFixture fixture)
             new LlmEngineOptions { MaxModelLen = 64, Scheduling = new() { Batching = BatchingMode.Fixed } });
         await using TestServer server = await TestServer
             .ServeAsync(new AsyncEngine(engine, null, fixture.Engine.Model with { MaxModelLen = 64 }));
-        Task<JsonElement>[] neighbours = [.. Enumerable.Range(0, 4).Select(_ => server.CompleteAsync("""{"prompt": [1, 2], "max_tokens": 30, "ignore_eos": true}"""))];
-        foreach (string more in new[] { "", ", \"temperature\": 0", ", \"logprobs\": 1", ", \"repetition_penalty\": 1.5", ", \"prompt_logprobs\": 1", ", \"n\": 3", ", \"n\": 2, \"use_beam_search\": true" })
+        Task<JsonElement>[] neighbours = [.. Enumerable.Range(0, 4)
+            .Select(_ => server.CompleteAsync("""{"prompt": [1, 2], "max_tokens": 30, "ignore_eos": true}"""))];
+        foreach (string more in new[]
+        {
+            "", ", \"temperature\": 0", ", \"logprobs\": 1", ", \"repetition_penalty\": 1.5",
+            ", \"prompt_logprobs\": 1", ", \"n\": 3", ", \"n\": 2, \"use_beam_search\": true"
+        })
         {
             (int status, JsonElement error) = await server
                 .FailAsync("/v1/completions", $$"""{"prompt": [1, {{Poison}}, 2], "max_tokens": 4{{more}}}""");
@@ -92,7 +102,8 @@ public sealed class ModelFaultTests(ServerFixture fixture)
     [Fact]
     public async Task Repetition_Detected_IsAStopWithItsReason()
     {
-        const string Body = """{"prompt": "Once", "max_tokens": 30, "ignore_eos": true, "allowed_token_ids": [500], "repetition_detection": {"max_pattern_size": 2, "min_count": 3}""";
+        const string Body =
+            """{"prompt": "Once", "max_tokens": 30, "ignore_eos": true, "allowed_token_ids": [500], "repetition_detection": {"max_pattern_size": 2, "min_count": 3}""";
         JsonElement choice = (await _server.CompleteAsync(Body + "}")).GetProperty("choices")[0];
         choice.GetProperty("finish_reason").GetString().ShouldBe("stop");
         choice.GetProperty("stop_reason").GetString().ShouldBe("repetition_detected");

@@ -32,7 +32,8 @@ public sealed class OriginTests(ServerFixture fixture)
         {
             (int status, string answer) = await SendAsync(_server, "GET", path, ("Host", host));
             status.ShouldBe(expected, answer);
-            (answer.Contains("host_not_allowed", StringComparison.Ordinal) && answer.Contains("--allowed-hosts", StringComparison.Ordinal)).ShouldBe(expected == 403);
+            (answer.Contains("host_not_allowed", StringComparison.Ordinal)
+                && answer.Contains("--allowed-hosts", StringComparison.Ordinal)).ShouldBe(expected == 403);
         }
     }
 
@@ -94,7 +95,10 @@ public sealed class OriginTests(ServerFixture fixture)
     {
         await using TestServer server = await TestServer
             .StartAsync(null, new ServerOptions { AllowedHosts = ["llm.example", "*.lan"] });
-        foreach ((string host, int expected) in new[] { ("llm.example:8000", 200), ("box.lan", 200), ("localhost", 200), ("lan", 403), ("evil.example", 403) })
+        foreach ((string host, int expected) in new[]
+        {
+            ("llm.example:8000", 200), ("box.lan", 200), ("localhost", 200), ("lan", 403), ("evil.example", 403)
+        })
         {
             (await SendAsync(server, "GET", "/health", ("Host", host))).Status.ShouldBe(expected, host);
         }

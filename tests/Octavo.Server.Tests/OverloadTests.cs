@@ -11,7 +11,8 @@ public sealed class OverloadTests
         // The engine stands still until somebody has been refused.
         using var goOn = new ManualResetEventSlim();
         await using TestServer server = await TestServer.StartAsync(
-            new EngineOptions { Scheduling = new() { MaxNumSeqs = 1 }, Admission = new() { MaxQueue = 1 }, Sampling = new() { LogitsProcessors = [_ => (_, _) => goOn.Wait(TimeSpan.FromMinutes(5))] } });
+            new EngineOptions { Scheduling = new() { MaxNumSeqs = 1 }, Admission = new() { MaxQueue = 1 }, Sampling =
+                new() { LogitsProcessors = [_ => (_, _) => goOn.Wait(TimeSpan.FromMinutes(5))] } });
         Task<HttpResponseMessage>[] asked = [.. Enumerable.Range(0, 12).Select(_ => server.PostAsync(
             "/v1/completions", """{"prompt": "Once upon a time", "max_tokens": 100, "ignore_eos": true}"""))];
         await Task.WhenAny(asked);
@@ -19,7 +20,8 @@ public sealed class OverloadTests
         HttpResponseMessage[] answers = await Task.WhenAll(asked);
         answers.Count(a => a.StatusCode == HttpStatusCode.OK).ShouldBeInRange(1, 11);
         HttpResponseMessage[] refused = [.. answers.Where(a => a.StatusCode != HttpStatusCode.OK)];
-        refused.ShouldAllBe(a => a.StatusCode == HttpStatusCode.TooManyRequests && a.Headers.RetryAfter!.Delta >= TimeSpan.FromSeconds(1));
+        refused.ShouldAllBe(a => a.StatusCode == HttpStatusCode.TooManyRequests
+            && a.Headers.RetryAfter!.Delta >= TimeSpan.FromSeconds(1));
         JsonElement error = JsonSerializer.Deserialize<JsonElement>(await refused[0].Content.ReadAsStringAsync())
             .GetProperty("error");
         error.GetProperty("code").GetString().ShouldBe("overloaded");
@@ -44,7 +46,10 @@ public sealed class OverloadTests
     public async Task Health_TargetImpossible_SaysSo()
     {
         await using TestServer server = await TestServer.StartAsync(
-            new EngineOptions { Scheduling = new() { Targets = new BatchingTargets { InterToken = TimeSpan.FromMicroseconds(1) } } });
+            new EngineOptions
+            {
+                Scheduling = new() { Targets = new BatchingTargets { InterToken = TimeSpan.FromMicroseconds(1) } }
+            });
         await server.CompleteAsync("""{"prompt": "Once upon a time", "max_tokens": 20}""");
         JsonElement health = JsonSerializer.Deserialize<JsonElement>(await server.Http.GetStringAsync("/health"));
         health.GetProperty("status").GetString().ShouldBe("degraded");

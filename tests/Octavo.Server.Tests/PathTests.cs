@@ -13,7 +13,8 @@ public sealed class PathTests(ServerFixture fixture)
     {
         (await _server.CallAsync("/completions", """{"prompt": "Once", "max_tokens": 1}""")).GetProperty("object")
             .GetString().ShouldBe("text_completion");
-        (await _server.CallAsync("/chat/completions", """{"messages": [{"role": "user", "content": "Go"}], "max_tokens": 1}"""))
+        (await _server.CallAsync(
+            "/chat/completions", """{"messages": [{"role": "user", "content": "Go"}], "max_tokens": 1}"""))
             .GetProperty("object").GetString().ShouldBe("chat.completion");
         (await _server.Http.GetStringAsync("/models")).ShouldBe(await _server.Http.GetStringAsync("/v1/models"));
         (await _server.Http.GetStringAsync("/models/tales")).ShouldContain("\"tales\"");

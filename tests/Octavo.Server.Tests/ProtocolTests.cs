@@ -150,7 +150,8 @@ public sealed class ProtocolTests(ServerFixture fixture)
 
         exchange.Response.WriteLastEvents(events);
         List<string> payloads = [];
-        await foreach (SseItem<string> item in SseParser.Create(new MemoryStream(output.WrittenSpan.ToArray())).EnumerateAsync())
+        await foreach (SseItem<string> item in SseParser.Create(new MemoryStream(output.WrittenSpan.ToArray()))
+            .EnumerateAsync())
         {
             payloads.Add(item.Data);
         }

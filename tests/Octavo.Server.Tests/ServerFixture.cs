@@ -96,7 +96,8 @@ public sealed class TestServer : IAsyncDisposable
         response.Content.Headers.ContentType!.MediaType.ShouldBe("text/event-stream");
         response.Headers.CacheControl!.NoCache.ShouldBeTrue();
         List<string> events = [];
-        await foreach (SseItem<string> item in SseParser.Create(await response.Content.ReadAsStreamAsync()).EnumerateAsync())
+        await foreach (SseItem<string> item in SseParser.Create(await response.Content.ReadAsStreamAsync())
+            .EnumerateAsync())
         {
             events.Add(item.Data);
         }

@@ -41,7 +41,8 @@ public sealed class SlowClientTests
         }
 
         using var limit = new CancellationTokenSource(s_deadline);
-        while (!(await server.Http.GetStringAsync("/metrics", limit.Token)).Contains("http_requests_total{method=\"POST\",handler=\"/v1/completions\"", StringComparison.Ordinal))
+        while (!(await server.Http.GetStringAsync("/metrics", limit.Token)).Contains(
+            "http_requests_total{method=\"POST\",handler=\"/v1/completions\"", StringComparison.Ordinal))
         {
             await Task.Delay(5, limit.Token);
         }
@@ -97,7 +98,8 @@ public sealed class SlowClientTests
     {
         await using TestServer server = await TestServer.StartAsync();
         using Socket client = await ConnectAsync(server);
-        await SendAsync(client, "POST /tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{");
+        await SendAsync(client, "POST /tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
+            + "application/json\r\nContent-Length: 100\r\n\r\n{");
         await server.Server.StopAsync().WaitAsync(s_deadline);
     }
 

@@ -17,7 +17,8 @@ public sealed class StreamingTests(ServerFixture fixture)
         foreach (JsonElement choice in whole.GetProperty("choices").EnumerateArray())
         {
             int index = choice.GetProperty("index").GetInt32();
-            JsonElement[] pieces = [.. events.SelectMany(e => e.GetProperty("choices").EnumerateArray()).Where(c => c.GetProperty("index").GetInt32() == index)];
+            JsonElement[] pieces = [.. events.SelectMany(e => e.GetProperty("choices").EnumerateArray())
+                .Where(c => c.GetProperty("index").GetInt32() == index)];
             string.Concat(pieces.Select(p => p.GetProperty("text").GetString()))
                 .ShouldBe(choice.GetProperty("text").GetString());
             pieces[^1].GetProperty("finish_reason").GetString()
@@ -29,9 +30,11 @@ public sealed class StreamingTests(ServerFixture fixture)
     [Fact]
     public async Task Stream_WithEchoAndLogprobs_AddsUpToTheWholeAnswer()
     {
-        const string Body = """{"prompt": "Once upon a time", "echo": true, "logprobs": 1, "temperature": 0, "max_tokens": 6, "return_token_ids": true""";
+        const string Body =
+            """{"prompt": "Once upon a time", "echo": true, "logprobs": 1, "temperature": 0, "max_tokens": 6, "return_token_ids": true""";
         JsonElement whole = (await _server.CompleteAsync(Body + "}")).GetProperty("choices")[0];
-        JsonElement[] pieces = [.. (await _server.StreamAsync("/v1/completions", Body + ", \"stream\": true}")).Select(e => e.GetProperty("choices")[0])];
+        JsonElement[] pieces = [.. (await _server.StreamAsync("/v1/completions", Body + ", \"stream\": true}")).Select(
+            e => e.GetProperty("choices")[0])];
         string.Concat(pieces.Select(p => p.GetProperty("text").GetString()))
             .ShouldBe(whole.GetProperty("text").GetString());
         pieces.SelectMany(p => Raw(p, "token_ids")).ShouldBe(Raw(whole, "token_ids"));
@@ -57,7 +60,8 @@ public sealed class StreamingTests(ServerFixture fixture)
         // From the middle of one token to the middle of the one after the next.
         string stop = whole[(before.Length - 2)..(before.Length + 3)];
         List<JsonElement> events = await _server.StreamAsync(
-            "/v1/completions", $$"""{"prompt": "Once upon a time", "temperature": 0, "max_tokens": 14, "stop": {{JsonSerializer.Serialize(stop)}}, "stream": true}""");
+            "/v1/completions",
+            $$"""{"prompt": "Once upon a time", "temperature": 0, "max_tokens": 14, "stop": {{JsonSerializer.Serialize(stop)}}, "stream": true}""");
         string streamed = string.Concat(
             events.Select(e => e.GetProperty("choices")[0].GetProperty("text").GetString()));
         streamed.ShouldBe(whole[..whole.IndexOf(stop, StringComparison.Ordinal)]);
@@ -91,6 +95,7 @@ public sealed class StreamingTests(ServerFixture fixture)
         together.ShouldBe(alone);
 
         async Task<string> TextAsync(string body) =>
-            string.Concat((await _server.StreamAsync("/v1/completions", body)).Select(e => e.GetProperty("choices")[0].GetProperty("text").GetString()));
+            string.Concat((await _server.StreamAsync("/v1/completions", body)).Select(
+                e => e.GetProperty("choices")[0].GetProperty("text").GetString()));
     }
 }

@@ -137,7 +137,12 @@ public sealed class ArgumentTests
                 .ShouldBe("MinTokens must be at most MaxTokens (5); it is 9");
             Message<InvalidRequestException>(() => new SamplingParams { TopK = -3 }.Validate())
                 .ShouldEndWith("it is -3");
-            Message<InvalidRequestException>(() => new SamplingParams { LogitBias = new Dictionary<int, float> { [3] = 100.5f } }.Validate()).ShouldEndWith("it is 3: 100.5");
+            Message<InvalidRequestException>(
+                () => new SamplingParams
+                {
+                    LogitBias = new Dictionary<int, float> { [3] = 100.5f }
+                }.Validate()).ShouldEndWith(
+                    "it is 3: 100.5");
             Refused(new EngineOptions { Scheduling = new() { KvCacheWatermark = 1.25 } }, "below 1; it is 1.25");
             Refused(new EngineOptions { Scheduling = new() { MaxNumSeqs = -2 } }, "at least 1; it is -2");
             Refused(new EngineOptions { Memory = new() { MemoryFraction = 1.5 } }, "at most 1; it is 1.5");

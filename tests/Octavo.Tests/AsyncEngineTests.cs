@@ -33,7 +33,8 @@ public sealed class AsyncEngineTests
             int index = whole.IndexOf(stop, StringComparison.Ordinal);
             string text = string.Empty;
             RequestOutput? last = null;
-            await foreach (RequestOutput output in engine.StreamAsync("Once upon a time", Greedy with { Stop = ["never", stop] }))
+            await foreach (RequestOutput output
+                in engine.StreamAsync("Once upon a time", Greedy with { Stop = ["never", stop] }))
             {
                 text += output.Outputs[0].Text;
                 whole[..index].ShouldStartWith(text);
@@ -53,7 +54,8 @@ public sealed class AsyncEngineTests
     public async Task StreamAsync_LeftEarly_AbortsTheRequest()
     {
         await using AsyncEngine engine = Load();
-        await foreach (RequestOutput _ in engine.StreamAsync("Once upon a time", Greedy with { MaxTokens = 400, IgnoreEos = true }))
+        await foreach (RequestOutput _
+            in engine.StreamAsync("Once upon a time", Greedy with { MaxTokens = 400, IgnoreEos = true }))
         {
             break;
         }
@@ -86,7 +88,8 @@ public sealed class AsyncEngineTests
         for (int i = 0; i < 20; i++)
         {
             var options = new RequestOptions { RequestId = "same" };
-            await foreach (RequestOutput output in engine.StreamAsync("The fox", Greedy with { MaxTokens = 1 }, options))
+            await foreach (RequestOutput output
+                in engine.StreamAsync("The fox", Greedy with { MaxTokens = 1 }, options))
             {
                 if (output.Finished)
                 {
@@ -239,7 +242,12 @@ public sealed class AsyncEngineTests
         // Room for one and a quarter sequences of full length: preemption is certain, where the policy does not look
         // ahead and follow the machine's speed.
         await using AsyncEngine engine = Load(
-            new EngineOptions { Model = new() { Dtype = ModelDtype.Float32 }, Memory = new() { KvCacheMemory = 40 * 81920 }, Scheduling = new() { MaxNumSeqs = 64, Batching = BatchingMode.Fixed } });
+            new EngineOptions
+            {
+                Model = new() { Dtype = ModelDtype.Float32 },
+                Memory = new() { KvCacheMemory = 40 * 81920 },
+                Scheduling = new() { MaxNumSeqs = 64, Batching = BatchingMode.Fixed }
+            });
         await using AsyncEngine solo = Load();
         long preemptions = 0;
         using System.Diagnostics.Metrics.MeterListener listener = new()
@@ -448,5 +456,8 @@ public sealed class AsyncEngineTests
 
     // Fixed, for adaptive batching measures the machine's steps before the first.
     private static AsyncEngine Load(EngineOptions? options = null) =>
-        AsyncEngine.Load(Repository.TalesModel, options ?? new EngineOptions { Model = new() { Dtype = ModelDtype.Float32 }, Scheduling = new() { Batching = BatchingMode.Fixed } });
+        AsyncEngine.Load(
+            Repository.TalesModel,
+            options ?? new EngineOptions { Model =
+                new() { Dtype = ModelDtype.Float32 }, Scheduling = new() { Batching = BatchingMode.Fixed } });
 }

@@ -173,7 +173,9 @@ public sealed class MachineMemoryTests : IDisposable
     [Fact]
     public void Make_NoRoomForOneRequest_SaysWhatThereIsAndWhatItTakes()
     {
-        string message = Should.Throw<EngineConfigurationException>(() => Plan(new EngineOptions { Memory = new() { MemoryFraction = 0.5 }, Scheduling = new() { MaxNumSeqs = 4, MaxNumBatchedTokens = 128 } }, 22 * MiB)).Message;
+        string message = Should.Throw<EngineConfigurationException>(
+            () => Plan(new EngineOptions { Memory = new() { MemoryFraction = 0.5 }, Scheduling =
+                new() { MaxNumSeqs = 4, MaxNumBatchedTokens = 128 } }, 22 * MiB)).Message;
 
         message.ShouldStartWith("MemoryFraction 0.5 of the 22 MiB that are free (a test) leaves ");
         message.ShouldContain("less than one request of MaxModelLen 512, which needs 1.25 MiB: raise MemoryFraction, "
@@ -191,10 +193,14 @@ public sealed class MachineMemoryTests : IDisposable
     {
         foreach (double fraction in new[] { 0, -1, 1.01, double.NaN })
         {
-            Should.Throw<EngineConfigurationException>(() => Plan(new EngineOptions { Memory = new() { MemoryFraction = fraction } }, GiB)).Message.ShouldContain("MemoryFraction must be above 0");
+            Should.Throw<EngineConfigurationException>(
+                () => Plan(new EngineOptions { Memory = new() { MemoryFraction = fraction } }, GiB)).Message
+                .ShouldContain("MemoryFraction must be above 0");
         }
 
-        Should.Throw<EngineConfigurationException>(() => Plan(new EngineOptions { Memory = new() { MemoryFraction = 0.5, KvCacheMemory = 8 * MiB } }, GiB)).Message.ShouldContain("do not go together");
+        Should.Throw<EngineConfigurationException>(() => Plan(
+            new EngineOptions { Memory = new() { MemoryFraction = 0.5, KvCacheMemory = 8 * MiB } }, GiB)).Message
+            .ShouldContain("do not go together");
     }
 
     [Fact]

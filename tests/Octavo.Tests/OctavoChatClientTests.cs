@@ -81,13 +81,16 @@ public sealed class OctavoChatClientTests(
     [Fact]
     public async Task GetResponse_SamplingBeyondTheOptions_ComesFromTheRawRepresentation()
     {
-        var options = new ChatOptions { RawRepresentationFactory = _ => new SamplingParams { Temperature = 0, MaxTokens = 30, IgnoreEos = true, MinP = 0.1f }, MaxOutputTokens = 7 };
+        var options = new ChatOptions { RawRepresentationFactory = _ => new SamplingParams { Temperature =
+            0, MaxTokens = 30, IgnoreEos = true, MinP = 0.1f }, MaxOutputTokens = 7 };
         ChatResponse response = await _engine.AsChatClient().GetResponseAsync("The fox", options);
         response.Usage!.OutputTokenCount.ShouldBe(7);
         options.RawRepresentationFactory = _ => "text";
-        (await Should.ThrowAsync<NotSupportedException>(_engine.AsChatClient().GetResponseAsync("The fox", options))).Message.ShouldContain("SamplingParams");
+        (await Should.ThrowAsync<NotSupportedException>(
+            _engine.AsChatClient().GetResponseAsync("The fox", options))).Message.ShouldContain("SamplingParams");
         var extra = new ChatOptions { AdditionalProperties = new() { ["min_p"] = 0.1 } };
-        (await Should.ThrowAsync<NotSupportedException>(_engine.AsChatClient().GetResponseAsync("The fox", extra))).Message.ShouldContain("AdditionalProperties");
+        (await Should.ThrowAsync<NotSupportedException>(
+            _engine.AsChatClient().GetResponseAsync("The fox", extra))).Message.ShouldContain("AdditionalProperties");
     }
 
     [Fact]
@@ -142,7 +145,10 @@ public sealed class OctavoChatClientTests(
 
     public static TheoryData<string, ChatOptions> Unsupported() => new()
     {
-        { "Tools", new ChatOptions { Tools = [AIFunctionFactory.CreateDeclaration("f", null, JsonDocument.Parse("{}").RootElement, null)] } },
+        { "Tools", new ChatOptions
+        {
+            Tools = [AIFunctionFactory.CreateDeclaration("f", null, JsonDocument.Parse("{}").RootElement, null)]
+        } },
         { "ToolMode", new ChatOptions { ToolMode = ChatToolMode.RequireAny } },
         { "ResponseFormat", new ChatOptions { ResponseFormat = ChatResponseFormat.Json } },
         { "ConversationId", new ChatOptions { ConversationId = "1" } },
@@ -172,7 +178,8 @@ public sealed class OctavoChatClientTests(
 
     [Fact]
     public async Task GetResponse_ValueOutOfRange_NamesTheField() =>
-        (await Should.ThrowAsync<InvalidRequestException>(() => _client.GetResponseAsync("The fox", new ChatOptions { TopP = 2 })))
+        (await Should.ThrowAsync<InvalidRequestException>(
+            () => _client.GetResponseAsync("The fox", new ChatOptions { TopP = 2 })))
         .Parameter.ShouldBe("TopP");
 
     [Fact]
@@ -209,7 +216,11 @@ public sealed class OctavoChatClientTests(
         public AsyncEngine Engine { get; } = Load();
 
         public static AsyncEngine Load() => AsyncEngine.Load(
-            Repository.TalesModel, new EngineOptions { Model = new() { Dtype = ModelDtype.Float32, ServedModelName = "tales" }, Memory = new() { KvCacheMemory = 16 << 20 } });
+            Repository.TalesModel, new EngineOptions
+            {
+                Model = new() { Dtype = ModelDtype.Float32, ServedModelName = "tales" },
+                Memory = new() { KvCacheMemory = 16 << 20 }
+            });
 
         public void Dispose() => Engine.Dispose();
     }

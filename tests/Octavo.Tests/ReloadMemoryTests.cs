@@ -34,7 +34,8 @@ public sealed class ReloadMemoryTests
 
     private static void LoadAndUse()
     {
-        using (LLM llm = LLM.Load(Repository.TalesModel, options: new EngineOptions { Model = new() { Dtype = ModelDtype.Float32, Threads = 2 }, Memory = new() { KvCacheMemory = 32 * MiB } }))
+        using (LLM llm = LLM.Load(Repository.TalesModel, options: new EngineOptions { Model =
+            new() { Dtype = ModelDtype.Float32, Threads = 2 }, Memory = new() { KvCacheMemory = 32 * MiB } }))
         {
             llm.Generate("Once upon a time", new SamplingParams { Temperature = 0, MaxTokens = 20 });
         }
@@ -50,7 +51,10 @@ public sealed class ReloadMemoryTests
     {
         var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, UseShellExecute = false };
         start.Environment[Measured] = "1";
-        foreach (string argument in (string[])["exec", typeof(ReloadMemoryTests).Assembly.Location, "-noColor", "-method", $"*.{nameof(Dispose_ModelAfterModel_GivesTheMemoryBack)}"])
+        foreach (string argument in (string[])[
+            "exec", typeof(ReloadMemoryTests).Assembly.Location, "-noColor", "-method",
+            $"*.{nameof(Dispose_ModelAfterModel_GivesTheMemoryBack)}"
+        ])
         {
             start.ArgumentList.Add(argument);
         }

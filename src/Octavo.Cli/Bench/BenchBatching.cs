@@ -152,7 +152,8 @@ internal sealed class BenchBatching
                 table.AddRow(
                     Figures.Number(batch, 0), Figures.Number(rate(BatchingKind.Static, batch), 0), Figures
                         .Number(rate(BatchingKind.Dropping, batch), 0),
-                    Figures.Number(continuous, 0), Times(continuous / rate(BatchingKind.Static, batch)), Times(continuous / best), Times(continuous / rate(BatchingKind.Dropping, batch)));
+                    Figures.Number(continuous, 0), Times(continuous / rate(BatchingKind.Static, batch)),
+                    Times(continuous / best), Times(continuous / rate(BatchingKind.Dropping, batch)));
             }
 
             Tables.Console().Write(table);

@@ -50,7 +50,9 @@ internal sealed record BenchModelReport(ModelShape Shape, MachineCeilings Ceilin
                 + $"cache {model.CacheName}"),
             Caption = new TableTitle("bandwidth: of the read bandwidth measured just before and behind the step; "
                 + "operations: of the peak of the weights' instruction"),
-        }.AddColumns("step", "sequences", "context", "tokens/s", "ms a step", "bandwidth, weights", "bandwidth, weights and cache", "operations");
+        }.AddColumns(
+            "step", "sequences", "context", "tokens/s", "ms a step", "bandwidth, weights",
+            "bandwidth, weights and cache", "operations");
         foreach (StepMeasurement step in model.Steps)
         {
             table.AddRow(

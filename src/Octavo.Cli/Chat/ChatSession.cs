@@ -88,7 +88,8 @@ internal sealed class ChatSession
         {
             try
             {
-                await foreach (RequestOutput delta in _engine.StreamAsync(prompt, _sampling, null, interrupt.Token).ConfigureAwait(false))
+                await foreach (RequestOutput delta in _engine.StreamAsync(prompt, _sampling, null, interrupt.Token)
+                    .ConfigureAwait(false))
                 {
                     foreach (CompletionOutput piece in delta.Outputs)
                     {

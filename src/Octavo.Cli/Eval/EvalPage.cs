@@ -68,7 +68,9 @@ internal static class EvalPage
             double height = values[i] / highest * (Height - Bottom - 10);
             svg.Append(
                 CultureInfo.InvariantCulture,
-                $"<rect class=\"bar\" x=\"{Left + (i * step) + (step * 0.1):F1}\" y=\"{Height - Bottom - height:F1}\" width=\"{step * 0.8:F1}\" height=\"{height:F1}\"><title>{i}: {label(values[i])}</title></rect>");
+                $"<rect class=\"bar\" x=\"{Left + (i * step) + (step * 0.1):F1}\" "
+                    + $"y=\"{Height - Bottom - height:F1}\" width=\"{step * 0.8:F1}\" "
+                    + $"height=\"{height:F1}\"><title>{i}: {label(values[i])}</title></rect>");
         }
 
         Number(svg, Left - 6, 14, "end", label(highest));

@@ -25,7 +25,9 @@ internal sealed record EvalReport(
         yield return ("model", Result.Model);
         yield return ("weights", Plan.StoredQuantization ?? SettingNames.Of(Plan.Weights));
         yield return ("cache of keys and values", SettingNames.Of(Plan.KvCache));
-        yield return ("text", $"{Path.GetFileName(Text)}: {(Result.Documents == 1 ? "1 document" : $"{Result.Documents} documents")}, {Result.ScoredTokens} tokens scored, windows of {Window}, stride {Stride}");
+        yield return ("text",
+            $"{Path.GetFileName(Text)}: {(Result.Documents == 1 ? "1 document" : $"{Result.Documents} documents")}, "
+                + $"{Result.ScoredTokens} tokens scored, windows of {Window}, stride {Stride}");
         yield return (
             "perplexity",
             Figures.Exact(Result.Perplexity.Value, 4) + Interval(Result.Perplexity, v => Figures.Exact(v, 2)));

@@ -59,7 +59,8 @@ internal sealed class GenerateCommand
         CheckCombinations(result, json, beamWidth);
         string model = ModelLocator.Find(result.GetValue(_model));
         string[] texts = await ReadPromptsAsync(result).ConfigureAwait(false);
-        Prompt[] prompts = [.. texts.Select(t => options.Model.SkipTokenizerInit ? Prompt.FromTokenIds(TokenIds.Parse(t)) : Prompt.FromText(t))];
+        Prompt[] prompts = [.. texts.Select(
+            t => options.Model.SkipTokenizerInit ? Prompt.FromTokenIds(TokenIds.Parse(t)) : Prompt.FromText(t))];
         if (beamWidth is { } width && options.Sampling.MaxLogprobs is >= 0 and var most)
         {
             // Beam search reads two candidates a beam; that limit is for requests from outside.

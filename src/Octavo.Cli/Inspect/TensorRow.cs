@@ -24,7 +24,8 @@ internal sealed record TensorRow(string Name, string Type, IReadOnlyList<long> S
     [
         .. rows
             .Select(row => (Row: row, Layer: LayerOf(row.Name)))
-            .GroupBy(r => (Pattern: r.Layer is { } at ? Replace(r.Row.Name, at, "*") : r.Row.Name, r.Row.Type, Shape: string.Join('x', r.Row.Shape)))
+            .GroupBy(r => (Pattern: r.Layer is { } at ? Replace(r.Row.Name, at, "*") : r.Row.Name, r.Row.Type,
+                Shape: string.Join('x', r.Row.Shape)))
             .Select(group => Merge([.. group])),
     ];
 

@@ -253,27 +253,29 @@ internal static class EngineSettings
             (o, buckets) => o with { Metrics = o.Metrics with { CustomHistogramBuckets = buckets! } }),
     ];
 
-    private static Setting<EngineOptions> ClientWeights => new Setting<EngineOptions, IReadOnlyDictionary<string, double>?>(
-        OptionKinds.Weights(
-            "--client-weight",
-            "Share of a client, told by its API key: one of weight 2 gets twice the turns of one of 1, the default. "
-                + "Repeat for "
-            + "several; a file for --settings keeps keys out of the list of processes."),
-        (o, weights) => o with
-        {
-            Scheduling = o.Scheduling with
+    private static Setting<EngineOptions> ClientWeights =>
+        new Setting<EngineOptions, IReadOnlyDictionary<string, double>?>(
+            OptionKinds.Weights(
+                "--client-weight",
+                "Share of a client, told by its API key: one of weight 2 gets twice the turns of one of 1, the "
+                    + "default. "
+                    + "Repeat for "
+                + "several; a file for --settings keeps keys out of the list of processes."),
+            (o, weights) => o with
             {
-                // Those of the command line go before those of the file, one by one.
-                ClientWeights = weights!.Concat(o.Scheduling.ClientWeights.Where(w => !weights!.ContainsKey(w.Key)))
-                    .ToDictionary(StringComparer.Ordinal),
-            },
-        })
-    {
-        Key = "client_weights",
-        Words = value => value.ValueKind == JsonValueKind.Object
-            ? value.EnumerateObject().Select(client => $"{client.Name}={client.Value.GetRawText()}")
-            : throw new FormatException("takes an object of keys and weights"),
-    };
+                Scheduling = o.Scheduling with
+                {
+                    // Those of the command line go before those of the file, one by one.
+                    ClientWeights = weights!.Concat(o.Scheduling.ClientWeights.Where(w => !weights!.ContainsKey(w.Key)))
+                        .ToDictionary(StringComparer.Ordinal),
+                },
+            })
+        {
+            Key = "client_weights",
+            Words = value => value.ValueKind == JsonValueKind.Object
+                ? value.EnumerateObject().Select(client => $"{client.Name}={client.Value.GetRawText()}")
+                : throw new FormatException("takes an object of keys and weights"),
+        };
 
     /// <summary>The policy for the output head.</summary>
     public static Option<HeadQuantization> QuantizeHead() => OptionKinds.Choice(

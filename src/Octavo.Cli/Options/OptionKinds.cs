@@ -24,22 +24,28 @@ internal static class OptionKinds
 
     /// <summary>Whole numbers with commas between, such as <c>1,2,4</c>.</summary>
     public static Option<IReadOnlyList<int>?> Integers(string name, string help) =>
-        Make<IReadOnlyList<int>?>(name, "N,N,…", help, "whole numbers with commas between", static (string text, out IReadOnlyList<int>? value) =>
-        {
-            List<int> numbers = [];
-            value = numbers;
-            foreach (string word in text.Split(','))
+        Make<IReadOnlyList<int>?>(
+            name,
+            "N,N,…",
+            help,
+            "whole numbers with commas between",
+            static (string text, out IReadOnlyList<int>? value) =>
             {
-                if (!int.TryParse(word, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int number))
+                List<int> numbers = [];
+                value = numbers;
+                foreach (string word in text.Split(','))
                 {
-                    return false;
+                    if (!int.TryParse(
+                        word, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int number))
+                    {
+                        return false;
+                    }
+
+                    numbers.Add(number);
                 }
 
-                numbers.Add(number);
-            }
-
-            return true;
-        });
+                return true;
+            });
 
     /// <summary>A whole number of 64 bits.</summary>
     public static Option<long?> Long(string name, string help) =>
@@ -82,7 +88,8 @@ internal static class OptionKinds
             {
                 int equals = token.Value.LastIndexOf('=');         // a key may well end with one
                 string digits = token.Value[(equals + 1)..];
-                if (equals < 1 || !double.TryParse(digits, NumberStyles.Float, CultureInfo.InvariantCulture, out double weight))
+                if (equals < 1
+                    || !double.TryParse(digits, NumberStyles.Float, CultureInfo.InvariantCulture, out double weight))
                 {
                     result.AddError($"{name} takes KEY=WEIGHT with a weight above 0; it is '{token.Value}'");
                     return null;
@@ -97,24 +104,35 @@ internal static class OptionKinds
 
     /// <summary>A size in bytes, such as <c>512MiB</c>.</summary>
     public static Option<long?> Size(string name, string help) =>
-        Make<long?>(name, "SIZE", help, "a size such as 512MiB, 4GiB or a number of bytes", static (string text, out long? value) =>
-        {
-            bool valid = ByteSize.TryParse(text, out long bytes);
-            value = bytes;
-            return valid;
-        });
+        Make<long?>(
+            name,
+            "SIZE",
+            help,
+            "a size such as 512MiB, 4GiB or a number of bytes",
+            static (string text, out long? value) =>
+            {
+                bool valid = ByteSize.TryParse(text, out long bytes);
+                value = bytes;
+                return valid;
+            });
 
     /// <summary>A length of time, such as <c>100ms</c> or <c>2.5s</c>; a bare number is seconds.</summary>
     public static Option<TimeSpan?> Duration(string name, string help) =>
-        Make<TimeSpan?>(name, "TIME", help, "a time such as 100ms, 2.5s or a number of seconds", static (string text, out TimeSpan? value) =>
-        {
-            bool milli = text.EndsWith("ms", StringComparison.OrdinalIgnoreCase);
-            string digits = milli ? text[..^2] : text.EndsWith('s') ? text[..^1] : text;
-            bool valid = double.TryParse(digits, NumberStyles.Float, CultureInfo.InvariantCulture, out double number)
-                && number is >= 0 and < 1e9;
-            value = valid ? TimeSpan.FromSeconds(milli ? number / 1000 : number) : null;
-            return valid;
-        });
+        Make<TimeSpan?>(
+            name,
+            "TIME",
+            help,
+            "a time such as 100ms, 2.5s or a number of seconds",
+            static (string text, out TimeSpan? value) =>
+            {
+                bool milli = text.EndsWith("ms", StringComparison.OrdinalIgnoreCase);
+                string digits = milli ? text[..^2] : text.EndsWith('s') ? text[..^1] : text;
+                bool valid = double.TryParse(
+                    digits, NumberStyles.Float, CultureInfo.InvariantCulture, out double number)
+                    && number is >= 0 and < 1e9;
+                value = valid ? TimeSpan.FromSeconds(milli ? number / 1000 : number) : null;
+                return valid;
+            });
 
     /// <summary>One of a few words, each of which means a value.</summary>
     /// <remarks>The first choice must mean the type's default value: it holds where the option is left out.</remarks>
@@ -122,12 +140,17 @@ internal static class OptionKinds
         where T : struct
     {
         string words = string.Join('|', choices.Select(c => c.Word));
-        return Make(name, words, $"{help} [default: {choices[0].Word}]", "one of " + string.Join(", ", choices.Select(c => c.Word)), (string text, out T value) =>
-        {
-            (string word, value) = choices.FirstOrDefault(
-                c => string.Equals(c.Word, text, StringComparison.OrdinalIgnoreCase));
-            return word is not null;
-        });
+        return Make(
+            name,
+            words,
+            $"{help} [default: {choices[0].Word}]",
+            "one of " + string.Join(", ", choices.Select(c => c.Word)),
+            (string text, out T value) =>
+            {
+                (string word, value) = choices.FirstOrDefault(
+                    c => string.Equals(c.Word, text, StringComparison.OrdinalIgnoreCase));
+                return word is not null;
+            });
     }
 
     /// <summary>Some of a few words, with commas between, each of which means a value.</summary>
@@ -135,12 +158,18 @@ internal static class OptionKinds
         string name, string help, params (string Word, T Value)[] choices)
     {
         string words = string.Join(", ", choices.Select(c => c.Word));
-        return Make<IReadOnlyList<T>?>(name, "S,S,…", $"{help} Of {words}.", "words with commas between, of " + words, (string text, out IReadOnlyList<T>? value) =>
-        {
-            (string Word, T Value)[] chosen = [.. text.Split(',').Select(word => choices.FirstOrDefault(c => string.Equals(c.Word, word, StringComparison.OrdinalIgnoreCase)))];
-            value = [.. chosen.Select(c => c.Value)];
-            return chosen.All(c => c.Word is not null);
-        });
+        return Make<IReadOnlyList<T>?>(
+            name,
+            "S,S,…",
+            $"{help} Of {words}.",
+            "words with commas between, of " + words,
+            (string text, out IReadOnlyList<T>? value) =>
+            {
+                (string Word, T Value)[] chosen = [.. text.Split(',').Select(word => choices.FirstOrDefault(
+                    c => string.Equals(c.Word, word, StringComparison.OrdinalIgnoreCase)))];
+                value = [.. chosen.Select(c => c.Value)];
+                return chosen.All(c => c.Word is not null);
+            });
     }
 
     /// <summary>Bounds of histograms by family, as JSON.</summary>
@@ -179,7 +208,8 @@ internal static class OptionKinds
         Description = help,
         HelpName = helpName,
         Arity = ArgumentArity.OneOrMore,        // one a time: a second word is MODEL
-        CustomParser = result => [.. result.Tokens.SelectMany(t => t.Value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))],
+        CustomParser = result => [.. result.Tokens.SelectMany(
+            t => t.Value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))],
     };
 
     /// <summary>A text; an empty one, such as a shell makes of a variable that is not set, is refused.</summary>
@@ -206,7 +236,9 @@ internal static class OptionKinds
     public static string? FindUnknownOption(ParseResult result)
     {
         Argument? argument = result.CommandResult.Command.Arguments.SingleOrDefault();
-        if (result.Action is System.CommandLine.Help.HelpAction || argument is null || result.GetResult(argument) is not { } values)
+        if (result.Action is System.CommandLine.Help.HelpAction
+            || argument is null
+            || result.GetResult(argument) is not { } values)
         {
             return null;
         }
@@ -227,7 +259,8 @@ internal static class OptionKinds
     {
         Command command = result.CommandResult.Command;
         string[] words = LooksLikeOption(written)
-            ? [.. command.Options.SelectMany(o => o.Aliases.Append(o.Name)).Where(o => o.StartsWith("--", StringComparison.Ordinal))]
+            ? [.. command.Options.SelectMany(o => o.Aliases.Append(o.Name))
+                .Where(o => o.StartsWith("--", StringComparison.Ordinal))]
             : [.. command.Subcommands.Select(c => c.Name)];
         return EditDistance.Nearest(written, words) is { } meant ? $"; did you mean {meant}?" : string.Empty;
     }

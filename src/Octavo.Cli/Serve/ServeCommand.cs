@@ -44,7 +44,9 @@ internal sealed class ServeCommand
     private readonly Option<string[]> _allowedHosts = OptionKinds.Words(
         "--allowed-hosts",
         "NAME,…",
-        "Host names that requests may call the server by, beside this machine's; * is any, *.example.com all below it. On a loopback address others are answered with 403; on other addresses they are where this is given.");
+        "Host names that requests may call the server by, beside this machine's; * is any, *.example.com all below "
+            + "it. On a loopback address others are answered with 403; on other addresses they are where this "
+            + "is given.");
 
     private readonly Option<string[]> _corsOrigins = OptionKinds.Words(
         "--cors-origins",
@@ -75,7 +77,14 @@ internal sealed class ServeCommand
         var it = new ServeCommand();
         var command = new Command("serve", "Serve a model over HTTP, with OpenAI's API.")
         {
-            it._model, it._host, it._port, it._servedModelName, it._shutdownTimeout, it._allowedHosts, it._corsOrigins, it._sseKeepAliveInterval,
+            it._model,
+            it._host,
+            it._port,
+            it._servedModelName,
+            it._shutdownTimeout,
+            it._allowedHosts,
+            it._corsOrigins,
+            it._sseKeepAliveInterval,
         };
         it._engine.AddTo(command);
         command.SetAction((result, _) => it.RunAsync(result));
@@ -181,7 +190,10 @@ internal sealed class ServeCommand
     private static bool IsHostName(string word) => word == "*" || word.AsSpan().IndexOfAny("/ \\@") < 0;
 
     private static bool IsOrigin(string word) =>
-        word is "*" or "null" || (Uri.TryCreate(word, UriKind.Absolute, out Uri? uri) && uri.AbsolutePath is "/" or "" && uri.Query.Length == 0 && word.Contains("://", StringComparison.Ordinal));
+        word is "*" or "null" || (Uri.TryCreate(word, UriKind.Absolute, out Uri? uri)
+            && uri.AbsolutePath is "/" or ""
+            && uri.Query.Length == 0
+            && word.Contains("://", StringComparison.Ordinal));
 
     private static void Announce(ModelInfo model, EngineOptions options, string url)
     {

@@ -93,5 +93,7 @@ internal static class ScenarioChart
     private static void Text(
         StringBuilder svg, double x, double y, string text, string anchor, bool bold = false) => svg.Append(
         CultureInfo.InvariantCulture,
-        $"<text x=\"{x:F1}\" y=\"{y:F1}\" text-anchor=\"{anchor}\"{(bold ? " font-weight=\"bold\"" : string.Empty)}>{WebUtility.HtmlEncode(text)}</text>\n");
+        $"<text x=\"{x:F1}\" y=\"{y:F1}\" "
+            + $"text-anchor=\"{anchor}\"{(bold ? " font-weight=\"bold\"" : string.Empty)}>"
+            + $"{WebUtility.HtmlEncode(text)}</text>\n");
 }

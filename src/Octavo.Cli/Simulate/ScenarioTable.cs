@@ -21,7 +21,9 @@ internal static class ScenarioTable
                 + "own and, in brackets, the least and the greatest; "
                 + "'all' is the mean of each setting over the best fixed one of each scenario, and 'sum' adds up "
                     + "requests a second"),
-        }.AddColumns("scenario", "adaptive", "best fixed", "its limits", "adaptive to it", "best single fixed", $"vLLM's defaults ({BatchSetting.VllmDefaults})");
+        }.AddColumns(
+            "scenario", "adaptive", "best fixed", "its limits", "adaptive to it", "best single fixed",
+            $"vLLM's defaults ({BatchSetting.VllmDefaults})");
         BatchSetting single = ScenarioResult.BestSingle(results);
         foreach (ScenarioResult r in results)
         {

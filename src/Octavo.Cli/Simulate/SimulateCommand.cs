@@ -59,7 +59,10 @@ internal sealed class SimulateCommand
         var command = new Command("simulate", "Simulate a load: the engine's own scheduler and policies on a virtual "
             + "clock, with step times of this machine.");
         it._load.AddTo(command);
-        foreach (Option option in (Option[])[it._replicas, it._routing, it._stepTime, it._stepNoise, it._check, it._scenarios, it._only, it._seconds, it._rounds, it._chart, it._json])
+        foreach (Option option in (Option[])[
+            it._replicas, it._routing, it._stepTime, it._stepNoise, it._check, it._scenarios, it._only, it._seconds,
+            it._rounds, it._chart, it._json
+        ])
         {
             command.Add(option);
         }
@@ -99,7 +102,8 @@ internal sealed class SimulateCommand
         bool asJson = result.GetValue(_json);
         if (!asJson)
         {
-            Stdio.Out.WriteLine("step time   " + string.Join(',', steps.Coefficients.Select(c => c.ToString("G5", CultureInfo.InvariantCulture))));
+            Stdio.Out.WriteLine("step time   "
+                + string.Join(',', steps.Coefficients.Select(c => c.ToString("G5", CultureInfo.InvariantCulture))));
             Stdio.Out.WriteLine("step noise  " + steps.Noise.ToString("G3", CultureInfo.InvariantCulture));
         }
 
@@ -113,7 +117,8 @@ internal sealed class SimulateCommand
                 [("simulated: " + runs.TargetText, runs.Simulate())];
             if (check)
             {
-                parts.Add(("measured: " + runs.TargetText, runs.Measure(model!, parts[0].Results, rounds, calibrate: given is null)));
+                parts.Add(("measured: " + runs.TargetText,
+                    runs.Measure(model!, parts[0].Results, rounds, calibrate: given is null)));
             }
 
             WriteScenarios(parts, asJson ? null : console, chart);
@@ -229,7 +234,9 @@ internal sealed class SimulateCommand
         List<double> numbers = [];
         foreach (string word in text.Split(','))
         {
-            numbers.Add(double.TryParse(word, NumberStyles.Float, CultureInfo.InvariantCulture, out double n) && n >= 0 && double.IsFinite(n)
+            numbers.Add(double.TryParse(word, NumberStyles.Float, CultureInfo.InvariantCulture, out double n)
+                && n >= 0
+                && double.IsFinite(n)
                 ? n
                 : throw new UsageException($"--step-time takes numbers with commas between; it is '{text}'"));
         }

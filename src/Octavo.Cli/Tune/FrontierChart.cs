@@ -41,7 +41,11 @@ internal static class FrontierChart
 
         Measured[] frontier = [.. Frontier(all.Where(m => m.Setting.Batching == BatchingMode.Fixed))];
         svg.Append("<polyline class=\"frontier\" points=\"")
-            .AppendJoin(' ', frontier.Select(m => string.Create(CultureInfo.InvariantCulture, $"{chart.X(m.InterTokenP95.Mean):F1},{chart.Y(m.TokensPerSecond.Mean):F1}")))
+            .AppendJoin(
+                ' ',
+                frontier.Select(m => string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{chart.X(m.InterTokenP95.Mean):F1},{chart.Y(m.TokensPerSecond.Mean):F1}")))
             .Append("\"/>");
         foreach (Measured m in report.Result.Search)
         {
@@ -50,7 +54,9 @@ internal static class FrontierChart
 
         foreach (Measured m in report.Result.Final)
         {
-            string kind = m.Setting.Batching == BatchingMode.Adaptive ? "adaptive" : m.Setting == report.Result.Best ? "best" : "final";
+            string kind = m.Setting.Batching == BatchingMode.Adaptive ? "adaptive"
+                : m.Setting == report.Result.Best ? "best"
+                : "final";
             Bars(svg, chart, m, kind);
             Point(svg, chart, report, m, kind, 5);
         }
@@ -109,7 +115,11 @@ internal static class FrontierChart
     private static void Point(
         StringBuilder svg, Axes chart, TuneReport report, Measured m, string kind, int radius) => svg.Append(
         CultureInfo.InvariantCulture,
-        $"<circle class=\"{kind}\" cx=\"{chart.X(m.InterTokenP95.Mean):F1}\" cy=\"{chart.Y(m.TokensPerSecond.Mean):F1}\" r=\"{radius}\"><title>{WebUtility.HtmlEncode($"{report.NameOf(m.Setting)}: {TuneReport.Show(m.TokensPerSecond, 1)} tokens/s, {TuneReport.Show(m.InterTokenP95, 1000)} ms, {TuneReport.Show(m.Goodput, 1)} requests/s within the targets")}</title></circle>");
+        $"<circle class=\"{kind}\" cx=\"{chart.X(m.InterTokenP95.Mean):F1}\" "
+            + $"cy=\"{chart.Y(m.TokensPerSecond.Mean):F1}\" "
+            + $"r=\"{radius}\"><title>{WebUtility.HtmlEncode($"{report.NameOf(m.Setting)}: "
+                + $"{TuneReport.Show(m.TokensPerSecond, 1)} tokens/s, {TuneReport.Show(m.InterTokenP95, 1000)} ms, "
+                + $"{TuneReport.Show(m.Goodput, 1)} requests/s within the targets")}</title></circle>");
 
     private static void Bars(StringBuilder svg, Axes chart, Measured m, string kind)
     {
@@ -118,7 +128,10 @@ internal static class FrontierChart
         svg.Append(CultureInfo.InvariantCulture, $"<line class=\"bar {kind}\" "
             + $"x1=\"{chart.X(across.Mean - across.HalfWidth):F1}\" y1=\"{y:F1}\" "
             + $"x2=\"{chart.X(across.Mean + across.HalfWidth):F1}\" y2=\"{y:F1}\"/>");
-        svg.Append(CultureInfo.InvariantCulture, $"<line class=\"bar {kind}\" x1=\"{x:F1}\" y1=\"{chart.Y(up.Mean - up.HalfWidth):F1}\" x2=\"{x:F1}\" y2=\"{chart.Y(up.Mean + up.HalfWidth):F1}\"/>");
+        svg.Append(
+            CultureInfo.InvariantCulture,
+            $"<line class=\"bar {kind}\" x1=\"{x:F1}\" y1=\"{chart.Y(up.Mean - up.HalfWidth):F1}\" x2=\"{x:F1}\" "
+                + $"y2=\"{chart.Y(up.Mean + up.HalfWidth):F1}\"/>");
     }
 
     // Points of alike settings lie on each other; then their names stand below each other.
@@ -175,7 +188,8 @@ internal static class FrontierChart
         public double Most { get; }
 
         public double X(double seconds) =>
-            Left + (Math.Clamp(Math.Log(Math.Max(seconds, 1e-9) / Least) / Math.Log(Most / Least), 0, 1) * (Width - Left - Right));
+            Left + (Math.Clamp(
+                Math.Log(Math.Max(seconds, 1e-9) / Least) / Math.Log(Most / Least), 0, 1) * (Width - Left - Right));
 
         public double Y(double tokens) =>
             Height - Bottom - (Math.Clamp(tokens / _highest, 0, 1) * (Height - Bottom - Top));

@@ -14,10 +14,13 @@ internal static class TunePage
         """
         table{font-size:.87rem}td,th{text-align:right;vertical-align:bottom}td{white-space:nowrap}
         td:first-child,th:first-child{text-align:left}th{font-weight:600;color:#5a6675}text.name{fill:#1c2430}
-        .grid{stroke:#e6eaef}.axis{stroke:#9aa5b1}.target{stroke:#b4442d;stroke-dasharray:5 4}text.target{fill:#b4442d;stroke:none}
-        .frontier{fill:none;stroke:#3b6ea5;stroke-width:1.5}.bar{stroke:#3b6ea5}.searched{fill:#9aa5b1}.final{fill:#3b6ea5}
+        .grid{stroke:#e6eaef}.axis{stroke:#9aa5b1}.target{stroke:#b4442d;stroke-dasharray:5 4}
+        text.target{fill:#b4442d;stroke:none}
+        .frontier{fill:none;stroke:#3b6ea5;stroke-width:1.5}.bar{stroke:#3b6ea5}.searched{fill:#9aa5b1}
+        .final{fill:#3b6ea5}
         .adaptive{fill:#d08a1d}.best{fill:#2c8a4b}.bar.adaptive{stroke:#d08a1d}.bar.best{stroke:#2c8a4b}
-        @media(prefers-color-scheme:dark){th{color:#9aa5b1}text.name{fill:#dfe6ee}.grid{stroke:#232c36}.searched{fill:#5a6675}
+        @media(prefers-color-scheme:dark){th{color:#9aa5b1}text.name{fill:#dfe6ee}.grid{stroke:#232c36}
+        .searched{fill:#5a6675}
         .target{stroke:#e0745c}text.target{fill:#e0745c}}
         """;
 

@@ -18,7 +18,9 @@ internal sealed record TuneReport(string Model, string Workload, BatchingTargets
     /// <summary>What runs are called in the table and the page: best, vLLM's defaults, adaptive.</summary>
     public string NameOf(BatchSetting setting)
     {
-        string[] notes = [.. new[] { setting == Result.Best ? "best fixed" : null, setting == BatchSetting.VllmDefaults ? "vLLM's defaults" : null }.OfType<string>()];
+        string[] notes = [.. new[] { setting == Result.Best
+            ? "best fixed"
+            : null, setting == BatchSetting.VllmDefaults ? "vLLM's defaults" : null }.OfType<string>()];
         return notes.Length == 0 ? $"{setting}" : $"{setting} ({string.Join(", ", notes)})";
     }
 
@@ -37,7 +39,10 @@ internal sealed record TuneReport(string Model, string Workload, BatchingTargets
 
     /// <summary>The columns of a table of settings.</summary>
     public static IReadOnlyList<string> Columns { get; } =
-        ["requests, tokens", "requests/s within the targets", "of all", "tokens/s", "first token p95, ms", "between tokens p50, ms", "p95, ms"];
+        [
+            "requests, tokens", "requests/s within the targets", "of all", "tokens/s", "first token p95, ms",
+            "between tokens p50, ms", "p95, ms"
+        ];
 
     /// <summary>A setting's row.</summary>
     public IReadOnlyList<string> Row(Measured m) =>

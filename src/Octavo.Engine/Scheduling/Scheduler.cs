@@ -257,7 +257,10 @@ internal sealed class Scheduler<T>(KvCacheManager cache)
         {
             T candidate = _running[i];
             int freed = cache.CountSole(candidate);
-            if (candidate.Priority == victim.Priority && candidate.NumPreemptions < SparedPreemptions && freed >= needed && freed < least)
+            if (candidate.Priority == victim.Priority
+                && candidate.NumPreemptions < SparedPreemptions
+                && freed >= needed
+                && freed < least)
             {
                 (victim, least) = (candidate, freed);
             }

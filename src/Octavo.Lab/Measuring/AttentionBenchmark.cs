@@ -83,7 +83,9 @@ internal static class AttentionBenchmark
             team.Run(work);
             double seconds = Median(team, work);
             long pairs = (long)sequences * (((long)tokens * (context - tokens)) + ((long)tokens * (tokens + 1) / 2));
-            report(new AttentionMeasurement(format, sequences, tokens, context, disordered, seconds, layerBytes, 4 * pairs * shape.Heads * shape.HeadDim));
+            report(new AttentionMeasurement(
+                format, sequences, tokens, context, disordered, seconds, layerBytes,
+                4 * pairs * shape.Heads * shape.HeadDim));
         }
     }
 

@@ -63,7 +63,8 @@ internal static class KernelBenchmark
             var scheme = LinearScheme.For(weights, isa);
             (long bytes, _) = PackedPanels.BytesFor(outFeatures, inFeatures, bias: false, scheme);
             int copies = (int)Math.Clamp(BytesInTurn / bytes, 2, 256);
-            Linear[] linears = [.. Enumerable.Range(0, copies).Select(i => new Linear(new RandomMatrix(outFeatures, inFeatures, seed: i), scheme, isa))];
+            Linear[] linears = [.. Enumerable.Range(0, copies)
+                .Select(i => new Linear(new RandomMatrix(outFeatures, inFeatures, seed: i), scheme, isa))];
             try
             {
                 foreach (int rows in RowCounts)
@@ -71,7 +72,9 @@ internal static class KernelBenchmark
                     using var work = new LinearWork(linears, team.Count, rows);
                     double seconds = Median(team, work, runs);
                     long operations = 2L * rows * outFeatures * inFeatures;
-                    report(new KernelMeasurement($"{name} {weights.Name ?? weights.ToString()}", rows, seconds, bytes, operations, ArithmeticOf(scheme)));
+                    report(new KernelMeasurement(
+                        $"{name} {weights.Name ?? weights.ToString()}", rows, seconds, bytes, operations,
+                        ArithmeticOf(scheme)));
                 }
             }
             finally

@@ -183,7 +183,8 @@ internal sealed class ModelBenchmark : IDisposable
         long tokens = (long)sequences * tokensEach;
         // Pairs of query and key.
         long attended = sequences * ((long)tokensEach * (context + context + tokensEach + 1) / 2);
-        long matrices = 2 * ((tokens * _shape.Layers * _shape.Linears.Sum(l => (long)l.Out * l.In)) + ((long)sequences * _shape.Vocabulary * _shape.Hidden));
+        long matrices = 2 * ((tokens * _shape.Layers * _shape.Linears.Sum(l => (long)l.Out * l.In))
+            + ((long)sequences * _shape.Vocabulary * _shape.Hidden));
         long attention = 4 * attended * _shape.Layers * _shape.Heads * _shape.HeadDim;
         long cacheBytes = sequences * (long)(context + tokensEach) * _cacheBytesPerToken;
         return new StepMeasurement(
@@ -290,7 +291,8 @@ internal sealed class ModelBenchmark : IDisposable
 
         List<double> times = [];
         began = Stopwatch.GetTimestamp();
-        while (times.Count < FewestRuns || (times.Count < MostRuns && Stopwatch.GetElapsedTime(began) < _options.TimePerFigure))
+        while (times.Count < FewestRuns
+            || (times.Count < MostRuns && Stopwatch.GetElapsedTime(began) < _options.TimePerFigure))
         {
             long started = Stopwatch.GetTimestamp();
             _runner.Run(batch, logits);

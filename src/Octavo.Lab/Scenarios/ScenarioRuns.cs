@@ -63,7 +63,8 @@ internal sealed class ScenarioRuns(
         LoadedModel model, IReadOnlyList<ScenarioResult> simulated, int rounds, bool calibrate)
     {
         BatchSetting single = ScenarioResult.BestSingle(simulated);
-        BatchSetting[][] settings = [.. simulated.Select(s => s.BestFixed.Take(BestOfEach).Concat([BatchSetting.VllmDefaults, single, BatchSetting.Adaptive]).Distinct().ToArray())];
+        BatchSetting[][] settings = [.. simulated.Select(s => s.BestFixed.Take(BestOfEach)
+            .Concat([BatchSetting.VllmDefaults, single, BatchSetting.Adaptive]).Distinct().ToArray())];
         Dictionary<BatchSetting, List<double>>[] found =
             [.. settings.Select(all => all.ToDictionary(s => s, _ => new List<double>()))];
         for (int round = 0; round < rounds; round++)
@@ -83,7 +84,8 @@ internal sealed class ScenarioRuns(
             }
         }
 
-        return [.. found.Select((f, i) => new ScenarioResult(simulated[i].Scenario, f.ToDictionary(s => s.Key, IReadOnlyList<double> (s) => s.Value)))];
+        return [.. found.Select((f, i) => new ScenarioResult(
+            simulated[i].Scenario, f.ToDictionary(s => s.Key, IReadOnlyList<double> (s) => s.Value)))];
 
         StepTimes MeasureSteps(string turnOf)
         {

@@ -51,7 +51,11 @@ internal sealed record Confirmation(Measured Best, Measured Next)
             double scale = anyGood
                 ? Math.Max(Best.Goodput.Mean, Next.Goodput.Mean)
                 : Math.Max(1e-9, Next.TokensPerSecond.Mean);
-            return Interval.Of([.. Best.Runs.Zip(Next.Runs, (b, n) => ((anyGood ? b.Goodput : b.TokensPerSecond) - (anyGood ? n.Goodput : n.TokensPerSecond)) / scale)]);
+            return Interval.Of(
+                [.. Best.Runs.Zip(
+                    Next.Runs, (b, n) => ((anyGood
+                        ? b.Goodput
+                        : b.TokensPerSecond) - (anyGood ? n.Goodput : n.TokensPerSecond)) / scale)]);
         }
     }
 

@@ -37,7 +37,8 @@ internal sealed class TuneState
             state.Read(document.RootElement);
             return state;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or InvalidOperationException or FormatException or KeyNotFoundException or ArgumentException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException
+            or InvalidOperationException or FormatException or KeyNotFoundException or ArgumentException)
         {
             throw new TuneStateException($"{path} is not the state of a tuning ({e.Message}); delete it to start anew");
         }
@@ -95,9 +96,10 @@ internal sealed class TuneState
     {
         var theirs = root.GetProperty("arguments").EnumerateObject()
             .ToDictionary(a => a.Name, a => a.Value.GetString()!, StringComparer.Ordinal);
-        string[] other = [.. theirs.Keys.Union(_arguments.Keys).Where(name => theirs.GetValueOrDefault(name) != _arguments.GetValueOrDefault(name))
-            .Select(name => $"{name} {theirs.GetValueOrDefault(name) ?? "not given"} there, "
-                + $"{_arguments.GetValueOrDefault(name) ?? "not given"} here")];
+        string[] other = [.. theirs.Keys.Union(_arguments.Keys)
+            .Where(name => theirs.GetValueOrDefault(name) != _arguments.GetValueOrDefault(name))
+                .Select(name => $"{name} {theirs.GetValueOrDefault(name) ?? "not given"} there, "
+                    + $"{_arguments.GetValueOrDefault(name) ?? "not given"} here")];
         if (other.Length > 0)
         {
             throw new TuneStateException($"{_path} was begun by another command ({string.Join("; ", other)}): give "

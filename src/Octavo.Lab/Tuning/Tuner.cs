@@ -115,7 +115,9 @@ internal sealed class Tuner(
     private Confirmation Confirm(BatchSetting best, BatchSetting next)
     {
         Confirmation confirmation = Run(TunePlan.Rounds);
-        for (int rounds = TunePlan.Rounds + 1; rounds <= TunePlan.MostRounds && !confirmation.IsDecided && _done < Overtime * plan.Budget; rounds++)
+        for (int rounds = TunePlan.Rounds + 1;
+            rounds <= TunePlan.MostRounds && !confirmation.IsDecided && _done < Overtime * plan.Budget;
+            rounds++)
         {
             confirmation = Run(rounds);
         }
@@ -156,7 +158,9 @@ internal sealed class Tuner(
         LoadFigures? figures = state.Find(trial);
         if (figures is null)
         {
-            progress.Report(new TuneProgress(Milliseconds(_done), Milliseconds(_done + Math.Max(_left, trial.Seconds)), $"{trial.Stage}: {trial.Setting}"));
+            progress.Report(new TuneProgress(
+                Milliseconds(_done), Milliseconds(_done + Math.Max(_left, trial.Seconds)),
+                $"{trial.Stage}: {trial.Setting}"));
             long began = Stopwatch.GetTimestamp();
             figures = measure(trial);
             _done += Stopwatch.GetElapsedTime(began).TotalSeconds;

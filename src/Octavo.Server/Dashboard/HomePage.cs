@@ -12,9 +12,11 @@ internal static class HomePage
 {
     private const string Style = """
         :root { color-scheme: light dark; --line: light-dark(#d8d4cc, #3b3a38); --soft: light-dark(#f6f3ee, #23221f);
-          --ink: light-dark(#24211c, #ece8e1); --dim: light-dark(#6b655b, #a49d92); --link: light-dark(#8a3b12, #e6a06f); }
+          --ink: light-dark(#24211c, #ece8e1); --dim: light-dark(#6b655b, #a49d92);
+          --link: light-dark(#8a3b12, #e6a06f); }
         * { box-sizing: border-box; }
-        body { margin: 0; background: light-dark(#fffdf9, #191816); color: var(--ink); font: 16px/1.55 system-ui, sans-serif; }
+        body { margin: 0; background: light-dark(#fffdf9, #191816); color: var(--ink);
+        font: 16px/1.55 system-ui, sans-serif; }
         main { max-width: 46rem; margin: 0 auto; padding: 2rem 1rem 3rem; }
         h1 { font: 600 2.1rem/1.15 Georgia, serif; margin: .1rem 0 .4rem; overflow-wrap: anywhere; }
         h2 { font-size: 1rem; margin: 1.8rem 0 .4rem; }
@@ -29,8 +31,10 @@ internal static class HomePage
         dt { color: var(--dim); font-size: .8rem; }
         dd { margin: 0; font-size: .9rem; overflow-wrap: anywhere; }
         code { font: .86em/1.5 ui-monospace, Consolas, monospace; }
-        pre { margin: 0; padding: .8rem; background: var(--soft); border: 1px solid var(--line); border-radius: 8px; white-space: pre-wrap; overflow-wrap: anywhere; }
-        nav { display: flex; flex-wrap: wrap; gap: .4rem 1.4rem; margin-top: 2.2rem; padding-top: 1rem; border-top: 1px solid var(--line); }
+        pre { margin: 0; padding: .8rem; background: var(--soft); border: 1px solid var(--line);
+        border-radius: 8px; white-space: pre-wrap; overflow-wrap: anywhere; }
+        nav { display: flex; flex-wrap: wrap; gap: .4rem 1.4rem; margin-top: 2.2rem; padding-top: 1rem;
+        border-top: 1px solid var(--line); }
         a { color: var(--link); }
         @media (min-width: 40rem) { dl { grid-template-columns: 1fr 1fr 1fr; } }
         """;
@@ -45,6 +49,7 @@ internal static class HomePage
         ModelInfo model, string name, string version, string address, string? advice, bool canChat)
     {
         string title = $"{name} on Octavo";
+        string state = advice is null ? "good" : "warn";
         return $$"""
             <!DOCTYPE html>
             <html lang="en">
@@ -59,7 +64,7 @@ internal static class HomePage
             <header>
             <p class="brand">Octavo {{Html(version)}}</p>
             <h1>{{Html(name)}}</h1>
-            <p class="state {{(advice is null ? "good" : "warn")}}">{{(advice is null ? "Ready." : "Running, but " + Html(advice))}}</p>
+            <p class="state {{state}}">{{(advice is null ? "Ready." : "Running, but " + Html(advice))}}</p>
             </header>
             <dl>
             {{Fact("Architecture", model.Architecture)}}
@@ -69,7 +74,8 @@ internal static class HomePage
             {{Fact("At once", $"up to {Number(model.MaxNumSeqs)} requests")}}
             {{Fact("Runs on", $"{Number(model.Threads)} threads")}}
             </dl>
-            <p>It speaks OpenAI's API at <code>{{Html(address)}}/v1</code>, so whatever speaks that can use it. Any API key will do.</p>
+            <p>It speaks OpenAI's API at <code>{{Html(address)}}/v1</code>, so whatever speaks that can use it.
+            Any API key will do.</p>
             <h2>curl</h2>
             <pre><code>{{Html(Curl(name, address))}}</code></pre>
             <h2>C#</h2>

@@ -37,7 +37,8 @@ internal static class ListenAddress
     {
         for (Exception? e = failure; e is not null; e = e.InnerException)
         {
-            if (e is SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse } or Microsoft.AspNetCore.Connections.AddressInUseException)
+            if (e is SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse }
+                or Microsoft.AspNetCore.Connections.AddressInUseException)
             {
                 return new AddressInUseException(options.Host, options.Port, failure);
             }

@@ -26,7 +26,9 @@ internal sealed class OriginGuard
     public OriginGuard(ServerOptions options, IPAddress bound)
     {
         _onLoopback = IPAddress.IsLoopback(bound);
-        _hosts = [.. options.AllowedHosts.Select(NameOfAllowed), .. ListenAddress.IsWildcard(options.Host) ? [] : new[] { NameOf(options.Host) }];
+        _hosts = [.. options.AllowedHosts.Select(NameOfAllowed), .. ListenAddress.IsWildcard(options.Host)
+            ? []
+            : new[] { NameOf(options.Host) }];
         _origins = [.. options.CorsOrigins.Select(o => o.TrimEnd('/'))];
         (ChecksHosts, ChecksOrigins) = (
             _onLoopback || options.AllowedHosts.Count > 0, _onLoopback || _origins.Length > 0);
@@ -117,7 +119,8 @@ internal sealed class OriginGuard
     private bool AllowsHost(string name) =>
         IsOfThisMachine(name) || Array.Exists(_hosts, allowed => allowed == Any
             || allowed.Equals(name, StringComparison.OrdinalIgnoreCase)
-            || (allowed.StartsWith("*.", StringComparison.Ordinal) && name.EndsWith(allowed[1..], StringComparison.OrdinalIgnoreCase)));
+            || (allowed.StartsWith("*.", StringComparison.Ordinal)
+                && name.EndsWith(allowed[1..], StringComparison.OrdinalIgnoreCase)));
 
     private bool AllowsOrigin(string origin) =>
         Array.Exists(_origins, allowed => allowed == Any || allowed.Equals(origin, StringComparison.OrdinalIgnoreCase))

@@ -11,7 +11,18 @@ internal static class PathAdvice
     private static readonly string[] Unversioned = ["/completions", "/chat/completions", "/models"];
 
     private static readonly string[] Known =
-        [Completions, Chat, Models, .. Unversioned, "/tokenize", "/detokenize", Health, "/ping", "/version", "/metrics"];
+        [
+            Completions,
+            Chat,
+            Models,
+            .. Unversioned,
+            "/tokenize",
+            "/detokenize",
+            Health,
+            "/ping",
+            "/version",
+            "/metrics"
+        ];
 
     // What other servers call it, by the last words of the path.
     private static readonly Dictionary<string, string> Elsewhere = new(StringComparer.OrdinalIgnoreCase)
@@ -49,9 +60,11 @@ internal static class PathAdvice
         string asked = path.TrimEnd('/').ToLowerInvariant();
 
         // A path with something before it: /v1/v1/models, /openai/v1/completions, /v1/health.
-        if (Known.OrderByDescending(k => k.Length).FirstOrDefault(k => asked.EndsWith(k, StringComparison.Ordinal)) is { } end)
+        if (Known.OrderByDescending(k => k.Length)
+            .FirstOrDefault(k => asked.EndsWith(k, StringComparison.Ordinal)) is { } end)
         {
-            return end switch { "/completions" => Completions, "/chat/completions" => Chat, "/models" => Models, _ => end };
+            return end switch { "/completions" =>
+                Completions, "/chat/completions" => Chat, "/models" => Models, _ => end };
         }
 
         (string? known, int distance) = Known.Select(k => (k, EditDistance.Of(asked, k))).MinBy(k => k.Item2);

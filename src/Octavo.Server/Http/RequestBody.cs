@@ -58,7 +58,8 @@ internal static class RequestBody
     private static void CheckContentType(StringValues header)
     {
         if (MediaTypeHeaderValue.TryParse(header.ToString(), out MediaTypeHeaderValue? type)
-            && (type.MediaType.Equals(JsonType, StringComparison.OrdinalIgnoreCase) || type.Suffix.Equals("json", StringComparison.OrdinalIgnoreCase)))
+            && (type.MediaType.Equals(JsonType, StringComparison.OrdinalIgnoreCase)
+                || type.Suffix.Equals("json", StringComparison.OrdinalIgnoreCase)))
         {
             string charset = HeaderUtilities.RemoveQuotes(type.Charset).ToString();
             if (charset.Length == 0 || charset.ToUpperInvariant() is "UTF-8" or "UTF8" or "US-ASCII")
@@ -98,7 +99,8 @@ internal static class RequestBody
     private static int ValidPrefix(ReadOnlySpan<byte> bytes)
     {
         int at = 0;
-        while (System.Text.Rune.DecodeFromUtf8(bytes[at..], out _, out int length) == System.Buffers.OperationStatus.Done)
+        while (System.Text.Rune.DecodeFromUtf8(
+            bytes[at..], out _, out int length) == System.Buffers.OperationStatus.Done)
         {
             at += length;
         }

@@ -122,7 +122,8 @@ internal sealed class MetricFamily
     }
 
     private static string Sanitize(string name) =>
-        string.Concat(name.Select((c, i) => char.IsAsciiLetter(c) || c is '_' or ':' || (i > 0 && char.IsAsciiDigit(c)) ? c : '_'));
+        string.Concat(name.Select(
+            (c, i) => char.IsAsciiLetter(c) || c is '_' or ':' || (i > 0 && char.IsAsciiDigit(c)) ? c : '_'));
 
     private MetricSeries Add(ReadOnlySpan<KeyValuePair<string, object?>> labels)
     {

@@ -8,7 +8,11 @@ namespace Octavo.Server.Metrics;
 /// <summary>What <c>/metrics</c> shows: the engine's meter, the HTTP requests, and the process.</summary>
 internal sealed class ServerMetrics : IDisposable
 {
-    private static readonly string[] KnownMethods = [HttpMethods.Get, HttpMethods.Post, HttpMethods.Head, HttpMethods.Options, HttpMethods.Put, HttpMethods.Delete, HttpMethods.Patch];
+    private static readonly string[] KnownMethods =
+    [
+        HttpMethods.Get, HttpMethods.Post, HttpMethods.Head, HttpMethods.Options, HttpMethods.Put, HttpMethods.Delete,
+        HttpMethods.Patch
+    ];
 
     // The bounds and labels of the middleware that vLLM uses: prometheus-fastapi-instrumentator.
     private static readonly double[] DurationBounds = [.1, .5, 1];

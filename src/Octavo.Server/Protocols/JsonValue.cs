@@ -175,8 +175,10 @@ internal readonly record struct JsonValue(string Path, JsonElement Element, Fiel
 
     private long Integer(long least, long most)
     {
-        if (Element.ValueKind == JsonValueKind.Number && Element.TryGetDecimal(out decimal number) && decimal.IsInteger(number)
-            && number >= least && number <= most)
+        if (Element.ValueKind == JsonValueKind.Number
+            && Element.TryGetDecimal(out decimal number)
+            && decimal.IsInteger(number)
+                && number >= least && number <= most)
         {
             return (long)number;
         }

@@ -31,7 +31,10 @@ public sealed class ModelBenchmarkTests
         StepMeasurement[] steps = [.. benchmark.Steps.Select(benchmark.Measure)];
 
         steps.Select(s => (s.Phase, s.Sequences, s.Context, s.Tokens)).ShouldBe(
-            [("prefill", 1, 0, 40), ("decode", 1, 0, 1), ("decode", 3, 0, 3), ("decode", 1, 17, 1), ("decode", 3, 17, 3)]);
+            [
+                ("prefill", 1, 0, 40), ("decode", 1, 0, 1), ("decode", 3, 0, 3), ("decode", 1, 17, 1),
+                ("decode", 3, 17, 3)
+            ]);
         foreach (StepMeasurement step in steps)
         {
             step.Seconds.ShouldBePositive();

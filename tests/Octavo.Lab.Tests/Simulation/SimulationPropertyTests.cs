@@ -215,8 +215,11 @@ public sealed class SimulationPropertyTests
         StepTimeModel model = options.MakeModel();
         int prompt = records.Max(r => r.Request.PromptTokens);
         long context = records.Sum(r => (long)r.Request.PromptTokens + r.Request.OutputTokens);
-        double fullest = model.Predict(StepLoad.Decode(Math.Min(scheduling.MaxNumSeqs, records.Count), context).WithPrefill(AdaptiveBatching.LeastPrefill, prompt));
-        int steps = records.Sum(r => ((r.Request.PromptTokens + AdaptiveBatching.LeastPrefill - 1) / AdaptiveBatching.LeastPrefill) + r.Request.OutputTokens);
+        double fullest = model.Predict(StepLoad.Decode(Math.Min(scheduling.MaxNumSeqs, records.Count), context)
+            .WithPrefill(AdaptiveBatching.LeastPrefill, prompt));
+        int steps = records.Sum(
+            r => ((r.Request.PromptTokens + AdaptiveBatching.LeastPrefill - 1) / AdaptiveBatching.LeastPrefill)
+                + r.Request.OutputTokens);
         if (scheduling.Targets.FirstToken is { } first && steps * fullest * 1.1 < first.TotalSeconds)
         {
             records.Where(r => r.Tokens > 0).Select(r => r.TimeToFirstToken).DefaultIfEmpty().Max()
@@ -226,7 +229,9 @@ public sealed class SimulationPropertyTests
         List<float> gaps = [.. records.SelectMany(r => r.Gaps)];
         gaps.Sort();
         double target = scheduling.Targets.InterToken.TotalSeconds;
-        double alone = model.Predict(StepLoad.Decode(1, records.Max(r => r.Request.PromptTokens + r.Request.OutputTokens)).WithPrefill(AdaptiveBatching.LeastPrefill, prompt));
+        double alone =
+            model.Predict(StepLoad.Decode(1, records.Max(r => r.Request.PromptTokens + r.Request.OutputTokens))
+                .WithPrefill(AdaptiveBatching.LeastPrefill, prompt));
         bool feasible = gaps.Count > 0 && alone * 1.1 < target;
         if (feasible)
         {

@@ -18,7 +18,10 @@ public sealed class StepTimesTests
         var runner = new FakeRunner(numBlocks: 2048, blockSize: 16, maxTokens: 2048);
         runner.Observe = batch => clock.Advance(TimeSpan.FromMicroseconds(
             100 + (10 * batch.NumTokens) + (15 * batch.LogitsRows.Length) + (0.1 * CachedTokens(batch))));
-        using var engine = new LlmEngine(runner, null, new LlmEngineOptions { MaxModelLen = maxModelLen, Scheduling = new() { Batching = BatchingMode.Fixed } }, clock);
+        using var engine = new LlmEngine(
+            runner, null,
+            new LlmEngineOptions { MaxModelLen = maxModelLen, Scheduling = new() { Batching = BatchingMode.Fixed } },
+            clock);
 
         StepTimes times = StepTimes.Measure(engine, TimeSpan.FromSeconds(10), clock);
 

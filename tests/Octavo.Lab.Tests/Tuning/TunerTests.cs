@@ -67,7 +67,9 @@ public sealed class TunerTests : IDisposable
         var lucky = new BatchSetting(BatchingMode.Fixed, 8, 64);
         var good = new BatchSetting(BatchingMode.Fixed, 64, 1024);
         TuneResult result = Tune(60, trial => Figures(
-            trial.Setting == lucky ? (trial.Stage == "confirm" ? 50 : 120) + trial.Round : trial.Setting == good ? 100 - trial.Round : 40));
+            trial.Setting == lucky ? (trial.Stage == "confirm" ? 50 : 120) + trial.Round
+                : trial.Setting == good ? 100 - trial.Round
+                : 40));
 
         result.Confirmation!.Holds.ShouldBeFalse();
         result.Confirmation.Best.Setting.ShouldBe(lucky);
@@ -94,7 +96,9 @@ public sealed class TunerTests : IDisposable
         string path = Path.Combine(_folder, "settings.json.state");
         var best = new BatchSetting(BatchingMode.Fixed, 16, 256);
         int runs = 0;
-        Should.Throw<OperationCanceledException>(() => Tune(60, trial => ++runs > 20 ? throw new OperationCanceledException() : Figures(Speed(trial.Setting, best)), path));
+        Should.Throw<OperationCanceledException>(() => Tune(
+            60, trial => ++runs > 20 ? throw new OperationCanceledException() : Figures(Speed(trial.Setting, best)),
+            path));
         Directory.GetFiles(_folder).ShouldBe([path]);      // no half-written file beside it
 
         TuneResult stopped = Tune(60, trial => Figures(Speed(trial.Setting, best)), path);
@@ -112,7 +116,9 @@ public sealed class TunerTests : IDisposable
             path, new Dictionary<string, string> { ["model"] = "a", ["--target-itl"] = "50ms" });
         state.Add(new TuneTrial("final", 0, BatchSetting.Adaptive, 5, 1), Figures(3));
 
-        string problem = Should.Throw<TuneStateException>(() => TuneState.Open(path, new Dictionary<string, string> { ["model"] = "b", ["--target-itl"] = "50ms", ["--time"] = "9s" })).Message;
+        string problem = Should.Throw<TuneStateException>(() => TuneState.Open(
+            path,
+            new Dictionary<string, string> { ["model"] = "b", ["--target-itl"] = "50ms", ["--time"] = "9s" })).Message;
 
         problem.ShouldContain("model a there, b here");
         problem.ShouldContain("--time not given there, 9s here");
@@ -160,7 +166,8 @@ public sealed class TunerTests : IDisposable
 
     // The farther from the best, the slower: a tenth for each doubling.
     private static double Speed(BatchSetting setting, BatchSetting best) =>
-        100 / (1 + (0.1 * (Math.Abs(Math.Log2((double)setting.MaxNumSeqs / best.MaxNumSeqs)) + Math.Abs(Math.Log2((double)setting.MaxNumBatchedTokens / best.MaxNumBatchedTokens)))));
+        100 / (1 + (0.1 * (Math.Abs(Math.Log2((double)setting.MaxNumSeqs / best.MaxNumSeqs))
+            + Math.Abs(Math.Log2((double)setting.MaxNumBatchedTokens / best.MaxNumBatchedTokens)))));
 
     private static LoadFigures Figures(double goodput, double? tokens = null) => new()
     {

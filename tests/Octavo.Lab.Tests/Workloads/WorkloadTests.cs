@@ -115,7 +115,10 @@ public sealed class WorkloadTests
     [Fact]
     public void Medians_OddAndEvenNumbersOfRuns_EachFigureForItself()
     {
-        LoadFigures[] runs = [Run(tokens: 10, first: 3), Run(tokens: 30, first: 1), Run(tokens: 20, first: 9), Run(tokens: 100, first: 2)];
+        LoadFigures[] runs =
+        [
+            Run(tokens: 10, first: 3), Run(tokens: 30, first: 1), Run(tokens: 20, first: 9), Run(tokens: 100, first: 2)
+        ];
 
         var three = LoadFigures.Medians(runs[..3]);
         (three.TokensPerSecond, three.TimeToFirstToken, three.InterTokenLatency)

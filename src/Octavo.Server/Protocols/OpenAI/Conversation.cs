@@ -40,7 +40,10 @@ internal sealed class Conversation
 
     // What has fields of its own, or is no template's affair.
     private static readonly string[] NotByKwargs =
-        ["messages", "add_generation_prompt", "continue_final_message", "chat_template", "tools", "documents", "tokenize", "reasoning_effort"];
+        [
+            "messages", "add_generation_prompt", "continue_final_message", "chat_template", "tools", "documents",
+            "tokenize", "reasoning_effort"
+        ];
 
     // What parts of other types hold, and one of text could hold besides.
     private static readonly string[] Media =
@@ -72,7 +75,8 @@ internal sealed class Conversation
             { "continue_final_message", (r, v) => conversationOf(r).ContinueFinalMessage = v.Bool() },
             { "chat_template", Refusal.Always },
             { "chat_template_kwargs", (r, v) => conversationOf(r).ReadArguments(v) },
-            { "reasoning_effort", (r, v) => conversationOf(r).ReasoningEffort = v.OneOf("none", "minimal", "low", "medium", "high", "xhigh", "max") },
+            { "reasoning_effort", (r, v) => conversationOf(r).ReasoningEffort =
+                v.OneOf("none", "minimal", "low", "medium", "high", "xhigh", "max") },
             { "documents", Refusal.Always },
         };
 

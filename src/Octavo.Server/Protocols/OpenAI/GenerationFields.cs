@@ -43,10 +43,13 @@ internal static class GenerationFields
         { "allowed_token_ids", (r, v) => r.Sampling = r.Sampling with { AllowedTokenIds = v.Ints() } },
         { "bad_words", (r, v) => r.Sampling = r.Sampling with { BadWords = v.Texts() } },
         { "thinking_token_budget", (r, v) => r.Sampling = r.Sampling with { ThinkingTokenBudget = v.Int() } },
-        { "repetition_detection", (r, v) => r.Sampling = r.Sampling with { RepetitionDetection = ReadRepetitionDetection(v) } },
+        { "repetition_detection", (r, v) => r.Sampling =
+            r.Sampling with { RepetitionDetection = ReadRepetitionDetection(v) } },
         { "skip_reading_prefix_cache", (r, v) => r.Sampling = r.Sampling with { SkipReadingPrefixCache = v.Bool() } },
         { "vllm_xargs", (r, v) => r.Sampling = r.Sampling with { ExtraArgs = v.Map(m => m.Plain()) } },
-        { "truncate_prompt_tokens", (r, v) => r.TruncatePromptTokens = v.Int() is >= 1 or -1 ? v.Int() : throw v.Error("must be -1 (the model's length), or at least 1") },
+        { "truncate_prompt_tokens", (r, v) => r.TruncatePromptTokens = v.Int() is >= 1 or -1
+            ? v.Int()
+            : throw v.Error("must be -1 (the model's length), or at least 1") },
         { "truncation_side", (r, v) => r.TruncateRight = v.OneOf("left", "right") == "right" },
         { "use_beam_search", (r, v) => r.UseBeamSearch = v.Bool() },
         { "length_penalty", (r, v) => r.LengthPenalty = v.Double() },

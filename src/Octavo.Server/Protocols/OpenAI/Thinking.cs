@@ -21,7 +21,9 @@ internal static class Thinking
         }
 
         value.Notes?.AddWithoutEffect(value.Path);
-        if (request is ChatRequest chat && !value.IsNull && (value.IsString || !value.IsEmpty || value.Element.ValueKind == JsonValueKind.False))
+        if (request is ChatRequest chat
+            && !value.IsNull
+            && (value.IsString || !value.IsEmpty || value.Element.ValueKind == JsonValueKind.False))
         {
             chat.ThinkingOff = value.Path;
         }
