@@ -178,7 +178,8 @@ public sealed class ModelPlan
     {
         QuantizationConfig? stored = model.Checkpoint.Quantization;
         ParameterName quantization = new(nameof(options.Quantization)), type = new(nameof(options.Dtype));
-        string already = $"a checkpoint that is quantized already ({stored?.Method}: {stored?.Summary}); it loads as it is";
+        string already =
+            $"a checkpoint that is quantized already ({stored?.Method}: {stored?.Summary}); it loads as it is";
         Require(
             options.Quantization is null || stored is null,
             $"{quantization} {options.Quantization} does not go with {already}, without that option");

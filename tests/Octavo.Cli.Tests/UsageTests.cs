@@ -221,7 +221,8 @@ public sealed class UsageTests
     [Theory]
     [InlineData(
         "generate",
-        "--max-tokens,--temperature,--top-p,--top-k,--min-p,--stop,--presence-penalty,--frequency-penalty,--repetition-penalty,--n,--ignore-eos,--logprobs,--beam-width,--json")]
+        "--max-tokens,--temperature,--top-p,--top-k,--min-p,--stop,--presence-penalty,--frequency-penalty,"
+            + "--repetition-penalty,--n,--ignore-eos,--logprobs,--beam-width,--json")]
     [InlineData("chat", "--system,--temperature")]
     [InlineData("inspect", "--tensors,--json")]
     public async Task Help_OfACommand_ExplainsItsOptions(string command, string options)
@@ -232,8 +233,8 @@ public sealed class UsageTests
         string own = command == "inspect" ? "" : ",--no-enable-prefix-caching,--seed,--generation-config"
             + (command == "generate" ? ",--skip-tokenizer-init,--max-logprobs" : "");
         string shared = own
-            + ",--dtype,--kv-cache-dtype,--quantization,--max-model-len,--max-num-seqs,--max-num-batched-tokens,--block-size,"
-                + "--kv-cache-memory,--memory-fraction,--threads";
+            + ",--dtype,--kv-cache-dtype,--quantization,--max-model-len,--max-num-seqs,--max-num-batched-tokens"
+            + ",--block-size,--kv-cache-memory,--memory-fraction,--threads";
         foreach (string option in (options + shared).Split(','))
         {
             result.Output.ShouldContain("  " + option + " ");

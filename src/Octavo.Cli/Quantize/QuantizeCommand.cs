@@ -90,7 +90,8 @@ internal sealed class QuantizeCommand
             "quantize", "Write a quantized copy of a model, in the compressed-tensors format of vLLM.")
         {
             it._model, it._scheme, it._output, it._method, it._calibration, it._samples, it._length, it._group,
-            it._asymmetric, it._observer, it._percentile, it._strength, it._damping, it._block, it._noOrder, it._head, it._loss,
+            it._asymmetric, it._observer, it._percentile, it._strength, it._damping, it._block, it._noOrder, it._head,
+            it._loss,
         };
         command.SetAction(it.Run);
         return command;
