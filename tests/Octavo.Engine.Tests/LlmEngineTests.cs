@@ -192,8 +192,14 @@ public sealed class LlmEngineTests
         foreach ((string id, int priority) in new[] { ("low", 5), ("high", -5), ("middle", 0) })
         {
             harness.Engine.Add(
-                new EngineRequest { Id =
-                    id, PromptTokenIds = Prompt, Options = new() { Priority = priority }, Parameters = Greedy(2) },
+                new EngineRequest
+                {
+                    Id =
+                    id,
+                    PromptTokenIds = Prompt,
+                    Options = new() { Priority = priority },
+                    Parameters = Greedy(2)
+                },
                 o => { if (o.Finished) { order.Add(o.RequestId); } });
         }
 
@@ -530,10 +536,13 @@ public sealed class LlmEngineTests
     [InlineData("request_latency", new[] { double.NaN }, "above 0")]
     public void Constructor_WrongHistogramBuckets_Refuses(string family, double[] bounds, string message) =>
         Should.Throw<EngineConfigurationException>(() => new EngineHarness(
-            configure: o => o with { Metrics = new()
+            configure: o => o with
             {
-                CustomHistogramBuckets = new Dictionary<string, IReadOnlyList<double>> { [family] = bounds }
-            } })).Message
+                Metrics = new()
+                {
+                    CustomHistogramBuckets = new Dictionary<string, IReadOnlyList<double>> { [family] = bounds }
+                }
+            })).Message
                 .ShouldContain(message);
 
     [Fact]

@@ -153,8 +153,12 @@ public sealed class StepTimeModelTests
             batch.NumSequences.ShouldBeInRange(1, maxNumSeqs);
             clock.Advance(TimeSpan.FromMilliseconds(1));
         };
-        using var engine = new LlmEngine(runner, null, new LlmEngineOptions { MaxModelLen =
-            maxModelLen, Scheduling = new() { Batching = BatchingMode.Fixed, MaxNumSeqs = maxNumSeqs } }, clock);
+        using var engine = new LlmEngine(runner, null, new LlmEngineOptions
+        {
+            MaxModelLen =
+            maxModelLen,
+            Scheduling = new() { Batching = BatchingMode.Fixed, MaxNumSeqs = maxNumSeqs }
+        }, clock);
 
         engine.Probe();
 

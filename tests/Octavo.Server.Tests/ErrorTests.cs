@@ -203,8 +203,11 @@ public sealed class ErrorTests(ServerFixture fixture)
     {
         await using TestServer server = await TestServer
             .StartAsync(null, new ServerOptions { MaxRequestBodyBytes = 1000 });
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/completions") { Content =
-            new StringContent($"{{\"prompt\": \"{new string('a', 5000)}\"}}", Encoding.UTF8, "application/json") };
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/completions")
+        {
+            Content =
+            new StringContent($"{{\"prompt\": \"{new string('a', 5000)}\"}}", Encoding.UTF8, "application/json")
+        };
         request.Headers.TransferEncodingChunked = chunked;
         using HttpResponseMessage response = await server.Http.SendAsync(request);
         response.StatusCode.ShouldBe(HttpStatusCode.RequestEntityTooLarge);

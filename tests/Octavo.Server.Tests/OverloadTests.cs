@@ -11,8 +11,13 @@ public sealed class OverloadTests
         // The engine stands still until somebody has been refused.
         using var goOn = new ManualResetEventSlim();
         await using TestServer server = await TestServer.StartAsync(
-            new EngineOptions { Scheduling = new() { MaxNumSeqs = 1 }, Admission = new() { MaxQueue = 1 }, Sampling =
-                new() { LogitsProcessors = [_ => (_, _) => goOn.Wait(TimeSpan.FromMinutes(5))] } });
+            new EngineOptions
+            {
+                Scheduling = new() { MaxNumSeqs = 1 },
+                Admission = new() { MaxQueue = 1 },
+                Sampling =
+                new() { LogitsProcessors = [_ => (_, _) => goOn.Wait(TimeSpan.FromMinutes(5))] }
+            });
         Task<HttpResponseMessage>[] asked = [.. Enumerable.Range(0, 12).Select(_ => server.PostAsync(
             "/v1/completions", """{"prompt": "Once upon a time", "max_tokens": 100, "ignore_eos": true}"""))];
         await Task.WhenAny(asked);

@@ -458,6 +458,10 @@ public sealed class AsyncEngineTests
     private static AsyncEngine Load(EngineOptions? options = null) =>
         AsyncEngine.Load(
             Repository.TalesModel,
-            options ?? new EngineOptions { Model =
-                new() { Dtype = ModelDtype.Float32 }, Scheduling = new() { Batching = BatchingMode.Fixed } });
+            options ?? new EngineOptions
+            {
+                Model =
+                new() { Dtype = ModelDtype.Float32 },
+                Scheduling = new() { Batching = BatchingMode.Fixed }
+            });
 }

@@ -174,8 +174,12 @@ public sealed class MachineMemoryTests : IDisposable
     public void Make_NoRoomForOneRequest_SaysWhatThereIsAndWhatItTakes()
     {
         string message = Should.Throw<EngineConfigurationException>(
-            () => Plan(new EngineOptions { Memory = new() { MemoryFraction = 0.5 }, Scheduling =
-                new() { MaxNumSeqs = 4, MaxNumBatchedTokens = 128 } }, 22 * MiB)).Message;
+            () => Plan(new EngineOptions
+            {
+                Memory = new() { MemoryFraction = 0.5 },
+                Scheduling =
+                new() { MaxNumSeqs = 4, MaxNumBatchedTokens = 128 }
+            }, 22 * MiB)).Message;
 
         message.ShouldStartWith("MemoryFraction 0.5 of the 22 MiB that are free (a test) leaves ");
         message.ShouldContain("less than one request of MaxModelLen 512, which needs 1.25 MiB: raise MemoryFraction, "

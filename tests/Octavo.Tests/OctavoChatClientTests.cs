@@ -81,8 +81,18 @@ public sealed class OctavoChatClientTests(
     [Fact]
     public async Task GetResponse_SamplingBeyondTheOptions_ComesFromTheRawRepresentation()
     {
-        var options = new ChatOptions { RawRepresentationFactory = _ => new SamplingParams { Temperature =
-            0, MaxTokens = 30, IgnoreEos = true, MinP = 0.1f }, MaxOutputTokens = 7 };
+        var options = new ChatOptions
+        {
+            RawRepresentationFactory = _ => new SamplingParams
+            {
+                Temperature =
+            0,
+                MaxTokens = 30,
+                IgnoreEos = true,
+                MinP = 0.1f
+            },
+            MaxOutputTokens = 7
+        };
         ChatResponse response = await _engine.AsChatClient().GetResponseAsync("The fox", options);
         response.Usage!.OutputTokenCount.ShouldBe(7);
         options.RawRepresentationFactory = _ => "text";

@@ -34,8 +34,12 @@ public sealed class ReloadMemoryTests
 
     private static void LoadAndUse()
     {
-        using (LLM llm = LLM.Load(Repository.TalesModel, options: new EngineOptions { Model =
-            new() { Dtype = ModelDtype.Float32, Threads = 2 }, Memory = new() { KvCacheMemory = 32 * MiB } }))
+        using (LLM llm = LLM.Load(Repository.TalesModel, options: new EngineOptions
+        {
+            Model =
+            new() { Dtype = ModelDtype.Float32, Threads = 2 },
+            Memory = new() { KvCacheMemory = 32 * MiB }
+        }))
         {
             llm.Generate("Once upon a time", new SamplingParams { Temperature = 0, MaxTokens = 20 });
         }

@@ -136,8 +136,11 @@ internal sealed class BenchBatching
         }
         else
         {
-            Table table = new Table { Title = new TableTitle($"{model.Name}, {load.Count} requests, "
-                + $"{load.Sum(r => (long)r.OutputTokens)} tokens asked for") }
+            Table table = new Table
+            {
+                Title = new TableTitle($"{model.Name}, {load.Count} requests, "
+                + $"{load.Sum(r => (long)r.OutputTokens)} tokens asked for")
+            }
                 .AddColumns(
                     "at once",
                     "static, tokens/s",

@@ -77,7 +77,8 @@ internal static class WorkloadText
             }
 
             requests.Add(new WorkloadRequest(
-                arrival, prompt, output) { Seed = number, Client = cells.Length > 3 ? cells[3] : null });
+                arrival, prompt, output)
+            { Seed = number, Client = cells.Length > 3 ? cells[3] : null });
         }
 
         return requests.Count > 0 ? requests : throw new FormatException("the trace has no requests");

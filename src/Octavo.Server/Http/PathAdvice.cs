@@ -63,8 +63,14 @@ internal static class PathAdvice
         if (Known.OrderByDescending(k => k.Length)
             .FirstOrDefault(k => asked.EndsWith(k, StringComparison.Ordinal)) is { } end)
         {
-            return end switch { "/completions" =>
-                Completions, "/chat/completions" => Chat, "/models" => Models, _ => end };
+            return end switch
+            {
+                "/completions" =>
+                Completions,
+                "/chat/completions" => Chat,
+                "/models" => Models,
+                _ => end
+            };
         }
 
         (string? known, int distance) = Known.Select(k => (k, EditDistance.Of(asked, k))).MinBy(k => k.Item2);

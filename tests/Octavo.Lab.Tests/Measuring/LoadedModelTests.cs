@@ -17,8 +17,13 @@ public sealed class LoadedModelTests
     [Fact]
     public void MakeEngine_AfterDispose_SaysThatItIsDisposed()
     {
-        var options = new LlmEngineOptions { ModelName = "x", MaxModelLen =
-            64, Scheduling = new() { Batching = BatchingMode.Fixed, MaxNumSeqs = 2, MaxNumBatchedTokens = 64 } };
+        var options = new LlmEngineOptions
+        {
+            ModelName = "x",
+            MaxModelLen =
+            64,
+            Scheduling = new() { Batching = BatchingMode.Fixed, MaxNumSeqs = 2, MaxNumBatchedTokens = 64 }
+        };
         LoadedModel model = LoadedModel.Load(
             Repository.TalesModel, new EngineOptions { Memory = new() { KvCacheMemory = 16 << 20 } });
         LlmEngine engine = model.MakeEngine(options);
