@@ -136,11 +136,9 @@ internal sealed class BenchBatching
         }
         else
         {
-            Table table = new Table
-            {
-                Title = new TableTitle($"{model.Name}, {load.Count} requests, "
-                + $"{load.Sum(r => (long)r.OutputTokens)} tokens asked for")
-            }
+            long asked = load.Sum(r => (long)r.OutputTokens);
+            var title = new TableTitle($"{model.Name}, {load.Count} requests, {asked} tokens asked for");
+            Table table = new Table { Title = title }
                 .AddColumns(
                     "at once",
                     "static, tokens/s",

@@ -100,13 +100,10 @@ internal sealed class TuneCommand
         LoadedModel model, Workload workload, BatchingTargets targets, TuneTrial trial, CancellationToken cancellation)
     {
         // Each round draws other requests, the same for all settings; a trace is what it is.
-        IEnumerable<WorkloadRequest> requests = (workload with
-        {
-            Requests = trial.Requests,
-            Seed =
-            workload.Seed + trial.Round + (trial.Stage == TuneTrial.Confirm ? TunePlan.Rounds : 0)
-        })
-            .Make().Take(trial.Requests).Select(r => trial.AtOnce ? r with { Arrival = 0 } : r);
+        int draw = trial.Round + (trial.Stage == TuneTrial.Confirm ? TunePlan.Rounds : 0);
+        Workload drawn = workload with { Requests = trial.Requests, Seed = workload.Seed + draw };
+        IEnumerable<WorkloadRequest> requests =
+            drawn.Make().Take(trial.Requests).Select(r => trial.AtOnce ? r with { Arrival = 0 } : r);
         return Calibration.Measure(
             model, trial.Setting, targets, [.. requests], cancellation, TimeSpan.FromSeconds(trial.Limit));
     }

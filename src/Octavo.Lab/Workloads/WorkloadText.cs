@@ -76,9 +76,8 @@ internal static class WorkloadText
                     $"line {number} of the trace is not 'seconds,prompt tokens,output tokens[,client]': '{line}'");
             }
 
-            requests.Add(new WorkloadRequest(
-                arrival, prompt, output)
-            { Seed = number, Client = cells.Length > 3 ? cells[3] : null });
+            string? client = cells.Length > 3 ? cells[3] : null;
+            requests.Add(new WorkloadRequest(arrival, prompt, output) { Seed = number, Client = client });
         }
 
         return requests.Count > 0 ? requests : throw new FormatException("the trace has no requests");

@@ -65,11 +65,10 @@ internal static class PathAdvice
         {
             return end switch
             {
-                "/completions" =>
-                Completions,
+                "/completions" => Completions,
                 "/chat/completions" => Chat,
                 "/models" => Models,
-                _ => end
+                _ => end,
             };
         }
 
