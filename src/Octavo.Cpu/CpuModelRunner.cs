@@ -121,7 +121,6 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
     /// <inheritdoc/>
     public void Run(StepBatch batch, Span<float> logits)
     {
-        ArgumentNullException.ThrowIfNull(batch);
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (batch.NumTokens > Plan.Request.MaxNumBatchedTokens)
         {

@@ -18,8 +18,6 @@ internal sealed class CpuPlan : IModelPlan
     /// <exception cref="EngineConfigurationException">The request does not fit the model.</exception>
     public CpuPlan(DecoderSpec spec, Checkpoint? checkpoint, PlanRequest request, InstructionSet? isa = null)
     {
-        ArgumentNullException.ThrowIfNull(spec);
-        ArgumentNullException.ThrowIfNull(request);
         Validate(spec, request);
         (Spec, Checkpoint, Request, InstructionSet) = (spec, checkpoint, request, isa ?? ProcessorFeatures.Selected);
         Source = checkpoint is null ? new UnreadSource() : new CheckpointSource(checkpoint);

@@ -46,8 +46,6 @@ internal sealed class LlmEngine : IDisposable
     /// <exception cref="EngineConfigurationException">The options do not fit the runner.</exception>
     public LlmEngine(IModelRunner runner, Tokenizer? tokenizer, LlmEngineOptions options, TimeProvider? time = null)
     {
-        ArgumentNullException.ThrowIfNull(runner);
-        ArgumentNullException.ThrowIfNull(options);
         options.Validate(runner);
         (_runner, _tokenizer, _options, _time) = (runner, tokenizer, options, time ?? TimeProvider.System);
         SchedulingOptions scheduling = options.Scheduling;
@@ -120,8 +118,6 @@ internal sealed class LlmEngine : IDisposable
     /// <exception cref="InvalidRequestException">One of its id is in flight; nothing has changed.</exception>
     public void Add(ValidatedRequest request, Action<RequestOutput> sink)
     {
-        ArgumentNullException.ThrowIfNull(request);
-        ArgumentNullException.ThrowIfNull(sink);
         ObjectDisposedException.ThrowIf(_disposed, this);
         SamplingParams p = request.Parameters;
         SamplingParams.Check(!_requests.Contains(request.Id), nameof(request.Id), $"is in flight already", request.Id);
@@ -147,7 +143,6 @@ internal sealed class LlmEngine : IDisposable
     /// </summary>
     public void Abort(string requestId)
     {
-        ArgumentNullException.ThrowIfNull(requestId);
         if (_requests.TryAbort(requestId))
         {
             UpdateQueueMetrics();

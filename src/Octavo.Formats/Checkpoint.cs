@@ -68,7 +68,6 @@ internal sealed class Checkpoint : ITensorSet, IDisposable
     public static Checkpoint InMemory(string name, IReadOnlyCollection<TensorSource> tensors)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
-        ArgumentNullException.ThrowIfNull(tensors);
         var checkpoint = new Checkpoint(name);
         try
         {
@@ -92,7 +91,6 @@ internal sealed class Checkpoint : ITensorSet, IDisposable
     /// <summary>Finds the tensor of a name.</summary>
     public bool TryGet(string name, [NotNullWhen(true)] out Tensor? tensor)
     {
-        ArgumentNullException.ThrowIfNull(name);
         ObjectDisposedException.ThrowIf(_disposed, this);
         return _tensors.TryGetValue(name, out tensor);
     }
@@ -107,7 +105,6 @@ internal sealed class Checkpoint : ITensorSet, IDisposable
     public QuantizedMatrix? FindQuantized(string weight)
     {
         const string Suffix = ".weight";
-        ArgumentNullException.ThrowIfNull(weight);
         ObjectDisposedException.ThrowIf(_disposed, this);
         return Quantization is not null && weight.EndsWith(Suffix, StringComparison.Ordinal)
             ? Quantization.Find(this, weight[..^Suffix.Length])

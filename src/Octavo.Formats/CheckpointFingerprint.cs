@@ -13,7 +13,6 @@ internal static class CheckpointFingerprint
     /// </summary>
     public static string Of(Checkpoint checkpoint)
     {
-        ArgumentNullException.ThrowIfNull(checkpoint);
         var text = new StringBuilder();
         foreach (string file in checkpoint.Files.Order(StringComparer.Ordinal))
         {

@@ -24,7 +24,6 @@ internal static partial class ModelAdvice
     /// <param name="path">A file, a directory that holds no model, or nothing that exists.</param>
     public static string? About(string path)
     {
-        ArgumentNullException.ThrowIfNull(path);
         return Directory.Exists(path) ? AboutDirectory(path) : File.Exists(path) ? AboutFile(path) : AboutNothing(path);
     }
 

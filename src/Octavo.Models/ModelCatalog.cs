@@ -16,8 +16,6 @@ internal static class ModelCatalog
     /// <exception cref="CheckpointException">A field or tensor is missing or wrong.</exception>
     public static ModelDescription Describe(ModelSource source, Checkpoint checkpoint)
     {
-        ArgumentNullException.ThrowIfNull(source);
-        ArgumentNullException.ThrowIfNull(checkpoint);
         ConfigReader config = source.Config;
         ModelFamily family = FamilyOf(config);
         DecoderSpec spec = family.Map(config, checkpoint);

@@ -60,6 +60,7 @@ public sealed class ModelQuantizer
         CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(model);
+        ArgumentNullException.ThrowIfNull(recipe);
         Run(ModelSource.Open(model), output, recipe, calibration, progress, cancellationToken);
     }
 
@@ -77,8 +78,6 @@ public sealed class ModelQuantizer
         ModelSource source, string output, QuantizationRecipe recipe, CalibrationSet? calibration,
         IProgress<BenchProgress>? progress = null, CancellationToken cancellationToken = default)
     {
-        ArgumentNullException.ThrowIfNull(source);
-        ArgumentNullException.ThrowIfNull(recipe);
         OutputDirectory.RequireWritable(output);
         using Checkpoint checkpoint = OpenUnquantized(source);
         if (recipe.NeedsCalibration && calibration is null)
@@ -108,7 +107,6 @@ public sealed class ModelQuantizer
     /// <exception cref="QuantizationException">They are quantized already.</exception>
     internal static Checkpoint OpenUnquantized(ModelSource source)
     {
-        ArgumentNullException.ThrowIfNull(source);
         Checkpoint checkpoint = source.OpenCheckpoint();
         if (checkpoint.Quantization is not { } already)
         {

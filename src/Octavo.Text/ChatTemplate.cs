@@ -32,8 +32,6 @@ internal sealed class ChatTemplate
     /// <exception cref="ChatTemplateException">It is malformed or uses an unsupported construct.</exception>
     public static ChatTemplate Parse(string source, string sourceName)
     {
-        ArgumentNullException.ThrowIfNull(source);
-        ArgumentNullException.ThrowIfNull(sourceName);
         return new ChatTemplate(new TemplateParser(source, sourceName).ParseTemplate(), source, sourceName);
     }
 
@@ -52,7 +50,6 @@ internal sealed class ChatTemplate
         IReadOnlyDictionary<string, string>? variables = null,
         IReadOnlyDictionary<string, object?>? arguments = null)
     {
-        ArgumentNullException.ThrowIfNull(messages);
         Dictionary<string, object?> names = new(StringComparer.Ordinal);
         foreach ((string name, string value) in variables ?? new Dictionary<string, string>())
         {

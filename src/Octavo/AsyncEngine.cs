@@ -38,8 +38,6 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     /// <param name="resources">What must live as long as the engine, such as the opened model.</param>
     internal AsyncEngine(LlmEngine engine, Tokenizer? tokenizer, ModelInfo model, IDisposable? resources = null)
     {
-        ArgumentNullException.ThrowIfNull(engine);
-        ArgumentNullException.ThrowIfNull(model);
         (_engine, Tokenizer, Model, _resources) = (engine, tokenizer, model, resources);
         _thread = new Thread(Loop) { IsBackground = true, Name = "octavo-engine" };
         _thread.Start();

@@ -87,8 +87,10 @@ public static class BeamSearch
     /// <param name="cancellationToken">Calls the search off.</param>
     /// <exception cref="InvalidRequestException">The request cannot be run.</exception>
     public static async Task<BeamSearchOutput> BeamSearchAsync(
-        this AsyncEngine engine, Prompt prompt, BeamSearchParams parameters, CancellationToken cancellationToken =
-            default)
+        this AsyncEngine engine,
+        Prompt prompt,
+        BeamSearchParams parameters,
+        CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(engine);
         ArgumentNullException.ThrowIfNull(prompt);

@@ -19,7 +19,6 @@ internal sealed class ChatPrompts
     /// <exception cref="ChatTemplateException">The template holds something that is not supported.</exception>
     public ChatPrompts(AsyncEngine engine)
     {
-        ArgumentNullException.ThrowIfNull(engine);
         if (engine.Tokenizer is not { } tokenizer)
         {
             throw new InvalidRequestException(
@@ -47,10 +46,10 @@ internal sealed class ChatPrompts
     /// <param name="addGenerationPrompt">End with what begins the assistant's turn.</param>
     /// <param name="arguments">Further variables of the template, such as <c>enable_thinking</c>.</param>
     public Prompt Render(
-        IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt =
-            true, IReadOnlyDictionary<string, object?>? arguments = null)
+        IReadOnlyList<ChatMessage> messages,
+        bool addGenerationPrompt = true,
+        IReadOnlyDictionary<string, object?>? arguments = null)
     {
-        ArgumentNullException.ThrowIfNull(messages);
         for (int i = 0; i < messages.Count; i++)
         {
             if (messages[i]?.Role is null || messages[i].Content is null)

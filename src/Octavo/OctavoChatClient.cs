@@ -76,8 +76,9 @@ public sealed class OctavoChatClient : IChatClient
     /// The request cannot be run: a value is out of range, or the conversation is too long.
     /// </exception>
     public async IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(
-        IEnumerable<ChatMessage> messages, ChatOptions? options =
-            null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+        IEnumerable<ChatMessage> messages,
+        ChatOptions? options = null,
+        [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         (Prompt prompt, SamplingParams sampling) = Translate(messages, options);
         DateTimeOffset created = _time.GetUtcNow();

@@ -32,7 +32,6 @@ internal sealed record LlmEngineOptions
     /// </exception>
     internal void Validate(IModelRunner runner)
     {
-        ArgumentNullException.ThrowIfNull(EosTokenIds);
         List<ParameterFault> faults = [];
         Scheduling.Validate(faults);
         Admission.Validate(faults);

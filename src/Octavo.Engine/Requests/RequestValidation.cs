@@ -10,7 +10,6 @@ internal static class RequestValidation
     public static ValidatedRequest Check(
         EngineRequest request, LlmEngineOptions options, int vocabSize, Tokenizer? tokenizer)
     {
-        ArgumentNullException.ThrowIfNull(request);
         SamplingParams.RequireNotNull(request.Options, nameof(request.Options));
         SamplingParams.RequireNotNull(request.Id, nameof(request.Id));
         SamplingParams.RequireNotNull(request.PromptTokenIds, nameof(request.PromptTokenIds));

@@ -21,8 +21,6 @@ internal sealed class TensorSource
     /// <exception cref="ArgumentException">The shape is impossible.</exception>
     public TensorSource(string name, TensorType type, ReadOnlySpan<long> shape, Action<Stream> write)
     {
-        ArgumentNullException.ThrowIfNull(name);
-        ArgumentNullException.ThrowIfNull(write);
         if (name == SafetensorsHeader.MetadataName)
         {
             throw new ArgumentException($"{name} is reserved by the format", nameof(name));
@@ -57,7 +55,6 @@ internal sealed class TensorSource
     /// <exception cref="InvalidOperationException">They are not as many as the tensor takes.</exception>
     public void WriteTo(Stream stream)
     {
-        ArgumentNullException.ThrowIfNull(stream);
         long start = stream.Position;
         _write(stream);
         if (stream.Position - start != ByteLength)

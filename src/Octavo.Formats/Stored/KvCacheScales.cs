@@ -17,7 +17,6 @@ internal static class KvCacheScales
     /// <exception cref="CheckpointException">A scale is no single number above 0.</exception>
     public static (float Key, float Value) Read(ITensorSet checkpoint, string module)
     {
-        ArgumentNullException.ThrowIfNull(checkpoint);
         return (Find(checkpoint, NamesOf(module)[..2]), Find(checkpoint, NamesOf(module)[2..]));
     }
 

@@ -39,7 +39,6 @@ internal sealed class LoadedModel : IDisposable
     public static LoadedModel Load(string model, EngineOptions options)
     {
         ArgumentException.ThrowIfNullOrEmpty(model);
-        ArgumentNullException.ThrowIfNull(options);
         var opened = Model.Open(model);
         return Make(opened, () =>
         {
@@ -58,7 +57,6 @@ internal sealed class LoadedModel : IDisposable
     public static LoadedModel Random(
         ModelShape shape, WeightScheme weights, int maxModelLen, int cacheTokens, int maxNumBatchedTokens, int? threads)
     {
-        ArgumentNullException.ThrowIfNull(shape);
         Checkpoint checkpoint = RandomModel.MakeCheckpoint(shape);
         return Make(checkpoint, () =>
         {
@@ -82,7 +80,6 @@ internal sealed class LoadedModel : IDisposable
     /// </exception>
     public LlmEngine MakeEngine(LlmEngineOptions options)
     {
-        ArgumentNullException.ThrowIfNull(options);
         ObjectDisposedException.ThrowIf(_disposed, this);
         return new LlmEngine(new Lent(_runner), null, options);
     }

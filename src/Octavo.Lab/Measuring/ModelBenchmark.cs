@@ -121,9 +121,6 @@ internal sealed class ModelBenchmark : IDisposable
     /// <exception cref="EngineConfigurationException">The options cannot work on this machine.</exception>
     public ModelBenchmark(ModelShape shape, Checkpoint checkpoint, ModelBenchmarkOptions options, long availableMemory)
     {
-        ArgumentNullException.ThrowIfNull(shape);
-        ArgumentNullException.ThrowIfNull(checkpoint);
-        ArgumentNullException.ThrowIfNull(options);
         (_shape, _options) = (shape, options);
         int maxTokens = Math.Max(1, Math.Max(options.PromptTokens, options.Batches.DefaultIfEmpty().Max()));
         int maxLength = Math.Max(options.PromptTokens, options.Contexts.DefaultIfEmpty().Max() + 1);
@@ -165,7 +162,6 @@ internal sealed class ModelBenchmark : IDisposable
     /// <summary>The peak, in operations a second, of the instruction that does a scheme's arithmetic.</summary>
     public static double PeakFor(WeightScheme scheme, MachineCeilings ceilings)
     {
-        ArgumentNullException.ThrowIfNull(ceilings);
         return ceilings.Peak(KernelBenchmark.ArithmeticOf(LinearScheme.For(scheme, ProcessorFeatures.Selected)));
     }
 
@@ -177,7 +173,6 @@ internal sealed class ModelBenchmark : IDisposable
     /// <returns>The median of several runs.</returns>
     public StepMeasurement Measure(StepKind step)
     {
-        ArgumentNullException.ThrowIfNull(step);
         (string phase, int sequences, int context, int tokensEach) = step;
         double seconds = MedianSeconds(MakeBatch(sequences, context, tokensEach));
         long tokens = (long)sequences * tokensEach;

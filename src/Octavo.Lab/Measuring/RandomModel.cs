@@ -20,7 +20,6 @@ internal static class RandomModel
     /// <param name="maxPositions">The longest sequence, in tokens.</param>
     public static DecoderSpec Describe(ModelShape shape, int maxPositions)
     {
-        ArgumentNullException.ThrowIfNull(shape);
         return new DecoderSpec
         {
             Architecture = "LlamaForCausalLM",

@@ -20,8 +20,6 @@ internal static class Simulator
         SimulationOptions options,
         CancellationToken cancellationToken = default)
     {
-        ArgumentNullException.ThrowIfNull(requests);
-        ArgumentNullException.ThrowIfNull(options);
         Check(requests, options);
         RequestRecord[] records = [.. requests.Select(r => new RequestRecord(r))];
         SimulatedReplica[] replicas =

@@ -12,7 +12,6 @@ internal abstract record LengthDistribution
     /// <exception cref="FormatException">It is none of these.</exception>
     public static LengthDistribution Parse(string text)
     {
-        ArgumentNullException.ThrowIfNull(text);
         string[] parts = text.Split(':');
         try
         {

@@ -65,7 +65,6 @@ internal sealed class RequestRecord(WorkloadRequest request)
     /// </summary>
     public bool Meets(BatchingTargets targets)
     {
-        ArgumentNullException.ThrowIfNull(targets);
         return !Failed && !double.IsNaN(End)
             && (targets.FirstToken is not { } first || TimeToFirstToken <= first.TotalSeconds)
             && (Gaps.Count == 0 || Quantile.Of(Gaps, targets.Percentile) <= targets.InterToken.TotalSeconds);
@@ -102,7 +101,6 @@ internal sealed record LoadFigures
     /// <summary>Sums records up.</summary>
     public static LoadFigures Of(IReadOnlyList<RequestRecord> records, BatchingTargets targets)
     {
-        ArgumentNullException.ThrowIfNull(records);
         RequestRecord[] ended = [.. records.Where(r => !r.Failed && !double.IsNaN(r.End))];
         double start = records.Count == 0 ? 0 : records.Min(r => r.Request.Arrival);
         double seconds = Math.Max(
@@ -130,7 +128,6 @@ internal sealed record LoadFigures
     /// <exception cref="ArgumentException">There is no run.</exception>
     public static LoadFigures Medians(IReadOnlyList<LoadFigures> runs)
     {
-        ArgumentNullException.ThrowIfNull(runs);
         if (runs.Count == 0)
         {
             throw new ArgumentException("there is no run to take a median of", nameof(runs));
@@ -159,7 +156,6 @@ internal sealed record LoadFigures
     /// <exception cref="ArgumentException">There is no value.</exception>
     public static double Median(IReadOnlyCollection<double> values)
     {
-        ArgumentNullException.ThrowIfNull(values);
         if (values.Count == 0)
         {
             throw new ArgumentException("there is no value to take a median of", nameof(values));

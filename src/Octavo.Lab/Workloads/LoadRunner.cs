@@ -22,9 +22,6 @@ internal static class LoadRunner
         CancellationToken cancellationToken = default,
         TimeSpan? limit = null)
     {
-        ArgumentNullException.ThrowIfNull(engine);
-        ArgumentNullException.ThrowIfNull(requests);
-        ArgumentNullException.ThrowIfNull(time);
         RequestRecord[] records = [.. requests.Select(r => new RequestRecord(r))];
         EngineRequest[] prepared = [.. requests.Select((r, i) => Prepare(r, i, vocabSize))];
         long began = time.GetTimestamp();

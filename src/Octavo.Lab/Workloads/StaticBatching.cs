@@ -27,8 +27,6 @@ internal static class StaticBatching
         int vocabSize,
         TimeProvider time)
     {
-        ArgumentNullException.ThrowIfNull(requests);
-        ArgumentNullException.ThrowIfNull(time);
         long began = time.GetTimestamp();
         foreach (WorkloadRequest[] group in requests.Chunk(batch))
         {

@@ -29,7 +29,6 @@ internal static class WorkloadText
     /// <exception cref="FormatException">A word is unknown or a value out of range; the message names it.</exception>
     public static Workload Parse(string text, Workload? defaults = null)
     {
-        ArgumentNullException.ThrowIfNull(text);
         Workload workload = defaults ?? new Workload();
         foreach (string word in text.Split((char[])[' ', ','], StringSplitOptions.RemoveEmptyEntries))
         {
@@ -52,7 +51,6 @@ internal static class WorkloadText
     /// <exception cref="FormatException">A line is not one; the message names it.</exception>
     public static IReadOnlyList<WorkloadRequest> ParseTrace(IEnumerable<string> lines)
     {
-        ArgumentNullException.ThrowIfNull(lines);
         List<WorkloadRequest> requests = [];
         int number = 0;
         foreach (string line in lines)

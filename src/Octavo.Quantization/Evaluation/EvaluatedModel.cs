@@ -37,8 +37,6 @@ internal sealed class EvaluatedModel : IDisposable
     public static EvaluatedModel Of(
         string name, ModelDescription description, Checkpoint checkpoint, IModelRunner runner)
     {
-        ArgumentNullException.ThrowIfNull(description);
-        ArgumentNullException.ThrowIfNull(checkpoint);
         return runner is CpuModelRunner here
             ? new EvaluatedModel(name, description, checkpoint, here)
             : throw new ArgumentException("expected a runner of this processor", nameof(runner));

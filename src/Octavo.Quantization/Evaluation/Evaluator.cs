@@ -22,8 +22,6 @@ internal static class Evaluator
         EvaluatedModel model, EvaluatedModel? reference, IReadOnlyList<TextWindow> windows,
         IProgress<BenchProgress>? progress = null, CancellationToken cancellationToken = default)
     {
-        ArgumentNullException.ThrowIfNull(model);
-        ArgumentNullException.ThrowIfNull(windows);
         Check(model, reference, windows);
         int vocabulary = model.Runner.VocabSize;
         int atOnce = Math.Clamp(LogitsAtOnce / vocabulary, 1, windows.Max(w => w.Ids.Length));

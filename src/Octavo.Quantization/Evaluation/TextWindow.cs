@@ -15,7 +15,6 @@ internal sealed record TextWindow(int Document, int[] Ids, int FirstScored)
     /// <param name="stride">Tokens between the beginnings of two windows, less than <paramref name="length"/>.</param>
     public static IReadOnlyList<TextWindow> Cut(IReadOnlyList<int[]> documents, int length, int stride)
     {
-        ArgumentNullException.ThrowIfNull(documents);
         ArgumentOutOfRangeException.ThrowIfLessThan(length, 2);
         ArgumentOutOfRangeException.ThrowIfLessThan(stride, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(stride, length);

@@ -16,7 +16,6 @@ internal static class GroupSizes
     /// <param name="head">Whether the output head is among them.</param>
     public static IReadOnlyList<int> InputsOf(DecoderSpec spec, bool head)
     {
-        ArgumentNullException.ThrowIfNull(spec);
         IEnumerable<int> layers = spec.Layers.SelectMany(layer => layer.Linears).Select(linear => linear.Columns);
         return [.. layers.Concat(head ? [spec.Head.Columns] : []).Distinct().Order()];
     }
@@ -24,7 +23,6 @@ internal static class GroupSizes
     /// <summary>The groups that divide all of these inputs and that kernels take, in rising order.</summary>
     public static IReadOnlyList<int> Allowed(IReadOnlyList<int> inputs)
     {
-        ArgumentNullException.ThrowIfNull(inputs);
         return [.. Enumerable.Range(1, inputs.Min())
             .Where(g => inputs.All(n => n % g == 0 && g >= Math.Min(QuantizedSource.ShortestGroup, n)))];
     }

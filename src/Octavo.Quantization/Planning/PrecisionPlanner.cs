@@ -62,8 +62,6 @@ internal sealed class PrecisionPlanner : IDisposable
         ModelSource source, QuantizationRecipe recipe, CalibrationSet calibration, double maxLoss,
         IProgress<BenchProgress>? progress = null, CancellationToken cancellationToken = default)
     {
-        ArgumentNullException.ThrowIfNull(recipe);
-        ArgumentNullException.ThrowIfNull(calibration);
         using var planner = new PrecisionPlanner(source, recipe, calibration, progress, cancellationToken);
         return planner.Choose(maxLoss);
     }

@@ -13,7 +13,6 @@ internal static class OtherEngines
     /// <param name="recipe">What it was written by, its group settled.</param>
     public static string Verdict(QuantizationRecipe recipe)
     {
-        ArgumentNullException.ThrowIfNull(recipe);
         WeightScheme scheme = recipe.Scheme;
         bool plain = recipe.Head is null && recipe.Exceptions.Count == 0 && !scheme.Asymmetric;
         bool weightOnly = scheme.Activations == StoredActivations.Plain;
