@@ -64,7 +64,7 @@ public sealed class ArgumentTests
         Names("parameters", () => llm.BeamSearch("a", null!));
         Names("prompt", () => llm.BeamSearch(null!, new BeamSearchParams { BeamWidth = 2, MaxTokens = 2 }));
         Names("text", () => llm.Engine.Encode(null!));
-        Names("engine", () => new ChatPrompts(null!));
+        Names("engine", () => new OctavoChatClient(null!));
         IChatClient client = llm.Engine.AsChatClient();
         (await Should.ThrowAsync<ArgumentException>(() => client.GetResponseAsync([null!]))).ParamName
             .ShouldBe("messages");

@@ -185,8 +185,8 @@ internal sealed record MachineCeilings
             where TVector : struct
             where TSimd : struct, ISimd<TVector>
         {
-            TVector a =
-                default, b = default, c = default, d = default, e = default, f = default, g = default, h = default;
+            TVector a = default, b = default, c = default, d = default;
+            TVector e = default, f = default, g = default, h = default;
             TVector x = TSimd.Broadcast(0.5f);
             for (int i = 0; i < Turns; i++)
             {
