@@ -71,46 +71,6 @@ public sealed unsafe class RoundTripTests : IDisposable
     }
 
     [Fact]
-    public void WriteSharded_TensorsAboveTheLimit_GivesShardsAndIndex()
-    {
-        TensorSource[] sources = [.. Enumerable.Range(0, 7).Select(i =>
-            new TensorSource($"t{i}", TensorType.UInt8, [i == 3 ? 50 : 10], Bytes(i == 3 ? 50 : 10, i)))];
-        SafetensorsWriter.WriteSharded(_directory.Root, sources, 25);
-        File.Exists(_directory["model-00001-of-00005.safetensors"]).ShouldBeTrue();
-        File.Exists(_directory["model-00005-of-00005.safetensors"]).ShouldBeTrue();
-        Directory.GetFiles(_directory.Root).Length.ShouldBe(6);
-        using Checkpoint checkpoint = Checkpoint.Open(_directory.Root);
-        checkpoint.Files.Count.ShouldBe(5);
-        checkpoint.TotalBytes.ShouldBe(110);
-        for (int i = 0; i < 7; i++)
-        {
-            Tensor tensor = checkpoint.Get($"t{i}");
-            tensor.Bytes(0, (int)tensor.ByteLength).ToArray().ShouldBe(Bytes(i == 3 ? 50 : 10, i));
-        }
-
-        JsonElement index =
-            JsonDocument.Parse(File.ReadAllText(_directory["model.safetensors.index.json"])).RootElement;
-        index.GetProperty("metadata").GetProperty("total_size").GetInt32().ShouldBe(110);
-        index.GetProperty("weight_map").GetProperty("t3").GetString().ShouldBe("model-00003-of-00005.safetensors");
-    }
-
-    [Fact]
-    public void WriteSharded_EverythingFits_WritesOneFileWithoutIndex()
-    {
-        SafetensorsWriter.WriteSharded(_directory.Root, Sources(), 1 << 20);
-        Directory.GetFiles(_directory.Root).ShouldBe([_directory["model.safetensors"]]);
-    }
-
-    [Fact]
-    public void WriteSharded_DirectoryHoldsAnotherCheckpoint_Refuses()
-    {
-        _directory.Write("model-00001-of-00002.safetensors", "old");
-        Should.Throw<IOException>(() => SafetensorsWriter.WriteSharded(_directory.Root, Sources(), 1 << 20))
-            .Message.ShouldContain("model-00001-of-00002.safetensors");
-        Directory.GetFiles(_directory.Root).Length.ShouldBe(1);
-    }
-
-    [Fact]
     public void Write_TensorWritesTooLittle_LeavesTheOldFileAndNothingElse()
     {
         string path = _directory.Write("a.safetensors", "old");
@@ -126,7 +86,6 @@ public sealed unsafe class RoundTripTests : IDisposable
     {
         var source = new TensorSource("x", TensorType.UInt8, [1], new byte[1]);
         Should.Throw<ArgumentException>(() => SafetensorsWriter.Write(_directory["a"], [source, source]));
-        Should.Throw<ArgumentException>(() => SafetensorsWriter.WriteSharded(_directory["d"], [source, source], 1));
         Directory.GetFileSystemEntries(_directory.Root).ShouldBeEmpty();
     }
 

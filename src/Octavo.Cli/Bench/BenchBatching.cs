@@ -49,11 +49,9 @@ internal sealed class BenchBatching
         IReadOnlyList<int> batches = result.GetValue(_batches) ?? [8, 16, 32, 64];
         int requests = result.GetValue(_requests) ?? 128;
         int rounds = result.GetValue(_rounds) ?? 3;
-        if (batches.Any(b => b is < 1 or > 512) || requests is < 1 or > 100_000 || rounds is < 1 or > 99)
-        {
-            throw new UsageException(
-                "--batches must be from 1 to 512, --requests from 1 to 100000, --rounds from 1 to 99");
-        }
+        UsageException.ThrowIf(
+            batches.Any(b => b is < 1 or > 512) || requests is < 1 or > 100_000 || rounds is < 1 or > 99,
+            "--batches must be from 1 to 512, --requests from 1 to 100000, --rounds from 1 to 99");
 
         using LoadedModel model = Load(result, batches.Max());
         Workload workload = ReadWorkload(result, model, requests);

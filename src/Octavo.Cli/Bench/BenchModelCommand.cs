@@ -109,9 +109,6 @@ internal sealed class BenchModelCommand
 
     private static void Check(bool holds, string message)
     {
-        if (!holds)
-        {
-            throw new UsageException(message);
-        }
+        UsageException.ThrowIf(!holds, message);
     }
 }

@@ -114,10 +114,9 @@ internal sealed class EvalCommand
     {
         int window = result.GetValue(_window) ?? Math.Min(most, LongestWindow);
         int stride = result.GetValue(_stride) ?? window - 1;
-        if (window < 2 || window > most)
-        {
-            throw new UsageException($"--window must be between 2 and the model's {most} positions; it is {window}");
-        }
+        UsageException.ThrowIf(
+            window < 2 || window > most,
+            $"--window must be between 2 and the model's {most} positions; it is {window}");
 
         return stride >= 1 && stride < window
             ? (window, stride)

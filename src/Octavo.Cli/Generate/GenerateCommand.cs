@@ -98,10 +98,8 @@ internal sealed class GenerateCommand
 
     private void CheckCombinations(ParseResult result, bool json, int? beamWidth)
     {
-        if (result.GetValue(_logprobs) is not null && !json)
-        {
-            throw new UsageException("--logprobs needs --json, which has a place for them");
-        }
+        UsageException.ThrowIf(
+            result.GetValue(_logprobs) is not null && !json, "--logprobs needs --json, which has a place for them");
 
         if (beamWidth is null)
         {
@@ -118,10 +116,7 @@ internal sealed class GenerateCommand
 
         static void Refuse(string? option, string reason)
         {
-            if (option is not null)
-            {
-                throw new UsageException($"{option} and --beam-width do not go together: {reason}");
-            }
+            UsageException.ThrowIf(option is not null, $"{option} and --beam-width do not go together: {reason}");
         }
     }
 

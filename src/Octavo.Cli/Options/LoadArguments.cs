@@ -76,11 +76,9 @@ internal sealed class LoadArguments(string defaultWorkload, params Setting<Engin
             Threads = model.Threads,
             MaxModelLen = model.MaxModelLen,
         };
-        if (model != usable || options.Memory != new MemoryOptions())
-        {
-            throw new UsageException(
-                $"{shape.Name} has random weights: only --quantization, --threads and --max-model-len go with it");
-        }
+        UsageException.ThrowIf(
+            model != usable || options.Memory != new MemoryOptions(),
+            $"{shape.Name} has random weights: only --quantization, --threads and --max-model-len go with it");
 
         return LoadedModel.Random(
             shape,

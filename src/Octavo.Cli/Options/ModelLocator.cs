@@ -34,11 +34,8 @@ internal static class ModelLocator
                     $"the bundled model is missing from {BundledPath}: reinstall, or name a model directory");
         }
 
-        if (model.Length == 0)
-        {
-            throw new UsageException(
-                "the model's name is empty: name a directory, or leave it out for the bundled model");
-        }
+        UsageException.ThrowIf(
+            model.Length == 0, "the model's name is empty: name a directory, or leave it out for the bundled model");
 
         string? advice = Formats.ModelAdvice.About(model);
         throw new UsageException(File.Exists(model)

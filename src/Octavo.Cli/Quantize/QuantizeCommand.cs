@@ -257,9 +257,6 @@ internal sealed class QuantizeCommand
 
     private static void Check(bool holds, string message)
     {
-        if (!holds)
-        {
-            throw new UsageException(message);
-        }
+        UsageException.ThrowIf(!holds, message);
     }
 }

@@ -139,31 +139,20 @@ internal sealed class ServeCommand
     private ServerOptions ReadServer(ParseResult result)
     {
         int port = result.GetValue(_port) ?? Defaults.Port;
-        if (port is < 0 or > LargestPort)
-        {
-            throw new UsageException($"--port must be from 0 to {LargestPort}; it is {port}");
-        }
+        UsageException.ThrowIf(port is < 0 or > LargestPort, $"--port must be from 0 to {LargestPort}; it is {port}");
 
         double? seconds = result.GetValue(_shutdownTimeout);
-        if (seconds is < 0 or > LongestShutdown)
-        {
-            throw new UsageException(string.Create(
-                CultureInfo.InvariantCulture,
-                $"--shutdown-timeout must be from 0 to {LongestShutdown} seconds; it is {seconds}"));
-        }
+        UsageException.ThrowIf(
+            seconds is < 0 or > LongestShutdown,
+            $"--shutdown-timeout must be from 0 to {LongestShutdown} seconds; it is {seconds}");
 
         TimeSpan? keepAlive = result.GetValue(_sseKeepAliveInterval);
-        if (keepAlive > LongestKeepAlive)
-        {
-            throw new UsageException(
-                $"--sse-keep-alive-interval must be at most {LongestKeepAlive.TotalHours} hours; 0 turns it off");
-        }
+        UsageException.ThrowIf(
+            keepAlive > LongestKeepAlive,
+            $"--sse-keep-alive-interval must be at most {LongestKeepAlive.TotalHours} hours; 0 turns it off");
 
         string[] names = result.GetValue(_servedModelName) ?? [];
-        if (names.Any(string.IsNullOrWhiteSpace))
-        {
-            throw new UsageException("--served-model-name must not be empty");
-        }
+        UsageException.ThrowIf(names.Any(string.IsNullOrWhiteSpace), "--served-model-name must not be empty");
 
         return Defaults with
         {

@@ -77,10 +77,8 @@ internal sealed class SimulateCommand
         bool scenarios = result.GetValue(_scenarios);
         (double seconds, int rounds, string? chart) = ReadRunArguments(result, scenarios, check);
         StepTimes? given = ReadStepTimes(result);
-        if (check && (result.GetValue(_replicas) ?? 1) != 1)
-        {
-            throw new UsageException("--check runs one engine, so --replicas must be 1");
-        }
+        UsageException.ThrowIf(
+            check && (result.GetValue(_replicas) ?? 1) != 1, "--check runs one engine, so --replicas must be 1");
 
         using LoadedModel? model = given is null || check ? _load.Load(result) : null;
         Workload workload = _load.Workload(result, model?.MaxModelLen ?? 4096);
@@ -164,20 +162,15 @@ internal sealed class SimulateCommand
     {
         (TimeSpan? seconds, int? rounds, string? chart) = (
             result.GetValue(_seconds), result.GetValue(_rounds), result.GetValue(_chart));
-        if (!scenarios && (result.GetValue(_only), seconds, chart) is not (null, null, null))
-        {
-            throw new UsageException("--only, --seconds and --chart go with --scenarios");
-        }
+        UsageException.ThrowIf(
+            !scenarios && (result.GetValue(_only), seconds, chart) is not (null, null, null),
+            "--only, --seconds and --chart go with --scenarios");
 
-        if (!check && rounds is not null)
-        {
-            throw new UsageException("--rounds goes with --check");
-        }
+        UsageException.ThrowIf(!check && rounds is not null, "--rounds goes with --check");
 
-        if (seconds?.TotalSeconds is < 1 or > 3600 || rounds is < 1 or > 100)
-        {
-            throw new UsageException("--seconds must be between 1 and 3600, --rounds between 1 and 100");
-        }
+        UsageException.ThrowIf(
+            seconds?.TotalSeconds is < 1 or > 3600 || rounds is < 1 or > 100,
+            "--seconds must be between 1 and 3600, --rounds between 1 and 100");
 
         OutputFile.Check("--chart", chart);
         return (seconds?.TotalSeconds ?? 60, rounds ?? 1, chart);
@@ -220,11 +213,9 @@ internal sealed class SimulateCommand
     private StepTimes? ReadStepTimes(ParseResult result)
     {
         double? noise = result.GetValue(_stepNoise);
-        if (noise is < 0 or > 0.3)
-        {
-            throw new UsageException(
-                $"--step-noise must be between 0 and 0.3; it is {noise.Value.ToString(CultureInfo.InvariantCulture)}");
-        }
+        UsageException.ThrowIf(
+            noise is < 0 or > 0.3,
+            $"--step-noise must be between 0 and 0.3; it is {noise}");
 
         if (result.GetValue(_stepTime) is not { } text)
         {
@@ -241,10 +232,8 @@ internal sealed class SimulateCommand
                 : throw new UsageException($"--step-time takes numbers with commas between; it is '{text}'"));
         }
 
-        if (numbers.Count != StepTimes.Terms)
-        {
-            throw new UsageException($"--step-time takes {StepTimes.Terms} numbers; it has {numbers.Count}");
-        }
+        UsageException.ThrowIf(
+            numbers.Count != StepTimes.Terms, $"--step-time takes {StepTimes.Terms} numbers; it has {numbers.Count}");
 
         return noise is { } given ? new StepTimes(numbers, given) : new StepTimes(numbers);
     }

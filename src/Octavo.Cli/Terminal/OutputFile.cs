@@ -13,11 +13,9 @@ internal static class OutputFile
         }
 
         string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
-        if (!Directory.Exists(folder) || Directory.Exists(path))
-        {
-            throw new UsageException($"{option} {path}: "
-                + (Directory.Exists(path) ? "that is a directory" : $"there is no directory {folder}"));
-        }
+        UsageException.ThrowIf(
+            !Directory.Exists(folder) || Directory.Exists(path),
+            $"{option} {path}: " + (Directory.Exists(path) ? "that is a directory" : $"there is no directory {folder}"));
 
         try
         {

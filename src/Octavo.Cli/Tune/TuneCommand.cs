@@ -57,10 +57,7 @@ internal sealed class TuneCommand
     private int Run(ParseResult result)
     {
         TimeSpan time = result.GetValue(_time) ?? DefaultTime;
-        if (time < TimeSpan.FromSeconds(1))
-        {
-            throw new UsageException("--time must be at least a second");
-        }
+        UsageException.ThrowIf(time < TimeSpan.FromSeconds(1), "--time must be at least a second");
 
         (string? output, string? page) = (result.GetValue(_output), result.GetValue(_report));
         OutputFile.Check("--output", output);

@@ -36,73 +36,6 @@ internal static class SafetensorsWriter
         });
     }
 
-    /// <summary>
-    /// Writes <c>model.safetensors</c>, or where the tensors take more than <paramref name="maxShardBytes"/>
-    /// <c>model-00001-of-0000N.safetensors</c> and so on, filled in the given order (a larger tensor has a shard of its
-    /// own), and then <c>model.safetensors.index.json</c>.
-    /// </summary>
-    /// <exception cref="IOException">The directory holds safetensors files that would be mixed up with
-    /// these.</exception>
-    public static void WriteSharded(
-        string directory,
-        IEnumerable<TensorSource> tensors,
-        long maxShardBytes,
-        IReadOnlyDictionary<string, string>? metadata = null)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(maxShardBytes);
-        List<List<TensorSource>> shards = Split(tensors, maxShardBytes);
-        CheckNames(shards.SelectMany(shard => shard));
-        Directory.CreateDirectory(directory);
-        string[] names = shards.Count == 1
-            ? ["model.safetensors"]
-            : [.. Enumerable.Range(1, shards.Count).Select(i => $"model-{i:D5}-of-{shards.Count:D5}.safetensors")];
-        string index = Path.Combine(directory, ShardIndex.FileName);
-        CheckNoStrangers(directory, shards.Count == 1 ? names : [.. names, ShardIndex.FileName]);
-        for (int i = 0; i < names.Length; i++)
-        {
-            Write(Path.Combine(directory, names[i]), shards[i], metadata);
-        }
-
-        if (shards.Count > 1)
-        {
-            WriteComplete(index, stream => WriteIndex(stream, shards, names));
-        }
-    }
-
-    private static List<List<TensorSource>> Split(IEnumerable<TensorSource> tensors, long maxShardBytes)
-    {
-        List<List<TensorSource>> shards = [[]];
-        long filled = 0;
-        foreach (TensorSource tensor in tensors)
-        {
-            if (shards[^1].Count > 0 && tensor.ByteLength > maxShardBytes - filled)
-            {
-                shards.Add([]);
-                filled = 0;
-            }
-
-            shards[^1].Add(tensor);
-            filled += tensor.ByteLength;
-        }
-
-        return shards;
-    }
-
-    // A reader takes model.safetensors before an index, and an index before loose files; leftovers would win or mix in.
-    private static void CheckNoStrangers(string directory, string[] names)
-    {
-        string? stranger = Directory.EnumerateFiles(directory, "*.safetensors")
-            .Concat(Directory.EnumerateFiles(directory, ShardIndex.FileName))
-            .Select(path => Path.GetFileName(path))
-            .FirstOrDefault(name => !names.Contains(name));
-        if (stranger is not null)
-        {
-            throw new IOException(
-                $"{directory} already holds '{stranger}', which would be mixed up with the files to be written; "
-                    + "remove it first");
-        }
-    }
-
     private static void CheckNames(IEnumerable<TensorSource> tensors)
     {
         var names = new HashSet<string>();
@@ -178,26 +111,6 @@ internal static class SafetensorsWriter
         json.WriteNumberValue(offset);
         json.WriteNumberValue(offset + tensor.ByteLength);
         json.WriteEndArray();
-        json.WriteEndObject();
-    }
-
-    private static void WriteIndex(Stream stream, List<List<TensorSource>> shards, string[] names)
-    {
-        using var json = new Utf8JsonWriter(stream, JsonOptions with { Indented = true });
-        json.WriteStartObject();
-        json.WriteStartObject("metadata");
-        json.WriteNumber("total_size", shards.Sum(shard => shard.Sum(tensor => tensor.ByteLength)));
-        json.WriteEndObject();
-        json.WriteStartObject("weight_map");
-        for (int i = 0; i < names.Length; i++)
-        {
-            foreach (TensorSource tensor in shards[i])
-            {
-                json.WriteString(tensor.Name, names[i]);
-            }
-        }
-
-        json.WriteEndObject();
         json.WriteEndObject();
     }
 
