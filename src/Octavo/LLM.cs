@@ -46,13 +46,15 @@ public sealed class LLM : IDisposable
     /// <param name="progress">Hears how far loading is.</param>
     /// <inheritdoc cref="AsyncEngine.Load" path="/exception"/>
     public static LLM Load(
-        string model, string? quantization =
-            null, EngineOptions? options = null, IProgress<LoadProgress>? progress = null)
+        string model,
+        string? quantization = null,
+        EngineOptions? options = null,
+        IProgress<LoadProgress>? progress = null)
     {
         options ??= new EngineOptions();
         if (quantization is not null)
         {
-            ArgumentNullException.ThrowIfNull(options.Model);
+            ParameterFaults.ThrowIfNull(options.Model);
             options = options with { Model = options.Model with { Quantization = quantization } };
         }
 

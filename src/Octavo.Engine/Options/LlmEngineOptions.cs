@@ -32,7 +32,7 @@ internal sealed record LlmEngineOptions
     /// </exception>
     internal void Validate(IModelRunner runner)
     {
-        ArgumentNullException.ThrowIfNull(EosTokenIds);
+        ParameterFaults.ThrowIfNull(EosTokenIds);
         List<ParameterFault> faults = [];
         Scheduling.Validate(faults);
         Admission.Validate(faults);
