@@ -54,7 +54,7 @@ public sealed class LLM : IDisposable
         options ??= new EngineOptions();
         if (quantization is not null)
         {
-            ArgumentNullException.ThrowIfNull(options.Model);
+            ParameterFaults.ThrowIfNull(options.Model);
             options = options with { Model = options.Model with { Quantization = quantization } };
         }
 

@@ -17,7 +17,7 @@ public sealed record MetricsOptions
     /// <exception cref="ArgumentNullException">The table is null.</exception>
     public void Validate(ICollection<ParameterFault> faults)
     {
-        ArgumentNullException.ThrowIfNull(CustomHistogramBuckets);
+        ParameterFaults.ThrowIfNull(CustomHistogramBuckets);
         if (HistogramBuckets.FindFault(CustomHistogramBuckets) is { } fault)
         {
             faults.Check(false, $"{new ParameterName(nameof(CustomHistogramBuckets))}: {fault}");

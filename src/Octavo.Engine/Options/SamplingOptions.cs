@@ -22,10 +22,10 @@ public sealed record SamplingOptions
     /// <exception cref="ArgumentNullException">The list of hooks, or one of them, is null.</exception>
     public void Validate(ICollection<ParameterFault> faults)
     {
-        ArgumentNullException.ThrowIfNull(LogitsProcessors);
+        ParameterFaults.ThrowIfNull(LogitsProcessors);
         foreach (LogitsProcessorFactory processor in LogitsProcessors)
         {
-            ArgumentNullException.ThrowIfNull(processor, nameof(LogitsProcessors));
+            ParameterFaults.ThrowIfNull(processor, nameof(LogitsProcessors));
         }
 
         faults.Check(MaxLogprobs >= -1, nameof(MaxLogprobs), $"must be -1 (any number), or 0 or more", MaxLogprobs);

@@ -63,8 +63,8 @@ public sealed record SchedulingOptions
     /// <exception cref="ArgumentNullException">A member is null.</exception>
     public void Validate(ICollection<ParameterFault> faults)
     {
-        ArgumentNullException.ThrowIfNull(Targets);
-        ArgumentNullException.ThrowIfNull(ClientWeights);
+        ParameterFaults.ThrowIfNull(Targets);
+        ParameterFaults.ThrowIfNull(ClientWeights);
         faults.Check(MaxNumSeqs >= 1, nameof(MaxNumSeqs), $"must be at least 1", MaxNumSeqs);
         faults.Check(StepTokens >= 1, nameof(MaxNumBatchedTokens), $"must be at least 1", StepTokens);
         var seqs = new ParameterName(nameof(MaxNumSeqs));

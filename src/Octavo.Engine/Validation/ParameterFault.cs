@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Runtime.CompilerServices;
 
@@ -105,6 +106,14 @@ internal static class ParameterFaults
             faults.Add(new ParameterFault(null, sentence));
         }
     }
+
+    /// <summary>Throws where a member of options is null, which would else show as a fault of its reader.</summary>
+    /// <param name="member">The member.</param>
+    /// <param name="name">Its name.</param>
+    /// <exception cref="ArgumentNullException">It is null.</exception>
+    public static void ThrowIfNull(
+        [NotNull] object? member, [CallerArgumentExpression(nameof(member))] string? name = null) =>
+        ArgumentNullException.ThrowIfNull(member, name);
 
     /// <summary>Throws where there is a fault.</summary>
     /// <exception cref="EngineConfigurationException">There is one; the exception names all.</exception>

@@ -35,13 +35,12 @@ public sealed record EngineOptions
     /// <exception cref="EngineConfigurationException">Something is wrong; the exception names all that is.</exception>
     public void Validate()
     {
-        // Null would otherwise show as a fault of whoever reads it first.
-        ArgumentNullException.ThrowIfNull(Model);
-        ArgumentNullException.ThrowIfNull(Memory);
-        ArgumentNullException.ThrowIfNull(Scheduling);
-        ArgumentNullException.ThrowIfNull(Admission);
-        ArgumentNullException.ThrowIfNull(Sampling);
-        ArgumentNullException.ThrowIfNull(Metrics);
+        ParameterFaults.ThrowIfNull(Model);
+        ParameterFaults.ThrowIfNull(Memory);
+        ParameterFaults.ThrowIfNull(Scheduling);
+        ParameterFaults.ThrowIfNull(Admission);
+        ParameterFaults.ThrowIfNull(Sampling);
+        ParameterFaults.ThrowIfNull(Metrics);
         List<ParameterFault> faults = [];
         Model.Validate(faults);
         Memory.Validate(faults);
