@@ -182,23 +182,11 @@ public sealed partial class ServeTests
     [Fact]
     public async Task Serve_NoTokenizer_NamesTheWayOut()
     {
-        DirectoryInfo folder = Directory.CreateTempSubdirectory("octavo");
-        try
-        {
-            foreach (string file in new[] { "config.json", "model.safetensors" })
-            {
-                File.Copy(Path.Combine(Repository.TalesModel, file), Path.Combine(folder.FullName, file));
-            }
-
-            (int code, string output) = await OctavoProcess.RunAsync("serve", folder.FullName);
-            code.ShouldBe(2, output);
-            output.ShouldContain("tokenizer.json is missing");
-            output.ShouldContain("skip-tokenizer-init");
-        }
-        finally
-        {
-            folder.Delete(recursive: true);
-        }
+        using TalesVariant model = new TalesVariant().Without("tokenizer*");
+        (int code, string output) = await OctavoProcess.RunAsync("serve", model.Path);
+        code.ShouldBe(2, output);
+        output.ShouldContain("tokenizer.json is missing");
+        output.ShouldContain("skip-tokenizer-init");
     }
 
     [Fact]
