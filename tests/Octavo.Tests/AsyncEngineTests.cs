@@ -222,9 +222,12 @@ public sealed class AsyncEngineTests
     {
         // Room for one and a quarter sequences of full length: preemption is certain, where the policy does not look ahead and
         // follow the machine's speed.
-        await using AsyncEngine engine = Load(
-            new EngineOptions { Dtype = ModelDtype.Float32, KvCacheMemory = 40 * 81920, MaxNumSeqs = 64, Batching = BatchingMode.Fixed });
-        await using AsyncEngine solo = Load();
+        using TalesVariant model = new TalesVariant().WithLayers(2);
+        await using AsyncEngine engine = AsyncEngine.Load(
+            model.Path,
+            new EngineOptions { Dtype = ModelDtype.Float32, KvCacheMemory = 40 * 32768, MaxNumSeqs = 64, Batching = BatchingMode.Fixed });
+        await using AsyncEngine solo = AsyncEngine.Load(
+            model.Path, new EngineOptions { Dtype = ModelDtype.Float32, Batching = BatchingMode.Fixed });
         long preemptions = 0;
         using System.Diagnostics.Metrics.MeterListener listener = new()
         {
