@@ -30,6 +30,7 @@ internal sealed class ProjectSource
     ];
 
     private readonly string _folder;
+    private readonly Dictionary<string, string> _folders = [];       // of each file
     private readonly Dictionary<(string From, string To), string> _arrows = [];
     private readonly List<(SyntaxNode Node, SemanticModel Model)> _nodes = [];
 
@@ -94,6 +95,7 @@ internal sealed class ProjectSource
         var options = new CSharpCompilationOptions(
             Microsoft.CodeAnalysis.OutputKind.ConsoleApplication,
             allowUnsafe: true,
+            concurrentBuild: false,
             nullableContextOptions: NullableContextOptions.Enable);
         return CSharpCompilation.Create(
             name, trees, References.Where(r => r.Name != name).Select(r => r.Assembly), options);
@@ -114,17 +116,23 @@ internal sealed class ProjectSource
             .. symbol.OriginalDefinition.Locations.Where(l => l.IsInSource)
                 .Select(l => FolderOf(l.SourceTree!.FilePath)),
         ];
-        if (to.Length > 0 && !to.Contains(from))
+        if (to.Length > 0 && !to.Contains(from) && !_arrows.ContainsKey((from, to[0])))
         {
             string named = symbol.ToDisplayString(SymbolDisplayFormat.CSharpShortErrorMessageFormat);
-            _arrows.TryAdd((from, to[0]), $"{PlaceOf(node)} names {named}");
+            _arrows.Add((from, to[0]), $"{PlaceOf(node)} names {named}");
         }
     }
 
     // The root is a folder, too.
     private string FolderOf(string path)
     {
-        string folder = Path.GetRelativePath(_folder, Path.GetDirectoryName(path)!).Replace('\\', '/');
-        return folder == "." ? "/" : folder + "/";
+        if (!_folders.TryGetValue(path, out string? folder))
+        {
+            folder = Path.GetRelativePath(_folder, Path.GetDirectoryName(path)!).Replace('\\', '/');
+            folder = folder == "." ? "/" : folder + "/";
+            _folders.Add(path, folder);
+        }
+
+        return folder;
     }
 }

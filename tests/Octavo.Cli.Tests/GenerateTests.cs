@@ -13,8 +13,7 @@ public sealed class GenerateTests
     {
         (string Prompt, string Text)[] expected = Expected();
 
-        CliResult result = await CliProcess.RunAsync(
-            ["generate", .. expected.Select(e => e.Prompt), "--json", .. Greedy]);
+        CliResult result = await CliCall.RunAsync(["generate", .. expected.Select(e => e.Prompt), "--json", .. Greedy]);
 
         result.Code.ShouldBe(0, result.Error);
         result.Error.ShouldBeEmpty();

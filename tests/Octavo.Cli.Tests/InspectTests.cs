@@ -10,7 +10,7 @@ public sealed class InspectTests
     [Fact]
     public async Task Inspect_Json_DescribesTheModelAndItsPlan()
     {
-        CliResult result = await CliProcess.RunAsync(
+        CliResult result = await CliCall.RunAsync(
             "inspect", Repository.TalesModel, "--json", "--kv-cache-memory", "4MiB", "--max-num-seqs", "4");
 
         result.Code.ShouldBe(0, result.Error);

@@ -10,7 +10,7 @@ public sealed class LoadCommandTests : IDisposable
 {
     private const string StepTime = "0.003,0.0001,0.0002,0.00025,0.00008,0.0009,0.0004";
     private static readonly string[] SmallTune =
-        ["tune", "--time", "2s", "--workload", "saturating requests=40 prompt=20 output=uniform:5:40"];
+        ["tune", "--time", "1s", "--workload", "saturating requests=40 prompt=20 output=uniform:5:40"];
     private readonly string _folder = Directory.CreateTempSubdirectory("octavo-load-").FullName;
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
@@ -166,20 +166,9 @@ public sealed class LoadCommandTests : IDisposable
     [Fact]
     public async Task BenchBatching_Small_ComparesAllThree()
     {
-        CliResult result = await CliProcess.RunAsync(
-            "bench",
-            "batching",
-            "--model",
-            "tales",
-            "--requests",
-            "12",
-            "--rounds",
-            "1",
-            "--batches",
-            "2,4",
-            "--workload",
-            "prompt=8 output=uniform:2:20",
-            "--json");
+        CliResult result = await CliCall.RunAsync(
+            "bench", "batching", "--model", "tales", "--requests", "12", "--rounds", "1", "--batches", "2,4",
+            "--workload", "prompt=8 output=uniform:2:20", "--json");
 
         result.Code.ShouldBe(0, result.Error);
         using JsonDocument json = JsonDocument.Parse(result.Output);
@@ -197,6 +186,7 @@ public sealed class LoadCommandTests : IDisposable
     {
         string settings = Path.Combine(_folder, "settings.json"), page = Path.Combine(_folder, "page.html");
 
+        // The page names the process's own command line.
         CliResult result =
             await CliProcess.RunAsync(
                 [
@@ -233,7 +223,7 @@ public sealed class LoadCommandTests : IDisposable
         html.ShouldContain("<div class=\"scroll\"><svg");
         html.ShouldContain("<polyline class=\"frontier\" points=\"");
         html.ShouldContain("<meta name=\"viewport\"");
-        html.ShouldContain("octavo tune --time 2s --workload &quot;saturating");
+        html.ShouldContain("octavo tune --time 1s --workload &quot;saturating");
         bool isDefault = best.GetProperty("max_num_seqs").GetInt32() == 128
             && best.GetProperty("max_num_batched_tokens").GetInt32() == 2048;
         html.ShouldContain(isDefault ? "(best fixed, vLLM&#39;s defaults)" : "(best fixed)");
@@ -256,7 +246,7 @@ public sealed class LoadCommandTests : IDisposable
         other.Code.ShouldBe(2);
         other.Error.ShouldContain("--target-itl not given there, 50ms here");
         File.Exists(settings).ShouldBeFalse();
-        CliResult done = await CliProcess.RunAsync(command);
+        CliResult done = await CliCall.RunAsync(command);
 
         done.Code.ShouldBe(0, done.Error);
         done.Error.ShouldContain($"{known} runs are known");

@@ -6,10 +6,11 @@ using Octavo.Testing;
 namespace Octavo.Cpu.Tests;
 
 /// <summary>
-/// The first rule of numbers: a request's logits do not depend on its company. One request is run in many ways on the
-/// bundled model, and every bit of every row that it is drawn from is compared with a plain solo run.
+/// The first rule of numbers: a request's logits do not depend on its company. One request is run in many ways on two
+/// layers of the bundled model, and every bit of every row that it is drawn from is compared with a plain solo run.
 /// </summary>
-public sealed class BatchInvarianceTests
+public sealed class BatchInvarianceTests(BatchInvarianceTests.TwoLayers model)
+    : IClassFixture<BatchInvarianceTests.TwoLayers>
 {
     private const string TargetId = "target";
 
@@ -119,14 +120,14 @@ public sealed class BatchInvarianceTests
         }
     }
 
-    private static List<float[]> RunScenario(Scenario s, out Observations seen)
+    private List<float[]> RunScenario(Scenario s, out Observations seen)
     {
         var rows = new List<float[]>();
         LogitsProcessor? Capture(SamplingParams p) =>
             p.ExtraArgs?.ContainsKey("capture") == true ? (_, logits) => rows.Add(logits.ToArray()) : null;
-        using var model = new TestRunner(
-            Repository.TalesModel, s.Weights, s.KvCache, s.NumBlocks, s.BlockSize, maxTokens: 512, s.Threads, s.Isa);
-        using LlmEngine engine = model.Engine(s.Chunk, s.PrefixCaching, s.MaxSeqs, Capture);
+        using var runner = new TestRunner(
+            model.Path, s.Weights, s.KvCache, s.NumBlocks, s.BlockSize, maxTokens: 512, s.Threads, s.Isa);
+        using LlmEngine engine = runner.Engine(s.Chunk, s.PrefixCaching, s.MaxSeqs, Capture);
         long preemptions = 0;
         using MeterListener listener = new()
         {
@@ -178,6 +179,16 @@ public sealed class BatchInvarianceTests
             ReadOnlySpan<int> b = System.Runtime.InteropServices.MemoryMarshal.Cast<float, int>(actual[i]);
             a.SequenceEqual(b).ShouldBeTrue($"{scenario}: token {i} differs first at logit {a.CommonPrefixLength(b)}");
         }
+    }
+
+    /// <summary>The model of all runs.</summary>
+    public sealed class TwoLayers : IDisposable
+    {
+        private readonly TalesVariant _model = new TalesVariant().WithLayers(2);
+
+        public string Path => _model.Path;
+
+        public void Dispose() => _model.Dispose();
     }
 
     private sealed record Observations(long Preemptions, int CachedTokens);

@@ -36,25 +36,18 @@ public sealed class CpuModelRunnerTests
     {
         int[] ids = [.. Enumerable.Range(0, 50).Select(i => 200 + (i * 53 % 3500))];
         float[] plain = Last(Repository.TalesModel, KvCacheFormat.Float32);
-        string folder = Directory.CreateTempSubdirectory("octavo-scales-").FullName;
-        try
-        {
-            // Other numbers are rounded, but no more coarsely; a cache in another format knows nothing of them.
-            Copy(folder, 0.05f);
-            float[] scaled = Last(folder, KvCacheFormat.Fp8), unscaled = Last(Repository.TalesModel, KvCacheFormat.Fp8);
-            scaled.ShouldNotBe(unscaled);
-            Distance(scaled).ShouldBeInRange(1e-4, 0.1);
-            Distance(unscaled).ShouldBeInRange(1e-4, 0.1);
-            Distance(Last(folder, KvCacheFormat.Float32)).ShouldBe(0);
 
-            // So large a scale leaves nothing but zeros.
-            Copy(folder, 1e6f);
-            Distance(Last(folder, KvCacheFormat.Fp8)).ShouldBeGreaterThan(1);
-        }
-        finally
-        {
-            Directory.Delete(folder, recursive: true);
-        }
+        // Other numbers are rounded, but no more coarsely; a cache in another format knows nothing of them.
+        using TalesVariant fine = WithScales(0.05f);
+        float[] scaled = Last(fine.Path, KvCacheFormat.Fp8), unscaled = Last(Repository.TalesModel, KvCacheFormat.Fp8);
+        scaled.ShouldNotBe(unscaled);
+        Distance(scaled).ShouldBeInRange(1e-4, 0.1);
+        Distance(unscaled).ShouldBeInRange(1e-4, 0.1);
+        Distance(Last(fine.Path, KvCacheFormat.Float32)).ShouldBe(0);
+
+        // So large a scale leaves nothing but zeros.
+        using TalesVariant coarse = WithScales(1e6f);
+        Distance(Last(coarse.Path, KvCacheFormat.Fp8)).ShouldBeGreaterThan(1);
 
         float[] Last(string directory, KvCacheFormat format)
         {
@@ -64,22 +57,10 @@ public sealed class CpuModelRunnerTests
 
         double Distance(float[] logits) => Math.Sqrt(logits.Zip(plain, (a, b) => Math.Pow(a - b, 2)).Average());
 
-        static void Copy(string folder, float scale)
-        {
-            File.Copy(
-                Path.Combine(Repository.TalesModel, "config.json"), Path.Combine(folder, "config.json"),
-                overwrite: true);
-            using Checkpoint tales = Checkpoint.Open(Repository.TalesModel);
-            SafetensorsWriter.Write(
-                Path.Combine(folder, "model.safetensors"),
-                [
-                    .. tales.Tensors.Values.Select(
-                        t => new TensorSource(t.Name, t.Type, [.. t.Shape], t.Bytes(0, (int)t.ByteLength).ToArray())),
-                    .. Enumerable.Range(0, 10).Select(i => new TensorSource(
-                        $"model.layers.{i / 2}.self_attn.{"kv"[i % 2]}_scale", TensorType.Float32, [1],
-                        BitConverter.GetBytes(scale))),
-                ]);
-        }
+        static TalesVariant WithScales(float scale) => new TalesVariant().WithTensors(tensors => tensors.Concat(
+            Enumerable.Range(0, 10).Select(i => new TensorSource(
+                $"model.layers.{i / 2}.self_attn.{"kv"[i % 2]}_scale", TensorType.Float32, [1],
+                BitConverter.GetBytes(scale)))));
     }
 
     [Fact]

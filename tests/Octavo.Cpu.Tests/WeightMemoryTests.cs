@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Octavo.Engine;
 using Octavo.Formats;
@@ -49,31 +48,14 @@ public sealed class WeightMemoryTests
         string? measured = Environment.GetEnvironmentVariable(Measured);
         if (measured is null)
         {
-            await RunAloneAsync(scheme);
+            await LoneProcess.RunAsync(
+                typeof(WeightMemoryTests), nameof(WeightBytes_OfAPlan_AreWhatTheProcessGrowsBy), cases: 3, Measured,
+                scheme);
         }
         else if (measured == scheme)
         {
             Measure(scheme);
         }
-    }
-
-    private static async Task RunAloneAsync(string scheme)
-    {
-        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, UseShellExecute = false };
-        start.Environment[Measured] = scheme;
-        foreach (string argument in (string[])[
-            "exec", typeof(WeightMemoryTests).Assembly.Location, "-noColor", "-method",
-            $"*.{nameof(WeightBytes_OfAPlan_AreWhatTheProcessGrowsBy)}"
-        ])
-        {
-            start.ArgumentList.Add(argument);
-        }
-
-        using Process process = Process.Start(start)!;
-        string output = await process.StandardOutput.ReadToEndAsync();
-        await process.WaitForExitAsync();
-        output.ShouldContain("Total: 3, Errors: 0, Failed: 0, Skipped: 0");
-        process.ExitCode.ShouldBe(0, output);
     }
 
     private static void Measure(string scheme)

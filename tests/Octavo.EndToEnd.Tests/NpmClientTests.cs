@@ -6,7 +6,8 @@ namespace Octavo.EndToEnd.Tests;
 /// <summary>
 /// The npm <c>openai</c> client against a server process; skips where Node or the package cannot be had.
 /// </summary>
-public sealed class NpmClientTests(ServerFixture fixture) : IClassFixture<ServerFixture>
+[Collection(ServerFixture.Clients)]
+public sealed class NpmClientTests(ServerFixture fixture)
 {
     [Fact]
     public async Task Client_EveryCall_SeesWhatOpenAIWouldSend()

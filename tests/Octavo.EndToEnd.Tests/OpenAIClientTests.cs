@@ -7,7 +7,8 @@ using OpenAI.Chat;
 namespace Octavo.EndToEnd.Tests;
 
 /// <summary>The official OpenAI .NET client against a server process.</summary>
-public sealed class OpenAIClientTests(ServerFixture fixture) : IClassFixture<ServerFixture>
+[Collection(ServerFixture.Clients)]
+public sealed class OpenAIClientTests(ServerFixture fixture)
 {
     private static readonly ChatMessage[] Messages = [new UserChatMessage("Tell me a story about a fox.")];
 
@@ -136,9 +137,12 @@ public sealed class OpenAIClientTests(ServerFixture fixture) : IClassFixture<Ser
     private ChatClient Chat() => fixture.Client.GetChatClient("tales");
 }
 
-/// <summary>One server on the bundled model for all tests of a class.</summary>
-public sealed class ServerFixture : IAsyncLifetime
+/// <summary>One server on the bundled model for all clients.</summary>
+[CollectionDefinition(Clients)]
+public sealed class ServerFixture : IAsyncLifetime, ICollectionFixture<ServerFixture>
 {
+    public const string Clients = "clients";
+
     private OctavoProcess? _server;
 
     public Uri Url => _server!.Url;

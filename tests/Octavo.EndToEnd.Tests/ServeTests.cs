@@ -16,10 +16,12 @@ public sealed partial class ServeTests
     [Fact]
     public async Task Serve_SixtyFourStreamsInATinyPool_EqualTheirSoloRuns()
     {
-        // 40 blocks of 81,920 bytes: one and a quarter sequences of the model's length, far less than 64 requests want.
+        // 40 blocks of 32,768 bytes: one and a quarter sequences of the model's length, far less than 64 requests want.
         // Adaptive batching looks ahead and seldom preempts; here that is what is tested.
+        using TalesVariant model = new TalesVariant().WithLayers(2);
         await using OctavoProcess server = await OctavoProcess.ServeAsync(
-            "--dtype", "float32", "--kv-cache-memory", "3276800", "--max-num-seqs", "64", "--batching", "fixed");
+            model.Path, "--served-model-name", "tales",
+            "--dtype", "float32", "--kv-cache-memory", "1310720", "--max-num-seqs", "64", "--batching", "fixed");
         var random = new Random(4);
         string[] bodies = [.. Enumerable.Range(0, 64).Select(i => JsonSerializer.Serialize(new
         {
@@ -170,17 +172,28 @@ public sealed partial class ServeTests
     public async Task Serve_SigTerm_DrainsAndExitsCleanly()
     {
         await using OctavoProcess server = await OctavoProcess.ServeAsync();
-        Task<string> running =
-            StreamAsync(
-                server.Url,
-                """{"model":"tales","prompt":"Once upon a time","max_tokens":250,"ignore_eos":true,"stream":true,"n":128}""");
-        while (await MetricAsync(server.Url, "vllm:num_requests_running") == 0)
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(server.Url, "/v1/completions"))
         {
-            running.IsCompleted.ShouldBeFalse("the request ended before it was seen running");
-        }
+            Content = JsonContent.Create(new
+            {
+                model = "tales",
+                prompt = "Once upon a time",
+                max_tokens = 250,
+                ignore_eos = true,
+                stream = true,
+                n = 16,
+            }),
+        };
+        using HttpResponseMessage response = await Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        using var events = new StreamReader(await response.Content.ReadAsStreamAsync());
 
+        // The first of four thousand tokens: the request runs.
+        (await events.ReadLineAsync())!.ShouldStartWith("data: {");
         server.Terminate();
-        (await running).ShouldContain("[DONE]");
+
+        string[] rest = (await events.ReadToEndAsync()).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        rest.Count(line => line.Contains("\"finish_reason\":\"length\"")).ShouldBe(16);
+        rest[^1].ShouldBe("data: [DONE]");
         (await server.WaitForExitAsync()).ShouldBe(0, server.Output);
     }
 
@@ -226,23 +239,11 @@ public sealed partial class ServeTests
     [Fact]
     public async Task Serve_NoTokenizer_NamesTheWayOut()
     {
-        DirectoryInfo folder = Directory.CreateTempSubdirectory("octavo");
-        try
-        {
-            foreach (string file in new[] { "config.json", "model.safetensors" })
-            {
-                File.Copy(Path.Combine(Repository.TalesModel, file), Path.Combine(folder.FullName, file));
-            }
-
-            (int code, string output) = await OctavoProcess.RunAsync("serve", folder.FullName);
-            code.ShouldBe(2, output);
-            output.ShouldContain("tokenizer.json is missing");
-            output.ShouldContain("skip-tokenizer-init");
-        }
-        finally
-        {
-            folder.Delete(recursive: true);
-        }
+        using TalesVariant model = new TalesVariant().Without("tokenizer*");
+        (int code, string output) = await OctavoProcess.RunAsync("serve", model.Path);
+        code.ShouldBe(2, output);
+        output.ShouldContain("tokenizer.json is missing");
+        output.ShouldContain("skip-tokenizer-init");
     }
 
     [Fact]

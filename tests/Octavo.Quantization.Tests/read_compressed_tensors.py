@@ -49,7 +49,8 @@ def unpack(tensor, bits, count):
     values = numbers(tensor)
     per, mask, above = 32 // bits, (1 << bits) - 1, 1 << (bits - 1)
     assert words == (count + per - 1) // per
-    return [[((values[r * words + k // per] >> (bits * (k % per))) & mask) - above for k in range(count)] for r in range(rows)]
+    shifts = range(0, 32, bits)
+    return [[((word >> shift) & mask) - above for word in values[r * words:(r + 1) * words] for shift in shifts][:count] for r in range(rows)]
 
 
 def e4m3(byte):
@@ -86,7 +87,8 @@ def dequantize(tensors, module, group):
         assert dtype == ("I8" if weights["type"] == "int" else "F8_E4M3"), dtype
         flat = numbers(tensors[module + ".weight"])
         if weights["type"] == "float":
-            flat = [e4m3(v) for v in flat]
+            table = [e4m3(byte) for byte in range(256)]
+            flat = [table[byte] for byte in flat]
         codes = [flat[r * columns:(r + 1) * columns] for r in range(rows)]
     size = weights["group_size"] if weights["strategy"] == "group" else columns
     count = columns // size
@@ -109,7 +111,10 @@ def dequantize(tensors, module, group):
         assert module + ".weight_zero_point" not in tensors
     digest = hashlib.sha256()
     for r in range(rows):
-        row = [(codes[r][k] - zeros[r * count + k // size]) * scales[r * count + k // size] for k in range(columns)]
+        row = []
+        for g in range(count):
+            zero, scale = zeros[r * count + g], scales[r * count + g]
+            row += [(code - zero) * scale for code in codes[r][g * size:(g + 1) * size]]
         digest.update(struct.pack(f"<{columns}f", *row))
     return {"format": group["format"], "rows": rows, "columns": columns, "sha256": digest.hexdigest()}
 

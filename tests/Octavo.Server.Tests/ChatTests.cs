@@ -28,35 +28,22 @@ public sealed class ChatTests(ServerFixture fixture)
     [Fact]
     public async Task Template_NotSupported_TurnsChatOffAndNothingElse()
     {
-        string directory = Directory.CreateTempSubdirectory("octavo-").FullName;
-        try
+        using TalesVariant model = new TalesVariant().WithText("chat_template.jinja", "{% include 'x' %}");
+        using var log = new RecordingLoggers();
+        await using TestServer server =
+            await TestServer.ServeAsync(AsyncEngine.Load(model.Path), new ServerOptions { LoggerFactory = log });
+        log.Troubles.Single().ShouldContain("chat: off, ");
+        foreach (string path in new[] { "/v1/chat/completions", "/tokenize" })
         {
-            foreach (string file in Directory.GetFiles(Repository.TalesModel))
-            {
-                File.Copy(file, Path.Combine(directory, Path.GetFileName(file)));
-            }
-
-            await File.WriteAllTextAsync(Path.Combine(directory, "chat_template.jinja"), "{% include 'x' %}");
-            using var log = new RecordingLoggers();
-            await using TestServer server = await TestServer
-                .ServeAsync(AsyncEngine.Load(directory), new ServerOptions { LoggerFactory = log });
-            log.Troubles.Single().ShouldContain("chat: off, ");
-            foreach (string path in new[] { "/v1/chat/completions", "/tokenize" })
-            {
-                (int status, JsonElement error) = await server
-                    .FailAsync(path, """{"messages": [{"role": "user", "content": "a"}]}""");
-                status.ShouldBe(400);
-                error.GetProperty("code").GetString().ShouldBe("chat_template_unsupported");
-                error.GetProperty("param").ValueKind.ShouldBe(JsonValueKind.Null);
-                error.GetProperty("message").GetString()!.ShouldContain("include");
-            }
-
-            await server.CompleteAsync("""{"prompt": "Once", "max_tokens": 1}""");
+            (int status, JsonElement error) =
+                await server.FailAsync(path, """{"messages": [{"role": "user", "content": "a"}]}""");
+            status.ShouldBe(400);
+            error.GetProperty("code").GetString().ShouldBe("chat_template_unsupported");
+            error.GetProperty("param").ValueKind.ShouldBe(JsonValueKind.Null);
+            error.GetProperty("message").GetString()!.ShouldContain("include");
         }
-        finally
-        {
-            Directory.Delete(directory, recursive: true);
-        }
+
+        await server.CompleteAsync("""{"prompt": "Once", "max_tokens": 1}""");
     }
 
     [Fact]

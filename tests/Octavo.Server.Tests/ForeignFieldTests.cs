@@ -266,21 +266,8 @@ public sealed class ForeignFieldTests(ServerFixture fixture)
 
     private static async Task<TestServer> ServeAsync(string template)
     {
-        string directory = Directory.CreateTempSubdirectory("octavo-").FullName;
-        try
-        {
-            foreach (string file in Directory.GetFiles(Repository.TalesModel))
-            {
-                File.Copy(file, Path.Combine(directory, Path.GetFileName(file)));
-            }
-
-            await File.WriteAllTextAsync(Path.Combine(directory, "chat_template.jinja"), template);
-            return await TestServer.ServeAsync(AsyncEngine.Load(directory));
-        }
-        finally
-        {
-            Directory.Delete(directory, recursive: true);
-        }
+        using TalesVariant model = new TalesVariant().WithText("chat_template.jinja", template);
+        return await TestServer.ServeAsync(AsyncEngine.Load(model.Path));
     }
 
     private async Task FailAsync(string path, string body, string param)

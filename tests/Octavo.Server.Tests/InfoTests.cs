@@ -46,24 +46,11 @@ public sealed class InfoTests(ServerFixture fixture)
     [Fact]
     public async Task Start_ModelWithAValueThatIsNotUsed_LogsIt()
     {
-        string directory = Directory.CreateTempSubdirectory("octavo-notes-").FullName;
-        try
-        {
-            foreach (string file in Directory.GetFiles(Repository.TalesModel))
-            {
-                File.Copy(file, Path.Combine(directory, Path.GetFileName(file)));
-            }
-
-            await File.WriteAllTextAsync(Path.Combine(directory, "generation_config.json"), """{"top_p": 7}""");
-            using var log = new RecordingLoggers();
-            await using TestServer server = await TestServer.ServeAsync(
-                AsyncEngine.Load(directory, TestServer.Fixed), new ServerOptions { LoggerFactory = log });
-            log.Troubles.ShouldHaveSingleItem().ShouldContain("model: generation_config.json: top_p is not used");
-        }
-        finally
-        {
-            Directory.Delete(directory, recursive: true);
-        }
+        using TalesVariant model = new TalesVariant().WithText("generation_config.json", """{"top_p": 7}""");
+        using var log = new RecordingLoggers();
+        await using TestServer server = await TestServer.ServeAsync(
+            AsyncEngine.Load(model.Path, TestServer.Fixed), new ServerOptions { LoggerFactory = log });
+        log.Troubles.ShouldHaveSingleItem().ShouldContain("model: generation_config.json: top_p is not used");
     }
 
     [Fact]

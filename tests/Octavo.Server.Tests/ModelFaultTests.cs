@@ -32,22 +32,11 @@ public sealed class ModelFaultTests(ServerFixture fixture)
 
         static async Task<string> OfAsync(EngineOptions options)
         {
-            string directory = Directory.CreateTempSubdirectory("octavo-").FullName;
-            try
-            {
-                foreach (string file in Directory.GetFiles(Repository.TalesModel))
-                {
-                    File.Copy(file, Path.Combine(directory, Path.GetFileName(file)));
-                }
-
-                await using TestServer server = await TestServer.ServeAsync(AsyncEngine.Load(directory, options));
-                return (await server.CompleteAsync("""{"prompt": "Once", "max_tokens": 1}"""))
-                    .GetProperty("system_fingerprint").GetString()!;
-            }
-            finally
-            {
-                Directory.Delete(directory, recursive: true);
-            }
+            using TalesVariant model = new();
+            await using TestServer server = await TestServer.ServeAsync(AsyncEngine.Load(model.Path, options));
+            return (await server.CompleteAsync("""{"prompt": "Once", "max_tokens": 1}"""))
+                .GetProperty("system_fingerprint")
+                .GetString()!;
         }
     }
 

@@ -241,14 +241,22 @@ public sealed class AsyncEngineTests
     {
         // Room for one and a quarter sequences of full length: preemption is certain, where the policy does not look
         // ahead and follow the machine's speed.
-        await using AsyncEngine engine = Load(
+        using TalesVariant model = new TalesVariant().WithLayers(2);
+        await using AsyncEngine engine = AsyncEngine.Load(
+            model.Path,
             new EngineOptions
             {
                 Model = new() { Dtype = ModelDtype.Float32 },
-                Memory = new() { KvCacheMemory = 40 * 81920 },
-                Scheduling = new() { MaxNumSeqs = 64, Batching = BatchingMode.Fixed }
+                Memory = new() { KvCacheMemory = 40 * 32768 },
+                Scheduling = new() { MaxNumSeqs = 64, Batching = BatchingMode.Fixed },
             });
-        await using AsyncEngine solo = Load();
+        await using AsyncEngine solo = AsyncEngine.Load(
+            model.Path,
+            new EngineOptions
+            {
+                Model = new() { Dtype = ModelDtype.Float32 },
+                Scheduling = new() { Batching = BatchingMode.Fixed },
+            });
         long preemptions = 0;
         using System.Diagnostics.Metrics.MeterListener listener = new()
         {

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using Octavo.Testing;
 
@@ -16,7 +15,8 @@ public sealed class ReloadMemoryTests
         Assert.SkipUnless(OperatingSystem.IsLinux(), "reads the resident set from /proc");
         if (Environment.GetEnvironmentVariable(Measured) is null)
         {
-            await RunAloneAsync();
+            await LoneProcess.RunAsync(
+                typeof(ReloadMemoryTests), nameof(Dispose_ModelAfterModel_GivesTheMemoryBack), cases: 1, Measured, "1");
             return;
         }
 
@@ -49,25 +49,6 @@ public sealed class ReloadMemoryTests
         GC.WaitForPendingFinalizers();
         GC.Collect();
 #pragma warning restore S1215
-    }
-
-    private static async Task RunAloneAsync()
-    {
-        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, UseShellExecute = false };
-        start.Environment[Measured] = "1";
-        foreach (string argument in (string[])[
-            "exec", typeof(ReloadMemoryTests).Assembly.Location, "-noColor", "-method",
-            $"*.{nameof(Dispose_ModelAfterModel_GivesTheMemoryBack)}"
-        ])
-        {
-            start.ArgumentList.Add(argument);
-        }
-
-        using Process process = Process.Start(start)!;
-        string output = await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
-        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
-        output.ShouldContain("Total: 1, Errors: 0, Failed: 0, Skipped: 0");
-        process.ExitCode.ShouldBe(0, output);
     }
 
     private static long Resident()
