@@ -1,6 +1,7 @@
 using System.Globalization;
 using Octavo.Cpu.Cache;
 using Octavo.Cpu.Linears;
+using Octavo.Cpu.Memory;
 using Octavo.Cpu.Sublayers;
 using Octavo.Cpu.Threading;
 using Octavo.Cpu.Weights;
@@ -21,7 +22,7 @@ namespace Octavo.Cpu;
 /// </remarks>
 internal sealed unsafe class CpuModelRunner : IModelRunner
 {
-    private readonly Stack<IDisposable> _made = [];    // disposed of in the order against
+    private readonly DisposableStack _owned = new();
     private readonly WeightStore _weights;
     private readonly KvCache _cache;
     private readonly ThreadTeam _team;
@@ -53,14 +54,13 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
         {
             AttentionSpec[] attentions = [.. spec.Attentions];
             KvScale[]? scales = request.KvCache == KvCacheFormat.Fp8 ? ScalesOf(attentions, checkpoint) : null;
-            _cache = Own(new KvCache(attentions, request.KvCache, numBlocks, request.BlockSize, scales));
-            _team = Own(new ThreadTeam(plan.Threads));
-            _step = Own(
+            _cache = _owned.Add(new KvCache(attentions, request.KvCache, numBlocks, request.BlockSize, scales));
+            _team = _owned.Add(new ThreadTeam(plan.Threads));
+            _step = _owned.Add(
                 new StepState(spec, _cache, _team, InstructionSet, request.MaxModelLen, request.MaxNumBatchedTokens));
-            RotaryTables rotary = Own(new RotaryTables(request.MaxModelLen));
-            _weights = Own(new WeightStore(
+            _weights = _owned.Add(new WeightStore(
                 plan.Source, plan.Weights, InstructionSet, Report(checkpoint.TotalBytes, progress, cancellationToken)));
-            _forward = new Forward(spec, _weights, rotary, _step);
+            _forward = new Forward(spec, _weights, _step);
             progress?.Report(new LoadProgress(checkpoint.TotalBytes, checkpoint.TotalBytes));
             if (_team.Nodes.Several)
             {
@@ -72,7 +72,7 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
         }
         catch (Exception e)
         {
-            Release();
+            _owned.Dispose();
             if (e is OutOfMemoryException)
             {
                 FormattableString size = $"{numBlocks * plan.BytesPerBlock / (double)(1 << 20):0.#} MiB";
@@ -81,13 +81,6 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
             }
 
             throw;
-        }
-
-        T Own<T>(T part)
-            where T : IDisposable
-        {
-            _made.Push(part);
-            return part;
         }
     }
 
@@ -140,7 +133,7 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
     public void Dispose()
     {
         _disposed = true;
-        Release();
+        _owned.Dispose();
     }
 
     /// <summary>Turns bytes that were packed into progress, and stops where that is wanted.</summary>
@@ -168,12 +161,4 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
             (float key, float value) = KvCacheScales.Read(checkpoint, layer.CacheScales);
             return new KvScale(key, value);
         })];
-
-    private void Release()
-    {
-        while (_made.TryPop(out IDisposable? part))
-        {
-            part.Dispose();
-        }
-    }
 }

@@ -14,11 +14,11 @@ internal sealed unsafe class Forward : ITeamWork
     private readonly (Sublayer Sublayer, int CacheLayer)[] _sublayers;
     private float* _logits;
 
-    public Forward(DecoderSpec spec, WeightStore weights, RotaryTables rotary, StepState step)
+    public Forward(DecoderSpec spec, WeightStore weights, StepState step)
     {
         _step = step;
         _embedding = new Embedding(spec, weights);
-        Layers = [.. spec.Layers.Select(layer => Sublayer.Make(layer, weights, rotary))];
+        Layers = [.. spec.Layers.Select(layer => Sublayer.Make(layer, weights, step))];
         _sublayers = [.. InOrder(Layers)];
         _head = new Head(spec, weights);
         step.MakeRoomFor(weights.Linears);

@@ -50,14 +50,15 @@ internal sealed class LlmEngine : IDisposable
         (_runner, _tokenizer, _options, _time) = (runner, tokenizer, options, time ?? TimeProvider.System);
         SchedulingOptions scheduling = options.Scheduling;
         _cache = new KvCacheManager(
-            new BlockPool(
-                runner.NumBlocks, runner.BlockSize), scheduling.EnablePrefixCaching, scheduling.KvCacheWatermark);
+            new BlockPool(runner.NumBlocks, runner.BlockSize),
+            scheduling.EnablePrefixCaching,
+            scheduling.KvCacheWatermark);
         _scheduler = new Scheduler<Completion>(_cache);
         _vocabSize = runner.VocabSize;
-        var bounds = new StepLimits(
-            scheduling.MaxNumSeqs,
-            scheduling.StepTokens,
-            Math.Max(16, PromptLogitsBytes / (sizeof(float) * runner.VocabSize)));
+        StepLimits bounds = StepLimits.Of(scheduling) with
+        {
+            MaxScoredTokens = Math.Max(16, PromptLogitsBytes / (sizeof(float) * runner.VocabSize)),
+        };
         _batching = new BatchController<Completion>(
             IBatchingPolicy.For(scheduling), new StepTimeModel(), bounds, _scheduler, _cache.Pool);
         _eosTokenIds = [.. options.EosTokenIds.Where(id => (uint)id < (uint)runner.VocabSize)];

@@ -39,7 +39,9 @@ public sealed class ModelPlan
         _plan = Backends.Default.Plan(model.Spec, model.Checkpoint, _request);
         long step =
             _plan.ActivationBytes + ((long)options.Scheduling.MaxNumSeqs * model.Spec.VocabSize * sizeof(float));
-        long most = ChooseBlocks(options, memory, _plan.WeightBytes + step, maxModelLen, _plan.BytesPerBlock);
+        // The blocks of a model that keeps nothing in them take nothing, and there are as many as requests can fill.
+        long block = Math.Max(1, _plan.BytesPerBlock);
+        long most = ChooseBlocks(options, memory, _plan.WeightBytes + step, maxModelLen, block);
         long blocks = Math.Min(most, int.MaxValue / options.Memory.BlockSize);
         Info = new ModelInfo(model.Spec)
         {

@@ -22,7 +22,7 @@ public sealed unsafe class LayerWalkTests
     public static TheoryData<string> Models =>
     [
         "rotary, windows, scale, caps, biases, gated", "alibi, norms after, plain", "learned, projected, untied head",
-        "mixed: no attention, two, one",
+        "mixed: no attention, two, one", "all MLP", "all attention",
     ];
 
     [Theory]
@@ -175,6 +175,8 @@ public sealed unsafe class LayerWalkTests
         {
             (true, 0) => [Mlp(i)],
             (true, 1) => [Attention(i, "a"), Attention(i, "b"), Mlp(i)],
+            _ when model == "all MLP" => [Mlp(i)],
+            _ when model == "all attention" => [Attention(i, string.Empty)],
             _ => [Attention(i, string.Empty), Mlp(i)],
         });
 

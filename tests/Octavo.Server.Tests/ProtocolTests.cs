@@ -80,10 +80,11 @@ public sealed class ProtocolTests(ServerFixture fixture)
     {
         ApiException error = Should.Throw<ApiException>(() => _protocol.ReadChat(Parse("""{"messages": 5}""")));
         ((int)error.Status).ShouldBe(400);
+        IResponse response = _protocol.ReadChat(Parse("""{"messages": [{"role": "user", "content": "hi"}]}""")).Response;
         var output = new ArrayBufferWriter<byte>();
         using (var events = new EventWriter(output))
         {
-            GenerationResponse.WriteError(events, error);
+            response.WriteError(events, error);
         }
 
         Encoding.UTF8.GetString(output.WrittenSpan).ShouldBe(

@@ -37,9 +37,8 @@ internal static class InspectJson
     private static void WriteModel(Utf8JsonWriter json, InspectReport report)
     {
         DecoderSpec spec = report.Plan.Spec;
-        AttentionSpec attention = spec.Attentions.First();
-        FeedForwardSpec mlp = spec.FeedForwards.First();
-        NormSpec norm = attention.Norms.First();
+        AttentionSpec? attention = spec.Attentions.FirstOrDefault();
+        FeedForwardSpec? mlp = spec.FeedForwards.FirstOrDefault();
         json.WriteString("model", report.Plan.Name);
         json.WriteString("path", report.Plan.Path);
         json.WriteNumber("parameters", report.Parameters);
@@ -48,19 +47,31 @@ internal static class InspectJson
         json.WriteNumber("vocab_size", spec.VocabSize);
         json.WriteNumber("hidden_size", spec.HiddenSize);
         json.WriteNumber("embedding_size", spec.EmbeddingSize);
-        json.WriteNumber("intermediate_size", mlp.IntermediateSize);
         json.WriteNumber("num_layers", spec.NumLayers);
-        json.WriteNumber("num_heads", attention.NumHeads);
-        json.WriteNumber("num_kv_heads", attention.NumKvHeads);
-        json.WriteNumber("head_dim", attention.HeadDim);
         json.WriteNumber("max_position_embeddings", spec.MaxPositionEmbeddings);
-        json.WriteString("norm", norm.Kind.ToString().ToLowerInvariant());
-        json.WriteString("norm_placement", attention.NormBefore is null ? "post" : "pre");
-        json.WriteString("activation", mlp.Activation.ToString().ToLowerInvariant());
-        json.WriteBoolean("gated_mlp", mlp.IsGated);
         json.WriteString(
             "positions",
-            attention.Positions switch { RotaryPositions => "rotary", AlibiPositions => "alibi", _ => "learned" });
+            attention?.Positions switch { RotaryPositions => "rotary", AlibiPositions => "alibi", _ => "learned" });
+        if (attention is not null)
+        {
+            json.WriteNumber("num_heads", attention.NumHeads);
+            json.WriteNumber("num_kv_heads", attention.NumKvHeads);
+            json.WriteNumber("head_dim", attention.HeadDim);
+        }
+
+        if (mlp is not null)
+        {
+            json.WriteNumber("intermediate_size", mlp.IntermediateSize);
+            json.WriteString("activation", mlp.Activation.ToString().ToLowerInvariant());
+            json.WriteBoolean("gated_mlp", mlp.IsGated);
+        }
+
+        if (spec.Norms.FirstOrDefault() is { } norm)
+        {
+            json.WriteString("norm", norm.Kind.ToString().ToLowerInvariant());
+            json.WriteString("norm_placement", report.NormsInputs ? "pre" : "post");
+        }
+
         json.WriteBoolean("tied_output_head", spec.TiesHead);
         json.WriteStartArray("eos_token_ids");
         foreach (int id in report.Plan.EosTokenIds)

@@ -34,13 +34,15 @@ internal sealed record InspectReport
     /// <summary>Tokens that the key-value cache holds.</summary>
     public long CacheTokens => (long)Plan.NumBlocks * Plan.BlockSize;
 
+    /// <summary>Whether norms stand before the parts, not after.</summary>
+    public bool NormsInputs => Plan.Spec.Layers.SelectMany(layer => layer.Parts).Any(p => p.NormBefore is not null);
+
     /// <summary>The decoder in words: name and value.</summary>
     public IEnumerable<(string Name, string Value)> SpecRows()
     {
         DecoderSpec spec = Plan.Spec;
-        AttentionSpec attention = spec.Attentions.First();
-        FeedForwardSpec mlp = spec.FeedForwards.First();
-        NormSpec norm = attention.Norms.First();
+        AttentionSpec? attention = spec.Attentions.FirstOrDefault();
+        FeedForwardSpec? mlp = spec.FeedForwards.FirstOrDefault();
         yield return ("architecture", spec.Architecture);
         yield return ("layers", $"{spec.NumLayers}");
         yield return ("hidden size", $"{spec.HiddenSize}");
@@ -49,15 +51,32 @@ internal sealed record InspectReport
             yield return ("embedding size", $"{spec.EmbeddingSize}");
         }
 
-        yield return ("intermediate size", $"{mlp.IntermediateSize}");
-        yield return (
-            "attention heads",
-            $"{attention.NumHeads} of {attention.HeadDim}, {attention.NumKvHeads} for keys and values");
+        if (mlp is not null)
+        {
+            yield return ("intermediate size", $"{mlp.IntermediateSize}");
+        }
+
+        if (attention is not null)
+        {
+            yield return (
+                "attention heads",
+                $"{attention.NumHeads} of {attention.HeadDim}, {attention.NumKvHeads} for keys and values");
+        }
+
         yield return ("vocabulary", $"{spec.VocabSize}");
-        yield return ("positions", $"{spec.MaxPositionEmbeddings}, {Positions(attention.Positions)}");
-        yield return ("norm", $"{(norm.Kind == NormKind.Rms ? "RMS" : "layer")}, "
-            + $"{(attention.NormBefore is null ? "after" : "before")} each sublayer, epsilon {norm.Epsilon}");
-        yield return ("MLP", $"{mlp.Activation.ToString().ToLowerInvariant()}, {(mlp.IsGated ? "gated" : "plain")}");
+        yield return ("positions", $"{spec.MaxPositionEmbeddings}, {Positions(attention?.Positions)}");
+        if (spec.Norms.FirstOrDefault() is { } norm)
+        {
+            yield return ("norm", $"{(norm.Kind == NormKind.Rms ? "RMS" : "layer")}, "
+                + $"{(NormsInputs ? "before" : "after")} each sublayer, epsilon {norm.Epsilon}");
+        }
+
+        if (mlp is not null)
+        {
+            yield return (
+                "MLP", $"{mlp.Activation.ToString().ToLowerInvariant()}, {(mlp.IsGated ? "gated" : "plain")}");
+        }
+
         yield return ("output head", spec.TiesHead ? "tied to the embedding" : "its own");
         yield return ("end of text", string.Join(", ", Plan.EosTokenIds));
     }

@@ -18,6 +18,7 @@ internal sealed unsafe class PagedAttention : IDisposable
     // So many pieces a worker, that all end at about the same time.
     private const int ItemsPerWorker = 8;
 
+    private readonly DisposableStack _owned = new();
     private readonly KvCache _cache;
     private readonly AttentionLayout _layout;
     private readonly int _group;
@@ -40,23 +41,32 @@ internal sealed unsafe class PagedAttention : IDisposable
         (_cache, _group, _numHeads, _workers) = (cache, numHeads / cache.NumKvHeads, numHeads, workers);
         _layout = new AttentionLayout(cache.Layout);
         _tokensPerTile = Math.Max(1, MostRows / _group);
-        _slopes = SlopesOf(numHeads);
-        int rows = _tokensPerTile * _group;
         _scratch = new AttentionScratch[workers];
-        for (int worker = 0; worker < workers; worker++)
-        {
-            _scratch[worker] = new AttentionScratch(_layout, rows);
-        }
+        int rows = _tokensPerTile * _group;
 
         // Room for the longest tile in all heads, and for what a team of this size may want to split beside it. Pages
         // that no step needs are never touched.
         long partitions = (maxModelLen + AttentionLayout.PartitionKeys - 1) / AttentionLayout.PartitionKeys;
         _maxPartialRows = (partitions * rows * cache.NumKvHeads) + (64L * workers * rows);
-        _partials = NativeBuffer.OfFloats(_maxPartialRows * _layout.PartialStride);
         _tiles = new Tile[maxTokens];
         _items = new Item[maxTokens + (2 * ItemsPerWorker * workers) + (int)partitions];
         _unfinished = new int[maxTokens * cache.NumKvHeads];
         _path = AttentionPath.For(isa, _layout);
+        try
+        {
+            _slopes = _owned.Add(SlopesOf(numHeads));
+            for (int worker = 0; worker < workers; worker++)
+            {
+                _scratch[worker] = _owned.Add(new AttentionScratch(_layout, rows));
+            }
+
+            _partials = _owned.Add(NativeBuffer.OfFloats(_maxPartialRows * _layout.PartialStride));
+        }
+        catch
+        {
+            _owned.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Cuts a step into tiles and these into items; once a step, before the team starts.</summary>
@@ -196,16 +206,7 @@ internal sealed unsafe class PagedAttention : IDisposable
         };
     }
 
-    public void Dispose()
-    {
-        foreach (AttentionScratch scratch in _scratch)
-        {
-            scratch.Dispose();
-        }
-
-        _partials.Dispose();
-        _slopes.Dispose();
-    }
+    public void Dispose() => _owned.Dispose();
 
     private static NativeBuffer SlopesOf(int heads)
     {

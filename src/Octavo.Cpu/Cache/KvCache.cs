@@ -30,7 +30,7 @@ internal sealed unsafe class KvCache : IDisposable
     private readonly KvScale[] _scales;         // by layer
 
     /// <summary>Reserves a cache.</summary>
-    /// <param name="layers">The layers' attention, all of the same heads.</param>
+    /// <param name="layers">The layers' attention, all of the same heads; none where a model has none.</param>
     /// <param name="format">How keys and values are stored.</param>
     /// <param name="numBlocks">Blocks.</param>
     /// <param name="blockSize">Tokens a block.</param>
@@ -40,8 +40,9 @@ internal sealed unsafe class KvCache : IDisposable
         IReadOnlyList<AttentionSpec> layers, KvCacheFormat format, int numBlocks, int blockSize,
         IReadOnlyList<KvScale>? scales = null)
     {
-        AttentionSpec all = layers[0];
-        if (layers.Any(l => (l.NumHeads, l.NumKvHeads, l.HeadDim) != (all.NumHeads, all.NumKvHeads, all.HeadDim)))
+        (int Heads, int KvHeads, int HeadDim)[] shapes =
+            [.. layers.Select(l => (l.NumHeads, l.NumKvHeads, l.HeadDim)).Distinct()];
+        if (shapes.Length > 1)
         {
             throw new EngineConfigurationException(
                 $"the layers of this model differ in their heads, which the key-value cache does not support");
@@ -49,8 +50,9 @@ internal sealed unsafe class KvCache : IDisposable
 
         bool scaled = format == KvCacheFormat.Fp8 && scales is not null;
         _scales = scaled ? [.. scales!] : [.. Enumerable.Repeat(KvScale.One, layers.Count)];
-        (NumKvHeads, NumBlocks, BlockSize) = (all.NumKvHeads, numBlocks, blockSize);
-        Layout = new KvLayout(format, all.HeadDim);
+        (_, int kvHeads, int headDim) = shapes.FirstOrDefault();
+        (NumKvHeads, NumBlocks, BlockSize) = (kvHeads, numBlocks, blockSize);
+        Layout = new KvLayout(format, headDim);
         GroupsPerBlock = blockSize / KvLayout.GroupKeys;
         long groups = (long)numBlocks * NumKvHeads * GroupsPerBlock;
         _keys = new NativeBuffer?[layers.Count];

@@ -20,6 +20,7 @@ namespace Octavo.Cpu.Linears;
 /// </remarks>
 internal sealed unsafe class ActivationBuffer : IDisposable
 {
+    private readonly DisposableStack _owned = new();
     private readonly NativeBuffer _rows;
     private readonly NativeBuffer _scales;
     private readonly NativeBuffer _sums;
@@ -38,10 +39,18 @@ internal sealed unsafe class ActivationBuffer : IDisposable
             _segments = Math.Max(_segments, layout.Segments);
         }
 
-        _rows = new NativeBuffer(maxRows * _stride);
-        _scales = NativeBuffer.OfFloats((long)maxRows * _segments);
-        _sums = NativeBuffer.OfFloats((long)maxRows * _segments);
-        _zeros = NativeBuffer.OfFloats(maxRows);
+        try
+        {
+            _rows = _owned.Add(new NativeBuffer(maxRows * _stride));
+            _scales = _owned.Add(NativeBuffer.OfFloats((long)maxRows * _segments));
+            _sums = _owned.Add(NativeBuffer.OfFloats((long)maxRows * _segments));
+            _zeros = _owned.Add(NativeBuffer.OfFloats(maxRows));
+        }
+        catch
+        {
+            _owned.Dispose();
+            throw;
+        }
     }
 
     /// <summary>
@@ -128,13 +137,7 @@ internal sealed unsafe class ActivationBuffer : IDisposable
         }
     }
 
-    public void Dispose()
-    {
-        _rows.Dispose();
-        _scales.Dispose();
-        _sums.Dispose();
-        _zeros.Dispose();
-    }
+    public void Dispose() => _owned.Dispose();
 
     private static void StoreBFloat16(float* x, int count, ushort* destination)
     {

@@ -1,27 +1,63 @@
 using Octavo.Cpu.Attention;
 using Octavo.Cpu.Linears;
+using Octavo.Cpu.Memory;
 using Octavo.Cpu.Simd;
 using Octavo.Cpu.Weights;
+using Octavo.Engine;
 using Octavo.Models;
 
 namespace Octavo.Cpu.Sublayers;
+
+/// <summary>What the attentions of a decoder share.</summary>
+internal sealed class AttentionWorkspace(IReadOnlyList<AttentionSpec> parts) : Workspace
+{
+    private readonly int _queryKeyValue = parts.Max(part => part.QueryWidth + (2 * part.KeyWidth));
+    private readonly int _attended = parts.Max(part => part.QueryWidth);
+
+    public PagedAttention Attention { get; private set; } = null!;
+
+    public RotaryTables Rotary { get; private set; } = null!;
+
+    /// <summary>Queries, keys and values.</summary>
+    public RowBuffer QueryKeyValue { get; private set; } = null!;
+
+    /// <summary>What attention gives, <c>[tokens][heads · headDim]</c>.</summary>
+    public NativeBuffer Attended { get; private set; } = null!;
+
+    /// <inheritdoc/>
+    public override long FloatsPerToken => (long)_queryKeyValue + _attended;
+
+    /// <inheritdoc/>
+    public override void Reserve(StepState step)
+    {
+        Attention = step.Own(new PagedAttention(
+            parts[0].NumHeads, step.Cache, step.InstructionSet, step.Team.Count, step.MaxModelLen, step.MaxTokens));
+        Rotary = step.Own(new RotaryTables(step.MaxModelLen));
+        QueryKeyValue = step.Own(new RowBuffer(step.MaxTokens, _queryKeyValue));
+        Attended = step.Own(NativeBuffer.OfFloats((long)step.MaxTokens * _attended));
+    }
+
+    /// <inheritdoc/>
+    public override void Begin(StepBatch batch) => Attention.Prepare(batch);
+}
 
 /// <summary>Causal self-attention over the paged cache.</summary>
 internal sealed unsafe class AttentionSublayer : Sublayer
 {
     private readonly AttentionSpec _spec;
+    private readonly AttentionWorkspace _work;
     private readonly Linear _queryKeyValue;
     private readonly Linear _output;
     private readonly RotaryTable? _rotary;
     private readonly AttentionRule _rule;
 
-    public AttentionSublayer(AttentionSpec spec, WeightStore weights, RotaryTables rotary)
+    public AttentionSublayer(AttentionSpec spec, WeightStore weights, AttentionWorkspace work)
         : base(spec, weights)
     {
-        _spec = spec;
+        (_spec, _work) = (spec, work);
         _queryKeyValue = Linear(LinearRole.QueryKeyValue);
         _output = Linear(LinearRole.AttentionOutput);
-        _rotary = spec.Positions is RotaryPositions positions ? rotary.For(positions, spec.HeadDim) : null;
+        _rotary = spec.Positions is RotaryPositions positions ? work.Rotary.For(positions, spec.HeadDim) : null;
         _rule = new AttentionRule
         {
             Scale = spec.Scale ?? (float)(1 / Math.Sqrt(spec.HeadDim)),
@@ -36,7 +72,7 @@ internal sealed unsafe class AttentionSublayer : Sublayer
     {
         int tokens = step.Batch.NumTokens;
         RowRange mine = step.RowsOf(worker, tokens);
-        RowBuffer qkv = step.QueryKeyValue;
+        RowBuffer qkv = _work.QueryKeyValue;
         StoreInput(step, _queryKeyValue, worker, mine);
         step.Team.Wait();
         step.Multiply(
@@ -45,13 +81,13 @@ internal sealed unsafe class AttentionSublayer : Sublayer
         RotateAndStore(step, cacheLayer, mine);
         if (worker == 0)
         {
-            step.Attention.Rewind();
+            _work.Attention.Rewind();
         }
 
         step.Team.Wait();
-        step.Attention.Run(worker, cacheLayer, _rule, step.Batch, qkv.Floats, qkv.Stride, step.Attended.Floats);
+        _work.Attention.Run(worker, cacheLayer, _rule, step.Batch, qkv.Floats, qkv.Stride, _work.Attended.Floats);
         step.Team.Wait();
-        step.Store(_output, step.Attended.Floats, _output.InFeatures, mine);
+        step.Store(_output, _work.Attended.Floats, _output.InFeatures, mine);
         step.Team.Wait();
         step.Multiply(_output, worker, tokens, Residual(step, _output));
         step.Team.Wait();
@@ -64,7 +100,7 @@ internal sealed unsafe class AttentionSublayer : Sublayer
         ReadOnlySpan<int> slots = step.Batch.SlotMapping;
         for (int row = mine.First; row < mine.End; row++)
         {
-            float* queries = step.QueryKeyValue.Row(row);
+            float* queries = _work.QueryKeyValue.Row(row);
             float* keys = queries + _spec.QueryWidth;
             if (_rotary is not null)
             {

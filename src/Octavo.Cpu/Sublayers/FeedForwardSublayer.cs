@@ -4,17 +4,33 @@ using Octavo.Models;
 
 namespace Octavo.Cpu.Sublayers;
 
+/// <summary>What the MLPs of a decoder share.</summary>
+internal sealed class FeedForwardWorkspace(IReadOnlyList<FeedForwardSpec> parts) : Workspace
+{
+    private readonly int _activated = parts.Max(part => part.IntermediateSize);
+
+    /// <summary>The inner layer.</summary>
+    public RowBuffer Activated { get; private set; } = null!;
+
+    /// <inheritdoc/>
+    public override long FloatsPerToken => _activated;
+
+    /// <inheritdoc/>
+    public override void Reserve(StepState step) => Activated = step.Own(new RowBuffer(step.MaxTokens, _activated));
+}
+
 /// <summary>An MLP.</summary>
 internal sealed unsafe class FeedForwardSublayer : Sublayer
 {
     private readonly FeedForwardSpec _spec;
+    private readonly FeedForwardWorkspace _work;
     private readonly Linear _gateUp;
     private readonly Linear _down;
 
-    public FeedForwardSublayer(FeedForwardSpec spec, WeightStore weights)
+    public FeedForwardSublayer(FeedForwardSpec spec, WeightStore weights, FeedForwardWorkspace work)
         : base(spec, weights)
     {
-        (_spec, _gateUp, _down) = (spec, Linear(LinearRole.GateUp), Linear(LinearRole.Down));
+        (_spec, _work, _gateUp, _down) = (spec, work, Linear(LinearRole.GateUp), Linear(LinearRole.Down));
     }
 
     /// <inheritdoc/>
@@ -22,7 +38,7 @@ internal sealed unsafe class FeedForwardSublayer : Sublayer
     {
         int tokens = step.Batch.NumTokens;
         RowRange mine = step.RowsOf(worker, tokens);
-        RowBuffer inner = step.Activated;
+        RowBuffer inner = _work.Activated;
         OutputMode mode = _spec.IsGated ? OutputMode.Gate : OutputMode.Activate;
         StoreInput(step, _gateUp, worker, mine);
         step.Team.Wait();

@@ -1,5 +1,6 @@
 using Octavo.Cpu.Cache;
 using Octavo.Cpu.Linears;
+using Octavo.Cpu.Memory;
 using Octavo.Cpu.Threading;
 using Octavo.Cpu.Weights;
 using Octavo.Engine;
@@ -31,10 +32,9 @@ internal sealed unsafe class LayerWalk : ITeamWork, IDisposable
 
     private readonly DecoderSpec _spec;
     private readonly InstructionSet _isa = ProcessorFeatures.Selected;
-    private readonly KvCache _cache;           // of one layer: every layer's, one after another
+    private readonly DisposableStack _owned = new();
     private readonly ThreadTeam _team;
     private readonly StepState _step;
-    private readonly RotaryTables _rotary;
     private readonly StepBatch _batch = new(BlockSize);
     private readonly int[] _blocks;
     private Action<int> _work = _ => { };
@@ -44,10 +44,19 @@ internal sealed unsafe class LayerWalk : ITeamWork, IDisposable
     {
         _spec = spec;
         _blocks = [.. Enumerable.Range(0, (maxTokens + BlockSize - 1) / BlockSize)];
-        _cache = new KvCache([spec.Attentions.First()], KvCacheFormat.Float32, _blocks.Length, BlockSize);
-        _team = new ThreadTeam(Environment.ProcessorCount);
-        _step = new StepState(spec, _cache, _team, _isa, maxTokens, maxTokens);
-        _rotary = new RotaryTables(maxTokens);
+        try
+        {
+            // Of one layer: every layer's, one after another.
+            KvCache cache = _owned.Add(
+                new KvCache([.. spec.Attentions.Take(1)], KvCacheFormat.Float32, _blocks.Length, BlockSize));
+            _team = _owned.Add(new ThreadTeam(Environment.ProcessorCount));
+            _step = _owned.Add(new StepState(spec, cache, _team, _isa, maxTokens, maxTokens));
+        }
+        catch
+        {
+            _owned.Dispose();
+            throw;
+        }
     }
 
     /// <summary>
@@ -58,7 +67,7 @@ internal sealed unsafe class LayerWalk : ITeamWork, IDisposable
 
     /// <summary>Packs a layer, in the same way.</summary>
     public Packed<Sublayer[]> PackLayer(LayerSpec layer, IWeightSource source) =>
-        Pack(layer.Linears, source, w => Sublayer.Make(layer, w, _rotary));
+        Pack(layer.Linears, source, w => Sublayer.Make(layer, w, _step));
 
     /// <summary>Packs what stands behind the layers, in float32.</summary>
     public Packed<Head> PackHead(IWeightSource source)
@@ -113,13 +122,7 @@ internal sealed unsafe class LayerWalk : ITeamWork, IDisposable
 
     void ITeamWork.Run(int worker) => _work(worker);
 
-    public void Dispose()
-    {
-        _rotary.Dispose();
-        _step.Dispose();
-        _team.Dispose();
-        _cache.Dispose();
-    }
+    public void Dispose() => _owned.Dispose();
 
     private Packed<T> Pack<T>(IEnumerable<LinearSpec> linears, IWeightSource source, Func<WeightStore, T> make) =>
         Make(new WeightStore(source, new WeightPlan(linears, source, WeightScheme.Float32, _isa), _isa), make);

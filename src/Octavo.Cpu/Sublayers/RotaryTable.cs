@@ -16,8 +16,17 @@ internal sealed unsafe class RotaryTable : IDisposable
     {
         double[] frequencies = positions.InverseFrequencies(headDim);
         _half = frequencies.Length;
-        (_cos, _sin) =
-            (NativeBuffer.OfFloats((long)maxModelLen * _half), NativeBuffer.OfFloats((long)maxModelLen * _half));
+        _cos = NativeBuffer.OfFloats((long)maxModelLen * _half);
+        try
+        {
+            _sin = NativeBuffer.OfFloats((long)maxModelLen * _half);
+        }
+        catch
+        {
+            _cos.Dispose();
+            throw;
+        }
+
         for (int position = 0; position < maxModelLen; position++)
         {
             for (int i = 0; i < _half; i++)

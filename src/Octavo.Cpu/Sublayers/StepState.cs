@@ -1,4 +1,3 @@
-using Octavo.Cpu.Attention;
 using Octavo.Cpu.Cache;
 using Octavo.Cpu.Linears;
 using Octavo.Cpu.Memory;
@@ -48,57 +47,63 @@ internal unsafe interface IInputTap
 }
 
 /// <summary>
-/// What the sublayers of a decoder share while a step runs: the team, the step, the cache, the buffers between
-/// matrices.
+/// What the sublayers of a decoder share while a step runs: the team, the step, the cache, the residual stream, and by
+/// kind of part its <see cref="Sublayers.Workspace"/>. All buffers are owned here.
 /// </summary>
 internal sealed unsafe class StepState : IDisposable
 {
+    private readonly DisposableStack _owned = new();
+    private readonly Workspace[] _workspaces;
     private readonly NativeBuffer[] _row;
-    private readonly int _maxTokens;
 
     /// <summary>Reserves the buffers.</summary>
     /// <param name="spec">The decoder.</param>
     /// <param name="cache">Where keys and values are kept.</param>
     /// <param name="team">Who computes.</param>
-    /// <param name="isa">The kernels of attention.</param>
+    /// <param name="isa">The kernels.</param>
     /// <param name="maxModelLen">The longest sequence, in tokens.</param>
     /// <param name="maxTokens">The most tokens a step has.</param>
     public StepState(
         DecoderSpec spec, KvCache cache, ThreadTeam team, InstructionSet isa, int maxModelLen, int maxTokens)
     {
-        (Cache, Team, _maxTokens) = (cache, team, maxTokens);
-        var widths = new Widths(spec);
-        Attention = new PagedAttention(
-            spec.Attentions.First().NumHeads, cache, isa, team.Count, maxModelLen, maxTokens);
-        Hidden = new RowBuffer(maxTokens, spec.HiddenSize);
-        QueryKeyValue = new RowBuffer(maxTokens, widths.QueryKeyValue);
-        Attended = NativeBuffer.OfFloats((long)maxTokens * widths.Attended);
-        Projected = new RowBuffer(maxTokens, widths.Projected);
-        Activated = new RowBuffer(maxTokens, widths.Activated);
-        _row = [.. Enumerable.Range(0, team.Count).Select(_ => NativeBuffer.OfFloats(spec.HiddenSize))];
+        (Cache, Team, InstructionSet, MaxModelLen, MaxTokens) = (cache, team, isa, maxModelLen, maxTokens);
+        _workspaces = [.. Sublayer.WorkspacesOf(spec)];
         Input = new ActivationBuffer(maxTokens, []);
+        try
+        {
+            Hidden = Own(new RowBuffer(maxTokens, spec.HiddenSize));
+            foreach (Workspace workspace in _workspaces)
+            {
+                workspace.Reserve(this);
+            }
+
+            Projected = Own(new RowBuffer(maxTokens, ProjectedWidth(spec)));
+            _row = [.. Enumerable.Range(0, team.Count).Select(_ => Own(NativeBuffer.OfFloats(spec.HiddenSize)))];
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
     }
 
     public KvCache Cache { get; }
 
     public ThreadTeam Team { get; }
 
-    public PagedAttention Attention { get; }
+    public InstructionSet InstructionSet { get; }
+
+    /// <summary>The longest sequence, in tokens.</summary>
+    public int MaxModelLen { get; }
+
+    /// <summary>The most tokens a step has.</summary>
+    public int MaxTokens { get; }
 
     /// <summary>The residual stream.</summary>
     public RowBuffer Hidden { get; }
 
-    /// <summary>Queries, keys and values.</summary>
-    public RowBuffer QueryKeyValue { get; }
-
-    /// <summary>What attention gives, <c>[tokens][heads · headDim]</c>.</summary>
-    public NativeBuffer Attended { get; }
-
     /// <summary>Beside the layers: between the embedding, the head and their projections.</summary>
     public RowBuffer Projected { get; }
-
-    /// <summary>The inner layer of an MLP.</summary>
-    public RowBuffer Activated { get; }
 
     /// <summary>What the next linear layer reads.</summary>
     public ActivationBuffer Input { get; private set; }
@@ -112,12 +117,20 @@ internal sealed unsafe class StepState : IDisposable
     /// <summary>Bytes of the buffers for steps of so many tokens.</summary>
     public static long BytesFor(DecoderSpec spec, int maxTokens)
     {
-        var widths = new Widths(spec);
-        long widestInput = Math.Max(Math.Max(widths.Projected, widths.Attended), widths.Activated);
+        int projected = ProjectedWidth(spec);
+        int widestInput = spec.Layers.SelectMany(layer => layer.Linears).Select(linear => linear.Columns)
+            .Append(projected).Max();
         return maxTokens * sizeof(float)
-            * (spec.HiddenSize + (long)widths.QueryKeyValue + widths.Attended + widths.Projected + widths.Activated
-                + widestInput);
+            * (spec.HiddenSize + Sublayer.WorkspacesOf(spec).Sum(w => w.FloatsPerToken) + projected + widestInput);
     }
+
+    /// <summary>Takes over what a workspace reserves.</summary>
+    public T Own<T>(T buffer)
+        where T : IDisposable => _owned.Add(buffer);
+
+    /// <summary>What the parts of a kind share.</summary>
+    public T Workspace<T>()
+        where T : Workspace => _workspaces.OfType<T>().Single();
 
     /// <summary>Makes room for the inputs of these layers.</summary>
     public void MakeRoomFor(IEnumerable<Linear> linears)
@@ -126,7 +139,7 @@ internal sealed unsafe class StepState : IDisposable
         if (!layouts.All(Input.Holds))
         {
             Input.Dispose();
-            Input = new ActivationBuffer(_maxTokens, layouts);
+            Input = new ActivationBuffer(MaxTokens, layouts);
         }
     }
 
@@ -134,7 +147,11 @@ internal sealed unsafe class StepState : IDisposable
     public void Begin(StepBatch batch)
     {
         Batch = batch;
-        Attention.Prepare(batch);
+        foreach (Workspace workspace in _workspaces)
+        {
+            workspace.Begin(batch);
+        }
+
         Input.Begin(batch.NumTokens);
     }
 
@@ -166,24 +183,11 @@ internal sealed unsafe class StepState : IDisposable
 
     public void Dispose()
     {
-        foreach (IDisposable buffer
-            in (IDisposable[])[Attention, Hidden, QueryKeyValue, Attended, Projected, Activated, Input, .. _row])
-        {
-            buffer.Dispose();
-        }
+        Input.Dispose();
+        _owned.Dispose();
     }
 
-    /// <summary>The widest that any layer asks for.</summary>
-    private readonly struct Widths(DecoderSpec spec)
-    {
-        public int QueryKeyValue { get; } = spec.Attentions.Max(a => a.QueryWidth + (2 * a.KeyWidth));
-
-        public int Attended { get; } = spec.Attentions.Max(a => a.QueryWidth);
-
-        public int Activated { get; } = spec.FeedForwards.Max(f => f.IntermediateSize);
-
-        public int Projected { get; } = Math.Max(spec.HiddenSize, spec.EmbeddingSize);
-    }
+    private static int ProjectedWidth(DecoderSpec spec) => Math.Max(spec.HiddenSize, spec.EmbeddingSize);
 }
 
 /// <summary>Rows that stand one behind another.</summary>

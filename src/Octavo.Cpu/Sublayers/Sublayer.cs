@@ -8,7 +8,7 @@ namespace Octavo.Cpu.Sublayers;
 
 /// <summary>
 /// One part of a layer, as each member of the team runs it. Its weights belong to the <see cref="WeightStore"/> that it
-/// is made from; what it reads and writes is the <see cref="StepState"/>'s.
+/// is made from; what it reads and writes is the <see cref="StepState"/>'s, or its kind's <see cref="Workspace"/>.
 /// </summary>
 internal abstract unsafe class Sublayer
 {
@@ -26,13 +26,22 @@ internal abstract unsafe class Sublayer
     public IReadOnlyList<(LinearSpec Spec, Linear Linear)> Linears { get; }
 
     /// <summary>Makes the sublayers of a layer.</summary>
-    public static Sublayer[] Make(LayerSpec layer, WeightStore weights, RotaryTables rotary) =>
+    public static Sublayer[] Make(LayerSpec layer, WeightStore weights, StepState step) =>
         [.. layer.Parts.Select(part => part switch
         {
-            AttentionSpec attention => (Sublayer)new AttentionSublayer(attention, weights, rotary),
-            FeedForwardSpec feedForward => new FeedForwardSublayer(feedForward, weights),
+            AttentionSpec attention =>
+                (Sublayer)new AttentionSublayer(attention, weights, step.Workspace<AttentionWorkspace>()),
+            FeedForwardSpec feedForward =>
+                new FeedForwardSublayer(feedForward, weights, step.Workspace<FeedForwardWorkspace>()),
             _ => throw new UnreachableException($"{part}"),
         })];
+
+    /// <summary>What the parts of a decoder share, for each kind that it has and that shares anything.</summary>
+    public static IEnumerable<Workspace> WorkspacesOf(DecoderSpec spec) =>
+    [
+        .. spec.Attentions.Any() ? [new AttentionWorkspace([.. spec.Attentions])] : Array.Empty<Workspace>(),
+        .. spec.FeedForwards.Any() ? [new FeedForwardWorkspace([.. spec.FeedForwards])] : Array.Empty<Workspace>(),
+    ];
 
     /// <summary>
     /// Adds the part's result to the residual stream; workers are done with their own rows when it returns.

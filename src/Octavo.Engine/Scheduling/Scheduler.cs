@@ -28,7 +28,11 @@ internal readonly record struct StepLimits(
     int MaxScoredTokens = int.MaxValue,
     int MaxPrefillTokens = int.MaxValue,
     int LongPromptTokens = int.MaxValue,
-    double LateBefore = double.NegativeInfinity);
+    double LateBefore = double.NegativeInfinity)
+{
+    /// <summary>The limits that options set, of an engine and of a simulated one.</summary>
+    public static StepLimits Of(SchedulingOptions options) => new(options.MaxNumSeqs, options.StepTokens);
+}
 
 /// <summary>
 /// Decides what each step computes: continuous batching with chunked prefill, as in vLLM's scheduler. A pure state

@@ -26,14 +26,15 @@ internal sealed class SimulatedReplica
         (_options, _random, _truth) = (options, new Random(options.Seed + index), options.MakeModel());
         SchedulingOptions scheduling = options.Scheduling;
         Cache = new KvCacheManager(
-            new BlockPool(
-                options.NumBlocks, options.BlockSize), scheduling.EnablePrefixCaching, scheduling.KvCacheWatermark);
+            new BlockPool(options.NumBlocks, options.BlockSize),
+            scheduling.EnablePrefixCaching,
+            scheduling.KvCacheWatermark);
         Scheduler = new Scheduler<SimulatedRequest>(Cache);
         _shares = new FairShare(scheduling);
         Batching = new BatchController<SimulatedRequest>(
             IBatchingPolicy.For(scheduling),
             options.MakeModel(),
-            new StepLimits(scheduling.MaxNumSeqs, scheduling.StepTokens),
+            StepLimits.Of(scheduling),
             Scheduler,
             Cache.Pool);
     }

@@ -30,6 +30,6 @@ internal abstract record PartSpec
     /// <summary>The linear layers, in the order they run: matrices that share an input are one.</summary>
     public abstract IReadOnlyList<LinearSpec> Linears { get; }
 
-    /// <summary>The norms.</summary>
-    public IEnumerable<NormSpec> Norms => new[] { NormBefore, NormAfter }.OfType<NormSpec>();
+    /// <summary>The norms; a kind that has others than these two adds them.</summary>
+    public virtual IEnumerable<NormSpec> Norms => new[] { NormBefore, NormAfter }.OfType<NormSpec>();
 }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Octavo.Models;
 using Octavo.Quantization.Workbench;
 
@@ -39,42 +38,43 @@ internal static class Smoothing
     /// <summary>The places of a part where strength can be moved, in the order they run.</summary>
     public static IEnumerable<Fold> FoldsOf(PartUnderWork part)
     {
-        if (part.NormBefore is { } norm)
-        {
-            // The first linear layer is the only one that reads the norm.
-            yield return new Fold(part.Linears[0], norm, null, null);
-        }
-
-        if (Producer(part) is (FloatMatrix { HasBias: false } producer, var sharedRow))
-        {
-            yield return new Fold(part.Linears[^1], null, producer, sharedRow);
-        }
-    }
-
-    /// <summary>
-    /// The matrix whose rows the last linear layer's inputs are proportional to, null where there is none; and the row
-    /// of each input, where several have the same.
-    /// </summary>
-    private static (FloatMatrix Matrix, Func<int, int>? SharedRow)? Producer(PartUnderWork part)
-    {
         switch (part.Spec)
         {
             case AttentionSpec attention:
                 // Query heads that share a value head must be divided by the same numbers.
                 int shared = attention.NumHeads / attention.NumKvHeads;
-                return (Matrix(MatrixRole.Value),
+                return FoldsOf(
+                    part, MatrixRole.Value,
                     k => (k / attention.HeadDim / shared * attention.HeadDim) + (k % attention.HeadDim));
             case FeedForwardSpec feedForward:
                 // Both x and max(x, 0) scale as their argument does, and so does what a gate multiplies.
-                return feedForward.IsGated || feedForward.Activation == Activation.Relu
-                    ? (Matrix(MatrixRole.Up), null)
-                    : null;
+                bool scales = feedForward.IsGated || feedForward.Activation == Activation.Relu;
+                return FoldsOf(part, scales ? MatrixRole.Up : null, null);
             default:
-                throw new UnreachableException($"{part.Spec}");
+                // A kind that does not say here what reads its norm, and what is proportional to what, is left alone.
+                return [];
+        }
+    }
+
+    /// <summary>The places of a part whose first linear layer is the only one that reads its norm.</summary>
+    /// <param name="part">The part.</param>
+    /// <param name="producer">
+    /// The matrix whose rows the last linear layer's inputs are proportional to; null where there is none.
+    /// </param>
+    /// <param name="sharedRow">The row of each input, where several have the same.</param>
+    private static IEnumerable<Fold> FoldsOf(PartUnderWork part, MatrixRole? producer, Func<int, int>? sharedRow)
+    {
+        if (part.NormBefore is { } norm)
+        {
+            yield return new Fold(part.Linears[0], norm, null, null);
         }
 
-        FloatMatrix Matrix(MatrixRole role) =>
-            part.Linears.SelectMany(linear => linear.Matrices).First(m => m.Spec.Role == role);
+        FloatMatrix? rows =
+            part.Linears.SelectMany(linear => linear.Matrices).FirstOrDefault(m => m.Spec.Role == producer);
+        if (rows is { HasBias: false })
+        {
+            yield return new Fold(part.Linears[^1], null, rows, sharedRow);
+        }
     }
 
     /// <summary>A linear layer, and what stands before it: a norm, or the rows of a matrix.</summary>

@@ -33,20 +33,18 @@ internal sealed class PartUnderWork
     public PartUnderWork(Checkpoint checkpoint, PartSpec spec)
     {
         Spec = spec;
-        NormBefore = spec.NormBefore is { } before ? new FloatNorm(checkpoint, before) : null;
-        NormAfter = spec.NormAfter is { } after ? new FloatNorm(checkpoint, after) : null;
+        Norms = [.. spec.Norms.Select(norm => new FloatNorm(checkpoint, norm))];
         Linears = [.. spec.Linears.Select(
             linear => new LinearUnderWork(linear, [.. linear.Matrices.Select(m => FloatMatrix.Load(checkpoint, m))]))];
     }
 
     public PartSpec Spec { get; }
 
-    public FloatNorm? NormBefore { get; }
-
-    public FloatNorm? NormAfter { get; }
-
     /// <summary>The norms.</summary>
-    public IEnumerable<FloatNorm> Norms => new[] { NormBefore, NormAfter }.OfType<FloatNorm>();
+    public IReadOnlyList<FloatNorm> Norms { get; }
+
+    /// <summary>The norm of the part's input, or null.</summary>
+    public FloatNorm? NormBefore => Norms.FirstOrDefault(norm => norm.Spec == Spec.NormBefore);
 
     /// <summary>The linear layers, in the order they run.</summary>
     public IReadOnlyList<LinearUnderWork> Linears { get; }

@@ -4,7 +4,6 @@ using Microsoft.Extensions.Logging;
 using Octavo.Server.Http;
 using Octavo.Server.Jobs;
 using Octavo.Server.Protocols;
-using Octavo.Server.Protocols.OpenAI;
 
 namespace Octavo.Server.Endpoints;
 
@@ -52,7 +51,7 @@ internal sealed partial class GenerationEndpoint(
         }
     }
 
-    private async Task StreamAsync(HttpContext context, JobRun run, GenerationResponse response)
+    private async Task StreamAsync(HttpContext context, JobRun run, IResponse response)
     {
         using EventStream stream = await EventStream.StartAsync(context);
         try
@@ -78,7 +77,7 @@ internal sealed partial class GenerationEndpoint(
             // The status has left already; the error follows as an event.
             ApiException error = HttpFailure.Explain(e, clientLeft: false)!;
             envelope.LogError(context, error, e);
-            GenerationResponse.WriteError(stream.Events, error);
+            response.WriteError(stream.Events, error);
         }
 
         await stream.FlushAsync(context.RequestAborted);

@@ -5,7 +5,7 @@ using Octavo.Text;
 namespace Octavo.Server.Protocols.OpenAI;
 
 /// <summary>What every answer is written by: its head, its usage, and the order of its events.</summary>
-internal abstract class GenerationResponse
+internal abstract class GenerationResponse : IResponse
 {
     private readonly ServedModel _model;
     private readonly GenerationRequest _request;
@@ -32,7 +32,7 @@ internal abstract class GenerationResponse
 
     protected abstract string ChunkName { get; }
 
-    /// <summary>The whole answer.</summary>
+    /// <inheritdoc/>
     public void Write(Utf8JsonWriter json, RequestOutput[] outputs)
     {
         WriteHead(json, ObjectName);
@@ -54,7 +54,7 @@ internal abstract class GenerationResponse
         json.WriteEndObject();
     }
 
-    /// <summary>The events that tell what is new.</summary>
+    /// <inheritdoc/>
     public void WriteEvents(EventWriter events, int prompt, RequestOutput output)
     {
         Note(prompt, output);
@@ -65,7 +65,7 @@ internal abstract class GenerationResponse
         }
     }
 
-    /// <summary>The events after the last choice has ended.</summary>
+    /// <inheritdoc/>
     public void WriteLastEvents(EventWriter events)
     {
         if (_request.IncludeUsage)
@@ -83,8 +83,8 @@ internal abstract class GenerationResponse
         events.WriteDone();
     }
 
-    /// <summary>The events that end a stream early; its status has left already.</summary>
-    public static void WriteError(EventWriter events, ApiException error)
+    /// <inheritdoc/>
+    public void WriteError(EventWriter events, ApiException error)
     {
         events.Write(error.Write);
         events.WriteDone();
