@@ -13,9 +13,8 @@ internal static class OutputFile
         }
 
         string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
-        UsageException.ThrowIf(
-            !Directory.Exists(folder) || Directory.Exists(path),
-            $"{option} {path}: " + (Directory.Exists(path) ? "that is a directory" : $"there is no directory {folder}"));
+        UsageException.ThrowIf(Directory.Exists(path), $"{option} {path}: that is a directory");
+        UsageException.ThrowIf(!Directory.Exists(folder), $"{option} {path}: there is no directory {folder}");
 
         try
         {
