@@ -146,10 +146,7 @@ internal sealed class Checkpoint : ITensorSet, IDisposable
     {
         if (!Directory.Exists(_path))
         {
-            if (!File.Exists(_path))
-            {
-                throw new CheckpointException(_path, "there is no such file or directory");
-            }
+            CheckpointException.ThrowIf(!File.Exists(_path), _path, "there is no such file or directory");
 
             Add(_path);
             return;

@@ -80,10 +80,9 @@ public sealed class ModelQuantizer
     {
         OutputDirectory.RequireWritable(output);
         using Checkpoint checkpoint = OpenUnquantized(source);
-        if (recipe.NeedsCalibration && calibration is null)
-        {
-            throw new QuantizationException($"{recipe.Method.ToString().ToLowerInvariant()} needs a calibration text");
-        }
+        QuantizationException.ThrowIf(
+            recipe.NeedsCalibration && calibration is null,
+            $"{recipe.Method.ToString().ToLowerInvariant()} needs a calibration text");
 
         try
         {

@@ -12,6 +12,14 @@ public sealed class ModelPlan
 {
     private const string MostPositions = "max_position_embeddings";
 
+    private static readonly ParameterName MaxModelLen = new(nameof(ModelOptions.MaxModelLen));
+    private static readonly ParameterName Dtype = new(nameof(ModelOptions.Dtype));
+    private static readonly ParameterName Quantization = new(nameof(ModelOptions.Quantization));
+    private static readonly ParameterName KvCacheMemory = new(nameof(MemoryOptions.KvCacheMemory));
+    private static readonly ParameterName MemoryFraction = new(nameof(MemoryOptions.MemoryFraction));
+    private static readonly ParameterName MaxNumSeqs = new(nameof(SchedulingOptions.MaxNumSeqs));
+    private static readonly ParameterName MaxNumBatchedTokens = new(nameof(SchedulingOptions.MaxNumBatchedTokens));
+
     private readonly PlanRequest _request;
     private readonly IModelPlan _plan;
 
@@ -21,10 +29,9 @@ public sealed class ModelPlan
         options.Validate();
         int positions = model.Spec.MaxPositionEmbeddings;
         int maxModelLen = options.Model.MaxModelLen ?? positions;
-        var length = new ParameterName(nameof(ModelOptions.MaxModelLen));
         Require(
             maxModelLen <= positions,
-            $"{length} {maxModelLen} is more than the {positions} positions the model was made for ({MostPositions})");
+            $"{MaxModelLen} {maxModelLen} is more than the {positions} positions the model was made for ({MostPositions})");
         WeightScheme weights = ChooseWeights(model, options.Model);
         _request = new PlanRequest
         {
@@ -147,30 +154,15 @@ public sealed class ModelPlan
     }
 
     // The first of these that would be enough; nothing is, where the weights alone are too large.
-    private static FormattableString Remedy(ModelInfo plan, long available)
-    {
-        ParameterName cache = new(nameof(MemoryOptions.KvCacheMemory)), length = new(nameof(ModelOptions.MaxModelLen));
-        ParameterName seqs = new(nameof(SchedulingOptions.MaxNumSeqs)), dtype = new(nameof(ModelOptions.Dtype));
-        ParameterName tokens = new(nameof(SchedulingOptions.MaxNumBatchedTokens));
-        if (plan.WeightBytes + plan.StepBytes < available && plan.KvCacheBytes >= plan.StepBytes)
-        {
-            return $"lower {cache}, or {length} and {seqs}";
-        }
-
-        if (plan.WeightBytes + plan.KvCacheBytes < available)
-        {
-            return $"lower {tokens} (and {seqs}, its least value)";
-        }
-
-        if (plan.WeightBytes < available)
-        {
-            return $"lower {cache}, {tokens} and {seqs}";
-        }
-
-        return plan.Weights == WeightScheme.Float32
-            ? Words($"the weights alone are too large; {dtype} bfloat16 halves them")
+    private static FormattableString Remedy(ModelInfo plan, long available) =>
+        plan.WeightBytes + plan.StepBytes < available && plan.KvCacheBytes >= plan.StepBytes
+            ? Words($"lower {KvCacheMemory}, or {MaxModelLen} and {MaxNumSeqs}")
+        : plan.WeightBytes + plan.KvCacheBytes < available
+            ? Words($"lower {MaxNumBatchedTokens} (and {MaxNumSeqs}, its least value)")
+        : plan.WeightBytes < available ? Words($"lower {KvCacheMemory}, {MaxNumBatchedTokens} and {MaxNumSeqs}")
+        : plan.Weights == WeightScheme.Float32
+            ? Words($"the weights alone are too large; {Dtype} bfloat16 halves them")
             : Words($"the weights alone are too large for this machine");
-    }
 
     // First, as transformers and vLLM have it. One beyond the model's vocabulary can never be drawn.
     private static IEnumerable<int> TokenizersEos(Tokenizer? tokenizer, DecoderSpec spec) =>
@@ -179,12 +171,11 @@ public sealed class ModelPlan
     private static WeightScheme ChooseWeights(Model model, ModelOptions options)
     {
         QuantizationConfig? stored = model.Checkpoint.Quantization;
-        ParameterName quantization = new(nameof(options.Quantization)), type = new(nameof(options.Dtype));
         string already =
             $"a checkpoint that is quantized already ({stored?.Method}: {stored?.Summary}); it loads as it is";
         Require(
             options.Quantization is null || stored is null,
-            $"{quantization} {options.Quantization} does not go with {already}, without that option");
+            $"{Quantization} {options.Quantization} does not go with {already}, without that option");
         WeightScheme? asked = options.Quantization is null ? null : SchemeNamed(options.Quantization);
         WeightScheme? dtype = options.Dtype switch
         {
@@ -195,7 +186,7 @@ public sealed class ModelPlan
         string written = options.Dtype.ToString().ToLowerInvariant();
         Require(
             asked is null || dtype is null || asked == dtype,
-            $"{quantization} {options.Quantization} and {type} {written} contradict each other");
+            $"{Quantization} {options.Quantization} and {Dtype} {written} contradict each other");
         return asked ?? dtype ?? PlainScheme(model);
     }
 
@@ -227,16 +218,13 @@ public sealed class ModelPlan
     {
         (MemoryOptions asked, int blockSize) = (options.Memory, options.Memory.BlockSize);
         int blocksPerSequence = (maxModelLen + blockSize - 1) / blockSize;
-        ParameterName cache = new(nameof(asked.KvCacheMemory)), part = new(nameof(asked.MemoryFraction));
-        ParameterName length = new(nameof(ModelOptions.MaxModelLen)), step = new(
-            nameof(SchedulingOptions.MaxNumBatchedTokens));
         string needed = ByteText.Of(blocksPerSequence * bytesPerBlock);
-        FormattableString tooFew = $"less than one request of {length} {maxModelLen}, which needs {needed}";
+        FormattableString tooFew = $"less than one request of {MaxModelLen} {maxModelLen}, which needs {needed}";
         if (asked.KvCacheMemory is { } bytes)
         {
             long blocks = bytes / bytesPerBlock;
             FormattableString held = $"a key-value cache of {ByteText.Of(bytes)} holds {blocks * blockSize} tokens";
-            Require(blocks >= blocksPerSequence, $"{held}, {tooFew}: raise {cache}{OrShorter(blocks)}");
+            Require(blocks >= blocksPerSequence, $"{held}, {tooFew}: raise {KvCacheMemory}{OrShorter(blocks)}");
             return blocks;
         }
 
@@ -246,11 +234,11 @@ public sealed class ModelPlan
         long fitting = Math.Max(0, left / bytesPerBlock);
         FormattableString share = asked.MemoryFraction is null
             ? Words($"{fraction * 100:0}%")
-            : Words($"{part} {fraction}");
-        FormattableString raise = asked.MemoryFraction is null ? Words($"make memory free") : Words($"raise {part}");
+            : Words($"{MemoryFraction} {fraction}");
+        FormattableString raise = asked.MemoryFraction is null ? Words($"make memory free") : Words($"raise {MemoryFraction}");
         FormattableString lower = options.Scheduling.MaxNumBatchedTokens is null
             ? Words($"")
-            : Words($", or lower {step}");
+            : Words($", or lower {MaxNumBatchedTokens}");
         FormattableString free = $"{share} of the {ByteText.Of(memory.Free)} that are free ({memory.Source})";
         string beside =
             $"{ByteText.Of(Math.Max(0, left))} for the key-value cache beside {ByteText.Of(rest)} for weights and step";
@@ -262,7 +250,7 @@ public sealed class ModelPlan
         return (long)Int128.Min((Int128)options.Scheduling.MaxNumSeqs * blocksPerSequence, fitting);
 
         FormattableString OrShorter(long blocks) =>
-            blocks > 0 ? Words($", or set {length} to {blocks * blockSize} or less") : Words($"");
+            blocks > 0 ? Words($", or set {MaxModelLen} to {blocks * blockSize} or less") : Words($"");
     }
 
     // What both branches of a conditional expression need, lest the compiler make strings of them.

@@ -5,6 +5,8 @@ namespace Octavo.Engine;
 /// </summary>
 internal sealed record LlmEngineOptions
 {
+    private static readonly ParameterName Length = new(nameof(MaxModelLen));
+
     /// <summary>The name that metrics carry.</summary>
     public string ModelName { get; init; } = "model";
 
@@ -44,11 +46,10 @@ internal sealed record LlmEngineOptions
             $"must be at most the {runner.MaxNumBatchedTokens} tokens that the runner was made for",
             Scheduling.StepTokens);
         long capacity = (long)runner.NumBlocks * runner.BlockSize;
-        var length = new ParameterName(nameof(MaxModelLen));
-        FormattableString remedy = $"give it more memory, or set {length} to {capacity} or less";
+        FormattableString remedy = $"give it more memory, or set {Length} to {capacity} or less";
         faults.Check(
             capacity >= MaxModelLen,
-            $"the key-value cache holds {capacity} tokens, less than one request of {length} {MaxModelLen}: {remedy}");
+            $"the key-value cache holds {capacity} tokens, less than one request of {Length} {MaxModelLen}: {remedy}");
         faults.ThrowIfAny();
     }
 }

@@ -19,6 +19,8 @@ public sealed record SchedulingOptions
 
     private const double HeaviestClient = 1e6;
 
+    private static readonly ParameterName Seqs = new(nameof(MaxNumSeqs));
+
     /// <summary>How much waiting makes up for one level of priority, unless one says otherwise.</summary>
     public static readonly TimeSpan DefaultPriorityAgeing = TimeSpan.FromSeconds(30);
 
@@ -67,11 +69,10 @@ public sealed record SchedulingOptions
         ParameterFaults.ThrowIfNull(ClientWeights);
         faults.Check(MaxNumSeqs >= 1, nameof(MaxNumSeqs), $"must be at least 1", MaxNumSeqs);
         faults.Check(StepTokens >= 1, nameof(MaxNumBatchedTokens), $"must be at least 1", StepTokens);
-        var seqs = new ParameterName(nameof(MaxNumSeqs));
         faults.Check(
             StepTokens < 1 || StepTokens >= MaxNumSeqs,
             nameof(MaxNumBatchedTokens),
-            $"must be at least {seqs} ({MaxNumSeqs}), so that every running request gets a token a step",
+            $"must be at least {Seqs} ({MaxNumSeqs}), so that every running request gets a token a step",
             StepTokens);
         Targets.Validate(faults);
         faults.Check(

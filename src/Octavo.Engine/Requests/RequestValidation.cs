@@ -6,6 +6,9 @@ namespace Octavo.Engine;
 /// <summary>The checks of a request that need the model: everything is checked before anything is changed.</summary>
 internal static class RequestValidation
 {
+    private static readonly ParameterName Prompt = SamplingParams.Named(nameof(EngineRequest.Prompt));
+    private static readonly ParameterName Limit = SamplingParams.Named(nameof(SamplingOptions.MaxLogprobs));
+
     /// <summary>Checks a request.</summary>
     public static ValidatedRequest Check(
         EngineRequest request, LlmEngineOptions options, int vocabSize, Tokenizer? tokenizer)
@@ -58,10 +61,9 @@ internal static class RequestValidation
         {
             if ((uint)token >= (uint)vocabSize && tokenizer?.IdToToken(token) is { } text)
             {
-                ParameterName name = SamplingParams.Named(nameof(EngineRequest.Prompt));
                 string end = $"but the model's vocabulary ends at {vocabSize - 1}: leave it out";
                 throw new InvalidRequestException(
-                    name.Name, $"{name} holds '{text}', the tokenizer's token {token}, {end}");
+                    Prompt.Name, $"{Prompt} holds '{text}', the tokenizer's token {token}, {end}");
             }
         }
 
@@ -93,8 +95,7 @@ internal static class RequestValidation
     private static void CheckLogprobs(string parameter, int? asked, int most, int vocabSize)
     {
         int count = asked == -1 ? vocabSize : asked ?? 0;
-        ParameterName limit = SamplingParams.Named(nameof(SamplingOptions.MaxLogprobs));
-        SamplingParams.Check(most < 0 || count <= most, parameter, $"must be at most {most} ({limit})", asked);
+        SamplingParams.Check(most < 0 || count <= most, parameter, $"must be at most {most} ({Limit})", asked);
     }
 
     private static void CheckTokens(string parameter, IEnumerable<int> tokens, int vocabSize)

@@ -5,6 +5,9 @@ namespace Octavo.Engine.Sampling;
 /// <summary>A request's parameters made ready for the sampler, once for all of its completions.</summary>
 internal sealed class SamplingRules
 {
+    private static readonly ParameterName Budget = SamplingParams.Named(nameof(SamplingParams.ThinkingTokenBudget));
+    private static readonly ParameterName Words = SamplingParams.Named(nameof(SamplingParams.BadWords));
+
     public SamplingRules(
         SamplingParams parameters,
         ReadOnlySpan<int> promptTokenIds,
@@ -62,9 +65,8 @@ internal sealed class SamplingRules
             return (open, close);
         }
 
-        ParameterName budget = SamplingParams.Named(nameof(SamplingParams.ThinkingTokenBudget));
         throw new InvalidRequestException(
-            budget.Name, $"{budget} needs a model whose vocabulary has <think> and </think>");
+            Budget.Name, $"{Budget} needs a model whose vocabulary has <think> and </think>");
     }
 
     // A word may stand at the beginning of a text or, with a space, within it; both spellings are forbidden.
@@ -77,9 +79,8 @@ internal sealed class SamplingRules
             int[] spaced = tokenizer.Encode(" " + word.TrimStart(), addSpecialTokens: false);
             if (bare.Length == 0 || spaced.Length == 0)
             {
-                ParameterName badWords = SamplingParams.Named(nameof(SamplingParams.BadWords));
                 throw new InvalidRequestException(
-                    badWords.Name, $"{badWords} holds \"{word}\", which has no tokens in this vocabulary");
+                    Words.Name, $"{Words} holds \"{word}\", which has no tokens in this vocabulary");
             }
 
             result.Add(bare);

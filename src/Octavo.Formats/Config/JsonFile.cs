@@ -55,10 +55,7 @@ internal static class JsonFile
     // now.
     private static void CheckStrings(string path, ReadOnlySpan<byte> json)
     {
-        if (!Utf8.IsValid(json))
-        {
-            throw new CheckpointException(path, "is not valid UTF-8");
-        }
+        CheckpointException.ThrowIf(!Utf8.IsValid(json), path, "is not valid UTF-8");
 
         var reader = new Utf8JsonReader(json);
         while (reader.Read())

@@ -53,11 +53,9 @@ internal sealed class SafetensorsFile : IDisposable
 
     private static unsafe ReadOnlySpan<byte> HeaderBytes(MappedFile file)
     {
-        if (new ReadOnlySpan<byte>(file.Start, (int)Math.Min(file.Length, 64)).StartsWith("version https://git-lfs"u8))
-        {
-            throw new CheckpointException(
-                file.Path, "is a pointer of Git LFS, not the file itself; fetch it by: git lfs pull");
-        }
+        CheckpointException.ThrowIf(
+            new ReadOnlySpan<byte>(file.Start, (int)Math.Min(file.Length, 64)).StartsWith("version https://git-lfs"u8),
+            file.Path, "is a pointer of Git LFS, not the file itself; fetch it by: git lfs pull");
 
         ulong length = BinaryPrimitives.ReadUInt64LittleEndian(new ReadOnlySpan<byte>(file.Start, LengthBytes));
         if (length > SafetensorsHeader.MaxLength)

@@ -30,15 +30,11 @@ internal sealed class SafetensorsHeader
     /// <summary>Reads and checks a header that stands before <paramref name="dataLength"/> bytes of data.</summary>
     public static SafetensorsHeader Parse(string file, ReadOnlySpan<byte> json, long dataLength)
     {
-        if (json.IsEmpty || json[0] != (byte)'{')
-        {
-            throw new CheckpointException(file, "the header does not begin with '{'; this is not a safetensors file");
-        }
+        CheckpointException.ThrowIf(
+            json.IsEmpty || json[0] != (byte)'{',
+            file, "the header does not begin with '{'; this is not a safetensors file");
 
-        if (!Utf8.IsValid(json))
-        {
-            throw new CheckpointException(file, "the header is not valid UTF-8");
-        }
+        CheckpointException.ThrowIf(!Utf8.IsValid(json), file, "the header is not valid UTF-8");
 
         var header = new SafetensorsHeader(file);
         try
@@ -62,10 +58,7 @@ internal sealed class SafetensorsHeader
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             string name = reader.GetString()!;
-            if (!_names.Add(name))
-            {
-                throw new CheckpointException(_file, name, "the header names it twice; names are unique");
-            }
+            CheckpointException.ThrowIf(!_names.Add(name), _file, name, "the header names it twice; names are unique");
 
             reader.Read();
             if (name == MetadataName)
@@ -84,29 +77,23 @@ internal sealed class SafetensorsHeader
     private void ReadMetadata(ref Utf8JsonReader reader)
     {
         const string Rule = $"{MetadataName} must be an object whose values are strings, each key once";
-        if (reader.TokenType != JsonTokenType.StartObject)
-        {
-            throw new CheckpointException(_file, Rule);
-        }
+        CheckpointException.ThrowIf(reader.TokenType != JsonTokenType.StartObject, _file, Rule);
 
         _metadata = [];
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             string key = reader.GetString()!;
             reader.Read();
-            if (reader.TokenType != JsonTokenType.String || !_metadata.TryAdd(key, reader.GetString()!))
-            {
-                throw new CheckpointException(_file, Rule);
-            }
+            CheckpointException.ThrowIf(
+                reader.TokenType != JsonTokenType.String || !_metadata.TryAdd(key, reader.GetString()!), _file, Rule);
         }
     }
 
     private TensorEntry ReadTensor(ref Utf8JsonReader reader, string name)
     {
-        if (reader.TokenType != JsonTokenType.StartObject)
-        {
-            throw new CheckpointException(_file, name, "must be an object with dtype, shape and data_offsets");
-        }
+        CheckpointException.ThrowIf(
+            reader.TokenType != JsonTokenType.StartObject,
+            _file, name, "must be an object with dtype, shape and data_offsets");
 
         TensorType? type = null;
         long[]? shape = null;

@@ -128,11 +128,9 @@ internal sealed class CompressedTensorsMatrix : QuantizedMatrix
         ITensorSet checkpoint, string module, CompressedTensorsScheme scheme)
     {
         string name = $"{module}.weight_packed";
-        if (scheme.Kind != CodeKind.Integer)
-        {
-            throw new CheckpointException(
-                checkpoint.Get(name).File, name, "is packed, but quantization_config says that its codes are floats");
-        }
+        CheckpointException.ThrowIf(
+            scheme.Kind != CodeKind.Integer,
+            checkpoint.Get(name).File, name, "is packed, but quantization_config says that its codes are floats");
 
         int[] shape = PackedTensors.Integers(
             PackedTensors.Require(checkpoint, $"{module}.weight_shape", [TensorType.Int64, TensorType.Int32], 2));

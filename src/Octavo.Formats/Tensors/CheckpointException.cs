@@ -21,6 +21,16 @@ public sealed class CheckpointException : Exception
         Tensor = tensor;
     }
 
+    internal static void ThrowIf(bool wrong, string file, string problem) => ThrowIf(wrong, file, null, problem);
+
+    internal static void ThrowIf(bool wrong, string file, string? tensor, string problem)
+    {
+        if (wrong)
+        {
+            throw new CheckpointException(file, tensor, problem);
+        }
+    }
+
     /// <summary>The file or directory.</summary>
     public string File { get; }
 

@@ -21,11 +21,10 @@ public sealed class CalibrationSet
         ArgumentNullException.ThrowIfNull(documents);
         int[] all = [.. documents.SelectMany(d => d)];
         int there = all.Length / length;
-        if (there == 0)
-        {
-            throw new QuantizationException($"the calibration text has {all.Length} tokens, fewer than one sample of "
+        QuantizationException.ThrowIf(
+            there == 0,
+            $"the calibration text has {all.Length} tokens, fewer than one sample of "
                 + $"{length}: take a longer text or shorter samples");
-        }
 
         int taken = Math.Min(count, there);
         return new CalibrationSet([.. Enumerable.Range(0, taken)

@@ -51,10 +51,8 @@ internal static class Evaluator
 
     private static void Check(EvaluatedModel model, EvaluatedModel? reference, IReadOnlyList<TextWindow> windows)
     {
-        if (windows.Count == 0)
-        {
-            throw new QuantizationException("the text has no token to score: each document needs two at least");
-        }
+        QuantizationException.ThrowIf(
+            windows.Count == 0, "the text has no token to score: each document needs two at least");
 
         if (reference is not null && reference.Runner.VocabSize != model.Runner.VocabSize)
         {
@@ -64,11 +62,9 @@ internal static class Evaluator
         }
 
         int largest = windows.Max(w => w.Ids.Max());
-        if (largest >= model.Runner.VocabSize)
-        {
-            throw new QuantizationException(
-                $"the text holds token {largest}, which is not in the vocabulary of {model.Runner.VocabSize}");
-        }
+        QuantizationException.ThrowIf(
+            largest >= model.Runner.VocabSize,
+            $"the text holds token {largest}, which is not in the vocabulary of {model.Runner.VocabSize}");
     }
 
     private static void Score(

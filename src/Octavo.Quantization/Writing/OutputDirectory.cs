@@ -69,11 +69,8 @@ internal sealed class OutputDirectory
     /// <exception cref="QuantizationException">It has.</exception>
     public static void RequireNew(string path)
     {
-        if (Path.Exists(path))
-        {
-            throw new QuantizationException(
-                $"{path} is there already, and is left as it is: remove it, or name another output");
-        }
+        QuantizationException.ThrowIf(
+            Path.Exists(path), $"{path} is there already, and is left as it is: remove it, or name another output");
     }
 
     /// <summary>Writes a layer's file.</summary>
@@ -187,12 +184,10 @@ internal sealed class OutputDirectory
     // Nobody else names a folder so and puts such a file into it; without the file it may be anybody's.
     private void RemoveLeftovers(string recipe)
     {
-        if (!File.Exists(recipe))
-        {
-            throw new QuantizationException(
-                $"{Partial} is in the way, and is not what an interrupted run leaves behind: remove it, or name "
-                    + "another output");
-        }
+        QuantizationException.ThrowIf(
+            !File.Exists(recipe),
+            $"{Partial} is in the way, and is not what an interrupted run leaves behind: remove it, or name "
+                + "another output");
 
         Directory.Delete(Partial, recursive: true);
     }

@@ -28,6 +28,15 @@ internal sealed class ApiException(
     public static ApiException BadRequest(string? param, string message, string? code = null) =>
         new(HttpStatusCode.BadRequest, InvalidRequest, param, code, message);
 
+    /// <summary>Refuses a body where something is wrong with it.</summary>
+    public static void ThrowIf(bool wrong, string param, string message)
+    {
+        if (wrong)
+        {
+            throw BadRequest(param, message);
+        }
+    }
+
     public static ApiException NotSupported(string field, string? instead = null) => BadRequest(
         field, $"{field} is not supported{(instead is null ? string.Empty : "; " + instead)}", "unsupported_parameter");
 

@@ -37,6 +37,11 @@ public sealed record MemoryOptions
     /// <summary>Tokens a block, unless one says otherwise.</summary>
     public const int DefaultBlockSize = 16;
 
+    private const string NotTogether = "the one says how much the cache has, the other leaves it what is left";
+
+    private static readonly ParameterName Cache = new(nameof(KvCacheMemory));
+    private static readonly ParameterName Fraction = new(nameof(MemoryFraction));
+
     /// <summary>The type of keys and values; <see cref="KvCacheDtype.Auto"/> takes that of the weights.</summary>
     public KvCacheDtype KvCacheDtype { get; init; } = KvCacheDtype.Auto;
 
@@ -63,9 +68,7 @@ public sealed record MemoryOptions
             nameof(MemoryFraction),
             $"must be above 0 and at most 1",
             MemoryFraction);
-        (ParameterName cache, ParameterName fraction) = (new(nameof(KvCacheMemory)), new(nameof(MemoryFraction)));
-        FormattableString reason = $"the one says how much the cache has, the other leaves it what is left";
         faults.Check(
-            KvCacheMemory is null || MemoryFraction is null, $"{cache} and {fraction} do not go together: {reason}");
+            KvCacheMemory is null || MemoryFraction is null, $"{Cache} and {Fraction} do not go together: {NotTogether}");
     }
 }

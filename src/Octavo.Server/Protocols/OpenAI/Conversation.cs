@@ -82,16 +82,11 @@ internal sealed class Conversation
 
     public void Check()
     {
-        if (Messages.Count == 0)
-        {
-            throw ApiException.BadRequest("messages", "messages is required: a list of at least one message");
-        }
+        ApiException.ThrowIf(Messages.Count == 0, "messages", "messages is required: a list of at least one message");
 
-        if (ContinueFinalMessage && AddGenerationPrompt)
-        {
-            throw ApiException.BadRequest(
-                "continue_final_message", "continue_final_message needs add_generation_prompt to be false");
-        }
+        ApiException.ThrowIf(
+            ContinueFinalMessage && AddGenerationPrompt,
+            "continue_final_message", "continue_final_message needs add_generation_prompt to be false");
     }
 
     /// <summary>The prompt, through the model's template.</summary>
@@ -160,12 +155,10 @@ internal sealed class Conversation
     {
         string final = Messages[^1].Content;
         int at = text.LastIndexOf(final.Trim(), StringComparison.Ordinal);
-        if (at < 0)
-        {
-            throw ApiException.BadRequest(
-                "continue_final_message",
+        ApiException.ThrowIf(
+            at < 0,
+            "continue_final_message",
                 "continue_final_message: the chat template does not write the final message as it stands");
-        }
 
         string whole = final.TrimStart();
         bool keepsItsEnd = text.AsSpan(at).StartsWith(whole, StringComparison.Ordinal);

@@ -83,17 +83,13 @@ internal abstract class GenerationRequest(SamplingParams defaults)
     /// <summary>Checks the fields that depend on each other.</summary>
     public virtual void Check()
     {
-        if (Has("stream_options") && !Stream)
-        {
-            throw ApiException.BadRequest("stream_options", "stream_options needs stream to be true");
-        }
+        ApiException.ThrowIf(
+            Has("stream_options") && !Stream, "stream_options", "stream_options needs stream to be true");
 
-        if (ContinuousUsage && !IncludeUsage)
-        {
-            throw ApiException.BadRequest(
-                "stream_options.continuous_usage_stats",
+        ApiException.ThrowIf(
+            ContinuousUsage && !IncludeUsage,
+            "stream_options.continuous_usage_stats",
                 "stream_options.continuous_usage_stats needs stream_options.include_usage to be true");
-        }
 
         if (Sampling.PromptLogprobs is not null && Stream)
         {
@@ -108,11 +104,8 @@ internal abstract class GenerationRequest(SamplingParams defaults)
 
     private void CheckBeamSearch()
     {
-        if (Stream)
-        {
-            throw ApiException.BadRequest(
-                "stream", "stream is not available with use_beam_search: beams are only known at the end");
-        }
+        ApiException.ThrowIf(
+            Stream, "stream", "stream is not available with use_beam_search: beams are only known at the end");
 
         if (WantsLogprobs)
         {
@@ -153,12 +146,10 @@ internal sealed class CompletionRequest : GenerationRequest
     public override void Check()
     {
         base.Check();
-        if (Prompts.Count == 0)
-        {
-            throw ApiException.BadRequest(
-                "prompt",
+        ApiException.ThrowIf(
+            Prompts.Count == 0,
+            "prompt",
                 "prompt is required: a string, a list of strings, a list of token ids, or a list of such lists");
-        }
 
         if ((long)Prompts.Count * Sampling.N > SamplingParams.MaxN)
         {
@@ -204,10 +195,7 @@ internal sealed class ChatRequest(SamplingParams defaults) : GenerationRequest(d
     public override void Check()
     {
         base.Check();
-        if (TopLogprobs != 0 && !Logprobs)
-        {
-            throw ApiException.BadRequest("top_logprobs", "top_logprobs needs logprobs to be true");
-        }
+        ApiException.ThrowIf(TopLogprobs != 0 && !Logprobs, "top_logprobs", "top_logprobs needs logprobs to be true");
 
         CheckNeeds("tool_choice", ToolChoice, "tools");
         CheckNeeds("function_call", FunctionCall, "functions");

@@ -38,11 +38,9 @@ internal sealed class TokenizeRequest
 
     public void Check()
     {
-        if (Prompt is null && Conversation.Messages.Count == 0)
-        {
-            throw ApiException.BadRequest(
-                "prompt", "prompt or messages is required: a string, or a list of at least one message");
-        }
+        ApiException.ThrowIf(
+            Prompt is null && Conversation.Messages.Count == 0,
+            "prompt", "prompt or messages is required: a string, or a list of at least one message");
 
         if (Prompt is not null && Conversation.Messages.Count > 0)
         {
