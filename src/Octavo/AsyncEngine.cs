@@ -16,6 +16,8 @@ namespace Octavo;
 /// </summary>
 public sealed class AsyncEngine : IAsyncDisposable, IDisposable
 {
+    private static readonly ParameterName PromptName = new(nameof(Prompt));
+
     private readonly LlmEngine _engine;
     private readonly IDisposable? _resources;
     private readonly ConcurrentQueue<Action> _inbox = new();       // runs on the engine's thread, between two steps
@@ -260,10 +262,9 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     {
         ArgumentNullException.ThrowIfNull(text);
         ObjectDisposedException.ThrowIf(_stopping, this);
-        var prompt = new ParameterName(nameof(Prompt));
         return Tokenizer?.Encode(text, addSpecialTokens)
             ?? throw new InvalidRequestException(
-                prompt.Name, $"{prompt} is text, and this engine runs without a tokenizer: give token ids");
+                PromptName.Name, $"{PromptName} is text, and this engine runs without a tokenizer: give token ids");
     }
 
     /// <summary>Refuses new requests and waits until those in flight have ended; a disposed engine has none.</summary>

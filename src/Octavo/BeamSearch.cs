@@ -80,6 +80,8 @@ public sealed record BeamSearchOutput(IReadOnlyList<int> PromptTokenIds, IReadOn
 /// </summary>
 public static class BeamSearch
 {
+    private static readonly ParameterName Width = new(nameof(BeamSearchParams.BeamWidth));
+
     /// <summary>Finds the most likely completions of a prompt.</summary>
     /// <param name="engine">Runs the beams.</param>
     /// <param name="prompt">Where they begin.</param>
@@ -111,10 +113,9 @@ public static class BeamSearch
         }
         catch (InvalidRequestException e) when (e.Parameter == nameof(SamplingParams.Logprobs))
         {
-            var width = new ParameterName(nameof(parameters.BeamWidth));
             throw new InvalidRequestException(
-                width.Name,
-                $"{width} {parameters.BeamWidth} asks for {step.Logprobs} log-probabilities, and {e.Fault}");
+                Width.Name,
+                $"{Width} {parameters.BeamWidth} asks for {step.Logprobs} log-probabilities, and {e.Fault}");
         }
 
         var done = new List<Beam>();

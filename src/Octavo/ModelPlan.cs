@@ -235,7 +235,8 @@ public sealed class ModelPlan
         FormattableString share = asked.MemoryFraction is null
             ? Words($"{fraction * 100:0}%")
             : Words($"{MemoryFraction} {fraction}");
-        FormattableString raise = asked.MemoryFraction is null ? Words($"make memory free") : Words($"raise {MemoryFraction}");
+        FormattableString raise =
+            asked.MemoryFraction is null ? Words($"make memory free") : Words($"raise {MemoryFraction}");
         FormattableString lower = options.Scheduling.MaxNumBatchedTokens is null
             ? Words($"")
             : Words($", or lower {MaxNumBatchedTokens}");
