@@ -92,9 +92,11 @@ public sealed class ModelQuantizer
         }
         catch (IOException e)
         {
-            throw new QuantizationException(
-                $"{output} cannot be written: {e.Message.TrimEnd('.')}; what is done so far stays in "
-                    + $"{output}.partial, and the same command goes on from there", e);
+            string partial = $"{output}.partial";
+            string kept = Directory.Exists(partial)
+                ? $"; what is done so far stays in {partial}, and the same command goes on from there"
+                : string.Empty;
+            throw new QuantizationException($"{output} cannot be written: {e.Message.TrimEnd('.')}{kept}", e);
         }
     }
 

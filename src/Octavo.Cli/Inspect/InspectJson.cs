@@ -1,8 +1,8 @@
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using Octavo.Formats;
 using Octavo.Cli.Terminal;
+using Octavo.Formats;
 using Octavo.Models;
 
 namespace Octavo.Cli.Inspect;

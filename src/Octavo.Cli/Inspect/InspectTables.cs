@@ -1,6 +1,6 @@
 using System.Globalization;
-using Octavo.Formats;
 using Octavo.Cli.Terminal;
+using Octavo.Formats;
 using Spectre.Console;
 
 namespace Octavo.Cli.Inspect;

@@ -18,10 +18,17 @@ internal static class OptionNames
     /// <summary>Names for a message: the command's option, or the parameter's name in files and requests.</summary>
     public static Func<string, string> Of(Command command) => parameter =>
     {
-        string option = Renamed.GetValueOrDefault(parameter) ?? "--" + JsonNamingPolicy.KebabCaseLower
-            .ConvertName(parameter);
+        string option = OptionOf(parameter);
         return command.Options.Any(o => o.Name == option)
             ? option
             : JsonNamingPolicy.SnakeCaseLower.ConvertName(parameter);
     };
+
+    /// <summary>Names for a message about a settings file: the members that it may hold.</summary>
+    public static Func<string, string> InFile(IReadOnlyList<Setting<EngineOptions>> settings) => parameter =>
+        settings.FirstOrDefault(s => s.Option.Name == OptionOf(parameter))?.Key
+            ?? JsonNamingPolicy.SnakeCaseLower.ConvertName(parameter);
+
+    private static string OptionOf(string parameter) =>
+        Renamed.GetValueOrDefault(parameter) ?? "--" + JsonNamingPolicy.KebabCaseLower.ConvertName(parameter);
 }

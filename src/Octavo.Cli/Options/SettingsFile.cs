@@ -31,17 +31,26 @@ internal static class SettingsFile
                 throw new FormatException("it must hold one JSON object");
             }
 
-            EngineOptions options = document.RootElement.EnumerateObject()
-                .Aggregate(new EngineOptions(), (record, member) => Apply(record, member, settings));
+            JsonProperty[] members = [.. document.RootElement.EnumerateObject()];
+            if (members.GroupBy(m => m.Name).FirstOrDefault(same => same.Count() > 1) is { } twice)
+            {
+                throw new FormatException($"'{twice.Key}' stands there twice");
+            }
+
+            EngineOptions options =
+                members.Aggregate(new EngineOptions(), (record, member) => Apply(record, member, settings));
             options.Validate();
             return options;
         }
         catch (EngineConfigurationException e)
         {
-            throw new UsageException($"--settings {path}: {e.Describe(JsonNamingPolicy.SnakeCaseLower.ConvertName)}");
+            throw new UsageException($"--settings {path}: {e.Describe(OptionNames.InFile(settings))}");
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or FormatException
-            or ArgumentException)
+        catch (JsonException e)
+        {
+            throw new UsageException($"--settings {path}: it is not JSON: {e.Message}");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or FormatException)
         {
             throw new UsageException($"--settings {path}: {e.Message}");
         }
@@ -67,6 +76,12 @@ internal static class SettingsFile
         (Setting<EngineOptions> setting, string unit) = Find(member.Name, settings);
         try
         {
+            JsonValueKind kind = member.Value.ValueKind;
+            if (setting.Option is Option<bool> && kind is not (JsonValueKind.True or JsonValueKind.False))
+            {
+                throw new FormatException("takes true or false");
+            }
+
             string[] arguments =
                 [.. setting.Words(member.Value).SelectMany(word => new[] { setting.Option.Name, word + unit })];
             ParseResult result = new Command("settings") { setting.Option }.Parse(arguments);

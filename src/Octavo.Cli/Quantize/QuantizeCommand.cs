@@ -139,15 +139,15 @@ internal sealed class QuantizeCommand
 
     private QuantizationRecipe Recipe(ParseResult result)
     {
-        WeightScheme scheme = QuantizationRecipe.SchemeNamed(
-            result.GetValue(_scheme) ?? throw new UsageException(
-                $"--scheme is missing: one of {string.Join(", ", WeightScheme.QuantizedNames)}"));
+        string name = result.GetValue(_scheme) ?? throw new UsageException(
+            $"--scheme is missing: one of {string.Join(", ", WeightScheme.QuantizedNames)}");
+        WeightScheme scheme = Named(_scheme, () => QuantizationRecipe.SchemeNamed(name));
         RefuseOfOtherMethods(result);
         int? asked = result.GetValue(_group);
         Check(asked is null or >= 1, $"--group-size must be at least 1; it is {asked}");
         Check(
             scheme.IsGrouped || asked is null,
-            $"--group-size does not go with {result.GetValue(_scheme)}, which has a scale for each channel");
+            $"--group-size does not go with {name}, which has a scale for each channel");
         int group = asked ?? scheme.GroupSize;
         bool asymmetric = result.GetValue(_asymmetric);
         Check(!asymmetric || scheme.Kind == Formats.Stored.CodeKind.Integer, "--asymmetric does not go with fp8");
@@ -202,12 +202,15 @@ internal sealed class QuantizeCommand
     }
 
     /// <summary>The recipe for a model; what is unusual about its group is said.</summary>
-    private static QuantizationRecipe For(ModelSource source, QuantizationRecipe recipe)
+    private QuantizationRecipe For(ModelSource source, QuantizationRecipe recipe)
     {
         using Checkpoint checkpoint = ModelQuantizer.OpenUnquantized(source);
         ModelDescription model = ModelCatalog.Describe(source, checkpoint);
         EngineLoader.WriteNotes(model.Notes);      // what is not read is not written either
-        QuantizationRecipe made = recipe.For(model.Spec, out string? warning);
+        string? warning = null;
+        QuantizationRecipe made = recipe.Scheme.GroupSize == WeightScheme.AutoGroup
+            ? recipe.For(model.Spec, out warning)
+            : Named(_group, () => recipe.For(model.Spec, out _));
         if (warning is not null)
         {
             Stdio.Error.WriteLine("warning: " + warning);
@@ -232,6 +235,19 @@ internal sealed class QuantizeCommand
         Tokenizer tokenizer = Tokenizer.Load(new TokenizerFiles(source.NameOf, source.Read));
         return CalibrationSet.Make(
             TextCorpus.Tokenize(documents, tokenizer, description.BosTokenId ?? tokenizer.BosTokenId), samples, length);
+    }
+
+    // What the bench has against the value of an option, under the option's name.
+    private static T Named<T>(Option option, Func<T> use)
+    {
+        try
+        {
+            return use();
+        }
+        catch (QuantizationException e)
+        {
+            throw new UsageException($"{option.Name}: {e.Message}");
+        }
     }
 
     private static void Summarize(ModelSource source, string output, TimeSpan time)

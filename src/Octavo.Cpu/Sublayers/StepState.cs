@@ -120,7 +120,7 @@ internal sealed unsafe class StepState : IDisposable
         int projected = ProjectedWidth(spec);
         int widestInput = spec.Layers.SelectMany(layer => layer.Linears).Select(linear => linear.Columns)
             .Append(projected).Max();
-        return maxTokens * sizeof(float)
+        return (long)maxTokens * sizeof(float)
             * (spec.HiddenSize + Sublayer.WorkspacesOf(spec).Sum(w => w.FloatsPerToken) + projected + widestInput);
     }
 
