@@ -10,7 +10,7 @@ namespace Octavo;
 /// <summary>How a model will be laid out and run, decided from it and the options before anything is loaded.</summary>
 public sealed class ModelPlan
 {
-    private const string MostPositions = "max_position_embeddings";
+    private const string Positions = "max_position_embeddings";
 
     private static readonly ParameterName MaxModelLen = new(nameof(ModelOptions.MaxModelLen));
     private static readonly ParameterName Dtype = new(nameof(ModelOptions.Dtype));
@@ -31,7 +31,7 @@ public sealed class ModelPlan
         int maxModelLen = options.Model.MaxModelLen ?? positions;
         Require(
             maxModelLen <= positions,
-            $"{MaxModelLen} {maxModelLen} is more than the {positions} positions the model was made for ({MostPositions})");
+            $"{MaxModelLen} {maxModelLen} is more than the {positions} positions the model was made for ({Positions})");
         WeightScheme weights = ChooseWeights(model, options.Model);
         _request = new PlanRequest
         {

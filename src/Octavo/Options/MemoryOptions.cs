@@ -69,6 +69,7 @@ public sealed record MemoryOptions
             $"must be above 0 and at most 1",
             MemoryFraction);
         faults.Check(
-            KvCacheMemory is null || MemoryFraction is null, $"{Cache} and {Fraction} do not go together: {NotTogether}");
+            KvCacheMemory is null || MemoryFraction is null,
+            $"{Cache} and {Fraction} do not go together: {NotTogether}");
     }
 }
