@@ -57,11 +57,7 @@ public sealed class LoadCommandTests : IDisposable
     [Fact]
     public async Task Simulate_WithoutStepTimes_MeasuresThem()
     {
-        // Small, so that all loads are through long before the time for them is.
-        string model = Directory.CreateDirectory(Path.Combine(_folder, "model")).FullName;
-        RandomDirectory.Write(model, layers: 1, width: 64);
-
-        CliResult result = await CliCall.RunAsync("simulate", model, "--workload", "saturating requests=10", "--json");
+        CliResult result = await CliCall.RunAsync("simulate", Small(), "--workload", "saturating requests=10", "--json");
 
         result.Code.ShouldBe(0, result.Error);
         using JsonDocument json = JsonDocument.Parse(result.Output);
@@ -91,7 +87,7 @@ public sealed class LoadCommandTests : IDisposable
         const string slow = "0.015,0.0005,0.001,0.00125,0.0004,0.0045,0.002";
         string chart = Path.Combine(_folder, "chart.svg");
 
-        CliResult result = await CliCall.RunAsync("simulate", "--step-time", slow, "--scenarios", "--check", "--only", "light,bursts", "--seconds", "1", "--target-itl", "200ms", "--target-ttft", "5s", "--rounds", "2", "--chart", chart);
+        CliResult result = await CliCall.RunAsync("simulate", Small(), "--step-time", slow, "--scenarios", "--check", "--only", "light,bursts", "--seconds", "1", "--target-itl", "200ms", "--target-ttft", "5s", "--rounds", "2", "--chart", chart);
 
         result.Code.ShouldBe(0, result.Error);
         foreach (string word in new[] { "simulated: 200 ms between tokens (p95), 5 s to the first", "measured: 200 ms", "light", "bursts of 10 times", "best single: " })
@@ -143,7 +139,7 @@ public sealed class LoadCommandTests : IDisposable
         string settings = Path.Combine(_folder, "settings.json"), page = Path.Combine(_folder, "page.html");
 
         // The page names the process's own command line.
-        CliResult result = await CliProcess.RunAsync([.. SmallTune, "--target-itl", "5s", "--target-ttft", "20s", "--output", settings, "--report", page, "--json"]);
+        CliResult result = await CliProcess.RunAsync([.. SmallTune, Small(), "--target-itl", "5s", "--target-ttft", "20s", "--output", settings, "--report", page, "--json"]);
 
         result.Code.ShouldBe(0, result.Error);
         using JsonDocument json = JsonDocument.Parse(result.Output);
@@ -177,7 +173,7 @@ public sealed class LoadCommandTests : IDisposable
     public async Task Tune_Interrupted_TheSameCommandGoesOn()
     {
         string settings = Path.Combine(_folder, "settings.json"), state = settings + ".state";
-        string[] command = [.. SmallTune, "--output", settings];
+        string[] command = [.. SmallTune, Small(), "--output", settings];
 
         CliResult stopped = await CliProcess.InterruptWhenAsync(() => File.Exists(state), command);
         stopped.Code.ShouldBe(130, stopped.Error);
@@ -247,4 +243,12 @@ public sealed class LoadCommandTests : IDisposable
     [Fact]
     public async Task Simulate_UnknownRouting_NamesThoseThereAre() =>
         (await CliCall.RunAsync("simulate", "--routing", "random")).Error.ShouldContain("round-robin, least-loaded, prefix-aware");
+
+    /// <summary>Writes a model so small that a load is soon through.</summary>
+    private string Small()
+    {
+        string model = Directory.CreateDirectory(Path.Combine(_folder, "model")).FullName;
+        RandomDirectory.Write(model, layers: 1, width: 64);
+        return model;
+    }
 }
