@@ -73,11 +73,8 @@ public sealed class LoadCommandTests : IDisposable
     [Fact]
     public async Task Simulate_WithoutStepTimes_MeasuresThem()
     {
-        // Small, so that all loads are through long before the time for them is.
-        string model = Directory.CreateDirectory(Path.Combine(_folder, "model")).FullName;
-        RandomDirectory.Write(model, layers: 1, width: 64);
-
-        CliResult result = await CliCall.RunAsync("simulate", model, "--workload", "saturating requests=10", "--json");
+        CliResult result =
+            await CliCall.RunAsync("simulate", Small(), "--workload", "saturating requests=10", "--json");
 
         result.Code.ShouldBe(0, result.Error);
         using JsonDocument json = JsonDocument.Parse(result.Output);
@@ -111,23 +108,8 @@ public sealed class LoadCommandTests : IDisposable
         string chart = Path.Combine(_folder, "chart.svg");
 
         CliResult result = await CliCall.RunAsync(
-            "simulate",
-            "--step-time",
-            slow,
-            "--scenarios",
-            "--check",
-            "--only",
-            "light,bursts",
-            "--seconds",
-            "1",
-            "--target-itl",
-            "200ms",
-            "--target-ttft",
-            "5s",
-            "--rounds",
-            "2",
-            "--chart",
-            chart);
+            "simulate", Small(), "--step-time", slow, "--scenarios", "--check", "--only", "light,bursts", "--seconds",
+            "1", "--target-itl", "200ms", "--target-ttft", "5s", "--rounds", "2", "--chart", chart);
 
         result.Code.ShouldBe(0, result.Error);
         foreach (string word in new[]
@@ -191,6 +173,7 @@ public sealed class LoadCommandTests : IDisposable
             await CliProcess.RunAsync(
                 [
                     .. SmallTune,
+                    Small(),
                     "--target-itl",
                     "5s",
                     "--target-ttft",
@@ -236,7 +219,7 @@ public sealed class LoadCommandTests : IDisposable
     public async Task Tune_Interrupted_TheSameCommandGoesOn()
     {
         string settings = Path.Combine(_folder, "settings.json"), state = settings + ".state";
-        string[] command = [.. SmallTune, "--output", settings];
+        string[] command = [.. SmallTune, Small(), "--output", settings];
 
         CliResult stopped = await CliProcess.InterruptWhenAsync(() => File.Exists(state), command);
         stopped.Code.ShouldBe(130, stopped.Error);
@@ -327,6 +310,14 @@ public sealed class LoadCommandTests : IDisposable
 
     [Fact]
     public async Task Simulate_UnknownRouting_NamesThoseThereAre() =>
-        (await CliCall.RunAsync("simulate", "--routing", "random")).Error
-            .ShouldContain("round-robin, least-loaded, prefix-aware");
+        (await CliCall.RunAsync("simulate", "--routing", "random")).Error.ShouldContain(
+            "round-robin, least-loaded, prefix-aware");
+
+    /// <summary>Writes a model so small that a load is soon through.</summary>
+    private string Small()
+    {
+        string model = Directory.CreateDirectory(Path.Combine(_folder, "model")).FullName;
+        RandomDirectory.Write(model, layers: 1, width: 64);
+        return model;
+    }
 }
