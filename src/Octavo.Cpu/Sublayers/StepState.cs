@@ -128,9 +128,18 @@ internal sealed unsafe class StepState : IDisposable
     public T Own<T>(T buffer)
         where T : IDisposable => _owned.Add(buffer);
 
-    /// <summary>What the parts of a kind share.</summary>
+    /// <summary>What the parts of a kind share. Asked in every step, since a part may run in any state's.</summary>
     public T Workspace<T>()
-        where T : Workspace => _workspaces.OfType<T>().Single();
+        where T : Workspace
+    {
+        int i = 0;
+        while (_workspaces[i] is not T)
+        {
+            i++;
+        }
+
+        return (T)_workspaces[i];
+    }
 
     /// <summary>Makes room for the inputs of these layers.</summary>
     public void MakeRoomFor(IEnumerable<Linear> linears)

@@ -30,9 +30,8 @@ internal abstract unsafe class Sublayer
         [.. layer.Parts.Select(part => part switch
         {
             AttentionSpec attention =>
-                (Sublayer)new AttentionSublayer(attention, weights, step.Workspace<AttentionWorkspace>()),
-            FeedForwardSpec feedForward =>
-                new FeedForwardSublayer(feedForward, weights, step.Workspace<FeedForwardWorkspace>()),
+                (Sublayer)new AttentionSublayer(attention, weights, step.Workspace<AttentionWorkspace>().Rotary),
+            FeedForwardSpec feedForward => new FeedForwardSublayer(feedForward, weights),
             _ => throw new UnreachableException($"{part}"),
         })];
 
