@@ -45,19 +45,18 @@ internal sealed class AttentionWorkspace(IReadOnlyList<AttentionSpec> parts) : W
 internal sealed unsafe class AttentionSublayer : Sublayer
 {
     private readonly AttentionSpec _spec;
-    private readonly AttentionWorkspace _work;
     private readonly Linear _queryKeyValue;
     private readonly Linear _output;
     private readonly RotaryTable? _rotary;
     private readonly AttentionRule _rule;
 
-    public AttentionSublayer(AttentionSpec spec, WeightStore weights, AttentionWorkspace work)
+    public AttentionSublayer(AttentionSpec spec, WeightStore weights, RotaryTables rotary)
         : base(spec, weights)
     {
-        (_spec, _work) = (spec, work);
+        _spec = spec;
         _queryKeyValue = Linear(LinearRole.QueryKeyValue);
         _output = Linear(LinearRole.AttentionOutput);
-        _rotary = spec.Positions is RotaryPositions positions ? work.Rotary.For(positions, spec.HeadDim) : null;
+        _rotary = spec.Positions is RotaryPositions positions ? rotary.For(positions, spec.HeadDim) : null;
         _rule = new AttentionRule
         {
             Scale = spec.Scale ?? (float)(1 / Math.Sqrt(spec.HeadDim)),
@@ -72,35 +71,36 @@ internal sealed unsafe class AttentionSublayer : Sublayer
     {
         int tokens = step.Batch.NumTokens;
         RowRange mine = step.RowsOf(worker, tokens);
-        RowBuffer qkv = _work.QueryKeyValue;
+        AttentionWorkspace work = step.Workspace<AttentionWorkspace>();
+        RowBuffer qkv = work.QueryKeyValue;
         StoreInput(step, _queryKeyValue, worker, mine);
         step.Team.Wait();
         step.Multiply(
             _queryKeyValue, worker, tokens, new LinearOutput(qkv.Floats, qkv.Stride, _queryKeyValue.OutFeatures));
         step.Team.Wait();
-        RotateAndStore(step, cacheLayer, mine);
+        RotateAndStore(step, qkv, cacheLayer, mine);
         if (worker == 0)
         {
-            _work.Attention.Rewind();
+            work.Attention.Rewind();
         }
 
         step.Team.Wait();
-        _work.Attention.Run(worker, cacheLayer, _rule, step.Batch, qkv.Floats, qkv.Stride, _work.Attended.Floats);
+        work.Attention.Run(worker, cacheLayer, _rule, step.Batch, qkv.Floats, qkv.Stride, work.Attended.Floats);
         step.Team.Wait();
-        step.Store(_output, _work.Attended.Floats, _output.InFeatures, mine);
+        step.Store(_output, work.Attended.Floats, _output.InFeatures, mine);
         step.Team.Wait();
         step.Multiply(_output, worker, tokens, Residual(step, _output));
         step.Team.Wait();
         NormSum(step, mine);
     }
 
-    private void RotateAndStore(StepState step, int cacheLayer, RowRange mine)
+    private void RotateAndStore(StepState step, RowBuffer qkv, int cacheLayer, RowRange mine)
     {
         ReadOnlySpan<int> positions = step.Batch.Positions;
         ReadOnlySpan<int> slots = step.Batch.SlotMapping;
         for (int row = mine.First; row < mine.End; row++)
         {
-            float* queries = _work.QueryKeyValue.Row(row);
+            float* queries = qkv.Row(row);
             float* keys = queries + _spec.QueryWidth;
             if (_rotary is not null)
             {

@@ -23,14 +23,13 @@ internal sealed class FeedForwardWorkspace(IReadOnlyList<FeedForwardSpec> parts)
 internal sealed unsafe class FeedForwardSublayer : Sublayer
 {
     private readonly FeedForwardSpec _spec;
-    private readonly FeedForwardWorkspace _work;
     private readonly Linear _gateUp;
     private readonly Linear _down;
 
-    public FeedForwardSublayer(FeedForwardSpec spec, WeightStore weights, FeedForwardWorkspace work)
+    public FeedForwardSublayer(FeedForwardSpec spec, WeightStore weights)
         : base(spec, weights)
     {
-        (_spec, _work, _gateUp, _down) = (spec, work, Linear(LinearRole.GateUp), Linear(LinearRole.Down));
+        (_spec, _gateUp, _down) = (spec, Linear(LinearRole.GateUp), Linear(LinearRole.Down));
     }
 
     /// <inheritdoc/>
@@ -38,7 +37,7 @@ internal sealed unsafe class FeedForwardSublayer : Sublayer
     {
         int tokens = step.Batch.NumTokens;
         RowRange mine = step.RowsOf(worker, tokens);
-        RowBuffer inner = _work.Activated;
+        RowBuffer inner = step.Workspace<FeedForwardWorkspace>().Activated;
         OutputMode mode = _spec.IsGated ? OutputMode.Gate : OutputMode.Activate;
         StoreInput(step, _gateUp, worker, mine);
         step.Team.Wait();

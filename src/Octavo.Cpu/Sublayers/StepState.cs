@@ -128,9 +128,20 @@ internal sealed unsafe class StepState : IDisposable
     public T Own<T>(T buffer)
         where T : IDisposable => _owned.Add(buffer);
 
-    /// <summary>What the parts of a kind share.</summary>
+    /// <summary>What the parts of a kind share in this step; asked for by each part that runs.</summary>
     public T Workspace<T>()
-        where T : Workspace => _workspaces.OfType<T>().Single();
+        where T : Workspace
+    {
+        foreach (Workspace workspace in _workspaces)
+        {
+            if (workspace is T found)
+            {
+                return found;
+            }
+        }
+
+        throw new InvalidOperationException($"the decoder has no part that takes a {typeof(T).Name}");
+    }
 
     /// <summary>Makes room for the inputs of these layers.</summary>
     public void MakeRoomFor(IEnumerable<Linear> linears)
