@@ -272,6 +272,10 @@ public sealed class LoadCommandTests : IDisposable
     [InlineData(
         "max_num_batched_tokens must be at least 1; it is -3", "serve", "--settings",
         """{"max_num_batched_tokens": -3}""")]
+    [InlineData("target_itl must be above 0; it is 0s", "serve", "--settings", """{"target_itl_ms": 0}""")]
+    [InlineData("'seed' stands there twice", "serve", "--settings", """{"seed": 1, "seed": 2}""")]
+    [InlineData(
+        "skip_tokenizer_init: takes true or false", "serve", "--settings", """{"skip_tokenizer_init": "yes"}""")]
     [InlineData("target_itl_ms: null is no value; leave it out", "serve", "--settings", """{"target_itl_ms": null}""")]
     [InlineData(
         "batching: --batching takes one of adaptive, fixed; it is 'static'", "serve", "--settings",
@@ -282,7 +286,7 @@ public sealed class LoadCommandTests : IDisposable
         "client_weights must be above 0 and below 1000000; it is 0", "serve", "--settings",
         """{"client_weights": {"alice": 0}}""")]
     [InlineData("it must hold one JSON object", "serve", "--settings", "[]")]
-    [InlineData("--settings FOLDER/settings.json: ", "serve", "--settings", "{")]
+    [InlineData("--settings FOLDER/settings.json: it is not JSON: ", "serve", "--settings", "{")]
     [InlineData(
         "--client-weight takes KEY=WEIGHT with a weight above 0; it is 'alice=heavy'", "serve", "--client-weight",
         "alice=heavy")]

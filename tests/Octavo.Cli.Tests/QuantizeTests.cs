@@ -156,12 +156,15 @@ public sealed class QuantizeTests : IDisposable
     [Theory]
     [InlineData("--scheme is missing", "quantize", "--output", "x")]
     [InlineData("--output is missing", "quantize", "--scheme", "int8")]
-    [InlineData("scheme \"int3\" is not one", "quantize", "--scheme", "int3", "--output", "x")]
+    [InlineData("--scheme: scheme \"int3\" is not one", "quantize", "--scheme", "int3", "--output", "x")]
     [InlineData(
         "--max-quality-loss takes a percentage above 0", "quantize", "--scheme", "int4", "--output", "x",
         "--max-quality-loss", "none")]
     [InlineData(
         "--group-size does not go with fp8", "quantize", "--scheme", "fp8", "--output", "x", "--group-size", "64")]
+    [InlineData(
+        "--group-size: group size 100 does not work", "quantize", "--scheme", "int8", "--output", "x", "--group-size",
+        "100")]
     [InlineData(
         "those that work are 16, 32, 64, 128, 256", "quantize", "--scheme", "int8", "--output", "x", "--group-size",
         "100")]

@@ -130,4 +130,15 @@ public sealed class CpuModelRunnerTests
         new CpuPlan(model.Description.Spec, null, model.Runner.Plan.Request).WeightBytes.ShouldBe(
             model.Runner.WeightBytes);
     }
+
+    [Fact]
+    public void ActivationBytes_StepOfMoreBytesThanAnIntegerHolds_AreCounted()
+    {
+        using var model = new TestRunner(Repository.TalesModel);
+        PlanRequest request = model.Runner.Plan.Request;
+        long BytesFor(int tokens) => new CpuPlan(
+            model.Description.Spec, null, request with { MaxNumBatchedTokens = tokens }).ActivationBytes;
+
+        BytesFor(1_000_000_000).ShouldBe(BytesFor(1) * 1_000_000_000);
+    }
 }

@@ -25,6 +25,15 @@ public sealed unsafe class LayerWalkTests
         "mixed: no attention, two, one", "all MLP", "all attention",
     ];
 
+    private static PlanRequest Request => new()
+    {
+        Weights = WeightScheme.Float32,
+        KvCache = KvCacheFormat.Float32,
+        MaxModelLen = 64,
+        MaxNumBatchedTokens = 64,
+        Threads = 3,
+    };
+
     [Theory]
     [MemberData(nameof(Models))]
     public void Run_LayerByLayer_GivesTheEnginesBits(string model)
@@ -56,6 +65,29 @@ public sealed unsafe class LayerWalkTests
 
         expected.ShouldAllBe(x => float.IsFinite(x));
         logits.Select(BitConverter.SingleToInt32Bits).ShouldBe(expected.Select(BitConverter.SingleToInt32Bits));
+    }
+
+    /// <summary>An evaluation walks with the sublayers that a runner has made, and with buffers of its own.</summary>
+    [Fact]
+    public void Run_SublayersOfARunnerMadeForShorterSteps_GivesTheSameBits()
+    {
+        DecoderSpec spec = SpecOf(Models.First());
+        using Checkpoint checkpoint = RandomWeights(spec);
+        PlanRequest request = Request with { MaxNumBatchedTokens = 4 };
+        using var runner = new CpuModelRunner(new CpuPlan(spec, checkpoint, request), numBlocks: 8);
+        using var walk = new LayerWalk(spec, Tokens);
+        using Packed<Sublayer[]> layer = walk.PackLayer(spec.Layers[0], new CheckpointSource(checkpoint));
+        var random = new Random(1);
+        float[] expected = [.. Enumerable.Range(0, Tokens * Hidden).Select(_ => random.NextSingle())];
+        float[] hidden = [.. expected];
+
+        fixed (float* x = expected, h = hidden)
+        {
+            walk.Run(layer.Part, x, Tokens);
+            walk.Run(runner.Layers[0], h, Tokens);
+        }
+
+        hidden.Select(BitConverter.SingleToInt32Bits).ShouldBe(expected.Select(BitConverter.SingleToInt32Bits));
     }
 
     /// <summary>A field that none of the models sets is one that either walk could forget.</summary>
@@ -125,15 +157,7 @@ public sealed unsafe class LayerWalkTests
 
     private static float[] InTwoSteps(DecoderSpec spec, Checkpoint checkpoint, int[] ids)
     {
-        var request = new PlanRequest
-        {
-            Weights = WeightScheme.Float32,
-            KvCache = KvCacheFormat.Float32,
-            MaxModelLen = 64,
-            MaxNumBatchedTokens = 64,
-            Threads = 3,
-        };
-        using var runner = new CpuModelRunner(new CpuPlan(spec, checkpoint, request), numBlocks: 8);
+        using var runner = new CpuModelRunner(new CpuPlan(spec, checkpoint, Request), numBlocks: 8);
         var batch = new StepBatch(16);
         float[] logits = new float[Tokens * spec.VocabSize];
         const int First = 20;

@@ -128,17 +128,19 @@ internal sealed unsafe class StepState : IDisposable
     public T Own<T>(T buffer)
         where T : IDisposable => _owned.Add(buffer);
 
-    /// <summary>What the parts of a kind share. Asked in every step, since a part may run in any state's.</summary>
+    /// <summary>What the parts of a kind share in this step; asked for by each part that runs.</summary>
     public T Workspace<T>()
         where T : Workspace
     {
-        int i = 0;
-        while (_workspaces[i] is not T)
+        foreach (Workspace workspace in _workspaces)
         {
-            i++;
+            if (workspace is T found)
+            {
+                return found;
+            }
         }
 
-        return (T)_workspaces[i];
+        throw new InvalidOperationException($"the decoder has no part that takes a {typeof(T).Name}");
     }
 
     /// <summary>Makes room for the inputs of these layers.</summary>

@@ -25,7 +25,10 @@ internal abstract unsafe class Sublayer
     /// <summary>The linear layers, in the order they run.</summary>
     public IReadOnlyList<(LinearSpec Spec, Linear Linear)> Linears { get; }
 
-    /// <summary>Makes the sublayers of a layer.</summary>
+    /// <summary>Makes the sublayers of a layer, which run with any <see cref="StepState"/> of the decoder.</summary>
+    /// <param name="layer">The layer.</param>
+    /// <param name="weights">Packs and owns its weights.</param>
+    /// <param name="step">Lends what lasts as long as the weights do: tables of positions.</param>
     public static Sublayer[] Make(LayerSpec layer, WeightStore weights, StepState step) =>
         [.. layer.Parts.Select(part => part switch
         {
