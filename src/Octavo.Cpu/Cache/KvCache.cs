@@ -25,8 +25,9 @@ internal sealed unsafe class KvCache : IDisposable
     /// <summary>A block is whole groups.</summary>
     public const int Lanes = KvLayout.GroupKeys;
 
-    private readonly NativeBuffer?[] _keys;     // by layer; null only while they are being made
-    private readonly NativeBuffer?[] _values;
+    private readonly DisposableStack _owned = new();
+    private readonly NativeBuffer[] _keys;      // by layer
+    private readonly NativeBuffer[] _values;
     private readonly KvScale[] _scales;         // by layer
 
     /// <summary>Reserves a cache.</summary>
@@ -55,16 +56,16 @@ internal sealed unsafe class KvCache : IDisposable
         Layout = new KvLayout(format, headDim);
         GroupsPerBlock = blockSize / KvLayout.GroupKeys;
         long groups = (long)numBlocks * NumKvHeads * GroupsPerBlock;
-        _keys = new NativeBuffer?[layers.Count];
-        _values = new NativeBuffer?[layers.Count];
+        _keys = new NativeBuffer[layers.Count];
+        _values = new NativeBuffer[layers.Count];
         try
         {
             for (int layer = 0; layer < layers.Count; layer++)
             {
-                _keys[layer] = new NativeBuffer(groups * Layout.KeyGroupBytes);
-                _values[layer] = new NativeBuffer(groups * Layout.ValueGroupBytes);
-                HugePages.Advise(_keys[layer]!);
-                HugePages.Advise(_values[layer]!);
+                _keys[layer] = _owned.Add(new NativeBuffer(groups * Layout.KeyGroupBytes));
+                _values[layer] = _owned.Add(new NativeBuffer(groups * Layout.ValueGroupBytes));
+                HugePages.Advise(_keys[layer]);
+                HugePages.Advise(_values[layer]);
             }
         }
         catch
@@ -85,10 +86,10 @@ internal sealed unsafe class KvCache : IDisposable
     public KvLayout Layout { get; }
 
     /// <summary>A layer's keys; where a block's groups of one head begin, <see cref="GroupOf"/> says.</summary>
-    public byte* Keys(int layer) => _keys[layer]!.Pointer;
+    public byte* Keys(int layer) => _keys[layer].Pointer;
 
     /// <summary>A layer's values, in the same order.</summary>
-    public byte* Values(int layer) => _values[layer]!.Pointer;
+    public byte* Values(int layer) => _values[layer].Pointer;
 
     /// <summary>A layer's scales.</summary>
     public KvScale Scales(int layer) => _scales[layer];
@@ -120,11 +121,5 @@ internal sealed unsafe class KvCache : IDisposable
         }
     }
 
-    public void Dispose()
-    {
-        foreach (NativeBuffer? buffer in _keys.Concat(_values))
-        {
-            buffer?.Dispose();
-        }
-    }
+    public void Dispose() => _owned.Dispose();
 }

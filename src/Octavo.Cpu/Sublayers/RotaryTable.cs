@@ -8,25 +8,16 @@ namespace Octavo.Cpu.Sublayers;
 /// </summary>
 internal sealed unsafe class RotaryTable : IDisposable
 {
-    private readonly NativeBuffer _cos;
-    private readonly NativeBuffer _sin;
+    private readonly NativeBuffer _values;     // cosines of all positions, then sines
+    private readonly long _sines;
     private readonly int _half;
 
     public RotaryTable(RotaryPositions positions, int headDim, int maxModelLen)
     {
         double[] frequencies = positions.InverseFrequencies(headDim);
         _half = frequencies.Length;
-        _cos = NativeBuffer.OfFloats((long)maxModelLen * _half);
-        try
-        {
-            _sin = NativeBuffer.OfFloats((long)maxModelLen * _half);
-        }
-        catch
-        {
-            _cos.Dispose();
-            throw;
-        }
-
+        _sines = (long)maxModelLen * _half;
+        _values = NativeBuffer.OfFloats(2 * _sines);
         for (int position = 0; position < maxModelLen; position++)
         {
             for (int i = 0; i < _half; i++)
@@ -38,39 +29,30 @@ internal sealed unsafe class RotaryTable : IDisposable
         }
     }
 
-    public float* Cos(int position) => _cos.Floats + ((long)position * _half);
+    public float* Cos(int position) => _values.Floats + ((long)position * _half);
 
-    public float* Sin(int position) => _sin.Floats + ((long)position * _half);
+    public float* Sin(int position) => Cos(position) + _sines;
 
-    public void Dispose()
-    {
-        _cos.Dispose();
-        _sin.Dispose();
-    }
+    public void Dispose() => _values.Dispose();
 }
 
 /// <summary>The tables of a decoder's layers: those that rotate alike share one.</summary>
 /// <param name="maxModelLen">Positions a table has.</param>
 internal sealed class RotaryTables(int maxModelLen) : IDisposable
 {
+    private readonly DisposableStack _owned = new();
     private readonly Dictionary<(RotaryPositions Positions, int HeadDim), RotaryTable> _tables = [];
 
     public RotaryTable For(RotaryPositions positions, int headDim)
     {
         if (!_tables.TryGetValue((positions, headDim), out RotaryTable? table))
         {
-            table = new RotaryTable(positions, headDim, maxModelLen);
+            table = _owned.Add(new RotaryTable(positions, headDim, maxModelLen));
             _tables.Add((positions, headDim), table);
         }
 
         return table;
     }
 
-    public void Dispose()
-    {
-        foreach (RotaryTable table in _tables.Values)
-        {
-            table.Dispose();
-        }
-    }
+    public void Dispose() => _owned.Dispose();
 }

@@ -8,6 +8,7 @@ namespace Octavo.Cpu.Weights;
 /// <summary>A norm's parameters as float32.</summary>
 internal sealed unsafe class NormWeights : IDisposable
 {
+    private readonly DisposableStack _owned = new();
     private readonly NativeBuffer _weight;
     private readonly NativeBuffer? _bias;
 
@@ -24,15 +25,11 @@ internal sealed unsafe class NormWeights : IDisposable
 
     public float* Bias => _bias is null ? null : _bias.Floats;
 
-    public void Dispose()
-    {
-        _weight.Dispose();
-        _bias?.Dispose();
-    }
+    public void Dispose() => _owned.Dispose();
 
-    private static NativeBuffer Copy(ReadOnlySpan<float> values)
+    private NativeBuffer Copy(ReadOnlySpan<float> values)
     {
-        var buffer = NativeBuffer.OfFloats(values.Length);
+        NativeBuffer buffer = _owned.Add(NativeBuffer.OfFloats(values.Length));
         values.CopyTo(new Span<float>(buffer.Floats, values.Length));
         return buffer;
     }

@@ -126,6 +126,7 @@ internal static class AttentionBenchmark
         private readonly int _workers;
         private readonly int _layers;
         private readonly int _queryStride;
+        private readonly DisposableStack _owned = new();
         private readonly KvCache _cache;
         private readonly PagedAttention _attention;
         private readonly StepBatch _batch = new(BlockSize);
@@ -146,9 +147,10 @@ internal static class AttentionBenchmark
         {
             (_workers, _layers) = (workers, layers);
             int blocks = (context + BlockSize - 1) / BlockSize;
-            _cache = new KvCache([.. Enumerable.Repeat(Spec(shape), layers)], format, sequences * blocks, BlockSize);
-            _attention = new PagedAttention(
-                shape.Heads, _cache, ProcessorFeatures.Selected, workers, context, sequences * tokens);
+            _cache = _owned.Add(
+                new KvCache([.. Enumerable.Repeat(Spec(shape), layers)], format, sequences * blocks, BlockSize));
+            _attention = _owned.Add(new PagedAttention(
+                shape.Heads, _cache, ProcessorFeatures.Selected, workers, context, sequences * tokens));
 
             int[] order =
                 [.. Enumerable.Range(0, sequences * blocks).OrderBy(i => disordered ? (uint)i * 2654435761u : (uint)i)];
@@ -160,8 +162,8 @@ internal static class AttentionBenchmark
             _attention.Prepare(_batch);
             _rule = new AttentionRule { Scale = 1 / MathF.Sqrt(shape.HeadDim) };
             _queryStride = shape.Heads * shape.HeadDim;
-            _query = NativeBuffer.OfFloats((long)sequences * tokens * _queryStride);
-            _output = NativeBuffer.OfFloats((long)sequences * tokens * _queryStride);
+            _query = _owned.Add(NativeBuffer.OfFloats((long)sequences * tokens * _queryStride));
+            _output = _owned.Add(NativeBuffer.OfFloats((long)sequences * tokens * _queryStride));
             Fill(_query.Floats, sequences * tokens * _queryStride, 1);
         }
 
@@ -185,13 +187,7 @@ internal static class AttentionBenchmark
             }
         }
 
-        public void Dispose()
-        {
-            _attention.Dispose();
-            _cache.Dispose();
-            _query.Dispose();
-            _output.Dispose();
-        }
+        public void Dispose() => _owned.Dispose();
 
         private void FillCache(int worker)
         {

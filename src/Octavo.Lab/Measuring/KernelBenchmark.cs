@@ -125,6 +125,7 @@ internal static class KernelBenchmark
         private readonly Linear[] _linears;
         private readonly int _workers;
         private readonly int _rows;
+        private readonly DisposableStack _owned = new();
         private readonly ActivationBuffer _input;
         private readonly NativeBuffer _output;
         private int _current;
@@ -132,8 +133,8 @@ internal static class KernelBenchmark
         public LinearWork(Linear[] linears, int workers, int rows)
         {
             (_linears, _workers, _rows) = (linears, workers, rows);
-            _input = new ActivationBuffer(rows, [linears[0].Layout]);
-            _output = NativeBuffer.OfFloats((long)rows * linears[0].OutFeatures);
+            _input = _owned.Add(new ActivationBuffer(rows, [linears[0].Layout]));
+            _output = _owned.Add(NativeBuffer.OfFloats((long)rows * linears[0].OutFeatures));
             _input.Begin(rows);
             float[] x = new float[linears[0].InFeatures];
             fixed (float* row = x)
@@ -163,11 +164,7 @@ internal static class KernelBenchmark
                 new LinearOutput(_output.Floats, linear.OutFeatures, linear.OutFeatures));
         }
 
-        public void Dispose()
-        {
-            _input.Dispose();
-            _output.Dispose();
-        }
+        public void Dispose() => _owned.Dispose();
     }
 
     /// <summary>Small weights from a seeded generator.</summary>

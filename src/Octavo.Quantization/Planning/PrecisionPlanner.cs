@@ -1,4 +1,5 @@
 using System.Globalization;
+using Octavo.Cpu.Memory;
 using Octavo.Cpu.Sublayers;
 using Octavo.Cpu.Weights;
 using Octavo.Formats;
@@ -24,6 +25,7 @@ internal sealed class PrecisionPlanner : IDisposable
     private const int SamplesForSensitivity = 8;
     private const double BitsUnquantized = 16;
 
+    private readonly DisposableStack _owned = new();
     private readonly QuantizationRecipe _recipe;
     private readonly CalibrationSet _calibration;
     private readonly IProgress<BenchProgress>? _progress;
@@ -41,11 +43,11 @@ internal sealed class PrecisionPlanner : IDisposable
         IProgress<BenchProgress>? progress, CancellationToken cancellationToken)
     {
         (_calibration, _progress, _cancellation) = (calibration, progress, cancellationToken);
-        _checkpoint = ModelQuantizer.OpenUnquantized(source);
+        _checkpoint = _owned.Add(ModelQuantizer.OpenUnquantized(source));
         _spec = ModelCatalog.Describe(source, _checkpoint).Spec;
         _recipe = recipe.For(_spec, out _);
-        _walk = new LayerWalk(_spec, calibration.Length);
-        _comparison = new StreamComparison(_spec, _checkpoint, _walk);
+        _walk = _owned.Add(new LayerWalk(_spec, calibration.Length));
+        _comparison = _owned.Add(new StreamComparison(_spec, _checkpoint, _walk));
         WeightScheme eight = _recipe.Scheme with { Code = WeightCode.Int8 };
         _candidates = _recipe.Scheme == eight ? [eight, null] : [_recipe.Scheme, eight, null];
     }
@@ -67,12 +69,7 @@ internal sealed class PrecisionPlanner : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        _comparison.Dispose();
-        _walk.Dispose();
-        _checkpoint.Dispose();
-    }
+    public void Dispose() => _owned.Dispose();
 
     private PrecisionPlan Choose(double maxLoss)
     {
