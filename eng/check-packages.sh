@@ -55,7 +55,7 @@ cat > Program.cs <<'EOF'
 using Microsoft.Extensions.AI;
 using Octavo;
 
-using var llm = LLM.Load(args[0], options: new EngineOptions { Dtype = ModelDtype.Float32 });
+using var llm = LLM.Load(args[0], options: new EngineOptions { Model = new() { Dtype = ModelDtype.Float32 } });
 var sampling = new SamplingParams { Temperature = 0, MaxTokens = 12 };
 Console.WriteLine(llm.Generate("Once upon a time", sampling).Outputs[0].Text);
 ChatResponse answer = await llm.Engine.AsChatClient().GetResponseAsync("The fox", new ChatOptions { MaxOutputTokens = 3 });

@@ -16,7 +16,8 @@ public static class OctavoServiceCollectionExtensions
     /// <returns>The same collection.</returns>
     /// <example>
     /// <code>
-    /// builder.Services.AddOctavo("models/Llama-3.2-1B-Instruct", new EngineOptions { MaxModelLen = 4096 });
+    /// var options = new EngineOptions { Model = new() { MaxModelLen = 4096 } };
+    /// builder.Services.AddOctavo("models/Llama-3.2-1B-Instruct", options);
     /// // …
     /// app.MapGet("/ask", async (string q, IChatClient chat) => (await chat.GetResponseAsync(q)).Text);
     /// </code>
