@@ -47,7 +47,8 @@ internal sealed class ChatCommand
 
         await using (engine.ConfigureAwait(false))
         {
-            SamplingParams sampling = _sampling.Read(result, engine.Model) with { Seed = _engine.SeedOf(result) };
+            long? seed = _engine.NamesSeed(result) ? options.Sampling.Seed : null;
+            SamplingParams sampling = _sampling.Read(result, engine.Model) with { Seed = seed };
             sampling.Validate();
             await new ChatSession(engine, sampling, result.GetValue(_system)).RunAsync().ConfigureAwait(false);
         }

@@ -78,7 +78,7 @@ internal sealed class GenerateCommand
             {
                 N = result.GetValue(_n) ?? 1,
                 Logprobs = result.GetValue(_logprobs),
-                Seed = _engine.SeedOf(result),
+                Seed = _engine.NamesSeed(result) ? options.Sampling.Seed : null,
                 Detokenize = !options.Model.SkipTokenizerInit,
             };
             Task running = (json, beamWidth) switch
@@ -112,7 +112,7 @@ internal sealed class GenerateCommand
         Refuse(
             _sampling.FindUnknownToBeams(result),
             "a search goes by the model's own probabilities, and ends at --max-tokens or the end of text");
-        Refuse(_engine.SeedOf(result) is not null ? EngineSettings.Seed : null, "a search draws nothing");
+        Refuse(_engine.NamesSeed(result) ? EngineSettings.Seed : null, "a search draws nothing");
 
         static void Refuse(string? option, string reason)
         {

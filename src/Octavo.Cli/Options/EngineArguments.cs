@@ -48,11 +48,9 @@ internal sealed class EngineArguments(params Setting<EngineOptions>[][] groups)
         return options;
     }
 
-    /// <summary>The seed, where one was named.</summary>
-    public long? SeedOf(ParseResult result) =>
-        Find(EngineSettings.Seed).IsGiven(result) ? Read(result).Sampling.Seed : null;
-
-    private Setting<EngineOptions> Find(string name) => _settings.Single(s => s.Option.Name == name);
+    /// <summary>Whether the command line names a seed.</summary>
+    public bool NamesSeed(ParseResult result) =>
+        Array.Exists(_settings, s => s.Option.Name == EngineSettings.Seed && s.IsGiven(result));
 
     // Fixed limits aim at nothing: a target beside them would be believed and not held.
     private void RefuseTargets(ParseResult result, BatchingMode batching)

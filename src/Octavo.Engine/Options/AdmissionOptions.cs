@@ -25,10 +25,14 @@ public sealed record AdmissionOptions
     {
         faults.Check(MaxQueue is null or >= 0, nameof(MaxQueue), $"must be at least 0", MaxQueue);
         faults.Check(
-            MaxQueueWait is null
-                || MaxQueueWait >= TimeSpan.Zero, nameof(MaxQueueWait), $"must not be negative", MaxQueueWait);
+            MaxQueueWait is null || MaxQueueWait >= TimeSpan.Zero,
+            nameof(MaxQueueWait),
+            $"must not be negative",
+            MaxQueueWait);
         faults.Check(
-            RequestTimeout is null
-                || RequestTimeout > TimeSpan.Zero, nameof(RequestTimeout), $"must be above 0", RequestTimeout);
+            RequestTimeout is null || RequestTimeout > TimeSpan.Zero,
+            nameof(RequestTimeout),
+            $"must be above 0",
+            RequestTimeout);
     }
 }

@@ -20,7 +20,7 @@ public sealed record MetricsOptions
         ParameterFaults.ThrowIfNull(CustomHistogramBuckets);
         if (HistogramBuckets.FindFault(CustomHistogramBuckets) is { } fault)
         {
-            faults.Check(false, $"{new ParameterName(nameof(CustomHistogramBuckets))}: {fault}");
+            faults.Add(new ParameterFault(null, $"{new ParameterName(nameof(CustomHistogramBuckets))}: {fault}"));
         }
     }
 }

@@ -3,8 +3,7 @@ using Octavo.Engine;
 namespace Octavo;
 
 /// <summary>
-/// A request that an engine has found right, and can run without asking again. What it holds no longer changes with
-/// what it was made from.
+/// A request that an engine has found right, and can run without asking again. The prompt's tokens are a copy.
 /// </summary>
 public sealed class ValidatedRequest
 {
