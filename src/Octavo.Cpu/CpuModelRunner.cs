@@ -16,9 +16,8 @@ namespace Octavo.Cpu;
 /// Runs a decoder on this processor. It interprets the <see cref="DecoderSpec"/>; every family takes the same path.
 /// </summary>
 /// <remarks>
-/// A step is one piece of work for the team: each member runs <see cref="Forward.Run"/> and they meet at a barrier
-/// after every phase. Rows (tokens) are split where work is by row, panels where it is by output feature, tiles in
-/// attention.
+/// A step is one piece of work for the team: each member runs <see cref="Forward.Run"/>, phase by phase. Its items are
+/// rows (tokens) where work is by row, panels where it is by output feature, tiles in attention.
 /// </remarks>
 internal sealed unsafe class CpuModelRunner : IModelRunner
 {
@@ -55,7 +54,7 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
             AttentionSpec[] attentions = [.. spec.Attentions];
             KvScale[]? scales = request.KvCache == KvCacheFormat.Fp8 ? ScalesOf(attentions, checkpoint) : null;
             _cache = _owned.Add(new KvCache(attentions, request.KvCache, numBlocks, request.BlockSize, scales));
-            _team = _owned.Add(new ThreadTeam(plan.Threads));
+            _team = _owned.Add(ThreadTeam.Lease(plan.Threads)).Team;
             _step = _owned.Add(
                 new StepState(spec, _cache, _team, InstructionSet, request.MaxModelLen, request.MaxNumBatchedTokens));
             _weights = _owned.Add(new WeightStore(
@@ -125,14 +124,20 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
         fixed (float* output = logits)
         {
             _forward.Begin(output);
-            _team.Run(_forward);
+            _team.Run(_forward, leavesStragglers: true);
         }
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
+        if (_disposed)
+        {
+            return;
+        }
+
         _disposed = true;
+        _team.Settle();
         _owned.Dispose();
     }
 

@@ -30,16 +30,15 @@ internal sealed unsafe class Forward : ITeamWork
     /// <summary>Sets where the next step's logits go.</summary>
     public void Begin(float* logits) => _logits = logits;
 
-    public void Run(int worker)
+    public void Run(TeamMember member)
     {
-        _embedding.Run(_step, worker);
+        _embedding.Run(_step, member);
         foreach ((Sublayer sublayer, int cacheLayer) in _sublayers)
         {
-            sublayer.Run(_step, cacheLayer, worker);
+            sublayer.Run(_step, cacheLayer, member);
         }
 
-        _step.Team.Wait();
-        _head.Run(_step, _logits, worker);
+        _head.Run(_step, _logits, member);
     }
 
     // A layer of the cache belongs to an attention, of which a decoder's layer need not have one, nor one alone.

@@ -145,10 +145,13 @@ internal sealed unsafe class AttentionCase : IDisposable
                 path.Run(tile, scratch);
             }
 
+            AttentionTile whole = Tile(kvHead, 0, 0);
             if (split)
             {
-                path.Finish(Tile(kvHead, 0, 0), scratch);
+                path.Merge(whole, scratch);
             }
+
+            path.Write(whole, scratch);
         }
 
         return [.. Enumerable.Range(0, (to - from) * Heads)

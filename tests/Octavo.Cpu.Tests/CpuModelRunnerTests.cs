@@ -72,51 +72,6 @@ public sealed class CpuModelRunnerTests
             .ShouldContain("Threads");
     }
 
-    [Fact]
-    public void Run_MemberFails_FailureReachesTheCallerAndTheTeamGoesOn()
-    {
-        using var team = new ThreadTeam(3);
-        for (int round = 0; round < 200; round++)
-        {
-            int failing = round % 4;
-            var work = new Work(team, failing);
-            if (failing < 3)
-            {
-                Should.Throw<InvalidOperationException>(() => team.Run(work)).Message.ShouldBe($"worker {failing}");
-            }
-            else
-            {
-                team.Run(work);
-                work.Meetings.ShouldBe(3 * 10);
-            }
-        }
-    }
-
-    private sealed class Work(ThreadTeam team, int failing) : ITeamWork
-    {
-        private int _meetings;
-
-        public int Meetings => _meetings;
-
-        public void Run(int worker)
-        {
-            for (int phase = 0; phase < 10; phase++)
-            {
-                if (worker == failing && phase == 5)
-                {
-                    throw new InvalidOperationException($"worker {worker}");
-                }
-
-                Interlocked.Increment(ref _meetings);
-                team.Wait();
-                if (failing > 2)
-                {
-                    (Volatile.Read(ref _meetings) >= 3 * (phase + 1)).ShouldBeTrue();
-                }
-            }
-        }
-    }
-
     [Theory]
     [InlineData("float32")]
     [InlineData("bf16")]

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Octavo.Cpu.Codegen;
 using Octavo.Cpu.Linears;
 using Octavo.Cpu.Panels;
+using Octavo.Cpu.Threading;
 using Octavo.Formats;
 using Octavo.Models;
 
@@ -292,13 +293,15 @@ public sealed unsafe class LinearTests
 
         using var output = new GuardedMemory(x.Length * width * sizeof(float));
         new Span<float>(output.Floats, x.Length * width).Fill(initial);
-        for (int worker = 0; worker < workers; worker++)
-        {
-            linear.Run(
-                worker, workers, input, x.Length, new LinearOutput(output.Floats, width, width, mode, Activation.Silu));
-        }
-
+        using var team = new ThreadTeam(workers);
+        team.Run(new Work(
+            linear, input, x.Length, new LinearOutput(output.Floats, width, width, mode, Activation.Silu)));
         return new ReadOnlySpan<float>(output.Floats, x.Length * width).ToArray();
+    }
+
+    private sealed class Work(Linear linear, ActivationBuffer input, int rows, LinearOutput output) : ITeamWork
+    {
+        public void Run(TeamMember member) => linear.Run(member, input, rows, output);
     }
 
     private static GuardedMemory Guarded(ReadOnlySpan<byte> bytes)

@@ -31,7 +31,7 @@ public sealed class NumaTests : IDisposable
         AddNode(0, "0");
         AddNode(1, "1");
         using var team = new ThreadTeam(4, NumaNodes.Read(_system.FullName, 2));
-        var work = new WhereAmI(team);
+        var work = new WhereAmI();
         for (int i = 0; i < 20; i++)
         {
             team.Run(work);
@@ -50,20 +50,28 @@ public sealed class NumaTests : IDisposable
         File.WriteAllText(Path.Combine(path, "cpulist"), processors);
     }
 
-    private sealed class WhereAmI(ThreadTeam team) : ITeamWork
+    /// <summary>One item for each member, none of which ends before all are there.</summary>
+    private sealed class WhereAmI : ITeamWork
     {
+        private readonly Barrier _allAreHere = new(4);
+
         public int Runs;
 
         public int[] Seen { get; } = [-1, -1, -1, -1];
 
-        public void Run(int worker)
-        {
-            team.Wait();
-            Seen[worker] = sched_getcpu();
-            Interlocked.Increment(ref Runs);
-        }
+        public void Run(TeamMember member) => member.Divide(4, new Item(this));
 
         [DllImport("libc")]
         private static extern int sched_getcpu();
+
+        private readonly struct Item(WhereAmI work) : IOwnItems
+        {
+            public void Run(int item, TeamMember member)
+            {
+                work._allAreHere.SignalAndWait();
+                work.Seen[member.Number] = sched_getcpu();
+                Interlocked.Increment(ref work.Runs);
+            }
+        }
     }
 }

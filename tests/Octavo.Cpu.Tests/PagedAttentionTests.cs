@@ -108,7 +108,6 @@ public sealed unsafe class PagedAttentionTests
         for (int layer = 0; layer < 2; layer++)
         {
             // Twice, as layers follow each other: what the first leaves behind must not disturb the second.
-            attention.Rewind();
             team.Run(new Work(attention, rule, batch, query.Floats, output.Floats));
         }
 
@@ -140,6 +139,6 @@ public sealed unsafe class PagedAttentionTests
         private readonly float* _query = query;
         private readonly float* _output = output;
 
-        public void Run(int worker) => attention.Run(worker, 0, rule, batch, _query, Heads * HeadDim, _output);
+        public void Run(TeamMember member) => attention.Run(member, 0, rule, batch, _query, Heads * HeadDim, _output);
     }
 }

@@ -26,7 +26,9 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
     private const int KeysAtOnce = AttentionLayout.PartitionKeys;
     private const int GroupKeys = KvLayout.GroupKeys;
 
-    /// <summary>Computes the tile's partitions, and the rows' outputs where it has all of them.</summary>
+    /// <summary>
+    /// Computes the tile's partitions: into <see cref="AttentionTile.Partials"/>, or merged into the scratch's state.
+    /// </summary>
     public static void Run(in AttentionTile tile, AttentionScratch scratch, void** code)
     {
         var layout = new AttentionLayout(tile.Cache.Layout);
@@ -80,17 +82,10 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
                 }
             }
         }
-
-        if (tile.Partials == null)
-        {
-            WriteOutputs(tile, layout, scratch.State);
-        }
     }
 
-    /// <summary>
-    /// Merges the partial results of all partitions, in ascending order, and writes the rows' outputs.
-    /// </summary>
-    public static void Finish(in AttentionTile tile, AttentionScratch scratch)
+    /// <summary>Merges the partial results of all partitions, in ascending order, into the scratch's state.</summary>
+    public static void Merge(in AttentionTile tile, AttentionScratch scratch)
     {
         var layout = new AttentionLayout(tile.Cache.Layout);
         ClearState(scratch.State, layout, tile.Rows);
@@ -102,8 +97,26 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
                 Merge(scratch.State + ((long)row * layout.PartialStride), partial, layout);
             }
         }
+    }
 
-        WriteOutputs(tile, layout, scratch.State);
+    /// <summary>Writes the rows' outputs from the scratch's state.</summary>
+    public static void Write(in AttentionTile tile, AttentionScratch scratch)
+    {
+        var layout = new AttentionLayout(tile.Cache.Layout);
+        TVector scale = TSimd.Broadcast(tile.Cache.Scales(tile.Layer).Value);
+        float* state = scratch.State;
+        for (int row = 0; row < tile.Rows; row++, state += layout.PartialStride)
+        {
+            TVector divisor = TSimd.Broadcast(state[1]);
+            float* sums = state + AttentionLayout.PartialHeader;
+            for (int d = 0; d < layout.Kv.ValueDim; d += TSimd.Count)
+            {
+                TSimd.Store(TSimd.Multiply(TSimd.Divide(TSimd.Load(sums + d), divisor), scale), sums + d);
+            }
+
+            new ReadOnlySpan<float>(sums, layout.Kv.HeadDim).CopyTo(
+                new Span<float>(tile.OutputRow(row), layout.Kv.HeadDim));
+        }
     }
 
     /// <summary>
@@ -448,23 +461,6 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
             TVector output = TSimd.Add(TSimd.Load(partial + d), default);
             TVector kept = TSimd.Multiply(TSimd.Load(state + d), TSimd.Broadcast(before));
             TSimd.Store(TSimd.MultiplyAdd(output, TSimd.Broadcast(added), kept), state + d);
-        }
-    }
-
-    private static void WriteOutputs(in AttentionTile tile, AttentionLayout layout, float* state)
-    {
-        for (int row = 0; row < tile.Rows; row++, state += layout.PartialStride)
-        {
-            TVector divisor = TSimd.Broadcast(state[1]);
-            TVector scale = TSimd.Broadcast(tile.Cache.Scales(tile.Layer).Value);
-            float* sums = state + AttentionLayout.PartialHeader;
-            for (int d = 0; d < layout.Kv.ValueDim; d += TSimd.Count)
-            {
-                TSimd.Store(TSimd.Multiply(TSimd.Divide(TSimd.Load(sums + d), divisor), scale), sums + d);
-            }
-
-            new ReadOnlySpan<float>(sums, layout.Kv.HeadDim).CopyTo(
-                new Span<float>(tile.OutputRow(row), layout.Kv.HeadDim));
         }
     }
 }

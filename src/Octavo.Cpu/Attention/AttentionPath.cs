@@ -10,26 +10,32 @@ namespace Octavo.Cpu.Attention;
 internal readonly unsafe struct AttentionPath
 {
     private readonly delegate*<in AttentionTile, AttentionScratch, void**, void> _run;
-    private readonly delegate*<in AttentionTile, AttentionScratch, void> _finish;
+    private readonly delegate*<in AttentionTile, AttentionScratch, void> _merge;
+    private readonly delegate*<in AttentionTile, AttentionScratch, void> _write;
     private readonly void** _code;
 
     private AttentionPath(
         delegate*<in AttentionTile, AttentionScratch, void**, void> run,
-        delegate*<in AttentionTile, AttentionScratch, void> finish, void** code)
+        delegate*<in AttentionTile, AttentionScratch, void> merge,
+        delegate*<in AttentionTile, AttentionScratch, void> write, void** code)
     {
         _run = run;
-        _finish = finish;
+        _merge = merge;
+        _write = write;
         _code = code;
     }
 
     /// <summary>True where the inner products are emitted machine code.</summary>
     public bool IsEmitted => _code != null;
 
-    /// <summary>Computes a tile's partitions; finishes the rows where it has all of them.</summary>
+    /// <summary>Computes a tile's partitions, into its partial results or into the scratch's state.</summary>
     public void Run(in AttentionTile tile, AttentionScratch scratch) => _run(tile, scratch, _code);
 
-    /// <summary>Finishes rows whose partitions were computed apart.</summary>
-    public void Finish(in AttentionTile tile, AttentionScratch scratch) => _finish(tile, scratch);
+    /// <summary>Merges partitions that were computed apart into the scratch's state.</summary>
+    public void Merge(in AttentionTile tile, AttentionScratch scratch) => _merge(tile, scratch);
+
+    /// <summary>Writes the outputs of rows from the scratch's state.</summary>
+    public void Write(in AttentionTile tile, AttentionScratch scratch) => _write(tile, scratch);
 
     /// <summary>
     /// The fastest kernels of an instruction set; emitted ones only where <paramref name="emitted"/> allows them.
@@ -70,5 +76,6 @@ internal readonly unsafe struct AttentionPath
         where TIntSimd : struct, IIntSimd<TVector, TInt> =>
         new(
             &AttentionKernel<TInner, TVector, TSimd, TInt, TIntSimd>.Run,
-            &AttentionKernel<TInner, TVector, TSimd, TInt, TIntSimd>.Finish, code);
+            &AttentionKernel<TInner, TVector, TSimd, TInt, TIntSimd>.Merge,
+            &AttentionKernel<TInner, TVector, TSimd, TInt, TIntSimd>.Write, code);
 }

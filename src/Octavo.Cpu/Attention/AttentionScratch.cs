@@ -5,6 +5,9 @@ namespace Octavo.Cpu.Attention;
 /// <summary>One worker's memory for the rows of a tile.</summary>
 internal sealed unsafe class AttentionScratch : IDisposable
 {
+    /// <summary>Partitions whose partial results it holds at most.</summary>
+    public const int MostPartitions = 32;
+
     private readonly NativeBuffer _memory;
 
     public AttentionScratch(AttentionLayout layout, int maxRows)
@@ -19,6 +22,7 @@ internal sealed unsafe class AttentionScratch : IDisposable
         long weights = Take((long)Chunk * layout.WeightStride);
         long weightScales = Take(Chunk * sizeof(RowScale));
         long partials = Take((long)Chunk * layout.PartialStride * sizeof(float));
+        long ranges = Take((long)MostPartitions * maxRows * layout.PartialStride * sizeof(float));
         long integers = Take(Math.Max(AttentionLayout.PartitionKeys, layout.Kv.ValueDim) * sizeof(int));
         long pointers = Take(6 * Pointers);
         long widenedKeys = Take(layout.Widens ? (long)AttentionLayout.PartitionGroups * layout.Kv.KeyGroupBytes : 0);
@@ -33,6 +37,7 @@ internal sealed unsafe class AttentionScratch : IDisposable
         Weights = memory + weights;
         WeightScales = (RowScale*)(memory + weightScales);
         Partials = (float*)(memory + partials);
+        Ranges = (float*)(memory + ranges);
         Integers = (int*)(memory + integers);
         Keys = (byte**)(memory + pointers);
         NextKeys = (byte**)(memory + pointers + Pointers);
@@ -70,6 +75,11 @@ internal sealed unsafe class AttentionScratch : IDisposable
     public RowScale* WeightScales { get; }
 
     public float* Partials { get; }
+
+    /// <summary>
+    /// Partial results of the partitions of one item of a tile that is split, until they are handed over.
+    /// </summary>
+    public float* Ranges { get; }
 
     public int* Integers { get; }
 

@@ -79,7 +79,7 @@ internal readonly unsafe ref struct AttentionTile
     public int EndPartition { get; init; }
 
     /// <summary>
-    /// Where partial results go, <c>[partition][row][PartialStride]</c>; null where this call finishes the rows.
+    /// Where partial results stand, <c>[partition][row][PartialStride]</c>; null where one call has all partitions.
     /// </summary>
     public float* Partials { get; init; }
 

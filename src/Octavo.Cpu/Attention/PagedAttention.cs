@@ -1,14 +1,15 @@
 using Octavo.Cpu.Cache;
 using Octavo.Cpu.Codegen;
 using Octavo.Cpu.Memory;
+using Octavo.Cpu.Threading;
 using Octavo.Engine;
 using Octavo.Models;
 
 namespace Octavo.Cpu.Attention;
 
 /// <summary>
-/// The one entry of attention: cuts a step's queries into tiles and long tiles into ranges of keys, lets the team take
-/// them one by one, and hands each to the kernels of this machine and cache format.
+/// The one entry of attention: cuts a step's queries into tiles and long tiles into ranges of keys, which the team
+/// shares, and hands each to the kernels of this machine and cache format.
 /// </summary>
 internal sealed unsafe class PagedAttention : IDisposable
 {
@@ -34,7 +35,6 @@ internal sealed unsafe class PagedAttention : IDisposable
     private readonly int[] _unfinished;                    // by split tile and head: items that are not done
     private readonly AttentionPath _path;
     private int _numItems;
-    private int _next;
 
     public PagedAttention(int numHeads, KvCache cache, InstructionSet isa, int workers, int maxModelLen, int maxTokens)
     {
@@ -101,6 +101,13 @@ internal sealed unsafe class PagedAttention : IDisposable
             int partitions = (tile.NumKeys + AttentionLayout.PartitionKeys - 1) / AttentionLayout.PartitionKeys;
             int ranges = (int)Math.Clamp((long)tile.NumKeys * tile.NumTokens / share, 1, partitions);
             long wanted = (long)partitions * tile.NumTokens * _group * _cache.NumKvHeads;
+            if (ranges > 1)
+            {
+                // Of one item no more than a member's memory holds.
+                ranges = Math.Max(
+                    ranges, (partitions + AttentionScratch.MostPartitions - 1) / AttentionScratch.MostPartitions);
+            }
+
             if (_workers == 1 || used + wanted > _maxPartialRows || _numItems + ranges + numTiles - t > _items.Length)
             {
                 ranges = 1;
@@ -120,15 +127,10 @@ internal sealed unsafe class PagedAttention : IDisposable
                     t, (int)((long)partitions * range / ranges), (int)((long)partitions * (range + 1) / ranges));
             }
         }
-
-        _next = 0;
     }
 
-    /// <summary>Makes the items available again for the next layer; one worker, between two barriers.</summary>
-    public void Rewind() => Volatile.Write(ref _next, 0);
-
-    /// <summary>Computes items until none is left. Which worker takes which does not show in the result.</summary>
-    /// <param name="worker">This worker's number.</param>
+    /// <summary>Computes all items, as one phase of the team's work.</summary>
+    /// <param name="member">A member of the team.</param>
     /// <param name="layer">The layer whose cache is read.</param>
     /// <param name="rule">What becomes of that layer's scores.</param>
     /// <param name="batch">The step.</param>
@@ -137,76 +139,32 @@ internal sealed unsafe class PagedAttention : IDisposable
     /// <param name="queryStride">Floats between two tokens.</param>
     /// <param name="output">Results, <c>[tokens][heads · headDim]</c>.</param>
     public void Run(
-        int worker, int layer, AttentionRule rule, StepBatch batch, float* query, int queryStride, float* output)
-    {
-        int kvHeads = _cache.NumKvHeads;
-        int headDim = _layout.Kv.HeadDim;
-        int outputStride = _numHeads * headDim;
-        int all = _numItems * kvHeads;
-        for (int next = Take(); next < all;)
-        {
-            // Who decodes takes its next item early and fetches that one's first keys with this one's last. Not near
-            // the end: there an item that waits for its owner might have been somebody else's.
-            int following = next < all - (4 * _workers) && _tiles[_items[next % _numItems].Tile].NumTokens == 1
-                ? Take()
-                : -1;
-            // All tiles of a head before the next head: a prompt's tiles find its keys and values in the second-level
-            // cache.
-            Item item = _items[next % _numItems];
-            int kvHead = next / _numItems;
-            Tile tile = _tiles[item.Tile];
-            long firstHead = (long)kvHead * _group * headDim;
-            long partialRows = (long)tile.NumTokens * _group
-                * ((tile.NumKeys + AttentionLayout.PartitionKeys - 1) / AttentionLayout.PartitionKeys);
-            var work = new AttentionTile
-            {
-                Cache = _cache,
-                Layer = layer,
-                KvHead = kvHead,
-                BlockTable = batch.BlockTable(tile.Sequence),
-                FirstPosition = tile.NumKeys - tile.NumTokens,
-                NumTokens = tile.NumTokens,
-                Group = _group,
-                Query = query + ((long)tile.Token * queryStride) + firstHead,
-                QueryStride = queryStride,
-                Output = output + ((long)tile.Token * outputStride) + firstHead,
-                OutputStride = outputStride,
-                Rule = rule,
-                Slopes = rule.Alibi ? _slopes.Floats + ((long)kvHead * _group) : null,
-                FirstPartition = item.First,
-                EndPartition = item.End,
-                Next = following >= 0 && following < all ? KeysOf(batch, following) : default,
-                Partials = tile.Ranges == 1
-                    ? null
-                    : _partials.Floats + ((tile.PartialRow + (kvHead * partialRows)) * _layout.PartialStride),
-            };
-            _path.Run(work, _scratch[worker]);
-            next = following >= 0 ? following : Take();
-            if (tile.Ranges > 1 && Interlocked.Decrement(ref _unfinished[(item.Tile * kvHeads) + kvHead]) == 0)
-            {
-                // The last of the ranges merges them all, and makes the count ready for the next layer.
-                Volatile.Write(ref _unfinished[(item.Tile * kvHeads) + kvHead], tile.Ranges);
-                _path.Finish(work, _scratch[worker]);
-            }
-        }
-    }
+        TeamMember member, int layer, AttentionRule rule, StepBatch batch, float* query, int queryStride,
+        float* output) =>
+        member.Share(
+            _numItems * _cache.NumKvHeads, 1,
+            new Items(this, new Call(layer, rule, batch, query, queryStride, output)));
 
-    private int Take() => Interlocked.Increment(ref _next) - 1;
-
-    private PartitionKeys KeysOf(StepBatch batch, int next)
+    private PartitionKeys KeysOf(StepBatch batch, int index)
     {
-        Item item = _items[next % _numItems];
+        Item item = _items[index % _numItems];
         Tile tile = _tiles[item.Tile];
         return new PartitionKeys
         {
             BlockTable = batch.BlockTable(tile.Sequence),
-            KvHead = next / _numItems,
+            KvHead = index / _numItems,
             Partition = item.First,
             NumKeys = tile.NumKeys,
         };
     }
 
     public void Dispose() => _owned.Dispose();
+
+    private (Item Item, Tile Tile) Find(int index)
+    {
+        Item item = _items[index % _numItems];
+        return (item, _tiles[item.Tile]);
+    }
 
     private static NativeBuffer SlopesOf(int heads)
     {
@@ -217,6 +175,112 @@ internal sealed unsafe class PagedAttention : IDisposable
         }
 
         return slopes;
+    }
+
+    private static long PartialRows(in Tile tile, int group) => (long)tile.NumTokens * group
+        * ((tile.NumKeys + AttentionLayout.PartitionKeys - 1) / AttentionLayout.PartitionKeys);
+
+    private readonly struct Call(
+        int layer, AttentionRule rule, StepBatch batch, float* query, int queryStride, float* output)
+    {
+        public readonly int Layer = layer;
+        public readonly AttentionRule Rule = rule;
+        public readonly StepBatch Batch = batch;
+        public readonly float* Query = query;
+        public readonly int QueryStride = queryStride;
+        public readonly float* Output = output;
+    }
+
+    /// <summary>
+    /// A range of one tile for one head. All tiles of a head come before the next head: a prompt's tiles find its keys
+    /// and values in the second-level cache.
+    /// </summary>
+    private readonly struct Items(PagedAttention attention, Call call) : ISharedItems
+    {
+        private readonly Call _call = call;
+
+        public void Compute(int index, TeamMember member)
+        {
+            (Item item, Tile tile) = attention.Find(index);
+            AttentionScratch scratch = attention._scratch[member.Number];
+            AttentionTile work = Describe(index, item, tile, scratch);
+            if (!member.IsLate)
+            {
+                attention._path.Run(work, scratch);
+            }
+        }
+
+        public void Write(int index, TeamMember member)
+        {
+            (Item item, Tile tile) = attention.Find(index);
+            AttentionScratch scratch = attention._scratch[member.Number];
+            AttentionTile work = Describe(index, item, tile, scratch);
+            if (tile.Ranges > 1 && !TryMerge(index, item, tile, ref work, scratch))
+            {
+                return;
+            }
+
+            attention._path.Write(work, scratch);
+        }
+
+        /// <summary>Hands a range's partial results over; whoever brings the tile's last ones merges them all.</summary>
+        private bool TryMerge(int index, Item item, in Tile tile, ref AttentionTile work, AttentionScratch scratch)
+        {
+            int stride = attention._layout.PartialStride;
+            int kvHeads = attention._cache.NumKvHeads;
+            int kvHead = index / attention._numItems;
+            float* partials = attention._partials.Floats
+                + ((tile.PartialRow + (kvHead * PartialRows(tile, attention._group))) * stride);
+            long first = (long)item.First * work.Rows * stride;
+            long count = (long)(item.End - item.First) * work.Rows * stride;
+            Buffer.MemoryCopy(
+                scratch.Ranges, partials + first, count * sizeof(float), count * sizeof(float));
+            ref int unfinished = ref attention._unfinished[(item.Tile * kvHeads) + kvHead];
+            if (Interlocked.Decrement(ref unfinished) > 0)
+            {
+                return false;
+            }
+
+            Volatile.Write(ref unfinished, tile.Ranges);        // for the next layer
+            work = work with { Partials = partials };
+            attention._path.Merge(work, scratch);
+            return true;
+        }
+
+        private AttentionTile Describe(int index, Item item, in Tile tile, AttentionScratch scratch)
+        {
+            int kvHead = index / attention._numItems;
+            int headDim = attention._layout.Kv.HeadDim;
+            long firstHead = (long)kvHead * attention._group * headDim;
+            int outputStride = attention._numHeads * headDim;
+            int rows = tile.NumTokens * attention._group;
+            return new AttentionTile
+            {
+                Cache = attention._cache,
+                Layer = _call.Layer,
+                KvHead = kvHead,
+                BlockTable = _call.Batch.BlockTable(tile.Sequence),
+                FirstPosition = tile.NumKeys - tile.NumTokens,
+                NumTokens = tile.NumTokens,
+                Group = attention._group,
+                Query = _call.Query + ((long)tile.Token * _call.QueryStride) + firstHead,
+                QueryStride = _call.QueryStride,
+                Output = _call.Output + ((long)tile.Token * outputStride) + firstHead,
+                OutputStride = outputStride,
+                Rule = _call.Rule,
+                Slopes = _call.Rule.Alibi ? attention._slopes.Floats + ((long)kvHead * attention._group) : null,
+                FirstPartition = item.First,
+                EndPartition = item.End,
+
+                // Who decodes fetches the first keys of what is usually next for it with its last ones.
+                Next = tile.NumTokens == 1 && index + 1 < attention._numItems * attention._cache.NumKvHeads
+                    ? attention.KeysOf(_call.Batch, index + 1)
+                    : default,
+                Partials = tile.Ranges == 1
+                    ? null
+                    : scratch.Ranges - ((long)item.First * rows * attention._layout.PartialStride),
+            };
+        }
     }
 
     private record struct Tile(int Sequence, int Token, int NumTokens, int NumKeys)

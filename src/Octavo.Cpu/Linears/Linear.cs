@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Octavo.Cpu.Codegen;
 using Octavo.Cpu.Panels;
 using Octavo.Cpu.Threading;
@@ -6,13 +5,13 @@ using Octavo.Cpu.Threading;
 namespace Octavo.Cpu.Linears;
 
 /// <summary>
-/// A linear layer over packed panels, and the one place where matrix kernels are chosen. Members of a team split the
-/// panels; no result depends on the split.
+/// A linear layer over packed panels, and the one place where matrix kernels are chosen. Members of a team share the
+/// panels; no result depends on who computes which.
 /// </summary>
 /// <remarks>
 /// <code>
 /// for each block of rows          activations stay in the second-level cache
-///   for each panel                of this worker
+///   for each panel                a few of them are one item
 ///     for each block of k         its weights stay in the first-level cache
 ///       for each tile of rows     a generated kernel; meanwhile it fetches what the next block needs
 ///     finish and write the panel's results
@@ -27,6 +26,8 @@ internal sealed unsafe class Linear : IDisposable
     private const int WeightBytesInBlock = 20 << 10;
     private const int StepsInTurn = 8;
     private const int FetchAhead = 4 << 10;
+    private const int ItemBytes = 96 << 10;
+    private const int ItemsPerMember = 6;
 
     private readonly PackedPanels _panels;
     private readonly PanelLayout _layout;
@@ -61,7 +62,8 @@ internal sealed unsafe class Linear : IDisposable
     {
         for (int worker = 0; worker < workers; worker++)
         {
-            (int first, int end) = Share(worker, workers);
+            int first = (int)((long)_panels.Count * worker / workers);
+            int end = (int)((long)_panels.Count * (worker + 1) / workers);
             nodes.Place(_panels.Panel(first), (end - first) * _layout.PanelBytes, worker, workers);
         }
     }
@@ -76,33 +78,31 @@ internal sealed unsafe class Linear : IDisposable
     /// <summary>Bytes that the weights occupy.</summary>
     public long Bytes => _panels.Bytes;
 
-    /// <summary>Computes this worker's share of the layer.</summary>
-    /// <param name="worker">This worker's number.</param>
-    /// <param name="workers">How many share the layer.</param>
+    /// <summary>Computes the layer, as one phase of the team's work.</summary>
+    /// <param name="member">A member of the team.</param>
     /// <param name="x">Activations, stored for this layer.</param>
     /// <param name="rows">Rows.</param>
     /// <param name="output">Where the results go.</param>
-    [SkipLocalsInit]
-    public void Run(int worker, int workers, ActivationBuffer x, int rows, in LinearOutput output)
+    public void Run(TeamMember member, ActivationBuffer x, int rows, in LinearOutput output)
     {
-        byte* memory = stackalloc byte[(MostRowsInBlock * PanelLayout.Width * sizeof(float)) + 64];
-        byte* sums = (byte*)(((nuint)memory + 63) & ~(nuint)63);
-        (int first, int end) = Share(worker, workers);
-        for (int row = 0; row < rows; row += _rowBlock)
-        {
-            int count = Math.Min(_rowBlock, rows - row);
-            for (int panel = first; panel < end; panel++)
-            {
-                RunPanel(panel, x, row, count, sums);
-                output.Write((float*)sums, _panels.Bias(panel), panel, row, count);
-            }
-        }
+        int inBlock = Math.Min(rows, _rowBlock);
+        int panels = PanelsAtOnce(inBlock, member.TeamCount);
+        int rounds = (rows + _rowBlock - 1) / _rowBlock;
+        member.Share((_panels.Count + panels - 1) / panels, rounds, new Items(this, x, rows, panels, output));
     }
 
     public void Dispose() => _panels.Dispose();
 
-    private (int First, int End) Share(int worker, int workers) =>
-        ((int)((long)_panels.Count * worker / workers), (int)((long)_panels.Count * (worker + 1) / workers));
+    /// <summary>
+    /// Panels of an item: so many that claiming it costs next to nothing, so few that members who share the layer end
+    /// at about the same time, and their sums fit into a member's memory.
+    /// </summary>
+    private int PanelsAtOnce(int rows, int members)
+    {
+        int forBytes = (int)(ItemBytes / _layout.PanelBytes) + 1;
+        int forMembers = _panels.Count / (members * ItemsPerMember);
+        return Math.Max(1, Math.Min(Math.Min(forBytes, forMembers), MostRowsInBlock / Math.Max(1, rows)));
+    }
 
     private void RunPanel(int panel, ActivationBuffer x, int firstRow, int rows, byte* sums)
     {
@@ -191,5 +191,42 @@ internal sealed unsafe class Linear : IDisposable
         a->Scales = scales;
         a->Sums = codeSums;
         a->InputZeros = zeros;
+    }
+
+    /// <summary>Panels of a block of rows: computed into a member's memory, then written.</summary>
+    private readonly struct Items(Linear linear, ActivationBuffer x, int rows, int panels, LinearOutput output)
+        : ISharedItems
+    {
+        private readonly LinearOutput _output = output;
+
+        public void Compute(int item, TeamMember member)
+        {
+            (int row, int count, int first, int end) = Find(item);
+            for (int panel = first; panel < end; panel++)
+            {
+                linear.RunPanel(panel, x, row, count, Sums(member, panel - first, count));
+            }
+        }
+
+        public void Write(int item, TeamMember member)
+        {
+            (int row, int count, int first, int end) = Find(item);
+            for (int panel = first; panel < end; panel++)
+            {
+                _output.Write(
+                    (float*)Sums(member, panel - first, count), linear._panels.Bias(panel), panel, row, count);
+            }
+        }
+
+        private static byte* Sums(TeamMember member, int panel, int rows) =>
+            member.Scratch + ((long)panel * rows * PanelLayout.Width * sizeof(float));
+
+        private (int Row, int Rows, int First, int End) Find(int item)
+        {
+            int units = (linear._panels.Count + panels - 1) / panels;
+            int row = item / units * linear._rowBlock;
+            int first = item % units * panels;
+            return (row, Math.Min(linear._rowBlock, rows - row), first, Math.Min(linear._panels.Count, first + panels));
+        }
     }
 }

@@ -2,6 +2,7 @@ using Octavo.Cpu.Attention;
 using Octavo.Cpu.Linears;
 using Octavo.Cpu.Memory;
 using Octavo.Cpu.Simd;
+using Octavo.Cpu.Threading;
 using Octavo.Cpu.Weights;
 using Octavo.Engine;
 using Octavo.Models;
@@ -67,49 +68,38 @@ internal sealed unsafe class AttentionSublayer : Sublayer
     }
 
     /// <inheritdoc/>
-    public override void Run(StepState step, int cacheLayer, int worker)
+    public override void Run(StepState step, int cacheLayer, TeamMember member)
     {
         int tokens = step.Batch.NumTokens;
-        RowRange mine = step.RowsOf(worker, tokens);
         AttentionWorkspace work = step.Workspace<AttentionWorkspace>();
         RowBuffer qkv = work.QueryKeyValue;
-        StoreInput(step, _queryKeyValue, worker, mine);
-        step.Team.Wait();
+        StoreInput(step, _queryKeyValue, member);
         step.Multiply(
-            _queryKeyValue, worker, tokens, new LinearOutput(qkv.Floats, qkv.Stride, _queryKeyValue.OutFeatures));
-        step.Team.Wait();
-        RotateAndStore(step, qkv, cacheLayer, mine);
-        if (worker == 0)
-        {
-            work.Attention.Rewind();
-        }
-
-        step.Team.Wait();
-        work.Attention.Run(worker, cacheLayer, _rule, step.Batch, qkv.Floats, qkv.Stride, work.Attended.Floats);
-        step.Team.Wait();
-        step.Store(_output, work.Attended.Floats, _output.InFeatures, mine);
-        step.Team.Wait();
-        step.Multiply(_output, worker, tokens, Residual(step, _output));
-        step.Team.Wait();
-        NormSum(step, mine);
+            member, _queryKeyValue, tokens, new LinearOutput(qkv.Floats, qkv.Stride, _queryKeyValue.OutFeatures));
+        step.ForRows(member, tokens, new KeyValueRows(this, step, qkv, cacheLayer));
+        work.Attention.Run(member, cacheLayer, _rule, step.Batch, qkv.Floats, qkv.Stride, work.Attended.Floats);
+        step.Store(member, _output, work.Attended.Floats, _output.InFeatures, tokens);
+        step.Multiply(member, _output, tokens, Residual(step, _output));
+        NormSum(step, member);
     }
 
-    private void RotateAndStore(StepState step, RowBuffer qkv, int cacheLayer, RowRange mine)
+    private void RotateAndStore(StepState step, RowBuffer qkv, int cacheLayer, int row)
     {
-        ReadOnlySpan<int> positions = step.Batch.Positions;
-        ReadOnlySpan<int> slots = step.Batch.SlotMapping;
-        for (int row = mine.First; row < mine.End; row++)
+        float* queries = qkv.Row(row);
+        float* keys = queries + _spec.QueryWidth;
+        if (_rotary is not null)
         {
-            float* queries = qkv.Row(row);
-            float* keys = queries + _spec.QueryWidth;
-            if (_rotary is not null)
-            {
-                RowKernels.Rotate(
-                    queries, _spec.NumHeads + _spec.NumKvHeads, _spec.HeadDim, _rotary.Cos(positions[row]),
-                    _rotary.Sin(positions[row]));
-            }
-
-            step.Cache.Write(cacheLayer, slots[row], keys, keys + _spec.KeyWidth);
+            int position = step.Batch.Positions[row];
+            RowKernels.Rotate(
+                queries, _spec.NumHeads + _spec.NumKvHeads, _spec.HeadDim, _rotary.Cos(position),
+                _rotary.Sin(position));
         }
+
+        step.Cache.Write(cacheLayer, step.Batch.SlotMapping[row], keys, keys + _spec.KeyWidth);
+    }
+
+    private readonly struct KeyValueRows(AttentionSublayer layer, StepState step, RowBuffer qkv, int cacheLayer) : IRows
+    {
+        public void Run(int row, TeamMember member) => layer.RotateAndStore(step, qkv, cacheLayer, row);
     }
 }

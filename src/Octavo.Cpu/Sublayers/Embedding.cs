@@ -1,6 +1,7 @@
 using Octavo.Cpu.Linears;
 using Octavo.Cpu.Panels;
 using Octavo.Cpu.Simd;
+using Octavo.Cpu.Threading;
 using Octavo.Cpu.Weights;
 using Octavo.Models;
 
@@ -21,45 +22,48 @@ internal sealed unsafe class Embedding
         _project = spec.InputProjection is { } projection ? weights.Pack(projection) : null;
     }
 
-    /// <summary>Writes the residual stream of a step; workers are done with their own rows when it returns.</summary>
-    public void Run(StepState step, int worker)
+    /// <summary>Writes the residual stream of a step.</summary>
+    public void Run(StepState step, TeamMember member)
     {
-        RowRange mine = step.RowsOf(worker, step.Batch.NumTokens);
-        ReadOnlySpan<int> ids = step.Batch.TokenIds;
-        for (int row = mine.First; row < mine.End; row++)
-        {
-            float* embedding = _project is null ? step.Hidden.Row(row) : step.Projected.Row(row);
-            _tokens.ReadRow(ids[row], new Span<float>(embedding, _spec.EmbeddingSize));
-            if (_project is not null)
-            {
-                step.Store(_project, row, embedding);
-            }
-        }
-
+        int tokens = step.Batch.NumTokens;
+        step.ForRows(member, tokens, new TokenRows(this, step));
         if (_project is not null)
         {
-            step.Team.Wait();
             step.Multiply(
-                _project, worker, step.Batch.NumTokens,
+                member, _project, tokens,
                 new LinearOutput(step.Hidden.Floats, step.Hidden.Stride, _spec.HiddenSize));
-            step.Team.Wait();
         }
 
         if (_positions is not null)
         {
-            AddPositions(step, worker, mine);
+            step.ForRows(member, tokens, new PositionRows(this, step));
         }
     }
 
-    private void AddPositions(StepState step, int worker, RowRange mine)
+    private readonly struct TokenRows(Embedding embedding, StepState step) : IRows
     {
-        ReadOnlySpan<int> positions = step.Batch.Positions;
-        float* position = step.Row(worker);
-        for (int row = mine.First; row < mine.End; row++)
+        public void Run(int row, TeamMember member)
         {
-            _positions!.ReadRow(
-                positions[row] + _spec.LearnedPositions!.Offset, new Span<float>(position, _spec.HiddenSize));
-            RowKernels.Add(position, step.Hidden.Row(row), _spec.HiddenSize);
+            float* x = embedding._project is null ? step.Hidden.Row(row) : step.Projected.Row(row);
+            embedding._tokens.ReadRow(
+                step.Batch.TokenIds[row], new Span<float>(x, embedding._spec.EmbeddingSize));
+            if (embedding._project is not null)
+            {
+                step.Store(embedding._project, row, x);
+            }
+        }
+    }
+
+    private readonly struct PositionRows(Embedding embedding, StepState step) : IRows
+    {
+        public void Run(int row, TeamMember member)
+        {
+            DecoderSpec spec = embedding._spec;
+            float* position = step.Row(member);
+            embedding._positions!.ReadRow(
+                step.Batch.Positions[row] + spec.LearnedPositions!.Offset,
+                new Span<float>(position, spec.HiddenSize));
+            RowKernels.Add(position, step.Hidden.Row(row), spec.HiddenSize);
         }
     }
 }

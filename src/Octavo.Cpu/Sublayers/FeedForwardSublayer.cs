@@ -1,4 +1,5 @@
 using Octavo.Cpu.Linears;
+using Octavo.Cpu.Threading;
 using Octavo.Cpu.Weights;
 using Octavo.Models;
 
@@ -33,22 +34,17 @@ internal sealed unsafe class FeedForwardSublayer : Sublayer
     }
 
     /// <inheritdoc/>
-    public override void Run(StepState step, int cacheLayer, int worker)
+    public override void Run(StepState step, int cacheLayer, TeamMember member)
     {
         int tokens = step.Batch.NumTokens;
-        RowRange mine = step.RowsOf(worker, tokens);
         RowBuffer inner = step.Workspace<FeedForwardWorkspace>().Activated;
         OutputMode mode = _spec.IsGated ? OutputMode.Gate : OutputMode.Activate;
-        StoreInput(step, _gateUp, worker, mine);
-        step.Team.Wait();
+        StoreInput(step, _gateUp, member);
         step.Multiply(
-            _gateUp, worker, tokens,
+            member, _gateUp, tokens,
             new LinearOutput(inner.Floats, inner.Stride, _spec.IntermediateSize, mode, _spec.Activation));
-        step.Team.Wait();
-        step.Store(_down, inner.Floats, inner.Stride, mine);
-        step.Team.Wait();
-        step.Multiply(_down, worker, tokens, Residual(step, _down));
-        step.Team.Wait();
-        NormSum(step, mine);
+        step.Store(member, _down, inner.Floats, inner.Stride, tokens);
+        step.Multiply(member, _down, tokens, Residual(step, _down));
+        NormSum(step, member);
     }
 }

@@ -1,4 +1,5 @@
 using Octavo.Cpu.Linears;
+using Octavo.Cpu.Threading;
 using Octavo.Cpu.Weights;
 using Octavo.Models;
 
@@ -23,34 +24,34 @@ internal sealed unsafe class Head
     /// <summary>Norms the wanted rows, gathered one behind another, and multiplies them with the head.</summary>
     /// <param name="step">The step, all of whose rows are finished.</param>
     /// <param name="logits">Receives logits, <c>[wanted rows][vocabulary]</c>.</param>
-    /// <param name="worker">This worker's number.</param>
-    public void Run(StepState step, float* logits, int worker)
+    /// <param name="member">A member of the team.</param>
+    public void Run(StepState step, float* logits, TeamMember member)
     {
-        ReadOnlySpan<int> wanted = step.Batch.LogitsRows;
-        RowRange mine = step.RowsOf(worker, wanted.Length);
-        for (int i = mine.First; i < mine.End; i++)
-        {
-            float* x = step.Hidden.Row(wanted[i]);
-            if (_norm is not null)
-            {
-                Sublayer.Norm(_norm, x, step.Row(worker));
-                x = step.Row(worker);
-            }
-
-            step.Store(_project ?? _head, i, x);
-        }
-
-        step.Team.Wait();
+        int rows = step.Batch.LogitsRows.Length;
+        step.ForRows(member, rows, new InputRows(this, step));
         if (_project is not null)
         {
+            RowBuffer projected = step.Projected;
             step.Multiply(
-                _project, worker, wanted.Length,
-                new LinearOutput(step.Projected.Floats, step.Projected.Stride, _spec.EmbeddingSize));
-            step.Team.Wait();
-            step.Store(_head, step.Projected.Floats, step.Projected.Stride, mine);
-            step.Team.Wait();
+                member, _project, rows, new LinearOutput(projected.Floats, projected.Stride, _spec.EmbeddingSize));
+            step.Store(member, _head, projected.Floats, projected.Stride, rows);
         }
 
-        step.Multiply(_head, worker, wanted.Length, new LinearOutput(logits, _spec.VocabSize, _spec.VocabSize));
+        step.Multiply(member, _head, rows, new LinearOutput(logits, _spec.VocabSize, _spec.VocabSize));
+    }
+
+    private readonly struct InputRows(Head head, StepState step) : IRows
+    {
+        public void Run(int row, TeamMember member)
+        {
+            float* x = step.Hidden.Row(step.Batch.LogitsRows[row]);
+            if (head._norm is not null)
+            {
+                Sublayer.Norm(head._norm, x, step.Row(member));
+                x = step.Row(member);
+            }
+
+            step.Store(head._project ?? head._head, row, x);
+        }
     }
 }

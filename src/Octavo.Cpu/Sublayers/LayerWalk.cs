@@ -37,7 +37,7 @@ internal sealed unsafe class LayerWalk : ITeamWork, IDisposable
     private readonly StepState _step;
     private readonly StepBatch _batch = new(BlockSize);
     private readonly int[] _blocks;
-    private Action<int> _work = _ => { };
+    private Action<TeamMember> _work = _ => { };
 
     /// <summary>Prepares for sequences of so many tokens at most.</summary>
     public LayerWalk(DecoderSpec spec, int maxTokens)
@@ -49,7 +49,7 @@ internal sealed unsafe class LayerWalk : ITeamWork, IDisposable
             // Of one layer: every layer's, one after another.
             KvCache cache = _owned.Add(
                 new KvCache([.. spec.Attentions.Take(1)], KvCacheFormat.Float32, _blocks.Length, BlockSize));
-            _team = _owned.Add(new ThreadTeam(Environment.ProcessorCount));
+            _team = _owned.Add(ThreadTeam.Lease(Environment.ProcessorCount)).Team;
             _step = _owned.Add(new StepState(spec, cache, _team, _isa, maxTokens, maxTokens));
         }
         catch
@@ -80,7 +80,7 @@ internal sealed unsafe class LayerWalk : ITeamWork, IDisposable
     public void Embed(Packed<Embedding> embedding, ReadOnlySpan<int> ids, float* hidden)
     {
         Begin(embedding.Linears, ids, logitsRows: 0);
-        Run(worker => embedding.Part.Run(_step, worker));
+        Run(member => embedding.Part.Run(_step, member));
         Unload(hidden, ids.Length);
     }
 
@@ -94,11 +94,11 @@ internal sealed unsafe class LayerWalk : ITeamWork, IDisposable
         Begin(layer.SelectMany(s => s.Linears).Select(l => l.Linear), new int[tokens], logitsRows: 0);
         Load(hidden, tokens);
         _step.Tap = tap;
-        Run(worker =>
+        Run(member =>
         {
             foreach (Sublayer sublayer in layer)
             {
-                sublayer.Run(_step, 0, worker);
+                sublayer.Run(_step, 0, member);
             }
         });
         _step.Tap = null;
@@ -114,13 +114,13 @@ internal sealed unsafe class LayerWalk : ITeamWork, IDisposable
         fixed (float* output = logits)
         {
             float* y = output;
-            Run(worker => head.Part.Run(_step, y, worker));
+            Run(member => head.Part.Run(_step, y, member));
         }
 
         return logits;
     }
 
-    void ITeamWork.Run(int worker) => _work(worker);
+    void ITeamWork.Run(TeamMember member) => _work(member);
 
     public void Dispose() => _owned.Dispose();
 
@@ -148,7 +148,7 @@ internal sealed unsafe class LayerWalk : ITeamWork, IDisposable
         _step.Begin(_batch);
     }
 
-    private void Run(Action<int> work)
+    private void Run(Action<TeamMember> work)
     {
         _work = work;
         _team.Run(this);

@@ -52,6 +52,9 @@ internal unsafe interface IInputTap
 /// </summary>
 internal sealed unsafe class StepState : IDisposable
 {
+    // Some microseconds of work: claiming it costs little beside that, and all end at about the same time.
+    private const int MostRowsAtOnce = 8;
+
     private readonly DisposableStack _owned = new();
     private readonly Workspace[] _workspaces;
     private readonly NativeBuffer[] _row;
@@ -166,11 +169,16 @@ internal sealed unsafe class StepState : IDisposable
         Input.Begin(batch.NumTokens);
     }
 
-    /// <summary>The rows that one worker takes where work is by row.</summary>
-    public RowRange RowsOf(int worker, int rows) => new(worker, Team.Count, rows);
+    /// <summary>Goes through rows, a few of them at a time: one phase.</summary>
+    public void ForRows<TRows>(TeamMember member, int rows, TRows work)
+        where TRows : struct, IRows
+    {
+        int atOnce = Math.Clamp(rows / (Team.Count * 4), 1, MostRowsAtOnce);
+        member.Divide((rows + atOnce - 1) / atOnce, new RowItems<TRows>(work, rows, atOnce));
+    }
 
-    /// <summary>A worker's own row, <c>[hidden]</c>: between a norm and the layer that reads it.</summary>
-    public float* Row(int worker) => _row[worker].Floats;
+    /// <summary>A member's own row, <c>[hidden]</c>: between a norm and the layer that reads it.</summary>
+    public float* Row(TeamMember member) => _row[member.Number].Floats;
 
     /// <summary>Writes a row of a linear layer's input.</summary>
     public void Store(Linear next, int row, float* x)
@@ -179,18 +187,13 @@ internal sealed unsafe class StepState : IDisposable
         Tap?.Record(next, row, x);
     }
 
-    /// <summary>Writes rows of a linear layer's input.</summary>
-    public void Store(Linear next, float* x, int stride, RowRange rows)
-    {
-        for (int row = rows.First; row < rows.End; row++)
-        {
-            Store(next, row, x + ((long)row * stride));
-        }
-    }
+    /// <summary>Writes rows of a linear layer's input: one phase.</summary>
+    public void Store(TeamMember member, Linear next, float* x, int stride, int rows) =>
+        ForRows(member, rows, new StoredRows(this, next, x, stride));
 
-    /// <summary>Computes a worker's share of a linear layer.</summary>
-    public void Multiply(Linear linear, int worker, int rows, in LinearOutput output) =>
-        linear.Run(worker, Team.Count, Input, rows, output);
+    /// <summary>Computes a linear layer: one phase.</summary>
+    public void Multiply(TeamMember member, Linear linear, int rows, in LinearOutput output) =>
+        linear.Run(member, Input, rows, output);
 
     public void Dispose()
     {
@@ -199,12 +202,30 @@ internal sealed unsafe class StepState : IDisposable
     }
 
     private static int ProjectedWidth(DecoderSpec spec) => Math.Max(spec.HiddenSize, spec.EmbeddingSize);
+
+    private readonly struct StoredRows(StepState step, Linear next, float* x, int stride) : IRows
+    {
+        public void Run(int row, TeamMember member) => step.Store(next, row, x + ((long)row * stride));
+    }
+
+    private readonly struct RowItems<TRows>(TRows work, int rows, int atOnce) : IOwnItems
+        where TRows : struct, IRows
+    {
+        private readonly TRows _work = work;
+
+        public void Run(int item, TeamMember member)
+        {
+            int end = Math.Min(rows, (item + 1) * atOnce);
+            for (int row = item * atOnce; row < end; row++)
+            {
+                _work.Run(row, member);
+            }
+        }
+    }
 }
 
-/// <summary>Rows that stand one behind another.</summary>
-internal readonly struct RowRange(int worker, int workers, int rows)
+/// <summary>What is done row by row; a row is one member's.</summary>
+internal interface IRows
 {
-    public int First { get; } = (int)((long)rows * worker / workers);
-
-    public int End { get; } = (int)((long)rows * (worker + 1) / workers);
+    void Run(int row, TeamMember member);
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Octavo.Cpu.Linears;
 using Octavo.Cpu.Simd;
+using Octavo.Cpu.Threading;
 using Octavo.Cpu.Weights;
 using Octavo.Models;
 
@@ -45,13 +46,11 @@ internal abstract unsafe class Sublayer
         .. spec.FeedForwards.Any() ? [new FeedForwardWorkspace([.. spec.FeedForwards])] : Array.Empty<Workspace>(),
     ];
 
-    /// <summary>
-    /// Adds the part's result to the residual stream; workers are done with their own rows when it returns.
-    /// </summary>
+    /// <summary>Adds the part's result to the residual stream.</summary>
     /// <param name="step">The step.</param>
     /// <param name="cacheLayer">The layer of the cache that is its own, where it keeps something there.</param>
-    /// <param name="worker">This worker's number.</param>
-    public abstract void Run(StepState step, int cacheLayer, int worker);
+    /// <param name="member">A member of the team.</param>
+    public abstract void Run(StepState step, int cacheLayer, TeamMember member);
 
     /// <summary>Norms a row.</summary>
     public static void Norm(NormWeights norm, float* x, float* y)
@@ -78,27 +77,35 @@ internal abstract unsafe class Sublayer
         new(step.Hidden.Floats, step.Hidden.Stride, last.OutFeatures, OutputMode.Add);
 
     /// <summary>Writes the part's input: the residual stream, normed where a norm stands before.</summary>
-    protected void StoreInput(StepState step, Linear first, int worker, RowRange mine)
+    protected void StoreInput(StepState step, Linear first, TeamMember member) =>
+        step.ForRows(member, step.Batch.NumTokens, new InputRows(step, _before, first));
+
+    /// <summary>Norms the sum, where a norm stands after.</summary>
+    protected void NormSum(StepState step, TeamMember member)
     {
-        for (int row = mine.First; row < mine.End; row++)
+        if (_after is not null)
+        {
+            step.ForRows(member, step.Batch.NumTokens, new SumRows(step, _after));
+        }
+    }
+
+    private readonly struct InputRows(StepState step, NormWeights? norm, Linear first) : IRows
+    {
+        public void Run(int row, TeamMember member)
         {
             float* x = step.Hidden.Row(row);
-            if (_before is not null)
+            if (norm is not null)
             {
-                Norm(_before, x, step.Row(worker));
-                x = step.Row(worker);
+                Norm(norm, x, step.Row(member));
+                x = step.Row(member);
             }
 
             step.Store(first, row, x);
         }
     }
 
-    /// <summary>Norms the sum, where a norm stands after.</summary>
-    protected void NormSum(StepState step, RowRange mine)
+    private readonly struct SumRows(StepState step, NormWeights norm) : IRows
     {
-        for (int row = mine.First; _after is not null && row < mine.End; row++)
-        {
-            Norm(_after, step.Hidden.Row(row), step.Hidden.Row(row));
-        }
+        public void Run(int row, TeamMember member) => Norm(norm, step.Hidden.Row(row), step.Hidden.Row(row));
     }
 }

@@ -2,33 +2,45 @@ using System.Runtime.ExceptionServices;
 
 namespace Octavo.Cpu.Threading;
 
-/// <summary>Work that every member of a team runs at once, each with its own number.</summary>
+/// <summary>
+/// Work for a team: a way from phase to phase (<see cref="TeamMember.Share"/>, <see cref="TeamMember.Divide"/>), which
+/// every member takes in the same order. What a phase's items give does not depend on who runs them.
+/// </summary>
 internal interface ITeamWork
 {
-    void Run(int worker);
+    void Run(TeamMember member);
 }
 
 /// <summary>
-/// A fixed team of threads: the caller is worker 0, the others wait for work. On a machine with several memory nodes
-/// every member has a thread of its own that stays at its node, and the caller only waits. Members meet at barriers
-/// that spin briefly and then yield; between two pieces of work they spin briefly and then sleep, so an idle team uses
-/// no processor time.
+/// Threads that share work without fixed shares: the caller is member 0, the others wait for work. Whoever is there
+/// does it; a member that the system has put aside is neither waited for nor missed, but while it writes. Members that
+/// wait spin briefly and then sleep, so an idle team uses no processor time. On a machine with several memory nodes
+/// every member has a thread of its own that stays at its node, and the caller only waits.
 /// </summary>
+/// <remarks>Pieces of work of several callers are run one after another, in the order they came.</remarks>
 internal sealed class ThreadTeam : IDisposable
 {
     // Tens of microseconds: longer than the gap between two steps that sample a few rows. Behind a longer one the team
     // is woken, which costs about as much again.
     private const int SpinsBeforeSleep = 400;
-    private const int SpinsBeforeYield = 200;
+    private const int PhaseBits = 14;
 
-    private readonly int _firstOwn;          // the first member with a thread of its own
-    private readonly Thread[] _threads;      // from that member on
-    private readonly SemaphoreSlim[] _wake;
-    private readonly int[] _asleep;
+    private static readonly Lock Making = new();
+    private static readonly Dictionary<int, (ThreadTeam Team, int Leases)> Leased = [];
+
+    private readonly int _firstOwn;                  // the first member with a thread of its own
+    private readonly TeamMember[] _members;
+    private readonly Thread[] _threads;              // of the members from that one on
+    private readonly PhaseBoard _board;
+    private readonly WaitingRoom _idle = new();      // of members without work
+    private readonly WaitingRoom _turns = new();     // of callers behind others
+    private readonly long[] _inside;                 // by member: the step that it may be running
     private ITeamWork? _work;
-    private int _generation;                 // a change starts the work
-    private readonly Barrier _middle;        // between two phases of the work; a failure opens it
-    private readonly Barrier _end;           // behind the work; everybody comes, failed or not
+    private long _step;                              // a change starts the work
+    private long _open;                              // the step that members may still enter
+    private long _ended;                             // the last step whose way somebody has gone to its end
+    private long _tickets;
+    private long _turn;
     private volatile ExceptionDispatchInfo? _failure;
     private volatile bool _disposed;
 
@@ -38,17 +50,14 @@ internal sealed class ThreadTeam : IDisposable
         Count = count;
         Nodes = nodes ?? NumaNodes.OfMachine;
         _firstOwn = Nodes.Several ? 0 : 1;
-        (_middle, _end) = (new Barrier(count), new Barrier(count + (1 - _firstOwn)));
-        _threads = new Thread[count - _firstOwn];
-        _wake = new SemaphoreSlim[count];
-        _asleep = new int[count];
-        for (int worker = _firstOwn; worker < count; worker++)
+        _board = new PhaseBoard(count);
+        _inside = new long[count];
+        _members = [.. Enumerable.Range(0, count).Select(number => new TeamMember(this, _board, number))];
+        _threads = [.. _members.Skip(_firstOwn).Select(member =>
+            new Thread(() => Loop(member)) { IsBackground = true, Name = $"octavo-{member.Number}" })];
+        foreach (Thread thread in _threads)
         {
-            int number = worker;
-            _wake[worker] = new SemaphoreSlim(0);
-            _threads[worker - _firstOwn] =
-                new Thread(() => Loop(number)) { IsBackground = true, Name = $"octavo-{number}" };
-            _threads[worker - _firstOwn].Start();
+            thread.Start();
         }
     }
 
@@ -58,35 +67,72 @@ internal sealed class ThreadTeam : IDisposable
     /// <summary>Members.</summary>
     public int Count { get; }
 
-    /// <summary>Runs the work on every member and returns when all are done; rethrows the first failure.</summary>
-    public void Run(ITeamWork work)
-    {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        _work = work;
-        Start();
-        if (_firstOwn > 0)
-        {
-            RunGuarded(work, 0);
-        }
+    /// <summary>Where members sleep that wait for others, and the caller.</summary>
+    internal WaitingRoom Room { get; } = new();
 
-        _end.Wait(this, opensOnFailure: false);
-        if (_failure is { } failure)
+    /// <summary>Whether a member failed, so that the work is over for all.</summary>
+    internal bool HasFailed => _failure is not null;
+
+    /// <summary>The team of so many members that all engines of this process share, until the lease is given back.</summary>
+    public static TeamLease Lease(int count)
+    {
+        lock (Making)
         {
-            _failure = null;
-            _middle.Reset();
-            failure.Throw();
+            (ThreadTeam team, int leases) = Leased.TryGetValue(count, out (ThreadTeam Team, int Leases) known)
+                ? known
+                : (new ThreadTeam(count), 0);
+            Leased[count] = (team, leases + 1);
+            return new TeamLease(team);
         }
     }
 
-    /// <summary>
-    /// Waits until every member is here. A member that failed is not waited for: the work is over for all.
-    /// </summary>
-    public void Wait()
+    /// <summary>Runs work and returns when all of it is done; rethrows the first failure.</summary>
+    /// <param name="work">What to do.</param>
+    /// <param name="leavesStragglers">
+    /// Whether members may still be computing, for nobody, when it returns: what they read must stay where it is until
+    /// <see cref="Settle"/>.
+    /// </param>
+    public void Run(ITeamWork work, bool leavesStragglers = false)
     {
-        if (!_middle.Wait(this, opensOnFailure: true))
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        TakeTurn();
+        try
         {
-            throw new TeamFailedException();
+            long step = Start(work);
+            if (_firstOwn > 0)
+            {
+                RunGuarded(_members[0], step);
+            }
+
+            while (Volatile.Read(ref _ended) < step && !HasFailed)
+            {
+                SleepUnless(() => Volatile.Read(ref _ended) >= step || HasFailed);
+            }
+
+            Interlocked.Exchange(ref _open, 0);
+            if (!leavesStragglers || HasFailed)
+            {
+                WaitUntilAllAreOut();
+            }
+
+            if (_failure is { } failure)
+            {
+                _failure = null;
+                failure.Throw();
+            }
         }
+        finally
+        {
+            EndTurn();
+        }
+    }
+
+    /// <summary>Waits until no member computes anything any more.</summary>
+    public void Settle()
+    {
+        TakeTurn();
+        WaitUntilAllAreOut();
+        EndTurn();
     }
 
     public void Dispose()
@@ -97,57 +143,94 @@ internal sealed class ThreadTeam : IDisposable
         }
 
         _disposed = true;
-        Start();
+        Interlocked.Increment(ref _step);
+        _idle.WakeAll();
         foreach (Thread thread in _threads)
         {
             thread.Join();
         }
 
-        foreach (SemaphoreSlim semaphore in _wake.Skip(_firstOwn))
+        foreach (TeamMember member in _members)
         {
-            semaphore.Dispose();
+            member.Dispose();
         }
+
+        Room.Dispose();
+        _idle.Dispose();
+        _turns.Dispose();
     }
 
-    private void Start()
+    /// <summary>Leaves the work where another member failed.</summary>
+    internal void ThrowIfFailed()
     {
-        Interlocked.Increment(ref _generation);
-        for (int worker = _firstOwn; worker < Count; worker++)
+        if (HasFailed)
         {
-            if (Interlocked.Exchange(ref _asleep[worker], 0) == 1)
-            {
-                _wake[worker].Release();
-            }
+            throw new TeamFailedException();
         }
     }
 
-    private void Loop(int worker)
+    private static void GiveBack(ThreadTeam team)
+    {
+        lock (Making)
+        {
+            int leases = Leased[team.Count].Leases - 1;
+            if (leases > 0)
+            {
+                Leased[team.Count] = (team, leases);
+                return;
+            }
+
+            Leased.Remove(team.Count);
+        }
+
+        team.Dispose();
+    }
+
+    private long Start(ITeamWork work)
+    {
+        long step = _step + 1;
+        _work = work;
+        _board.Begin((step << PhaseBits) + 1);
+        Interlocked.Exchange(ref _open, step);
+        Interlocked.Exchange(ref _step, step);
+        _idle.WakeAll();
+        return step;
+    }
+
+    private void Loop(TeamMember member)
     {
         if (Nodes.Several)
         {
-            Nodes.Pin(worker, Count);
+            Nodes.Pin(member.Number, Count);
         }
 
-        int seen = 0;
+        long seen = 0;
         while (true)
         {
-            WaitForWork(worker, seen);
-            seen = Volatile.Read(ref _generation);
+            WaitForWork(seen);
+            seen = Volatile.Read(ref _step);
             if (_disposed)
             {
                 return;
             }
 
-            RunGuarded(_work!, worker);
-            _end.Wait(this, opensOnFailure: false);
+            // Who finds the step open has said before that it is inside; who closes it looks for such members then.
+            Interlocked.Exchange(ref _inside[member.Number], seen);
+            if (Volatile.Read(ref _open) == seen)
+            {
+                RunGuarded(member, seen);
+            }
+
+            Interlocked.Exchange(ref _inside[member.Number], 0);
+            Room.WakeAll();
         }
     }
 
-    private void WaitForWork(int worker, int seen)
+    private void WaitForWork(long seen)
     {
         for (int i = 0; i < SpinsBeforeSleep; i++)
         {
-            if (Volatile.Read(ref _generation) != seen)
+            if (Volatile.Read(ref _step) != seen)
             {
                 return;
             }
@@ -155,69 +238,99 @@ internal sealed class ThreadTeam : IDisposable
             Thread.SpinWait(1);
         }
 
-        // Whoever resets the flag decides: the starter will release the semaphore, or this worker need not wait for it.
-        Interlocked.Exchange(ref _asleep[worker], 1);
-        if (Volatile.Read(ref _generation) == seen || Interlocked.Exchange(ref _asleep[worker], 0) == 0)
+        while (Volatile.Read(ref _step) == seen)
         {
-            _wake[worker].Wait();
+            int round = _idle.Enter();
+            if (Volatile.Read(ref _step) == seen)
+            {
+                _idle.Sleep(round);
+            }
         }
     }
 
-    private void RunGuarded(ITeamWork work, int worker)
+    private void RunGuarded(TeamMember member, long step)
     {
         try
         {
-            work.Run(worker);
+            member.Begin(step << PhaseBits);
+            _work!.Run(member);
+            if (Volatile.Read(ref _ended) < step)
+            {
+                Interlocked.Exchange(ref _ended, step);
+            }
         }
         catch (TeamFailedException)
         {
-            // Another member failed and has left its reason; this one stopped at the barrier for it.
+            // Another member failed and has left its reason; this one stopped for it.
+        }
+        catch (Exception) when (Volatile.Read(ref _open) != step)
+        {
+            // It was late: what it read was of another step, and this one has its result.
         }
         catch (Exception e)
         {
             _failure ??= ExceptionDispatchInfo.Capture(e);
+            Room.WakeAll();
         }
     }
 
-    private sealed class Barrier(int count)
+    private void WaitUntilAllAreOut()
     {
-        private int _arrived;
-        private int _generation;             // a change lets them go
-
-        public void Reset() => Volatile.Write(ref _arrived, 0);
-
-        /// <summary>Returns when all are here; false where a failure opened the barrier before.</summary>
-        public bool Wait(ThreadTeam team, bool opensOnFailure)
+        foreach (TeamMember member in _members.AsSpan(_firstOwn))
         {
-            int generation = Volatile.Read(ref _generation);
-            if (Interlocked.Increment(ref _arrived) == count)
+            int number = member.Number;
+            while (Volatile.Read(ref _inside[number]) != 0)
             {
-                Volatile.Write(ref _arrived, 0);
-                Volatile.Write(ref _generation, generation + 1);
-                return true;
+                SleepUnless(() => Volatile.Read(ref _inside[number]) == 0);
             }
+        }
+    }
 
-            int spins = 0;
-            while (Volatile.Read(ref _generation) == generation)
+    private void TakeTurn()
+    {
+        long ticket = Interlocked.Increment(ref _tickets) - 1;
+        while (Volatile.Read(ref _turn) != ticket)
+        {
+            int round = _turns.Enter();
+            if (Volatile.Read(ref _turn) != ticket)
             {
-                if (opensOnFailure && team._failure is not null)
-                {
-                    return false;
-                }
-
-                if (spins++ < SpinsBeforeYield)
-                {
-                    Thread.SpinWait(1);
-                }
-                else
-                {
-                    Thread.Yield();
-                }
+                _turns.Sleep(round);
             }
+        }
+    }
 
-            return true;
+    private void EndTurn()
+    {
+        Interlocked.Increment(ref _turn);
+        _turns.WakeAll();
+    }
+
+    private void SleepUnless(Func<bool> condition)
+    {
+        int round = Room.Enter();
+        if (!condition())
+        {
+            Room.Sleep(round);
         }
     }
 
     private sealed class TeamFailedException : Exception;
+
+    /// <summary>A share of a team.</summary>
+    public sealed class TeamLease(ThreadTeam team) : IDisposable
+    {
+        private bool _returned;
+
+        public ThreadTeam Team => team;
+
+        /// <summary>Gives it back; the last one ends its threads.</summary>
+        public void Dispose()
+        {
+            if (!_returned)
+            {
+                _returned = true;
+                GiveBack(team);
+            }
+        }
+    }
 }

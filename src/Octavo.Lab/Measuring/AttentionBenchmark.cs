@@ -123,7 +123,6 @@ internal static class AttentionBenchmark
     /// <summary>Fills the caches when it is run first, then computes a layer each time.</summary>
     private sealed unsafe class AttentionWork : ITeamWork, IDisposable
     {
-        private readonly int _workers;
         private readonly int _layers;
         private readonly int _queryStride;
         private readonly DisposableStack _owned = new();
@@ -145,7 +144,7 @@ internal static class AttentionBenchmark
             int context,
             bool disordered)
         {
-            (_workers, _layers) = (workers, layers);
+            _layers = layers;
             int blocks = (context + BlockSize - 1) / BlockSize;
             _cache = _owned.Add(
                 new KvCache([.. Enumerable.Repeat(Spec(shape), layers)], format, sequences * blocks, BlockSize));
@@ -169,41 +168,34 @@ internal static class AttentionBenchmark
 
         public bool Computes { get; set; }
 
-        public void Next()
-        {
-            _layer = (_layer + 1) % _layers;
-            _attention.Rewind();
-        }
+        public void Next() => _layer = (_layer + 1) % _layers;
 
-        public void Run(int worker)
+        public void Run(TeamMember member)
         {
             if (Computes)
             {
-                _attention.Run(worker, _layer, _rule, _batch, _query.Floats, _queryStride, _output.Floats);
+                _attention.Run(member, _layer, _rule, _batch, _query.Floats, _queryStride, _output.Floats);
             }
             else
             {
-                FillCache(worker);
+                member.Divide(_layers, new FilledLayers(this));
             }
         }
 
         public void Dispose() => _owned.Dispose();
 
-        private void FillCache(int worker)
+        private void FillCache(int layer)
         {
             int width = _cache.NumKvHeads * _cache.Layout.HeadDim;
             using NativeBuffer row = NativeBuffer.OfFloats(2L * width);
-            for (int layer = 0; layer < _layers; layer++)
+            for (int slot = 0; slot < _cache.NumBlocks * BlockSize; slot++)
             {
-                for (int slot = worker; slot < _cache.NumBlocks * BlockSize; slot += _workers)
+                if (slot < 8 || slot % 16 == 0)
                 {
-                    if (slot < 8 * _workers || slot % 16 == worker)
-                    {
-                        Fill(row.Floats, 2 * width, (uint)slot);
-                    }
-
-                    _cache.Write(layer, slot, row.Floats, row.Floats + width);
+                    Fill(row.Floats, 2 * width, (uint)slot);
                 }
+
+                _cache.Write(layer, slot, row.Floats, row.Floats + width);
             }
         }
 
@@ -215,6 +207,11 @@ internal static class AttentionBenchmark
                 state = (state * 1664525) + 1013904223;
                 numbers[i] = ((state >> 8) / (float)(1 << 24) * 2) - 1;
             }
+        }
+
+        private readonly struct FilledLayers(AttentionWork work) : IOwnItems
+        {
+            public void Run(int layer, TeamMember member) => work.FillCache(layer);
         }
     }
 }

@@ -69,7 +69,7 @@ internal static class KernelBenchmark
             {
                 foreach (int rows in RowCounts)
                 {
-                    using var work = new LinearWork(linears, team.Count, rows);
+                    using var work = new LinearWork(linears, rows);
                     double seconds = Median(team, work, runs);
                     long operations = 2L * rows * outFeatures * inFeatures;
                     report(new KernelMeasurement(
@@ -123,16 +123,15 @@ internal static class KernelBenchmark
     private sealed unsafe class LinearWork : ITeamWork, IDisposable
     {
         private readonly Linear[] _linears;
-        private readonly int _workers;
         private readonly int _rows;
         private readonly DisposableStack _owned = new();
         private readonly ActivationBuffer _input;
         private readonly NativeBuffer _output;
         private int _current;
 
-        public LinearWork(Linear[] linears, int workers, int rows)
+        public LinearWork(Linear[] linears, int rows)
         {
-            (_linears, _workers, _rows) = (linears, workers, rows);
+            (_linears, _rows) = (linears, rows);
             _input = _owned.Add(new ActivationBuffer(rows, [linears[0].Layout]));
             _output = _owned.Add(NativeBuffer.OfFloats((long)rows * linears[0].OutFeatures));
             _input.Begin(rows);
@@ -153,15 +152,11 @@ internal static class KernelBenchmark
 
         public void Next() => _current = (_current + 1) % _linears.Length;
 
-        public void Run(int worker)
+        public void Run(TeamMember member)
         {
             Linear linear = _linears[_current];
             linear.Run(
-                worker,
-                _workers,
-                _input,
-                _rows,
-                new LinearOutput(_output.Floats, linear.OutFeatures, linear.OutFeatures));
+                member, _input, _rows, new LinearOutput(_output.Floats, linear.OutFeatures, linear.OutFeatures));
         }
 
         public void Dispose() => _owned.Dispose();

@@ -29,6 +29,8 @@ internal enum Arithmetic
 /// </summary>
 internal sealed record MachineCeilings
 {
+    private const int PiecesPerMember = 8;
+    private const long LoopTurns = 2_000_000 / PiecesPerMember;
     private const int Runs = 7;
     private const long ReadBytes = 512L << 20;
 
@@ -81,7 +83,7 @@ internal sealed record MachineCeilings
             ReadBandwidth = MeasureReadBandwidth(team, runs),
             Float32Peak = ExecutableMemory.IsAllowed && CpuFeatures.Avx512
                 ? Peak(team, PeakLoops.Float32(), 32, runs)
-                : team.Count * ManagedWork.Operations / Best(team, new ManagedWork(), runs),
+                : Pieces(team) * ManagedLoop.Operations / Best(team, new PieceWork(team, _ => ManagedLoop.Run()), runs),
             BFloat16Peak = ExecutableMemory.IsAllowed && CpuFeatures.Avx512Bf16
                 ? Peak(team, PeakLoops.BFloat16(), 64, runs)
                 : null,
@@ -104,13 +106,13 @@ internal sealed record MachineCeilings
         using var buffer = new NativeBuffer(ReadBytes);
         HugePages.Advise(buffer);
         new Span<byte>(buffer.Pointer, (int)ReadBytes).Fill(1);
-        return ReadBytes / Best(team, new ReadWork(team.Count, buffer), runs);
+        return ReadBytes / Best(team, new PieceWork(team, piece => Read(buffer, piece, Pieces(team))), runs);
     }
 
     private static unsafe double Peak(
         ThreadTeam team, delegate* unmanaged<long, void> loop, int operationsPerInstruction, int runs) =>
-        (double)team.Count * LoopWork.Turns * PeakLoops.InstructionsPerTurn * operationsPerInstruction / Best(
-            team, new LoopWork(loop), runs);
+        (double)Pieces(team) * LoopTurns * PeakLoops.InstructionsPerTurn * operationsPerInstruction / Best(
+            team, new PieceWork(team, _ => loop(LoopTurns)), runs);
 
     private static double Best(ThreadTeam team, ITeamWork work, int runs)
     {
@@ -126,49 +128,50 @@ internal sealed record MachineCeilings
         return best;
     }
 
-    private sealed unsafe class LoopWork(delegate* unmanaged<long, void> loop) : ITeamWork
+    private static int Pieces(ThreadTeam team) => team.Count * PiecesPerMember;
+
+    // Called a few times only: the runtime would not come to optimize it by itself.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static unsafe void Read(NativeBuffer buffer, int piece, int pieces)
     {
-        public const long Turns = 2_000_000;
-
-        private readonly delegate* unmanaged<long, void> _loop = loop;
-
-        public void Run(int worker) => _loop(Turns);
-    }
-
-    private sealed unsafe class ReadWork(int workers, NativeBuffer buffer) : ITeamWork
-    {
-        // Called a few times only: the runtime would not come to optimize it by itself.
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        public void Run(int worker)
+        long share = buffer.Length / pieces / 512 * 512;
+        byte* p = buffer.Pointer + (piece * share);
+        byte* end = p + share;
+        Vector512<long> a = default, b = default, c = default, d = default;
+        for (; p < end; p += 256)
         {
-            long share = buffer.Length / workers / 512 * 512;
-            byte* p = buffer.Pointer + (worker * share);
-            byte* end = p + share;
-            Vector512<long> a = default, b = default, c = default, d = default;
-            for (; p < end; p += 256)
-            {
-                a |= Vector512.Load((long*)p);
-                b |= Vector512.Load((long*)(p + 64));
-                c |= Vector512.Load((long*)(p + 128));
-                d |= Vector512.Load((long*)(p + 192));
-            }
-
-            Consume((a | b | c | d)[0]);
+            a |= Vector512.Load((long*)p);
+            b |= Vector512.Load((long*)(p + 64));
+            c |= Vector512.Load((long*)(p + 128));
+            d |= Vector512.Load((long*)(p + 192));
         }
 
-        [MethodImpl(MethodImplOptions.NoInlining)]
-        private static void Consume(long value) => GC.KeepAlive(value == 0 ? typeof(ReadWork) : null);
+        Consume((a | b | c | d)[0]);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void Consume(long value) => GC.KeepAlive(value == 0 ? typeof(MachineCeilings) : null);
+
+    /// <summary>Pieces of equal size, which the team shares.</summary>
+    private sealed class PieceWork(ThreadTeam team, Action<int> run) : ITeamWork
+    {
+        public void Run(TeamMember member) => member.Divide(Pieces(team), new Piece(run));
+    }
+
+    private readonly struct Piece(Action<int> run) : IOwnItems
+    {
+        public void Run(int item, TeamMember member) => run(item);
     }
 
     /// <summary>Float32 where we emit no code: the compiler's own multiply-adds on eight accumulators.</summary>
-    private sealed unsafe class ManagedWork : ITeamWork
+    private static unsafe class ManagedLoop
     {
-        private const int Turns = 4_000_000;
+        private const int Turns = 4_000_000 / PiecesPerMember;
 
         public static double Operations =>
             Turns * 8.0 * 2 * (Vector256.IsHardwareAccelerated ? Simd256.Count : Simd128.Count);
 
-        public void Run(int worker)
+        public static void Run()
         {
             if (Vector256.IsHardwareAccelerated)
             {

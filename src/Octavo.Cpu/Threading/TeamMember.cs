@@ -1,0 +1,292 @@
+using System.Diagnostics;
+using Octavo.Cpu.Memory;
+
+namespace Octavo.Cpu.Threading;
+
+/// <summary>
+/// Items of a phase that two members may compute at once: each into memory of its own, and one of them writes.
+/// </summary>
+internal interface ISharedItems
+{
+    /// <summary>
+    /// Computes an item into the member's own memory. When it is done, or while it runs, the phase may be over, and
+    /// what it reads may change: where that matters (indices), it reads first and asks <see cref="TeamMember.IsLate"/>.
+    /// </summary>
+    void Compute(int item, TeamMember member);
+
+    /// <summary>Writes what the member has just computed to where all see it.</summary>
+    void Write(int item, TeamMember member);
+}
+
+/// <summary>Items of a phase that one member each takes from beginning to end.</summary>
+internal interface IOwnItems
+{
+    void Run(int item, TeamMember member);
+}
+
+/// <summary>
+/// One of a team on its way through a piece of work, phase by phase: it claims items, its own share first and then what
+/// others have left; computes once more what a member holds that is not there; and waits, spinning at first and then
+/// asleep, until all items are written. Who is late passes the phases that are over.
+/// </summary>
+internal sealed unsafe class TeamMember : IDisposable
+{
+    /// <summary>Bytes of <see cref="Scratch"/>.</summary>
+    public const int ScratchBytes = 16 << 10;
+
+    // Longer than members of a phase usually wait for each other, much shorter than a turn of the scheduler.
+    private static readonly long LeastPatience = Stopwatch.Frequency * 20 / 1_000_000;
+    private static readonly long MostSpinning = Stopwatch.Frequency * 50 / 1_000_000;
+
+    private readonly ThreadTeam _team;
+    private readonly PhaseBoard _board;
+    private readonly NativeBuffer _scratch = new(ScratchBytes);
+    private long _phase;
+
+    public TeamMember(ThreadTeam team, PhaseBoard board, int number) =>
+        (_team, _board, Number) = (team, board, number);
+
+    /// <summary>From 0; the same all the time.</summary>
+    public int Number { get; }
+
+    /// <summary>Members of the team.</summary>
+    public int TeamCount => _team.Count;
+
+    /// <summary>Memory of its own, for what it computes and has not written yet.</summary>
+    public byte* Scratch => _scratch.Pointer;
+
+    /// <summary>
+    /// Whether the phase that it computes for is over, so that whatever it read since may be of another step.
+    /// </summary>
+    public bool IsLate
+    {
+        get
+        {
+            Volatile.ReadBarrier();
+            return _board.Current != _phase;
+        }
+    }
+
+    /// <summary>Goes through a phase: returns when all its items are written, whoever did that.</summary>
+    /// <param name="units">Items that stand side by side; each member's share are neighbours.</param>
+    /// <param name="rounds">
+    /// How often the units are gone through; item <c>round · units + unit</c> is the unit's in that round.
+    /// </param>
+    /// <param name="items">What to do.</param>
+    public void Share<TItems>(int units, int rounds, TItems items)
+        where TItems : struct, ISharedItems => Pass(units, rounds, new Shared<TItems>(items));
+
+    /// <summary>The same for items that no two members may touch.</summary>
+    public void Divide<TItems>(int items, TItems work)
+        where TItems : struct, IOwnItems => Pass(items, 1, new Owned<TItems>(work));
+
+    public void Dispose() => _scratch.Dispose();
+
+    /// <summary>Begins a piece of work, before its first phase.</summary>
+    internal void Begin(long phase) => _phase = phase;
+
+    private void Pass<TItems>(int units, int rounds, TItems items)
+        where TItems : struct, IItems
+    {
+        int total = units * rounds;
+        if (TeamCount == 1)
+        {
+            for (int item = 0; item < total; item++)
+            {
+                items.Compute(item, this);
+                items.Write(item, this);
+            }
+
+            return;
+        }
+
+        if (total == 0)
+        {
+            return;
+        }
+
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(total, PhaseBoard.MostItems - 1);
+        long phase = ++_phase;
+        if (_board.Current > phase)
+        {
+            return;
+        }
+
+        if (total > 1)
+        {
+            _team.Room.WakeAll();
+        }
+
+        long began = total > TeamCount ? Stopwatch.GetTimestamp() : 0;
+        int done = 0;
+        for (int i = 0; i < TeamCount; i++)
+        {
+            // Its own share first, then what is left of the others'.
+            int home = Number + i < TeamCount ? Number + i : Number + i - TeamCount;
+            int first = (int)((long)units * home / TeamCount);
+            int width = (int)((long)units * (home + 1) / TeamCount) - first;
+            while (_board.TryClaim(phase, home, width * rounds, out int index))
+            {
+                int item = rounds == 1 ? first + index : (index / width * units) + first + (index % width);
+                if (!TryRun(phase, item, items, ref done))
+                {
+                    return;
+                }
+            }
+        }
+
+        WaitForOthers(phase, total, began, done, items);
+    }
+
+    /// <summary>Runs a claimed item; false where the phase is over.</summary>
+    private bool TryRun<TItems>(long phase, int item, TItems items, ref int done)
+        where TItems : struct, IItems
+    {
+        if (!TItems.MayBeTaken)
+        {
+            if (!_board.TryHold(Number, phase, item, PhaseBoard.Holding.Writing))
+            {
+                return false;
+            }
+        }
+        else
+        {
+            if (!_board.TryHold(Number, phase, item, PhaseBoard.Holding.Computing))
+            {
+                return false;
+            }
+
+            Compute(item, items);
+            if (!_board.TryWrite(Number, phase, item))
+            {
+                return true;                // another member has written it
+            }
+        }
+
+        items.Write(item, this);
+        _board.SetDone(Number, phase, ++done);
+        return true;
+    }
+
+    private void Compute<TItems>(int item, TItems items)
+        where TItems : struct, IItems
+    {
+        try
+        {
+            items.Compute(item, this);
+        }
+        catch (Exception) when (IsLate)
+        {
+            // What it read was of another step, and nobody will see what came of it.
+        }
+    }
+
+    private void WaitForOthers<TItems>(long phase, int total, long began, int done, TItems items)
+        where TItems : struct, IItems
+    {
+        long started = 0;
+        long patience = 0;
+        while (_board.Current == phase)
+        {
+            if (_board.CountDone(phase) == total)
+            {
+                _board.Complete(phase);
+                return;
+            }
+
+            _team.ThrowIfFailed();
+            long now = Stopwatch.GetTimestamp();
+            if (started == 0)
+            {
+                started = now;
+                long average = done > 0 && began > 0 ? (now - began) / done : 0;
+                patience = Math.Max(LeastPatience, average + (average / 2));
+            }
+
+            if (TItems.MayBeTaken && now - started > patience && TryTakeOver(phase, items, ref done))
+            {
+                continue;
+            }
+
+            if (now - started > patience + MostSpinning)
+            {
+                Sleep(phase, total);
+            }
+            else
+            {
+                Thread.SpinWait(1);
+            }
+        }
+    }
+
+    /// <summary>
+    /// Computes what another member holds that may not be running; false where nobody computes anything.
+    /// </summary>
+    private bool TryTakeOver<TItems>(long phase, TItems items, ref int done)
+        where TItems : struct, IItems
+    {
+        for (int other = 0; other < TeamCount; other++)
+        {
+            int item = other == Number ? -1 : _board.ComputedBy(other, phase);
+            if (item < 0)
+            {
+                continue;
+            }
+
+            Compute(item, items);
+            if (_board.TryTake(other, phase, item))
+            {
+                items.Write(item, this);
+                _board.SetDone(Number, phase, ++done);
+            }
+
+            return true;
+        }
+
+        return false;
+    }
+
+    private void Sleep(long phase, int total)
+    {
+        int round = _team.Room.Enter();
+        if (_board.Current == phase && _board.CountDone(phase) < total && !_team.HasFailed)
+        {
+            _team.Room.Sleep(round);
+        }
+    }
+
+    private interface IItems
+    {
+        static abstract bool MayBeTaken { get; }
+
+        void Compute(int item, TeamMember member);
+
+        void Write(int item, TeamMember member);
+    }
+
+    private readonly struct Shared<TItems>(TItems items) : IItems
+        where TItems : struct, ISharedItems
+    {
+        private readonly TItems _items = items;
+
+        public static bool MayBeTaken => true;
+
+        public void Compute(int item, TeamMember member) => _items.Compute(item, member);
+
+        public void Write(int item, TeamMember member) => _items.Write(item, member);
+    }
+
+    private readonly struct Owned<TItems>(TItems items) : IItems
+        where TItems : struct, IOwnItems
+    {
+        private readonly TItems _items = items;
+
+        public static bool MayBeTaken => false;
+
+        public void Compute(int item, TeamMember member)
+        {
+        }
+
+        public void Write(int item, TeamMember member) => _items.Run(item, member);
+    }
+}

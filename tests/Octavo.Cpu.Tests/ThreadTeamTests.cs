@@ -1,0 +1,208 @@
+using Octavo.Cpu.Threading;
+
+namespace Octavo.Cpu.Tests;
+
+public sealed class ThreadTeamTests
+{
+    /// <summary>Members are put aside at random, in any place: each item is written once, and of its own phase.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(8)]
+    public void Run_MembersPutAside_EveryItemIsWrittenOnce(int members)
+    {
+        using var team = new ThreadTeam(members);
+        for (int round = 0; round < 60; round++)
+        {
+            var work = new Counted(phases: 12, units: 1 + (round % 23), rounds: 1 + (round % 3), sleeps: round % 4 == 0);
+            team.Run(work, leavesStragglers: true);
+
+            work.Phases.ShouldAllBe(items => items.All(n => n == 1));
+        }
+
+        team.Settle();
+    }
+
+    /// <summary>A member that never comes back while the others work is missed by nobody, and disturbs nobody.</summary>
+    [Fact]
+    public void Run_MemberIsGone_OthersDoItsWorkAndItPassesWhatIsOver()
+    {
+        using var team = new ThreadTeam(3);
+        using var release = new ManualResetEventSlim();
+        using var gone = new ManualResetEventSlim();
+        int holder = 0;
+        var work = new Counted(phases: 5, units: 40, rounds: 2)
+        {
+            OnCompute = (phase, item, member) =>
+            {
+                // Whoever comes first among the helpers stays away in the middle of its first item.
+                if (member.Number > 0 && Interlocked.CompareExchange(ref holder, member.Number, 0) == 0)
+                {
+                    gone.Set();
+                    release.Wait();
+                    member.IsLate.ShouldBeTrue();
+                }
+                else if (phase == 0)
+                {
+                    gone.Wait();
+                }
+            },
+        };
+
+        team.Run(work, leavesStragglers: true);
+        work.Phases.ShouldAllBe(items => items.All(n => n == 1));
+
+        var next = new Counted(phases: 3, units: 9, rounds: 1);
+        team.Run(next, leavesStragglers: true);
+        next.Phases.ShouldAllBe(items => items.All(n => n == 1));
+        release.Set();
+        team.Settle();
+        work.Phases.ShouldAllBe(items => items.All(n => n == 1), "what a late member computed is nobody's");
+    }
+
+    [Fact]
+    public void Run_LateMemberFails_NobodyHears()
+    {
+        using var team = new ThreadTeam(2);
+        using var release = new ManualResetEventSlim();
+        using var gone = new ManualResetEventSlim();
+        var work = new Counted(phases: 2, units: 20, rounds: 1)
+        {
+            OnCompute = (_, _, member) =>
+            {
+                if (member.Number == 1 && !gone.IsSet)
+                {
+                    gone.Set();
+                    release.Wait();
+                    throw new InvalidOperationException("of another step");
+                }
+
+                gone.Wait();
+            },
+        };
+        team.Run(work, leavesStragglers: true);
+        release.Set();
+        team.Settle();
+
+        team.Run(new Counted(phases: 2, units: 20, rounds: 1));
+    }
+
+    [Fact]
+    public void Run_ItemFails_FailureReachesTheCallerAndTheTeamGoesOn()
+    {
+        using var team = new ThreadTeam(3);
+        for (int round = 0; round < 200; round++)
+        {
+            int failing = round % 4;
+            var work = new Counted(phases: 10, units: 3, rounds: 1)
+            {
+                OnWrite = (phase, item) =>
+                {
+                    if (phase == 5 && item == failing)
+                    {
+                        throw new InvalidOperationException($"item {item}");
+                    }
+                },
+            };
+            if (failing < 3)
+            {
+                Should.Throw<InvalidOperationException>(() => team.Run(work)).Message.ShouldBe($"item {failing}");
+            }
+            else
+            {
+                team.Run(work);
+                work.Phases.ShouldAllBe(items => items.All(n => n == 1));
+            }
+        }
+    }
+
+    [Fact]
+    public void Lease_SeveralEngines_ShareOneTeamAndTakeTurns()
+    {
+        using ThreadTeam.TeamLease one = ThreadTeam.Lease(5);
+        using ThreadTeam.TeamLease other = ThreadTeam.Lease(5);
+        other.Team.ShouldBeSameAs(one.Team);
+        int atOnce = 0;
+        int most = 0;
+        Parallel.For(0, 4, new ParallelOptions { MaxDegreeOfParallelism = 4 }, _ =>
+        {
+            for (int i = 0; i < 50; i++)
+            {
+                var work = new Counted(phases: 3, units: 7, rounds: 1)
+                {
+                    OnWrite = (phase, item) =>
+                    {
+                        if (phase == 0 && item == 0)
+                        {
+                            most = Math.Max(most, Interlocked.Increment(ref atOnce));
+                        }
+                        else if (phase == 2 && item == 0)
+                        {
+                            Interlocked.Decrement(ref atOnce);
+                        }
+                    },
+                };
+                one.Team.Run(work);
+                work.Phases.ShouldAllBe(items => items.All(n => n == 1));
+            }
+        });
+        most.ShouldBe(1);
+    }
+
+    /// <summary>Counts how often each item of each phase is written; phases are shared and divided by turns.</summary>
+    private sealed class Counted(int phases, int units, int rounds, bool sleeps = false) : ITeamWork
+    {
+        public Action<int, int, TeamMember>? OnCompute { get; init; }
+
+        public Action<int, int>? OnWrite { get; init; }
+
+        public int[][] Phases { get; } = [.. Enumerable.Range(0, phases).Select(_ => new int[units * rounds])];
+
+        public void Run(TeamMember member)
+        {
+            for (int phase = 0; phase < phases; phase++)
+            {
+                if (phase % 2 == 0)
+                {
+                    member.Share(units, rounds, new Item(this, phase));
+                }
+                else
+                {
+                    member.Divide(units * rounds, new Item(this, phase));
+                }
+            }
+        }
+
+        private readonly struct Item(Counted work, int phase) : ISharedItems, IOwnItems
+        {
+            public void Compute(int item, TeamMember member)
+            {
+                work.OnCompute?.Invoke(phase, item, member);
+                if (work.Sleeps(phase, item))
+                {
+                    Thread.Sleep(1);
+                }
+            }
+
+            public void Write(int item, TeamMember member)
+            {
+                work.OnWrite?.Invoke(phase, item);
+                work.Phases[phase][item]++;
+            }
+
+            public void Run(int item, TeamMember member)
+            {
+                if (phase > 0)
+                {
+                    // All of the phase before is there for everybody.
+                    work.Phases[phase - 1].ShouldAllBe(n => n == 1);
+                }
+
+                Write(item, member);
+            }
+        }
+
+        private bool Sleeps(int phase, int item) => sleeps && ((phase * 7919) + (item * 31)) % 13 == 0;
+    }
+}
