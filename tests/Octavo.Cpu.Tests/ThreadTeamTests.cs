@@ -61,6 +61,17 @@ public sealed class ThreadTeamTests
         work.Phases.ShouldAllBe(items => items.All(n => n == 1), "what a late member computed is nobody's");
     }
 
+    /// <summary>Who sleeps while another writes the last item is woken by the end of the work.</summary>
+    [Fact]
+    public void Run_LastItemTakesLong_NobodySleepsOn()
+    {
+        using var team = new ThreadTeam(4);
+        for (int round = 0; round < 100; round++)
+        {
+            team.Run(new Counted(phases: 1, units: 4, rounds: 1) { OnWrite = (_, _) => Thread.Sleep(round % 3) });
+        }
+    }
+
     [Fact]
     public void Run_LateMemberFails_NobodyHears()
     {

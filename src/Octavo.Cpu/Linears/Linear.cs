@@ -26,8 +26,8 @@ internal sealed unsafe class Linear : IDisposable
     private const int WeightBytesInBlock = 20 << 10;
     private const int StepsInTurn = 8;
     private const int FetchAhead = 4 << 10;
-    private const int ItemBytes = 96 << 10;
-    private const int ItemsPerMember = 6;
+    private static readonly int ItemBytes = int.Parse(Environment.GetEnvironmentVariable("IB") ?? "48") << 10;
+    private static readonly int ItemsPerMember = int.Parse(Environment.GetEnvironmentVariable("IPM") ?? "4");
 
     private readonly PackedPanels _panels;
     private readonly PanelLayout _layout;
@@ -86,22 +86,24 @@ internal sealed unsafe class Linear : IDisposable
     public void Run(TeamMember member, ActivationBuffer x, int rows, in LinearOutput output)
     {
         int inBlock = Math.Min(rows, _rowBlock);
-        int panels = PanelsAtOnce(inBlock, member.TeamCount);
+        int units = Units(inBlock, member.TeamCount);
         int rounds = (rows + _rowBlock - 1) / _rowBlock;
-        member.Share((_panels.Count + panels - 1) / panels, rounds, new Items(this, x, rows, panels, output));
+        member.Share(units, rounds, new Items(this, x, rows, units, output));
     }
 
     public void Dispose() => _panels.Dispose();
 
     /// <summary>
-    /// Panels of an item: so many that claiming it costs next to nothing, so few that members who share the layer end
-    /// at about the same time, and their sums fit into a member's memory.
+    /// Items that the panels are cut into: each so large that claiming it costs next to nothing, so small that members
+    /// end at about the same time and its sums fit into a member's memory; as many for one member as for another.
     /// </summary>
-    private int PanelsAtOnce(int rows, int members)
+    private int Units(int rows, int members)
     {
-        int forBytes = (int)(ItemBytes / _layout.PanelBytes) + 1;
-        int forMembers = _panels.Count / (members * ItemsPerMember);
-        return Math.Max(1, Math.Min(Math.Min(forBytes, forMembers), MostRowsInBlock / Math.Max(1, rows)));
+        long forBytes = (_panels.Bytes / ItemBytes) + 1;
+        long most = Math.Max(1, Math.Min(forBytes, (long)members * ItemsPerMember));
+        long least = (_panels.Count * (long)rows / MostRowsInBlock) + 1;
+        long units = Math.Max(most, least);
+        return (int)Math.Min(_panels.Count, (units + members - 1) / members * members);
     }
 
     private void RunPanel(int panel, ActivationBuffer x, int firstRow, int rows, byte* sums)
@@ -194,7 +196,7 @@ internal sealed unsafe class Linear : IDisposable
     }
 
     /// <summary>Panels of a block of rows: computed into a member's memory, then written.</summary>
-    private readonly struct Items(Linear linear, ActivationBuffer x, int rows, int panels, LinearOutput output)
+    private readonly struct Items(Linear linear, ActivationBuffer x, int rows, int units, LinearOutput output)
         : ISharedItems
     {
         private readonly LinearOutput _output = output;
@@ -223,10 +225,11 @@ internal sealed unsafe class Linear : IDisposable
 
         private (int Row, int Rows, int First, int End) Find(int item)
         {
-            int units = (linear._panels.Count + panels - 1) / panels;
             int row = item / units * linear._rowBlock;
-            int first = item % units * panels;
-            return (row, Math.Min(linear._rowBlock, rows - row), first, Math.Min(linear._panels.Count, first + panels));
+            int unit = item % units;
+            return (
+                row, Math.Min(linear._rowBlock, rows - row), (int)((long)linear._panels.Count * unit / units),
+                (int)((long)linear._panels.Count * (unit + 1) / units));
         }
     }
 }

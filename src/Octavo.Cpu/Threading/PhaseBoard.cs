@@ -3,37 +3,38 @@ using System.Runtime.InteropServices;
 namespace Octavo.Cpu.Threading;
 
 /// <summary>
-/// What the members of a team see of each other: the present phase, which items are claimed, who holds which, and how
-/// many are done. Words only, each written by atomic operations; all carry the phase that they are of, so that a member
-/// who comes late finds out that it does.
+/// What the members of a team see of each other: the present phase, which items are claimed, who is at which, and how
+/// many are done. All are words that carry the phase that they are of, so that a member who comes late finds out.
 /// </summary>
 /// <remarks>
 /// A phase's number grows with every phase of every piece of work. A word holds its lower bits, an item and a state.
+/// <para>
+/// An atomic operation waits for all that the processor has begun to fetch, and a matrix kernel has always begun to
+/// fetch what comes next. So members claim items in ranges, ever smaller ones, and go through a range with plain reads
+/// and writes. Who takes an item from a member that seems not to run pays for both: it announces that, makes every
+/// processor of the process see it (<see cref="Interlocked.MemoryBarrierProcessWide"/>), and only then looks whether
+/// the member is still computing. If so, the member will see the announcement before it writes, and one atomic
+/// operation decides whose result counts (Dice et al., "Asymmetric Dekker synchronization", 2001).
+/// </para>
 /// </remarks>
 internal sealed class PhaseBoard(int members)
 {
-    /// <summary>Items a phase has at most.</summary>
-    public const int MostItems = 1 << ItemBits;
+    /// <summary>A phase has fewer items.</summary>
+    public const int ItemsEnd = 1 << ItemBits;
 
     private const int ItemBits = 20;
     private const int StateBits = 2;
-    private const long ItemMask = MostItems - 1;
+    private const long ItemMask = ItemsEnd - 1;
     private const long TagMask = -1L << (ItemBits + StateBits);
 
     private readonly Line[] _lines = new Line[members];
     private long _current;
 
-    /// <summary>What a member does with the item that it holds.</summary>
-    public enum Holding
+    private enum State
     {
-        /// <summary>It computes: another member may do so, too.</summary>
-        Computing = 1,
-
-        /// <summary>It writes, or computes what nobody else may: others have to wait.</summary>
-        Writing = 2,
-
-        /// <summary>Another member was faster.</summary>
-        Taken = 3,
+        None,
+        Computing,
+        Writing,
     }
 
     /// <summary>The phase that is under way.</summary>
@@ -42,77 +43,116 @@ internal sealed class PhaseBoard(int members)
     /// <summary>Begins a piece of work at a phase.</summary>
     public void Begin(long phase) => Interlocked.Exchange(ref _current, phase);
 
-    /// <summary>Goes on to the next phase, unless somebody did.</summary>
-    public void Complete(long phase) => Interlocked.CompareExchange(ref _current, phase + 1, phase);
+    /// <summary>Forgets who wanted to take what, behind a failure; while no member runs.</summary>
+    public void Clear()
+    {
+        foreach (ref Line line in _lines.AsSpan())
+        {
+            line.Taker = 0;
+        }
+    }
 
-    /// <summary>Claims the next of the items that are at home with a member; false where none is left.</summary>
-    public bool TryClaim(long phase, int home, int count, out int index)
+    /// <summary>Goes on to the next phase, unless somebody did.</summary>
+    public void Complete(long phase)
+    {
+        if (Current == phase)
+        {
+            Interlocked.CompareExchange(ref _current, phase + 1, phase);
+        }
+    }
+
+    /// <summary>
+    /// Claims some of the items that are at home with a member; false where none is left, or the phase is over.
+    /// </summary>
+    public bool TryClaim(long phase, int home, int count, out int first, out int end)
     {
         ref long next = ref _lines[home].Next;
         long seen = Volatile.Read(ref next);
         while (true)
         {
-            long age = TagOf(Word(phase, 0, 0) - (seen & TagMask));
-            index = age == 0 ? ItemOf(seen) : 0;
-            if (age < 0 || index >= count)
+            // Of a later phase where its age is negative: this member is late.
+            long age = TagOf(Word(phase, 0) - (seen & TagMask));
+            first = age == 0 ? ItemOf(seen) : 0;
+            end = first + Math.Max(1, (count - first) * 3 / 4);
+            if (age < 0 || first >= count)
             {
-                return false;               // of a later phase, or all claimed
+                return false;
             }
 
-            long found = Interlocked.CompareExchange(ref next, Word(phase, index + 1, 0), seen);
+            long found = Interlocked.CompareExchange(ref next, Word(phase, end), seen);
             if (found == seen)
             {
-                return true;
+                return Current == phase;
             }
 
             seen = found;
         }
     }
 
-    /// <summary>
-    /// Shows what a member holds from now on; false where the phase is over: the claim was of the past.
-    /// </summary>
-    public bool TryHold(int member, long phase, int item, Holding holding)
+    /// <summary>Shows that a member computes an item, the first of those up to an end that it has claimed.</summary>
+    public void BeginItem(int member, long phase, int item, int end)
     {
-        Interlocked.Exchange(ref _lines[member].Held, Word(phase, item, holding));
-        return Current == phase;
+        Volatile.Write(ref _lines[member].End, end);
+        Volatile.Write(ref _lines[member].At, Word(phase, item, State.Computing));
     }
 
-    /// <summary>Goes over from computing to writing; false where another member was faster.</summary>
+    /// <summary>
+    /// Goes over from computing to writing; false where another member took the item, and those behind it.
+    /// </summary>
     public bool TryWrite(int member, long phase, int item)
     {
-        long word = Word(phase, item, Holding.Computing);
-        return Interlocked.CompareExchange(ref _lines[member].Held, Word(phase, item, Holding.Writing), word) == word;
+        ref Line line = ref _lines[member];
+        Volatile.Write(ref line.At, Word(phase, item, State.Writing));
+        return Volatile.Read(ref line.Wanted) != Word(phase, item) || TryDecide(member, phase, item);
     }
 
-    /// <summary>The item that a member of this phase is computing, or −1.</summary>
-    public int ComputedBy(int member, long phase)
+    /// <summary>
+    /// Announces that another member's item is wanted. Gives the item and the end of what that member has claimed, or
+    /// false where it computes nothing, or is about to write.
+    /// </summary>
+    public bool TryWant(int member, long phase, out int item, out int end)
     {
-        long word = Volatile.Read(ref _lines[member].Held);
-        int item = ItemOf(word);
-        return word == Word(phase, item, Holding.Computing) ? item : -1;
+        ref Line line = ref _lines[member];
+        long at = Volatile.Read(ref line.At);
+        (item, end) = (ItemOf(at), 0);
+        if (at != Word(phase, item, State.Computing)
+            || Interlocked.CompareExchange(ref line.Taker, Word(phase, item, State.Computing), 0) != 0)
+        {
+            return false;
+        }
+
+        Volatile.Write(ref line.Wanted, Word(phase, item));
+        Interlocked.MemoryBarrierProcessWide();
+        end = Volatile.Read(ref line.End);
+        if (Volatile.Read(ref line.At) == at)
+        {
+            return true;
+        }
+
+        Volatile.Write(ref line.Taker, 0);
+        return false;
     }
 
-    /// <summary>Takes an item from the member who computes it; false where that one began to write.</summary>
+    /// <summary>Behind <see cref="TryWant"/>: takes the item; false where its member came first.</summary>
     public bool TryTake(int member, long phase, int item)
     {
-        long word = Word(phase, item, Holding.Computing);
-        return Interlocked.CompareExchange(ref _lines[member].Held, Word(phase, item, Holding.Taken), word) == word;
+        bool taken = TryDecide(member, phase, item);
+        Volatile.Write(ref _lines[member].Taker, 0);
+        return taken;
     }
 
     /// <summary>Notes how many items of a phase a member has written.</summary>
     public void SetDone(int member, long phase, int count) =>
-        Volatile.Write(ref _lines[member].Done, Word(phase, count, 0));
+        Volatile.Write(ref _lines[member].Done, Word(phase, count));
 
     /// <summary>Items of a phase that are written.</summary>
     public int CountDone(long phase)
     {
-        long tag = TagOf(Word(phase, 0, 0));
         int done = 0;
-        for (int i = 0; i < _lines.Length; i++)
+        foreach (ref Line line in _lines.AsSpan())
         {
-            long word = Volatile.Read(ref _lines[i].Done);
-            done += TagOf(word) == tag ? ItemOf(word) : 0;
+            long word = Volatile.Read(ref line.Done);
+            done += TagOf(word) == TagOf(Word(phase, 0)) ? ItemOf(word) : 0;
         }
 
         return done;
@@ -122,20 +162,50 @@ internal sealed class PhaseBoard(int members)
 
     private static long TagOf(long word) => word >> (ItemBits + StateBits);
 
-    private static long Word(long phase, int item, Holding holding) =>
-        (((phase << ItemBits) | (uint)item) << StateBits) | (uint)holding;
+    private static long Word(long phase, int item, State state = State.None) =>
+        (((phase << ItemBits) | (uint)item) << StateBits) | (uint)state;
 
-    /// <summary>A member's words, apart from those of others by two cache lines: processors fetch two at once.</summary>
+    private bool TryDecide(int member, long phase, int item)
+    {
+        ref long decided = ref _lines[member].Decided;
+        long before = Volatile.Read(ref decided);
+        return before != Word(phase, item)
+            && Interlocked.CompareExchange(ref decided, Word(phase, item), before) == before;
+    }
+
+    /// <summary>
+    /// A member's words: what it alone writes, and what others write, apart from each other and from the next member's
+    /// by two cache lines, since processors fetch two at once.
+    /// </summary>
     [StructLayout(LayoutKind.Explicit, Size = 384)]
     private struct Line
     {
+        /// <summary>The item that it is at, and whether it computes or writes it.</summary>
         [FieldOffset(0)]
-        public long Held;
+        public long At;
 
+        /// <summary>Items that it has written.</summary>
         [FieldOffset(8)]
         public long Done;
 
-        [FieldOffset(192)]
+        /// <summary>The end of the range that it has claimed.</summary>
+        [FieldOffset(16)]
+        public int End;
+
+        /// <summary>The next item of its home that nobody has claimed.</summary>
+        [FieldOffset(128)]
         public long Next;
+
+        /// <summary>The item of this member that another one wants.</summary>
+        [FieldOffset(256)]
+        public long Wanted;
+
+        /// <summary>The last wanted item of which it is decided who writes it.</summary>
+        [FieldOffset(264)]
+        public long Decided;
+
+        /// <summary>Not 0 while another member computes what this one is at.</summary>
+        [FieldOffset(272)]
+        public long Taker;
     }
 }

@@ -42,6 +42,7 @@ internal sealed unsafe class TeamMember : IDisposable
     private readonly PhaseBoard _board;
     private readonly NativeBuffer _scratch = new(ScratchBytes);
     private long _phase;
+    private int _done;                       // items of the phase that it has written
 
     public TeamMember(ThreadTeam team, PhaseBoard board, int number) =>
         (_team, _board, Number) = (team, board, number);
@@ -105,7 +106,7 @@ internal sealed unsafe class TeamMember : IDisposable
             return;
         }
 
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(total, PhaseBoard.MostItems - 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(total, PhaseBoard.ItemsEnd);
         long phase = ++_phase;
         if (_board.Current > phase)
         {
@@ -118,56 +119,43 @@ internal sealed unsafe class TeamMember : IDisposable
         }
 
         long began = total > TeamCount ? Stopwatch.GetTimestamp() : 0;
-        int done = 0;
+        _done = 0;
         for (int i = 0; i < TeamCount; i++)
         {
             // Its own share first, then what is left of the others'.
             int home = Number + i < TeamCount ? Number + i : Number + i - TeamCount;
             int first = (int)((long)units * home / TeamCount);
             int width = (int)((long)units * (home + 1) / TeamCount) - first;
-            while (_board.TryClaim(phase, home, width * rounds, out int index))
+            while (_board.TryClaim(phase, home, width * rounds, out int index, out int end))
             {
-                int item = rounds == 1 ? first + index : (index / width * units) + first + (index % width);
-                if (!TryRun(phase, item, items, ref done))
+                RunRange(new Phase(phase, units, rounds), (first * rounds) + index, (first * rounds) + end, items);
+            }
+        }
+
+        WaitForOthers(new Phase(phase, units, rounds), began, items);
+    }
+
+    /// <summary>Runs items that it has claimed, until another member takes them from it.</summary>
+    private void RunRange<TItems>(Phase phase, int first, int end, TItems items)
+        where TItems : struct, IItems
+    {
+        for (int i = first; i < end; i++)
+        {
+            int item = phase.ItemAt(i, TeamCount);
+            if (TItems.MayBeTaken)
+            {
+                _board.BeginItem(Number, phase.Number, i, end);
+                Compute(item, items);
+                if (!_board.TryWrite(Number, phase.Number, i))
                 {
                     return;
                 }
             }
-        }
 
-        WaitForOthers(phase, total, began, done, items);
+            items.Write(item, this);
+            _board.SetDone(Number, phase.Number, ++_done);
+        }
     }
-
-    /// <summary>Runs a claimed item; false where the phase is over.</summary>
-    private bool TryRun<TItems>(long phase, int item, TItems items, ref int done)
-        where TItems : struct, IItems
-    {
-        if (!TItems.MayBeTaken)
-        {
-            if (!_board.TryHold(Number, phase, item, PhaseBoard.Holding.Writing))
-            {
-                return false;
-            }
-        }
-        else
-        {
-            if (!_board.TryHold(Number, phase, item, PhaseBoard.Holding.Computing))
-            {
-                return false;
-            }
-
-            Compute(item, items);
-            if (!_board.TryWrite(Number, phase, item))
-            {
-                return true;                // another member has written it
-            }
-        }
-
-        items.Write(item, this);
-        _board.SetDone(Number, phase, ++done);
-        return true;
-    }
-
     private void Compute<TItems>(int item, TItems items)
         where TItems : struct, IItems
     {
@@ -181,16 +169,16 @@ internal sealed unsafe class TeamMember : IDisposable
         }
     }
 
-    private void WaitForOthers<TItems>(long phase, int total, long began, int done, TItems items)
+    private void WaitForOthers<TItems>(Phase phase, long began, TItems items)
         where TItems : struct, IItems
     {
         long started = 0;
         long patience = 0;
-        while (_board.Current == phase)
+        while (_board.Current == phase.Number)
         {
-            if (_board.CountDone(phase) == total)
+            if (_board.CountDone(phase.Number) == phase.Total)
             {
-                _board.Complete(phase);
+                _board.Complete(phase.Number);
                 return;
             }
 
@@ -199,18 +187,18 @@ internal sealed unsafe class TeamMember : IDisposable
             if (started == 0)
             {
                 started = now;
-                long average = done > 0 && began > 0 ? (now - began) / done : 0;
+                long average = _done > 0 && began > 0 ? (now - began) / _done : 0;
                 patience = Math.Max(LeastPatience, average + (average / 2));
             }
 
-            if (TItems.MayBeTaken && now - started > patience && TryTakeOver(phase, items, ref done))
+            if (TItems.MayBeTaken && now - started > patience && TryTakeOver(phase, items))
             {
                 continue;
             }
 
             if (now - started > patience + MostSpinning)
             {
-                Sleep(phase, total);
+                Sleep(phase);
             }
             else
             {
@@ -220,24 +208,25 @@ internal sealed unsafe class TeamMember : IDisposable
     }
 
     /// <summary>
-    /// Computes what another member holds that may not be running; false where nobody computes anything.
+    /// Does what another member has claimed and may not be there to do; false where nobody computes anything.
     /// </summary>
-    private bool TryTakeOver<TItems>(long phase, TItems items, ref int done)
+    private bool TryTakeOver<TItems>(Phase phase, TItems items)
         where TItems : struct, IItems
     {
         for (int other = 0; other < TeamCount; other++)
         {
-            int item = other == Number ? -1 : _board.ComputedBy(other, phase);
-            if (item < 0)
+            if (other == Number || !_board.TryWant(other, phase.Number, out int first, out int end))
             {
                 continue;
             }
 
+            int item = phase.ItemAt(first, TeamCount);
             Compute(item, items);
-            if (_board.TryTake(other, phase, item))
+            if (_board.TryTake(other, phase.Number, first))
             {
                 items.Write(item, this);
-                _board.SetDone(Number, phase, ++done);
+                _board.SetDone(Number, phase.Number, ++_done);
+                RunRange(phase, first + 1, end, items);
             }
 
             return true;
@@ -246,12 +235,36 @@ internal sealed unsafe class TeamMember : IDisposable
         return false;
     }
 
-    private void Sleep(long phase, int total)
+    private void Sleep(Phase phase)
     {
         int round = _team.Room.Enter();
-        if (_board.Current == phase && _board.CountDone(phase) < total && !_team.HasFailed)
+        if (_board.Current == phase.Number && _board.CountDone(phase.Number) < phase.Total && !_team.HasFailed)
         {
             _team.Room.Sleep(round);
+        }
+    }
+
+    /// <summary>
+    /// A phase's items in the order they are claimed in: those at home with a member stand together, round by round.
+    /// </summary>
+    private readonly struct Phase(long number, int units, int rounds)
+    {
+        public long Number => number;
+
+        public int Total => units * rounds;
+
+        public int ItemAt(int index, int members)
+        {
+            if (rounds == 1)
+            {
+                return index;
+            }
+
+            int home = (int)(((((long)index / rounds) + 1) * members - 1) / units);
+            int first = (int)((long)units * home / members);
+            int width = (int)((long)units * (home + 1) / members) - first;
+            int at = index - (first * rounds);
+            return (at / width * units) + first + (at % width);
         }
     }
 

@@ -118,6 +118,7 @@ internal sealed class ThreadTeam : IDisposable
             if (_failure is { } failure)
             {
                 _failure = null;
+                _board.Clear();
                 failure.Throw();
             }
         }
@@ -258,6 +259,8 @@ internal sealed class ThreadTeam : IDisposable
             {
                 Interlocked.Exchange(ref _ended, step);
             }
+
+            Room.WakeAll();
         }
         catch (TeamFailedException)
         {
