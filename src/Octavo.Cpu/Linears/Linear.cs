@@ -101,7 +101,8 @@ internal sealed unsafe class Linear : IDisposable
     {
         long forBytes = (_panels.Bytes / ItemBytes) + 1;
         long most = Math.Max(1, Math.Min(forBytes, (long)members * ItemsPerMember));
-        long least = (_panels.Count * (long)rows / MostRowsInBlock) + 1;
+        int fitting = Math.Max(1, MostRowsInBlock / Math.Max(1, rows));
+        long least = (_panels.Count + fitting - 1) / fitting;
         long units = Math.Max(most, least);
         return (int)Math.Min(_panels.Count, (units + members - 1) / members * members);
     }

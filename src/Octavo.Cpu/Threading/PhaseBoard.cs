@@ -116,6 +116,7 @@ internal sealed class PhaseBoard(int members)
         long at = Volatile.Read(ref line.At);
         (item, end) = (ItemOf(at), 0);
         if (at != Word(phase, item, State.Computing)
+            || Volatile.Read(ref line.Decided) == Word(phase, item)
             || Interlocked.CompareExchange(ref line.Taker, Word(phase, item, State.Computing), 0) != 0)
         {
             return false;

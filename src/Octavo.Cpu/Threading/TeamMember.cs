@@ -90,6 +90,13 @@ internal sealed unsafe class TeamMember : IDisposable
         where TItems : struct, IItems
     {
         int total = units * rounds;
+        if (total == 0)
+        {
+            return;
+        }
+
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(total, PhaseBoard.ItemsEnd);
+        long phase = ++_phase;
         if (TeamCount == 1)
         {
             for (int item = 0; item < total; item++)
@@ -98,16 +105,10 @@ internal sealed unsafe class TeamMember : IDisposable
                 items.Write(item, this);
             }
 
+            _board.Complete(phase);
             return;
         }
 
-        if (total == 0)
-        {
-            return;
-        }
-
-        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(total, PhaseBoard.ItemsEnd);
-        long phase = ++_phase;
         if (_board.Current > phase)
         {
             return;
