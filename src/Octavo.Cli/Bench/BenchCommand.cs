@@ -12,5 +12,6 @@ internal static class BenchCommand
         BenchModelCommand.Make(),
         BenchAttention.Make(),
         BenchBatching.Make(),
+        BenchContention.Make(),
     };
 }

@@ -49,10 +49,12 @@ internal sealed record BenchModelReport(ModelShape Shape, MachineCeilings Ceilin
                 $"shape {Shape.Name}, weights {model.Scheme} ({Figures.Number(model.WeightBytes / MiB, 0)} MiB), "
                 + $"cache {model.CacheName}"),
             Caption = new TableTitle("bandwidth: of the read bandwidth measured just before and behind the step; "
-                + "operations: of the peak of the weights' instruction"),
+                + "operations: of the peak of the weights' instruction; others: what other processes and the host of "
+                + $"this machine had of it, above {Figures.Percent(Disturbance.Limit)} (!) the figure is not to be "
+                + "trusted"),
         }.AddColumns(
             "step", "sequences", "context", "tokens/s", "ms a step", "bandwidth, weights",
-            "bandwidth, weights and cache", "operations");
+            "bandwidth, weights and cache", "operations", "others");
         foreach (StepMeasurement step in model.Steps)
         {
             table.AddRow(
@@ -63,7 +65,8 @@ internal sealed record BenchModelReport(ModelShape Shape, MachineCeilings Ceilin
                 Figures.Number(step.Seconds * 1e3, 2),
                 Figures.Percent(step.WeightBytesPerSecond / step.ReadBandwidth),
                 Figures.Percent(step.BytesPerSecond / step.ReadBandwidth),
-                Figures.Percent(step.OperationsPerSecond / Peak(model)));
+                Figures.Percent(step.OperationsPerSecond / Peak(model)),
+                Others(step.Disturbance));
         }
 
         console.Write(table);
@@ -129,6 +132,10 @@ internal sealed record BenchModelReport(ModelShape Shape, MachineCeilings Ceilin
 
     private double Peak(ModelFigures model) => ModelBenchmark.PeakFor(model.Options.Weights, Ceilings);
 
+    private static string Others(Disturbance? disturbance) => disturbance is { } d
+        ? Figures.Percent(d.Others + d.Stolen) + (d.IsSmall ? string.Empty : " !")
+        : "not known";
+
     private static string Integer(int value) => value.ToString(CultureInfo.InvariantCulture);
 
     private static void WriteStep(Utf8JsonWriter json, StepMeasurement step, double peak)
@@ -147,6 +154,13 @@ internal sealed record BenchModelReport(ModelShape Shape, MachineCeilings Ceilin
         json.WriteNumber("weight_fraction_of_bandwidth", step.WeightBytesPerSecond / step.ReadBandwidth);
         json.WriteNumber("fraction_of_bandwidth", step.BytesPerSecond / step.ReadBandwidth);
         json.WriteNumber("fraction_of_peak", step.OperationsPerSecond / peak);
+        if (step.Disturbance is { } disturbance)
+        {
+            json.WriteNumber("others_fraction", disturbance.Others);
+            json.WriteNumber("steal_fraction", disturbance.Stolen);
+            json.WriteBoolean("trusted", disturbance.IsSmall);
+        }
+
         json.WriteEndObject();
     }
 }

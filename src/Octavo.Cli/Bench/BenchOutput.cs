@@ -46,12 +46,9 @@ internal static class BenchOutput
     }
 
     /// <summary>The same as a string.</summary>
-    public static string ToJson(ModelShape shape, MachineCeilings ceilings, Action<Utf8JsonWriter> writeRest)
-    {
-        using var buffer = new MemoryStream();
-        using (var json = new Utf8JsonWriter(buffer, Format))
+    public static string ToJson(ModelShape shape, MachineCeilings ceilings, Action<Utf8JsonWriter> writeRest) =>
+        ToJson(json =>
         {
-            json.WriteStartObject();
             json.WriteString("shape", shape.Name);
             json.WriteNumber("threads", ceilings.Threads);
             json.WriteString("instruction_set", ThisMachine.Kernels);
@@ -62,6 +59,16 @@ internal static class BenchOutput
             WritePeak(json, "int8_operations_per_second", ceilings.Int8Peak);
             json.WriteEndObject();
             writeRest(json);
+        });
+
+    /// <summary>One JSON object of what <paramref name="write"/> writes.</summary>
+    public static string ToJson(Action<Utf8JsonWriter> write)
+    {
+        using var buffer = new MemoryStream();
+        using (var json = new Utf8JsonWriter(buffer, Format))
+        {
+            json.WriteStartObject();
+            write(json);
             json.WriteEndObject();
         }
 

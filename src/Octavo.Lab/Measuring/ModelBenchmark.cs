@@ -61,6 +61,9 @@ internal sealed record StepMeasurement(
     /// </summary>
     public double ReadBandwidth { get; init; }
 
+    /// <summary>What others had of the machine meanwhile; null where the system does not tell.</summary>
+    public Disturbance? Disturbance { get; init; }
+
     /// <summary>Tokens a second.</summary>
     public double TokensPerSecond => Tokens / Seconds;
 
@@ -85,6 +88,11 @@ internal sealed record StepKind(string Phase, int Sequences, int Context, int To
     public override string ToString() =>
         Phase == "prefill" ? $"prefill, {TokensEach} tokens" : $"{Phase}, batch {Sequences}, context {Context}";
 }
+
+/// <summary>A step that was run.</summary>
+/// <param name="Began">When.</param>
+/// <param name="Seconds">How long it took.</param>
+internal readonly record struct TimedStep(DateTime Began, double Seconds);
 
 /// <summary>A combination that was not measured, for want of memory.</summary>
 /// <param name="Sequences">Sequences in the batch.</param>
@@ -174,7 +182,9 @@ internal sealed class ModelBenchmark : IDisposable
     public StepMeasurement Measure(StepKind step)
     {
         (string phase, int sequences, int context, int tokensEach) = step;
+        MachineLoad? before = MachineLoad.Read();
         double seconds = MedianSeconds(MakeBatch(sequences, context, tokensEach));
+        Disturbance? disturbance = before is { } load ? MachineLoad.Read()?.Since(load) : null;
         long tokens = (long)sequences * tokensEach;
         // Pairs of query and key.
         long attended = sequences * ((long)tokensEach * (context + context + tokensEach + 1) / 2);
@@ -183,8 +193,15 @@ internal sealed class ModelBenchmark : IDisposable
         long attention = 4 * attended * _shape.Layers * _shape.Heads * _shape.HeadDim;
         long cacheBytes = sequences * (long)(context + tokensEach) * _cacheBytesPerToken;
         return new StepMeasurement(
-            phase, sequences, context, (int)tokens, seconds, _runner.WeightBytes, cacheBytes, matrices + attention);
+            phase, sequences, context, (int)tokens, seconds, _runner.WeightBytes, cacheBytes, matrices + attention)
+        {
+            Disturbance = disturbance,
+        };
     }
+
+    /// <summary>Runs one kind of step for so long, after warming up, and gives each run's time.</summary>
+    public IReadOnlyList<TimedStep> Times(StepKind step, TimeSpan duration) =>
+        Times(MakeBatch(step.Sequences, step.Context, step.TokensEach), duration, int.MaxValue);
 
     private static int BlocksFor(int length) => (length + BlockSize - 1) / BlockSize;
 
@@ -276,25 +293,30 @@ internal sealed class ModelBenchmark : IDisposable
 
     private double MedianSeconds(StepBatch batch)
     {
+        double[] times = [.. Times(batch, _options.TimePerFigure, MostRuns).Select(t => t.Seconds).Order()];
+        return times[times.Length / 2];
+    }
+
+    private List<TimedStep> Times(StepBatch batch, TimeSpan duration, int most)
+    {
         Span<float> logits = _logits.AsSpan(0, batch.NumSequences * _shape.Vocabulary);
         long began = Stopwatch.GetTimestamp();
         do
         {
             _runner.Run(batch, logits);
         }
-        while (Stopwatch.GetElapsedTime(began) < WarmUp && _options.TimePerFigure > TimeSpan.Zero);
+        while (Stopwatch.GetElapsedTime(began) < WarmUp && duration > TimeSpan.Zero);
 
-        List<double> times = [];
+        List<TimedStep> times = [];
         began = Stopwatch.GetTimestamp();
-        while (times.Count < FewestRuns
-            || (times.Count < MostRuns && Stopwatch.GetElapsedTime(began) < _options.TimePerFigure))
+        while (times.Count < FewestRuns || (times.Count < most && Stopwatch.GetElapsedTime(began) < duration))
         {
+            DateTime now = DateTime.UtcNow;
             long started = Stopwatch.GetTimestamp();
             _runner.Run(batch, logits);
-            times.Add(Stopwatch.GetElapsedTime(started).TotalSeconds);
+            times.Add(new TimedStep(now, Stopwatch.GetElapsedTime(started).TotalSeconds));
         }
 
-        times.Sort();
-        return times[times.Count / 2];
+        return times;
     }
 }
