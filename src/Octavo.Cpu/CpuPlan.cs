@@ -1,5 +1,6 @@
 using Octavo.Cpu.Cache;
 using Octavo.Cpu.Sublayers;
+using Octavo.Cpu.Threading;
 using Octavo.Cpu.Weights;
 using Octavo.Engine;
 using Octavo.Formats;
@@ -48,7 +49,7 @@ internal sealed class CpuPlan : IModelPlan
     public long ActivationBytes => StepState.BytesFor(Spec, Request.MaxNumBatchedTokens);
 
     /// <inheritdoc/>
-    public int Threads => Request.Threads ?? Environment.ProcessorCount;
+    public int Threads => Request.Threads ?? TeamSize.Default;
 
     /// <inheritdoc/>
     public IReadOnlyList<string> Notes => Weights.Notes;

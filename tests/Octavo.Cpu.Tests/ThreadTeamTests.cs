@@ -1,4 +1,5 @@
 using Octavo.Cpu.Threading;
+using Octavo.Engine;
 
 namespace Octavo.Cpu.Tests;
 
@@ -160,6 +161,22 @@ public sealed class ThreadTeamTests
         });
         most.ShouldBe(1);
     }
+
+    [Theory]
+    [InlineData(null, null)]
+    [InlineData("", null)]
+    [InlineData("3", 3)]
+    public void TeamSize_Variable_IsANumberOfThreads(string? value, int? threads) =>
+        TeamSize.Read(value).ShouldBe(threads);
+
+    [Theory]
+    [InlineData("0")]
+    [InlineData("-1")]
+    [InlineData("two")]
+    [InlineData("1025")]
+    public void TeamSize_OtherValues_AreRefusedByName(string value) =>
+        Should.Throw<EngineConfigurationException>(() => TeamSize.Read(value)).Message
+            .ShouldBe($"OCTAVO_THREADS must be a number of threads between 1 and 1024; it is {value}");
 
     /// <summary>Counts how often each item of each phase is written; phases are shared and divided by turns.</summary>
     private sealed class Counted(int phases, int units, int rounds, bool sleeps = false) : ITeamWork

@@ -110,7 +110,8 @@ internal static class EngineSettings
     [
         Model(
             OptionKinds.Integer(
-                "--threads", "Threads that compute. The text does not depend on it. [default: one a processor]"),
+                "--threads",
+                "Threads that compute. The text does not depend on it. [default: OCTAVO_THREADS, or one a processor]"),
             (m, threads) => m with { Threads = threads }),
     ];
 

@@ -49,7 +49,7 @@ internal sealed unsafe class LayerWalk : ITeamWork, IDisposable
             // Of one layer: every layer's, one after another.
             KvCache cache = _owned.Add(
                 new KvCache([.. spec.Attentions.Take(1)], KvCacheFormat.Float32, _blocks.Length, BlockSize));
-            _team = _owned.Add(ThreadTeam.Lease(Environment.ProcessorCount)).Team;
+            _team = _owned.Add(ThreadTeam.Lease(TeamSize.Default)).Team;
             _step = _owned.Add(new StepState(spec, cache, _team, _isa, maxTokens, maxTokens));
         }
         catch

@@ -29,7 +29,9 @@ internal sealed record PlanRequest
     /// </summary>
     public const int BlockSizeUnit = 16;
 
-    private const int MostThreads = 1024;
+    /// <summary>The most threads.</summary>
+    public const int MostThreads = 1024;
+
     private const int LongestBlock = 1024;
 
     /// <summary>
@@ -52,7 +54,7 @@ internal sealed record PlanRequest
     /// <summary>The most tokens a batch holds.</summary>
     public required int MaxNumBatchedTokens { get; init; }
 
-    /// <summary>Threads that share the work; null takes one a processor.</summary>
+    /// <summary>Threads that share the work; null takes OCTAVO_THREADS, or one a processor.</summary>
     public int? Threads { get; init; }
 
     /// <summary>Notes what is wrong with a number of threads.</summary>

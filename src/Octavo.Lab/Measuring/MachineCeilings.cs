@@ -76,7 +76,7 @@ internal sealed record MachineCeilings
     /// <summary>The same with the best of another number of runs.</summary>
     internal static unsafe MachineCeilings Measure(int? threads, int runs)
     {
-        using var team = new ThreadTeam(threads ?? Environment.ProcessorCount);
+        using var team = new ThreadTeam(threads ?? TeamSize.Default);
         return new MachineCeilings
         {
             Threads = team.Count,
@@ -97,7 +97,7 @@ internal sealed record MachineCeilings
     /// <param name="threads">Threads that read at once; null takes one a processor.</param>
     public static double MeasureReadBandwidth(int? threads = null)
     {
-        using var team = new ThreadTeam(threads ?? Environment.ProcessorCount);
+        using var team = new ThreadTeam(threads ?? TeamSize.Default);
         return MeasureReadBandwidth(team, Runs);
     }
 

@@ -57,7 +57,7 @@ public sealed record ModelOptions
     /// <summary>The longest sequence, prompt and output, in tokens; null takes the model's own.</summary>
     public int? MaxModelLen { get; init; }
 
-    /// <summary>Threads that share the work; null takes one a processor.</summary>
+    /// <summary>Threads that share the work; null takes OCTAVO_THREADS, or one a processor.</summary>
     public int? Threads { get; init; }
 
     /// <summary>Load no tokenizer: token ids in, token ids out.</summary>

@@ -9,7 +9,7 @@ public sealed class ModelBenchmarkTests
 {
     private const long Plenty = 1L << 30;
 
-    private static readonly ModelShape Tiny = new(
+    internal static readonly ModelShape Tiny = new(
         "tiny", Hidden: 64, Layers: 2, Heads: 4, KvHeads: 2, HeadDim: 16, Intermediate: 96, Vocabulary: 200);
 
     private static ModelBenchmarkOptions Options => new()
