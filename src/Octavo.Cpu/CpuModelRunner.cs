@@ -56,6 +56,7 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
             KvScale[]? scales = request.KvCache == KvCacheFormat.Fp8 ? ScalesOf(attentions, checkpoint) : null;
             _cache = _owned.Add(new KvCache(attentions, request.KvCache, numBlocks, request.BlockSize, scales));
             _team = _owned.Add(new ThreadTeam(plan.Threads));
+            Team = new SharedItems(_team);
             _step = _owned.Add(
                 new StepState(spec, _cache, _team, InstructionSet, request.MaxModelLen, request.MaxNumBatchedTokens));
             _weights = _owned.Add(new WeightStore(
@@ -95,6 +96,9 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
 
     /// <inheritdoc/>
     public int VocabSize => Plan.Spec.VocabSize;
+
+    /// <inheritdoc/>
+    public IWorkTeam Team { get; }
 
     /// <inheritdoc/>
     public int NumBlocks => _cache.NumBlocks;
