@@ -12,5 +12,6 @@ internal static class BenchCommand
         BenchModelCommand.Make(),
         BenchAttention.Make(),
         BenchBatching.Make(),
+        BenchSampling.Make(),
     };
 }

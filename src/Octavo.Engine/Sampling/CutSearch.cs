@@ -131,7 +131,7 @@ internal sealed class CutSearch(int capacity)
     {
         if (_known == Known.List)
         {
-            KeepUpTo(_selection.ByWeight(_list, share * Sum(_list.Weights)));
+            KeepUpTo(_selection.ByWeight(_list, share * RowKernels.Sum(_list.Weights)));
         }
         else if (row.Length > SmallRow)
         {
@@ -379,16 +379,5 @@ internal sealed class CutSearch(int capacity)
         one.Fill(logit);
         RowKernels.Weigh(one, 1, Softmax, one);
         return one[0];
-    }
-
-    private static double Sum(ReadOnlySpan<float> weights)
-    {
-        double sum = 0;
-        foreach (float weight in weights)
-        {
-            sum += weight;
-        }
-
-        return sum;
     }
 }

@@ -71,10 +71,14 @@ internal sealed class Logprobs(int vocabSize)
         if (!_scan.TakeLikeliest(row, count, float.MinValue, _selection, _list))
         {
             _list.Clear();
+            _list.Reserve(row.Length, out Span<int> ids, out Span<float> values);
+            row.Row.CopyTo(values);
             for (int i = 0; i < row.Length; i++)
             {
-                _list.Add(i, row.Row[i]);
+                ids[i] = i;
             }
+
+            _list.Append(row.Length);
         }
 
         var order = new (float Logit, int Id)[_list.Count];

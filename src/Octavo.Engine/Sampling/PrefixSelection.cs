@@ -10,138 +10,161 @@ internal sealed class PrefixSelection
     private const int Few = 16;
 
     private readonly double[] _sums = new double[Bins];
-    private int[] _left = new int[2048];
+    private float[] _logits = [];                          // those still in question …
+    private float[] _weights = [];                         // … their weights
+    private int[] _indices = [];                           // … where they were
+    private int[] _places = [];                            // … and their bins
+    private int[] _ordinals = [];                          // 0, 1, 2, …
+    private int _count;
 
     /// <summary>The last token of the shortest prefix that has <paramref name="target"/> tokens.</summary>
     /// <returns>Its index; −1 where fewer are finite.</returns>
     public int ByCount(ReadOnlySpan<float> logits, int target)
     {
-        int count = TakeFinite(logits);
-        return count < target ? -1 : Select(logits, [], count, target);
+        TakeFinite(logits, []);
+        return _count < target ? -1 : Select(target);
     }
 
     /// <summary>The last token of the shortest prefix whose weights reach a sum.</summary>
     /// <returns>Its index, the last one where all together do not; −1 where there is none.</returns>
-    public int ByWeight(TokenList list, double target) =>
-        Select(list.Logits, list.Weights, TakeFinite(list.Logits), target);
-
-    private int Select(ReadOnlySpan<float> logits, ReadOnlySpan<float> weights, int count, double target)
+    public int ByWeight(TokenList list, double target)
     {
-        while (count > Few)
+        TakeFinite(list.Logits, list.Weights);
+        return _count == 0 ? -1 : Select(target);
+    }
+
+    private int Select(double target)
+    {
+        while (_count > Few)
         {
-            (float least, float most) = Range(logits, count);
+            (float least, float most) = Fill(float.MinValue);
             if (least == most)
             {
                 break;
             }
 
-            count = TakeBin(logits, weights, count, least, most, ref target);
+            // What lies lower than all of float32's range below the greatest shares the last bin.
+            float scale = (Bins - 1) / Math.Min(most - least, float.MaxValue);
+            int padded = RowKernels.Padded(_count);
+            RowKernels.Bin(_logits.AsSpan(0, padded), most, scale, Bins - 1, _places);
+            TakeBin(ref target);
         }
 
-        Span<int> left = _left.AsSpan(0, count);
-        SortFew(logits, left);
-        foreach (int i in left)
+        SortFew();
+        for (int i = 0; i < _count - 1; i++)
         {
-            target -= weights.IsEmpty ? 1 : weights[i];
+            target -= _weights[i];
             if (target <= 0)
             {
-                return i;
+                return _indices[i];
             }
         }
 
-        return count == 0 ? -1 : left[^1];
+        return _indices[_count - 1];
     }
 
-    private int TakeFinite(ReadOnlySpan<float> logits)
+    private void TakeFinite(ReadOnlySpan<float> logits, ReadOnlySpan<float> weights)
     {
-        if (_left.Length < logits.Length)
+        Reserve(logits.Length);
+        _count = logits.Length;
+        logits.CopyTo(_logits);
+        _ordinals.AsSpan(0, _count).CopyTo(_indices);
+        if (weights.IsEmpty)
         {
-            _left = new int[Math.Max(logits.Length, _left.Length * 2)];
+            _weights.AsSpan(0, _count).Fill(1);
+        }
+        else
+        {
+            weights.CopyTo(_weights);
         }
 
-        int[] left = _left;
-        int count = 0;
-        for (int i = 0; i < logits.Length; i++)
+        if (_count > 0 && float.IsNegativeInfinity(Fill(float.NegativeInfinity).Least))
         {
-            left[count] = i;
-            count += logits[i] >= float.MinValue ? 1 : 0;
-        }
+            int kept = 0;
+            for (int i = 0; i < _count; i++)
+            {
+                (_logits[kept], _weights[kept], _indices[kept]) = (_logits[i], _weights[i], _indices[i]);
+                kept += float.IsNegativeInfinity(_logits[i]) ? 0 : 1;
+            }
 
-        return count;
+            _count = kept;
+        }
     }
 
-    private (float Least, float Most) Range(ReadOnlySpan<float> logits, int count)
+    private void Reserve(int count)
     {
-        (float least, float most) = (float.PositiveInfinity, float.NegativeInfinity);
-        foreach (int i in _left.AsSpan(0, count))
+        if (_logits.Length < count)
         {
-            least = Math.Min(least, logits[i]);
-            most = Math.Max(most, logits[i]);
+            int length = RowKernels.Padded(Math.Max(count, _logits.Length * 2));
+            (_logits, _weights) = (new float[length], new float[length]);
+            (_indices, _places) = (new int[length], new int[length]);
+            _ordinals = [.. Enumerable.Range(0, length)];
         }
+    }
 
-        return (least, most);
+    /// <summary>Fills the last vector up with what changes nothing, and says how far the logits reach.</summary>
+    private (float Least, float Most) Fill(float from)
+    {
+        int padded = RowKernels.Padded(_count);
+        _logits.AsSpan(_count, padded - _count).Fill(_logits[0]);
+        return RowKernels.Range(_logits.AsSpan(0, padded), from, float.MaxValue);
     }
 
     /// <summary>Leaves those of the bin in which the target is reached, and takes off what lies above it.</summary>
-    private int TakeBin(
-        ReadOnlySpan<float> logits,
-        ReadOnlySpan<float> weights,
-        int count,
-        float least,
-        float most,
-        ref double target)
+    private void TakeBin(ref double target)
     {
-        // In double precision, since the range of all floats is none.
-        double scale = (Bins - 1) / ((double)most - least);
         Array.Clear(_sums);
-        Span<int> left = _left.AsSpan(0, count);
-        foreach (int i in left)
+        double[] sums = _sums;
+        ReadOnlySpan<int> bins = _places.AsSpan(0, _count);
+        ReadOnlySpan<float> weights = _weights.AsSpan(0, _count);
+        for (int i = 0; i < bins.Length; i++)
         {
-            _sums[(int)((most - (double)logits[i]) * scale)] += weights.IsEmpty ? 1 : weights[i];
+            sums[bins[i]] += weights[i];
         }
 
         int bin = 0;
-        while (bin < Bins - 1 && target > _sums[bin])
+        while (bin < Bins - 1 && target > sums[bin])
         {
-            target -= _sums[bin++];
+            target -= sums[bin++];
         }
 
-        int kept = 0;
-        while (kept == 0)
+        // Sums that round differently may reach no bin at all: then it is the last that holds something.
+        while (!bins.Contains(bin))
         {
-            // Sums that round differently may reach no bin at all: then it is the last that holds something.
-            foreach (int i in left)
-            {
-                if ((int)((most - (double)logits[i]) * scale) == bin)
-                {
-                    left[kept++] = i;
-                }
-            }
-
             bin--;
         }
 
-        return kept;
-    }
-
-    // Equal ones keep their order.
-    private static void SortFew(ReadOnlySpan<float> logits, Span<int> left)
-    {
-        if (left.Length > Few)
+        int kept = 0;
+        int next = bins.IndexOf(bin);
+        while (next >= 0)
         {
-            return;                                        // all are equal
+            (_logits[kept], _weights[kept], _indices[kept]) = (_logits[next], _weights[next], _indices[next]);
+            kept++;
+            int more = bins[(next + 1)..].IndexOf(bin);
+            next = more < 0 ? -1 : next + 1 + more;
         }
 
-        for (int i = 1; i < left.Length; i++)
+        _count = kept;
+    }
+
+    // Equal ones keep their order; where there are many, all are equal.
+    private void SortFew()
+    {
+        if (_count > Few)
         {
-            int moved = left[i];
+            return;
+        }
+
+        for (int i = 1; i < _count; i++)
+        {
+            (float logit, float weight, int index) = (_logits[i], _weights[i], _indices[i]);
             int at = i;
-            for (; at > 0 && logits[left[at - 1]] < logits[moved]; at--)
+            for (; at > 0 && _logits[at - 1] < logit; at--)
             {
-                left[at] = left[at - 1];
+                (_logits[at], _weights[at], _indices[at]) = (_logits[at - 1], _weights[at - 1], _indices[at - 1]);
             }
 
-            left[at] = moved;
+            (_logits[at], _weights[at], _indices[at]) = (logit, weight, index);
         }
     }
 }

@@ -98,14 +98,13 @@ internal static class RowKernels
 
     /// <summary>Writes the weights of logits.</summary>
     /// <param name="values">Logits; as many as a whole number of vectors holds are read.</param>
-    /// <param name="count">So many are wanted.</param>
+    /// <param name="count">So many are wanted; what is written behind them means nothing.</param>
     /// <param name="softmax">How they are weighed.</param>
     /// <param name="weights">Receives the weights, a whole number of vectors.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Weigh(
-        ReadOnlySpan<float> values, int count, Softmax softmax, Span<float> weights)
+    public static void Weigh(ReadOnlySpan<float> values, int count, Softmax softmax, Span<float> weights)
     {
-        int padded = (count + Lanes - 1) / Lanes * Lanes;
+        int padded = Padded(count);
         ref float x = ref Start(values[..padded]);
         ref float w = ref MemoryMarshal.GetReference(weights[..padded]);
         Vector512<float> offset = Vector512.Create(softmax.Max), factor = Vector512.Create(softmax.Scale);
@@ -113,6 +112,112 @@ internal static class RowKernels
         for (nuint i = 0; i < (nuint)padded; i += Lanes)
         {
             Weigh(Load(ref x, i), offset, factor, limit).StoreUnsafe(ref w, i);
+        }
+    }
+
+    /// <summary>
+    /// Makes 0 of the weights of elements that do not lie between two logits, both included; returns the sum of the others.
+    /// </summary>
+    /// <param name="values">Logits, a whole number of vectors.</param>
+    /// <param name="from">The lower logit.</param>
+    /// <param name="to">The upper one.</param>
+    /// <param name="weights">Their weights.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static double KeepWithin(ReadOnlySpan<float> values, float from, float to, Span<float> weights)
+    {
+        ref float x = ref Start(values);
+        ref float w = ref MemoryMarshal.GetReference(weights[..values.Length]);
+        Vector512<float> low = Vector512.Create(from), high = Vector512.Create(to);
+        for (nuint i = 0; i < (nuint)values.Length; i += Lanes)
+        {
+            Vector512<float> v = Load(ref x, i);
+            Vector512<float> inside = Vector512.GreaterThanOrEqual(v, low) & Vector512.LessThanOrEqual(v, high);
+            Vector512.ConditionalSelect(inside, Load(ref w, i), Vector512<float>.Zero).StoreUnsafe(ref w, i);
+        }
+
+        return Sum(weights[..values.Length]);
+    }
+
+    /// <summary>A whole number of vectors that holds so many elements.</summary>
+    public static int Padded(int count) => (count + Lanes - 1) / Lanes * Lanes;
+
+    /// <summary>The sum of some numbers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static double Sum(ReadOnlySpan<float> values)
+    {
+        ref float x = ref Start(values);
+        Vector512<double> a = default, b = default;
+        int i = 0;
+        for (; i <= values.Length - Lanes; i += Lanes)
+        {
+            (Vector512<double> low, Vector512<double> high) = Vector512.Widen(Load(ref x, (nuint)i));
+            a += low;
+            b += high;
+        }
+
+        a += b;
+        double sum = 0;
+        for (int lane = 0; lane < Vector512<double>.Count; lane++)
+        {
+            sum += a[lane];
+        }
+
+        for (; i < values.Length; i++)
+        {
+            sum += values[i];
+        }
+
+        return sum;
+    }
+
+    /// <summary>The least and the greatest of the elements that lie between two logits, both included.</summary>
+    /// <param name="values">Logits, a whole number of vectors.</param>
+    /// <param name="from">The lower one.</param>
+    /// <param name="to">The upper one.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static (float Least, float Most) Range(ReadOnlySpan<float> values, float from, float to)
+    {
+        ref float x = ref Start(values);
+        Vector512<float> low = Vector512.Create(from), high = Vector512.Create(to);
+        var least = Vector512.Create(float.PositiveInfinity);
+        var most = Vector512.Create(float.NegativeInfinity);
+        for (nuint i = 0; i < (nuint)values.Length; i += Lanes)
+        {
+            Vector512<float> v = Load(ref x, i);
+            Vector512<float> inside = Vector512.GreaterThanOrEqual(v, low) & Vector512.LessThanOrEqual(v, high);
+            least = Vector512.ConditionalSelect(inside, Vector512.MinNative(v, least), least);
+            most = Vector512.ConditionalSelect(inside, Vector512.MaxNative(v, most), most);
+        }
+
+        (float a, float b) = (least[0], most[0]);
+        for (int lane = 1; lane < Lanes; lane++)
+        {
+            a = Math.Min(a, least[lane]);
+            b = Math.Max(b, most[lane]);
+        }
+
+        return (a, b);
+    }
+
+    /// <summary>
+    /// Puts logits into bins of equal width from the greatest down; what lies lower goes into the last.
+    /// </summary>
+    /// <param name="values">Logits, a whole number of vectors.</param>
+    /// <param name="most">The greatest.</param>
+    /// <param name="scale">Bins to a unit.</param>
+    /// <param name="last">The number of the last bin.</param>
+    /// <param name="bins">Receives each one's bin.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Bin(ReadOnlySpan<float> values, float most, float scale, int last, Span<int> bins)
+    {
+        ref float x = ref Start(values);
+        ref int b = ref MemoryMarshal.GetReference(bins[..values.Length]);
+        Vector512<float> top = Vector512.Create(most), factor = Vector512.Create(scale);
+        Vector512<float> limit = Vector512.Create((float)last);
+        for (nuint i = 0; i < (nuint)values.Length; i += Lanes)
+        {
+            Vector512<float> y = Vector512.MaxNative((top - Load(ref x, i)) * factor, Vector512<float>.Zero);
+            Vector512.ConvertToInt32Native(Vector512.MinNative(y, limit)).StoreUnsafe(ref b, i);
         }
     }
 
@@ -158,29 +263,35 @@ internal static class RowKernels
     public static void Collect(
         ReadOnlySpan<float> block, int token, float least, float below, ref int ties, TokenList list)
     {
+        list.Reserve(RowBlocks.Size, out Span<int> ids, out Span<float> values);
         ref float x = ref Start(block);
         float from = ties > 0 ? least : float.BitIncrement(least);
         Vector512<float> low = Vector512.Create(from), high = Vector512.Create(below);
-        for (int i = 0; i < RowBlocks.Size; i += Lanes)
+        int count = 0;
+        for (int i = 0; i < RowBlocks.Size; i += Step)
         {
-            Vector512<float> v = Load(ref x, (nuint)i);
-            ulong bits = (Vector512.GreaterThanOrEqual(v, low) & Vector512.LessThan(v, high))
-                .ExtractMostSignificantBits();
-            while (bits != 0)
+            // Bits of sixty-four elements at once: one branch that nobody can foretell for all of them.
+            ulong bits = Within(ref x, i, low, high)
+                | (Within(ref x, i + 16, low, high) << 16)
+                | (Within(ref x, i + 32, low, high) << 32)
+                | (Within(ref x, i + 48, low, high) << 48);
+            for (; bits != 0; bits &= bits - 1)
             {
                 int at = i + BitOperations.TrailingZeroCount(bits);
                 float value = Unsafe.Add(ref x, at);
-                bits &= bits - 1;
-                if (value > least || ties > 0)
+                if (value == least && ties-- <= 0)
                 {
-                    list.Add(token + at, value);
-                    if (value == least && --ties == 0)
-                    {
-                        low = Vector512.Create(float.BitIncrement(least));
-                    }
+                    ties = 0;
+                    low = Vector512.Create(float.BitIncrement(least));
+                    continue;
                 }
+
+                ids[count] = token + at;
+                values[count++] = value;
             }
         }
+
+        list.Append(count);
     }
 
     /// <summary>How many elements of a block are exactly <paramref name="value"/>.</summary>
@@ -207,6 +318,13 @@ internal static class RowKernels
         Vector512<int> power = p.AsInt32() + Vector512.ShiftLeft(whole.AsInt32(), 23);
         return Vector512.ConditionalSelect(
             Vector512.GreaterThanOrEqual(x, least), power.AsSingle(), Vector512<float>.Zero);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ulong Within(ref float start, int index, Vector512<float> low, Vector512<float> high)
+    {
+        Vector512<float> x = Load(ref start, (nuint)index);
+        return (Vector512.GreaterThanOrEqual(x, low) & Vector512.LessThan(x, high)).ExtractMostSignificantBits();
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace Octavo.Engine.Sampling;
 
 /// <summary>
@@ -15,13 +13,21 @@ internal sealed class RowSample(int capacity)
 
     private const int Bins = 1024;
     private const int MostLooks = 5;
-    private const int MostInside = 48;                     // of the sample, a part of so much is few enough
-    private const double Deviations = 3;
+    private const int FinestBins = 8;                      // so many bins between both bounds tell as much as finer ones
+    private const double Deviations = 2;
 
     private readonly float[] _logits = new float[RowBlocks.CountOf(capacity) * RowBlocks.Size / Share];
     private readonly float[] _weights = new float[RowBlocks.CountOf(capacity) * RowBlocks.Size / Share];
-    private readonly Bin[] _bins = new Bin[Bins];
+    private readonly double[] _masses = new double[Bins + 1];      // of each bin; the last holds what lies lower
+    private readonly float[] _binWeights = new float[Bins];        // of a token at each bin's upper end
+    private readonly float[] _binLogits = new float[Bins];
+    private Softmax? _softmax;
+    private readonly int[] _places = new int[RowBlocks.CountOf(capacity) * RowBlocks.Size / Share];
     private int _count;
+    private float _from;                                   // what weighs anything lies between this …
+    private float _to;                                     // … and this
+
+    private ReadOnlySpan<float> Logits => _logits.AsSpan(0, _count);
 
     /// <summary>The sum of the sample's weights.</summary>
     public double Mass { get; private set; }
@@ -33,7 +39,7 @@ internal sealed class RowSample(int capacity)
     /// <param name="below">Nor do tokens from here on.</param>
     public void Take(RowBlocks row, Softmax? softmax, float least, float below)
     {
-        _count = 0;
+        (_count, _softmax) = (0, softmax);
         for (int b = 0; b < row.Count; b++)
         {
             ReadOnlySpan<float> block = row[b];
@@ -47,16 +53,15 @@ internal sealed class RowSample(int capacity)
 
         if (softmax is { } weighed)
         {
-            RowKernels.Weigh(_logits, _count, weighed with { Least = Math.Max(least, weighed.Least) }, _weights);
+            RowKernels.Weigh(_logits, _count, weighed, _weights);
+        }
+        else
+        {
+            _weights.AsSpan(0, _count).Fill(1);
         }
 
-        Mass = 0;
-        for (int i = 0; i < _count; i++)
-        {
-            float weight = _logits[i] >= least && _logits[i] < below ? softmax is null ? 1 : _weights[i] : 0;
-            _weights[i] = weight;
-            Mass += weight;
-        }
+        (_from, _to) = (least, float.BitDecrement(below));
+        Mass = RowKernels.KeepWithin(Logits, _from, _to, _weights);
     }
 
     /// <summary>Between which logits the weights, from the greatest on, reach a part of <see cref="Mass"/>.</summary>
@@ -67,114 +72,94 @@ internal sealed class RowSample(int capacity)
     /// <returns>A lower and an upper bound, the same where it happens at one logit.</returns>
     public (float Least, float Below) Locate(double target, double share)
     {
-        (float bottom, float top) = (float.NegativeInfinity, float.PositiveInfinity);
-        (float least, float most) = Range(bottom, top);
-        double passed = 0;
+        (float bottom, float top) = (_from, _to);
+        (float least, float most) = RowKernels.Range(Logits, bottom, top);
+        bool isOpen = true;                                // nothing is known about what lies above
         double margin = -1;
         for (int look = 0; look < MostLooks && least < most; look++)
         {
             Count(least, most);
-            margin = margin < 0 ? Margin(target, share) : margin;
-            (int first, int last, int inside, passed) = Find(target, margin, passed);
+            margin = margin < 0 ? Margin(least, most, target, share) : margin;
+            (int first, int last) = Find(target, margin);
             float width = (most - least) / (Bins - 1);
+            isOpen &= first == 0;
             bottom = last == Bins - 1 ? bottom : most - ((last + 1) * width);
             top = first == 0 ? top : most - (first * width);
-            if (inside <= _count / MostInside)
+            if (last - first >= FinestBins)
             {
                 break;
             }
 
-            (least, most) = Range(bottom, top);
+            (least, most) = RowKernels.Range(Logits, bottom, top);
         }
 
-        return least == most ? (least, most) : (bottom, top);
-    }
-
-    private (float Least, float Most) Range(float from, float to)
-    {
-        (float least, float most) = (float.PositiveInfinity, float.NegativeInfinity);
-        for (int i = 0; i < _count; i++)
-        {
-            float logit = _logits[i];
-            if (_weights[i] > 0 && logit >= from && logit <= to)
-            {
-                least = Math.Min(least, logit);
-                most = Math.Max(most, logit);
-            }
-        }
-
-        return (least, most);
+        return least == most ? (least, most) : (bottom, isOpen ? float.PositiveInfinity : top);
     }
 
     private void Count(float least, float most)
     {
-        Array.Clear(_bins);
-        float scale = (Bins - 1) / (most - least);
-        for (int i = 0; i < _count; i++)
+        Array.Clear(_masses);
+        RowKernels.Bin(Logits, most, (Bins - 1) / (most - least), Bins, _places);
+        double[] masses = _masses;
+        ReadOnlySpan<int> places = _places.AsSpan(0, _count);
+        ReadOnlySpan<float> weights = _weights.AsSpan(0, _count);
+        for (int i = 0; i < places.Length; i++)
         {
-            float weight = _weights[i];
-            float logit = _logits[i];
-            if (weight > 0 && logit >= least && logit <= most)
-            {
-                ref Bin bin = ref _bins[(int)((most - logit) * scale)];
-                bin.Mass += weight;
-                bin.Squares += weight * weight;
-                bin.Count++;
-            }
+            masses[places[i]] += weights[i];
         }
     }
 
     // The variance of what a sixteenth of the tokens says about all of them: each token's weight, squared; where the
     // whole is not known either, those above count by what is below, and the other way round.
-    private double Margin(double target, double share)
+    private double Margin(float least, float most, double target, double share)
     {
+        WeighBins(least, most);
         (double passed, double above, double below) = (0, 0, 0);
-        foreach (Bin bin in _bins)
+        for (int b = 0; b < Bins; b++)
         {
-            if (passed < target)
-            {
-                above += bin.Squares;
-            }
-            else
-            {
-                below += bin.Squares;
-            }
-
-            passed += bin.Mass;
+            double squares = _masses[b] * _binWeights[b];
+            (above, below) = passed < target ? (above + squares, below) : (above, below + squares);
+            passed += _masses[b];
         }
 
         return Deviations * Math.Sqrt(((1 - share) * (1 - share) * above) + (share * share * below));
     }
 
-    private (int First, int Last, int Inside, double Above) Find(double target, double margin, double passed)
+    private void WeighBins(float least, float most)
     {
-        (int first, int last, int inside, double above) = (0, Bins - 1, 0, passed);
+        if (_softmax is not { } softmax)
+        {
+            Array.Fill(_binWeights, 1);
+            return;
+        }
+
+        float width = (most - least) / (Bins - 1);
         for (int b = 0; b < Bins; b++)
         {
-            if (passed + _bins[b].Mass < target - margin)
-            {
-                passed += _bins[b].Mass;
-                (first, above) = (b + 1, passed);
-                continue;
-            }
+            _binLogits[b] = most - (b * width);
+        }
 
-            passed += _bins[b].Mass;
-            inside += _bins[b].Count;
-            if (passed >= target + margin)
+        RowKernels.Weigh(_binLogits, Bins, softmax, _binWeights);
+    }
+
+    // What lies above the first bin is in it, too.
+    private (int First, int Last) Find(double target, double margin)
+    {
+        int first = 0;
+        double passed = 0;
+        for (int b = 0; b < Bins; b++)
+        {
+            passed += _masses[b];
+            if (passed < target - margin)
             {
-                last = b;
-                break;
+                first = Math.Min(b + 1, Bins - 1);
+            }
+            else if (passed >= target + margin)
+            {
+                return (first, b);
             }
         }
 
-        return (Math.Min(first, Bins - 1), last, inside, above);
-    }
-
-    [StructLayout(LayoutKind.Auto)]
-    private struct Bin
-    {
-        public double Mass;
-        public double Squares;
-        public int Count;
+        return (first, Bins - 1);
     }
 }

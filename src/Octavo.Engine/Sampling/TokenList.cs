@@ -22,28 +22,26 @@ internal sealed class TokenList
     /// <summary>Empties the list.</summary>
     public void Clear() => Count = 0;
 
-    /// <summary>Appends a token.</summary>
-    public void Add(int id, float logit)
+    /// <summary>Makes room behind the tokens, for <see cref="Append"/>.</summary>
+    /// <param name="more">So many tokens.</param>
+    /// <param name="ids">Where their ids go.</param>
+    /// <param name="logits">Where their logits go.</param>
+    public void Reserve(int more, out Span<int> ids, out Span<float> logits)
     {
-        if (Count == _ids.Length)
+        if (Count + more > _ids.Length)
         {
-            Array.Resize(ref _ids, Count * 2);
-            Array.Resize(ref _logits, Count * 2);
-            Array.Resize(ref _weights, Count * 2);
+            int length = RowKernels.Padded(Math.Max(Count + more, _ids.Length * 2));
+            Array.Resize(ref _ids, length);
+            Array.Resize(ref _logits, length);
+            Array.Resize(ref _weights, length);
         }
 
-        (_ids[Count], _logits[Count]) = (id, logit);
-        Count++;
+        ids = _ids.AsSpan(Count);
+        logits = _logits.AsSpan(Count);
     }
 
-    /// <summary>Appends logits without ids, a whole number of vectors of them.</summary>
-    public void Add(ReadOnlySpan<float> logits)
-    {
-        foreach (float logit in logits)
-        {
-            Add(-1, logit);
-        }
-    }
+    /// <summary>Takes so many tokens of what was written behind the list.</summary>
+    public void Append(int more) => Count += more;
 
     /// <summary>Leaves only what a cut keeps.</summary>
     public void Keep(Cut cut)
@@ -65,12 +63,6 @@ internal sealed class TokenList
     public double Weigh(Softmax softmax)
     {
         RowKernels.Weigh(_logits, Count, softmax, _weights);
-        double sum = 0;
-        foreach (float weight in Weights)
-        {
-            sum += weight;
-        }
-
-        return sum;
+        return RowKernels.Sum(Weights);
     }
 }
