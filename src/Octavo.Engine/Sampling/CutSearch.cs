@@ -10,6 +10,9 @@ internal sealed class CutSearch(int capacity)
     // Tokens so likely are weighed one by one, before a sample has to tell about the others.
     private const int Likeliest = 256;
 
+    // So many tokens are sooner weighed one by one than a row is gone through again.
+    private const int MostListed = 16 * RowBlocks.Size;
+
     // A row that is as fast looked at whole as by a sample.
     private const int SmallRow = 8 * RowBlocks.Size;
 
@@ -104,18 +107,9 @@ internal sealed class CutSearch(int capacity)
 
     private void CutByCount(RowBlocks row, int count)
     {
-        bool few = _scan.TakeLikeliest(row, count, Cut.Threshold, _selection, _list);
-        if (!few && row.Length > SmallRow)
+        if (!_scan.TakeLikeliest(row, count, Cut.Threshold, _selection, _list) && !TryTakeByCount(row, count))
         {
-            _sample.Take(row, null, Cut.Threshold, float.PositiveInfinity);
-            (float least, float below) = _sample.Locate((double)count / RowSample.Share, share: 0);
-            Narrow(row, least, below, byCount: true, count, double.NaN);
             return;
-        }
-
-        if (!few)
-        {
-            Collect(row, Cut.Threshold, float.PositiveInfinity);
         }
 
         if (_selection.ByCount(_list.Logits, count) is >= 0 and var last)
@@ -125,6 +119,30 @@ internal sealed class CutSearch(int capacity)
 
         _list.Weigh(Softmax);
         _known = Known.List;
+    }
+
+    /// <summary>Lists tokens among which the most likely are; false where it counts them instead.</summary>
+    private bool TryTakeByCount(RowBlocks row, int count)
+    {
+        if (row.Length <= SmallRow)
+        {
+            _scan.Take(row, Cut.Threshold, count, _list);
+            return true;
+        }
+
+        _sample.Take(row, null, Cut.Threshold, float.PositiveInfinity);
+        (float least, float below) = _sample.Locate((double)count / RowSample.Share, share: 0);
+        if (count <= MostListed)
+        {
+            _scan.Take(row, Math.Max(least, Cut.Threshold), count, _list);
+            if (_list.Count >= count || least <= Cut.Threshold)
+            {
+                return true;
+            }
+        }
+
+        Narrow(row, least, below, byCount: true, count, double.NaN);
+        return false;
     }
 
     private void CutByMass(RowBlocks row, double share)
@@ -142,7 +160,7 @@ internal sealed class CutSearch(int capacity)
             // All tokens that weigh less together weigh less than what may be left out.
             double whole = WeighRow(row);
             float least = Softmax.LogitOf((1 - share) * whole / row.Length * 0.999);
-            Collect(row, Math.Max(Cut.Threshold, least), float.PositiveInfinity);
+            _scan.Take(row, Math.Max(Cut.Threshold, least), int.MaxValue, _list);
             _list.Weigh(Softmax);
             KeepUpTo(_selection.ByWeight(_list, share * whole));
             _known = Known.List;
@@ -157,7 +175,7 @@ internal sealed class CutSearch(int capacity)
     {
         int nth = _selection.ByCount(_scan.Groups, Likeliest);
         float from = Math.Max(Cut.Threshold, nth < 0 ? float.MinValue : float.BitIncrement(_scan.Groups[nth]));
-        Collect(row, from, float.PositiveInfinity);
+        _scan.Take(row, from, int.MaxValue, _list);
         double likeliest = _list.Weigh(Softmax);
         _sample.Take(row, Softmax, Cut.Threshold, from);
         double others = _sample.Mass * RowSample.Share;
@@ -193,7 +211,10 @@ internal sealed class CutSearch(int capacity)
         {
             bool ties = least == below;
             below = ties ? float.BitIncrement(least) : below;
-            double above = byCount ? CountFrom(row, below) : WeighFrom(row, below, ref whole);
+            _list.Clear();
+            double above = byCount
+                ? CountFrom(row, ties ? below : least, below)
+                : WeighFrom(row, ties ? below : least, below, ref whole);
             double target = byCount ? wanted : wanted * whole;
             if (above >= target)
             {
@@ -203,7 +224,7 @@ internal sealed class CutSearch(int capacity)
 
             Cut? found = ties
                 ? TakeTies(row, least, byCount, target - above)
-                : TakeBetween(row, least, below, byCount, target - above, isThere);
+                : TakeBetween(byCount, target - above, isThere);
             if (found is { } cut)
             {
                 // Sums that round differently may reach a target only behind what an earlier cut has left.
@@ -222,19 +243,24 @@ internal sealed class CutSearch(int capacity)
         }
     }
 
-    private double CountFrom(RowBlocks row, float least)
+    /// <summary>Counts what is at least a logit, and lists what lies from another one up to it.</summary>
+    private double CountFrom(RowBlocks row, float least, float below)
     {
         double sum = 0;
         for (int b = 0; b < row.Count; b++)
         {
-            sum += _scan[b] >= least ? RowKernels.CountAtLeast(row[b], least) : 0;
+            sum += _scan[b] >= below ? RowKernels.CountAtLeast(row[b], below) : 0;
+            Collect(row, b, least, below);
         }
 
         return sum;
     }
 
-    /// <summary>Weighs what is at least a logit, block by block, and all of the row, where that is not known.</summary>
-    private double WeighFrom(RowBlocks row, float least, ref double whole)
+    /// <summary>
+    /// Weighs what is at least a logit, block by block, and all of the row, where that is not known; and lists what lies
+    /// from another one up to it.
+    /// </summary>
+    private double WeighFrom(RowBlocks row, float least, float below, ref double whole)
     {
         bool isKnown = !double.IsNaN(whole);
         double sum = 0;
@@ -244,26 +270,25 @@ internal sealed class CutSearch(int capacity)
             double mass = 0;
             if (isKnown)
             {
-                mass = _scan[b] >= least ? RowKernels.Sum(row[b], Softmax, least) : 0;
+                mass = _scan[b] >= below ? RowKernels.Sum(row[b], Softmax, below) : 0;
             }
             else if (_scan[b] >= Cut.Threshold)
             {
-                (double blockAll, mass) = RowKernels.Sums(row[b], Softmax, Cut.Threshold, least);
+                (double blockAll, mass) = RowKernels.Sums(row[b], Softmax, Cut.Threshold, below);
                 all += blockAll;
             }
 
             _masses[b] = mass;
             sum += mass;
+            Collect(row, b, least, below);
         }
 
         whole = isKnown ? whole : all;
         return sum;
     }
 
-    private Cut? TakeBetween(
-        RowBlocks row, float least, float below, bool byCount, double target, bool isThere)
+    private Cut? TakeBetween(bool byCount, double target, bool isThere)
     {
-        Collect(row, least, below);
         double inside = byCount ? _list.Count : _list.Weigh(Softmax);
         if (inside < target && !isThere)
         {
@@ -314,16 +339,12 @@ internal sealed class CutSearch(int capacity)
         return (block * RowBlocks.Size) + at;
     }
 
-    private void Collect(RowBlocks row, float least, float below)
+    private void Collect(RowBlocks row, int block, float least, float below)
     {
-        _list.Clear();
-        int ties = int.MaxValue;
-        for (int b = 0; b < row.Count; b++)
+        if (least < below && _scan[block] >= least)
         {
-            if (_scan[b] >= least)
-            {
-                RowKernels.Collect(row[b], b * RowBlocks.Size, least, below, ref ties, _list);
-            }
+            int ties = int.MaxValue;
+            RowKernels.Collect(row[block], block * RowBlocks.Size, least, below, ref ties, _list);
         }
     }
 

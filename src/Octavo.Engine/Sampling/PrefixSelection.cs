@@ -116,11 +116,7 @@ internal sealed class PrefixSelection
         Array.Clear(_sums);
         double[] sums = _sums;
         ReadOnlySpan<int> bins = _places.AsSpan(0, _count);
-        ReadOnlySpan<float> weights = _weights.AsSpan(0, _count);
-        for (int i = 0; i < bins.Length; i++)
-        {
-            sums[bins[i]] += weights[i];
-        }
+        RowKernels.Tally(bins, _weights, sums);
 
         int bin = 0;
         while (bin < Bins - 1 && target > sums[bin])

@@ -138,6 +138,20 @@ internal static class RowKernels
         return Sum(weights[..values.Length]);
     }
 
+    /// <summary>Adds each weight to its bin.</summary>
+    /// <param name="bins">Each one's bin.</param>
+    /// <param name="weights">The weights, at least as many.</param>
+    /// <param name="sums">The bins.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Tally(ReadOnlySpan<int> bins, ReadOnlySpan<float> weights, Span<double> sums)
+    {
+        weights = weights[..bins.Length];
+        for (int i = 0; i < bins.Length; i++)
+        {
+            sums[bins[i]] += weights[i];
+        }
+    }
+
     /// <summary>A whole number of vectors that holds so many elements.</summary>
     public static int Padded(int count) => (count + Lanes - 1) / Lanes * Lanes;
 
@@ -265,8 +279,11 @@ internal static class RowKernels
     {
         list.Reserve(RowBlocks.Size, out Span<int> ids, out Span<float> values);
         ref float x = ref Start(block);
-        float from = ties > 0 ? least : float.BitIncrement(least);
-        Vector512<float> low = Vector512.Create(from), high = Vector512.Create(below);
+        ref int id = ref MemoryMarshal.GetReference(ids);
+        ref float logit = ref MemoryMarshal.GetReference(values);
+        var above = Vector512.Create(float.BitIncrement(least));
+        Vector512<float> low = ties > 0 ? Vector512.Create(least) : above, high = Vector512.Create(below);
+        int left = ties;
         int count = 0;
         for (int i = 0; i < RowBlocks.Size; i += Step)
         {
@@ -279,18 +296,19 @@ internal static class RowKernels
             {
                 int at = i + BitOperations.TrailingZeroCount(bits);
                 float value = Unsafe.Add(ref x, at);
-                if (value == least && ties-- <= 0)
+                Unsafe.Add(ref id, count) = token + at;
+                Unsafe.Add(ref logit, count) = value;
+                count++;
+                if (value == least && --left <= 0)
                 {
-                    ties = 0;
-                    low = Vector512.Create(float.BitIncrement(least));
-                    continue;
+                    // The last tie that is wanted, or one beside it in these sixty-four.
+                    count -= left < 0 ? 1 : 0;
+                    low = above;
                 }
-
-                ids[count] = token + at;
-                values[count++] = value;
             }
         }
 
+        ties = Math.Max(left, 0);
         list.Append(count);
     }
 

@@ -13,7 +13,7 @@ internal sealed class RowSample(int capacity)
 
     private const int Bins = 1024;
     private const int MostLooks = 5;
-    private const int FinestBins = 8;                      // so many bins between both bounds tell as much as finer ones
+    private const int FinestBins = 4;                      // so many bins between both bounds tell as much as finer ones
     private const double Deviations = 2;
 
     private readonly float[] _logits = new float[RowBlocks.CountOf(capacity) * RowBlocks.Size / Share];
@@ -100,13 +100,7 @@ internal sealed class RowSample(int capacity)
     {
         Array.Clear(_masses);
         RowKernels.Bin(Logits, most, (Bins - 1) / (most - least), Bins, _places);
-        double[] masses = _masses;
-        ReadOnlySpan<int> places = _places.AsSpan(0, _count);
-        ReadOnlySpan<float> weights = _weights.AsSpan(0, _count);
-        for (int i = 0; i < places.Length; i++)
-        {
-            masses[places[i]] += weights[i];
-        }
+        RowKernels.Tally(_places.AsSpan(0, _count), _weights, _masses);
     }
 
     // The variance of what a sixteenth of the tokens says about all of them: each token's weight, squared; where the

@@ -108,19 +108,25 @@ internal sealed class RowScan(int capacity)
             return false;
         }
 
+        Take(row, Math.Max(least, _groups[last]), count, list);
+        return true;
+    }
+
+    /// <summary>Lists the tokens of at least a logit, of exactly that logit not more than some.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="least">The logit.</param>
+    /// <param name="ties">So many tokens of exactly that logit are enough.</param>
+    /// <param name="list">Receives the tokens, by id.</param>
+    public void Take(RowBlocks row, float least, int ties, TokenList list)
+    {
         list.Clear();
-        least = Math.Max(least, _groups[last]);
-        int ties = count;                                  // of equal ones more than that are never wanted
         for (int b = 0; b < _count; b++)
         {
             if (_blocks[b] >= least)
             {
-                RowKernels.Collect(
-                    row[b], b * RowBlocks.Size, least, float.PositiveInfinity, ref ties, list);
+                RowKernels.Collect(row[b], b * RowBlocks.Size, least, float.PositiveInfinity, ref ties, list);
             }
         }
-
-        return true;
     }
 
     private float LookAt(RowBlocks row, int block, ref bool hasNaN)
