@@ -26,8 +26,7 @@ internal sealed class BenchBatching
     private readonly Option<string?> _workload = OptionKinds.Text(
         "--workload", "W", "Lengths of the load. [default: prompt=lognormal:32:0.6:256 output=lognormal:64:1:512]");
 
-    private readonly Option<string[]> _sampling = SamplingOption.Make(
-        "How tokens are drawn. [default: greedy]", ArgumentArity.ExactlyOne);
+    private readonly Option<string?> _sampling = SamplingOption.One("How tokens are drawn. [default: greedy]");
 
     private readonly BenchArguments _arguments = new();
 
@@ -67,8 +66,7 @@ internal sealed class BenchBatching
         return ExitCode.Success;
     }
 
-    private string Sampling(ParseResult result) =>
-        result.GetValue(_sampling) is [{ } given] ? given : SamplingText.Greedy;
+    private string Sampling(ParseResult result) => result.GetValue(_sampling) ?? SamplingText.Greedy;
 
     private LoadedModel Load(ParseResult result, int most)
     {

@@ -38,9 +38,8 @@ internal sealed class BenchModelCommand
     private readonly Option<int?> _rounds = OptionKinds.Integer(
         "--rounds", "How often all of it is measured; medians are shown. [default: 1]");
 
-    private readonly Option<string[]> _sampling = SamplingOption.Make(
-        "Draw a token from each row, too, which the steps are timed with. [default: none is drawn]",
-        ArgumentArity.ExactlyOne);
+    private readonly Option<string?> _sampling = SamplingOption.One(
+        "Draw a token from each row, too, which the steps are timed with. [default: none is drawn]");
 
     /// <summary>Makes the command.</summary>
     public static Command Make()
@@ -96,7 +95,7 @@ internal sealed class BenchModelCommand
             Head = ModelPlan.HeadScheme(result.GetValue(_head), weights, stored: WeightScheme.BFloat16),
             KvCache = cache == 0 ? ModelPlan.DefaultKvCache(weights) : CacheFormats[cache - 1],
             Threads = _arguments.Threads(result),
-            Sampling = result.GetValue(_sampling) is [{ } sampling] ? sampling : null,
+            Sampling = result.GetValue(_sampling),
         };
         ModelBenchmarkOptions options = defaults with
         {

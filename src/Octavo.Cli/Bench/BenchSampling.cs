@@ -22,8 +22,8 @@ internal sealed class BenchSampling
     private readonly Option<IReadOnlyList<int>?> _vocabularies = OptionKinds.Integers(
         "--vocabularies", "Tokens of a vocabulary, each in turn. [default: 4096,32000,128256]");
 
-    private readonly Option<string[]> _samplings = SamplingOption.Make(
-        "How tokens are drawn; repeat for several. [default: nine ways]", ArgumentArity.OneOrMore);
+    private readonly Option<string[]> _samplings = SamplingOption.Several(
+        "How tokens are drawn; repeat for several. [default: nine ways]");
 
     private readonly Option<IReadOnlyList<int>?> _rows = OptionKinds.Integers(
         "--rows", "Rows at once, each in turn; several are shared by the threads. [default: 1,64]");

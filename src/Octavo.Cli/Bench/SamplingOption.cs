@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Octavo.Cli.Options;
 using Octavo.Cli.Terminal;
 using Octavo.Lab.Measuring;
 
@@ -7,12 +8,17 @@ namespace Octavo.Cli.Bench;
 /// <summary><c>--sampling</c> of the measurements: how tokens are drawn.</summary>
 internal static class SamplingOption
 {
-    /// <summary>The option; it may be repeated where several are measured.</summary>
-    public static Option<string[]> Make(string help, ArgumentArity arity) => new("--sampling")
+    private const string Name = "--sampling";
+
+    /// <summary>One way.</summary>
+    public static Option<string?> One(string help) => OptionKinds.Text(Name, "S", $"{help} S is {SamplingText.Help}.");
+
+    /// <summary>Several ways, each of them named by the option once more.</summary>
+    public static Option<string[]> Several(string help) => new(Name)
     {
-        Description = $"{help} {SamplingText.Help}.",
+        Description = $"{help} S is {SamplingText.Help}.",
         HelpName = "S",
-        Arity = arity,
+        Arity = ArgumentArity.OneOrMore,
     };
 
     /// <summary>What was asked for.</summary>
@@ -24,7 +30,7 @@ internal static class SamplingOption
         }
         catch (FormatException e)
         {
-            throw new UsageException("--sampling: " + e.Message);
+            throw new UsageException($"{Name}: {e.Message}");
         }
     }
 }

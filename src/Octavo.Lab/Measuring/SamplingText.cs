@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using Octavo.Engine;
 
 namespace Octavo.Lab.Measuring;
@@ -60,7 +61,7 @@ internal static class SamplingText
         }
         catch (InvalidRequestException e)
         {
-            throw new FormatException(e.Message);
+            throw new FormatException(e.Describe(JsonNamingPolicy.KebabCaseLower.ConvertName));
         }
 
         return parameters;
