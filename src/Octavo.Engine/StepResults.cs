@@ -126,7 +126,8 @@ internal sealed class StepResults(
         {
             if (task.PromptPosition is { } position)
             {
-                task.Score = _samplers[member].Score(Row(task.Row), position, completion.Group);
+                Span<float> logits = Row(task.Row);
+                task.Score = completion.Group.Score(position, logits, _samplers[member].LookAt(logits, position));
             }
             else if (!completion.IsFinished)
             {

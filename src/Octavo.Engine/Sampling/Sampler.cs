@@ -1,5 +1,4 @@
 using System.Numerics;
-using Octavo.Engine.Output;
 
 namespace Octavo.Engine.Sampling;
 
@@ -48,15 +47,12 @@ internal sealed class Sampler(int vocabSize)
         return token;
     }
 
-    /// <summary>Scores a prompt's token.</summary>
-    /// <param name="logits">The row before it.</param>
-    /// <param name="position">The row's position.</param>
-    /// <param name="group">Whose it is.</param>
+    /// <summary>Looks at a row whose log-probabilities are wanted; they are there until the next row.</summary>
     /// <exception cref="ModelOutputException">The logits are not finite.</exception>
-    public PromptScore Score(ReadOnlySpan<float> logits, int position, RequestGroup group)
+    public Logprobs LookAt(ReadOnlySpan<float> logits, int position)
     {
         _logprobs.Begin(logits, position);
-        return group.Score(position, logits, _logprobs);
+        return _logprobs;
     }
 
     /// <summary>Looks at a row before hooks change it.</summary>
