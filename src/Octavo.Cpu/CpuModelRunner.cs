@@ -55,6 +55,7 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
             KvScale[]? scales = request.KvCache == KvCacheFormat.Fp8 ? ScalesOf(attentions, checkpoint) : null;
             _cache = _owned.Add(new KvCache(attentions, request.KvCache, numBlocks, request.BlockSize, scales));
             _team = _owned.Add(ThreadTeam.Lease(plan.Threads)).Team;
+            Team = new WorkTeam(_team);
             _step = _owned.Add(
                 new StepState(spec, _cache, _team, InstructionSet, request.MaxModelLen, request.MaxNumBatchedTokens));
             _weights = _owned.Add(new WeightStore(
@@ -94,6 +95,9 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
 
     /// <inheritdoc/>
     public int VocabSize => Plan.Spec.VocabSize;
+
+    /// <inheritdoc/>
+    public IWorkTeam Team { get; }
 
     /// <inheritdoc/>
     public int NumBlocks => _cache.NumBlocks;

@@ -67,7 +67,14 @@ internal sealed class LlmEngine : IDisposable
             options.Admission, new FairShare(scheduling), _scheduler, _batching, _time);
         _requests = new RequestsInFlight(_scheduler, _batching, _admission, _metrics, _time);
         _results = new StepResults(
-            runner.BlockSize, _vocabSize, options.MaxModelLen, _eosTokenIds, _scheduler, _requests, _metrics);
+            runner.BlockSize,
+            _vocabSize,
+            options.MaxModelLen,
+            _eosTokenIds,
+            _scheduler,
+            _requests,
+            _metrics,
+            runner.Team);
     }
 
     /// <summary>True while a request is in flight.</summary>

@@ -15,9 +15,15 @@ internal sealed class StepResults(
     IReadOnlyList<int> eosTokenIds,
     Scheduler<Completion> scheduler,
     RequestsInFlight requests,
-    EngineMetrics metrics)
+    EngineMetrics metrics,
+    IWorkTeam team)
 {
-    private readonly Sampler _sampler = new(vocabSize);
+    // Fewer logits than this are looked at sooner by one thread than by a team that has to meet.
+    private const int LeastShared = 16 * 1024;
+
+    private readonly Sampler[] _samplers = [.. Enumerable.Range(0, team.Members).Select(_ => new Sampler(vocabSize))];
+    private readonly List<RowTask> _tasks = [];
+    private Action<int, int>? _work;
     private readonly List<int> _firstRows = [];            // plan's sequence -> its first row of logits
     private float[] _logits = [];
 
@@ -54,62 +60,126 @@ internal sealed class StepResults(
     /// <param name="now">When the runner was through with it.</param>
     public void Sample(StepPlan<Completion> plan, long started, long now)
     {
+        _tasks.Clear();
         for (int i = 0; i < plan.Sequences.Count; i++)
         {
             ScheduledSequence<Completion> scheduled = plan.Sequences[i];
-            Completion completion = scheduled.Sequence;
-            completion.MarkScheduled(started);
-            if (completion.IsFinished)
+            scheduled.Sequence.MarkScheduled(started);
+            if (!scheduled.Sequence.IsFinished)            // a sibling may have failed earlier in this loop
             {
-                continue;                                  // a sibling failed earlier in this loop
-            }
-
-            scheduler.Accept(completion);
-            try
-            {
-                ScorePrompt(completion, scheduled, _firstRows[i]);
+                scheduler.Accept(scheduled.Sequence);
+                AddPromptRows(scheduled, _firstRows[i]);
                 if (scheduled.ReachesEnd)
                 {
-                    SampleOne(completion, RowOf(i, plan), now);
+                    AddDraw(scheduled.Sequence, LastRowOf(i, plan), now);
                 }
+            }
+        }
+
+        IWorkTeam workers = _tasks.Count * (long)vocabSize < LeastShared || _tasks.Count < 2 ? CallerOnly.Instance : team;
+        workers.For(_tasks.Count, _work ??= RunTask);
+        foreach (RowTask task in _tasks)
+        {
+            Finish(task, now);
+        }
+    }
+
+    private void AddPromptRows(ScheduledSequence<Completion> scheduled, int row)
+    {
+        RequestGroup group = scheduled.Sequence.Group;
+        int rows = CountPromptRows(scheduled.Sequence, scheduled);
+        for (int position = group.NextPromptRow; rows > 0 && position < group.EndPromptRow; position++, rows--)
+        {
+            _tasks.Add(new RowTask(scheduled.Sequence, row++) { PromptPosition = position });
+        }
+    }
+
+    // Hooks are the user's: they run here, one after another, and what one of them throws ends its own request.
+    private void AddDraw(Completion completion, int row, long now)
+    {
+        var task = new RowTask(completion, row);
+        if (completion.Sampling.Processors.Count > 0)
+        {
+            try
+            {
+                Span<float> logits = Row(row);
+                _samplers[0].RequireFinite(logits, completion.NumTokens - 1);
+                task.Computed = completion.Group.Parameters.WantsLogprobs ? logits.ToArray() : [];
+                completion.Sampling.CallHooks(completion.OutputTokens, logits);
             }
             catch (Exception e)
             {
-                // What one request's parameters or hooks break is that request's affair; the others go on.
                 requests.Fail(completion.Group, e, now);
+                return;
             }
         }
+
+        _tasks.Add(task);
     }
 
-    private void ScorePrompt(Completion completion, ScheduledSequence<Completion> scheduled, int row)
+    // On any thread of the team: touches nothing but the task, its row, and its completion's own sampling.
+    private void RunTask(int index, int member)
     {
-        RequestGroup group = completion.Group;
-        int rows = CountPromptRows(completion, scheduled);
-        for (; rows > 0 && group.NextPromptRow < group.EndPromptRow; rows--)
+        RowTask task = _tasks[index];
+        Completion completion = task.Completion;
+        try
         {
-            RequireFinite(Row(row), group.NextPromptRow);
-            group.AcceptPromptRow(Row(row++));
+            if (task.PromptPosition is { } position)
+            {
+                Span<float> logits = Row(task.Row);
+                task.Score = completion.Group.Score(position, logits, _samplers[member].LookAt(logits, position));
+            }
+            else if (!completion.IsFinished)
+            {
+                task.Token = _samplers[member].Sample(
+                    completion.Sampling,
+                    completion.OutputTokens,
+                    Row(task.Row),
+                    task.Computed,
+                    completion.NumTokens - 1,
+                    out PositionLogprobs? logprobs);
+                task.Logprobs = logprobs;
+            }
+        }
+        catch (Exception e)
+        {
+            task.Error = e;                                // told in Finish, in the plan's order
         }
     }
 
-    // Looked at before penalties and hooks, whose doing it might be afterwards.
-    private static void RequireFinite(ReadOnlySpan<float> logits, int position)
+    private void Finish(RowTask task, long now)
     {
-        float max = VectorMath.Max(logits);
-        if (!float.IsFinite(max))
+        Completion completion = task.Completion;
+        if (completion.IsFinished)
         {
-            throw new ModelOutputException(
-                $"the model computed logits that are not finite (the greatest after token {position} is {max}): "
-                + "its weights are damaged, or their type is too narrow");
+            return;                                        // it, or a sibling, has failed
+        }
+
+        try
+        {
+            if (task.Error is { } error)
+            {
+                // What one request's parameters break is that request's affair; the others go on.
+                requests.Fail(completion.Group, error, now);
+            }
+            else if (task.PromptPosition is not null)
+            {
+                completion.Group.Accept(task.Score);
+            }
+            else
+            {
+                Accept(completion, task, now);
+            }
+        }
+        catch (Exception e)
+        {
+            requests.Fail(completion.Group, e, now);
         }
     }
 
-    private void SampleOne(Completion completion, Span<float> logits, long now)
+    private void Accept(Completion completion, RowTask task, long now)
     {
-        RequireFinite(logits, completion.NumTokens - 1);
-        int token = _sampler.Sample(
-            completion.Sampling, completion.OutputTokens, logits, out PositionLogprobs? logprobs);
-        completion.Accept(token, logprobs, maxModelLen, eosTokenIds);
+        completion.Accept(task.Token, task.Logprobs, maxModelLen, eosTokenIds);
         metrics.RecordToken(completion, now);
         if (completion.IsFinished)
         {
@@ -133,9 +203,31 @@ internal sealed class StepResults(
     private Span<float> Row(int row) => _logits.AsSpan(row * vocabSize, vocabSize);
 
     /// <summary>The last row of a planned request: that of its last token.</summary>
-    private Span<float> RowOf(int index, StepPlan<Completion> plan)
+    private int LastRowOf(int index, StepPlan<Completion> plan)
     {
         int next = index + 1 < plan.Sequences.Count ? _firstRows[index + 1] : Batch.LogitsRows.Length;
-        return Row(next - 1);
+        return next - 1;
+    }
+
+    /// <summary>What is to be done with one row of logits, and what came of it.</summary>
+    private sealed class RowTask(Completion completion, int row)
+    {
+        public Completion Completion { get; } = completion;
+
+        public int Row { get; } = row;
+
+        /// <summary>The prompt's position that the row belongs to; null where a token is drawn.</summary>
+        public int? PromptPosition { get; init; }
+
+        /// <summary>The row as it was before hooks, where that is asked for; else empty.</summary>
+        public float[] Computed { get; set; } = [];
+
+        public PromptScore Score { get; set; }
+
+        public int Token { get; set; }
+
+        public PositionLogprobs? Logprobs { get; set; }
+
+        public Exception? Error { get; set; }
     }
 }

@@ -42,6 +42,7 @@ public sealed class BenchModelReportTests
         model.GetProperty("scheme").GetString().ShouldBe("bf16");
         model.GetProperty("quantize_head").GetString().ShouldBe("auto");
         model.GetProperty("kv_cache_dtype").GetString().ShouldBe("bfloat16");
+        model.GetProperty("sampling").ValueKind.ShouldBe(JsonValueKind.Null);
         model.GetProperty("peak_operations_per_second").GetDouble().ShouldBe(200e9);
         JsonElement step = model.GetProperty("steps").EnumerateArray().ShouldHaveSingleItem();
         step.GetProperty("phase").GetString().ShouldBe("decode");
@@ -63,6 +64,7 @@ public sealed class BenchModelReportTests
         text.ShouldContain("4,000.0");
         text.ShouldContain("skipped: decode of 64 sequences with 4096 tokens behind each");
         text.ShouldNotContain("and over bf16");
+        text.ShouldContain("nothing drawn");
     }
 
     [Fact]

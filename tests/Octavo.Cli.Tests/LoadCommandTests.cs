@@ -155,12 +155,56 @@ public sealed class LoadCommandTests : IDisposable
         result.Code.ShouldBe(0, result.Error);
         using JsonDocument json = JsonDocument.Parse(result.Output);
         json.RootElement.GetProperty("requests").GetInt32().ShouldBe(12);
+        json.RootElement.GetProperty("sampling").GetString().ShouldBe("greedy");
         JsonElement[] batches = [.. json.RootElement.GetProperty("batches").EnumerateArray()];
         batches.Select(b => b.GetProperty("batch").GetInt32()).ShouldBe([2, 4]);
         foreach (string kind in new[] { "static", "dropping", "continuous" })
         {
             batches.ShouldAllBe(b => b.GetProperty(kind + "_tokens_per_second").GetDouble() > 0);
         }
+    }
+
+    [Fact]
+    public async Task BenchBatching_Sampling_IsDrawnSo()
+    {
+        CliResult result = await CliCall.RunAsync(
+            "bench", "batching", "--model", "tales", "--requests", "6", "--rounds", "1", "--batches", "2", "--workload",
+            "prompt=8 output=4", "--sampling", "top-p=0.9,temperature=0.8");
+
+        result.Code.ShouldBe(0, result.Error);
+        string.Join(' ', result.Output.Split((char[])[' ', '\n'], StringSplitOptions.RemoveEmptyEntries))
+            .ShouldContain("drawn top-p=0.9,temperature=0.8");
+    }
+
+    [Fact]
+    public async Task BenchSampling_Small_TimesEachWayBesideReading()
+    {
+        string[] command =
+        [
+            "bench", "sampling", "--vocabularies", "200000", "--rows", "1,8", "--threads", "2", "--sampling",
+            "top-p=0.9,top-k=50", "--sampling", "greedy,logprobs=5",
+        ];
+
+        CliResult table = await CliCall.RunAsync(command);
+        CliResult result = await CliCall.RunAsync([.. command, "--json"]);
+
+        table.Code.ShouldBe(0, table.Error);
+        table.Output.ShouldContain("drawing tokens, 2 threads");
+        table.Output.ShouldContain("200,000");
+        result.Code.ShouldBe(0, result.Error);
+        using JsonDocument json = JsonDocument.Parse(result.Output);
+        json.RootElement.GetProperty("threads").GetInt32().ShouldBe(2);
+        JsonElement[] found = [.. json.RootElement.GetProperty("sampling").EnumerateArray()];
+        found.Select(f => (
+            f.GetProperty("logits").GetString(),
+            f.GetProperty("sampling").GetString(),
+            f.GetProperty("rows").GetInt32())).ShouldBe(
+            from logits in new[] { "flat", "peaked" }
+            from sampling in new[] { "top-p=0.9,top-k=50", "greedy,logprobs=5" }
+            from rows in new[] { 1, 8 }
+            select (logits, sampling, rows));
+        found.ShouldAllBe(f => f.GetProperty("read_seconds").GetDouble() > 0
+            && f.GetProperty("reads_a_row").GetDouble() > f.GetProperty("seconds").GetDouble());
     }
 
     [Fact]

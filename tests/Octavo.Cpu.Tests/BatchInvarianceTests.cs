@@ -120,6 +120,52 @@ public sealed class BatchInvarianceTests(BatchInvarianceTests.TwoLayers model)
         }
     }
 
+    /// <summary>
+    /// Rows are drawn from by whichever thread comes to them, many of them and scores of prompts in one step.
+    /// </summary>
+    [Fact]
+    public void Tokens_DrawnByAnyNumberOfThreads_AreTheSame()
+    {
+        SamplingParams[] mixes =
+        [
+            new(), new() { TopP = 0.9f }, new() { TopK = 40, TopP = 0.95f, Logprobs = 3 }, new() { MinP = 0.05f },
+            new() { Temperature = 0.7f, RepetitionPenalty = 1.2f, PresencePenalty = 0.3f }, new() { Temperature = 0 },
+            new() { AllowedTokenIds = [.. Enumerable.Range(100, 900)] }, new() { PromptLogprobs = 2, TopK = 3 },
+        ];
+        string expected = Run(threads: 1, atOnce: 1);
+        for (int threads = 1; threads <= 4; threads++)
+        {
+            Run(threads, atOnce: 32).ShouldBe(expected, $"{threads} threads");
+        }
+
+        string Run(int threads, int atOnce)
+        {
+            using var runner = new TestRunner(model.Path, "float32", KvCacheFormat.Float32, 1000, 16, 512, threads);
+            using LlmEngine engine = runner.Engine(512, prefixCaching: false, atOnce);
+            var told = new string[32];
+            for (int i = 0; i < told.Length; i++)
+            {
+                int number = i;
+                SamplingParams parameters = mixes[i % mixes.Length] with { Seed = i, MaxTokens = 16, IgnoreEos = true };
+                int[] prompt = [.. Enumerable.Range(0, 5 + i).Select(p => 200 + (((i * 613) + (p * 37)) % 3000))];
+                engine.Add(
+                    new EngineRequest { Id = $"{i}", PromptTokenIds = prompt, Parameters = parameters },
+                    output => told[number] = Tell(output));
+            }
+
+            engine.RunToEnd();
+            return string.Join('\n', told);
+        }
+
+        static string Tell(RequestOutput output)
+        {
+            CompletionOutput only = output.Outputs[0];
+            IEnumerable<TokenLogprob> scores = (only.Logprobs ?? []).Concat(output.PromptLogprobs ?? [])
+                .OfType<PositionLogprobs>().SelectMany(p => p.Top.Prepend(p.Token));
+            return string.Join(' ', only.TokenIds) + " / " + string.Join(' ', scores);
+        }
+    }
+
     private List<float[]> RunScenario(Scenario s, out Observations seen)
     {
         var rows = new List<float[]>();

@@ -44,7 +44,7 @@ public sealed class SamplerTests
         {
             SamplingState state = State(
                 new SamplingParams { Temperature = temperature, TopP = topP, TopK = topK, MinP = minP, Seed = i });
-            counts[sampler.Sample(state, [], (float[])logits.Clone(), out _)]++;
+            counts[sampler.Sample(state, [], (float[])logits.Clone(), [], 0, out _)]++;
         }
 
         for (int i = 0; i < logits.Length; i++)
@@ -71,7 +71,7 @@ public sealed class SamplerTests
         for (int i = 0; i < 2000; i++)
         {
             int token = sampler.Sample(
-                State(new SamplingParams { TopP = 0.3f, Seed = i }), [], (float[])logits.Clone(), out _);
+                State(new SamplingParams { TopP = 0.3f, Seed = i }), [], (float[])logits.Clone(), [], 0, out _);
             expected[token].ShouldBeGreaterThan(0);
         }
     }
@@ -88,6 +88,8 @@ public sealed class SamplerTests
                     State(new SamplingParams { Temperature = 0.001f, Seed = i }),
                     [],
                     (float[])logits.Clone(),
+                    [],
+                    0,
                     out _) == 0);
         (lower / 4000.0).ShouldBe(1 / (1 + Math.E), 0.03);
     }
@@ -107,8 +109,11 @@ public sealed class SamplerTests
         state.Observe(2);
         state.Observe(1);
         float[] logits = [4f, -4f, 4f, 1f];
-        state.Penalize(logits);
+        var edits = new RowEdits();
+        state.Penalize(logits, edits);
         logits.ShouldBe([2f, -8f - 0.75f, 2f - 1.25f, 1f]);
+        edits.Undo(logits);
+        logits.ShouldBe([4f, -4f, 4f, 1f]);
     }
 
     [Fact]
@@ -126,6 +131,8 @@ public sealed class SamplerTests
                 State(p with { MinTokens = Math.Max(p.MinTokens, minTokens) }, eos: eos),
                 [],
                 (float[])logits.Clone(),
+                [],
+                0,
                 out _);
     }
 
@@ -139,30 +146,10 @@ public sealed class SamplerTests
         var parameters =
             new SamplingParams { Temperature = 0, ExtraArgs = new Dictionary<string, object?> { ["force"] = 2 } };
         var state = new SamplingState(new SamplingRules(parameters, [], [], null), 0, 0, [factory]);
-        sampler.Sample(state, [], [5f, 4f, 3f, 2f], out _).ShouldBe(2);
-        sampler.Sample(State(new SamplingParams { Temperature = 0 }), [], [5f, 4f, 3f, 2f], out _).ShouldBe(0);
-    }
-
-    [Theory]
-    [InlineData(1)]
-    [InlineData(15)]
-    [InlineData(16)]
-    [InlineData(17)]
-    [InlineData(1000)]
-    [InlineData(1041)]
-    public void VectorMath_AnyLength_EqualsPlainLoops(int length)
-    {
-        var random = new Random(length);
-        float[] row = [.. Enumerable.Range(0, length).Select(_ => (float)((random.NextDouble() * 20) - 10))];
-        VectorMath.Max(row).ShouldBe(row.Max());
-        VectorMath.CountAtLeast(row, row[length / 2]).ShouldBe(row.Count(x => x >= row[length / 2]));
-        VectorMath.SumExp(row, 1f).ShouldBe(row.Sum(x => Math.Exp(x - 1f)), row.Sum(x => Math.Exp(x - 1f)) * 1e-5);
-        var exp = new float[length];
-        VectorMath.ExpScaled(row, 2f, 0.5f, exp);
-        for (int i = 0; i < length; i++)
-        {
-            exp[i].ShouldBe(MathF.Exp((row[i] - 2f) * 0.5f), 1e-5f * MathF.Exp((row[i] - 2f) * 0.5f));
-        }
+        float[] row = [5f, 4f, 3f, 2f];
+        state.CallHooks([], row);
+        sampler.Sample(state, [], row, [], 0, out _).ShouldBe(2);
+        sampler.Sample(State(new SamplingParams { Temperature = 0 }), [], [5f, 4f, 3f, 2f], [], 0, out _).ShouldBe(0);
     }
 
     private static SamplingState State(SamplingParams p, int[]? prompt = null, int[]? eos = null) =>

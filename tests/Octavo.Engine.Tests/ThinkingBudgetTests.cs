@@ -42,9 +42,9 @@ public sealed class ThinkingBudgetTests : IDisposable
         var sampler = new Sampler(tokenizer.VocabSize);
         var logits = new float[tokenizer.VocabSize];
         logits[9] = 5;
-        sampler.Sample(state, [], logits, out _).ShouldBe(close);
+        sampler.Sample(state, [], logits, [], 0, out _).ShouldBe(close);
         logits[9] = 5;
-        sampler.Sample(state, [close], logits, out _).ShouldBe(9);
+        sampler.Sample(state, [close], logits, [], 0, out _).ShouldBe(9);
     }
 
     public void Dispose() => _folder.Delete(recursive: true);

@@ -26,6 +26,8 @@ internal sealed class BenchBatching
     private readonly Option<string?> _workload = OptionKinds.Text(
         "--workload", "W", "Lengths of the load. [default: prompt=lognormal:32:0.6:256 output=lognormal:64:1:512]");
 
+    private readonly Option<string?> _sampling = SamplingOption.One("How tokens are drawn. [default: greedy]");
+
     private readonly BenchArguments _arguments = new();
 
     /// <summary>Makes the command.</summary>
@@ -37,7 +39,7 @@ internal sealed class BenchBatching
             "Compare continuous with static batching: groups that start together and end with their longest request. "
                 + "All requests are there at once; lengths are log-normal.")
         {
-            it._model, it._batches, it._requests, it._rounds, it._workload,
+            it._model, it._batches, it._requests, it._rounds, it._workload, it._sampling,
         };
         it._arguments.AddTo(command);
         command.SetAction(it.Run);
@@ -49,6 +51,7 @@ internal sealed class BenchBatching
         IReadOnlyList<int> batches = result.GetValue(_batches) ?? [8, 16, 32, 64];
         int requests = result.GetValue(_requests) ?? 128;
         int rounds = result.GetValue(_rounds) ?? 3;
+        string sampling = Sampling(result);
         UsageException.ThrowIf(
             batches.Any(b => b is < 1 or > 512) || requests is < 1 or > 100_000 || rounds is < 1 or > 99,
             "--batches must be from 1 to 512, --requests from 1 to 100000, --rounds from 1 to 99");
@@ -57,11 +60,13 @@ internal sealed class BenchBatching
         Workload workload = ReadWorkload(result, model, requests);
         IReadOnlyList<WorkloadRequest> load = workload.Make();
         IReadOnlyDictionary<(BatchingKind Kind, int Batch), double> rates = new BatchingBenchmark(
-            model, load, ProgressLine.Show).Run(batches, rounds);
+            model, load, SamplingOption.Read(sampling), ProgressLine.Show).Run(batches, rounds);
         ProgressLine.Show(string.Empty);
         Write(result, model, load, batches, (kind, batch) => rates[(kind, batch)]);
         return ExitCode.Success;
     }
+
+    private string Sampling(ParseResult result) => result.GetValue(_sampling) ?? SamplingText.Greedy;
 
     private LoadedModel Load(ParseResult result, int most)
     {
@@ -121,6 +126,7 @@ internal sealed class BenchBatching
             Stdio.Out.WriteLine(JsonText.Of(json =>
             {
                 json.WriteString("model", model.Name);
+                json.WriteString("sampling", Sampling(result));
                 json.WriteNumber("requests", load.Count);
                 json.WriteNumber("best_static_tokens_per_second", best);
                 json.WriteStartArray("batches");
@@ -135,7 +141,8 @@ internal sealed class BenchBatching
         else
         {
             long asked = load.Sum(r => (long)r.OutputTokens);
-            var title = new TableTitle($"{model.Name}, {load.Count} requests, {asked} tokens asked for");
+            var title = new TableTitle(
+                $"{model.Name}, {load.Count} requests, {asked} tokens asked for, drawn {Sampling(result)}");
             Table table = new Table { Title = title }
                 .AddColumns(
                     "at once",

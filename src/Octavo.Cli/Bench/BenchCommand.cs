@@ -12,6 +12,7 @@ internal static class BenchCommand
         BenchModelCommand.Make(),
         BenchAttention.Make(),
         BenchBatching.Make(),
+        BenchSampling.Make(),
         BenchContention.Make(),
     };
 }

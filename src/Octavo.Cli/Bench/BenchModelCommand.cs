@@ -38,6 +38,9 @@ internal sealed class BenchModelCommand
     private readonly Option<int?> _rounds = OptionKinds.Integer(
         "--rounds", "How often all of it is measured; medians are shown. [default: 1]");
 
+    private readonly Option<string?> _sampling = SamplingOption.One(
+        "Draw a token from each row, too, which the steps are timed with. [default: none is drawn]");
+
     /// <summary>Makes the command.</summary>
     public static Command Make()
     {
@@ -47,7 +50,7 @@ internal sealed class BenchModelCommand
             "Time prefill, and decode at several batch sizes, of a model with random weights made on the spot, beside "
                 + "the ceilings of this machine.")
         {
-            it._schemes, it._head, it._kvCacheDtype, it._prompt, it._batches, it._contexts, it._rounds,
+            it._schemes, it._head, it._kvCacheDtype, it._prompt, it._batches, it._contexts, it._rounds, it._sampling,
         };
         it._arguments.AddTo(command);
         command.SetAction(it.Run);
@@ -92,6 +95,7 @@ internal sealed class BenchModelCommand
             Head = ModelPlan.HeadScheme(result.GetValue(_head), weights, stored: WeightScheme.BFloat16),
             KvCache = cache == 0 ? ModelPlan.DefaultKvCache(weights) : CacheFormats[cache - 1],
             Threads = _arguments.Threads(result),
+            Sampling = result.GetValue(_sampling),
         };
         ModelBenchmarkOptions options = defaults with
         {
@@ -99,6 +103,11 @@ internal sealed class BenchModelCommand
             Batches = result.GetValue(_batches) ?? defaults.Batches,
             Contexts = result.GetValue(_contexts) ?? defaults.Contexts,
         };
+        if (options.Sampling is { } text)
+        {
+            SamplingOption.Read(text);
+        }
+
         Check(
             options.PromptTokens is >= 0 and <= 131072,
             $"--prompt must be between 0 and 131072; it is {options.PromptTokens}");

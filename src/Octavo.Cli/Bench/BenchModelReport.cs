@@ -47,7 +47,7 @@ internal sealed record BenchModelReport(ModelShape Shape, MachineCeilings Ceilin
         {
             Title = new TableTitle(
                 $"shape {Shape.Name}, weights {model.Scheme} ({Figures.Number(model.WeightBytes / MiB, 0)} MiB), "
-                + $"cache {model.CacheName}"),
+                + $"cache {model.CacheName}, {model.Options.Drawing}"),
             Caption = new TableTitle("bandwidth: of the read bandwidth measured just before and behind the step; "
                 + "operations: of the peak of the weights' instruction; others: what other processes and the host of "
                 + $"this machine had of it, above {Figures.Percent(Disturbance.Limit)} (!) the figure is not to be "
@@ -107,6 +107,7 @@ internal sealed record BenchModelReport(ModelShape Shape, MachineCeilings Ceilin
         json.WriteString("scheme", model.Scheme);
         json.WriteString("quantize_head", model.Head.ToString().ToLowerInvariant());
         json.WriteString("kv_cache_dtype", model.CacheName);
+        json.WriteString("sampling", model.Options.Sampling);
         json.WriteNumber("weight_bytes", model.WeightBytes);
         json.WriteNumber("peak_operations_per_second", Peak(model));
         json.WriteStartArray("steps");

@@ -55,18 +55,27 @@ internal sealed class RequestGroup
         _candidateLogprobs = Parameters.PromptLogprobTokenIds is null ? null : [];
     }
 
-    /// <summary>Scores the prompt token behind position <see cref="NextPromptRow"/>.</summary>
-    public void AcceptPromptRow(ReadOnlySpan<float> logits)
+    /// <summary>Scores the prompt token behind a position; changes nothing.</summary>
+    /// <param name="position">The position.</param>
+    /// <param name="logits">Its row.</param>
+    /// <param name="logprobs">Has looked at the row.</param>
+    public PromptScore Score(int position, ReadOnlySpan<float> logits, Logprobs logprobs)
     {
-        int token = PromptTokenIds[NextPromptRow + 1];
-        _promptLogprobs?.Add(Logprobs.At(logits, token, Parameters.PromptLogprobs!.Value, null));
-        if (_candidateLogprobs is not null)
-        {
-            IReadOnlyList<IReadOnlyList<int>> candidates = Parameters.PromptLogprobTokenIds!;
-            int row = candidates.Count == 1 ? 0 : _candidateLogprobs.Count;
-            _candidateLogprobs.Add(Logprobs.Of(logits, candidates[row]));
-        }
+        PositionLogprobs? likeliest = Parameters.PromptLogprobs is { } top
+            ? logprobs.At(logits, PromptTokenIds[position + 1], top, null)
+            : null;
+        int row = position - (Parameters.PromptLogprobStart ?? 0);
+        float[]? candidates = Parameters.PromptLogprobTokenIds is { } ids
+            ? logprobs.Of(logits, ids[ids.Count == 1 ? 0 : row])
+            : null;
+        return new PromptScore(likeliest, candidates);
+    }
 
+    /// <summary>Takes the score of the prompt token behind position <see cref="NextPromptRow"/>.</summary>
+    public void Accept(PromptScore score)
+    {
+        _promptLogprobs?.Add(score.Likeliest);
+        _candidateLogprobs?.Add(score.Candidates!);
         NextPromptRow++;
     }
 
@@ -112,3 +121,8 @@ internal sealed class RequestGroup
             timestamp == 0 ? TimeSpan.Zero : time.GetElapsedTime(ArrivalTimestamp, timestamp);
     }
 }
+
+/// <summary>What is known of a prompt's token: what was asked for.</summary>
+/// <param name="Likeliest">Its log-probability, and those of the most likely tokens.</param>
+/// <param name="Candidates">The log-probabilities of the named tokens.</param>
+internal readonly record struct PromptScore(PositionLogprobs? Likeliest, float[]? Candidates);

@@ -1,85 +1,98 @@
 namespace Octavo.Engine.Sampling;
 
-/// <summary>Log-probabilities from a row of raw logits.</summary>
-internal static class Logprobs
+/// <summary>
+/// Log-probabilities from a row of logits as the model computed it. Not thread-safe: it owns scratch space for one row.
+/// </summary>
+/// <param name="vocabSize">Elements of a row.</param>
+internal sealed class Logprobs(int vocabSize)
 {
+    private readonly RowScan _scan = new(vocabSize);
+    private readonly double[] _masses = new double[RowBlocks.CountOf(vocabSize)];
+    private readonly PrefixSelection _selection = new();
+    private readonly TokenList _list = new();
+    private readonly float[] _last = new float[RowBlocks.Size];
+    private float _normalizer;
+
+    /// <summary>Looks at a row, before anything else is asked about it.</summary>
+    /// <exception cref="ModelOutputException">Its logits are not finite.</exception>
+    public void Begin(ReadOnlySpan<float> logits, int position)
+    {
+        var row = new RowBlocks(logits, _last);
+        _scan.Run(row, temperature: 1, _masses);
+        ModelOutputException.ThrowUnlessFinite(_scan.Max, position);
+        double sum = 0;
+        foreach (double mass in _masses)
+        {
+            sum += mass;
+        }
+
+        _normalizer = _scan.Max + (float)Math.Log(sum);
+    }
+
     /// <summary>
     /// Those of one token, and of the <paramref name="top"/> most likely (−1: all) or, where there are any, of exactly
     /// the named ones instead, each once and in the order in which they were named.
     /// </summary>
-    public static PositionLogprobs At(ReadOnlySpan<float> logits, int token, int top, IReadOnlyList<int>? named)
+    public PositionLogprobs At(ReadOnlySpan<float> logits, int token, int top, IReadOnlyList<int>? named)
     {
-        float normalizer = Normalizer(logits);
+        var row = new RowBlocks(logits, _last);
         if (named is { Count: > 0 })
         {
             var exactly = new List<TokenLogprob>(named.Count);
             foreach (int id in named.Distinct())
             {
-                exactly.Add(Of(logits, id, normalizer));
+                exactly.Add(Of(row, id));
             }
 
-            return new PositionLogprobs(Of(logits, token, normalizer), exactly);
+            return new PositionLogprobs(Of(row, token), exactly);
         }
 
         int count = top < 0 ? logits.Length : Math.Min(top, logits.Length);
-        var entries = new List<TokenLogprob>(count);
-        int rank = 1;
-        foreach (int candidate in MostLikely(logits, count))
-        {
-            entries.Add(new TokenLogprob(candidate, logits[candidate] - normalizer, rank++));
-        }
-
-        return new PositionLogprobs(Of(logits, token, normalizer), entries);
+        return new PositionLogprobs(Of(row, token), count == 0 ? [] : MostLikely(row, count));
     }
 
     /// <summary>Those of the named tokens.</summary>
-    public static float[] Of(ReadOnlySpan<float> logits, IReadOnlyList<int> tokens)
+    public float[] Of(ReadOnlySpan<float> logits, IReadOnlyList<int> tokens)
     {
-        float normalizer = Normalizer(logits);
         var result = new float[tokens.Count];
         for (int i = 0; i < result.Length; i++)
         {
-            result[i] = logits[tokens[i]] - normalizer;
+            result[i] = logits[tokens[i]] - _normalizer;
         }
 
         return result;
     }
 
-    private static float Normalizer(ReadOnlySpan<float> logits)
-    {
-        float max = VectorMath.Max(logits);
-        return max + (float)Math.Log(VectorMath.SumExp(logits, max));
-    }
+    private TokenLogprob Of(RowBlocks row, int token) =>
+        new(token, row.Row[token] - _normalizer, _scan.CountAtLeast(row, row.Row[token]));
 
-    private static TokenLogprob Of(ReadOnlySpan<float> logits, int token, float normalizer) =>
-        new(token, logits[token] - normalizer, VectorMath.CountAtLeast(logits, logits[token]));
-
-    private static int[] MostLikely(ReadOnlySpan<float> logits, int count)
+    private TokenLogprob[] MostLikely(RowBlocks row, int count)
     {
-        if (count == 0)
+        if (!_scan.TakeLikeliest(row, count, float.MinValue, _selection, _list))
         {
-            return [];
+            _list.Clear();
+            _list.Reserve(row.Length, out Span<int> ids, out Span<float> values);
+            row.Row.CopyTo(values);
+            for (int i = 0; i < row.Length; i++)
+            {
+                ids[i] = i;
+            }
+
+            _list.Append(row.Length);
         }
 
-        // A heap of the best so far, its worst on top; ties go to the lower id.
-        var best = new PriorityQueue<int, (float Logit, int MinusId)>(count);
-        for (int i = 0; i < logits.Length; i++)
+        var order = new (float Logit, int Id)[_list.Count];
+        for (int i = 0; i < order.Length; i++)
         {
-            var key = (logits[i], -i);
-            if (best.Count < count)
-            {
-                best.Enqueue(i, key);
-            }
-            else if (best.TryPeek(out _, out var worst) && key.CompareTo(worst) > 0)
-            {
-                best.DequeueEnqueue(i, key);
-            }
+            order[i] = (_list.Logits[i], _list.Ids[i]);
         }
 
-        var result = new int[best.Count];
-        for (int i = result.Length - 1; i >= 0; i--)
+        // Ties go to the lower id.
+        Array.Sort(order, static (x, y) => x.Logit == y.Logit ? x.Id.CompareTo(y.Id) : y.Logit.CompareTo(x.Logit));
+        var result = new TokenLogprob[count];
+        for (int i = 0; i < count; i++)
         {
-            result[i] = best.Dequeue();
+            result[i] = new TokenLogprob(order[i].Id, order[i].Logit - _normalizer, i + 1);
         }
 
         return result;

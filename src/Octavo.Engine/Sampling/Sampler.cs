@@ -1,59 +1,171 @@
+using System.Numerics;
+
 namespace Octavo.Engine.Sampling;
 
 /// <summary>
 /// Draws a token from a row of logits. The draw depends on the row, the request's parameters, its seed and the token's
-/// position alone: not on the batch. Not thread-safe: it owns scratch space for one row.
+/// position alone: not on the batch, the thread or the processor. Not thread-safe: it owns scratch space for one row.
 /// </summary>
 internal sealed class Sampler(int vocabSize)
 {
-    private const float LeastTemperature = 1e-2f;
-    private const int PickBlock = 256;
+    private readonly CutSearch _search = new(vocabSize);
+    private readonly Logprobs _logprobs = new(vocabSize);
+    private readonly RowEdits _edits = new();
+    private readonly float[] _last = new float[RowBlocks.Size];
+    private readonly float[] _weights = new float[RowBlocks.Size];
+    private float[] _allowed = [];
 
-    private readonly float[] _raw = new float[vocabSize];
-    private readonly float[] _weights = new float[vocabSize];
-    private readonly int[] _candidates = new int[vocabSize];
-
-    /// <summary>Draws the next token; <paramref name="logits"/> is overwritten.</summary>
-    public int Sample(SamplingState state, ReadOnlySpan<int> output, Span<float> logits, out PositionLogprobs? logprobs)
+    /// <summary>Draws the next token.</summary>
+    /// <param name="state">Whose; it takes note of the token.</param>
+    /// <param name="output">The tokens made so far.</param>
+    /// <param name="logits">The row, hooks applied; single logits are changed.</param>
+    /// <param name="computed">The row as the model computed it, where hooks may have changed it; else empty.</param>
+    /// <param name="position">The position of the token that the row follows.</param>
+    /// <param name="logprobs">Receives the log-probabilities, where they are wanted.</param>
+    /// <exception cref="ModelOutputException">The logits are not finite.</exception>
+    /// <exception cref="InvalidRequestException">The request's restrictions leave nothing to draw.</exception>
+    public int Sample(
+        SamplingState state,
+        ReadOnlySpan<int> output,
+        Span<float> logits,
+        ReadOnlySpan<float> computed,
+        int position,
+        out PositionLogprobs? logprobs)
     {
         SamplingParams p = state.Rules.Parameters;
         if (p.WantsLogprobs)
         {
-            logits.CopyTo(_raw);
+            _logprobs.Begin(computed.IsEmpty ? logits : computed, position);
         }
 
-        int token = Forced(state, output.Length) ?? Draw(state, output, logits);
-        logprobs = p.WantsLogprobs ? Logprobs.At(_raw, token, p.Logprobs ?? 0, p.LogprobTokenIds) : null;
+        int token = Forced(state, output.Length, logits, position) ?? Draw(state, output, logits, position);
+        _edits.Undo(logits);
+        logprobs = p.WantsLogprobs
+            ? _logprobs.At(computed.IsEmpty ? logits : computed, token, p.Logprobs ?? 0, p.LogprobTokenIds)
+            : null;
         state.Observe(token);
         return token;
     }
 
-    private static int? Forced(SamplingState state, int position) =>
-        state.Rules.Parameters.TraceDecodeTokenIds is { } trace && position < trace.Count
-            ? trace[position]
-            : state.ForcedByThinking;
-
-    private int Draw(SamplingState state, ReadOnlySpan<int> output, Span<float> logits)
+    /// <summary>Looks at a row whose log-probabilities are wanted; they are there until the next row.</summary>
+    /// <exception cref="ModelOutputException">The logits are not finite.</exception>
+    public Logprobs LookAt(ReadOnlySpan<float> logits, int position)
     {
-        SamplingParams p = state.Rules.Parameters;
-        Restrict(state, output, logits);
-        RequireHooksFinite(state, logits);
-        state.Penalize(logits);
-        float max = VectorMath.Max(logits);
-        if (!float.IsFinite(max))
+        _logprobs.Begin(logits, position);
+        return _logprobs;
+    }
+
+    /// <summary>Looks at a row before hooks change it.</summary>
+    /// <exception cref="ModelOutputException">The logits are not finite.</exception>
+    public void RequireFinite(ReadOnlySpan<float> logits, int position)
+    {
+        _search.Scan.Run(new RowBlocks(logits, _last));
+        ModelOutputException.ThrowUnlessFinite(_search.Scan.Max, position);
+    }
+
+    /// <summary>What a token would be drawn from: the tokens that are kept, by id, and what they weigh.</summary>
+    /// <exception cref="ModelOutputException">The logits are not finite.</exception>
+    /// <exception cref="InvalidRequestException">The request's restrictions leave nothing to draw.</exception>
+    public IReadOnlyList<(int Token, float Weight)> Distribution(
+        SamplingState state, ReadOnlySpan<int> output, Span<float> logits, int position)
+    {
+        RowBlocks row = Prepare(state, output, logits, position);
+        _search.Find(row, state.Rules.Parameters);
+        var kept = new List<(int Token, float Weight)>();
+        for (int b = 0; b < row.Count; b++)
         {
+            if (_search.Masses[b] > 0)
+            {
+                Walk(row, b, double.PositiveInfinity, kept);
+            }
+        }
+
+        _edits.Undo(logits);
+        return state.Rules.Allowed is { } allowed ? [.. kept.Select(k => (allowed[k.Token], k.Weight))] : kept;
+    }
+
+    private int? Forced(SamplingState state, int length, ReadOnlySpan<float> logits, int position)
+    {
+        int? token = state.Rules.Parameters.TraceDecodeTokenIds is { } trace && length < trace.Count
+            ? trace[length]
+            : state.ForcedByThinking;
+        if (token is not null && !state.Rules.Parameters.WantsLogprobs && state.Processors.Count == 0)
+        {
+            RequireFinite(logits, position);
+        }
+
+        return token;
+    }
+
+    private int Draw(SamplingState state, ReadOnlySpan<int> output, Span<float> logits, int position)
+    {
+        RowBlocks row = Prepare(state, output, logits, position);
+        int index;
+        if (state.Rules.Parameters.IsGreedy)
+        {
+            index = _search.Scan.IndexOfMax(row);
+        }
+        else
+        {
+            _search.Find(row, state.Rules.Parameters);
+            index = Pick(row, Philox.Uniform(state.Seed, state.Completion, output.Length));
+        }
+
+        return state.Rules.Allowed is { } allowed ? allowed[index] : index;
+    }
+
+    /// <summary>Changes what restrictions and penalties change, and looks at what is left to draw from.</summary>
+    private RowBlocks Prepare(SamplingState state, ReadOnlySpan<int> output, Span<float> logits, int position)
+    {
+        _edits.Clear();
+        state.Restrict(output, logits, _edits);
+        state.Penalize(logits, _edits);
+        ReadOnlySpan<float> left = logits;
+        if (state.Rules.Allowed is { } allowed)
+        {
+            RequireComputed(state, logits, position);
+            left = Gather(allowed, logits);
+        }
+
+        var row = new RowBlocks(left, _last);
+        if (!_search.TryScan(row, state.Rules.Parameters) || _edits.HideNotFinite)
+        {
+            float max = _search.Scan.Max;
+            _edits.Undo(logits);
+            RequireComputed(state, logits, position);
             throw NothingToDraw(max);
         }
 
-        if (p.IsGreedy)
+        return row;
+    }
+
+    // What the model computed was finite before hooks, and no request is to blame for a hook.
+    private void RequireComputed(SamplingState state, ReadOnlySpan<float> logits, int position)
+    {
+        _search.Scan.Run(new RowBlocks(logits, _last));
+        if (state.Processors.Count == 0)
         {
-            return logits.IndexOf(max);
+            ModelOutputException.ThrowUnlessFinite(_search.Scan.Max, position);
+        }
+        else if (_search.Scan.Max is float.NaN or float.PositiveInfinity)
+        {
+            throw new ModelOutputException("a logits processor made logits that are not finite");
+        }
+    }
+
+    private ReadOnlySpan<float> Gather(int[] allowed, ReadOnlySpan<float> logits)
+    {
+        if (_allowed.Length < allowed.Length)
+        {
+            _allowed = new float[allowed.Length];
         }
 
-        VectorMath.ExpScaled(logits, max, 1 / Math.Max(p.Temperature, LeastTemperature), _weights);
-        double uniform = Philox.Uniform(state.Seed, state.Completion, output.Length);
-        bool all = p.TopK <= 0 && p.TopP >= 1 && p.MinP <= 0;
-        return all ? PickFromAll(uniform) : PickFromBest(p, uniform);
+        for (int i = 0; i < allowed.Length; i++)
+        {
+            _allowed[i] = logits[allowed[i]];
+        }
+
+        return _allowed.AsSpan(0, allowed.Length);
     }
 
     private static Exception NothingToDraw(float max)
@@ -71,212 +183,59 @@ internal sealed class Sampler(int vocabSize)
                 penalty.Name, $"the logits are not finite ({max}) after penalties; use a milder {penalty}");
     }
 
-    // What the model computed was finite, and no request is to blame for a hook.
-    private static void RequireHooksFinite(SamplingState state, ReadOnlySpan<float> logits)
+    /// <summary>Inverse of the distribution function over what is kept, by id: first the block, then the token.</summary>
+    private int Pick(RowBlocks row, double uniform)
     {
-        if (state.Processors.Count > 0 && VectorMath.Max(logits) is float.NaN or float.PositiveInfinity)
+        ReadOnlySpan<double> masses = _search.Masses[..row.Count];
+        double whole = 0;
+        foreach (double mass in masses)
         {
-            throw new ModelOutputException("a logits processor made logits that are not finite");
+            whole += mass;
         }
+
+        double target = uniform * whole;
+        int block = 0;
+        while (block < masses.Length - 1 && target >= masses[block])
+        {
+            target -= masses[block++];
+        }
+
+        // Sums that round differently may leave the target behind the last block: then it is the last that has a token.
+        int token = -1;
+        while (token < 0)
+        {
+            token = masses[block] > 0 ? Walk(row, block, target, null) : -1;
+            block--;
+        }
+
+        return token;
     }
 
-    private static void Restrict(SamplingState state, ReadOnlySpan<int> output, Span<float> logits)
+    /// <summary>
+    /// Goes through a block's kept tokens, by id, until their weights pass a target; the last one where they do not.
+    /// </summary>
+    private int Walk(RowBlocks row, int block, double target, List<(int Token, float Weight)>? kept)
     {
-        foreach (LogitsProcessor process in state.Processors)
+        ReadOnlySpan<float> logits = row[block];
+        RowKernels.Weigh(logits, RowBlocks.Size, _search.Softmax, _weights);
+        int first = block * RowBlocks.Size;
+        int last = -1;
+        for (int i = 0; i < RowBlocks.Size; i += RowKernels.Lanes)
         {
-            process(output, logits);
-        }
-
-        if (state.Rules.Allowed is { } allowed)
-        {
-            for (int i = 0; i < logits.Length; i++)
+            ulong bits = RowKernels.KeptBits(logits, i, first + i, _search.Cut);
+            for (; bits != 0; bits &= bits - 1)
             {
-                if (!allowed.Contains(i))
+                int at = i + BitOperations.TrailingZeroCount(bits);
+                last = first + at;
+                kept?.Add((last, _weights[at]));
+                target -= _weights[at];
+                if (target < 0)
                 {
-                    logits[i] = float.NegativeInfinity;
+                    return last;
                 }
             }
         }
 
-        foreach (int[] word in state.Rules.BadWords)
-        {
-            if (output.EndsWith(word.AsSpan(0, word.Length - 1)))
-            {
-                logits[word[^1]] = float.NegativeInfinity;
-            }
-        }
-
-        if (output.Length < state.Rules.Parameters.MinTokens)
-        {
-            foreach (int token in state.Rules.EndTokenIds)
-            {
-                logits[token] = float.NegativeInfinity;
-            }
-        }
-
-        if (state.Rules.Parameters.LogitBias is { } biases)
-        {
-            foreach ((int token, float bias) in biases)
-            {
-                logits[token] += bias;
-            }
-        }
-    }
-
-    /// <summary>Inverse of the distribution function, in the vocabulary's order.</summary>
-    private int PickFromAll(double uniform)
-    {
-        double target = uniform * Sum(_weights);
-        double passed = 0;
-        for (int start = 0; start < _weights.Length; start += PickBlock)
-        {
-            ReadOnlySpan<float> block = _weights.AsSpan(start, Math.Min(PickBlock, _weights.Length - start));
-            double sum = SumBlock(block);
-            if (passed + sum > target)
-            {
-                for (int i = 0; i < block.Length; i++)
-                {
-                    passed += block[i];
-                    if (passed > target)
-                    {
-                        return start + i;
-                    }
-                }
-
-                // The block's sum and its running sum round differently: the target fell between them.
-                return start + block.LastIndexOfAnyExcept(0f);
-            }
-
-            passed += sum;
-        }
-
-        return _weights.AsSpan().LastIndexOfAnyExcept(0f);
-    }
-
-    /// <summary>The same over the tokens that min-p, top-k and top-p leave, most likely first.</summary>
-    private int PickFromBest(SamplingParams p, double uniform)
-    {
-        int count = CollectCandidates(p);
-        Span<int> candidates = _candidates.AsSpan(0, count);
-        float[] weights = _weights;
-        candidates.Sort((x, y) =>
-        {
-            int byWeight = weights[y].CompareTo(weights[x]);
-            return byWeight != 0 ? byWeight : x.CompareTo(y);
-        });
-        if (p.TopK > 0 && p.TopK < count)
-        {
-            candidates = candidates[..p.TopK];
-        }
-
-        double sum = 0;
-        foreach (int token in candidates)
-        {
-            sum += weights[token];
-        }
-
-        if (p.TopP < 1)
-        {
-            // Top-p counts what top-k and min-p left as the whole; without them the whole vocabulary is.
-            double whole = p.TopK > 0 || p.MinP > 0 ? sum : Sum(weights);
-            double kept = 0;
-            int n = 0;
-            while (n < candidates.Length && kept < p.TopP * whole)
-            {
-                kept += weights[candidates[n++]];
-            }
-
-            candidates = candidates[..Math.Max(n, 1)];
-            sum = kept;
-        }
-
-        double target = uniform * sum;
-        double passed = 0;
-        foreach (int token in candidates)
-        {
-            passed += weights[token];
-            if (passed > target)
-            {
-                return token;
-            }
-        }
-
-        return candidates[^1];
-    }
-
-    // Only tokens that can survive are sorted. Weights are relative to the greatest (1): min-p is a plain threshold; of
-    // a set of V tokens those below (1 − p)/V of the sum cannot add up to more than the 1 − p that top-p leaves out.
-    private int CollectCandidates(SamplingParams p)
-    {
-        float threshold = Math.Max(p.MinP, float.Epsilon);
-        if (p.TopP < 1 && p.TopK <= 0 && p.MinP <= 0)
-        {
-            threshold = Math.Max(threshold, (float)((1 - p.TopP) * Sum(_weights) / _weights.Length * 0.999));
-        }
-
-        if (p.TopK > 0 && p.TopK < _weights.Length)
-        {
-            threshold = Math.Max(threshold, KthGreatest(p.TopK));
-        }
-
-        int count = 0;
-        for (int i = 0; i < _weights.Length; i++)
-        {
-            if (_weights[i] >= threshold)
-            {
-                _candidates[count++] = i;
-            }
-        }
-
-        return count;
-    }
-
-    private float KthGreatest(int k)
-    {
-        var best = new PriorityQueue<float, float>(k);
-        foreach (float weight in _weights)
-        {
-            if (best.Count < k)
-            {
-                best.Enqueue(weight, weight);
-            }
-            else if (weight > best.Peek())
-            {
-                best.DequeueEnqueue(weight, weight);
-            }
-        }
-
-        return best.Peek();
-    }
-
-    private static double Sum(ReadOnlySpan<float> weights)
-    {
-        double sum = 0;
-        for (int start = 0; start < weights.Length; start += PickBlock)
-        {
-            sum += SumBlock(weights.Slice(start, Math.Min(PickBlock, weights.Length - start)));
-        }
-
-        return sum;
-    }
-
-    private static double SumBlock(ReadOnlySpan<float> block)
-    {
-        double a = 0, b = 0, c = 0, d = 0;
-        int i = 0;
-        for (; i <= block.Length - 4; i += 4)
-        {
-            a += block[i];
-            b += block[i + 1];
-            c += block[i + 2];
-            d += block[i + 3];
-        }
-
-        for (; i < block.Length; i++)
-        {
-            a += block[i];
-        }
-
-        return a + b + (c + d);
+        return last;
     }
 }

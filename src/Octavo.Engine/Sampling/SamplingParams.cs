@@ -36,11 +36,14 @@ public sealed record SamplingParams
     public float Temperature { get; init; } = 1f;
 
     /// <summary>
-    /// Keep the smallest set of most likely tokens whose probabilities reach this sum; above 0, at most 1.
+    /// Keep the smallest set of most likely tokens whose probabilities reach this sum; above 0, at most 1. Of equally
+    /// likely tokens those of the lower id are kept.
     /// </summary>
     public float TopP { get; init; } = 1f;
 
-    /// <summary>Keep only so many most likely tokens; 0 or −1 keeps all.</summary>
+    /// <summary>
+    /// Keep only so many most likely tokens; 0 or −1 keeps all. Of equally likely tokens those of the lower id are kept.
+    /// </summary>
     public int TopK { get; init; }
 
     /// <summary>Drop tokens less likely than this fraction of the most likely one; 0 to 1.</summary>

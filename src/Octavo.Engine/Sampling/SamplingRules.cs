@@ -15,14 +15,13 @@ internal sealed class SamplingRules
         Tokenizer? tokenizer)
     {
         Parameters = parameters;
-        Penalizes = parameters.PresencePenalty != 0
-            || parameters.FrequencyPenalty != 0
-            || parameters.RepetitionPenalty != 1;
-        PromptTokens = Penalizes ? [.. promptTokenIds] : [];
+        Repeats = parameters.RepetitionPenalty != 1;
+        Penalizes = Repeats || parameters.PresencePenalty != 0 || parameters.FrequencyPenalty != 0;
+        PromptTokens = Repeats ? [.. promptTokenIds.ToArray().Distinct()] : [];
         EndTokenIds = parameters.IgnoreEos
             ? [.. parameters.StopTokenIds]
             : [.. eosTokenIds, .. parameters.StopTokenIds];
-        Allowed = parameters.AllowedTokenIds is { } allowed ? [.. allowed] : null;
+        Allowed = parameters.AllowedTokenIds is { } allowed ? [.. allowed.Distinct().Order()] : null;
         BadWords = parameters.BadWords is { Count: > 0 } words ? TokenizeBadWords(words, tokenizer!) : [];
         if (parameters.ThinkingTokenBudget is >= 0)
         {
@@ -39,13 +38,17 @@ internal sealed class SamplingRules
 
     public bool Penalizes { get; }
 
+    /// <summary>Whether tokens that prompt or output hold are penalized for that alone.</summary>
+    public bool Repeats { get; }
+
     /// <summary>The prompt's distinct tokens, where penalties look at them.</summary>
-    public HashSet<int> PromptTokens { get; }
+    public int[] PromptTokens { get; }
 
     /// <summary>Tokens that end the output, forbidden before <see cref="SamplingParams.MinTokens"/>.</summary>
     public int[] EndTokenIds { get; }
 
-    public HashSet<int>? Allowed { get; }
+    /// <summary>The only tokens that may be drawn, by id; null where all may.</summary>
+    public int[]? Allowed { get; }
 
     /// <summary>Each word's tokens; the last is forbidden behind the others.</summary>
     public IReadOnlyList<int[]> BadWords { get; }

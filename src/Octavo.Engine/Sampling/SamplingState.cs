@@ -15,7 +15,7 @@ public delegate LogitsProcessor? LogitsProcessorFactory(SamplingParams parameter
 internal sealed class SamplingState(
     SamplingRules rules, long seed, int completion, IReadOnlyList<LogitsProcessorFactory> processors)
 {
-    private readonly Dictionary<int, int> _outputCounts = [];   // token -> times in the output, where penalties look
+    private readonly PenalizedTokens? _penalized = rules.Penalizes ? new PenalizedTokens(rules) : null;
     private bool _thinking = rules.PromptIsThinking;
     private int _thought;
 
@@ -36,11 +36,7 @@ internal sealed class SamplingState(
 
     public void Observe(int token)
     {
-        if (Rules.Penalizes)
-        {
-            _outputCounts[token] = _outputCounts.GetValueOrDefault(token) + 1;
-        }
-
+        _penalized?.Observe(token);
         if (Rules.ThinkTokens is not ({ } open, { } close))
         {
             return;
@@ -60,36 +56,43 @@ internal sealed class SamplingState(
         }
     }
 
-    /// <summary>Repetition, then frequency, then presence, as in vLLM.</summary>
-    public void Penalize(Span<float> logits)
+    /// <summary>Calls the request's hooks, on the engine's thread.</summary>
+    public void CallHooks(ReadOnlySpan<int> output, Span<float> logits)
     {
-        if (!Rules.Penalizes)
+        foreach (LogitsProcessor process in Processors)
         {
-            return;
+            process(output, logits);
         }
-
-        SamplingParams p = Rules.Parameters;
-        if (p.RepetitionPenalty != 1)
-        {
-            foreach (int token in Rules.PromptTokens)
-            {
-                Repeat(ref logits[token]);
-            }
-
-            foreach (int token in _outputCounts.Keys)
-            {
-                if (!Rules.PromptTokens.Contains(token))
-                {
-                    Repeat(ref logits[token]);
-                }
-            }
-        }
-
-        foreach ((int token, int count) in _outputCounts)
-        {
-            logits[token] -= (p.FrequencyPenalty * count) + p.PresencePenalty;
-        }
-
-        void Repeat(ref float logit) => logit = logit > 0 ? logit / p.RepetitionPenalty : logit * p.RepetitionPenalty;
     }
+
+    /// <summary>Forbids what must not come next, but for the tokens that are not among the allowed ones.</summary>
+    public void Restrict(ReadOnlySpan<int> output, Span<float> logits, RowEdits edits)
+    {
+        foreach (int[] word in Rules.BadWords)
+        {
+            if (output.EndsWith(word.AsSpan(0, word.Length - 1)))
+            {
+                edits.Set(logits, word[^1], float.NegativeInfinity);
+            }
+        }
+
+        if (output.Length < Rules.Parameters.MinTokens)
+        {
+            foreach (int token in Rules.EndTokenIds)
+            {
+                edits.Set(logits, token, float.NegativeInfinity);
+            }
+        }
+
+        if (Rules.Parameters.LogitBias is { } biases)
+        {
+            foreach ((int token, float bias) in biases)
+            {
+                edits.Set(logits, token, logits[token] + bias);
+            }
+        }
+    }
+
+    /// <summary>Repetition, then frequency, then presence, as in vLLM.</summary>
+    public void Penalize(Span<float> logits, RowEdits edits) => _penalized?.Apply(logits, edits);
 }

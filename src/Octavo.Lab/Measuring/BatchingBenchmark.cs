@@ -19,8 +19,10 @@ internal enum BatchingKind
 /// <summary>Continuous batching against static, on the same model, requests and kernels.</summary>
 /// <param name="model">The model.</param>
 /// <param name="load">The requests; all are there at once.</param>
+/// <param name="sampling">How tokens are drawn.</param>
 /// <param name="progress">Hears what is going on.</param>
-internal sealed class BatchingBenchmark(LoadedModel model, IReadOnlyList<WorkloadRequest> load, Action<string> progress)
+internal sealed class BatchingBenchmark(
+    LoadedModel model, IReadOnlyList<WorkloadRequest> load, SamplingParams sampling, Action<string> progress)
 {
     private const int WarmUpRequests = 16;
 
@@ -64,7 +66,7 @@ internal sealed class BatchingBenchmark(LoadedModel model, IReadOnlyList<Workloa
         });
         int group = kind == BatchingKind.Continuous ? requests.Count : batch;
         return StaticBatching.Run(
-            engine, requests, group, dropFinished: kind != BatchingKind.Static, model.VocabSize, TimeProvider.System);
+            engine, requests, group, dropFinished: kind != BatchingKind.Static, model.VocabSize, TimeProvider.System, sampling);
     }
 
     private static string Name(BatchingKind kind) => kind switch

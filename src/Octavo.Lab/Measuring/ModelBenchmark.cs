@@ -32,6 +32,14 @@ internal sealed record ModelBenchmarkOptions
     /// <summary>How many tokens each of them has behind it, each in turn.</summary>
     public IReadOnlyList<int> Contexts { get; init; } = [128, 4096];
 
+    /// <summary>
+    /// How tokens are drawn (<see cref="SamplingText"/>) from each step's rows, within its time; null draws none.
+    /// </summary>
+    public string? Sampling { get; init; }
+
+    /// <summary><see cref="Sampling"/> in words.</summary>
+    public string Drawing => Sampling is null ? "nothing drawn" : "drawn " + Sampling;
+
     /// <summary>How long a figure's runs go on, where the fewest do not take longer.</summary>
     public TimeSpan TimePerFigure { get; init; } = TimeSpan.FromSeconds(1.5);
 }
@@ -102,7 +110,8 @@ internal sealed record SkippedStep(int Sequences, int Context, long CacheBytes);
 
 /// <summary>
 /// Times whole steps of a <see cref="CpuModelRunner"/> on a random model: prefill of one prompt, and decode of several
-/// sequences at once. Steps are what the engine would hand over; scheduler and sampler are not in them.
+/// sequences at once. Steps are what the engine would hand over; the scheduler is not in them, and the sampler where that is
+/// asked for.
 /// </summary>
 internal sealed class ModelBenchmark : IDisposable
 {
@@ -117,6 +126,7 @@ internal sealed class ModelBenchmark : IDisposable
     private readonly List<StepKind> _steps = [];
     private readonly List<SkippedStep> _skipped = [];
     private readonly float[] _logits;
+    private readonly RowDrawing? _drawing;
     private readonly long _cacheBytesPerToken;
 
     /// <summary>Packs the model, and fills its cache.</summary>
@@ -149,6 +159,9 @@ internal sealed class ModelBenchmark : IDisposable
         MemoryBytes = taken + (blocks * plan.BytesPerBlock);
         _logits = new float[(long)_steps.Select(s => s.Sequences).DefaultIfEmpty(1).Max() * shape.Vocabulary];
         _runner = new CpuModelRunner(plan, blocks);
+        _drawing = options.Sampling is { } sampling
+            ? new RowDrawing(_runner.Team, shape.Vocabulary, SamplingText.Parse(sampling))
+            : null;
         FillCache();
     }
 
@@ -299,11 +312,11 @@ internal sealed class ModelBenchmark : IDisposable
 
     private List<TimedStep> Times(StepBatch batch, TimeSpan duration, int most)
     {
-        Span<float> logits = _logits.AsSpan(0, batch.NumSequences * _shape.Vocabulary);
+        Memory<float> logits = _logits.AsMemory(0, batch.NumSequences * _shape.Vocabulary);
         long began = Stopwatch.GetTimestamp();
         do
         {
-            _runner.Run(batch, logits);
+            Step(batch, logits);
         }
         while (Stopwatch.GetElapsedTime(began) < WarmUp && duration > TimeSpan.Zero);
 
@@ -313,10 +326,16 @@ internal sealed class ModelBenchmark : IDisposable
         {
             DateTime now = DateTime.UtcNow;
             long started = Stopwatch.GetTimestamp();
-            _runner.Run(batch, logits);
+            Step(batch, logits);
             times.Add(new TimedStep(now, Stopwatch.GetElapsedTime(started).TotalSeconds));
         }
 
         return times;
+    }
+
+    private void Step(StepBatch batch, Memory<float> logits)
+    {
+        _runner.Run(batch, logits.Span);
+        _drawing?.Draw(logits);
     }
 }

@@ -14,16 +14,18 @@ internal static class LoadRunner
     /// <param name="time">The clock.</param>
     /// <param name="cancellationToken">Calls it off.</param>
     /// <param name="limit">After so long, what has not ended is called off and counts as failed.</param>
+    /// <param name="sampling">How tokens are drawn; null takes the most likely.</param>
     public static IReadOnlyList<RequestRecord> Run(
         LlmEngine engine,
         IReadOnlyList<WorkloadRequest> requests,
         int vocabSize,
         TimeProvider time,
         CancellationToken cancellationToken = default,
-        TimeSpan? limit = null)
+        TimeSpan? limit = null,
+        SamplingParams? sampling = null)
     {
         RequestRecord[] records = [.. requests.Select(r => new RequestRecord(r))];
-        EngineRequest[] prepared = [.. requests.Select((r, i) => Prepare(r, i, vocabSize))];
+        EngineRequest[] prepared = [.. requests.Select((r, i) => Prepare(r, i, vocabSize, sampling))];
         long began = time.GetTimestamp();
         int next = 0;
         while (next < records.Length || engine.HasWork)
@@ -74,14 +76,15 @@ internal static class LoadRunner
 
     private static string IdOf(int index) => $"load-{index}";
 
-    private static EngineRequest Prepare(WorkloadRequest r, int index, int vocabSize) => new()
+    private static EngineRequest Prepare(
+        WorkloadRequest r, int index, int vocabSize, SamplingParams? sampling) => new()
     {
         Id = IdOf(index),
         PromptTokenIds = r.MakePrompt(vocabSize),
         Options = new RequestOptions { Priority = r.Priority, Client = r.Client },
-        Parameters = new SamplingParams
+        Parameters = (sampling ?? new SamplingParams { Temperature = 0 }) with
         {
-            Temperature = 0,
+            Seed = index,
             IgnoreEos = true,
             MaxTokens = r.OutputTokens,
             OutputKind = OutputKind.Delta,

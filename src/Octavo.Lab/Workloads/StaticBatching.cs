@@ -18,6 +18,7 @@ internal static class StaticBatching
     /// </param>
     /// <param name="vocabSize">Prompts are drawn from so many tokens.</param>
     /// <param name="time">The clock.</param>
+    /// <param name="sampling">How tokens are drawn.</param>
     /// <returns>Seconds for all.</returns>
     public static double Run(
         LlmEngine engine,
@@ -25,7 +26,8 @@ internal static class StaticBatching
         int batch,
         bool dropFinished,
         int vocabSize,
-        TimeProvider time)
+        TimeProvider time,
+        SamplingParams sampling)
     {
         long began = time.GetTimestamp();
         foreach (WorkloadRequest[] group in requests.Chunk(batch))
@@ -35,7 +37,8 @@ internal static class StaticBatching
                 engine,
                 [.. group.Select(r => r with { Arrival = 0, OutputTokens = dropFinished ? r.OutputTokens : longest })],
                 vocabSize,
-                time);
+                time,
+                sampling: sampling);
         }
 
         return time.GetElapsedTime(began).TotalSeconds;

@@ -46,6 +46,19 @@ public sealed class ModelBenchmarkTests
     }
 
     [Fact]
+    public void Measure_Sampling_DrawsFromEachRow()
+    {
+        using Checkpoint checkpoint = RandomModel.MakeCheckpoint(Tiny);
+        ModelBenchmarkOptions options = Options with { Sampling = "top-p=0.9,repetition-penalty=1.1" };
+        using var benchmark = new ModelBenchmark(Tiny, checkpoint, options, Plenty);
+
+        benchmark.Measure(new StepKind("decode", 3, 17, 1)).Seconds.ShouldBePositive();
+
+        options.Drawing.ShouldBe("drawn top-p=0.9,repetition-penalty=1.1");
+        Options.Drawing.ShouldBe("nothing drawn");
+    }
+
+    [Fact]
     public void Measure_OneSequence_CountsBytesAndOperationsOfAStep()
     {
         using Checkpoint checkpoint = RandomModel.MakeCheckpoint(Tiny);

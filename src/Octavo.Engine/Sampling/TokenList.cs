@@ -1,0 +1,68 @@
+namespace Octavo.Engine.Sampling;
+
+/// <summary>Some tokens of a row, by id, with their logits and weights.</summary>
+internal sealed class TokenList
+{
+    private int[] _ids = new int[1024];
+    private float[] _logits = new float[1024];
+    private float[] _weights = new float[1024];
+
+    /// <summary>Tokens.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>Their ids, ascending.</summary>
+    public ReadOnlySpan<int> Ids => _ids.AsSpan(0, Count);
+
+    /// <summary>Their logits.</summary>
+    public ReadOnlySpan<float> Logits => _logits.AsSpan(0, Count);
+
+    /// <summary>Their weights, after <see cref="Weigh"/>.</summary>
+    public ReadOnlySpan<float> Weights => _weights.AsSpan(0, Count);
+
+    /// <summary>Empties the list.</summary>
+    public void Clear() => Count = 0;
+
+    /// <summary>Makes room behind the tokens, for <see cref="Append"/>.</summary>
+    /// <param name="more">So many tokens.</param>
+    /// <param name="ids">Where their ids go.</param>
+    /// <param name="logits">Where their logits go.</param>
+    public void Reserve(int more, out Span<int> ids, out Span<float> logits)
+    {
+        if (Count + more > _ids.Length)
+        {
+            int length = RowKernels.Padded(Math.Max(Count + more, _ids.Length * 2));
+            Array.Resize(ref _ids, length);
+            Array.Resize(ref _logits, length);
+            Array.Resize(ref _weights, length);
+        }
+
+        ids = _ids.AsSpan(Count);
+        logits = _logits.AsSpan(Count);
+    }
+
+    /// <summary>Takes so many tokens of what was written behind the list.</summary>
+    public void Append(int more) => Count += more;
+
+    /// <summary>Leaves only what a cut keeps.</summary>
+    public void Keep(Cut cut)
+    {
+        int kept = 0;
+        for (int i = 0; i < Count; i++)
+        {
+            if (cut.Keeps(_logits[i], _ids[i]))
+            {
+                (_ids[kept], _logits[kept], _weights[kept]) = (_ids[i], _logits[i], _weights[i]);
+                kept++;
+            }
+        }
+
+        Count = kept;
+    }
+
+    /// <summary>Weighs all tokens, and returns the sum of their weights.</summary>
+    public double Weigh(Softmax softmax)
+    {
+        RowKernels.Weigh(_logits, Count, softmax, _weights);
+        return RowKernels.Sum(Weights);
+    }
+}
