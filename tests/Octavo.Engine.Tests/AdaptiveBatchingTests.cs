@@ -40,6 +40,32 @@ public sealed class AdaptiveBatchingTests
             .ShouldBeLessThan(Policy(100).Decide(Busy(2), Machine).MaxPrefillTokens / 4 * 3);
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(100)]
+    public void Decide_NobodyBetweenTokens_CutsNoPrompt(int milliseconds)
+    {
+        BatchingSnapshot alone = Busy(0) with { NumWaiting = 1, WaitingTokens = 2048 };
+        Policy(milliseconds).Decide(alone, Machine).MaxPrefillTokens.ShouldBe(Bounds.MaxNumBatchedTokens);
+        Policy(milliseconds).Decide(alone with { NumDecoding = 1, DecodeContext = 400 }, Machine).MaxPrefillTokens
+            .ShouldBeLessThan(Bounds.MaxNumBatchedTokens / 4);
+    }
+
+    /// <summary>What a prompt's one long step missed says nothing of the steps that have a limit.</summary>
+    [Fact]
+    public void Observe_StepsThatHadNoLimit_LeaveTheMarginAlone()
+    {
+        AdaptiveBatching policy = Policy(100);
+        double before = policy.Margin;
+        policy.Decide(Busy(0), Machine);
+        for (int i = 0; i < 100; i++)
+        {
+            policy.Observe(default(StepLoad).WithPrefill(2048, 0), 0.6, 1.2);
+        }
+
+        policy.Margin.ShouldBe(before);
+    }
+
     [Fact]
     public void Decide_CacheNearlyPromised_AdmitsNoMore()
     {

@@ -214,6 +214,8 @@ public sealed class LifetimeTests(ServerFixture fixture)
 
         public int MaxNumBatchedTokens => 2048;
 
+        public StepWork Work => default;
+
         public void Run(StepBatch batch, Span<float> logits) => throw new InvalidDataException("broken");
 
         public void Dispose()

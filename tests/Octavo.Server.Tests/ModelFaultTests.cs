@@ -113,6 +113,8 @@ public sealed class ModelFaultTests(ServerFixture fixture)
 
         public int MaxNumBatchedTokens => 4096;
 
+        public StepWork Work => default;
+
         public void Run(StepBatch batch, Span<float> logits)
         {
             logits.Clear();

@@ -436,6 +436,8 @@ public sealed class AsyncEngineTests
 
         public int MaxNumBatchedTokens => 2048;
 
+        public StepWork Work => default;
+
         public void Run(StepBatch batch, Span<float> logits)
         {
             if (Failure is { } failure)

@@ -37,10 +37,16 @@ internal sealed unsafe class Linear : IDisposable
 
     /// <summary>Packs a matrix for a scheme and an instruction set.</summary>
     public Linear(MatrixSource source, LinearScheme scheme, InstructionSet isa)
+        : this(new PackedPanels(source, scheme, ByteDot.Bias(scheme, isa)), isa)
     {
-        _codeBias = ByteDot.Bias(scheme, isa);
-        _panels = new PackedPanels(source, scheme, _codeBias);
+    }
+
+    /// <summary>Takes panels that were packed for an instruction set, and owns them.</summary>
+    public Linear(PackedPanels panels, InstructionSet isa)
+    {
+        _panels = panels;
         _layout = _panels.Layout;
+        _codeBias = ByteDot.Bias(_layout.Scheme, isa);
         try
         {
             _kernels = isa == InstructionSet.Portable ? null : TileKernels.For(isa, _layout);
@@ -74,7 +80,7 @@ internal sealed unsafe class Linear : IDisposable
     public PanelLayout Layout => _layout;
 
     /// <summary>Bytes that the weights occupy.</summary>
-    public long Bytes => _panels.Bytes;
+    public long Bytes => _panels.PanelsBytes + _panels.BiasBytes;
 
     /// <summary>Computes this worker's share of the layer.</summary>
     /// <param name="worker">This worker's number.</param>

@@ -10,7 +10,8 @@ namespace Octavo.Engine.Batching;
 /// </summary>
 /// <remarks>
 /// Three decisions a step (docs/batching.md derives them):
-/// how long the step may be: the target under pressure, less where the waiting prompts are soon computed anyway;
+/// how long the step may be: the target under pressure, less where the waiting prompts are soon computed anyway; as
+/// long as it likes while no request is between two tokens, for the target is nobody's then;
 /// how many prompt tokens fit beside the decoding requests;
 /// how many requests may run: as many as would fit if each step also computed the prompts of those that replace the
 /// ones that end, and as the cache has room for to their ends.
@@ -45,7 +46,7 @@ internal sealed class AdaptiveBatching(BatchingTargets targets) : IBatchingPolic
     {
         _limit = FullStep(snapshot, model);
         double step = snapshot.NumDecoding == 0
-            ? _limit
+            ? double.PositiveInfinity
             : _limit * (RelaxedPart + ((1 - RelaxedPart) * Pressure(snapshot, model)));
         int prefill = PrefillTokens(snapshot, model, step);
         int seqs = Math.Min(SteadyBatch(snapshot, model, _limit), snapshot.NumRunning + RoomFor(snapshot));
@@ -53,16 +54,16 @@ internal sealed class AdaptiveBatching(BatchingTargets targets) : IBatchingPolic
         {
             MaxNumSeqs = Math.Clamp(seqs, 1, snapshot.Bounds.MaxNumSeqs),
             MaxPrefillTokens = prefill,
-            LateBefore = LateBefore(snapshot, model, prefill, step),
+            LateBefore = LateBefore(snapshot, model, prefill, Math.Min(step, _limit)),
             LongPromptTokens = (int)Math.Min(int.MaxValue, (long)LongPromptSteps * prefill),
         };
     }
 
     public void Observe(in StepLoad load, double predicted, double actual)
     {
-        // Short steps miss by other things than long ones; only those near the limit say what the limit must leave
-        // free.
-        if (predicted > _limit / 2)
+        // Short steps miss by other things than long ones, and so do those that had no limit; only those near the
+        // limit say what the limit must leave free.
+        if (predicted > _limit / 2 && predicted < 2 * _limit)
         {
             _margin.Add(actual / predicted);
         }

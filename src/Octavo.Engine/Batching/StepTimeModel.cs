@@ -73,14 +73,8 @@ internal sealed class StepTimeModel
     /// <summary>A model with given coefficients, such as a simulator's truth.</summary>
     public static StepTimeModel Of(ReadOnlySpan<double> coefficients)
     {
-        if (coefficients.Length != N)
-        {
-            throw new ArgumentException($"{coefficients.Length} coefficients for {N} terms", nameof(coefficients));
-        }
-
-        var model = new StepTimeModel { Observations = 1 };
-        coefficients.CopyTo(model._theta);
-        model.SetPrior();
+        var model = new StepTimeModel();
+        model.SetPrior(coefficients);
         return model;
     }
 
@@ -150,13 +144,16 @@ internal sealed class StepTimeModel
         (Observations, _side) = (steps.Count, 0);
     }
 
-    /// <summary>Takes what is known now as the prior, which is never forgotten.</summary>
-    public void SetPrior()
+    /// <summary>Begins with these coefficients, as a prior that is never forgotten.</summary>
+    public void SetPrior(ReadOnlySpan<double> coefficients)
     {
-        if (Observations == 0)
+        if (coefficients.Length != N)
         {
-            return;
+            throw new ArgumentException($"{coefficients.Length} coefficients for {N} terms", nameof(coefficients));
         }
+
+        coefficients.CopyTo(_theta);
+        Observations = Math.Max(Observations, 1);
 
         // A small step; no term alone, since any may be 0.
         double total = Predict(StepLoad.Decode(FewRows, 512 * FewRows));

@@ -18,6 +18,9 @@ internal interface IModelRunner : IDisposable
     /// <summary>The most tokens a batch may hold.</summary>
     int MaxNumBatchedTokens { get; }
 
+    /// <summary>What a step reads and computes.</summary>
+    StepWork Work { get; }
+
     /// <summary>
     /// Computes every token of the batch. In each layer the keys and values of all its tokens are written before any
     /// are read, so sequences of one batch may share blocks that the batch itself fills.

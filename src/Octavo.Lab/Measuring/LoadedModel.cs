@@ -116,6 +116,8 @@ internal sealed class LoadedModel : IDisposable
 
         public int MaxNumBatchedTokens => runner.MaxNumBatchedTokens;
 
+        public StepWork Work => runner.Work;
+
         public void Run(StepBatch batch, Span<float> logits) => runner.Run(batch, logits);
 
         public void Dispose()
