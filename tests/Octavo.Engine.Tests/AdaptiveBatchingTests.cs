@@ -66,6 +66,25 @@ public sealed class AdaptiveBatchingTests
         policy.Margin.ShouldBe(before);
     }
 
+    /// <summary>One time between tokens in twenty may be long: who has had so many in time waits for a prompt.</summary>
+    [Fact]
+    public void Decide_LongInTime_ComputesAPromptAtOnceAndThenNoMore()
+    {
+        AdaptiveBatching policy = Policy(100);
+        BatchingSnapshot light = Busy(1) with { NumWaiting = 1, WaitingTokens = 600 };
+        policy.Decide(light, Machine).MaxPrefillTokens.ShouldBeLessThan(600);
+        for (int i = 0; i < 23; i++)
+        {
+            policy.Observe(StepLoad.Decode(1, 400), 0.005, 0.005);
+        }
+
+        policy.Decide(light, Machine).MaxPrefillTokens.ShouldBeGreaterThanOrEqualTo(600);
+        policy.Decide(light with { WaitingTokens = 2048 }, Machine).MaxPrefillTokens.ShouldBeLessThan(600);
+
+        policy.Observe(StepLoad.Decode(1, 400).WithPrefill(600, 0), 0.15, 0.15);
+        policy.Decide(light, Machine).MaxPrefillTokens.ShouldBeLessThan(600);
+    }
+
     [Fact]
     public void Decide_CacheNearlyPromised_AdmitsNoMore()
     {
