@@ -12,5 +12,7 @@ internal static class BenchCommand
         BenchModelCommand.Make(),
         BenchAttention.Make(),
         BenchBatching.Make(),
+        BenchStart.Make(),
+        BenchStartRun.Make(),
     };
 }
