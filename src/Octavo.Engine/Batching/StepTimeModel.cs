@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Octavo.Engine.Batching;
 
 /// <summary>
@@ -79,6 +81,7 @@ internal sealed class StepTimeModel
     }
 
     /// <summary>The expected time of a step, in seconds.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public double Predict(in StepLoad load)
     {
         Span<double> x = stackalloc double[N];
@@ -171,6 +174,7 @@ internal sealed class StepTimeModel
     private double FitError(in StepLoad load, double seconds) =>
         Math.Abs((Predict(load) / Math.Max(seconds, LeastSeconds)) - 1);
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Fill(in StepLoad load, Span<double> x)
     {
         x[0] = 1;
@@ -182,6 +186,7 @@ internal sealed class StepTimeModel
         x[6] = load.PrefillPairs / 65536.0;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Accumulate(in StepLoad load, double seconds, double scale, double weight, double forgetting)
     {
         Fill(load, _x);
@@ -201,6 +206,7 @@ internal sealed class StepTimeModel
     /// none is; then a term that was left out is tried again where the error would fall with it, as in Lawson and
     /// Hanson's method.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Solve()
     {
         uint free = (1u << N) - 1;
@@ -231,6 +237,7 @@ internal sealed class StepTimeModel
     }
 
     /// <summary>The term left out of a solution with which the error would fall fastest; -1 where with none.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private int MostWanted(uint free)
     {
         int best = -1;
@@ -261,6 +268,7 @@ internal sealed class StepTimeModel
     /// <summary>
     /// Solves the normal equations of the free terms by Cholesky's method into <see cref="_x"/>; the others are 0.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void SolveFree(uint free)
     {
         Span<double> l = stackalloc double[N * N];
