@@ -1,10 +1,12 @@
+using System.Runtime.CompilerServices;
 using Octavo.Text;
 
 namespace Octavo.Engine;
 
 /// <summary>
 /// Made-up requests, run by an engine of their own before the first real one, so that code is compiled, and compiled
-/// well, when that comes. They write into the cache's blocks; that is harmless while nobody has published one.
+/// well, when that comes; where all code was compiled ahead there is nothing to do. They write into the cache's blocks;
+/// that is harmless while nobody has published one.
 /// </summary>
 internal static class WarmUp
 {
@@ -20,6 +22,11 @@ internal static class WarmUp
     /// <param name="time">The clock.</param>
     public static void Run(IModelRunner runner, Tokenizer? tokenizer, LlmEngineOptions options, TimeProvider time)
     {
+        if (!RuntimeFeature.IsDynamicCodeCompiled)
+        {
+            return;
+        }
+
         long began = time.GetTimestamp();
         // Users' hooks hear of users' requests only, and no limit of theirs holds for these.
         options = options with { Sampling = new SamplingOptions(), Admission = new AdmissionOptions() };

@@ -5,13 +5,13 @@ namespace Octavo.Cli.Terminal;
 /// <summary>This program once more, as a process of its own.</summary>
 internal static class OwnProcess
 {
-    private static readonly string[] Names = ["octavo", "Octavo.Cli"];
+    private static readonly string[] Names = ["octavo", "octavo.exe", "Octavo.Cli", "Octavo.Cli.exe"];
 
     /// <summary>Starts a command line; its standard output is read by the caller.</summary>
     public static Process Start(IEnumerable<string> args)
     {
         string? self = Environment.ProcessPath;
-        bool standsAlone = Names.Contains(Path.GetFileNameWithoutExtension(self));
+        bool standsAlone = Names.Contains(Path.GetFileName(self));
         var start = new ProcessStartInfo(standsAlone ? self! : "dotnet")
         {
             UseShellExecute = false,
