@@ -66,7 +66,8 @@ public sealed class AdaptiveBatchingTests
         policy.Margin.ShouldBe(before);
     }
 
-    /// <summary>One time between tokens in twenty may be long: who has had so many in time waits for a prompt.</summary>
+    /// <summary>One time between tokens in twenty may be long: who has had so many in time waits for a prompt.
+    /// </summary>
     [Fact]
     public void Decide_LongInTime_ComputesAPromptAtOnceAndThenNoMore()
     {

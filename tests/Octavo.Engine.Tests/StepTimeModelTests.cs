@@ -186,7 +186,7 @@ public sealed class StepTimeModelTests
     public void Observe_FirstStepsAfterAWrongGuess_FindTheMachine(double off)
     {
         var model = new StepTimeModel();
-        model.SetPrior([.. Machine.Coefficients.ToArray().Select(c => c * off)]);
+        model.SetPrior([.. Machine.Coefficients.ToArray().Select(c => c * off)], guessed: true);
         var random = new Random(7);
         for (int i = 0; i < 30; i++)
         {

@@ -33,7 +33,7 @@ internal static class StepProbe
         int rows = new[] { Chunk, runner.MaxNumBatchedTokens, maxModelLen, runner.NumBlocks * runner.BlockSize }.Min();
         float[] logits = new float[runner.VocabSize];
         double one = Best(1) ?? Once(1);
-        model.SetPrior(Guess(runner.Work, one, rows > 1 ? Best(rows) : null, rows));
+        model.SetPrior(Guess(runner.Work, one, rows > 1 ? Best(rows) : null, rows), guessed: true);
 
         double? Best(int tokens)
         {

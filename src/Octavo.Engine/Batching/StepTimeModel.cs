@@ -30,6 +30,7 @@ internal sealed class StepTimeModel
     private const double FastForgetting = 0.9;       // once most steps miss on the same side
     private const double OneSided = 0.7;
     private const double PriorStrength = 0.01;
+    private const double GuessStrength = 1e-4;
     private const double UsualErrors = 2.5;
     private const double LeastError = 0.02;
     private const double ErrorSpeed = 0.05;
@@ -148,7 +149,9 @@ internal sealed class StepTimeModel
     }
 
     /// <summary>Begins with these coefficients, as a prior that is never forgotten.</summary>
-    public void SetPrior(ReadOnlySpan<double> coefficients)
+    /// <param name="coefficients">Seconds a unit of each term.</param>
+    /// <param name="guessed">Whether they are only about right: then they count where no step tells otherwise.</param>
+    public void SetPrior(ReadOnlySpan<double> coefficients, bool guessed = false)
     {
         if (coefficients.Length != N)
         {
@@ -164,7 +167,7 @@ internal sealed class StepTimeModel
         {
             double scale = Math.Max(_theta[i], 0.1 * total / Typical[i]);
             _prior[i] = _theta[i];
-            _priorWeight[i] = PriorStrength / (scale * scale);
+            _priorWeight[i] = (guessed ? GuessStrength : PriorStrength) / (scale * scale);
         }
     }
 
