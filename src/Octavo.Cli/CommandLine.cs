@@ -8,6 +8,7 @@ using Octavo.Cli.Eval;
 using Octavo.Cli.Generate;
 using Octavo.Cli.Inspect;
 using Octavo.Cli.Options;
+using Octavo.Cli.Pack;
 using Octavo.Cli.Quantize;
 using Octavo.Cli.Serve;
 using Octavo.Cli.Simulate;
@@ -122,6 +123,7 @@ internal static class CommandLine
             InspectCommand.Make(),
             EvalCommand.Make(),
             QuantizeCommand.Make(),
+            PackCommand.Make(),
             BenchCommand.Make(),
             SimulateCommand.Make(),
             TuneCommand.Make(),

@@ -58,8 +58,15 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
             Team = new WorkTeam(_team);
             _step = _owned.Add(
                 new StepState(spec, _cache, _team, InstructionSet, request.MaxModelLen, request.MaxNumBatchedTokens));
+            PackedCopy? copy = plan.OpenCopy();
+            if (copy is not null)
+            {
+                _owned.Add(copy);
+            }
+
             _weights = _owned.Add(new WeightStore(
-                plan.Source, plan.Weights, InstructionSet, Report(checkpoint.TotalBytes, progress, cancellationToken)));
+                plan.Source, plan.Weights, InstructionSet,
+                LoadProgress.Count(checkpoint.TotalBytes, progress, cancellationToken), copy));
             _forward = new Forward(spec, _weights, _step);
             progress?.Report(new LoadProgress(checkpoint.TotalBytes, checkpoint.TotalBytes));
             if (_team.Nodes.Several)
@@ -108,6 +115,16 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
     /// <inheritdoc/>
     public int MaxNumBatchedTokens => Plan.Request.MaxNumBatchedTokens;
 
+    /// <inheritdoc/>
+    public StepWork Work => new()
+    {
+        WeightBytes = WeightBytes,
+        LayerWeights = Plan.Spec.Linears.Where(l => l.Role != LinearRole.OutputHead).Sum(l => l.WeightCount),
+        HeadWeights = Plan.Spec.Head.WeightCount,
+        KvBytesPerToken = Plan.BytesPerBlock / BlockSize,
+        WorkPerPair = Plan.Spec.Attentions.Sum(a => 2L * a.NumHeads * a.HeadDim),
+    };
+
     /// <summary>The sublayers by layer, for going through a model layer by layer.</summary>
     internal IReadOnlyList<Sublayer[]> Layers => _forward.Layers;
 
@@ -143,19 +160,6 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
         _disposed = true;
         _team.Settle();
         _owned.Dispose();
-    }
-
-    /// <summary>Turns bytes that were packed into progress, and stops where that is wanted.</summary>
-    private static Action<long> Report(
-        long total, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
-    {
-        long read = 0;
-        return bytes =>
-        {
-            read += bytes;
-            progress?.Report(new LoadProgress(Math.Min(read, total), total));
-            cancellationToken.ThrowIfCancellationRequested();
-        };
     }
 
     /// <summary>The scales of an E4M3 cache by layer: the checkpoint's, or ones.</summary>

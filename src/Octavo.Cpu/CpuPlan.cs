@@ -11,6 +11,8 @@ namespace Octavo.Cpu;
 /// <summary>How this processor will load a model.</summary>
 internal sealed class CpuPlan : IModelPlan
 {
+    private readonly string? _copyPath;
+
     /// <summary>Plans a model.</summary>
     /// <param name="spec">The model.</param>
     /// <param name="checkpoint">Its weights; null plans unquantized ones that need not exist.</param>
@@ -23,6 +25,9 @@ internal sealed class CpuPlan : IModelPlan
         (Spec, Checkpoint, Request, InstructionSet) = (spec, checkpoint, request, isa ?? ProcessorFeatures.Selected);
         Source = checkpoint is null ? new UnreadSource() : new CheckpointSource(checkpoint);
         Weights = new WeightPlan(spec, Source, request.Weights, request.Head, InstructionSet);
+        _copyPath = checkpoint is null ? null : PackedCopy.PathFor(checkpoint, request.Weights, InstructionSet);
+        using PackedCopy? copy = OpenCopy(out string? refusal);
+        Notes = refusal is null ? Weights.Notes : [.. Weights.Notes, refusal];
     }
 
     public DecoderSpec Spec { get; }
@@ -52,12 +57,36 @@ internal sealed class CpuPlan : IModelPlan
     public int Threads => Request.Threads ?? TeamSize.Default;
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> Notes => Weights.Notes;
+    public IReadOnlyList<string> Notes { get; }
 
     /// <inheritdoc/>
     public IModelRunner Load(
         int numBlocks, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default) =>
         new CpuModelRunner(this, numBlocks, progress, cancellationToken);
+
+    /// <inheritdoc/>
+    public (string Path, long Bytes) Pack(
+        IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        string path = _copyPath
+            ?? throw new EngineConfigurationException($"the weights are in no file beside which a copy could lie");
+        long bytes = PackedCopy.Write(
+            path, Weights, PackedCopy.KeyOf(Checkpoint!, Weights, InstructionSet), InstructionSet,
+            LoadProgress.Count(Checkpoint!.TotalBytes, progress, cancellationToken));
+        return (path, bytes);
+    }
+
+    /// <summary>Opens the packed copy of these weights beside them; null where there is none that fits.</summary>
+    public PackedCopy? OpenCopy() => OpenCopy(out _);
+
+    private PackedCopy? OpenCopy(out string? refusal)
+    {
+        refusal = null;
+        return _copyPath is null || !File.Exists(_copyPath)
+            ? null
+            : PackedCopy.TryOpen(
+                _copyPath, Weights, PackedCopy.KeyOf(Checkpoint!, Weights, InstructionSet), out refusal);
+    }
 
     private static void Validate(DecoderSpec spec, PlanRequest request)
     {

@@ -158,8 +158,8 @@ internal sealed class LlmEngine : IDisposable
     }
 
     /// <summary>
-    /// Times a few steps, so that the step-time model knows this machine from the first request on. Takes about a
-    /// second at most, far less with a small model; only before the first request.
+    /// Times one or two small steps, so that the step-time model knows this machine's scale from the first request on.
+    /// Takes some hundredths of a second, or a step of a large model; only before the first request.
     /// </summary>
     public void Probe()
     {
@@ -169,7 +169,7 @@ internal sealed class LlmEngine : IDisposable
             throw new InvalidOperationException("the probe would overwrite the cache of requests");
         }
 
-        StepProbe.Run(_runner, _batching.Model, _options.MaxModelLen, _options.Scheduling.MaxNumSeqs, _time);
+        StepProbe.Run(_runner, _batching.Model, _options.MaxModelLen, _time);
     }
 
     /// <summary>Plans, runs, samples and emits one step; false where nothing was to be done.</summary>

@@ -98,19 +98,18 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
             ModelPlan layout = opened.Plan(options, tokenizer);
             ModelInfo plan = layout.Info;
             runner = layout.Load(progress, cancellationToken);
-            engine = new LlmEngine(
-                runner,
-                tokenizer,
-                new LlmEngineOptions
-                {
-                    ModelName = plan.Name,
-                    MaxModelLen = plan.MaxModelLen,
-                    EosTokenIds = plan.EosTokenIds,
-                    Scheduling = options.Scheduling,
-                    Admission = options.Admission,
-                    Sampling = options.Sampling,
-                    Metrics = options.Metrics,
-                });
+            var core = new LlmEngineOptions
+            {
+                ModelName = plan.Name,
+                MaxModelLen = plan.MaxModelLen,
+                EosTokenIds = plan.EosTokenIds,
+                Scheduling = options.Scheduling,
+                Admission = options.Admission,
+                Sampling = options.Sampling,
+                Metrics = options.Metrics,
+            };
+            WarmUp.Run(runner, tokenizer, core, TimeProvider.System);
+            engine = new LlmEngine(runner, tokenizer, core);
             if (options.Scheduling.Batching == BatchingMode.Adaptive)
             {
                 engine.Probe();

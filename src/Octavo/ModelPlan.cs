@@ -124,6 +124,17 @@ public sealed class ModelPlan
         return _plan.Load(Info.NumBlocks, progress, cancellationToken);
     }
 
+    /// <summary>
+    /// Writes the packed weights into a file beside the checkpoint, from which every later <see cref="Load"/> of the
+    /// same options takes them.
+    /// </summary>
+    /// <param name="progress">Hears how far it is.</param>
+    /// <param name="cancellationToken">Stops it.</param>
+    /// <returns>The file and its size.</returns>
+    internal (string Path, long Bytes) Pack(
+        IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default) =>
+        _plan.Pack(progress, cancellationToken);
+
     /// <summary>How a policy has the output head stored; null for what the layers' scheme brings along.</summary>
     /// <param name="policy">The policy.</param>
     /// <param name="weights">The layers' scheme.</param>

@@ -1,4 +1,6 @@
 using System.Runtime.InteropServices;
+using Octavo.Cpu.Cache;
+using Octavo.Cpu.Memory;
 using Octavo.Engine;
 using Octavo.Formats;
 using Octavo.Lab.Measuring;
@@ -57,6 +59,72 @@ public sealed class WeightMemoryTests
             Measure(scheme);
         }
     }
+
+    /// <summary>Of a checkpoint in files, what was packed is let go: only the weights stay.</summary>
+    [Fact]
+    public async Task Load_CheckpointInFiles_KeepsNoPagesOfWhatItPacked()
+    {
+        Assert.SkipUnless(
+            OperatingSystem.IsLinux() && !RuntimeInformation.RuntimeIdentifier.Contains("musl"),
+            "reads the resident set from /proc, and needs glibc");
+        if (Environment.GetEnvironmentVariable(Measured) is null)
+        {
+            await LoneProcess.RunAsync(
+                typeof(WeightMemoryTests), nameof(Load_CheckpointInFiles_KeepsNoPagesOfWhatItPacked), cases: 1,
+                Measured, "files");
+            return;
+        }
+
+        ModelShape shape = Shape with { Layers = 3 };
+        DirectoryInfo directory = Directory.CreateTempSubdirectory("octavo-memory-");
+        try
+        {
+            RandomModel.WriteTo(shape, 64, directory.FullName);
+            using Checkpoint checkpoint = Checkpoint.Open(directory.FullName);
+            CpuPlan plan = Plan(RandomModel.Describe(shape, 64), "int8", checkpoint);
+            long before = Resident();
+            using var runner = new CpuModelRunner(plan, 4);
+            (Resident() - before).ShouldBeInRange((long)(plan.WeightBytes * 0.9), plan.WeightBytes + (24 << 20));
+            checkpoint.TotalBytes.ShouldBeGreaterThan(48 << 20, "else it would not matter");
+        }
+        finally
+        {
+            directory.Delete(recursive: true);
+        }
+    }
+
+    /// <summary>A cache takes memory as it is used, however large it is and however large the system's pages.</summary>
+    [Fact]
+    public async Task KvCache_FirstTokens_TouchLittleOfIt()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "reads the resident set from /proc");
+        if (Environment.GetEnvironmentVariable(Measured) is null)
+        {
+            await LoneProcess.RunAsync(
+                typeof(WeightMemoryTests), nameof(KvCache_FirstTokens_TouchLittleOfIt), cases: 1, Measured, "cache");
+            return;
+        }
+
+        const int Slots = 100;
+        AttentionSpec[] layers = [.. RandomModel.Describe(ModelShape.All[0], 64).Attentions];
+        using var cache = new KvCache(layers, KvCacheFormat.BFloat16, numBlocks: 8192, blockSize: 16);
+        using NativeBuffer row = NativeBuffer.OfFloats(cache.NumKvHeads * cache.Layout.HeadDim);
+        long before = Resident();
+        for (int layer = 0; layer < layers.Length; layer++)
+        {
+            for (int slot = 0; slot < Slots; slot++)
+            {
+                Write(cache, layer, slot, row);
+            }
+        }
+
+        // An extent of keys and one of values, and what the system's large pages add at their ends.
+        long extent = 512 * KvLayout.BytesPerBlock(layers, KvCacheFormat.BFloat16, 16) / 16;
+        (Resident() - before).ShouldBeLessThan(extent + (12 << 20));
+    }
+
+    private static unsafe void Write(KvCache cache, int layer, int slot, NativeBuffer row) =>
+        cache.Write(layer, slot, row.Floats, row.Floats);
 
     private static void Measure(string scheme)
     {

@@ -40,6 +40,52 @@ public sealed class AdaptiveBatchingTests
             .ShouldBeLessThan(Policy(100).Decide(Busy(2), Machine).MaxPrefillTokens / 4 * 3);
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(100)]
+    public void Decide_NobodyBetweenTokens_CutsNoPrompt(int milliseconds)
+    {
+        BatchingSnapshot alone = Busy(0) with { NumWaiting = 1, WaitingTokens = 2048 };
+        Policy(milliseconds).Decide(alone, Machine).MaxPrefillTokens.ShouldBe(Bounds.MaxNumBatchedTokens);
+        Policy(milliseconds).Decide(alone with { NumDecoding = 1, DecodeContext = 400 }, Machine).MaxPrefillTokens
+            .ShouldBeLessThan(Bounds.MaxNumBatchedTokens / 4);
+    }
+
+    /// <summary>What a prompt's one long step missed says nothing of the steps that have a limit.</summary>
+    [Fact]
+    public void Observe_StepsThatHadNoLimit_LeaveTheMarginAlone()
+    {
+        AdaptiveBatching policy = Policy(100);
+        double before = policy.Margin;
+        policy.Decide(Busy(0), Machine);
+        for (int i = 0; i < 100; i++)
+        {
+            policy.Observe(default(StepLoad).WithPrefill(2048, 0), 0.6, 1.2);
+        }
+
+        policy.Margin.ShouldBe(before);
+    }
+
+    /// <summary>One time between tokens in twenty may be long: who has had so many in time waits for a prompt.
+    /// </summary>
+    [Fact]
+    public void Decide_LongInTime_ComputesAPromptAtOnceAndThenNoMore()
+    {
+        AdaptiveBatching policy = Policy(100);
+        BatchingSnapshot light = Busy(1) with { NumWaiting = 1, WaitingTokens = 600 };
+        policy.Decide(light, Machine).MaxPrefillTokens.ShouldBeLessThan(600);
+        for (int i = 0; i < 23; i++)
+        {
+            policy.Observe(StepLoad.Decode(1, 400), 0.005, 0.005);
+        }
+
+        policy.Decide(light, Machine).MaxPrefillTokens.ShouldBeGreaterThanOrEqualTo(600);
+        policy.Decide(light with { WaitingTokens = 2048 }, Machine).MaxPrefillTokens.ShouldBeLessThan(600);
+
+        policy.Observe(StepLoad.Decode(1, 400).WithPrefill(600, 0), 0.15, 0.15);
+        policy.Decide(light, Machine).MaxPrefillTokens.ShouldBeLessThan(600);
+    }
+
     [Fact]
     public void Decide_CacheNearlyPromised_AdmitsNoMore()
     {

@@ -18,6 +18,8 @@ internal sealed class FakeRunner(int numBlocks, int blockSize, int vocabSize = 6
 
     public IWorkTeam Team => CallerOnly.Instance;
 
+    public StepWork Work => default;
+
     /// <summary>Looks at each batch before it runs.</summary>
     public Action<StepBatch>? Observe { get; set; }
 

@@ -60,7 +60,7 @@ public sealed class StepTimeModelTests
     public void Observe_OneLoadForever_KeepsWhatItKnowsOfOthers()
     {
         StepTimeModel model = Trained(out _);
-        model.SetPrior();
+        model.SetPrior(model.Coefficients);
         var same = StepLoad.Decode(4, 1000);
         for (int i = 0; i < 20_000; i++)
         {
@@ -110,7 +110,7 @@ public sealed class StepTimeModelTests
         var random = new Random(4);
         model.Fit([.. Enumerable.Range(1, 50).Select(i => (StepLoad.Decode(i, i), 5e-4 * i))]);
         model.Coefficients[0].ShouldBe(0, 1e-5);
-        model.SetPrior();
+        model.SetPrior(model.Coefficients);
 
         model.Fit([.. Enumerable.Range(0, 200)
             .Select(_ => StepLoad.Decode(random.Next(1, 65), random.Next(64_000)))
@@ -137,34 +137,80 @@ public sealed class StepTimeModelTests
         engine.Dispose();
     }
 
-    /// <summary>Whatever the cache has room for: only steps that the engine could run.</summary>
-    [Theory]
-    [InlineData(32, 512, 2048, 8)]
-    [InlineData(10, 256, 256, 8)]
-    [InlineData(1, 16, 8, 1)]
-    [InlineData(2048, 16, 2048, 3)]
-    public void Probe_AnyCache_RunsNoMoreSequencesThanTheEngineWould(
-        int numBlocks, int blockSize, int maxModelLen, int maxNumSeqs)
+    /// <summary>A step of a large model is all that is run: what its rows cost is guessed.</summary>
+    [Fact]
+    public void Probe_SlowMachine_RunsOneStep()
     {
         var clock = new ManualClock();
-        var runner = new FakeRunner(numBlocks, blockSize);
-        runner.Observe = batch =>
-        {
-            batch.NumSequences.ShouldBeInRange(1, maxNumSeqs);
-            clock.Advance(TimeSpan.FromMilliseconds(1));
-        };
-        using var engine = new LlmEngine(runner, null, new LlmEngineOptions
-        {
-            MaxModelLen =
-            maxModelLen,
-            Scheduling = new() { Batching = BatchingMode.Fixed, MaxNumSeqs = maxNumSeqs }
-        }, clock);
+        var runner = new FakeRunner(numBlocks: 64, blockSize: 16);
+        runner.Observe = _ => clock.Advance(TimeSpan.FromSeconds(0.25));
+        using LlmEngine engine = Adaptive(runner, clock, maxModelLen: 256, maxNumSeqs: 8);
 
         engine.Probe();
 
-        runner.Runs.ShouldBePositive();
-        engine.Batching.Model.Coefficients.ToArray().ShouldAllBe(c => double.IsFinite(c));
+        runner.Runs.ShouldBe(1);
+        engine.Batching.Model.Predict(StepLoad.Decode(1, 1)).ShouldBe(0.25, 0.025);
+        engine.Batching.Model.Predict(default(StepLoad).WithPrefill(256, 0)).ShouldBe(256 * 0.25 / 12, 1);
     }
+
+    /// <summary>Whatever the cache has room for: only steps that the engine could run, and not for long.</summary>
+    [Theory]
+    [InlineData(32, 512, 2048, 8)]
+    [InlineData(1, 16, 8, 1)]
+    [InlineData(2048, 16, 2048, 3)]
+    public void Probe_AnyCache_StaysWithinIt(int numBlocks, int blockSize, int maxModelLen, int maxNumSeqs)
+    {
+        var clock = new ManualClock();
+        var runner = new FakeRunner(numBlocks, blockSize);
+        TimeSpan spent = TimeSpan.Zero;
+        runner.Observe = batch =>
+        {
+            batch.NumSequences.ShouldBe(1);
+            batch.NumTokens.ShouldBeInRange(1, maxModelLen);
+            batch.SlotMapping.ToArray().ShouldAllBe(slot => slot < numBlocks * blockSize);
+            clock.Advance(TimeSpan.FromMilliseconds(7));
+            spent += TimeSpan.FromMilliseconds(7);
+        };
+        using LlmEngine engine = Adaptive(runner, clock, maxModelLen, maxNumSeqs);
+
+        engine.Probe();
+
+        spent.ShouldBeInRange(TimeSpan.FromMilliseconds(7), TimeSpan.FromMilliseconds(50));
+        engine.Batching.Model.Coefficients.ToArray().ShouldAllBe(c => double.IsFinite(c) && c >= 0);
+    }
+
+    /// <summary>A guess that is far off is forgotten within the first requests.</summary>
+    [Theory]
+    [InlineData(0.3)]
+    [InlineData(3)]
+    public void Observe_FirstStepsAfterAWrongGuess_FindTheMachine(double off)
+    {
+        var model = new StepTimeModel();
+        model.SetPrior([.. Machine.Coefficients.ToArray().Select(c => c * off)], guessed: true);
+        var random = new Random(7);
+        for (int i = 0; i < 30; i++)
+        {
+            StepLoad load = Draw(random);
+            model.Observe(load, Machine.Predict(load) * (1 + (0.05 * ((2 * random.NextDouble()) - 1))));
+        }
+
+        for (int i = 0; i < 100; i++)
+        {
+            StepLoad load = Draw(random);
+            model.Predict(load).ShouldBe(Machine.Predict(load), Machine.Predict(load) * 0.25);
+        }
+    }
+
+    private static LlmEngine Adaptive(IModelRunner runner, TimeProvider clock, int maxModelLen, int maxNumSeqs) =>
+        new(
+            runner,
+            null,
+            new LlmEngineOptions
+            {
+                MaxModelLen = maxModelLen,
+                Scheduling = new() { Batching = BatchingMode.Adaptive, MaxNumSeqs = maxNumSeqs },
+            },
+            clock);
 
     private static StepTimeModel Trained(out Random random)
     {

@@ -197,4 +197,21 @@ public sealed class CheckpointTests : IDisposable
     private void Shard(string file, string tensor, byte value = 0) =>
         SafetensorsWriter.Write(
             _directory[file], [new TensorSource(tensor, TensorType.UInt8, [3], new[] { value, value, value })]);
+
+    /// <summary>What is let go is still there: a page of a file comes back, memory that is in no file stays.</summary>
+    [Fact]
+    public void LetGo_Tensor_ReadsTheSameAfterwards()
+    {
+        byte[] bytes = new byte[1 << 20];
+        new Random(1).NextBytes(bytes);
+        var source = new TensorSource("t", TensorType.UInt8, [bytes.Length], bytes);
+        SafetensorsWriter.Write(_directory["model.safetensors"], [source]);
+        using var file = Checkpoint.Open(_directory.Root);
+        using var memory = Checkpoint.InMemory("m", [source]);
+        foreach (Tensor tensor in (Tensor[])[file.Get("t"), memory.Get("t")])
+        {
+            tensor.LetGo();
+            tensor.Bytes(0, bytes.Length).SequenceEqual(bytes).ShouldBeTrue(tensor.File);
+        }
+    }
 }

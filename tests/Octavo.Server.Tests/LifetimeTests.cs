@@ -216,6 +216,8 @@ public sealed class LifetimeTests(ServerFixture fixture)
 
         public IWorkTeam Team => CallerOnly.Instance;
 
+        public StepWork Work => default;
+
         public void Run(StepBatch batch, Span<float> logits) => throw new InvalidDataException("broken");
 
         public void Dispose()

@@ -115,6 +115,8 @@ public sealed class ModelFaultTests(ServerFixture fixture)
 
         public IWorkTeam Team => CallerOnly.Instance;
 
+        public StepWork Work => default;
+
         public void Run(StepBatch batch, Span<float> logits)
         {
             logits.Clear();

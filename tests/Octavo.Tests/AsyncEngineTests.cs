@@ -438,6 +438,8 @@ public sealed class AsyncEngineTests
 
         public IWorkTeam Team => CallerOnly.Instance;
 
+        public StepWork Work => default;
+
         public void Run(StepBatch batch, Span<float> logits)
         {
             if (Failure is { } failure)

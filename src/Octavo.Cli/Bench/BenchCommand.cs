@@ -14,5 +14,7 @@ internal static class BenchCommand
         BenchBatching.Make(),
         BenchSampling.Make(),
         BenchContention.Make(),
+        BenchStart.Make(),
+        BenchStartRun.Make(),
     };
 }

@@ -1,3 +1,4 @@
+using System.Numerics;
 using Octavo.Cpu.Memory;
 using Octavo.Engine;
 using Octavo.Models;
@@ -16,18 +17,27 @@ internal readonly record struct KvScale(float Key, float Value)
 }
 
 /// <summary>
-/// The memory of the paged key-value cache. Of each layer the keys stand <c>[kvHead][block][group]</c>, and so do the
-/// values, in groups as <see cref="KvLayout"/> says: a prompt's blocks mostly follow one another, and what a head reads
-/// of them is then one stretch of memory.
+/// The memory of the paged key-value cache. Keys stand <c>[extent][layer][kvHead][block][group]</c>, and so do values,
+/// in groups as <see cref="KvLayout"/> says; an extent is so many blocks that follow one another.
 /// </summary>
+/// <remarks>
+/// A prompt's blocks mostly follow one another, too: what a head reads of them is stretches of an extent. And what
+/// nobody has used yet is memory that nobody has touched: were extents as long as the cache, the first token would
+/// touch a page, of 2 MiB where the system has such, for each head of each layer.
+/// </remarks>
 internal sealed unsafe class KvCache : IDisposable
 {
     /// <summary>A block is whole groups.</summary>
     public const int Lanes = KvLayout.GroupKeys;
 
+    private const int TokensInExtent = 512;
+
     private readonly DisposableStack _owned = new();
-    private readonly NativeBuffer[] _keys;      // by layer
-    private readonly NativeBuffer[] _values;
+    private readonly NativeBuffer _keys;
+    private readonly NativeBuffer _values;
+    private readonly int _extentShift;          // log2 of the blocks of an extent
+    private readonly long _layerGroups;         // groups of one layer in an extent
+    private readonly long _extentGroups;
     private readonly KvScale[] _scales;         // by layer
 
     /// <summary>Reserves a cache.</summary>
@@ -55,18 +65,16 @@ internal sealed unsafe class KvCache : IDisposable
         (NumKvHeads, NumBlocks, BlockSize) = (kvHeads, numBlocks, blockSize);
         Layout = new KvLayout(format, headDim);
         GroupsPerBlock = blockSize / KvLayout.GroupKeys;
-        long groups = (long)numBlocks * NumKvHeads * GroupsPerBlock;
-        _keys = new NativeBuffer[layers.Count];
-        _values = new NativeBuffer[layers.Count];
+        _extentShift = BitOperations.Log2((uint)Math.Max(1, TokensInExtent / blockSize));
+        _layerGroups = ((long)NumKvHeads << _extentShift) * GroupsPerBlock;
+        _extentGroups = layers.Count * _layerGroups;
+        long groups = (((numBlocks - 1L) >> _extentShift) + 1) * _extentGroups;
         try
         {
-            for (int layer = 0; layer < layers.Count; layer++)
-            {
-                _keys[layer] = _owned.Add(new NativeBuffer(groups * Layout.KeyGroupBytes));
-                _values[layer] = _owned.Add(new NativeBuffer(groups * Layout.ValueGroupBytes));
-                HugePages.Advise(_keys[layer]);
-                HugePages.Advise(_values[layer]);
-            }
+            _keys = _owned.Add(new NativeBuffer(groups * Layout.KeyGroupBytes));
+            _values = _owned.Add(new NativeBuffer(groups * Layout.ValueGroupBytes));
+            HugePages.Advise(_keys);
+            HugePages.Advise(_values);
         }
         catch
         {
@@ -86,16 +94,18 @@ internal sealed unsafe class KvCache : IDisposable
     public KvLayout Layout { get; }
 
     /// <summary>A layer's keys; where a block's groups of one head begin, <see cref="GroupOf"/> says.</summary>
-    public byte* Keys(int layer) => _keys[layer].Pointer;
+    public byte* Keys(int layer) => _keys.Pointer + (layer * _layerGroups * Layout.KeyGroupBytes);
 
     /// <summary>A layer's values, in the same order.</summary>
-    public byte* Values(int layer) => _values[layer].Pointer;
+    public byte* Values(int layer) => _values.Pointer + (layer * _layerGroups * Layout.ValueGroupBytes);
 
     /// <summary>A layer's scales.</summary>
     public KvScale Scales(int layer) => _scales[layer];
 
     /// <summary>The number of a block's first group of one head.</summary>
-    public long GroupOf(int block, int kvHead) => (((long)kvHead * NumBlocks) + block) * GroupsPerBlock;
+    public long GroupOf(int block, int kvHead) =>
+        ((block >> _extentShift) * _extentGroups)
+        + (((long)(kvHead << _extentShift) + (block & ((1 << _extentShift) - 1))) * GroupsPerBlock);
 
     /// <summary>
     /// Writes one token's keys and values, each <c>[kvHeads][headDim]</c>, to a slot. Tokens of one group may be

@@ -23,6 +23,7 @@ internal static unsafe class KvWriter
 
     /// <summary>Writes lane <paramref name="lane"/> of a key group and of a value group.</summary>
     [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Write(
         in KvLayout layout, int lane, float* key, float* value, byte* keys, byte* values, KvScale scale)
     {
@@ -81,6 +82,7 @@ internal static unsafe class KvWriter
     /// <summary>
     /// Copies a row and fills it up with zeros; returns the largest magnitude's bits (a NaN's are above infinity's).
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static int Copy(float* source, float* destination, int count, int padded)
     {
         new Span<float>(destination + count, padded - count).Clear();
@@ -103,6 +105,7 @@ internal static unsafe class KvWriter
     /// <summary>
     /// Rounds finite numbers to the nearest bfloat16, ties to even, and packs them at the buffer's beginning.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void RoundToBFloat16(float* numbers, int count)
     {
         for (int i = 0; i < count; i += 2 * Step)
@@ -121,6 +124,7 @@ internal static unsafe class KvWriter
     /// Turns numbers into bytes <c>round(x · 127 / largest) + offset</c>, packed at the buffer's beginning; returns the
     /// scale that turns them back.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float Quantize(float* numbers, int largestBits, int count, int offset)
     {
         float largest = BitConverter.Int32BitsToSingle(largestBits);
@@ -142,6 +146,7 @@ internal static unsafe class KvWriter
     }
 
     /// <summary>Rounds finite numbers over a scale to E4M3, packed at the buffer's beginning.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void RoundToFloat8(float* numbers, int count, float scale)
     {
         var divisor = Vector256.Create(scale);

@@ -81,6 +81,7 @@ internal sealed unsafe class ActivationBuffer : IDisposable
     public byte* Row(PanelLayout layout, int row) => _rows.Pointer + (row * layout.InputStride);
 
     /// <summary>Writes a row for a layer.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Store(PanelLayout layout, int row, float* x)
     {
         if (layout.InputOrder is { } order)
@@ -93,6 +94,7 @@ internal sealed unsafe class ActivationBuffer : IDisposable
     }
 
     /// <summary>Gathers a row in the order of the panel's inputs first.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void StoreInOrder(PanelLayout layout, int row, float* x, int[] order)
     {
         float[] gathered = ArrayPool<float>.Shared.Rent(order.Length);
@@ -109,6 +111,7 @@ internal sealed unsafe class ActivationBuffer : IDisposable
         ArrayPool<float>.Shared.Return(gathered);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void StoreAsItIs(PanelLayout layout, int row, float* x)
     {
         byte* destination = Row(layout, row);
@@ -139,6 +142,7 @@ internal sealed unsafe class ActivationBuffer : IDisposable
 
     public void Dispose() => _owned.Dispose();
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void StoreBFloat16(float* x, int count, ushort* destination)
     {
         int i = 0;
@@ -248,6 +252,7 @@ internal sealed unsafe class ActivationBuffer : IDisposable
         return (1 / range.Scale, float.IsFinite(largest) ? range.Scale : float.NaN, range.Zero);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static (float Factor, float Scale, int Zero) AsymmetricRange(float* x, int count)
     {
         (float min, float max) = (0f, 0f);

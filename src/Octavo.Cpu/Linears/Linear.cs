@@ -38,10 +38,16 @@ internal sealed unsafe class Linear : IDisposable
 
     /// <summary>Packs a matrix for a scheme and an instruction set.</summary>
     public Linear(MatrixSource source, LinearScheme scheme, InstructionSet isa)
+        : this(new PackedPanels(source, scheme, ByteDot.Bias(scheme, isa)), isa)
     {
-        _codeBias = ByteDot.Bias(scheme, isa);
-        _panels = new PackedPanels(source, scheme, _codeBias);
+    }
+
+    /// <summary>Takes panels that were packed for an instruction set, and owns them.</summary>
+    public Linear(PackedPanels panels, InstructionSet isa)
+    {
+        _panels = panels;
         _layout = _panels.Layout;
+        _codeBias = ByteDot.Bias(_layout.Scheme, isa);
         try
         {
             _kernels = isa == InstructionSet.Portable ? null : TileKernels.For(isa, _layout);
@@ -76,7 +82,7 @@ internal sealed unsafe class Linear : IDisposable
     public PanelLayout Layout => _layout;
 
     /// <summary>Bytes that the weights occupy.</summary>
-    public long Bytes => _panels.Bytes;
+    public long Bytes => _panels.PanelsBytes + _panels.BiasBytes;
 
     /// <summary>Computes the layer, as one phase of the team's work.</summary>
     /// <param name="member">A member of the team.</param>
@@ -99,7 +105,7 @@ internal sealed unsafe class Linear : IDisposable
     /// </summary>
     private int Units(int rows, int members)
     {
-        long forBytes = (_panels.Bytes / ItemBytes) + 1;
+        long forBytes = (_panels.PanelsBytes / ItemBytes) + 1;
         long most = Math.Max(1, Math.Min(forBytes, (long)members * ItemsPerMember));
         int fitting = Math.Max(1, MostRowsInBlock / Math.Max(1, rows));
         long least = (_panels.Count + fitting - 1) / fitting;

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Octavo.Cpu.Panels;
 using Octavo.Cpu.Simd;
@@ -49,6 +50,7 @@ internal readonly unsafe struct LinearOutput(
     /// <param name="panel">The panel's number.</param>
     /// <param name="firstRow">The first row's number in y.</param>
     /// <param name="rows">Rows.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Write(float* sums, float* bias, int panel, int firstRow, int rows)
     {
         int perPanel = Mode == OutputMode.Gate ? GatedMatrix.Half : PanelLayout.Width;
@@ -102,6 +104,7 @@ internal readonly unsafe struct LinearOutput(
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddBias(float* sums, float* bias, int rows)
     {
         var low = Vector512.Load(bias);
@@ -114,6 +117,7 @@ internal readonly unsafe struct LinearOutput(
     }
 
     /// <summary>The activation in place; of a gate, its product with what it gates into the first half.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Activate(float* sums, int rows)
     {
         for (int row = 0; row < rows; row++, sums += PanelLayout.Width)
@@ -133,6 +137,7 @@ internal readonly unsafe struct LinearOutput(
     }
 
     /// <summary>The last panel's padding must not land in the next row.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void WritePart(float* sums, float* results, int columns, int rows)
     {
         for (int row = 0; row < rows; row++, sums += PanelLayout.Width, results += Stride)

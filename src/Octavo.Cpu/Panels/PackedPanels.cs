@@ -21,8 +21,9 @@ internal sealed unsafe class PackedPanels : IDisposable
     /// <summary>Output features a panel.</summary>
     public const int Width = PanelLayout.Width;
 
-    private readonly NativeBuffer _weights;
-    private readonly NativeBuffer? _bias;
+    private readonly DisposableStack _owned = new();
+    private readonly byte* _weights;
+    private readonly float* _bias;
     private readonly int _codeBias;
 
     /// <summary>Packs a matrix, panels in parallel.</summary>
@@ -30,21 +31,18 @@ internal sealed unsafe class PackedPanels : IDisposable
     /// <param name="scheme">How its weights are written.</param>
     /// <param name="codeBias">What integer codes stand above their value in the panel.</param>
     public PackedPanels(MatrixSource source, LinearScheme scheme, int codeBias)
+        : this(source, scheme)
     {
-        (OutFeatures, _codeBias) = (source.Rows, codeBias);
-        Layout = Takes(source, scheme)
-            ? new PanelLayout(scheme, source.Columns, source.InputOrder, source.StaticInput)
-            : new PanelLayout(scheme, source.Columns);
-        Count = PanelLayout.PanelsOf(OutFeatures);
-        (long weights, long bias) = BytesFor(OutFeatures, source.Columns, source.HasBias, scheme);
-        _weights = new NativeBuffer(weights);
+        _codeBias = codeBias;
         try
         {
-            HugePages.Advise(_weights);
-            _bias = bias > 0 ? new NativeBuffer(bias) : null;
-            if (_bias is not null)
+            NativeBuffer weights = _owned.Add(new NativeBuffer(PanelsBytes));
+            HugePages.Advise(weights);
+            _weights = weights.Pointer;
+            if (source.HasBias)
             {
-                source.ReadBias(new Span<float>(_bias.Floats, source.Rows));
+                _bias = _owned.Add(new NativeBuffer(BiasBytes)).Floats;
+                source.ReadBias(new Span<float>(_bias, source.Rows));
             }
 
             Parallel.For(0, Count, panel => PackPanel(source, panel));
@@ -61,6 +59,28 @@ internal sealed unsafe class PackedPanels : IDisposable
         }
     }
 
+    /// <summary>Takes panels as they lie in memory that somebody else owns.</summary>
+    /// <param name="source">The matrix that they were packed from.</param>
+    /// <param name="scheme">How its weights are written.</param>
+    /// <param name="weights">The panels.</param>
+    /// <param name="bias">The bias, where the matrix has one.</param>
+    public PackedPanels(MatrixSource source, LinearScheme scheme, byte* weights, float* bias)
+        : this(source, scheme)
+    {
+        _weights = weights;
+        _bias = source.HasBias ? bias : null;
+    }
+
+    private PackedPanels(MatrixSource source, LinearScheme scheme)
+    {
+        OutFeatures = source.Rows;
+        Layout = Takes(source, scheme)
+            ? new PanelLayout(scheme, source.Columns, source.InputOrder, source.StaticInput)
+            : new PanelLayout(scheme, source.Columns);
+        Count = PanelLayout.PanelsOf(OutFeatures);
+        (PanelsBytes, BiasBytes) = BytesFor(OutFeatures, source.Columns, source.HasBias, scheme);
+    }
+
     public PanelLayout Layout { get; }
 
     public int OutFeatures { get; }
@@ -69,25 +89,24 @@ internal sealed unsafe class PackedPanels : IDisposable
     public int Count { get; }
 
     /// <summary>Bytes that the panels occupy, padding included.</summary>
-    public long Bytes => _weights.Length + (_bias?.Length ?? 0);
+    public long PanelsBytes { get; }
+
+    /// <summary>Bytes that the bias occupies, padding included; 0 where there is none.</summary>
+    public long BiasBytes { get; }
 
     /// <summary>Bytes of a matrix's panels and of its bias, padding included; the packer takes as many.</summary>
-    public static (long Weights, long Bias) BytesFor(long outFeatures, int inFeatures, bool bias, LinearScheme scheme)
+    public static (long Panels, long Bias) BytesFor(long outFeatures, int inFeatures, bool bias, LinearScheme scheme)
     {
         long panels = PanelLayout.PanelsOf(outFeatures);
         return (panels * new PanelLayout(scheme, inFeatures).PanelBytes, bias ? panels * Width * sizeof(float) : 0);
     }
 
-    public byte* Panel(int index) => _weights.Pointer + (index * Layout.PanelBytes);
+    public byte* Panel(int index) => _weights + (index * Layout.PanelBytes);
 
     /// <summary>The bias of a panel's features, or null.</summary>
-    public float* Bias(int index) => _bias is null ? null : _bias.Floats + ((long)index * Width);
+    public float* Bias(int index) => _bias is null ? null : _bias + ((long)index * Width);
 
-    public void Dispose()
-    {
-        _weights.Dispose();
-        _bias?.Dispose();
-    }
+    public void Dispose() => _owned.Dispose();
 
     /// <summary>Whether a matrix's own codes are what the scheme wants.</summary>
     private static bool Takes(MatrixSource source, LinearScheme scheme) =>

@@ -14,6 +14,7 @@ internal static unsafe class RowKernels
     private const int RotateLanes = 8;           // half a head of 16 dimensions
 
     /// <summary><c>y = x / sqrt(mean(x²) + ε) · w</c></summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void RmsNorm(float* x, float* weight, float epsilon, float* y, int width)
     {
         float factor = 1f / MathF.Sqrt((SumOfSquares(x, 0f, width) / width) + epsilon);
@@ -30,6 +31,7 @@ internal static unsafe class RowKernels
     }
 
     /// <summary><c>y = (x − mean) / sqrt(var + ε) · w + b</c></summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void LayerNorm(float* x, float* weight, float* bias, float epsilon, float* y, int width)
     {
         float mean = Sum(x, width) / width;
@@ -41,6 +43,7 @@ internal static unsafe class RowKernels
     }
 
     /// <summary><c>y += x</c></summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Add(float* x, float* y, int width)
     {
         int i = 0;
@@ -64,6 +67,7 @@ internal static unsafe class RowKernels
     };
 
     /// <summary>Rotates the pairs (i, i + headDim/2) of each head by the position's angles.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Rotate(float* heads, int numHeads, int headDim, float* cos, float* sin)
     {
         int half = headDim / 2;
@@ -101,6 +105,7 @@ internal static unsafe class RowKernels
         return Exponential.Of<Vector512<float>, Simd512, Vector512<int>, IntSimd512>(power);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float Sum(float* x, int width)
     {
         Vector512<float> lanes = default;
@@ -119,6 +124,7 @@ internal static unsafe class RowKernels
         return sum;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float SumOfSquares(float* x, float mean, int width)
     {
         Vector512<float> lanes = default;

@@ -15,6 +15,9 @@ internal interface IWeightSource
 
     /// <summary>A norm's parameters.</summary>
     (float[] Weight, float[]? Bias) Norm(NormSpec norm);
+
+    /// <summary>Hears that a linear layer was packed: its matrices will hardly be read again.</summary>
+    void LetGo(LinearSpec linear);
 }
 
 /// <summary>The weights of a checkpoint: codes where it stores some, else numbers.</summary>
@@ -35,6 +38,23 @@ internal sealed class CheckpointSource(Checkpoint checkpoint) : IWeightSource
     /// <inheritdoc/>
     public (float[] Weight, float[]? Bias) Norm(NormSpec norm) =>
         (Read(norm.Names.Weight), norm.Names.Bias is null ? null : Read(norm.Names.Bias));
+
+    /// <inheritdoc/>
+    public void LetGo(LinearSpec linear)
+    {
+        foreach (LinearTensors names in linear.Matrices.Select(m => m.Names))
+        {
+            // Codes, scales and what else stands in place of a weight are called by the module's name and another one.
+            string parts = names.Module + ".";
+            foreach (Tensor tensor in checkpoint.Tensors.Values)
+            {
+                if (tensor.Name == names.Weight || tensor.Name.StartsWith(parts, StringComparison.Ordinal))
+                {
+                    tensor.LetGo();
+                }
+            }
+        }
+    }
 
     private float[] Read(string name)
     {
@@ -58,4 +78,9 @@ internal sealed class UnreadSource : IWeightSource
     /// <inheritdoc/>
     public (float[] Weight, float[]? Bias) Norm(NormSpec norm) =>
         throw new NotSupportedException("these weights are not there");
+
+    /// <inheritdoc/>
+    public void LetGo(LinearSpec linear)
+    {
+    }
 }

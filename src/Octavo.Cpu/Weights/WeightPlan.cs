@@ -9,15 +9,14 @@ namespace Octavo.Cpu.Weights;
 /// <param name="Scheme">The arithmetic.</param>
 internal sealed record PlannedMatrix(MatrixSource Source, LinearScheme Scheme)
 {
-    /// <summary>Bytes of the panels and the bias.</summary>
-    public long Bytes
-    {
-        get
-        {
-            (long weights, long bias) = PackedPanels.BytesFor(Source.Rows, Source.Columns, Source.HasBias, Scheme);
-            return weights + bias;
-        }
-    }
+    /// <summary>Bytes of the panels.</summary>
+    public long PanelsBytes => Sizes.Panels;
+
+    /// <summary>Bytes of the bias.</summary>
+    public long BiasBytes => Sizes.Bias;
+
+    private (long Panels, long Bias) Sizes =>
+        PackedPanels.BytesFor(Source.Rows, Source.Columns, Source.HasBias, Scheme);
 }
 
 /// <summary>
@@ -67,7 +66,10 @@ internal sealed class WeightPlan
     public IReadOnlyList<string> Notes => [.. _notes.Distinct()];
 
     /// <summary>Bytes of all panels and biases.</summary>
-    public long Bytes => _matrices.Values.Sum(m => m.Bytes);
+    public long Bytes => _matrices.Values.Sum(m => m.PanelsBytes + m.BiasBytes);
+
+    /// <summary>All linear layers, by <see cref="LinearSpec.Name"/>.</summary>
+    public IEnumerable<(string Name, PlannedMatrix Matrix)> Matrices => _matrices.Select(m => (m.Key, m.Value));
 
     /// <summary>How a linear layer is stored.</summary>
     public PlannedMatrix this[LinearSpec linear] => _matrices[linear.Name];

@@ -42,8 +42,10 @@ internal sealed unsafe class NormWeights : IDisposable
 /// <param name="plan">How linear layers are stored.</param>
 /// <param name="isa">The kernels that read them.</param>
 /// <param name="packed">Hears the stored bytes of each linear layer that was packed; may throw to stop.</param>
-internal sealed class WeightStore(
-    IWeightSource source, WeightPlan plan, InstructionSet isa, Action<long>? packed = null) : IDisposable
+/// <param name="copy">Where linear layers lie packed already; stays open as long as they are used.</param>
+internal sealed unsafe class WeightStore(
+    IWeightSource source, WeightPlan plan, InstructionSet isa, Action<long>? packed = null, PackedCopy? copy = null)
+    : IDisposable
 {
     private readonly List<IDisposable> _owned = [];
 
@@ -57,8 +59,9 @@ internal sealed class WeightStore(
     public Linear Pack(LinearSpec spec)
     {
         PlannedMatrix matrix = plan[spec];
-        var linear = new Linear(matrix.Source, matrix.Scheme, isa);
+        Linear linear = copy is null ? new Linear(matrix.Source, matrix.Scheme, isa) : Find(spec.Name, matrix);
         _owned.Add(linear);
+        source.LetGo(spec);
         Bytes += linear.Bytes;
         packed?.Invoke(matrix.Source.StoredBytes);
         return linear;
@@ -87,5 +90,11 @@ internal sealed class WeightStore(
         {
             owned.Dispose();
         }
+    }
+
+    private Linear Find(string name, PlannedMatrix matrix)
+    {
+        (nint panels, nint bias) = copy!.Find(name);
+        return new Linear(new PackedPanels(matrix.Source, matrix.Scheme, (byte*)panels, (float*)bias), isa);
     }
 }

@@ -10,7 +10,9 @@ namespace Octavo.Engine.Batching;
 /// </summary>
 /// <remarks>
 /// Three decisions a step (docs/batching.md derives them):
-/// how long the step may be: the target under pressure, less where the waiting prompts are soon computed anyway;
+/// how long the step may be: the target under pressure, less where the waiting prompts are soon computed anyway; as
+/// long as it likes while no request is between two tokens, for the target is nobody's then, and up to four targets
+/// where few are and the target's percentile allows it;
 /// how many prompt tokens fit beside the decoding requests;
 /// how many requests may run: as many as would fit if each step also computed the prompts of those that replace the
 /// ones that end, and as the cache has room for to their ends.
@@ -30,10 +32,13 @@ internal sealed class AdaptiveBatching(BatchingTargets targets) : IBatchingPolic
     private const double DegradedSteps = 4;
     private const int LongPromptSteps = 4;           // a prompt of more steps than this shares them with shorter ones
     private const double Hysteresis = 0.9;
+    private const int LateSteps = 4;                 // the longest step that keeps somebody waiting, in targets
 
     private readonly ErrorMargin _margin = new(targets.Percentile);
+    private readonly LateBudget _late = new(targets.Percentile);
     private readonly double _interToken = targets.InterToken.TotalSeconds;
     private bool _impossible;
+    private int _decoding;                           // requests between two tokens in the newest step
     private double _limit = targets.InterToken.TotalSeconds;
 
     public string? Advice { get; private set; }
@@ -44,25 +49,28 @@ internal sealed class AdaptiveBatching(BatchingTargets targets) : IBatchingPolic
     public StepLimits Decide(in BatchingSnapshot snapshot, StepTimeModel model)
     {
         _limit = FullStep(snapshot, model);
-        double step = snapshot.NumDecoding == 0
-            ? _limit
-            : _limit * (RelaxedPart + ((1 - RelaxedPart) * Pressure(snapshot, model)));
+        _decoding = snapshot.NumDecoding;
+        double step = _decoding == 0
+            ? double.PositiveInfinity
+            : Math.Max(
+                _limit * (RelaxedPart + ((1 - RelaxedPart) * Pressure(snapshot, model))), LateStep(snapshot, model));
         int prefill = PrefillTokens(snapshot, model, step);
         int seqs = Math.Min(SteadyBatch(snapshot, model, _limit), snapshot.NumRunning + RoomFor(snapshot));
         return snapshot.Bounds with
         {
             MaxNumSeqs = Math.Clamp(seqs, 1, snapshot.Bounds.MaxNumSeqs),
             MaxPrefillTokens = prefill,
-            LateBefore = LateBefore(snapshot, model, prefill, step),
+            LateBefore = LateBefore(snapshot, model, prefill, Math.Min(step, _limit)),
             LongPromptTokens = (int)Math.Min(int.MaxValue, (long)LongPromptSteps * prefill),
         };
     }
 
     public void Observe(in StepLoad load, double predicted, double actual)
     {
-        // Short steps miss by other things than long ones; only those near the limit say what the limit must leave
-        // free.
-        if (predicted > _limit / 2)
+        _late.Add(_decoding, actual > _interToken);
+        // Short steps miss by other things than long ones, and so do those that had no limit; only those near the
+        // limit say what the limit must leave free.
+        if (predicted > _limit / 2 && predicted < 2 * _limit)
         {
             _margin.Add(actual / predicted);
         }
@@ -124,6 +132,23 @@ internal sealed class AdaptiveBatching(BatchingTargets targets) : IBatchingPolic
         double backlog = (s.PrefillTokens + s.WaitingTokens) * SecondsPerPromptToken(model, s.MeanPrompt);
         double patience = targets.FirstToken?.TotalSeconds ?? (PatienceSteps * _interToken);
         return Math.Clamp(backlog / (PressurePart * patience), 0, 1);
+    }
+
+    /// <summary>
+    /// A step beyond the target that computes every prompt to its end, so that first tokens come at once; 0 where it
+    /// would keep too many waiting, or for too long.
+    /// </summary>
+    private double LateStep(in BatchingSnapshot s, StepTimeModel model)
+    {
+        if (!_late.Allows(s.NumDecoding))
+        {
+            return 0;
+        }
+
+        int tokens = (int)Math.Min(s.PrefillTokens + s.WaitingTokens, s.Bounds.MaxNumBatchedTokens);
+        double needed = model.Predict(
+            StepLoad.Decode(s.NumDecoding, s.DecodeContext).WithPrefill(tokens, s.PrefillStart));
+        return needed <= LateSteps * _interToken / Margin ? needed : 0;
     }
 
     /// <summary>

@@ -1,103 +1,93 @@
 namespace Octavo.Engine.Batching;
 
 /// <summary>
-/// Times a few steps before the first request, so that the model knows this machine's scale from the start. It writes
-/// into the cache's blocks; that is harmless while nobody has published one.
+/// A first idea of how long steps take, from what they read and compute (<see cref="StepWork"/>) and from the time of
+/// one or two small ones, so that the model knows this machine's scale before the first request. It writes into the
+/// cache's first blocks; that is harmless while nobody has published one.
 /// </summary>
+/// <remarks>
+/// A step takes about as long as two things that overlap: reading the weights, <c>r</c>, and multiplying <c>n</c> rows
+/// with them, <c>n · c</c>; in between the root of the sum of squares is within a fifth of what we measured. One token
+/// gives <c>r</c>, a chunk gives <c>c</c>. Keys and values are read as fast as weights, pairs of a prompt multiplied
+/// half as fast.
+/// </remarks>
 internal static class StepProbe
 {
-    private const int Chunk = 128;
-    private const int MostSequences = 64;
-    // Sequences whose keys are computed first: memory that nobody wrote reads too fast.
-    private const int WithContext = 4;
+    private const int Chunk = 32;
+    private const int MostRuns = 4;                  // of each; the first ones find cold code and cold caches
+    private const double OrdinaryKnee = 12;          // rows that take as long to multiply as weights take to read
+    private const double MostKnee = 64;
+    private const double PairSpeed = 0.5;
+    private const int FewRows = 8;
 
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(1);      // no further step begins after it
+    private static readonly TimeSpan Limit = TimeSpan.FromMilliseconds(40);      // no further step begins after it
 
-    /// <summary>Runs the probe.</summary>
+    /// <summary>Runs it.</summary>
     /// <param name="runner">A runner that serves nobody yet.</param>
     /// <param name="model">Learns from it.</param>
     /// <param name="maxModelLen">The longest sequence.</param>
-    /// <param name="maxNumSeqs">The most sequences in a step.</param>
     /// <param name="time">The clock.</param>
-    public static void Run(IModelRunner runner, StepTimeModel model, int maxModelLen, int maxNumSeqs, TimeProvider time)
+    public static void Run(IModelRunner runner, StepTimeModel model, int maxModelLen, TimeProvider time)
     {
-        int chunk = Math.Min(Chunk, Math.Min(runner.MaxNumBatchedTokens, (maxModelLen - 1) / 2));
-        int blocks = ((2 * chunk) + runner.BlockSize) / runner.BlockSize;
-        int most = new[] { MostSequences, maxNumSeqs, runner.NumBlocks / blocks, runner.MaxNumBatchedTokens }.Min();
-        if (chunk < 1 || most < 1)
-        {
-            return;                         // too small a cache to learn from; the first requests will teach
-        }
-
-        var batch = new StepBatch(runner.BlockSize);
-        float[] logits = GC.AllocateUninitializedArray<float>(most * runner.VocabSize, pinned: true);
-        List<(StepLoad Load, double Seconds)> steps = [];
         long began = time.GetTimestamp();
-        foreach ((int first, int sequences, int start, int tokens, bool counts) in Steps(chunk, most))
+        int rows = new[] { Chunk, runner.MaxNumBatchedTokens, maxModelLen, runner.NumBlocks * runner.BlockSize }.Min();
+        float[] logits = new float[runner.VocabSize];
+        double one = Best(1) ?? Once(1);
+        model.SetPrior(Guess(runner.Work, one, rows > 1 ? Best(rows) : null, rows), guessed: true);
+
+        double? Best(int tokens)
         {
-            if (steps.Count > 0 && time.GetElapsedTime(began) > Limit)
+            double? best = null;
+            for (int i = 0; i < MostRuns && time.GetElapsedTime(began) < Limit; i++)
             {
-                break;
+                best = Math.Min(best ?? double.PositiveInfinity, Once(tokens));
             }
 
-            Fill(batch, runner, most, first, sequences, start, tokens);
+            return best;
+        }
+
+        double Once(int tokens)
+        {
+            StepBatch batch = Batch(runner, tokens);
             long started = time.GetTimestamp();
-            runner.Run(batch, logits.AsSpan(0, sequences * runner.VocabSize));
-            double seconds = time.GetElapsedTime(started).TotalSeconds;
-            if (counts)
-            {
-                StepLoad load = tokens == 1
-                    ? StepLoad.Decode(sequences, (long)sequences * (start + 1))
-                    : default(StepLoad).WithPrefill(tokens, start);
-                steps.Add((load, seconds));
-            }
-        }
-
-        model.Fit(steps);
-        model.SetPrior();
-    }
-
-    private static IEnumerable<(int First, int Sequences, int Start, int Tokens, bool Counts)> Steps(
-        int chunk, int most)
-    {
-        // The first runs find cold code and cold caches.
-        yield return (0, 1, 0, 1, false);
-        yield return (0, 1, 0, Math.Min(chunk, 16), false);
-        yield return (0, 1, 0, 1, true);
-        int contexts = Math.Min(WithContext, most);
-        for (int s = 0; s < contexts; s++)
-        {
-            yield return (s, 1, 0, chunk, true);
-            yield return (s, 1, chunk, chunk, true);
-            yield return (0, s + 1, 2 * chunk, 1, true);
-        }
-
-        foreach (int sequences in (int[])[8, 16, 32, 64, 1])
-        {
-            yield return (0, Math.Min(sequences, most), 0, 1, true);
+            runner.Run(batch, logits);
+            return time.GetElapsedTime(started).TotalSeconds;
         }
     }
 
-    private static void Fill(
-        StepBatch batch, IModelRunner runner, int stride, int first, int sequences, int start, int tokens)
+    /// <summary>The step-time model's coefficients, guessed.</summary>
+    /// <param name="work">What a step reads and computes.</param>
+    /// <param name="one">Seconds of a step of one token.</param>
+    /// <param name="chunk">Seconds of one of <paramref name="rows"/> tokens; null where nobody knows.</param>
+    /// <param name="rows">Tokens of the chunk.</param>
+    internal static double[] Guess(in StepWork work, double one, double? chunk, int rows)
     {
-        int[] table = new int[(start + tokens + runner.BlockSize - 1) / runner.BlockSize];
-        int[] ids = new int[tokens];
-        batch.Clear();
-        for (int s = first; s < first + sequences; s++)
+        double row = one / OrdinaryKnee;
+        if (chunk is { } seconds)
         {
-            // Blocks alternate, as those of sequences that grow together do.
-            for (int i = 0; i < table.Length; i++)
-            {
-                table[i] = (i * stride) + s;
-            }
-
-            for (int i = 0; i < tokens; i++)
-            {
-                ids[i] = (int)(((s * 613L) + (i * 7919L)) % runner.VocabSize);
-            }
-
-            batch.AddSequence(ids, start, table, numLogitsRows: 1);
+            row = Math.Max(one / MostKnee, Math.Sqrt(Math.Max(0, (seconds * seconds) - (one * one))) / rows);
         }
+
+        double few = (Step(FewRows) - one) / (FewRows - 1);
+        double some = (Step(Chunk) - Step(FewRows)) / (Chunk - FewRows);
+        double perWeight = row / Math.Max(1, work.LayerWeights);
+        return
+        [
+            Math.Max(0, one - few), few, some, row,
+            work.HeadWeights * perWeight,
+            1024.0 * work.KvBytesPerToken / Math.Max(1, work.WeightBytes) * one,
+            65536.0 * work.WorkPerPair * perWeight / PairSpeed,
+        ];
+
+        double Step(int n) => Math.Max(one, Math.Sqrt((one * one) + (n * row * n * row)));
+    }
+
+    private static StepBatch Batch(IModelRunner runner, int tokens)
+    {
+        int[] blocks = [.. Enumerable.Range(0, (tokens + runner.BlockSize - 1) / runner.BlockSize)];
+        int[] ids = [.. Enumerable.Range(0, tokens).Select(i => (int)(i * 7919L % runner.VocabSize))];
+        var batch = new StepBatch(runner.BlockSize);
+        batch.AddSequence(ids, 0, blocks, numLogitsRows: 1);
+        return batch;
     }
 }

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Octavo.Engine.Batching;
 
 /// <summary>
@@ -28,6 +30,7 @@ internal sealed class StepTimeModel
     private const double FastForgetting = 0.9;       // once most steps miss on the same side
     private const double OneSided = 0.7;
     private const double PriorStrength = 0.01;
+    private const double GuessStrength = 1e-4;
     private const double UsualErrors = 2.5;
     private const double LeastError = 0.02;
     private const double ErrorSpeed = 0.05;
@@ -73,18 +76,13 @@ internal sealed class StepTimeModel
     /// <summary>A model with given coefficients, such as a simulator's truth.</summary>
     public static StepTimeModel Of(ReadOnlySpan<double> coefficients)
     {
-        if (coefficients.Length != N)
-        {
-            throw new ArgumentException($"{coefficients.Length} coefficients for {N} terms", nameof(coefficients));
-        }
-
-        var model = new StepTimeModel { Observations = 1 };
-        coefficients.CopyTo(model._theta);
-        model.SetPrior();
+        var model = new StepTimeModel();
+        model.SetPrior(coefficients);
         return model;
     }
 
     /// <summary>The expected time of a step, in seconds.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public double Predict(in StepLoad load)
     {
         Span<double> x = stackalloc double[N];
@@ -150,13 +148,18 @@ internal sealed class StepTimeModel
         (Observations, _side) = (steps.Count, 0);
     }
 
-    /// <summary>Takes what is known now as the prior, which is never forgotten.</summary>
-    public void SetPrior()
+    /// <summary>Begins with these coefficients, as a prior that is never forgotten.</summary>
+    /// <param name="coefficients">Seconds a unit of each term.</param>
+    /// <param name="guessed">Whether they are only about right: then they count where no step tells otherwise.</param>
+    public void SetPrior(ReadOnlySpan<double> coefficients, bool guessed = false)
     {
-        if (Observations == 0)
+        if (coefficients.Length != N)
         {
-            return;
+            throw new ArgumentException($"{coefficients.Length} coefficients for {N} terms", nameof(coefficients));
         }
+
+        coefficients.CopyTo(_theta);
+        Observations = Math.Max(Observations, 1);
 
         // A small step; no term alone, since any may be 0.
         double total = Predict(StepLoad.Decode(FewRows, 512 * FewRows));
@@ -164,7 +167,7 @@ internal sealed class StepTimeModel
         {
             double scale = Math.Max(_theta[i], 0.1 * total / Typical[i]);
             _prior[i] = _theta[i];
-            _priorWeight[i] = PriorStrength / (scale * scale);
+            _priorWeight[i] = (guessed ? GuessStrength : PriorStrength) / (scale * scale);
         }
     }
 
@@ -174,6 +177,7 @@ internal sealed class StepTimeModel
     private double FitError(in StepLoad load, double seconds) =>
         Math.Abs((Predict(load) / Math.Max(seconds, LeastSeconds)) - 1);
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Fill(in StepLoad load, Span<double> x)
     {
         x[0] = 1;
@@ -185,6 +189,7 @@ internal sealed class StepTimeModel
         x[6] = load.PrefillPairs / 65536.0;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Accumulate(in StepLoad load, double seconds, double scale, double weight, double forgetting)
     {
         Fill(load, _x);
@@ -204,6 +209,7 @@ internal sealed class StepTimeModel
     /// none is; then a term that was left out is tried again where the error would fall with it, as in Lawson and
     /// Hanson's method.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Solve()
     {
         uint free = (1u << N) - 1;
@@ -234,6 +240,7 @@ internal sealed class StepTimeModel
     }
 
     /// <summary>The term left out of a solution with which the error would fall fastest; -1 where with none.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private int MostWanted(uint free)
     {
         int best = -1;
@@ -264,6 +271,7 @@ internal sealed class StepTimeModel
     /// <summary>
     /// Solves the normal equations of the free terms by Cholesky's method into <see cref="_x"/>; the others are 0.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void SolveFree(uint free)
     {
         Span<double> l = stackalloc double[N * N];

@@ -72,7 +72,24 @@ internal sealed record PlanRequest
 /// <summary>How far loading is.</summary>
 /// <param name="Done">Bytes of the checkpoint made ready.</param>
 /// <param name="Total">All bytes.</param>
-public readonly record struct LoadProgress(long Done, long Total);
+public readonly record struct LoadProgress(long Done, long Total)
+{
+    /// <summary>Turns bytes that were made ready into progress, and stops where that is wanted.</summary>
+    /// <param name="total">All bytes.</param>
+    /// <param name="progress">Hears how far it is.</param>
+    /// <param name="cancellationToken">Stops it.</param>
+    internal static Action<long> Count(
+        long total, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+    {
+        long done = 0;
+        return bytes =>
+        {
+            done += bytes;
+            progress?.Report(new LoadProgress(Math.Min(done, total), total));
+            cancellationToken.ThrowIfCancellationRequested();
+        };
+    }
+}
 
 /// <summary>What can run models: this processor, later others. Made once, used by all.</summary>
 internal interface IBackend
@@ -117,4 +134,15 @@ internal interface IModelPlan
     /// <exception cref="EngineConfigurationException">There is not the memory for it.</exception>
     IModelRunner Load(
         int numBlocks, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default);
+
+    /// <summary>
+    /// Writes the weights as this plan has them into a file beside the checkpoint, from which every later
+    /// <see cref="Load"/> of such a plan takes them.
+    /// </summary>
+    /// <param name="progress">Hears how far it is.</param>
+    /// <param name="cancellationToken">Stops it.</param>
+    /// <returns>The file and its size.</returns>
+    /// <exception cref="EngineConfigurationException">The checkpoint is in no file.</exception>
+    (string Path, long Bytes) Pack(
+        IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default);
 }

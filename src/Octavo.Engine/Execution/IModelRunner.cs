@@ -21,6 +21,9 @@ internal interface IModelRunner : IDisposable
     /// <summary>The threads that run the model, for work between two calls of <see cref="Run"/>.</summary>
     IWorkTeam Team { get; }
 
+    /// <summary>What a step reads and computes.</summary>
+    StepWork Work { get; }
+
     /// <summary>
     /// Computes every token of the batch. In each layer the keys and values of all its tokens are written before any
     /// are read, so sequences of one batch may share blocks that the batch itself fills.

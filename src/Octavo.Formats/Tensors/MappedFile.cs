@@ -1,4 +1,5 @@
 using System.IO.MemoryMappedFiles;
+using System.Runtime.InteropServices;
 
 namespace Octavo.Formats;
 
@@ -11,11 +12,13 @@ internal sealed unsafe class MappedFile : IDisposable
 {
     private readonly MemoryMappedFile _file;
     private readonly MemoryMappedViewAccessor _view;
+    private readonly bool _inMemory;
     private byte* _start;
 
-    private MappedFile(string path, long length, MemoryMappedFile file, MemoryMappedViewAccessor view)
+    private MappedFile(
+        string path, long length, MemoryMappedFile file, MemoryMappedViewAccessor view, bool inMemory = false)
     {
-        (Path, Length, _file, _view) = (path, length, file, view);
+        (Path, Length, _file, _view, _inMemory) = (path, length, file, view, inMemory);
         byte* start = null;
         view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
         _start = start + view.PointerOffset;
@@ -79,12 +82,29 @@ internal sealed unsafe class MappedFile : IDisposable
         MemoryMappedFile memory = MemoryMappedFile.CreateNew(null, length);
         try
         {
-            return new MappedFile(name, length, memory, memory.CreateViewAccessor(0, length));
+            return new MappedFile(name, length, memory, memory.CreateViewAccessor(0, length), inMemory: true);
         }
         catch
         {
             memory.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>
+    /// Takes the pages that lie wholly within a range out of this process's memory. Whoever reads them after all finds
+    /// them again, most often in the system's own memory. Only Linux does so, and only with files.
+    /// </summary>
+    public void LetGo(long offset, long length)
+    {
+        const int dontNeed = 4;
+        nint page = Environment.SystemPageSize;
+        nint begin = ((nint)(Start + offset) + page - 1) / page * page;
+        nint end = (nint)(Start + offset + length) / page * page;
+        if (OperatingSystem.IsLinux() && !_inMemory && end > begin)
+        {
+            // Advice: where it is refused, the pages stay, and nothing is lost.
+            _ = madvise((void*)begin, (nuint)(end - begin), dontNeed);
         }
     }
 
@@ -100,4 +120,7 @@ internal sealed unsafe class MappedFile : IDisposable
         _view.Dispose();
         _file.Dispose();
     }
+
+    [DllImport("libc")]
+    private static extern int madvise(void* address, nuint length, int advice);
 }

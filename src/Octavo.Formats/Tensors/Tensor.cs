@@ -56,6 +56,10 @@ internal sealed unsafe class Tensor
         return new ReadOnlySpan<byte>(Pointer + offset, length);
     }
 
+    /// <summary>Says that it will hardly be read again, so that it takes no memory (<see cref="MappedFile.LetGo"/>).
+    /// </summary>
+    public void LetGo() => _file.LetGo(_offset, ByteLength);
+
     /// <inheritdoc/>
     public override string ToString() => $"{Name} {Type.Name()} [{string.Join(", ", Shape)}]";
 }

@@ -81,7 +81,7 @@ internal sealed class LoadedModel : IDisposable
     public LlmEngine MakeEngine(LlmEngineOptions options)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        return new LlmEngine(new Lent(_runner), null, options);
+        return new LlmEngine(new LentRunner(_runner), null, options);
     }
 
     /// <inheritdoc/>
@@ -102,26 +102,6 @@ internal sealed class LoadedModel : IDisposable
         {
             opened.Dispose();
             throw;
-        }
-    }
-
-    /// <summary>The runner for an engine that does not own it.</summary>
-    private sealed class Lent(IModelRunner runner) : IModelRunner
-    {
-        public int VocabSize => runner.VocabSize;
-
-        public int NumBlocks => runner.NumBlocks;
-
-        public int BlockSize => runner.BlockSize;
-
-        public int MaxNumBatchedTokens => runner.MaxNumBatchedTokens;
-
-        public IWorkTeam Team => runner.Team;
-
-        public void Run(StepBatch batch, Span<float> logits) => runner.Run(batch, logits);
-
-        public void Dispose()
-        {
         }
     }
 }

@@ -6,14 +6,16 @@ using Octavo.Models;
 namespace Octavo.Lab.Measuring;
 
 /// <summary>
-/// A Llama-like model of a shape with random bfloat16 weights, made in memory: as fast as a trained one, and no wiser
-/// than dice. The embedding is also the output head.
+/// A Llama model of a shape with random bfloat16 weights, in memory or in a directory: as fast as a trained one, and no
+/// wiser than dice. The embedding is also the output head.
 /// </summary>
 internal static class RandomModel
 {
     private const int NoiseElements = 1 << 20;
     // A standard deviation of 0.02, at which every shape's activations stay small.
     private const float Amplitude = 0.035f;
+    private const float Epsilon = 1e-5f;
+    private const int RotaryBase = 10000;
 
     /// <summary>What the model is.</summary>
     /// <param name="shape">Its widths.</param>
@@ -27,9 +29,9 @@ internal static class RandomModel
             HiddenSize = shape.Hidden,
             EmbeddingSize = shape.Hidden,
             MaxPositionEmbeddings = maxPositions,
-            TokenEmbedding = "embedding",
+            TokenEmbedding = "model.embed_tokens.weight",
             Layers = [.. Enumerable.Range(0, shape.Layers).Select(Layer)],
-            FinalNorm = Norm("norm"),
+            FinalNorm = Norm("model.norm"),
         };
 
         LayerSpec Layer(int index) => new(
@@ -37,34 +39,69 @@ internal static class RandomModel
             new AttentionSpec
             {
                 Width = shape.Hidden,
-                NormBefore = Norm($"{index}.attention_norm"),
+                NormBefore = Norm($"model.layers.{index}.input_layernorm"),
                 NumHeads = shape.Heads,
                 NumKvHeads = shape.KvHeads,
                 HeadDim = shape.HeadDim,
-                Positions = new RotaryPositions(10000, null),
-                Query = new LinearTensors($"{index}.q", null),
-                Key = new LinearTensors($"{index}.k", null),
-                Value = new LinearTensors($"{index}.v", null),
-                Output = new LinearTensors($"{index}.o", null),
+                Positions = new RotaryPositions(RotaryBase, null),
+                Query = Linear($"model.layers.{index}.self_attn.q_proj"),
+                Key = Linear($"model.layers.{index}.self_attn.k_proj"),
+                Value = Linear($"model.layers.{index}.self_attn.v_proj"),
+                Output = Linear($"model.layers.{index}.self_attn.o_proj"),
             },
             new FeedForwardSpec
             {
                 Width = shape.Hidden,
-                NormBefore = Norm($"{index}.mlp_norm"),
+                NormBefore = Norm($"model.layers.{index}.post_attention_layernorm"),
                 IntermediateSize = shape.Intermediate,
                 Activation = Activation.Silu,
-                Gate = new LinearTensors($"{index}.gate", null),
-                Up = new LinearTensors($"{index}.up", null),
-                Down = new LinearTensors($"{index}.down", null),
+                Gate = Linear($"model.layers.{index}.mlp.gate_proj"),
+                Up = Linear($"model.layers.{index}.mlp.up_proj"),
+                Down = Linear($"model.layers.{index}.mlp.down_proj"),
             },
         ]);
 
-        NormSpec Norm(string name) => new(NormKind.Rms, new NormTensors(name, null), 1e-5f, shape.Hidden);
+        NormSpec Norm(string module) =>
+            new(NormKind.Rms, new NormTensors($"{module}.weight", null), Epsilon, shape.Hidden);
+
+        static LinearTensors Linear(string module) => new($"{module}.weight", null);
     }
 
     /// <summary>The model's weights: the norms', all one, and noise in all matrices.</summary>
     /// <param name="shape">Its widths.</param>
-    public static Checkpoint MakeCheckpoint(ModelShape shape)
+    public static Checkpoint MakeCheckpoint(ModelShape shape) =>
+        Checkpoint.InMemory($"random {shape.Name}", MakeTensors(shape));
+
+    /// <summary>Writes the model into a directory as transformers would: configuration and weights, no tokenizer.
+    /// </summary>
+    /// <param name="shape">Its widths.</param>
+    /// <param name="maxPositions">The longest sequence, in tokens.</param>
+    /// <param name="directory">Where; it is there already.</param>
+    public static void WriteTo(ModelShape shape, int maxPositions, string directory)
+    {
+        SafetensorsWriter.Write(Path.Combine(directory, "model.safetensors"), MakeTensors(shape));
+        File.WriteAllText(Path.Combine(directory, "config.json"), JsonText.Of(json =>
+        {
+            json.WriteStartArray("architectures");
+            json.WriteStringValue(Describe(shape, maxPositions).Architecture);
+            json.WriteEndArray();
+            json.WriteString("model_type", "llama");
+            json.WriteString("torch_dtype", "bfloat16");
+            json.WriteNumber("vocab_size", shape.Vocabulary);
+            json.WriteNumber("hidden_size", shape.Hidden);
+            json.WriteNumber("intermediate_size", shape.Intermediate);
+            json.WriteNumber("num_hidden_layers", shape.Layers);
+            json.WriteNumber("num_attention_heads", shape.Heads);
+            json.WriteNumber("num_key_value_heads", shape.KvHeads);
+            json.WriteNumber("head_dim", shape.HeadDim);
+            json.WriteNumber("max_position_embeddings", maxPositions);
+            json.WriteNumber("rms_norm_eps", Epsilon);
+            json.WriteNumber("rope_theta", RotaryBase);
+            json.WriteBoolean("tie_word_embeddings", true);
+        }));
+    }
+
+    private static List<TensorSource> MakeTensors(ModelShape shape)
     {
         DecoderSpec spec = Describe(shape, 1);
         byte[] noise = MakeNoise();
@@ -76,7 +113,7 @@ internal static class RandomModel
             .Select(m => Matrix(m.Names.Weight, m.Rows, m.Columns));
         IEnumerable<TensorSource> norms = spec.Norms.Select(
             n => new TensorSource(n.Names.Weight, TensorType.BFloat16, [n.Width], ones));
-        return Checkpoint.InMemory($"random {shape.Name}", [.. tables, .. linears, .. norms]);
+        return [.. tables, .. linears, .. norms];
 
         TensorSource Matrix(string name, int rows, int columns)
         {

@@ -87,5 +87,10 @@ internal sealed class LayerUnderWork(DecoderSpec spec, Checkpoint checkpoint, in
             FloatNorm now = layer.Parts.SelectMany(part => part.Norms).First(n => n.Spec == norm);
             return (now.Weight, now.Bias);
         }
+
+        public void LetGo(LinearSpec linear)
+        {
+            // The numbers are the layer's own, and are worked on further.
+        }
     }
 }

@@ -67,6 +67,40 @@ public sealed class SimulationPropertyTests
         }
     }
 
+    /// <summary>
+    /// Few requests, most of them alone: their first tokens come no later than without any target, on a machine that
+    /// takes 40 ms for a prompt and on one that takes 340.
+    /// </summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(4)]
+    [InlineData(9)]
+    public void Run_LightLoad_FirstTokensComeAsSoonAsWithFixedLimits(double slowness)
+    {
+        var ratios = new List<double>();
+        for (int seed = 0; seed < 20; seed++)
+        {
+            IReadOnlyList<WorkloadRequest> load = new Workload
+            {
+                Rate = 0.7,
+                Requests = 100,
+                Prompt = new UniformLength(128, 128),
+                Output = new UniformLength(32, 32),
+                Seed = seed,
+            }.Make();
+            double[] median = [.. Enum.GetValues<BatchingMode>().Select(mode => LoadFigures.Of(
+                Simulator.Run(load, new SimulationOptions
+                {
+                    StepTimes = new([.. Machine.Select(c => c * slowness)]),
+                    Scheduling = new() { Batching = mode },
+                    Seed = seed,
+                }), new BatchingTargets()).TimeToFirstToken.P50)];
+            ratios.Add(median[(int)BatchingMode.Adaptive] / median[(int)BatchingMode.Fixed]);
+        }
+
+        ratios.Order().ElementAt(10).ShouldBeLessThan(1.02);
+    }
+
     [Fact]
     public void Run_SameSeed_SameRecords()
     {
