@@ -26,8 +26,8 @@ internal sealed unsafe class Linear : IDisposable
     private const int WeightBytesInBlock = 20 << 10;
     private const int StepsInTurn = 8;
     private const int FetchAhead = 4 << 10;
-    private static readonly int ItemBytes = int.Parse(Environment.GetEnvironmentVariable("IB") ?? "48") << 10;
-    private static readonly int ItemsPerMember = int.Parse(Environment.GetEnvironmentVariable("IPM") ?? "4");
+    private const int ItemBytes = 48 << 10;
+    private const int ItemsPerMember = 4;
 
     private readonly PackedPanels _panels;
     private readonly PanelLayout _layout;

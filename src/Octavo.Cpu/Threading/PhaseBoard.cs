@@ -52,19 +52,15 @@ internal sealed class PhaseBoard(int members)
         }
     }
 
-    /// <summary>Goes on to the next phase, unless somebody did.</summary>
-    public void Complete(long phase)
-    {
-        if (Current == phase)
-        {
-            Interlocked.CompareExchange(ref _current, phase + 1, phase);
-        }
-    }
+    /// <summary>Goes on to the next phase; false where somebody did.</summary>
+    public bool Complete(long phase) =>
+        Current == phase && Interlocked.CompareExchange(ref _current, phase + 1, phase) == phase;
 
     /// <summary>
-    /// Claims some of the items that are at home with a member; false where none is left, or the phase is over.
+    /// Claims most of the items that are left of a member's own, or some of another's; false where none is left, or the
+    /// phase is over.
     /// </summary>
-    public bool TryClaim(long phase, int home, int count, out int first, out int end)
+    public bool TryClaim(long phase, int home, int count, bool isOwn, out int first, out int end)
     {
         ref long next = ref _lines[home].Next;
         long seen = Volatile.Read(ref next);
@@ -73,7 +69,7 @@ internal sealed class PhaseBoard(int members)
             // Of a later phase where its age is negative: this member is late.
             long age = TagOf(Word(phase, 0) - (seen & TagMask));
             first = age == 0 ? ItemOf(seen) : 0;
-            end = first + Math.Max(1, (count - first) * 3 / 4);
+            end = first + Math.Max(1, (count - first) * (isOwn ? 3 : 1) / 4);
             if (age < 0 || first >= count)
             {
                 return false;
@@ -175,10 +171,10 @@ internal sealed class PhaseBoard(int members)
     }
 
     /// <summary>
-    /// A member's words: what it alone writes, and what others write, apart from each other and from the next member's
-    /// by two cache lines, since processors fetch two at once.
+    /// A member's words: what others look at when they have nothing left to do stands together, what they write apart
+    /// from it, and from the next member's, by two cache lines, since processors fetch two at once.
     /// </summary>
-    [StructLayout(LayoutKind.Explicit, Size = 384)]
+    [StructLayout(LayoutKind.Explicit, Size = 256)]
     private struct Line
     {
         /// <summary>The item that it is at, and whether it computes or writes it.</summary>
@@ -194,19 +190,19 @@ internal sealed class PhaseBoard(int members)
         public int End;
 
         /// <summary>The next item of its home that nobody has claimed.</summary>
-        [FieldOffset(128)]
+        [FieldOffset(24)]
         public long Next;
 
         /// <summary>The item of this member that another one wants.</summary>
-        [FieldOffset(256)]
+        [FieldOffset(128)]
         public long Wanted;
 
         /// <summary>The last wanted item of which it is decided who writes it.</summary>
-        [FieldOffset(264)]
+        [FieldOffset(136)]
         public long Decided;
 
         /// <summary>Not 0 while another member computes what this one is at.</summary>
-        [FieldOffset(272)]
+        [FieldOffset(144)]
         public long Taker;
     }
 }

@@ -43,6 +43,7 @@ internal sealed unsafe class TeamMember : IDisposable
     private readonly NativeBuffer _scratch = new(ScratchBytes);
     private long _phase;
     private int _done;                       // items of the phase that it has written
+    private bool _leads;                     // it was the one to go on to the present phase
 
     public TeamMember(ThreadTeam team, PhaseBoard board, int number) =>
         (_team, _board, Number) = (team, board, number);
@@ -84,7 +85,7 @@ internal sealed unsafe class TeamMember : IDisposable
     public void Dispose() => _scratch.Dispose();
 
     /// <summary>Begins a piece of work, before its first phase.</summary>
-    internal void Begin(long phase) => _phase = phase;
+    internal void Begin(long phase, bool leads) => (_phase, _leads) = (phase, leads);
 
     private void Pass<TItems>(int units, int rounds, TItems items)
         where TItems : struct, IItems
@@ -111,13 +112,17 @@ internal sealed unsafe class TeamMember : IDisposable
 
         if (_board.Current > phase)
         {
+            _leads = false;
             return;
         }
 
-        if (total > 1)
+        if (total == 1 && _team.HasLeader(phase))
         {
-            _team.Room.WakeAll();
+            PassAlone(phase, items);
+            return;
         }
+
+        _team.Room.WakeAll();
 
         long began = total > TeamCount ? Stopwatch.GetTimestamp() : 0;
         _done = 0;
@@ -127,13 +132,29 @@ internal sealed unsafe class TeamMember : IDisposable
             int home = Number + i < TeamCount ? Number + i : Number + i - TeamCount;
             int first = (int)((long)units * home / TeamCount);
             int width = (int)((long)units * (home + 1) / TeamCount) - first;
-            while (_board.TryClaim(phase, home, width * rounds, out int index, out int end))
+            while (_board.TryClaim(phase, home, width * rounds, i == 0, out int index, out int end))
             {
                 RunRange(new Phase(phase, units, rounds), (first * rounds) + index, (first * rounds) + end, items);
             }
         }
 
         WaitForOthers(new Phase(phase, units, rounds), began, items);
+    }
+
+    /// <summary>A phase too small to share is run by who finished the one before; the others wait for it.</summary>
+    private void PassAlone<TItems>(long phase, TItems items)
+        where TItems : struct, IItems
+    {
+        if (_leads)
+        {
+            items.Compute(0, this);
+            items.Write(0, this);
+            _board.Complete(phase);
+        }
+        else
+        {
+            WaitForOthers(new Phase(phase, 0, 1), 0, new Owned<Nothing>(default));
+        }
     }
 
     /// <summary>Runs items that it has claimed, until another member takes them from it.</summary>
@@ -173,13 +194,14 @@ internal sealed unsafe class TeamMember : IDisposable
     private void WaitForOthers<TItems>(Phase phase, long began, TItems items)
         where TItems : struct, IItems
     {
+        _leads = false;
         long started = 0;
         long patience = 0;
         while (_board.Current == phase.Number)
         {
-            if (_board.CountDone(phase.Number) == phase.Total)
+            if (phase.IsCounted && _board.CountDone(phase.Number) == phase.Total)
             {
-                _board.Complete(phase.Number);
+                _leads = _board.Complete(phase.Number);
                 return;
             }
 
@@ -239,7 +261,9 @@ internal sealed unsafe class TeamMember : IDisposable
     private void Sleep(Phase phase)
     {
         int round = _team.Room.Enter();
-        if (_board.Current == phase.Number && _board.CountDone(phase.Number) < phase.Total && !_team.HasFailed)
+        if (_board.Current == phase.Number
+            && !(phase.IsCounted && _board.CountDone(phase.Number) == phase.Total)
+            && !_team.HasFailed)
         {
             _team.Room.Sleep(round);
         }
@@ -253,6 +277,9 @@ internal sealed unsafe class TeamMember : IDisposable
         public long Number => number;
 
         public int Total => units * rounds;
+
+        /// <summary>Whether its items are claimed and counted; else it has one, and that is its leader's.</summary>
+        public bool IsCounted => units > 0;
 
         public int ItemAt(int index, int members)
         {
@@ -276,6 +303,13 @@ internal sealed unsafe class TeamMember : IDisposable
         void Compute(int item, TeamMember member);
 
         void Write(int item, TeamMember member);
+    }
+
+    private readonly struct Nothing : IOwnItems
+    {
+        public void Run(int item, TeamMember member)
+        {
+        }
     }
 
     private readonly struct Shared<TItems>(TItems items) : IItems

@@ -161,6 +161,12 @@ internal sealed class ThreadTeam : IDisposable
         _turns.Dispose();
     }
 
+    /// <summary>
+    /// Whether some member has finished the phase before; the first of a piece of work begins with the caller, which may
+    /// not be a member.
+    /// </summary>
+    internal bool HasLeader(long phase) => _firstOwn > 0 || (phase & ((1 << PhaseBits) - 1)) > 1;
+
     /// <summary>Leaves the work where another member failed.</summary>
     internal void ThrowIfFailed()
     {
@@ -253,7 +259,7 @@ internal sealed class ThreadTeam : IDisposable
     {
         try
         {
-            member.Begin(step << PhaseBits);
+            member.Begin(step << PhaseBits, leads: member.Number < _firstOwn);
             _work!.Run(member);
             if (Volatile.Read(ref _ended) < step)
             {
