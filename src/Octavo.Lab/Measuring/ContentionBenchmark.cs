@@ -69,12 +69,7 @@ internal sealed class ContentionBenchmark : IDisposable
     /// <returns>How many steps ended in any span of time.</returns>
     public Func<DateTime, DateTime, int> CountUntil(Task done)
     {
-        List<TimedStep> times = [];
-        while (!done.IsCompleted)
-        {
-            times.AddRange(_model.Times(_step, TimeSpan.FromSeconds(0.5)));
-        }
-
+        IReadOnlyList<TimedStep> times = _model.TimesUntil(_step, () => done.IsCompleted);
         return (began, ended) => times.Count(t => t.Began >= began && t.Began < ended);
     }
 

@@ -216,6 +216,19 @@ internal sealed class ModelBenchmark : IDisposable
     public IReadOnlyList<TimedStep> Times(StepKind step, TimeSpan duration) =>
         Times(MakeBatch(step.Sequences, step.Context, step.TokensEach), duration, int.MaxValue);
 
+    /// <summary>Runs one kind of step, not warmed up, until it is called off, and gives each run's time.</summary>
+    public IReadOnlyList<TimedStep> TimesUntil(StepKind step, Func<bool> isDone)
+    {
+        StepBatch batch = MakeBatch(step.Sequences, step.Context, step.TokensEach);
+        List<TimedStep> times = [];
+        while (!isDone())
+        {
+            times.Add(TimeOne(batch));
+        }
+
+        return times;
+    }
+
     private static int BlocksFor(int length) => (length + BlockSize - 1) / BlockSize;
 
     /// <summary>
@@ -312,11 +325,10 @@ internal sealed class ModelBenchmark : IDisposable
 
     private List<TimedStep> Times(StepBatch batch, TimeSpan duration, int most)
     {
-        Memory<float> logits = _logits.AsMemory(0, batch.NumSequences * _shape.Vocabulary);
         long began = Stopwatch.GetTimestamp();
         do
         {
-            Step(batch, logits);
+            Step(batch);
         }
         while (Stopwatch.GetElapsedTime(began) < WarmUp && duration > TimeSpan.Zero);
 
@@ -324,17 +336,23 @@ internal sealed class ModelBenchmark : IDisposable
         began = Stopwatch.GetTimestamp();
         while (times.Count < FewestRuns || (times.Count < most && Stopwatch.GetElapsedTime(began) < duration))
         {
-            DateTime now = DateTime.UtcNow;
-            long started = Stopwatch.GetTimestamp();
-            Step(batch, logits);
-            times.Add(new TimedStep(now, Stopwatch.GetElapsedTime(started).TotalSeconds));
+            times.Add(TimeOne(batch));
         }
 
         return times;
     }
 
-    private void Step(StepBatch batch, Memory<float> logits)
+    private TimedStep TimeOne(StepBatch batch)
     {
+        DateTime now = DateTime.UtcNow;
+        long started = Stopwatch.GetTimestamp();
+        Step(batch);
+        return new TimedStep(now, Stopwatch.GetElapsedTime(started).TotalSeconds);
+    }
+
+    private void Step(StepBatch batch)
+    {
+        Memory<float> logits = _logits.AsMemory(0, batch.NumSequences * _shape.Vocabulary);
         _runner.Run(batch, logits.Span);
         _drawing?.Draw(logits);
     }
