@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Octavo.Engine.Sampling;
 
 /// <summary>
@@ -343,8 +345,7 @@ internal sealed class CutSearch(int capacity)
     {
         if (least < below && _scan[block] >= least)
         {
-            int ties = int.MaxValue;
-            RowKernels.Collect(row[block], block * RowBlocks.Size, least, below, ref ties, _list);
+            RowKernels.Collect(row[block], block * RowBlocks.Size, least, below, _list);
         }
     }
 
@@ -361,6 +362,7 @@ internal sealed class CutSearch(int capacity)
         _known = Known.Masses;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void AddList()
     {
         for (int i = 0; i < _list.Count; i++)
