@@ -14,9 +14,6 @@ internal readonly record struct Cut(float Threshold, int LastTie)
     /// <summary>All tokens of at least this logit.</summary>
     public static Cut AtLeast(float logit) => new(logit, int.MaxValue);
 
-    /// <summary>Whether a token is kept.</summary>
-    public bool Keeps(float logit, int token) => logit > Threshold || (logit == Threshold && token <= LastTie);
-
     /// <summary>What both keep.</summary>
     public Cut And(Cut other) => Threshold > other.Threshold
         || (Threshold == other.Threshold && LastTie <= other.LastTie) ? this : other;

@@ -365,9 +365,18 @@ internal sealed class CutSearch(int capacity)
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void AddList()
     {
-        for (int i = 0; i < _list.Count; i++)
+        ReadOnlySpan<int> ids = _list.Ids;
+        ReadOnlySpan<float> weights = _list.Weights;
+        double mass = 0;
+        for (int i = 0; i < ids.Length; i++)
         {
-            _masses[_list.Ids[i] / RowBlocks.Size] += _list.Weights[i];
+            mass += weights[i];
+            int block = ids[i] >> RowBlocks.SizeBits;
+            if (i + 1 == ids.Length || ids[i + 1] >> RowBlocks.SizeBits != block)
+            {
+                _masses[block] += mass;
+                mass = 0;
+            }
         }
     }
 

@@ -218,19 +218,56 @@ internal static class RowKernels
 
     /// <summary>Counts how often each bin is there.</summary>
     /// <param name="bins">Bins, a multiple of four.</param>
-    /// <param name="counts">Four counters of each bin, one behind another: an increment that has to wait for the one
-    /// before it takes several times as long.</param>
+    /// <param name="counts">
+    /// Four rows of a counter a bin: an increment that has to wait for the one before it takes several times as long.
+    /// </param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Count(ReadOnlySpan<int> bins, Span<int> counts)
     {
-        ref int counter = ref MemoryMarshal.GetReference(counts);
+        int row = counts.Length / 4;
         ref int bin = ref MemoryMarshal.GetReference(bins);
+        ref int first = ref MemoryMarshal.GetReference(counts);
+        ref int second = ref Unsafe.Add(ref first, row);
+        ref int third = ref Unsafe.Add(ref second, row);
+        ref int fourth = ref Unsafe.Add(ref third, row);
         for (int i = 0; i < bins.Length; i += 4)
         {
-            Unsafe.Add(ref counter, Unsafe.Add(ref bin, i) * 4)++;
-            Unsafe.Add(ref counter, (Unsafe.Add(ref bin, i + 1) * 4) + 1)++;
-            Unsafe.Add(ref counter, (Unsafe.Add(ref bin, i + 2) * 4) + 2)++;
-            Unsafe.Add(ref counter, (Unsafe.Add(ref bin, i + 3) * 4) + 3)++;
+            Unsafe.Add(ref first, Unsafe.Add(ref bin, i))++;
+            Unsafe.Add(ref second, Unsafe.Add(ref bin, i + 1))++;
+            Unsafe.Add(ref third, Unsafe.Add(ref bin, i + 2))++;
+            Unsafe.Add(ref fourth, Unsafe.Add(ref bin, i + 3))++;
+        }
+    }
+
+    /// <summary>Multiplies the counts of <see cref="Count"/> by a weight a bin.</summary>
+    /// <param name="counts">The counters, four rows.</param>
+    /// <param name="weights">The weights, a whole number of vectors, and at most a row.</param>
+    /// <param name="masses">Receives the products.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Multiply(ReadOnlySpan<int> counts, ReadOnlySpan<float> weights, Span<float> masses)
+    {
+        int row = counts.Length / 4;
+        ref int count = ref MemoryMarshal.GetReference(counts);
+        ref float mass = ref MemoryMarshal.GetReference(masses[..weights.Length]);
+        for (int i = 0; i < weights.Length; i += Lanes)
+        {
+            Vector512<int> sum = Vector512.LoadUnsafe(ref count, (nuint)i)
+                + Vector512.LoadUnsafe(ref count, (nuint)(i + row))
+                + Vector512.LoadUnsafe(ref count, (nuint)(i + (2 * row)))
+                + Vector512.LoadUnsafe(ref count, (nuint)(i + (3 * row)));
+            (Vector512.ConvertToSingle(sum) * Load(ref Start(weights), (nuint)i)).StoreUnsafe(ref mass, (nuint)i);
+        }
+    }
+
+    /// <summary>Writes the upper ends of bins of equal width, from the greatest down.</summary>
+    public static void Ends(float most, float width, Span<float> ends)
+    {
+        ref float end = ref MemoryMarshal.GetReference(ends);
+        var steps = Vector512.ConvertToSingle(Vector512<int>.Indices);
+        for (int i = 0; i < ends.Length; i += Lanes)
+        {
+            (Vector512.Create(most) - ((steps + Vector512.Create((float)i)) * Vector512.Create(width)))
+                .StoreUnsafe(ref end, (nuint)i);
         }
     }
 

@@ -21,7 +21,7 @@ internal sealed class RowSample(int capacity)
     private readonly float[] _logits = new float[RowBlocks.CountOf(capacity) * RowBlocks.Size / Share];
     private readonly int[] _places = new int[RowBlocks.CountOf(capacity) * RowBlocks.Size / Share];
     private readonly int[] _counts = new int[4 * (Bins + 1)];      // the last bin holds what lies beyond
-    private readonly double[] _masses = new double[Bins];
+    private readonly float[] _masses = new float[Bins];
     private readonly float[] _binLogits = new float[Bins];
     private readonly float[] _binWeights = new float[Bins];
     private Softmax? _softmax;
@@ -56,11 +56,7 @@ internal sealed class RowSample(int capacity)
 
         (_least, _most) = RowKernels.Range(Logits, least, float.BitDecrement(below));
         Count();
-        Mass = 0;
-        foreach (double mass in _masses)
-        {
-            Mass += mass;
-        }
+        Mass = RowKernels.Sum(_masses);
     }
 
     /// <summary>Between which logits the weights, from the greatest on, reach a part of <see cref="Mass"/>.</summary>
@@ -107,22 +103,17 @@ internal sealed class RowSample(int capacity)
         float width = (_most - _least) / (Bins - 1);
         RowKernels.Bin(Logits, _most, _least < _most ? 1 / width : 0, Bins, _places);
         RowKernels.Count(_places.AsSpan(0, _count), _counts);
-        Array.Fill(_binWeights, 1);
         if (_softmax is { } softmax)
         {
-            for (int b = 0; b < Bins; b++)
-            {
-                _binLogits[b] = _most - (b * width);
-            }
-
+            RowKernels.Ends(_most, width, _binLogits);
             RowKernels.Weigh(_binLogits, Bins, softmax, _binWeights);
         }
-
-        for (int b = 0; b < Bins; b++)
+        else
         {
-            int count = _counts[4 * b] + _counts[(4 * b) + 1] + _counts[(4 * b) + 2] + _counts[(4 * b) + 3];
-            _masses[b] = (double)count * _binWeights[b];
+            Array.Fill(_binWeights, 1);
         }
+
+        RowKernels.Multiply(_counts, _binWeights, _masses);
     }
 
     // The variance of what a sixteenth of the tokens says about all of them: each token's weight, squared; where the
@@ -133,7 +124,7 @@ internal sealed class RowSample(int capacity)
         (double passed, double above, double below) = (0, 0, 0);
         for (int b = 0; b < Bins; b++)
         {
-            double squares = _masses[b] * _binWeights[b];
+            double squares = (double)_masses[b] * _binWeights[b];
             (above, below) = passed < target ? (above + squares, below) : (above, below + squares);
             passed += _masses[b];
         }

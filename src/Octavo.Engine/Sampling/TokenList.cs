@@ -73,11 +73,10 @@ internal sealed class TokenList
         int kept = 0;
         for (int i = 0; i < Count; i++)
         {
-            if (cut.Keeps(_logits[i], _ids[i]))
-            {
-                (_ids[kept], _logits[kept], _weights[kept]) = (_ids[i], _logits[i], _weights[i]);
-                kept++;
-            }
+            // Nobody could foretell a branch here: tokens stand by id.
+            (_ids[kept], _logits[kept], _weights[kept]) = (_ids[i], _logits[i], _weights[i]);
+            bool keeps = (_logits[i] > cut.Threshold) | ((_logits[i] == cut.Threshold) & (_ids[i] <= cut.LastTie));
+            kept += Unsafe.BitCast<bool, byte>(keeps);
         }
 
         Count = kept;
