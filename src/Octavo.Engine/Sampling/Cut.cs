@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Octavo.Engine.Sampling;
 
 /// <summary>
@@ -13,6 +15,10 @@ internal readonly record struct Cut(float Threshold, int LastTie)
 
     /// <summary>All tokens of at least this logit.</summary>
     public static Cut AtLeast(float logit) => new(logit, int.MaxValue);
+
+    /// <summary>1 where a token is kept, 0 where not.</summary>
+    public int Ones(float logit, int token) =>
+        Unsafe.BitCast<bool, byte>((logit > Threshold) | ((logit == Threshold) & (token <= LastTie)));
 
     /// <summary>What both keep.</summary>
     public Cut And(Cut other) => Threshold > other.Threshold

@@ -216,6 +216,22 @@ internal static class RowKernels
         }
     }
 
+    /// <summary>Copies a vector of a block but for its lanes' greatest where these are at least a logit.</summary>
+    /// <param name="block">The block.</param>
+    /// <param name="index">Where the vector begins.</param>
+    /// <param name="groups">The greatest of each lane, <c>[16]</c>.</param>
+    /// <param name="from">The logit.</param>
+    /// <param name="sample">Receives the vector, with −∞ in the place of what is left out.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void CopyOthers(
+        ReadOnlySpan<float> block, int index, ReadOnlySpan<float> groups, float from, Span<float> sample)
+    {
+        Vector512<float> x = Load(ref Start(block), (nuint)index);
+        Vector512<float> left = Vector512.Equals(x, Load(ref Start(groups), 0))
+            & Vector512.GreaterThanOrEqual(x, Vector512.Create(from));
+        Vector512.ConditionalSelect(left, Vector512.Create(float.NegativeInfinity), x).CopyTo(sample);
+    }
+
     /// <summary>Counts how often each bin is there.</summary>
     /// <param name="bins">Bins, a multiple of four.</param>
     /// <param name="counts">
@@ -317,11 +333,11 @@ internal static class RowKernels
         Vector512<float> low = Vector512.Create(least), high = Vector512.Create(below);
         for (int i = 0; i < words.Length; i++)
         {
-            int at = i * Step;
-            words[i] = Within(ref x, at, low, high)
-                | (Within(ref x, at + 16, low, high) << 16)
-                | (Within(ref x, at + 32, low, high) << 32)
-                | (Within(ref x, at + 48, low, high) << 48);
+            nuint at = (nuint)(i * Step);
+            words[i] = Within(Load(ref x, at), low, high)
+                | (Within(Load(ref x, at + 16), low, high) << 16)
+                | (Within(Load(ref x, at + 32), low, high) << 32)
+                | (Within(Load(ref x, at + 48), low, high) << 48);
         }
 
         // Four places are written for every sixty-four elements, however many there are: no branch that nobody can
@@ -384,11 +400,8 @@ internal static class RowKernels
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static ulong Within(ref float start, int index, Vector512<float> low, Vector512<float> high)
-    {
-        Vector512<float> x = Load(ref start, (nuint)index);
-        return (Vector512.GreaterThanOrEqual(x, low) & Vector512.LessThan(x, high)).ExtractMostSignificantBits();
-    }
+    private static ulong Within(Vector512<float> x, Vector512<float> low, Vector512<float> high) =>
+        (Vector512.GreaterThanOrEqual(x, low) & Vector512.LessThan(x, high)).ExtractMostSignificantBits();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static double Add(Vector512<float> lanes)

@@ -36,25 +36,28 @@ internal sealed class RowSample(int capacity)
 
     /// <summary>Takes the sample of a row.</summary>
     /// <param name="row">The row.</param>
+    /// <param name="groups">The greatest of its groups (<see cref="RowScan.Groups"/>).</param>
+    /// <param name="from">Those of them that are at least this are left out: they are known.</param>
     /// <param name="softmax">How tokens are weighed; null counts each as one.</param>
-    /// <param name="least">Tokens below are left out.</param>
-    /// <param name="below">So are tokens from here on.</param>
+    /// <param name="least">Tokens below are left out, too.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void Take(RowBlocks row, Softmax? softmax, float least, float below)
+    public void Take(RowBlocks row, ReadOnlySpan<float> groups, float from, Softmax? softmax, float least)
     {
         (_count, _softmax) = (0, softmax);
         for (int b = 0; b < row.Count; b++)
         {
             ReadOnlySpan<float> block = row[b];
+            ReadOnlySpan<float> greatest = groups.Slice(b * RowKernels.Lanes, RowKernels.Lanes);
             for (int quarter = 0; quarter < 4; quarter++)
             {
                 int vector = (quarter * 16) + (((7 * b) + (3 * quarter)) % 16);
-                block.Slice(vector * RowKernels.Lanes, RowKernels.Lanes).CopyTo(_logits.AsSpan(_count));
+                RowKernels.CopyOthers(
+                    block, vector * RowKernels.Lanes, greatest, from, _logits.AsSpan(_count, RowKernels.Lanes));
                 _count += RowKernels.Lanes;
             }
         }
 
-        (_least, _most) = RowKernels.Range(Logits, least, float.BitDecrement(below));
+        (_least, _most) = RowKernels.Range(Logits, least, float.MaxValue);
         Count();
         Mass = RowKernels.Sum(_masses);
     }

@@ -74,9 +74,9 @@ internal sealed class TokenList
         for (int i = 0; i < Count; i++)
         {
             // Nobody could foretell a branch here: tokens stand by id.
-            (_ids[kept], _logits[kept], _weights[kept]) = (_ids[i], _logits[i], _weights[i]);
-            bool keeps = (_logits[i] > cut.Threshold) | ((_logits[i] == cut.Threshold) & (_ids[i] <= cut.LastTie));
-            kept += Unsafe.BitCast<bool, byte>(keeps);
+            (int id, float logit) = (_ids[i], _logits[i]);
+            (_ids[kept], _logits[kept], _weights[kept]) = (id, logit, _weights[i]);
+            kept += cut.Ones(logit, id);
         }
 
         Count = kept;
