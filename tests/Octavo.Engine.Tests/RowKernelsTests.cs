@@ -70,23 +70,45 @@ public sealed class RowKernelsTests
         }
     }
 
-    [Fact]
-    public void Collect_TiesBeyondTheLimit_AreLeftOut()
+    [Theory]
+    [InlineData(0.02)]
+    [InlineData(0.5)]
+    [InlineData(1.0)]
+    public void Collect_AnyDensity_TakesWhatLiesBetween(double share)
     {
-        float[] block = [.. Row(RowBlocks.Size).Select(x => MathF.Round(x * 2))];
+        float[] block = Row(RowBlocks.Size);
+        float least = block.OrderDescending().ElementAt((int)(share * (RowBlocks.Size - 1)));
+        const float below = 2.5f;
         var list = new TokenList();
-        int ties = 3;
 
-        RowKernels.Collect(block, 5000, least: 1, below: 4, ref ties, list);
-        RowKernels.Collect(block, 6024, least: 1, below: 4, ref ties, list);
+        RowKernels.Collect(block, 5000, least, below, list);
+        RowKernels.Collect(block, 6024, least, below, list);
 
-        int[] one = [.. Enumerable.Range(0, block.Length).Where(i => block[i] == 1).Take(3)];
-        int[] more = [.. Enumerable.Range(0, block.Length).Where(i => block[i] is > 1 and < 4)];
-        list.Ids.ToArray().ShouldBe([.. one.Concat(more).Order().Select(i => i + 5000), .. more.Select(i => i + 6024)]);
+        int[] inside = [.. Enumerable.Range(0, block.Length).Where(i => block[i] >= least && block[i] < below)];
+        list.Ids.ToArray().ShouldBe([.. inside.Select(i => i + 5000), .. inside.Select(i => i + 6024)]);
         list.Logits.ToArray().ShouldBe(list.Ids.ToArray().Select(id => block[(id - 5000) % 1024]));
-        ties.ShouldBe(0);
-        RowKernels.CountAtLeast(block, 1).ShouldBe(block.Count(x => x >= 1));
-        RowKernels.CountEqual(block, 1).ShouldBe(block.Count(x => x == 1));
+        RowKernels.CountAtLeast(block, least).ShouldBe(block.Count(x => x >= least));
+    }
+
+    [Fact]
+    public void Take_TiesBeyondTheLimit_AreLeftOut()
+    {
+        float[] row = [.. Row(3000).Select(x => MathF.Round(x * 2))];
+        var blocks = new RowBlocks(row, new float[RowBlocks.Size]);
+        var scan = new RowScan(row.Length);
+        scan.Run(blocks);
+        var list = new TokenList();
+
+        scan.Take(blocks, least: 1, ties: 300, list);
+
+        IEnumerable<int> ties = Enumerable.Range(0, row.Length).Where(i => row[i] == 1);
+        ties.Count().ShouldBeGreaterThan(300);
+        list.Ids.ToArray().ShouldBe(
+            Enumerable.Range(0, row.Length).Where(i => row[i] > 1).Concat(ties.Take(300)).Order());
+        scan.Max.ShouldBe(row.Max());
+        row[scan.IndexOfMax(blocks)].ShouldBe(row.Max());
+        scan.CountAtLeast(blocks, 1).ShouldBe(row.Count(x => x >= 1));
+        RowKernels.CountEqual(row.AsSpan(0, 1024), 1).ShouldBe(row.Take(1024).Count(x => x == 1));
     }
 
     // Equal rows give equal tokens on every instruction set: the runs of CI on others must find the same.

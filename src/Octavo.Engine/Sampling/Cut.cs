@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Octavo.Engine.Sampling;
 
 /// <summary>
@@ -14,8 +16,9 @@ internal readonly record struct Cut(float Threshold, int LastTie)
     /// <summary>All tokens of at least this logit.</summary>
     public static Cut AtLeast(float logit) => new(logit, int.MaxValue);
 
-    /// <summary>Whether a token is kept.</summary>
-    public bool Keeps(float logit, int token) => logit > Threshold || (logit == Threshold && token <= LastTie);
+    /// <summary>1 where a token is kept, 0 where not.</summary>
+    public int Ones(float logit, int token) =>
+        Unsafe.BitCast<bool, byte>((logit > Threshold) | ((logit == Threshold) & (token <= LastTie)));
 
     /// <summary>What both keep.</summary>
     public Cut And(Cut other) => Threshold > other.Threshold

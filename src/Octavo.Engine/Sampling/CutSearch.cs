@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Octavo.Engine.Sampling;
 
 /// <summary>
@@ -23,6 +25,7 @@ internal sealed class CutSearch(int capacity)
     private readonly RowSample _sample = new(capacity);
     private readonly RowScan _scan = new(capacity);
     private readonly double[] _masses = new double[RowBlocks.CountOf(capacity)];
+    private readonly float[] _groupWeights = new float[RowBlocks.CountOf(capacity) * RowKernels.Lanes];
     private Known _known;
 
     private enum Known
@@ -130,7 +133,7 @@ internal sealed class CutSearch(int capacity)
             return true;
         }
 
-        _sample.Take(row, null, Cut.Threshold, float.PositiveInfinity);
+        _sample.Take(row, _scan.Groups, float.PositiveInfinity, null, Cut.Threshold);
         (float least, float below) = _sample.Locate((double)count / RowSample.Share, share: 0);
         if (count <= MostListed)
         {
@@ -168,23 +171,24 @@ internal sealed class CutSearch(int capacity)
     }
 
     /// <summary>
-    /// The likeliest tokens are weighed one by one; where they are not enough, a sample tells roughly how far the others
-    /// must be gone through.
+    /// The likeliest tokens are known; where they are not enough, a sample of the others tells roughly how far these must
+    /// be gone through.
     /// </summary>
     private void CutByMassOfSample(RowBlocks row, double share)
     {
         int nth = _selection.ByCount(_scan.Groups, Likeliest);
         float from = Math.Max(Cut.Threshold, nth < 0 ? float.MinValue : float.BitIncrement(_scan.Groups[nth]));
-        _scan.Take(row, from, int.MaxValue, _list);
-        double likeliest = _list.Weigh(Softmax);
-        _sample.Take(row, Softmax, Cut.Threshold, from);
+        RowKernels.Weigh(_scan.Groups, _scan.Groups.Length, Softmax with { Least = from }, _groupWeights);
+        double likeliest = RowKernels.Sum(_groupWeights.AsSpan(0, _scan.Groups.Length));
+        _sample.Take(row, _scan.Groups, from, Softmax, Cut.Threshold);
         double others = _sample.Mass * RowSample.Share;
         double whole = Cut.LastTie == int.MaxValue ? double.NaN : WeighRow(row);
         double target = (share * (double.IsNaN(whole) ? likeliest + others : whole)) - likeliest;
         if (target <= 0)
         {
             whole = double.IsNaN(whole) ? WeighRow(row) : whole;
-            if (likeliest >= share * whole)
+            _scan.Take(row, from, int.MaxValue, _list);
+            if (_list.Weigh(Softmax) >= share * whole)
             {
                 KeepUpTo(_selection.ByWeight(_list, share * whole));
                 _known = Known.List;
@@ -193,7 +197,7 @@ internal sealed class CutSearch(int capacity)
         }
 
         (float least, float below) = _sample.Locate(Math.Max(target, 0) / RowSample.Share, share);
-        Narrow(row, least, Math.Min(below, from), byCount: false, share, whole);
+        Narrow(row, least, below, byCount: false, share, whole);
     }
 
     /// <summary>Finds a cut between two logits; or beyond them, where it is not between them.</summary>
@@ -299,10 +303,9 @@ internal sealed class CutSearch(int capacity)
             ? _selection.ByCount(_list.Logits, (int)target)
             : _selection.ByWeight(_list, target);
         var cut = new Cut(_list.Logits[last], _list.Ids[last]);
-        _list.Keep(cut);
         if (!byCount)
         {
-            AddList();
+            AddList(cut);
         }
 
         return cut;
@@ -343,8 +346,7 @@ internal sealed class CutSearch(int capacity)
     {
         if (least < below && _scan[block] >= least)
         {
-            int ties = int.MaxValue;
-            RowKernels.Collect(row[block], block * RowBlocks.Size, least, below, ref ties, _list);
+            RowKernels.Collect(row[block], block * RowBlocks.Size, least, below, _list);
         }
     }
 
@@ -357,15 +359,27 @@ internal sealed class CutSearch(int capacity)
     private void WeighList()
     {
         Array.Clear(_masses);
-        AddList();
+        AddList(Cut);
         _known = Known.Masses;
     }
 
-    private void AddList()
+    /// <summary>Adds what a cut keeps of the list to the masses; no branch, which nobody could foretell here.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void AddList(Cut cut)
     {
-        for (int i = 0; i < _list.Count; i++)
+        ReadOnlySpan<int> ids = _list.Ids;
+        ReadOnlySpan<float> logits = _list.Logits[..ids.Length];
+        ReadOnlySpan<float> weights = _list.Weights[..ids.Length];
+        double mass = 0;
+        for (int i = 0; i < ids.Length; i++)
         {
-            _masses[_list.Ids[i] / RowBlocks.Size] += _list.Weights[i];
+            mass += cut.Ones(logits[i], ids[i]) * weights[i];
+            int block = ids[i] >> RowBlocks.SizeBits;
+            if (i + 1 == ids.Length || ids[i + 1] >> RowBlocks.SizeBits != block)
+            {
+                _masses[block] += mass;
+                mass = 0;
+            }
         }
     }
 

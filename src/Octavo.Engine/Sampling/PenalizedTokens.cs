@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace Octavo.Engine.Sampling;
@@ -31,6 +32,7 @@ internal sealed class PenalizedTokens
 
     /// <summary>Lowers the tokens' logits. All are read before any is changed, so that they come from memory together.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Apply(Span<float> logits, RowEdits edits)
     {
         Span<float> changed = edits.Take(logits, CollectionsMarshal.AsSpan(_tokens));

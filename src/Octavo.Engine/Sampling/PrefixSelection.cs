@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Octavo.Engine.Sampling;
 
 /// <summary>
@@ -33,6 +35,7 @@ internal sealed class PrefixSelection
         return _count == 0 ? -1 : Select(target);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private int Select(double target)
     {
         while (_count > Few)
@@ -63,6 +66,7 @@ internal sealed class PrefixSelection
         return _indices[_count - 1];
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void TakeFinite(ReadOnlySpan<float> logits, ReadOnlySpan<float> weights)
     {
         Reserve(logits.Length);
@@ -111,6 +115,7 @@ internal sealed class PrefixSelection
     }
 
     /// <summary>Leaves those of the bin in which the target is reached, and takes off what lies above it.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void TakeBin(ref double target)
     {
         Array.Clear(_sums);

@@ -7,7 +7,10 @@ namespace Octavo.Engine.Sampling;
 internal readonly ref struct RowBlocks
 {
     /// <summary>Elements of a block: 4 KiB, which stay in the first-level cache while they are looked at twice.</summary>
-    public const int Size = 1024;
+    public const int Size = 1 << SizeBits;
+
+    /// <summary>A token's block is its id without so many bits.</summary>
+    public const int SizeBits = 10;
 
     private readonly ReadOnlySpan<float> _row;
     private readonly ReadOnlySpan<float> _last;

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Octavo.Engine.Sampling;
 
 /// <summary>Single logits of a row that were changed, and what they were.</summary>
@@ -40,6 +42,7 @@ internal sealed class RowEdits
     /// <summary>
     /// Takes the logits of some tokens out, to be changed together and then put back by <see cref="Put"/>.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public Span<float> Take(ReadOnlySpan<float> row, ReadOnlySpan<int> tokens)
     {
         Reserve(tokens.Length);
@@ -57,6 +60,7 @@ internal sealed class RowEdits
     }
 
     /// <summary>Puts back what was taken last.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Put(Span<float> row, ReadOnlySpan<float> changed)
     {
         ReadOnlySpan<int> tokens = _ids.AsSpan(_count - changed.Length, changed.Length);

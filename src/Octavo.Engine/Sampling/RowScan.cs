@@ -124,7 +124,13 @@ internal sealed class RowScan(int capacity)
         {
             if (_blocks[b] >= least)
             {
-                RowKernels.Collect(row[b], b * RowBlocks.Size, least, float.PositiveInfinity, ref ties, list);
+                int first = list.Count;
+                float from = ties > 0 ? least : float.BitIncrement(least);
+                RowKernels.Collect(row[b], b * RowBlocks.Size, from, float.PositiveInfinity, list);
+                if (ties < int.MaxValue)
+                {
+                    list.LimitTies(first, least, ref ties);
+                }
             }
         }
     }

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace Octavo.Engine.Sampling;
 
@@ -214,6 +215,7 @@ internal sealed class Sampler(int vocabSize)
     /// <summary>
     /// Goes through a block's kept tokens, by id, until their weights pass a target; the last one where they do not.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private int Walk(RowBlocks row, int block, double target, List<(int Token, float Weight)>? kept)
     {
         ReadOnlySpan<float> logits = row[block];

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Octavo.Engine.Sampling;
 
 /// <summary>Some tokens of a row, by id, with their logits and weights.</summary>
@@ -43,17 +45,38 @@ internal sealed class TokenList
     /// <summary>Takes so many tokens of what was written behind the list.</summary>
     public void Append(int more) => Count += more;
 
+    /// <summary>Leaves only so many of the tokens of exactly a logit that were appended last.</summary>
+    /// <param name="first">Where what was appended begins.</param>
+    /// <param name="logit">The logit.</param>
+    /// <param name="ties">So many are wanted; what is left of them.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void LimitTies(int first, float logit, ref int ties)
+    {
+        int kept = first;
+        for (int i = first; i < Count; i++)
+        {
+            if (_logits[i] != logit || ties-- > 0)
+            {
+                (_ids[kept], _logits[kept]) = (_ids[i], _logits[i]);
+                kept++;
+            }
+        }
+
+        ties = Math.Max(ties, 0);
+        Count = kept;
+    }
+
     /// <summary>Leaves only what a cut keeps.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Keep(Cut cut)
     {
         int kept = 0;
         for (int i = 0; i < Count; i++)
         {
-            if (cut.Keeps(_logits[i], _ids[i]))
-            {
-                (_ids[kept], _logits[kept], _weights[kept]) = (_ids[i], _logits[i], _weights[i]);
-                kept++;
-            }
+            // Nobody could foretell a branch here: tokens stand by id.
+            (int id, float logit) = (_ids[i], _logits[i]);
+            (_ids[kept], _logits[kept], _weights[kept]) = (id, logit, _weights[i]);
+            kept += cut.Ones(logit, id);
         }
 
         Count = kept;

@@ -61,7 +61,7 @@ internal static class SamplingText
         }
         catch (InvalidRequestException e)
         {
-            throw new FormatException(e.Describe(JsonNamingPolicy.KebabCaseLower.ConvertName));
+            throw new FormatException(e.Describe(JsonNamingPolicy.KebabCaseLower.ConvertName), e);
         }
 
         return parameters;

@@ -78,19 +78,19 @@ internal static class LoadRunner
 
     private static EngineRequest Prepare(
         WorkloadRequest r, int index, int vocabSize, SamplingParams? sampling) => new()
-    {
-        Id = IdOf(index),
-        PromptTokenIds = r.MakePrompt(vocabSize),
-        Options = new RequestOptions { Priority = r.Priority, Client = r.Client },
-        Parameters = (sampling ?? new SamplingParams { Temperature = 0 }) with
         {
-            Seed = index,
-            IgnoreEos = true,
-            MaxTokens = r.OutputTokens,
-            OutputKind = OutputKind.Delta,
-            Detokenize = false,
-        },
-    };
+            Id = IdOf(index),
+            PromptTokenIds = r.MakePrompt(vocabSize),
+            Options = new RequestOptions { Priority = r.Priority, Client = r.Client },
+            Parameters = (sampling ?? new SamplingParams { Temperature = 0 }) with
+            {
+                Seed = index,
+                IgnoreEos = true,
+                MaxTokens = r.OutputTokens,
+                OutputKind = OutputKind.Delta,
+                Detokenize = false,
+            },
+        };
 
     private static void Note(RequestRecord record, RequestOutput output, double now)
     {
