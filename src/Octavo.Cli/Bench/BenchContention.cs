@@ -44,11 +44,11 @@ internal sealed class BenchContention
             it._scheme, it._batch, it._loops, it._seconds, it._noNeighbour,
         };
         it._arguments.AddTo(command);
-        command.SetAction(it.Run);
+        command.SetAction((result, cancellation) => it.RunAsync(result, cancellation));
         return command;
     }
 
-    private int Run(ParseResult result)
+    private async Task<int> RunAsync(ParseResult result, CancellationToken cancellationToken)
     {
         string scheme = WeightScheme.Names[result.GetValue(_scheme)];
         WeightScheme weights = ModelPlan.SchemeNamed(scheme);
@@ -80,7 +80,8 @@ internal sealed class BenchContention
         if (!result.GetValue(_noNeighbour))
         {
             ProgressLine.Show("beside another Octavo");
-            neighbours = Beside(benchmark, shape, scheme, batch, seconds, options.Threads);
+            neighbours = await BesideAsync(
+                benchmark, shape, scheme, batch, seconds, options.Threads, cancellationToken).ConfigureAwait(false);
         }
 
         ProgressLine.Show(string.Empty);
@@ -89,8 +90,9 @@ internal sealed class BenchContention
     }
 
     /// <summary>Runs this command once more, as a process of its own, and steps all the time that it measures.</summary>
-    private static Neighbours Beside(
-        ContentionBenchmark benchmark, ModelShape shape, string scheme, int batch, int seconds, int? threads)
+    private static async Task<Neighbours> BesideAsync(
+        ContentionBenchmark benchmark, ModelShape shape, string scheme, int batch, int seconds, int? threads,
+        CancellationToken cancellationToken)
     {
         double alone = benchmark.Measure(0).Rate;
         using Process other = StartOther(
@@ -100,19 +102,20 @@ internal sealed class BenchContention
             "--seconds", seconds.ToString(CultureInfo.InvariantCulture),
             .. threads is { } n ? ["--threads", n.ToString(CultureInfo.InvariantCulture)] : Array.Empty<string>(),
         ]);
-        Task<string> output = other.StandardOutput.ReadToEndAsync();
-        Func<DateTime, DateTime, int> count = benchmark.CountUntil(output);
-        other.WaitForExit();
+        Task<string> output = other.StandardOutput.ReadToEndAsync(cancellationToken);
+        Func<DateTimeOffset, DateTimeOffset, int> count = benchmark.CountUntil(output);
+        string json = await output.ConfigureAwait(false);
+        await other.WaitForExitAsync(cancellationToken).ConfigureAwait(false);
         if (other.ExitCode != ExitCode.Success)
         {
             throw new InvalidOperationException(
                 $"the other Octavo ended with exit code {other.ExitCode}, and has said why above");
         }
 
-        using JsonDocument document = JsonDocument.Parse(output.Result);
+        using JsonDocument document = JsonDocument.Parse(json);
         JsonElement measured = document.RootElement.GetProperty("contention")[0];
-        DateTime began = measured.GetProperty("began").GetDateTime();
-        DateTime ended = measured.GetProperty("ended").GetDateTime();
+        DateTimeOffset began = measured.GetProperty("began").GetDateTimeOffset();
+        DateTimeOffset ended = measured.GetProperty("ended").GetDateTimeOffset();
         return new Neighbours(
             alone,
             count(began, ended) / (ended - began).TotalSeconds,
@@ -128,6 +131,7 @@ internal sealed class BenchContention
         var start = new ProcessStartInfo(program, isHosted ? [assembly, .. arguments] : arguments)
         {
             RedirectStandardOutput = true,
+            UseShellExecute = false,
         };
         return Process.Start(start) ?? throw new InvalidOperationException($"'{program}' did not start");
     }

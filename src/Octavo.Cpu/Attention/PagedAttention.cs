@@ -177,7 +177,7 @@ internal sealed unsafe class PagedAttention : IDisposable
         return slopes;
     }
 
-    private static long PartialRows(in Tile tile, int group) => (long)tile.NumTokens * group
+    private static long PartialRows(Tile tile, int group) => (long)tile.NumTokens * group
         * ((tile.NumKeys + AttentionLayout.PartitionKeys - 1) / AttentionLayout.PartitionKeys);
 
     private readonly struct Call(
@@ -224,7 +224,7 @@ internal sealed unsafe class PagedAttention : IDisposable
         }
 
         /// <summary>Hands a range's partial results over; whoever brings the tile's last ones merges them all.</summary>
-        private bool TryMerge(int index, Item item, in Tile tile, ref AttentionTile work, AttentionScratch scratch)
+        private bool TryMerge(int index, Item item, Tile tile, ref AttentionTile work, AttentionScratch scratch)
         {
             int stride = attention._layout.PartialStride;
             int kvHeads = attention._cache.NumKvHeads;
@@ -247,7 +247,7 @@ internal sealed unsafe class PagedAttention : IDisposable
             return true;
         }
 
-        private AttentionTile Describe(int index, Item item, in Tile tile, AttentionScratch scratch)
+        private AttentionTile Describe(int index, Item item, Tile tile, AttentionScratch scratch)
         {
             int kvHead = index / attention._numItems;
             int headDim = attention._layout.Kv.HeadDim;

@@ -19,12 +19,12 @@ namespace Octavo.Cpu.Threading;
 /// </remarks>
 internal sealed class PhaseBoard(int members)
 {
-    /// <summary>A phase has fewer items.</summary>
-    public const int ItemsEnd = 1 << ItemBits;
+    /// <summary>Items that a phase has at most.</summary>
+    public const int MostItems = (1 << ItemBits) - 1;
 
     private const int ItemBits = 20;
     private const int StateBits = 2;
-    private const long ItemMask = ItemsEnd - 1;
+    private const long ItemMask = MostItems;
     private const long TagMask = -1L << (ItemBits + StateBits);
 
     private readonly Line[] _lines = new Line[members];

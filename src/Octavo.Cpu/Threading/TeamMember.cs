@@ -96,7 +96,7 @@ internal sealed unsafe class TeamMember : IDisposable
             return;
         }
 
-        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(total, PhaseBoard.ItemsEnd);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(units, PhaseBoard.MostItems / rounds);
         long phase = ++_phase;
         if (TeamCount == 1)
         {

@@ -11,7 +11,7 @@ namespace Octavo.Lab.Measuring;
 /// <param name="Ended">When it ended.</param>
 /// <param name="Steps">Steps in between.</param>
 internal sealed record ContentionMeasurement(
-    int Loops, double Alone, double Median, double Percentile99, DateTime Began, DateTime Ended, int Steps)
+    int Loops, double Alone, double Median, double Percentile99, DateTimeOffset Began, DateTimeOffset Ended, int Steps)
 {
     /// <summary>How many times as long as alone.</summary>
     public double Slowdown => Median / Alone;
@@ -59,15 +59,15 @@ internal sealed class ContentionBenchmark : IDisposable
     {
         double alone = Median(_model.Times(_step, _duration));
         using var noise = new BusyLoops(loops);
-        DateTime began = DateTime.UtcNow;
+        DateTimeOffset began = TimeProvider.System.GetUtcNow();
         IReadOnlyList<TimedStep> times = _model.Times(_step, _duration);
         return new ContentionMeasurement(
-            loops, alone, Median(times), At(times, 0.99), began, DateTime.UtcNow, times.Count);
+            loops, alone, Median(times), At(times, 0.99), began, TimeProvider.System.GetUtcNow(), times.Count);
     }
 
     /// <summary>Times steps until somebody has what is waited for.</summary>
     /// <returns>How many steps ended in any span of time.</returns>
-    public Func<DateTime, DateTime, int> CountUntil(Task done)
+    public Func<DateTimeOffset, DateTimeOffset, int> CountUntil(Task done)
     {
         IReadOnlyList<TimedStep> times = _model.TimesUntil(_step, () => done.IsCompleted);
         return (began, ended) => times.Count(t => t.Began >= began && t.Began < ended);

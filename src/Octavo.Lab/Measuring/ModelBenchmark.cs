@@ -100,7 +100,7 @@ internal sealed record StepKind(string Phase, int Sequences, int Context, int To
 /// <summary>A step that was run.</summary>
 /// <param name="Began">When.</param>
 /// <param name="Seconds">How long it took.</param>
-internal readonly record struct TimedStep(DateTime Began, double Seconds);
+internal readonly record struct TimedStep(DateTimeOffset Began, double Seconds);
 
 /// <summary>A combination that was not measured, for want of memory.</summary>
 /// <param name="Sequences">Sequences in the batch.</param>
@@ -344,7 +344,7 @@ internal sealed class ModelBenchmark : IDisposable
 
     private TimedStep TimeOne(StepBatch batch)
     {
-        DateTime now = DateTime.UtcNow;
+        DateTimeOffset now = TimeProvider.System.GetUtcNow();
         long started = Stopwatch.GetTimestamp();
         Step(batch);
         return new TimedStep(now, Stopwatch.GetElapsedTime(started).TotalSeconds);

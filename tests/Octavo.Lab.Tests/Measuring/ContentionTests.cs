@@ -28,9 +28,9 @@ public sealed class ContentionTests
     public void CountUntil_Done_CountsStepsOfASpan()
     {
         using var benchmark = Make();
-        DateTime began = DateTime.UtcNow;
-        Func<DateTime, DateTime, int> count = benchmark.CountUntil(Task.Delay(50, TestContext.Current.CancellationToken));
-        DateTime ended = DateTime.UtcNow;
+        DateTimeOffset began = TimeProvider.System.GetUtcNow();
+        Func<DateTimeOffset, DateTimeOffset, int> count = benchmark.CountUntil(Task.Delay(50, TestContext.Current.CancellationToken));
+        DateTimeOffset ended = TimeProvider.System.GetUtcNow();
 
         count(began, ended).ShouldBeGreaterThan(0);
         count(ended, ended.AddHours(1)).ShouldBe(0);
@@ -57,7 +57,10 @@ public sealed class ContentionTests
         Tiny,
         new ModelBenchmarkOptions
         {
-            Weights = WeightScheme.BFloat16, KvCache = KvCacheFormat.BFloat16, Batches = [1], Contexts = [16],
+            Weights = WeightScheme.BFloat16,
+            KvCache = KvCacheFormat.BFloat16,
+            Batches = [1],
+            Contexts = [16],
         },
         TimeSpan.FromMilliseconds(50));
 }
