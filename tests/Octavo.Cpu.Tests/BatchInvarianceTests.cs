@@ -123,6 +123,44 @@ public sealed class BatchInvarianceTests(BatchInvarianceTests.TwoLayers model)
     /// <summary>
     /// Rows are drawn from by whichever thread comes to them, many of them and scores of prompts in one step.
     /// </summary>
+    /// <summary>Members are put aside wherever they are, and others do what they held.</summary>
+    [Theory]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(8)]
+    public void Logits_BesideBusyLoops_AreTheSameBits(int threads)
+    {
+        int[] ids = [.. Enumerable.Range(0, 64).Select(i => (i * 37 % 500) + 3)];
+        using var alone = new TestRunner(model.Path, "int8", KvCacheFormat.BFloat16, threads: 1);
+        float[][] expected = alone.AllLogits(ids);
+        bool isOver = false;
+        Thread[] loops = [.. Enumerable.Range(0, 4).Select(_ => new Thread(() =>
+        {
+            while (!Volatile.Read(ref isOver))
+            {
+                // Wants the processors.
+            }
+        }))];
+        Array.ForEach(loops, loop => loop.Start());
+        try
+        {
+            using var beside = new TestRunner(model.Path, "int8", KvCacheFormat.BFloat16, threads: threads);
+            foreach (int chunk in new[] { 1, 7, 64 })
+            {
+                float[][] actual = beside.AllLogits(ids, chunk);
+                for (int row = 0; row < ids.Length; row++)
+                {
+                    actual[row].ShouldBe(expected[row], $"row {row}, chunks of {chunk}");
+                }
+            }
+        }
+        finally
+        {
+            Volatile.Write(ref isOver, true);
+            Array.ForEach(loops, loop => loop.Join());
+        }
+    }
+
     [Fact]
     public void Tokens_DrawnByAnyNumberOfThreads_AreTheSame()
     {
