@@ -16,7 +16,7 @@ internal sealed class CutSearch(int capacity)
     private const int MostListed = 16 * RowBlocks.Size;
 
     // A row that is as fast looked at whole as by a sample.
-    private const int SmallRow = 8 * RowBlocks.Size;
+    private const int SmallRow = 2 * RowBlocks.Size;
 
     private const float LeastTemperature = 1e-2f;
 
@@ -33,7 +33,7 @@ internal sealed class CutSearch(int capacity)
         /// <summary>Nothing but the cut.</summary>
         Nothing,
 
-        /// <summary>The list holds what the cut keeps.</summary>
+        /// <summary>The list holds what the cut keeps, and perhaps more.</summary>
         List,
 
         /// <summary>The masses are those of the cut.</summary>
@@ -117,7 +117,8 @@ internal sealed class CutSearch(int capacity)
 
         if (_selection.ByCount(_list.Logits, count) is >= 0 and var last)
         {
-            KeepUpTo(last);
+            CutAt(last);
+            _list.Keep(Cut);
         }
 
         _list.Weigh(Softmax);
@@ -152,7 +153,7 @@ internal sealed class CutSearch(int capacity)
     {
         if (_known == Known.List)
         {
-            KeepUpTo(_selection.ByWeight(_list, share * RowKernels.Sum(_list.Weights)));
+            CutAt(_selection.ByWeight(_list, share * RowKernels.Sum(_list.Weights)));
         }
         else if (row.Length > SmallRow)
         {
@@ -165,7 +166,7 @@ internal sealed class CutSearch(int capacity)
             float least = Softmax.LogitOf((1 - share) * whole / row.Length * 0.999);
             _scan.Take(row, Math.Max(Cut.Threshold, least), int.MaxValue, _list);
             _list.Weigh(Softmax);
-            KeepUpTo(_selection.ByWeight(_list, share * whole));
+            CutAt(_selection.ByWeight(_list, share * whole));
             _known = Known.List;
         }
     }
@@ -176,7 +177,7 @@ internal sealed class CutSearch(int capacity)
     /// </summary>
     private void CutByMassOfSample(RowBlocks row, double share)
     {
-        int nth = _selection.ByCount(_scan.Groups, Likeliest);
+        int nth = _selection.ByCount(_scan.Groups, Math.Min(Likeliest, _scan.Groups.Length / 4 * 3));
         float from = Math.Max(Cut.Threshold, nth < 0 ? float.MinValue : float.BitIncrement(_scan.Groups[nth]));
         RowKernels.Weigh(_scan.Groups, _scan.Groups.Length, Softmax with { Least = from }, _groupWeights);
         double likeliest = RowKernels.Sum(_groupWeights.AsSpan(0, _scan.Groups.Length));
@@ -190,7 +191,7 @@ internal sealed class CutSearch(int capacity)
             _scan.Take(row, from, int.MaxValue, _list);
             if (_list.Weigh(Softmax) >= share * whole)
             {
-                KeepUpTo(_selection.ByWeight(_list, share * whole));
+                CutAt(_selection.ByWeight(_list, share * whole));
                 _known = Known.List;
                 return;
             }
@@ -350,11 +351,7 @@ internal sealed class CutSearch(int capacity)
         }
     }
 
-    private void KeepUpTo(int last)
-    {
-        Cut = Cut.And(new Cut(_list.Logits[last], _list.Ids[last]));
-        _list.Keep(Cut);
-    }
+    private void CutAt(int last) => Cut = Cut.And(new Cut(_list.Logits[last], _list.Ids[last]));
 
     private void WeighList()
     {

@@ -102,7 +102,7 @@ internal sealed class RowScan(int capacity)
     /// <returns>False where the groups are too few to tell; nothing is listed then.</returns>
     public bool TakeLikeliest(RowBlocks row, int count, float least, PrefixSelection selection, TokenList list)
     {
-        int last = count <= Groups.Length / 2 ? selection.ByCount(Groups, count) : -1;
+        int last = count <= Groups.Length / 8 * 7 ? selection.ByCount(Groups, count) : -1;
         if (last < 0)
         {
             return false;
