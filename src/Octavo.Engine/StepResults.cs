@@ -76,7 +76,9 @@ internal sealed class StepResults(
             }
         }
 
-        IWorkTeam workers = _tasks.Count * (long)vocabSize < LeastShared || _tasks.Count < 2 ? CallerOnly.Instance : team;
+        IWorkTeam workers = _tasks.Count * (long)vocabSize < LeastShared || _tasks.Count < 2
+            ? CallerOnly.Instance
+            : team;
         workers.For(_tasks.Count, _work ??= RunTask);
         foreach (RowTask task in _tasks)
         {

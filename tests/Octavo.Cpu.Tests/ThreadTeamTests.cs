@@ -5,7 +5,9 @@ namespace Octavo.Cpu.Tests;
 
 public sealed class ThreadTeamTests
 {
-    /// <summary>Members are put aside at random, in any place: each item is written once, and of its own phase.</summary>
+    /// <summary>
+    /// Members are put aside at random, in any place: each item is written once, and of its own phase.
+    /// </summary>
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
@@ -16,7 +18,8 @@ public sealed class ThreadTeamTests
         using var team = new ThreadTeam(members);
         for (int round = 0; round < 60; round++)
         {
-            var work = new Counted(phases: 12, units: 1 + (round % 23), rounds: 1 + (round % 3), sleeps: round % 4 == 0);
+            var work = new Counted(
+                phases: 12, units: 1 + (round % 23), rounds: 1 + (round % 3), sleeps: round % 4 == 0);
             team.Run(work, leavesStragglers: true);
 
             work.Phases.ShouldAllBe(items => items.All(n => n == 1));
@@ -25,7 +28,9 @@ public sealed class ThreadTeamTests
         team.Settle();
     }
 
-    /// <summary>A member that never comes back while the others work is missed by nobody, and disturbs nobody.</summary>
+    /// <summary>
+    /// A member that never comes back while the others work is missed by nobody, and disturbs nobody.
+    /// </summary>
     [Fact]
     public void Run_MemberIsGone_OthersDoItsWorkAndItPassesWhatIsOver()
     {
@@ -33,6 +38,7 @@ public sealed class ThreadTeamTests
         using var release = new ManualResetEventSlim();
         using var gone = new ManualResetEventSlim();
         int holder = 0;
+        bool wasLate = false;
         var work = new Counted(phases: 5, units: 40, rounds: 2)
         {
             OnCompute = (phase, item, member) =>
@@ -42,7 +48,7 @@ public sealed class ThreadTeamTests
                 {
                     gone.Set();
                     release.Wait();
-                    member.IsLate.ShouldBeTrue();
+                    wasLate = member.IsLate;
                 }
                 else if (phase == 0)
                 {
@@ -59,7 +65,40 @@ public sealed class ThreadTeamTests
         next.Phases.ShouldAllBe(items => items.All(n => n == 1));
         release.Set();
         team.Settle();
+        wasLate.ShouldBeTrue();
         work.Phases.ShouldAllBe(items => items.All(n => n == 1), "what a late member computed is nobody's");
+    }
+
+    /// <summary>A late member must not take for its own step's what the next one has more of.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(20)]
+    public void Run_NextWorkHasMorePhases_LateMemberRunsNoneOfThem(int units)
+    {
+        using var team = new ThreadTeam(2);
+        using var release = new ManualResetEventSlim();
+        using var gone = new ManualResetEventSlim();
+        var work = new Counted(phases: 4, units: 20, rounds: 1)
+        {
+            PhasesToRun = 3,
+            OnCompute = (_, _, member) =>
+            {
+                if (member.Number == 1 && !gone.IsSet)
+                {
+                    gone.Set();
+                    release.Wait();
+                }
+
+                gone.Wait();
+            },
+        };
+        team.Run(work, leavesStragglers: true);
+        (work.PhasesToRun, work.UnitsOfLast) = (4, units);
+        release.Set();
+        team.Settle();
+
+        work.Phases[..3].ShouldAllBe(items => items.All(n => n == 1));
+        work.Phases[3].ShouldAllBe(n => n == 0);
     }
 
     /// <summary>Who sleeps while another writes the last item is woken by the end of the work.</summary>
@@ -185,19 +224,26 @@ public sealed class ThreadTeamTests
 
         public Action<int, int>? OnWrite { get; init; }
 
+        /// <summary>Phases to go through; may change as what an engine does from step to step.</summary>
+        public int PhasesToRun { get; set; } = int.MaxValue;
+
+        /// <summary>Units of the last phase, where they are others than of the rest.</summary>
+        public int? UnitsOfLast { get; set; }
+
         public int[][] Phases { get; } = [.. Enumerable.Range(0, phases).Select(_ => new int[units * rounds])];
 
         public void Run(TeamMember member)
         {
-            for (int phase = 0; phase < phases; phase++)
+            for (int phase = 0; phase < Math.Min(PhasesToRun, phases); phase++)
             {
+                int width = phase == phases - 1 && UnitsOfLast is { } few ? few : units;
                 if (phase % 2 == 0)
                 {
-                    member.Share(units, rounds, new Item(this, phase));
+                    member.Share(width, rounds, new Item(this, phase));
                 }
                 else
                 {
-                    member.Divide(units * rounds, new Item(this, phase));
+                    member.Divide(width * rounds, new Item(this, phase));
                 }
             }
         }

@@ -38,7 +38,8 @@ internal sealed class BenchContention
         var it = new BenchContention();
         var command = new Command(
             "contention",
-            "Time decode steps of a model with random weights beside busy loops, and beside another Octavo that does the "
+            "Time decode steps of a model with random weights beside busy loops, and beside another Octavo that "
+                + "does the "
                 + "same, against the steps of the same process alone.")
         {
             it._scheme, it._batch, it._loops, it._seconds, it._noNeighbour,
@@ -89,7 +90,9 @@ internal sealed class BenchContention
         return ExitCode.Success;
     }
 
-    /// <summary>Runs this command once more, as a process of its own, and steps all the time that it measures.</summary>
+    /// <summary>
+    /// Runs this command once more, as a process of its own, and steps all the time that it measures.
+    /// </summary>
     private static async Task<Neighbours> BesideAsync(
         ContentionBenchmark benchmark, ModelShape shape, string scheme, int batch, int seconds, int? threads,
         CancellationToken cancellationToken)
@@ -97,15 +100,29 @@ internal sealed class BenchContention
         double alone = benchmark.Measure(0).Rate;
         using Process other = StartOther(
         [
-            "bench", "contention", "--shape", shape.Name, "--scheme", scheme, "--loops", "0", "--no-neighbour", "--json",
+            "bench", "contention", "--shape", shape.Name, "--scheme", scheme, "--loops", "0", "--no-neighbour",
+            "--json",
             "--batch", batch.ToString(CultureInfo.InvariantCulture),
             "--seconds", seconds.ToString(CultureInfo.InvariantCulture),
             .. threads is { } n ? ["--threads", n.ToString(CultureInfo.InvariantCulture)] : Array.Empty<string>(),
         ]);
-        Task<string> output = other.StandardOutput.ReadToEndAsync(cancellationToken);
-        Func<DateTimeOffset, DateTimeOffset, int> count = benchmark.CountUntil(output);
-        string json = await output.ConfigureAwait(false);
-        await other.WaitForExitAsync(cancellationToken).ConfigureAwait(false);
+        string json;
+        Func<DateTimeOffset, DateTimeOffset, int> count;
+        try
+        {
+            Task<string> output = other.StandardOutput.ReadToEndAsync(cancellationToken);
+            count = benchmark.CountUntil(output);
+            json = await output.ConfigureAwait(false);
+            await other.WaitForExitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            if (!other.HasExited)
+            {
+                other.Kill();
+            }
+        }
+
         if (other.ExitCode != ExitCode.Success)
         {
             throw new InvalidOperationException(

@@ -1,5 +1,6 @@
 using Octavo.Cpu.Codegen;
 using Octavo.Cpu.Memory;
+
 namespace Octavo.Cpu.Attention;
 
 /// <summary>One worker's memory for the rows of a tile.</summary>

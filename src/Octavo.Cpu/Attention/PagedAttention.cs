@@ -145,10 +145,11 @@ internal sealed unsafe class PagedAttention : IDisposable
             _numItems * _cache.NumKvHeads, 1,
             new Items(this, new Call(layer, rule, batch, query, queryStride, output)));
 
+    public void Dispose() => _owned.Dispose();
+
     private PartitionKeys KeysOf(StepBatch batch, int index)
     {
-        Item item = _items[index % _numItems];
-        Tile tile = _tiles[item.Tile];
+        (Item item, Tile tile) = Find(index);
         return new PartitionKeys
         {
             BlockTable = batch.BlockTable(tile.Sequence),
@@ -157,8 +158,6 @@ internal sealed unsafe class PagedAttention : IDisposable
             NumKeys = tile.NumKeys,
         };
     }
-
-    public void Dispose() => _owned.Dispose();
 
     private (Item Item, Tile Tile) Find(int index)
     {
@@ -223,7 +222,9 @@ internal sealed unsafe class PagedAttention : IDisposable
             attention._path.Write(work, scratch);
         }
 
-        /// <summary>Hands a range's partial results over; whoever brings the tile's last ones merges them all.</summary>
+        /// <summary>
+        /// Hands a range's partial results over; whoever brings the tile's last ones merges them all.
+        /// </summary>
         private bool TryMerge(int index, Item item, Tile tile, ref AttentionTile work, AttentionScratch scratch)
         {
             int stride = attention._layout.PartialStride;

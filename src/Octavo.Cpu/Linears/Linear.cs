@@ -19,9 +19,11 @@ namespace Octavo.Cpu.Linears;
 /// </remarks>
 internal sealed unsafe class Linear : IDisposable
 {
-    /// <summary>Rows of sums that a worker keeps for one panel.</summary>
-    public const int MostRowsInBlock = 120;
+    /// <summary>Rows of sums that fit into a member's memory; a multiple of every tile's.</summary>
+    public const int MostRowsInBlock =
+        TeamMember.ScratchBytes / (PanelLayout.Width * sizeof(float)) / RowsOfAllTiles * RowsOfAllTiles;
 
+    private const int RowsOfAllTiles = 24;
     private const int ActivationBytesInBlock = 512 << 10;
     private const int WeightBytesInBlock = 20 << 10;
     private const int StepsInTurn = 8;

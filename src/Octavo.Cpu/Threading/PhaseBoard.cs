@@ -7,7 +7,8 @@ namespace Octavo.Cpu.Threading;
 /// many are done. All are words that carry the phase that they are of, so that a member who comes late finds out.
 /// </summary>
 /// <remarks>
-/// A phase's number grows with every phase of every piece of work. A word holds its lower bits, an item and a state.
+/// A phase's number grows with every phase of every piece of work. A word holds its lower bits, a place and a state:
+/// an item is named by its place in the order that a phase's items are claimed in.
 /// <para>
 /// An atomic operation waits for all that the processor has begun to fetch, and a matrix kernel has always begun to
 /// fetch what comes next. So members claim items in ranges, ever smaller ones, and go through a range with plain reads
@@ -68,7 +69,7 @@ internal sealed class PhaseBoard(int members)
         {
             // Of a later phase where its age is negative: this member is late.
             long age = TagOf(Word(phase, 0) - (seen & TagMask));
-            first = age == 0 ? ItemOf(seen) : 0;
+            first = age == 0 ? PlaceOf(seen) : 0;
             end = first + Math.Max(1, (count - first) * (isOwn ? 3 : 1) / 4);
             if (age < 0 || first >= count)
             {
@@ -86,39 +87,39 @@ internal sealed class PhaseBoard(int members)
     }
 
     /// <summary>Shows that a member computes an item, the first of those up to an end that it has claimed.</summary>
-    public void BeginItem(int member, long phase, int item, int end)
+    public void BeginItem(int member, long phase, int place, int end)
     {
         Volatile.Write(ref _lines[member].End, end);
-        Volatile.Write(ref _lines[member].At, Word(phase, item, State.Computing));
+        Volatile.Write(ref _lines[member].At, Word(phase, place, State.Computing));
     }
 
     /// <summary>
     /// Goes over from computing to writing; false where another member took the item, and those behind it.
     /// </summary>
-    public bool TryWrite(int member, long phase, int item)
+    public bool TryWrite(int member, long phase, int place)
     {
         ref Line line = ref _lines[member];
-        Volatile.Write(ref line.At, Word(phase, item, State.Writing));
-        return Volatile.Read(ref line.Wanted) != Word(phase, item) || TryDecide(member, phase, item);
+        Volatile.Write(ref line.At, Word(phase, place, State.Writing));
+        return Volatile.Read(ref line.Wanted) != Word(phase, place) || TryDecide(member, phase, place);
     }
 
     /// <summary>
     /// Announces that another member's item is wanted. Gives the item and the end of what that member has claimed, or
     /// false where it computes nothing, or is about to write.
     /// </summary>
-    public bool TryWant(int member, long phase, out int item, out int end)
+    public bool TryWant(int member, long phase, out int place, out int end)
     {
         ref Line line = ref _lines[member];
         long at = Volatile.Read(ref line.At);
-        (item, end) = (ItemOf(at), 0);
-        if (at != Word(phase, item, State.Computing)
-            || Volatile.Read(ref line.Decided) == Word(phase, item)
-            || Interlocked.CompareExchange(ref line.Taker, Word(phase, item, State.Computing), 0) != 0)
+        (place, end) = (PlaceOf(at), 0);
+        if (at != Word(phase, place, State.Computing)
+            || Volatile.Read(ref line.Decided) == Word(phase, place)
+            || Interlocked.CompareExchange(ref line.Taker, Word(phase, place, State.Computing), 0) != 0)
         {
             return false;
         }
 
-        Volatile.Write(ref line.Wanted, Word(phase, item));
+        Volatile.Write(ref line.Wanted, Word(phase, place));
         Interlocked.MemoryBarrierProcessWide();
         end = Volatile.Read(ref line.End);
         if (Volatile.Read(ref line.At) == at)
@@ -131,9 +132,9 @@ internal sealed class PhaseBoard(int members)
     }
 
     /// <summary>Behind <see cref="TryWant"/>: takes the item; false where its member came first.</summary>
-    public bool TryTake(int member, long phase, int item)
+    public bool TryTake(int member, long phase, int place)
     {
-        bool taken = TryDecide(member, phase, item);
+        bool taken = TryDecide(member, phase, place);
         Volatile.Write(ref _lines[member].Taker, 0);
         return taken;
     }
@@ -149,25 +150,25 @@ internal sealed class PhaseBoard(int members)
         foreach (ref Line line in _lines.AsSpan())
         {
             long word = Volatile.Read(ref line.Done);
-            done += TagOf(word) == TagOf(Word(phase, 0)) ? ItemOf(word) : 0;
+            done += TagOf(word) == TagOf(Word(phase, 0)) ? PlaceOf(word) : 0;
         }
 
         return done;
     }
 
-    private static int ItemOf(long word) => (int)((word >> StateBits) & ItemMask);
+    private static int PlaceOf(long word) => (int)((word >> StateBits) & ItemMask);
 
     private static long TagOf(long word) => word >> (ItemBits + StateBits);
 
-    private static long Word(long phase, int item, State state = State.None) =>
-        (((phase << ItemBits) | (uint)item) << StateBits) | (uint)state;
+    private static long Word(long phase, int place, State state = State.None) =>
+        (((phase << ItemBits) | (uint)place) << StateBits) | (uint)state;
 
-    private bool TryDecide(int member, long phase, int item)
+    private bool TryDecide(int member, long phase, int place)
     {
         ref long decided = ref _lines[member].Decided;
         long before = Volatile.Read(ref decided);
-        return before != Word(phase, item)
-            && Interlocked.CompareExchange(ref decided, Word(phase, item), before) == before;
+        return before != Word(phase, place)
+            && Interlocked.CompareExchange(ref decided, Word(phase, place), before) == before;
     }
 
     /// <summary>

@@ -37,6 +37,7 @@ internal sealed unsafe class TeamMember : IDisposable
     // Longer than members of a phase usually wait for each other, much shorter than a turn of the scheduler.
     private static readonly long LeastPatience = Stopwatch.Frequency * 20 / 1_000_000;
     private static readonly long MostSpinning = Stopwatch.Frequency * 50 / 1_000_000;
+    private static readonly TimeSpan MostSleep = TimeSpan.FromMilliseconds(1);
 
     private readonly ThreadTeam _team;
     private readonly PhaseBoard _board;
@@ -90,14 +91,15 @@ internal sealed unsafe class TeamMember : IDisposable
     private void Pass<TItems>(int units, int rounds, TItems items)
         where TItems : struct, IItems
     {
-        int total = units * rounds;
+        long total = (long)units * rounds;
         if (total == 0)
         {
             return;
         }
 
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(units, PhaseBoard.MostItems / rounds);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(total, PhaseBoard.MostItems, nameof(units));
         long phase = ++_phase;
+        ThreadTeam.CheckPhase(phase);
         if (TeamCount == 1)
         {
             for (int item = 0; item < total; item++)
@@ -145,15 +147,20 @@ internal sealed unsafe class TeamMember : IDisposable
     private void PassAlone<TItems>(long phase, TItems items)
         where TItems : struct, IItems
     {
-        if (_leads)
+        if (_leads && !IsLate)
         {
             items.Compute(0, this);
             items.Write(0, this);
             _board.Complete(phase);
+            return;
         }
-        else
+
+        _leads = false;
+        long started = Stopwatch.GetTimestamp();
+        while (_board.Current == phase)
         {
-            WaitForOthers(new Phase(phase, 0, 1), 0, new Owned<Nothing>(default));
+            _team.ThrowIfFailed();
+            SpinOrSleep(Stopwatch.GetTimestamp() - started <= MostSpinning, phase, total: null);
         }
     }
 
@@ -178,6 +185,7 @@ internal sealed unsafe class TeamMember : IDisposable
             _board.SetDone(Number, phase.Number, ++_done);
         }
     }
+
     private void Compute<TItems>(int item, TItems items)
         where TItems : struct, IItems
     {
@@ -199,7 +207,7 @@ internal sealed unsafe class TeamMember : IDisposable
         long patience = 0;
         while (_board.Current == phase.Number)
         {
-            if (phase.IsCounted && _board.CountDone(phase.Number) == phase.Total)
+            if (_board.CountDone(phase.Number) == phase.Total)
             {
                 _leads = _board.Complete(phase.Number);
                 return;
@@ -219,14 +227,7 @@ internal sealed unsafe class TeamMember : IDisposable
                 continue;
             }
 
-            if (now - started > patience + MostSpinning)
-            {
-                Sleep(phase);
-            }
-            else
-            {
-                Thread.SpinWait(1);
-            }
+            SpinOrSleep(now - started <= patience + MostSpinning, phase.Number, phase.Total);
         }
     }
 
@@ -258,14 +259,21 @@ internal sealed unsafe class TeamMember : IDisposable
         return false;
     }
 
-    private void Sleep(Phase phase)
+    /// <summary>
+    /// Waits a little. Who sleeps comes back to look whether there is something to take over by then.
+    /// </summary>
+    private void SpinOrSleep(bool spins, long phase, int? total)
     {
-        int round = _team.Room.Enter();
-        if (_board.Current == phase.Number
-            && !(phase.IsCounted && _board.CountDone(phase.Number) == phase.Total)
-            && !_team.HasFailed)
+        if (spins)
         {
-            _team.Room.Sleep(round);
+            Thread.SpinWait(1);
+            return;
+        }
+
+        int round = _team.Room.Enter();
+        if (_board.Current == phase && _board.CountDone(phase) != total && !_team.HasFailed)
+        {
+            _team.Room.Sleep(round, MostSleep);
         }
     }
 
@@ -277,9 +285,6 @@ internal sealed unsafe class TeamMember : IDisposable
         public long Number => number;
 
         public int Total => units * rounds;
-
-        /// <summary>Whether its items are claimed and counted; else it has one, and that is its leader's.</summary>
-        public bool IsCounted => units > 0;
 
         public int ItemAt(int index, int members)
         {
@@ -303,13 +308,6 @@ internal sealed unsafe class TeamMember : IDisposable
         void Compute(int item, TeamMember member);
 
         void Write(int item, TeamMember member);
-    }
-
-    private readonly struct Nothing : IOwnItems
-    {
-        public void Run(int item, TeamMember member)
-        {
-        }
     }
 
     private readonly struct Shared<TItems>(TItems items) : IItems

@@ -13,8 +13,8 @@ internal interface ITeamWork
 
 /// <summary>
 /// Threads that share work without fixed shares: the caller is member 0, the others wait for work. Whoever is there
-/// does it; a member that the system has put aside is neither waited for nor missed, but while it writes. Members that
-/// wait spin briefly and then sleep, so an idle team uses no processor time. On a machine with several memory nodes
+/// does it; a member that the system has put aside is neither waited for nor missed, but where it writes or works by
+/// itself (<see cref="TeamMember.Divide"/>). Members that wait spin briefly and then sleep, so an idle team uses no processor time. On a machine with several memory nodes
 /// every member has a thread of its own that stays at its node, and the caller only waits.
 /// </summary>
 /// <remarks>Pieces of work of several callers are run one after another, in the order they came.</remarks>
@@ -24,6 +24,7 @@ internal sealed class ThreadTeam : IDisposable
     // is woken, which costs about as much again.
     private const int SpinsBeforeSleep = 400;
     private const int PhaseBits = 14;
+    private const long PhaseMask = (1 << PhaseBits) - 1;
 
     private static readonly Lock Making = new();
     private static readonly Dictionary<int, (ThreadTeam Team, int Leases)> Leased = [];
@@ -34,6 +35,7 @@ internal sealed class ThreadTeam : IDisposable
     private readonly PhaseBoard _board;
     private readonly WaitingRoom _idle = new();      // of members without work
     private readonly WaitingRoom _turns = new();     // of callers behind others
+    private readonly WaitingRoom _callers = new();   // of the one whose turn it is
     private readonly long[] _inside;                 // by member: the step that it may be running
     private ITeamWork? _work;
     private long _step;                              // a change starts the work
@@ -41,7 +43,7 @@ internal sealed class ThreadTeam : IDisposable
     private long _ended;                             // the last step whose way somebody has gone to its end
     private long _tickets;
     private long _turn;
-    private volatile ExceptionDispatchInfo? _failure;
+    private ExceptionDispatchInfo? _failure;
     private volatile bool _disposed;
 
     public ThreadTeam(int count, NumaNodes? nodes = null)
@@ -67,13 +69,15 @@ internal sealed class ThreadTeam : IDisposable
     /// <summary>Members.</summary>
     public int Count { get; }
 
-    /// <summary>Where members sleep that wait for others, and the caller.</summary>
+    /// <summary>Where members sleep that wait for others.</summary>
     internal WaitingRoom Room { get; } = new();
 
     /// <summary>Whether a member failed, so that the work is over for all.</summary>
-    internal bool HasFailed => _failure is not null;
+    internal bool HasFailed => Volatile.Read(ref _failure) is not null;
 
-    /// <summary>The team of so many members that all engines of this process share, until the lease is given back.</summary>
+    /// <summary>
+    /// The team of so many members that all engines of this process share, until the lease is given back.
+    /// </summary>
     public static TeamLease Lease(int count)
     {
         lock (Making)
@@ -104,19 +108,21 @@ internal sealed class ThreadTeam : IDisposable
                 RunGuarded(_members[0], step);
             }
 
-            while (Volatile.Read(ref _ended) < step && !HasFailed)
-            {
-                SleepUnless(() => Volatile.Read(ref _ended) >= step || HasFailed);
-            }
+            SleepUntil(() => Volatile.Read(ref _ended) >= step || HasFailed);
 
-            Interlocked.Exchange(ref _open, 0);
-            if (!leavesStragglers || HasFailed)
+            // Who closes the step decides how it ends: this caller, or a member that failed. All of its phases are over
+            // before anything can change that a late member reads, whether it reads that there are more of them or not.
+            bool hasFailed = Interlocked.CompareExchange(ref _open, 0, step) != step;
+            _board.Begin((step + 1) << PhaseBits);
+            if (!leavesStragglers || hasFailed)
             {
                 WaitUntilAllAreOut();
             }
 
-            if (_failure is { } failure)
+            if (hasFailed)
             {
+                SleepUntil(() => HasFailed);
+                ExceptionDispatchInfo failure = _failure!;
                 _failure = null;
                 _board.Clear();
                 failure.Throw();
@@ -157,15 +163,25 @@ internal sealed class ThreadTeam : IDisposable
         }
 
         Room.Dispose();
+        _callers.Dispose();
         _idle.Dispose();
         _turns.Dispose();
     }
 
     /// <summary>
-    /// Whether some member has finished the phase before; the first of a piece of work begins with the caller, which may
-    /// not be a member.
+    /// Whether some member has finished the phase before; the first of a piece of work begins with the caller, which
+    /// may not be a member.
     /// </summary>
-    internal bool HasLeader(long phase) => _firstOwn > 0 || (phase & ((1 << PhaseBits) - 1)) > 1;
+    internal bool HasLeader(long phase) => _firstOwn > 0 || (phase & PhaseMask) > 1;
+
+    /// <summary>Refuses what has more phases than numbers are kept for.</summary>
+    internal static void CheckPhase(long phase)
+    {
+        if ((phase & PhaseMask) == 0)
+        {
+            throw new InvalidOperationException($"a piece of work has more than {PhaseMask} phases");
+        }
+    }
 
     /// <summary>Leaves the work where another member failed.</summary>
     internal void ThrowIfFailed()
@@ -229,7 +245,7 @@ internal sealed class ThreadTeam : IDisposable
             }
 
             Interlocked.Exchange(ref _inside[member.Number], 0);
-            Room.WakeAll();
+            _callers.WakeAll();
         }
     }
 
@@ -261,25 +277,39 @@ internal sealed class ThreadTeam : IDisposable
         {
             member.Begin(step << PhaseBits, leads: member.Number < _firstOwn);
             _work!.Run(member);
-            if (Volatile.Read(ref _ended) < step)
-            {
-                Interlocked.Exchange(ref _ended, step);
-            }
-
+            RaiseEnded(step);
             Room.WakeAll();
+            _callers.WakeAll();
         }
         catch (TeamFailedException)
         {
             // Another member failed and has left its reason; this one stopped for it.
         }
-        catch (Exception) when (Volatile.Read(ref _open) != step)
-        {
-            // It was late: what it read was of another step, and this one has its result.
-        }
         catch (Exception e)
         {
-            _failure ??= ExceptionDispatchInfo.Capture(e);
-            Room.WakeAll();
+            // Where the step is closed, another failure came first, or this member is late: what it read was of another
+            // step, and its own has its result.
+            if (Interlocked.CompareExchange(ref _open, 0, step) == step)
+            {
+                Interlocked.Exchange(ref _failure, ExceptionDispatchInfo.Capture(e));
+                Room.WakeAll();
+                _callers.WakeAll();
+            }
+        }
+    }
+
+    private void RaiseEnded(long step)
+    {
+        long seen = Volatile.Read(ref _ended);
+        while (seen < step)
+        {
+            long found = Interlocked.CompareExchange(ref _ended, step, seen);
+            if (found == seen)
+            {
+                return;
+            }
+
+            seen = found;
         }
     }
 
@@ -288,10 +318,7 @@ internal sealed class ThreadTeam : IDisposable
         foreach (TeamMember member in _members.AsSpan(_firstOwn))
         {
             int number = member.Number;
-            while (Volatile.Read(ref _inside[number]) != 0)
-            {
-                SleepUnless(() => Volatile.Read(ref _inside[number]) == 0);
-            }
+            SleepUntil(() => Volatile.Read(ref _inside[number]) == 0);
         }
     }
 
@@ -314,12 +341,15 @@ internal sealed class ThreadTeam : IDisposable
         _turns.WakeAll();
     }
 
-    private void SleepUnless(Func<bool> condition)
+    private void SleepUntil(Func<bool> condition)
     {
-        int round = Room.Enter();
-        if (!condition())
+        while (!condition())
         {
-            Room.Sleep(round);
+            int round = _callers.Enter();
+            if (!condition())
+            {
+                _callers.Sleep(round);
+            }
         }
     }
 
@@ -328,16 +358,15 @@ internal sealed class ThreadTeam : IDisposable
     /// <summary>A share of a team.</summary>
     public sealed class TeamLease(ThreadTeam team) : IDisposable
     {
-        private bool _returned;
+        private int _returned;
 
         public ThreadTeam Team => team;
 
         /// <summary>Gives it back; the last one ends its threads.</summary>
         public void Dispose()
         {
-            if (!_returned)
+            if (Interlocked.Exchange(ref _returned, 1) == 0)
             {
-                _returned = true;
                 GiveBack(team);
             }
         }

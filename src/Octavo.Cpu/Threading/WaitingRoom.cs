@@ -36,12 +36,17 @@ internal sealed unsafe partial class WaitingRoom : IDisposable
     }
 
     /// <summary>Sleeps, unless somebody woke all since <see cref="Enter"/>; may also return for no reason.</summary>
-    public void Sleep(int round)
+    /// <param name="round">What <see cref="Enter"/> gave.</param>
+    /// <param name="atMost">How long; null until somebody wakes all.</param>
+    public void Sleep(int round, TimeSpan? atMost = null)
     {
         if (FutexCall != 0)
         {
             // An interrupted or late call just returns.
-            _ = SystemCall(FutexCall, _round, WaitPrivate, round, null);
+            long* time = stackalloc long[2];                // seconds, and nanoseconds of one
+            time[0] = (long)(atMost?.TotalSeconds ?? 0);
+            time[1] = (long)(atMost?.TotalNanoseconds ?? 0) % 1_000_000_000;
+            _ = SystemCall(FutexCall, _round, WaitPrivate, round, atMost is null ? null : time);
             return;
         }
 
@@ -49,7 +54,7 @@ internal sealed unsafe partial class WaitingRoom : IDisposable
         {
             if (*_round == round)
             {
-                Monitor.Wait(_monitor);
+                Monitor.Wait(_monitor, atMost ?? Timeout.InfiniteTimeSpan);
             }
         }
     }
@@ -83,5 +88,5 @@ internal sealed unsafe partial class WaitingRoom : IDisposable
     }
 
     [LibraryImport("libc", EntryPoint = "syscall")]
-    private static partial long SystemCall(long number, int* word, long operation, long value, void* timeout);
+    private static partial long SystemCall(long number, int* word, long operation, long value, long* timeout);
 }

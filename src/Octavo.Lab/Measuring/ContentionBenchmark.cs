@@ -25,7 +25,9 @@ internal sealed record ContentionMeasurement(
     public double FairSlowdown(int processors) => (processors + Loops) / (double)processors;
 }
 
-/// <summary>Times decode steps of a random model while busy loops, or another process, want the processors, too.</summary>
+/// <summary>
+/// Times decode steps of a random model while busy loops, or another process, want the processors, too.
+/// </summary>
 internal sealed class ContentionBenchmark : IDisposable
 {
     private readonly Checkpoint _checkpoint;
@@ -66,7 +68,7 @@ internal sealed class ContentionBenchmark : IDisposable
     }
 
     /// <summary>Times steps until somebody has what is waited for.</summary>
-    /// <returns>How many steps ended in any span of time.</returns>
+    /// <returns>How many steps began in any span of time.</returns>
     public Func<DateTimeOffset, DateTimeOffset, int> CountUntil(Task done)
     {
         IReadOnlyList<TimedStep> times = _model.TimesUntil(_step, () => done.IsCompleted);

@@ -29,7 +29,8 @@ public sealed class ContentionTests
     {
         using var benchmark = Make();
         DateTimeOffset began = TimeProvider.System.GetUtcNow();
-        Func<DateTimeOffset, DateTimeOffset, int> count = benchmark.CountUntil(Task.Delay(50, TestContext.Current.CancellationToken));
+        Func<DateTimeOffset, DateTimeOffset, int> count =
+            benchmark.CountUntil(Task.Delay(50, TestContext.Current.CancellationToken));
         DateTimeOffset ended = TimeProvider.System.GetUtcNow();
 
         count(began, ended).ShouldBeGreaterThan(0);
@@ -39,13 +40,15 @@ public sealed class ContentionTests
     [Fact]
     public void MachineLoad_LinesOfTheSystem_SayWhatOthersHad()
     {
-        // user, nice, system, idle, waiting, two kinds of interrupts, stolen; in hundredths of a second.
-        MachineLoad before = MachineLoad.Parse("cpu  100 10 50 900 30 5 5 20 0 0", own: 0.5);
-        MachineLoad behind = MachineLoad.Parse("cpu  400 10 150 1000 40 5 5 70 0 0", own: 3.5);
+        // User, nice, system, idle, waiting, two kinds of interrupts, stolen; in hundredths of a second.
+        MachineLoad before = MachineLoad.Parse(
+            ["cpu  100 10 50 900 30 5 5 20 0 0", "cpu0 0", "cpu1 0", "cpu2 0", "intr 7"], own: 0.5);
+        MachineLoad behind = MachineLoad.Parse(["cpu  400 10 150 1000 40 5 5 70 0 0", "cpu0 0"], own: 3.5);
         before.Busy.ShouldBe(1.7, 1e-9);
-        Disturbance disturbance = (behind with { Timestamp = before.Timestamp + (Stopwatch.Frequency * 100) })
-            .Since(before);
-        double all = 100 * Environment.ProcessorCount;
+        before.Processors.ShouldBe(3);
+        Disturbance disturbance =
+            (behind with { Timestamp = before.Timestamp + (Stopwatch.Frequency * 100), Processors = 3 }).Since(before);
+        const double all = 100 * 3;
 
         disturbance.Others.ShouldBe(1 / all, 1e-9);
         disturbance.Stolen.ShouldBe(0.5 / all, 1e-9);
