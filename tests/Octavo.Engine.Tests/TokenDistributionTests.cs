@@ -177,8 +177,8 @@ public sealed class TokenDistributionTests
                 double distance = double.PositiveInfinity;
                 foreach ((double p, double m) in
                     from p in new[] { 0, -Tolerance, Tolerance }
-                        from m in new[] { 0, -Tolerance, Tolerance }
-                        select (p, m))
+                    from m in new[] { 0, -Tolerance, Tolerance }
+                    select (p, m))
                 {
                     distance = Math.Min(distance, Distance(kept, Reference(sorted, parameters, p, m)));
                     if (distance < Tolerance)
