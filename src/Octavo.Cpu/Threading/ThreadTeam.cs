@@ -14,8 +14,9 @@ internal interface ITeamWork
 /// <summary>
 /// Threads that share work without fixed shares: the caller is member 0, the others wait for work. Whoever is there
 /// does it; a member that the system has put aside is neither waited for nor missed, but where it writes or works by
-/// itself (<see cref="TeamMember.Divide"/>). Members that wait spin briefly and then sleep, so an idle team uses no processor time. On a machine with several memory nodes
-/// every member has a thread of its own that stays at its node, and the caller only waits.
+/// itself (<see cref="TeamMember.Divide"/>). Members that wait spin briefly and then sleep, so an idle team uses no
+/// processor time. On a machine with several memory nodes every member has a thread of its own that stays at its node,
+/// and the caller only waits.
 /// </summary>
 /// <remarks>Pieces of work of several callers are run one after another, in the order they came.</remarks>
 internal sealed class ThreadTeam : IDisposable
