@@ -2,7 +2,9 @@ using Octavo.Engine;
 
 namespace Octavo.Cpu.Threading;
 
-/// <summary>A team's members as the engine uses them between steps: each takes the next piece of work there is.</summary>
+/// <summary>
+/// A team's members as the engine uses them between steps: each takes the next piece of work there is.
+/// </summary>
 internal sealed class SharedItems(ThreadTeam team) : IWorkTeam, ITeamWork
 {
     private Action<int, int>? _body;

@@ -172,8 +172,8 @@ internal sealed class CutSearch(int capacity)
     }
 
     /// <summary>
-    /// The likeliest tokens are known; where they are not enough, a sample of the others tells roughly how far these must
-    /// be gone through.
+    /// The likeliest tokens are known; where they are not enough, a sample of the others tells roughly how far these
+    /// must be gone through.
     /// </summary>
     private void CutByMassOfSample(RowBlocks row, double share)
     {
@@ -204,7 +204,9 @@ internal sealed class CutSearch(int capacity)
     /// <summary>Finds a cut between two logits; or beyond them, where it is not between them.</summary>
     /// <param name="row">The row.</param>
     /// <param name="least">The lower one.</param>
-    /// <param name="below">The upper one; the same as the lower where only tokens of that logit are in question.</param>
+    /// <param name="below">
+    /// The upper one; the same as the lower where only tokens of that logit are in question.
+    /// </param>
     /// <param name="byCount">Whether tokens are counted instead of weighed.</param>
     /// <param name="wanted">How many are kept, or which part of the whole.</param>
     /// <param name="whole">The weight of the whole; NaN where it is not known yet.</param>
@@ -262,8 +264,8 @@ internal sealed class CutSearch(int capacity)
     }
 
     /// <summary>
-    /// Weighs what is at least a logit, block by block, and all of the row, where that is not known; and lists what lies
-    /// from another one up to it.
+    /// Weighs what is at least a logit, block by block, and all of the row, where that is not known; and lists what
+    /// lies from another one up to it.
     /// </summary>
     private double WeighFrom(RowBlocks row, float least, float below, ref double whole)
     {

@@ -377,7 +377,8 @@ internal static class RowKernels
     public static int CountEqual(ReadOnlySpan<float> block, float value) =>
         CountAtLeast(block, value) - CountAtLeast(block, float.BitIncrement(value));
 
-    private static ulong FirstBits(long count) => count <= 0 ? 0 : count >= 64 ? ulong.MaxValue : (1ul << (int)count) - 1;
+    private static ulong FirstBits(long count) =>
+        count <= 0 ? 0 : count >= 64 ? ulong.MaxValue : (1ul << (int)count) - 1;
 
     // 2^y for y from −126 to 0: the nearest whole number goes into the exponent, a polynomial (minimax, 9e−8) gives the
     // rest. Adding 1.5 · 2^23 rounds to a whole number, which then stands in the lowest bits.

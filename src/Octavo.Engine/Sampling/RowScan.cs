@@ -1,6 +1,8 @@
 namespace Octavo.Engine.Sampling;
 
-/// <summary>What one pass over a row finds: its greatest logits, and the sum of all weights where that is wanted.</summary>
+/// <summary>
+/// What one pass over a row finds: its greatest logits, and the sum of all weights where that is wanted.
+/// </summary>
 /// <param name="capacity">Elements of the longest row.</param>
 internal sealed class RowScan(int capacity)
 {

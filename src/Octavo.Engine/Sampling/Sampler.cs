@@ -184,7 +184,9 @@ internal sealed class Sampler(int vocabSize)
                 penalty.Name, $"the logits are not finite ({max}) after penalties; use a milder {penalty}");
     }
 
-    /// <summary>Inverse of the distribution function over what is kept, by id: first the block, then the token.</summary>
+    /// <summary>
+    /// Inverse of the distribution function over what is kept, by id: first the block, then the token.
+    /// </summary>
     private int Pick(RowBlocks row, double uniform)
     {
         ReadOnlySpan<double> masses = _search.Masses[..row.Count];

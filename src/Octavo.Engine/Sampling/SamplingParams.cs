@@ -42,7 +42,8 @@ public sealed record SamplingParams
     public float TopP { get; init; } = 1f;
 
     /// <summary>
-    /// Keep only so many most likely tokens; 0 or −1 keeps all. Of equally likely tokens those of the lower id are kept.
+    /// Keep only so many most likely tokens; 0 or −1 keeps all. Of equally likely tokens those of the lower id are
+    /// kept.
     /// </summary>
     public int TopK { get; init; }
 

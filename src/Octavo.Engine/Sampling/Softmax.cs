@@ -31,7 +31,8 @@ internal readonly record struct Softmax(float Max, float Scale, float Least)
         return rounded < logit ? float.BitIncrement(rounded) : rounded;
     }
 
-    // Additions, multiplications and divisions only, which have the same bits everywhere; a library's logarithm may not.
+    // Additions, multiplications and divisions only, which have the same bits everywhere; a library's logarithm may
+    // not.
     private static double Log2(double x)
     {
         if (x < LeastNormal)

@@ -66,7 +66,13 @@ internal sealed class BatchingBenchmark(
         });
         int group = kind == BatchingKind.Continuous ? requests.Count : batch;
         return StaticBatching.Run(
-            engine, requests, group, dropFinished: kind != BatchingKind.Static, model.VocabSize, TimeProvider.System, sampling);
+            engine,
+            requests,
+            group,
+            dropFinished: kind != BatchingKind.Static,
+            model.VocabSize,
+            TimeProvider.System,
+            sampling);
     }
 
     private static string Name(BatchingKind kind) => kind switch

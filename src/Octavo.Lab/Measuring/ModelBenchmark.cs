@@ -102,8 +102,8 @@ internal sealed record SkippedStep(int Sequences, int Context, long CacheBytes);
 
 /// <summary>
 /// Times whole steps of a <see cref="CpuModelRunner"/> on a random model: prefill of one prompt, and decode of several
-/// sequences at once. Steps are what the engine would hand over; the scheduler is not in them, and the sampler where that is
-/// asked for.
+/// sequences at once. Steps are what the engine would hand over; the scheduler is not in them, and the sampler where
+/// that is asked for.
 /// </summary>
 internal sealed class ModelBenchmark : IDisposable
 {
