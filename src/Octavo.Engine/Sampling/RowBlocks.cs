@@ -6,7 +6,9 @@ namespace Octavo.Engine.Sampling;
 /// </summary>
 internal readonly ref struct RowBlocks
 {
-    /// <summary>Elements of a block: 4 KiB, which stay in the first-level cache while they are looked at twice.</summary>
+    /// <summary>
+    /// Elements of a block: 4 KiB, which stay in the first-level cache while they are looked at twice.
+    /// </summary>
     public const int Size = 1 << SizeBits;
 
     /// <summary>A token's block is its id without so many bits.</summary>
