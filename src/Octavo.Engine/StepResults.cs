@@ -76,10 +76,8 @@ internal sealed class StepResults(
             }
         }
 
-        IWorkTeam workers = _tasks.Count * (long)vocabSize < LeastShared || _tasks.Count < 2
-            ? CallerOnly.Instance
-            : team;
-        workers.For(_tasks.Count, _work ??= RunTask);
+        bool isShared = _tasks.Count > 1 && _tasks.Count * (long)vocabSize >= LeastShared;
+        (isShared ? team : CallerOnly.Instance).For(_tasks.Count, _work ??= RunTask);
         foreach (RowTask task in _tasks)
         {
             Finish(task, now);

@@ -71,15 +71,9 @@ public sealed class UsageTests
     [InlineData(2, "error: --batches takes whole numbers with commas between; it is '1,x' (see 'octavo bench model "
         + "--help')", "bench", "model", "--batches", "1,x")]
     [InlineData(2, "error: --sampling: 'topp=0.9' is none of greedy, or settings with commas between, of temperature= "
-        + "top-k= top-p= min-p= presence-penalty= frequency-penalty= repetition-penalty= "
-        + "logprobs=", "bench", "sampling",
-        "--sampling", "topp=0.9")]
-    [InlineData(
-        2,
-        "error: --sampling: top-p must be above 0 and at most 1; it is 2",
-        "bench",
-        "model",
-        "--sampling",
+        + "top-k= top-p= min-p= presence-penalty= frequency-penalty= repetition-penalty= logprobs=", "bench",
+        "sampling", "--sampling", "topp=0.9")]
+    [InlineData(2, "error: --sampling: top-p must be above 0 and at most 1; it is 2", "bench", "model", "--sampling",
         "top-p=2")]
     [InlineData(2, "error: --vocabularies must be from 1 to 1048576, --rows from 1 to 1024", "bench", "sampling",
         "--vocabularies", "0")]

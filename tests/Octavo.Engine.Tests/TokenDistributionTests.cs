@@ -166,8 +166,13 @@ public sealed class TokenDistributionTests
             foreach ((int topK, float topP, float minP) in
                 from k in topKs from p in topPs from m in minPs select (k, p, m))
             {
-                var parameters =
-                    new SamplingParams { Temperature = temperature, TopK = topK, TopP = topP, MinP = minP };
+                var parameters = new SamplingParams
+                {
+                    Temperature = temperature,
+                    TopK = topK,
+                    TopP = topP,
+                    MinP = minP,
+                };
                 IReadOnlyList<(int Token, float Weight)> kept =
                     sampler.Distribution(State(parameters), [], row, position: 0);
                 kept.ShouldNotBeEmpty();
@@ -175,10 +180,8 @@ public sealed class TokenDistributionTests
 
                 // A token may fall either way where the reference is within 1e-6 of a boundary.
                 double distance = double.PositiveInfinity;
-                foreach ((double p, double m) in
-                    from p in new[] { 0, -Tolerance, Tolerance }
-                    from m in new[] { 0, -Tolerance, Tolerance }
-                    select (p, m))
+                double[] shifts = [0, -Tolerance, Tolerance];
+                foreach ((double p, double m) in from p in shifts from m in shifts select (p, m))
                 {
                     distance = Math.Min(distance, Distance(kept, Reference(sorted, parameters, p, m)));
                     if (distance < Tolerance)
@@ -247,9 +250,8 @@ public sealed class TokenDistributionTests
     private static float[] MakeRow(RowKind kind, int length, int seed)
     {
         var random = new Random(seed);
-        float[] row = [.. Enumerable.Range(0, length)
-            .Select(_ => (float)(Math.Sqrt(-2 * Math.Log(1 - random.NextDouble()))
-                * Math.Cos(2 * Math.PI * random.NextDouble())))];
+        float[] row = [.. Enumerable.Range(0, length).Select(_ =>
+            (float)(Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble())))];
         for (int i = 0; i < length; i++)
         {
             row[i] = kind switch

@@ -18,6 +18,9 @@ internal sealed class CutSearch(int capacity)
     // A row that is as fast looked at whole as by a sample.
     private const int SmallRow = 2 * RowBlocks.Size;
 
+    // A row that is sooner weighed than a sample of it is looked at.
+    private const int QuicklyWeighed = 16 * RowBlocks.Size;
+
     private const float LeastTemperature = 1e-2f;
 
     private readonly TokenList _list = new();
@@ -181,18 +184,20 @@ internal sealed class CutSearch(int capacity)
         float from = Math.Max(Cut.Threshold, nth < 0 ? float.MinValue : float.BitIncrement(_scan.Groups[nth]));
         RowKernels.Weigh(_scan.Groups, _scan.Groups.Length, Softmax with { Least = from }, _groupWeights);
         double likeliest = RowKernels.Sum(_groupWeights.AsSpan(0, _scan.Groups.Length));
+        double whole = Cut.LastTie < int.MaxValue || row.Length <= QuicklyWeighed ? WeighRow(row) : double.NaN;
+        if (likeliest >= share * whole && TryCutLikeliest(row, from, share * whole))
+        {
+            return;
+        }
+
         _sample.Take(row, _scan.Groups, from, Softmax, Cut.Threshold);
         double others = _sample.Mass * RowSample.Share;
-        double whole = Cut.LastTie == int.MaxValue ? double.NaN : WeighRow(row);
         double target = (share * (double.IsNaN(whole) ? likeliest + others : whole)) - likeliest;
-        if (target <= 0)
+        if (double.IsNaN(whole) && target <= 0)
         {
-            whole = double.IsNaN(whole) ? WeighRow(row) : whole;
-            _scan.Take(row, from, int.MaxValue, _list);
-            if (_list.Weigh(Softmax) >= share * whole)
+            whole = WeighRow(row);
+            if (TryCutLikeliest(row, from, share * whole))
             {
-                CutAt(_selection.ByWeight(_list, share * whole));
-                _known = Known.List;
                 return;
             }
         }
@@ -201,11 +206,26 @@ internal sealed class CutSearch(int capacity)
         Narrow(row, least, below, byCount: false, share, whole);
     }
 
+    /// <summary>Weighs the tokens from a logit on one by one; false where they are not enough.</summary>
+    private bool TryCutLikeliest(RowBlocks row, float from, double target)
+    {
+        _scan.Take(row, from, int.MaxValue, _list);
+        if (_list.Weigh(Softmax) < target)
+        {
+            return false;
+        }
+
+        CutAt(_selection.ByWeight(_list, target));
+        _known = Known.List;
+        return true;
+    }
+
     /// <summary>Finds a cut between two logits; or beyond them, where it is not between them.</summary>
     /// <param name="row">The row.</param>
     /// <param name="least">The lower one.</param>
-    /// <param name="below">The upper one; the same as the lower where only tokens of that logit are in
-    /// question.</param>
+    /// <param name="below">
+    /// The upper one; the same as the lower where only tokens of that logit are in question.
+    /// </param>
     /// <param name="byCount">Whether tokens are counted instead of weighed.</param>
     /// <param name="wanted">How many are kept, or which part of the whole.</param>
     /// <param name="whole">The weight of the whole; NaN where it is not known yet.</param>

@@ -9,8 +9,7 @@ internal sealed class PenalizedTokens
 {
     private readonly SamplingParams _parameters;
     private readonly List<int> _tokens = [];
-    // Frequency and presence; 0 where only the prompt has the token
-    private readonly List<float> _penalties = [];
+    private readonly List<float> _penalties = [];          // frequency and presence; 0 for the prompt's
     private readonly List<int> _counts = [];               // times in the output
     private readonly Dictionary<int, int> _indices = [];   // token -> its index in the lists
 

@@ -3,8 +3,8 @@ using System.Runtime.CompilerServices;
 namespace Octavo.Engine.Sampling;
 
 /// <summary>
-/// A sixteenth of a row, always the same elements, which tells between which two logits a sum of weights or a number of
-/// tokens is very likely reached. What it says is checked against the row, so it decides how long that takes and
+/// A sixteenth of a row, always the same elements, which tells between which two logits a sum of weights or a number
+/// of tokens is very likely reached. What it says is checked against the row, so it decides how long that takes and
 /// nothing else.
 /// </summary>
 /// <param name="capacity">Elements of the longest row.</param>
@@ -15,8 +15,7 @@ internal sealed class RowSample(int capacity)
 
     private const int Bins = 1024;
     private const int MostLooks = 5;
-    // So many bins between both bounds tell as much as finer ones
-    private const int FinestBins = 4;
+    private const int FinestBins = 4;                      // between both bounds; finer ones tell no more
     private const double Deviations = 2;
 
     private readonly float[] _logits = new float[RowBlocks.CountOf(capacity) * RowBlocks.Size / Share];
