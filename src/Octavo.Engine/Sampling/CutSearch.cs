@@ -21,6 +21,10 @@ internal sealed class CutSearch(int capacity)
     // A row that is sooner weighed than a sample of it is looked at.
     private const int QuicklyWeighed = 16 * RowBlocks.Size;
 
+    // Of such a row tokens are listed down to some weight, then down to a part of that, and so on.
+    private const int MostLists = 3;
+    private const double NextList = 4;
+
     private const float LeastTemperature = 1e-2f;
 
     private readonly TokenList _list = new();
@@ -184,10 +188,17 @@ internal sealed class CutSearch(int capacity)
         float from = Math.Max(Cut.Threshold, nth < 0 ? float.MinValue : float.BitIncrement(_scan.Groups[nth]));
         RowKernels.Weigh(_scan.Groups, _scan.Groups.Length, Softmax with { Least = from }, _groupWeights);
         double likeliest = RowKernels.Sum(_groupWeights.AsSpan(0, _scan.Groups.Length));
-        double whole = Cut.LastTie < int.MaxValue || row.Length <= QuicklyWeighed ? WeighRow(row) : double.NaN;
-        if (likeliest >= share * whole && TryCutLikeliest(row, from, share * whole))
+        bool isShort = row.Length <= QuicklyWeighed;
+        double whole = Cut.LastTie < int.MaxValue || isShort ? WeighRow(row) : double.NaN;
+        float lower = from;
+        for (int i = 0; isShort && i < MostLists; i++)
         {
-            return;
+            if (TryCutLikeliest(row, lower, share * whole))
+            {
+                return;
+            }
+
+            lower = Math.Max(Cut.Threshold, Softmax.LogitOf(WeightOf(lower) / NextList));
         }
 
         _sample.Take(row, _scan.Groups, from, Softmax, Cut.Threshold);

@@ -8,10 +8,11 @@ namespace Octavo.Engine.Sampling;
 /// </summary>
 internal sealed class PrefixSelection
 {
-    private const int Bins = 512;
+    private const int MostBins = 512;
+    private const int LeastBins = 64;
     private const int Few = 16;
 
-    private readonly double[] _sums = new double[Bins];
+    private readonly double[] _sums = new double[MostBins];
     private float[] _logits = [];                          // those still in question …
     private float[] _weights = [];                         // … their weights
     private int[] _indices = [];                           // … where they were
@@ -46,11 +47,13 @@ internal sealed class PrefixSelection
                 break;
             }
 
+            int last = (_count > MostBins ? MostBins : LeastBins) - 1;
+
             // What lies lower than all of float32's range below the greatest shares the last bin.
-            float scale = (Bins - 1) / Math.Min(most - least, float.MaxValue);
+            float scale = last / Math.Min(most - least, float.MaxValue);
             int padded = RowKernels.Padded(_count);
-            RowKernels.Bin(_logits.AsSpan(0, padded), most, scale, Bins - 1, _places);
-            TakeBin(ref target);
+            RowKernels.Bin(_logits.AsSpan(0, padded), most, scale, last, _places);
+            TakeBin(last, ref target);
         }
 
         SortFew();
@@ -116,15 +119,15 @@ internal sealed class PrefixSelection
 
     /// <summary>Leaves those of the bin in which the target is reached, and takes off what lies above it.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void TakeBin(ref double target)
+    private void TakeBin(int last, ref double target)
     {
-        Array.Clear(_sums);
-        double[] sums = _sums;
+        Span<double> sums = _sums.AsSpan(0, last + 1);
+        sums.Clear();
         ReadOnlySpan<int> bins = _places.AsSpan(0, _count);
         RowKernels.Tally(bins, _weights, sums);
 
         int bin = 0;
-        while (bin < Bins - 1 && target > sums[bin])
+        while (bin < last && target > sums[bin])
         {
             target -= sums[bin++];
         }
