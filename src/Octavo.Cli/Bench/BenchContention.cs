@@ -5,6 +5,7 @@ using System.Text.Json;
 using Octavo.Cli.Options;
 using Octavo.Cli.Terminal;
 using Octavo.Formats;
+using Octavo.Lab;
 using Octavo.Lab.Measuring;
 using Spectre.Console;
 
@@ -39,8 +40,7 @@ internal sealed class BenchContention
         var command = new Command(
             "contention",
             "Time decode steps of a model with random weights beside busy loops, and beside another Octavo that "
-                + "does the "
-                + "same, against the steps of the same process alone.")
+                + "does the same, against the steps of the same process alone.")
         {
             it._scheme, it._batch, it._loops, it._seconds, it._noNeighbour,
         };
@@ -98,7 +98,7 @@ internal sealed class BenchContention
         CancellationToken cancellationToken)
     {
         double alone = benchmark.Measure(0).Rate;
-        using Process other = StartOther(
+        using Process other = OwnProcess.Start(
         [
             "bench", "contention", "--shape", shape.Name, "--scheme", scheme, "--loops", "0", "--no-neighbour",
             "--json",
@@ -139,27 +139,13 @@ internal sealed class BenchContention
             measured.GetProperty("steps_per_second").GetDouble());
     }
 
-    private static Process StartOther(IReadOnlyList<string> arguments)
-    {
-        // The host of a framework-dependent program is told its assembly first.
-        string program = Environment.ProcessPath ?? throw new InvalidOperationException("this program has no path");
-        string assembly = Environment.GetCommandLineArgs()[0];
-        bool isHosted = Path.GetFileNameWithoutExtension(program) == "dotnet";
-        var start = new ProcessStartInfo(program, isHosted ? [assembly, .. arguments] : arguments)
-        {
-            RedirectStandardOutput = true,
-            UseShellExecute = false,
-        };
-        return Process.Start(start) ?? throw new InvalidOperationException($"'{program}' did not start");
-    }
-
     private static void Write(
         ModelShape shape, string scheme, int batch, List<ContentionMeasurement> measurements, Neighbours? neighbours,
         bool json)
     {
         if (json)
         {
-            Stdio.Out.WriteLine(BenchOutput.ToJson(writer =>
+            Stdio.Out.WriteLine(JsonText.Of(writer =>
                 WriteJson(writer, shape, scheme, batch, measurements, neighbours)));
         }
         else

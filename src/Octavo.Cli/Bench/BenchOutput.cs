@@ -1,7 +1,6 @@
-using System.Text;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using Octavo.Cli.Terminal;
+using Octavo.Lab;
 using Octavo.Lab.Measuring;
 using Spectre.Console;
 
@@ -10,13 +9,6 @@ namespace Octavo.Cli.Bench;
 /// <summary>What all measurements print alike: the machine, one JSON object.</summary>
 internal static class BenchOutput
 {
-    // Names such as gate·up stay readable.
-    private static readonly JsonWriterOptions Format = new()
-    {
-        Indented = true,
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-    };
-
     /// <summary>The machine's ceilings as a table.</summary>
     public static Table MachineTable(MachineCeilings ceilings)
     {
@@ -47,7 +39,7 @@ internal static class BenchOutput
 
     /// <summary>The same as a string.</summary>
     public static string ToJson(ModelShape shape, MachineCeilings ceilings, Action<Utf8JsonWriter> writeRest) =>
-        ToJson(json =>
+        JsonText.Of(json =>
         {
             json.WriteString("shape", shape.Name);
             json.WriteNumber("threads", ceilings.Threads);
@@ -60,20 +52,6 @@ internal static class BenchOutput
             json.WriteEndObject();
             writeRest(json);
         });
-
-    /// <summary>One JSON object of what <paramref name="write"/> writes.</summary>
-    public static string ToJson(Action<Utf8JsonWriter> write)
-    {
-        using var buffer = new MemoryStream();
-        using (var json = new Utf8JsonWriter(buffer, Format))
-        {
-            json.WriteStartObject();
-            write(json);
-            json.WriteEndObject();
-        }
-
-        return Encoding.UTF8.GetString(buffer.GetBuffer().AsSpan(0, (int)buffer.Length));
-    }
 
     private static void WritePeak(Utf8JsonWriter json, string name, double? value)
     {

@@ -109,7 +109,7 @@ internal sealed class ThreadTeam : IDisposable
                 RunGuarded(_members[0], step);
             }
 
-            SleepUntil(() => Volatile.Read(ref _ended) >= step || HasFailed);
+            SleepUntil(static (team, step) => Volatile.Read(ref team._ended) >= step || team.HasFailed, step);
 
             // Who closes the step decides how it ends: this caller, or a member that failed. All of its phases are over
             // before anything can change that a late member reads, whether it reads that there are more of them or not.
@@ -122,7 +122,7 @@ internal sealed class ThreadTeam : IDisposable
 
             if (hasFailed)
             {
-                SleepUntil(() => HasFailed);
+                SleepUntil(static (team, _) => team.HasFailed, step);
                 ExceptionDispatchInfo failure = _failure!;
                 _failure = null;
                 _board.Clear();
@@ -318,8 +318,7 @@ internal sealed class ThreadTeam : IDisposable
     {
         foreach (TeamMember member in _members.AsSpan(_firstOwn))
         {
-            int number = member.Number;
-            SleepUntil(() => Volatile.Read(ref _inside[number]) == 0);
+            SleepUntil(static (team, number) => Volatile.Read(ref team._inside[number]) == 0, member.Number);
         }
     }
 
@@ -342,12 +341,13 @@ internal sealed class ThreadTeam : IDisposable
         _turns.WakeAll();
     }
 
-    private void SleepUntil(Func<bool> condition)
+    // What the condition looks at is handed over, so that a step allocates nothing.
+    private void SleepUntil(Func<ThreadTeam, long, bool> condition, long about)
     {
-        while (!condition())
+        while (!condition(this, about))
         {
             int round = _callers.Enter();
-            if (!condition())
+            if (!condition(this, about))
             {
                 _callers.Sleep(round);
             }
