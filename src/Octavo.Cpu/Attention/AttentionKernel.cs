@@ -207,14 +207,14 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
         KvCache cache = tile.Cache;
         int perBlock = cache.GroupsPerBlock;
         int size = keys ? cache.Layout.KeyGroupBytes : cache.Layout.ValueGroupBytes;
-        byte* first = keys ? cache.Keys(tile.Layer) : cache.Values(tile.Layer);
+        byte* first = keys ? cache.Keys : cache.Values;
         int start = at.Partition * AttentionLayout.PartitionGroups;
         int count = Math.Min(AttentionLayout.PartitionGroups, ((at.NumKeys + GroupKeys - 1) / GroupKeys) - start);
         int block = start / perBlock;
         int within = start % perBlock;
         for (int i = 0; i < count; i++)
         {
-            pointers[i] = first + ((cache.GroupOf(at.BlockTable[block], at.KvHead) + within) * size);
+            pointers[i] = first + ((cache.GroupOf(tile.Layer, at.BlockTable[block], at.KvHead) + within) * size);
             if (++within == perBlock)
             {
                 (within, block) = (0, block + 1);

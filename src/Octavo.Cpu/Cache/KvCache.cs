@@ -21,23 +21,25 @@ internal readonly record struct KvScale(float Key, float Value)
 /// in groups as <see cref="KvLayout"/> says; an extent is so many blocks that follow one another.
 /// </summary>
 /// <remarks>
-/// A prompt's blocks mostly follow one another, too: what a head reads of them is stretches of an extent. And what
-/// nobody has used yet is memory that nobody has touched: were extents as long as the cache, the first token would
-/// touch a page, of 2 MiB where the system has such, for each head of each layer.
+/// A prompt's blocks mostly follow one another, too: what a head reads of them is stretches of an extent, the longer
+/// the better. And what nobody has used yet is memory that nobody has touched: were there one extent as long as the
+/// cache, the first token would touch a page, of 2 MiB where the system has such, for each head of each layer. So each
+/// extent is as long as all before it, up to a limit.
 /// </remarks>
 internal sealed unsafe class KvCache : IDisposable
 {
     /// <summary>A block is whole groups.</summary>
     public const int Lanes = KvLayout.GroupKeys;
 
-    private const int TokensInExtent = 512;
+    private const int TokensInFirstExtent = 512;
+    private const int TokensInLongestExtent = 16384;
 
     private readonly DisposableStack _owned = new();
     private readonly NativeBuffer _keys;
     private readonly NativeBuffer _values;
-    private readonly int _extentShift;          // log2 of the blocks of an extent
-    private readonly long _layerGroups;         // groups of one layer in an extent
-    private readonly long _extentGroups;
+    private readonly int _firstExtent;          // blocks, a power of 2
+    private readonly int _longestExtent;
+    private readonly int _numLayers;
     private readonly KvScale[] _scales;         // by layer
 
     /// <summary>Reserves a cache.</summary>
@@ -65,10 +67,10 @@ internal sealed unsafe class KvCache : IDisposable
         (NumKvHeads, NumBlocks, BlockSize) = (kvHeads, numBlocks, blockSize);
         Layout = new KvLayout(format, headDim);
         GroupsPerBlock = blockSize / KvLayout.GroupKeys;
-        _extentShift = BitOperations.Log2((uint)Math.Max(1, TokensInExtent / blockSize));
-        _layerGroups = ((long)NumKvHeads << _extentShift) * GroupsPerBlock;
-        _extentGroups = layers.Count * _layerGroups;
-        long groups = (((numBlocks - 1L) >> _extentShift) + 1) * _extentGroups;
+        _numLayers = layers.Count;
+        _firstExtent = (int)BitOperations.RoundUpToPowerOf2((uint)Math.Max(1, TokensInFirstExtent / blockSize));
+        _longestExtent = (int)BitOperations.RoundUpToPowerOf2((uint)Math.Max(1, TokensInLongestExtent / blockSize));
+        long groups = (long)numBlocks * GroupsPerBlock * NumKvHeads * layers.Count;
         try
         {
             _keys = _owned.Add(new NativeBuffer(groups * Layout.KeyGroupBytes));
@@ -93,19 +95,29 @@ internal sealed unsafe class KvCache : IDisposable
 
     public KvLayout Layout { get; }
 
-    /// <summary>A layer's keys; where a block's groups of one head begin, <see cref="GroupOf"/> says.</summary>
-    public byte* Keys(int layer) => _keys.Pointer + (layer * _layerGroups * Layout.KeyGroupBytes);
+    /// <summary>All keys; where a block's groups of one layer and head begin, <see cref="GroupOf"/> says.</summary>
+    public byte* Keys => _keys.Pointer;
 
-    /// <summary>A layer's values, in the same order.</summary>
-    public byte* Values(int layer) => _values.Pointer + (layer * _layerGroups * Layout.ValueGroupBytes);
+    /// <summary>All values, in the same order.</summary>
+    public byte* Values => _values.Pointer;
 
     /// <summary>A layer's scales.</summary>
     public KvScale Scales(int layer) => _scales[layer];
 
-    /// <summary>The number of a block's first group of one head.</summary>
-    public long GroupOf(int block, int kvHead) =>
-        ((block >> _extentShift) * _extentGroups)
-        + (((long)(kvHead << _extentShift) + (block & ((1 << _extentShift) - 1))) * GroupsPerBlock);
+    /// <summary>The number of a block's first group of one layer and head.</summary>
+    public long GroupOf(int layer, int block, int kvHead)
+    {
+        (int first, int length) = (0, _firstExtent);
+        if (block >= _firstExtent)
+        {
+            length = Math.Min(1 << BitOperations.Log2((uint)block), _longestExtent);
+            first = block & -length;
+        }
+
+        length = Math.Min(length, NumBlocks - first);
+        long stretch = ((long)layer * NumKvHeads) + kvHead;
+        return (((long)first * _numLayers * NumKvHeads) + (stretch * length) + (block - first)) * GroupsPerBlock;
+    }
 
     /// <summary>
     /// Writes one token's keys and values, each <c>[kvHeads][headDim]</c>, to a slot. Tokens of one group may be
@@ -119,14 +131,14 @@ internal sealed unsafe class KvCache : IDisposable
         int lane = slot % KvLayout.GroupKeys;
         for (int head = 0; head < NumKvHeads; head++)
         {
-            long group = GroupOf(block, head) + within;
+            long group = GroupOf(layer, block, head) + within;
             KvWriter.Write(
                 Layout,
                 lane,
                 keys + ((long)head * headDim),
                 values + ((long)head * headDim),
-                Keys(layer) + (group * Layout.KeyGroupBytes),
-                Values(layer) + (group * Layout.ValueGroupBytes),
+                Keys + (group * Layout.KeyGroupBytes),
+                Values + (group * Layout.ValueGroupBytes),
                 _scales[layer]);
         }
     }
