@@ -31,8 +31,11 @@ internal interface IOwnItems
 /// </summary>
 internal sealed unsafe class TeamMember : IDisposable
 {
-    /// <summary>Bytes of <see cref="Scratch"/>.</summary>
-    public const int ScratchBytes = 16 << 10;
+    /// <summary>
+    /// Bytes of <see cref="Scratch"/>: with the weights that a kernel goes through meanwhile, they fit into a
+    /// first-level cache.
+    /// </summary>
+    public const int ScratchBytes = 8 << 10;
 
     // Longer than members of a phase usually wait for each other, much shorter than a turn of the scheduler.
     private static readonly long LeastPatience = Stopwatch.Frequency * 20 / 1_000_000;

@@ -344,6 +344,11 @@ internal sealed class ThreadTeam : IDisposable
     // What the condition looks at is handed over, so that a step allocates nothing.
     private void SleepUntil(Func<ThreadTeam, long, bool> condition, long about)
     {
+        for (int i = 0; i < SpinsBeforeSleep && !condition(this, about); i++)
+        {
+            Thread.SpinWait(1);
+        }
+
         while (!condition(this, about))
         {
             int round = _callers.Enter();
