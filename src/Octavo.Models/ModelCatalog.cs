@@ -5,7 +5,14 @@ namespace Octavo.Models;
 /// <summary>The model families that are supported, and the way from a model's directory to its description.</summary>
 internal static class ModelCatalog
 {
-    private static readonly ModelFamily[] Families = [LlamaFamily.Family, OptFamily.Family];
+    private static readonly ModelFamily[] Families =
+    [
+        ArceeFamily.Family, CohereFamily.Family, Cohere2Family.Family, Ernie45Family.Family, GemmaFamily.Family,
+        Gemma2Family.Family, Gemma3Family.Family, GlmFamily.Family, GraniteFamily.Family, HeliumFamily.Family,
+        LlamaFamily.Family, MistralFamily.Family, NemotronFamily.Family, Olmo2Family.Family, Olmo3Family.Family,
+        OptFamily.Family, Phi3Family.Family, Qwen2Family.Family, Qwen3Family.Family, SeedOssFamily.Family,
+        SmolLm3Family.Family, StableLmFamily.Family, Starcoder2Family.Family,
+    ];
 
     /// <summary>The supported names of a config's <c>architectures</c>.</summary>
     public static IReadOnlyList<string> SupportedArchitectures { get; } =

@@ -24,20 +24,24 @@ internal static class SpecValidator
 
         foreach (NormSpec norm in spec.Norms)
         {
-            Check(checkpoint, norm.Names.Weight, norm.Width);
-            Bias(checkpoint, norm.Names.Weight, norm.Names.Bias, norm.Width);
+            if (norm.Names.Weight is { } weight)
+            {
+                Check(checkpoint, weight, norm.Heads == 1 ? [norm.Width] : [norm.Heads, norm.Width]);
+                Bias(checkpoint, weight, norm.Names.Bias, norm.Width);
+            }
         }
     }
 
     private static void Linear(Checkpoint checkpoint, LinearTensors linear, long outputs, long inputs)
     {
+        outputs = linear.Rows?.Total ?? outputs;
         if (checkpoint.FindQuantized(linear.Weight) is { } quantized)
         {
             CheckQuantized(checkpoint, linear, quantized, outputs, inputs);
             return;
         }
 
-        Check(checkpoint, linear.Weight, outputs, inputs);
+        Check(checkpoint, linear.Weight, linear.Transposed ? [inputs, outputs] : [outputs, inputs]);
         Bias(checkpoint, linear.Weight, linear.Bias, outputs);
     }
 

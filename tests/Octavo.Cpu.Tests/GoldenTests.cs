@@ -19,6 +19,11 @@ public sealed class GoldenTests
         "llama-q-ct-w8a16-group", "llama-q-gptq-4bit-asym", "llama-q-gptq-4bit-descact", "llama-q-gptq-4bit-sym",
         "llama-rope-linear", "llama-rope-llama3", "llama-rope-llama3-v5config", "llama-sharded", "llama-tied",
         "opt", "opt-decoder-prefix",
+        "gemma2", "mistral", "phi3", "qwen2", "qwen2-swa", "qwen3", "smollm3",
+        "golden-hf/cohere", "golden-hf/cohere2", "golden-hf/ernie4_5", "golden-hf/gemma", "golden-hf/gemma3",
+        "golden-hf/glm", "golden-hf/granite", "golden-hf/helium", "golden-hf/internlm3", "golden-hf/llama-rope-linear5",
+        "golden-hf/nemotron", "golden-hf/olmo2", "golden-hf/qwen2", "golden-hf/qwen3", "golden-hf/smollm3",
+        "golden-hf/stablelm", "golden-hf/starcoder2",
     ];
 
     [Theory]

@@ -252,7 +252,7 @@ public sealed unsafe class LayerWalkTests
 
         foreach (NormSpec norm in spec.Norms)
         {
-            tensors.Add(Tensor(norm.Names.Weight, 1, norm.Width));
+            tensors.Add(Tensor(norm.Names.Weight!, 1, norm.Width));
             tensors.AddRange(norm.Names.Bias is { } bias ? [Tensor(bias, 0.3f, norm.Width)] : []);
         }
 

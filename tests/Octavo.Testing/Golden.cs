@@ -10,7 +10,7 @@ public sealed class Golden
         Directory = directory;
         using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(directory, expected)));
         Prompts = [.. document.RootElement.GetProperty("prompts").EnumerateArray().Select(p => new GoldenPrompt(
-            p.GetProperty("name").GetString()!,
+            p.TryGetProperty("name", out JsonElement called) ? called.GetString()! : $"of {p.GetProperty("ids").GetArrayLength()}",
             Read(p, "ids", e => e.GetInt32()),
             Read(p, "last_logits", e => e.GetDouble()),
             [.. p.GetProperty("top5_ids")
@@ -27,11 +27,14 @@ public sealed class Golden
 
     public IReadOnlyList<GoldenPrompt> Prompts { get; }
 
-    /// <summary>Reads a directory under <c>shared/data/golden</c>; skips the running test where it is absent.</summary>
+    /// <summary>
+    /// Reads a directory under <c>shared/data/golden</c>, or under <c>shared/data</c> where its name has a slash; skips
+    /// the running test where it is absent.
+    /// </summary>
     /// <param name="name">The directory's name.</param>
     /// <param name="expected">The file that holds the logits: some directories have several conventions.</param>
     public static Golden Require(string name, string expected = "expected.json") =>
-        new(SharedData.Require(Path.Combine("golden", name)), expected);
+        new(SharedData.Require(name.Contains('/') ? name : Path.Combine("golden", name)), expected);
 
     private static T[] Read<T>(JsonElement element, string field, Func<JsonElement, T> read) =>
         element.TryGetProperty(field, out JsonElement values) ? [.. values.EnumerateArray().Select(read)] : [];

@@ -1,4 +1,5 @@
 using Octavo.Formats;
+using Octavo.Models;
 
 namespace Octavo.Cpu.Panels;
 
@@ -27,6 +28,9 @@ internal abstract class MatrixSource
     /// The scheme whose codes the weights are stored in already; null where they are read as numbers.
     /// </summary>
     public virtual LinearScheme? Stored => null;
+
+    /// <summary>Whether the weights are stored quantized, be it as codes that a kernel reads or not.</summary>
+    public virtual bool IsQuantized => false;
 
     /// <summary>
     /// Which input stands at each place of <see cref="ReadCodes"/>, <c>[in]</c>, where groups are not made of
@@ -127,6 +131,66 @@ internal sealed class TensorMatrix(Tensor weight, Tensor? bias) : MatrixSource
 
     public override void ReadBias(Span<float> destination) =>
         ElementConversion.ToFloat32(bias!.Type, bias.Bytes(0, checked((int)bias.ByteLength)), destination);
+}
+
+/// <summary>A matrix that is stored <c>[in, out]</c>.</summary>
+internal sealed class TransposedMatrix(Tensor weight, Tensor? bias) : MatrixSource
+{
+    public override int Rows { get; } = checked((int)weight.Shape[1]);
+
+    public override int Columns { get; } = checked((int)weight.Shape[0]);
+
+    public override bool HasBias => bias is not null;
+
+    public override long StoredBytes => weight.ByteLength;
+
+    public override void ReadRow(int row, Span<float> destination)
+    {
+        int size = checked((int)(weight.ByteLength / weight.Shape[0] / weight.Shape[1]));
+        for (int k = 0; k < destination.Length; k++)
+        {
+            ElementConversion.ToFloat32(
+                weight.Type, weight.Bytes((((long)k * Rows) + row) * size, size), destination.Slice(k, 1));
+        }
+    }
+
+    public override void ReadBias(Span<float> destination) =>
+        ElementConversion.ToFloat32(bias!.Type, bias.Bytes(0, checked((int)bias.ByteLength)), destination);
+}
+
+/// <summary>Some rows of a matrix: one of several that a tensor holds.</summary>
+internal sealed class RowsOfMatrix(MatrixSource all, StoredRows stored, int rows) : MatrixSource
+{
+    public override LinearScheme? Stored => all.Stored;
+
+    public override int[]? InputOrder => all.InputOrder;
+
+    public override InputRange? StaticInput => all.StaticInput;
+
+    public override int Rows => rows;
+
+    public override int Columns => all.Columns;
+
+    public override bool HasBias => all.HasBias;
+
+    public override bool IsQuantized => all.IsQuantized;
+
+    public override long StoredBytes => all.StoredBytes / all.Rows * rows;
+
+    public override void ReadRow(int row, Span<float> destination) => all.ReadRow(stored.Of(row), destination);
+
+    public override void ReadCodes(int row, Span<sbyte> codes, Span<float> scales, Span<int> zeros) =>
+        all.ReadCodes(stored.Of(row), codes, scales, zeros);
+
+    public override void ReadBias(Span<float> destination)
+    {
+        float[] biases = new float[all.Rows];
+        all.ReadBias(biases);
+        for (int row = 0; row < rows; row++)
+        {
+            destination[row] = biases[stored.Of(row)];
+        }
+    }
 }
 
 /// <summary>Matrices one above another: what shares an input is one matrix.</summary>

@@ -41,6 +41,8 @@ internal sealed class QuantizedSource : MatrixSource
 
     public override bool HasBias => _bias is not null;
 
+    public override bool IsQuantized => true;
+
     public override long StoredBytes => _matrix.ByteLength;
 
     public override LinearScheme? Stored { get; }

@@ -64,13 +64,72 @@ internal static unsafe class RowKernels
     {
         Activation.Silu => x / (Vector512<float>.One + ExponentialOfMinus(x)),
         Activation.Relu => Vector512.Max(x, default),
+        Activation.SquaredRelu => Vector512.Max(x, default) * Vector512.Max(x, default),
+        Activation.Gelu => x * NormalDistribution(x),
+        Activation.TanhGelu => x / (Vector512<float>.One + ExponentialOfMinus(TanhGeluArgument(x))),
     };
 
-    /// <summary>Rotates the pairs (i, i + headDim/2) of each head by the position's angles.</summary>
+    /// <summary><c>y += scale · x</c></summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Rotate(float* heads, int numHeads, int headDim, float* cos, float* sin)
+    public static void AddScaled(float* x, float scale, float* y, int width)
     {
-        int half = headDim / 2;
+        for (int i = 0; i < width; i++)
+        {
+            y[i] += scale * x[i];
+        }
+    }
+
+    /// <summary><c>x = scale · x</c></summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Scale(float* x, float scale, int width)
+    {
+        for (int i = 0; i < width; i++)
+        {
+            x[i] *= scale;
+        }
+    }
+
+    /// <summary><c>x = cap · tanh(x / cap)</c></summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void SoftCap(float* x, float cap, int width)
+    {
+        int i = 0;
+        for (; i <= width - Lanes; i += Lanes)
+        {
+            SoftCap(Vector512.Load(x + i), cap).Store(x + i);
+        }
+
+        for (; i < width; i++)
+        {
+            x[i] = SoftCap(Vector512.CreateScalar(x[i]), cap).ToScalar();
+        }
+    }
+
+    /// <summary>
+    /// Rotates the pairs of the first <paramref name="dims"/> elements of each head, (i, i + dims/2) or neighbours, by
+    /// the position's angles.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Rotate(
+        float* heads, int numHeads, int headDim, int dims, bool interleaved, float* cos, float* sin)
+    {
+        int half = dims / 2;
+        for (int head = 0; head < numHeads && interleaved; head++, heads += headDim)
+        {
+            for (int pair = 0; pair < half; pair++)
+            {
+                float a = heads[2 * pair];
+                float b = heads[(2 * pair) + 1];
+                heads[2 * pair] = (a * cos[pair]) - (b * sin[pair]);
+                heads[(2 * pair) + 1] = (b * cos[pair]) + (a * sin[pair]);
+            }
+        }
+
+        if (interleaved)
+        {
+            return;
+        }
+
         for (int head = 0; head < numHeads; head++, heads += headDim)
         {
             int pair = 0;
@@ -92,6 +151,33 @@ internal static unsafe class RowKernels
                 heads[pair + half] = (b * cos[pair]) + (a * sin[pair]);
             }
         }
+    }
+
+    /// <summary><c>tanh(x) = 2 / (1 + e^−2x) − 1</c></summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> SoftCap(Vector512<float> x, float cap) =>
+        (Vector512.Create(2 * cap) / (Vector512<float>.One + ExponentialOfMinus(x * (2 / cap)))) - Vector512.Create(cap);
+
+    // tanh(u) = 2 / (1 + e^−2u) − 1, so that (1 + tanh(u)) / 2 is a sigmoid.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> TanhGeluArgument(Vector512<float> x) =>
+        x * 1.5957691216f * (Vector512<float>.One + (x * x * 0.044715f));
+
+    /// <summary>
+    /// Φ(x), by the rational approximation of the error function (Abramowitz and Stegun 7.1.26), off by 1e−7.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> NormalDistribution(Vector512<float> x)
+    {
+        Vector512<float> z = Vector512.Abs(x) * 0.70710678f;
+        Vector512<float> t = Vector512<float>.One / (Vector512<float>.One + (z * 0.3275911f));
+        Vector512<float> p = (t * 1.061405429f) - Vector512.Create(1.453152027f);
+        p = (p * t) + Vector512.Create(1.421413741f);
+        p = (p * t) - Vector512.Create(0.284496736f);
+        p = ((p * t) + Vector512.Create(0.254829592f)) * t;
+        Vector512<float> tail = p * ExponentialOfMinus(z * z) * 0.5f;
+        return Vector512.ConditionalSelect(
+            Vector512.LessThan(x, Vector512<float>.Zero), tail, Vector512<float>.One - tail);
     }
 
     /// <summary>

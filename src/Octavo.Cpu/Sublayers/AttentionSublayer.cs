@@ -48,6 +48,8 @@ internal sealed unsafe class AttentionSublayer : Sublayer
     private readonly AttentionSpec _spec;
     private readonly Linear _queryKeyValue;
     private readonly Linear _output;
+    private readonly NormWeights? _queryNorm;
+    private readonly NormWeights? _keyNorm;
     private readonly RotaryTable? _rotary;
     private readonly AttentionRule _rule;
 
@@ -57,6 +59,7 @@ internal sealed unsafe class AttentionSublayer : Sublayer
         _spec = spec;
         _queryKeyValue = Linear(LinearRole.QueryKeyValue);
         _output = Linear(LinearRole.AttentionOutput);
+        (_queryNorm, _keyNorm) = (weights.Load(spec.QueryNorm), weights.Load(spec.KeyNorm));
         _rotary = spec.Positions is RotaryPositions positions ? rotary.For(positions, spec.HeadDim) : null;
         _rule = new AttentionRule
         {
@@ -79,23 +82,41 @@ internal sealed unsafe class AttentionSublayer : Sublayer
         step.ForRows(member, tokens, new KeyValueRows(this, step, qkv, cacheLayer));
         work.Attention.Run(member, cacheLayer, _rule, step.Batch, qkv.Floats, qkv.Stride, work.Attended.Floats);
         step.Store(member, _output, work.Attended.Floats, _output.InFeatures, tokens);
-        step.Multiply(member, _output, tokens, Residual(step, _output));
-        NormSum(step, member);
+        AddResult(step, _output, member);
     }
 
     private void RotateAndStore(StepState step, RowBuffer qkv, int cacheLayer, int row)
     {
         float* queries = qkv.Row(row);
         float* keys = queries + _spec.QueryWidth;
+        NormHeads(_queryNorm, queries, _spec.QueryWidth);
+        NormHeads(_keyNorm, keys, _spec.KeyWidth);
         if (_rotary is not null)
         {
+            var rotary = (RotaryPositions)_spec.Positions!;
             int position = step.Batch.Positions[row];
             RowKernels.Rotate(
-                queries, _spec.NumHeads + _spec.NumKvHeads, _spec.HeadDim, _rotary.Cos(position),
-                _rotary.Sin(position));
+                queries, _spec.NumHeads + _spec.NumKvHeads, _spec.HeadDim, rotary.RotatedOf(_spec.HeadDim),
+                rotary.Interleaved, _rotary.Cos(position), _rotary.Sin(position));
         }
 
         step.Cache.Write(cacheLayer, step.Batch.SlotMapping[row], keys, keys + _spec.KeyWidth);
+    }
+
+    /// <summary>Norms heads one by one, or all together.</summary>
+    private static void NormHeads(NormWeights? norm, float* heads, int width)
+    {
+        if (norm is null)
+        {
+            return;
+        }
+
+        NormSpec spec = norm.Spec;
+        for (int head = 0; head < width / spec.Width; head++)
+        {
+            float* x = heads + ((long)head * spec.Width);
+            Norm(norm, x, x, head % spec.Heads);
+        }
     }
 
     private readonly struct KeyValueRows(AttentionSublayer layer, StepState step, RowBuffer qkv, int cacheLayer) : IRows

@@ -12,12 +12,14 @@ internal sealed unsafe class Embedding
 {
     private readonly DecoderSpec _spec;
     private readonly MatrixSource _tokens;
+    private readonly NormWeights? _norm;
     private readonly MatrixSource? _positions;
     private readonly Linear? _project;
 
     public Embedding(DecoderSpec spec, WeightStore weights)
     {
         (_spec, _tokens) = (spec, weights.Open(spec.TokenTable));
+        _norm = weights.Load(spec.EmbeddingNorm);
         _positions = spec.PositionTable is { } positions ? weights.Open(positions) : null;
         _project = spec.InputProjection is { } projection ? weights.Pack(projection) : null;
     }
@@ -47,6 +49,16 @@ internal sealed unsafe class Embedding
             float* x = embedding._project is null ? step.Hidden.Row(row) : step.Projected.Row(row);
             embedding._tokens.ReadRow(
                 step.Batch.TokenIds[row], new Span<float>(x, embedding._spec.EmbeddingSize));
+            if (embedding._spec.EmbeddingScale != 1)
+            {
+                RowKernels.Scale(x, embedding._spec.EmbeddingScale, embedding._spec.EmbeddingSize);
+            }
+
+            if (embedding._norm is { } norm)
+            {
+                Sublayer.Norm(norm, x, x);
+            }
+
             if (embedding._project is not null)
             {
                 step.Store(embedding._project, row, x);

@@ -44,7 +44,6 @@ internal sealed unsafe class FeedForwardSublayer : Sublayer
             member, _gateUp, tokens,
             new LinearOutput(inner.Floats, inner.Stride, _spec.IntermediateSize, mode, _spec.Activation));
         step.Store(member, _down, inner.Floats, inner.Stride, tokens);
-        step.Multiply(member, _down, tokens, Residual(step, _down));
-        NormSum(step, member);
+        AddResult(step, _down, member);
     }
 }

@@ -1,4 +1,5 @@
 using Octavo.Cpu.Linears;
+using Octavo.Cpu.Simd;
 using Octavo.Cpu.Threading;
 using Octavo.Cpu.Weights;
 using Octavo.Models;
@@ -38,6 +39,27 @@ internal sealed unsafe class Head
         }
 
         step.Multiply(member, _head, rows, new LinearOutput(logits, _spec.VocabSize, _spec.VocabSize));
+        if (_spec.LogitsScale != 1 || _spec.LogitsSoftCap is not null)
+        {
+            step.ForRows(member, rows, new LogitsRows(_spec, logits));
+        }
+    }
+
+    private readonly struct LogitsRows(DecoderSpec spec, float* logits) : IRows
+    {
+        public void Run(int row, TeamMember member)
+        {
+            float* x = logits + ((long)row * spec.VocabSize);
+            if (spec.LogitsScale != 1)
+            {
+                RowKernels.Scale(x, spec.LogitsScale, spec.VocabSize);
+            }
+
+            if (spec.LogitsSoftCap is { } cap)
+            {
+                RowKernels.SoftCap(x, cap, spec.VocabSize);
+            }
+        }
     }
 
     private readonly struct InputRows(Head head, StepState step) : IRows

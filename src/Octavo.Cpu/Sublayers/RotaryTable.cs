@@ -4,7 +4,7 @@ using Octavo.Models;
 namespace Octavo.Cpu.Sublayers;
 
 /// <summary>
-/// Cosines and sines of every position's angles, <c>[positions][headDim / 2]</c>, computed in double precision.
+/// Cosines and sines of every position's angles, <c>[positions][pairs]</c>, computed in double precision.
 /// </summary>
 internal sealed unsafe class RotaryTable : IDisposable
 {
@@ -23,8 +23,8 @@ internal sealed unsafe class RotaryTable : IDisposable
             for (int i = 0; i < _half; i++)
             {
                 (double sin, double cos) = Math.SinCos(position * frequencies[i]);
-                Cos(position)[i] = (float)cos;
-                Sin(position)[i] = (float)sin;
+                Cos(position)[i] = (float)(cos * positions.AttentionFactor);
+                Sin(position)[i] = (float)(sin * positions.AttentionFactor);
             }
         }
     }

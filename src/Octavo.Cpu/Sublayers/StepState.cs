@@ -81,6 +81,7 @@ internal sealed unsafe class StepState : IDisposable
             }
 
             Projected = Own(new RowBuffer(maxTokens, ProjectedWidth(spec)));
+            LayerInput = Own(new RowBuffer(KeepsLayerInput(spec) ? maxTokens : 0, spec.HiddenSize));
             _row = [.. Enumerable.Range(0, team.Count).Select(_ => Own(NativeBuffer.OfFloats(spec.HiddenSize)))];
         }
         catch
@@ -105,8 +106,14 @@ internal sealed unsafe class StepState : IDisposable
     /// <summary>The residual stream.</summary>
     public RowBuffer Hidden { get; }
 
-    /// <summary>Beside the layers: between the embedding, the head and their projections.</summary>
+    /// <summary>
+    /// Beside the layers: between the embedding, the head and their projections. In them: what a part gave, before it
+    /// is normed and added.
+    /// </summary>
     public RowBuffer Projected { get; }
+
+    /// <summary>What the layer was given, where several of its parts read that.</summary>
+    public RowBuffer LayerInput { get; }
 
     /// <summary>What the next linear layer reads.</summary>
     public ActivationBuffer Input { get; private set; }
@@ -124,7 +131,8 @@ internal sealed unsafe class StepState : IDisposable
         int widestInput = spec.Layers.SelectMany(layer => layer.Linears).Select(linear => linear.Columns)
             .Append(projected).Max();
         return (long)maxTokens * sizeof(float)
-            * (spec.HiddenSize + Sublayer.WorkspacesOf(spec).Sum(w => w.FloatsPerToken) + projected + widestInput);
+            * (((KeepsLayerInput(spec) ? 2 : 1) * spec.HiddenSize)
+                + Sublayer.WorkspacesOf(spec).Sum(w => w.FloatsPerToken) + projected + widestInput);
     }
 
     /// <summary>Takes over what a workspace reserves.</summary>
@@ -200,6 +208,9 @@ internal sealed unsafe class StepState : IDisposable
         Input.Dispose();
         _owned.Dispose();
     }
+
+    private static bool KeepsLayerInput(DecoderSpec spec) =>
+        spec.Layers.Any(layer => layer.Parts.Any(part => part.ReadsLayerInput));
 
     private static int ProjectedWidth(DecoderSpec spec) => Math.Max(spec.HiddenSize, spec.EmbeddingSize);
 

@@ -13,12 +13,17 @@ namespace Octavo.Cpu.Sublayers;
 /// </summary>
 internal abstract unsafe class Sublayer
 {
+    private readonly PartSpec _part;
     private readonly NormWeights? _before;
+    private readonly NormWeights? _output;
     private readonly NormWeights? _after;
+    private bool _keepsInput;                // for parts of the layer that read it, too
 
     private protected Sublayer(PartSpec part, WeightStore weights)
     {
+        _part = part;
         _before = weights.Load(part.NormBefore);
+        _output = weights.Load(part.NormOutput);
         _after = weights.Load(part.NormAfter);
         Linears = [.. part.Linears.Select(linear => (linear, weights.Pack(linear)))];
     }
@@ -30,14 +35,22 @@ internal abstract unsafe class Sublayer
     /// <param name="layer">The layer.</param>
     /// <param name="weights">Packs and owns its weights.</param>
     /// <param name="step">Lends what lasts as long as the weights do: tables of positions.</param>
-    public static Sublayer[] Make(LayerSpec layer, WeightStore weights, StepState step) =>
-        [.. layer.Parts.Select(part => part switch
+    public static Sublayer[] Make(LayerSpec layer, WeightStore weights, StepState step)
+    {
+        Sublayer[] sublayers = [.. layer.Parts.Select(part => part switch
         {
             AttentionSpec attention =>
                 (Sublayer)new AttentionSublayer(attention, weights, step.Workspace<AttentionWorkspace>().Rotary),
             FeedForwardSpec feedForward => new FeedForwardSublayer(feedForward, weights),
             _ => throw new UnreachableException($"{part}"),
         })];
+        if (sublayers is [var first, ..])
+        {
+            first._keepsInput = layer.Parts.Skip(1).Any(part => part.ReadsLayerInput);
+        }
+
+        return sublayers;
+    }
 
     /// <summary>What the parts of a decoder share, for each kind that it has and that shares anything.</summary>
     public static IEnumerable<Workspace> WorkspacesOf(DecoderSpec spec) =>
@@ -52,17 +65,18 @@ internal abstract unsafe class Sublayer
     /// <param name="member">A member of the team.</param>
     public abstract void Run(StepState step, int cacheLayer, TeamMember member);
 
-    /// <summary>Norms a row.</summary>
-    public static void Norm(NormWeights norm, float* x, float* y)
+    /// <summary>Norms a row, or one head of it.</summary>
+    public static void Norm(NormWeights norm, float* x, float* y, int head = 0)
     {
         NormSpec spec = norm.Spec;
+        float* weight = norm.Weight + ((long)head * spec.Width);
         switch (spec.Kind)
         {
             case NormKind.Rms:
-                RowKernels.RmsNorm(x, norm.Weight, spec.Epsilon, y, spec.Width);
+                RowKernels.RmsNorm(x, weight, spec.Epsilon, y, spec.Width);
                 break;
             case NormKind.Layer:
-                RowKernels.LayerNorm(x, norm.Weight, norm.Bias, spec.Epsilon, y, spec.Width);
+                RowKernels.LayerNorm(x, weight, norm.Bias, spec.Epsilon, y, spec.Width);
                 break;
             default:
                 throw new UnreachableException($"{spec.Kind}");
@@ -72,29 +86,42 @@ internal abstract unsafe class Sublayer
     /// <summary>The linear layer of a role.</summary>
     protected Linear Linear(LinearRole role) => Linears.First(linear => linear.Spec.Role == role).Linear;
 
-    /// <summary>Results are added to the residual stream.</summary>
-    protected static LinearOutput Residual(StepState step, Linear last) =>
-        new(step.Hidden.Floats, step.Hidden.Stride, last.OutFeatures, OutputMode.Add);
-
     /// <summary>Writes the part's input: the residual stream, normed where a norm stands before.</summary>
     protected void StoreInput(StepState step, Linear first, TeamMember member) =>
-        step.ForRows(member, step.Batch.NumTokens, new InputRows(step, _before, first));
+        step.ForRows(member, step.Batch.NumTokens, new InputRows(this, step, first));
 
-    /// <summary>Norms the sum, where a norm stands after.</summary>
-    protected void NormSum(StepState step, TeamMember member)
+    /// <summary>
+    /// Computes the part's last linear layer, and adds what it gives to the residual stream: at once, or normed and
+    /// scaled first; and norms the sum, where a norm stands after.
+    /// </summary>
+    protected void AddResult(StepState step, Linear last, TeamMember member)
     {
-        if (_after is not null)
+        int tokens = step.Batch.NumTokens;
+        bool atOnce = _output is null && _part.ResidualScale == 1;
+        RowBuffer to = atOnce ? step.Hidden : step.Projected;
+        step.Multiply(
+            member, last, tokens,
+            new LinearOutput(
+                to.Floats, to.Stride, last.OutFeatures, atOnce ? OutputMode.Add : OutputMode.Store));
+        if (!atOnce || _after is not null)
         {
-            step.ForRows(member, step.Batch.NumTokens, new SumRows(step, _after));
+            step.ForRows(member, tokens, new ResultRows(this, step, atOnce));
         }
     }
 
-    private readonly struct InputRows(StepState step, NormWeights? norm, Linear first) : IRows
+    private readonly struct InputRows(Sublayer sublayer, StepState step, Linear first) : IRows
     {
         public void Run(int row, TeamMember member)
         {
             float* x = step.Hidden.Row(row);
-            if (norm is not null)
+            if (sublayer._keepsInput)
+            {
+                new ReadOnlySpan<float>(x, sublayer._part.Width).CopyTo(
+                    new Span<float>(step.LayerInput.Row(row), sublayer._part.Width));
+            }
+
+            x = sublayer._part.ReadsLayerInput ? step.LayerInput.Row(row) : x;
+            if (sublayer._before is { } norm)
             {
                 Norm(norm, x, step.Row(member));
                 x = step.Row(member);
@@ -104,8 +131,26 @@ internal abstract unsafe class Sublayer
         }
     }
 
-    private readonly struct SumRows(StepState step, NormWeights norm) : IRows
+    private readonly struct ResultRows(Sublayer sublayer, StepState step, bool isAdded) : IRows
     {
-        public void Run(int row, TeamMember member) => Norm(norm, step.Hidden.Row(row), step.Hidden.Row(row));
+        public void Run(int row, TeamMember member)
+        {
+            float* sum = step.Hidden.Row(row);
+            if (!isAdded)
+            {
+                float* result = step.Projected.Row(row);
+                if (sublayer._output is { } norm)
+                {
+                    Norm(norm, result, result);
+                }
+
+                RowKernels.AddScaled(result, sublayer._part.ResidualScale, sum, sublayer._part.Width);
+            }
+
+            if (sublayer._after is { } after)
+            {
+                Norm(after, sum, sum);
+            }
+        }
     }
 }

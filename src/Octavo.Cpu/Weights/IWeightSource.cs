@@ -26,10 +26,13 @@ internal sealed class CheckpointSource(Checkpoint checkpoint) : IWeightSource
     /// <inheritdoc/>
     public MatrixSource Matrix(MatrixSpec matrix)
     {
-        Tensor? bias = matrix.Names.Bias is null ? null : checkpoint.Get(matrix.Names.Bias);
-        return checkpoint.FindQuantized(matrix.Names.Weight) is { } quantized
+        LinearTensors names = matrix.Names;
+        Tensor? bias = names.Bias is null ? null : checkpoint.Get(names.Bias);
+        MatrixSource all = checkpoint.FindQuantized(names.Weight) is { } quantized
             ? new QuantizedSource(quantized, bias)
-            : new TensorMatrix(checkpoint.Get(matrix.Names.Weight), bias);
+            : names.Transposed ? new TransposedMatrix(checkpoint.Get(names.Weight), bias)
+            : new TensorMatrix(checkpoint.Get(names.Weight), bias);
+        return names.Rows is { } rows ? new RowsOfMatrix(all, rows, matrix.Rows) : all;
     }
 
     /// <inheritdoc/>
@@ -37,7 +40,8 @@ internal sealed class CheckpointSource(Checkpoint checkpoint) : IWeightSource
 
     /// <inheritdoc/>
     public (float[] Weight, float[]? Bias) Norm(NormSpec norm) =>
-        (Read(norm.Names.Weight), norm.Names.Bias is null ? null : Read(norm.Names.Bias));
+        (norm.Names.Weight is null ? Ones(norm.Width) : Read(norm.Names.Weight),
+            norm.Names.Bias is null ? null : Read(norm.Names.Bias));
 
     /// <inheritdoc/>
     public void LetGo(LinearSpec linear)
@@ -54,6 +58,13 @@ internal sealed class CheckpointSource(Checkpoint checkpoint) : IWeightSource
                 }
             }
         }
+    }
+
+    private static float[] Ones(int count)
+    {
+        float[] ones = new float[count];
+        ones.AsSpan().Fill(1);
+        return ones;
     }
 
     private float[] Read(string name)

@@ -85,7 +85,7 @@ internal sealed class WeightPlan
             return new PlannedMatrix(source, stored);
         }
 
-        if (!Array.Exists(parts, p => p is QuantizedSource))
+        if (!Array.Exists(parts, p => p.IsQuantized))
         {
             return Fitted(source, _scheme);
         }

@@ -16,6 +16,11 @@ internal sealed unsafe class NormWeights : IDisposable
     {
         Spec = spec;
         _weight = Copy(weight);
+        foreach (ref float w in new Span<float>(_weight.Floats, weight.Length))
+        {
+            w += spec.WeightOffset;
+        }
+
         _bias = bias.IsEmpty ? null : Copy(bias);
     }
 

@@ -112,7 +112,7 @@ internal static class RandomModel
         IEnumerable<TensorSource> linears = spec.Linears.SelectMany(l => l.Matrices)
             .Select(m => Matrix(m.Names.Weight, m.Rows, m.Columns));
         IEnumerable<TensorSource> norms = spec.Norms.Select(
-            n => new TensorSource(n.Names.Weight, TensorType.BFloat16, [n.Width], ones));
+            n => new TensorSource(n.Names.Weight!, TensorType.BFloat16, [n.Width], ones));
         return [.. tables, .. linears, .. norms];
 
         TensorSource Matrix(string name, int rows, int columns)

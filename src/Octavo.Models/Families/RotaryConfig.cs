@@ -3,6 +3,25 @@ using Octavo.Formats;
 
 namespace Octavo.Models;
 
+/// <summary>How a family's rotary positions are where its config states nothing.</summary>
+internal sealed record RotaryTraits
+{
+    /// <summary>The base of the frequencies.</summary>
+    public double Theta { get; init; } = 10000.0;
+
+    /// <summary>The part of a head that is rotated.</summary>
+    public double Partial { get; init; } = 1.0;
+
+    /// <summary>Whether neighbours are pairs.</summary>
+    public bool Interleaved { get; init; }
+
+    /// <summary>The config's field of the base beside <c>rope_parameters</c>.</summary>
+    public string ThetaField { get; init; } = "rope_theta";
+
+    /// <summary>The config's field of the rotated part beside <c>rope_parameters</c>.</summary>
+    public string PartialField { get; init; } = "partial_rotary_factor";
+}
+
 /// <summary>
 /// The rotary fields of a config: <c>rope_theta</c> and <c>rope_scaling</c> (with <c>rope_type</c>, once <c>type</c>),
 /// or since transformers 5 <c>rope_parameters</c>, which holds both. An empty object says nothing, and where both hold
@@ -10,40 +29,68 @@ namespace Octavo.Models;
 /// </summary>
 internal static class RotaryConfig
 {
-    private const double DefaultTheta = 10000.0;
+    /// <summary>The positions of all layers.</summary>
+    public static RotaryPositions Read(ConfigReader config, int headDim, RotaryTraits traits) =>
+        Read(config, Filled(config, "rope_scaling") ?? Filled(config, "rope_parameters"), headDim, traits);
 
-    public static RotaryPositions Read(ConfigReader config)
+    /// <summary>
+    /// The positions of layers of a type, which <c>rope_parameters</c> may state apart, by the type's name.
+    /// </summary>
+    public static RotaryPositions Read(ConfigReader config, string layerType, int headDim, RotaryTraits traits) =>
+        config.Section("rope_parameters")?.Section(layerType) is { } section
+            ? Read(config, section, headDim, traits)
+            : Read(config, headDim, traits);
+
+    /// <summary>
+    /// The positions of layers of a type, which the config's older form states by a base alone: its scaling is of the
+    /// other layers.
+    /// </summary>
+    public static RotaryPositions ReadUnscaled(
+        ConfigReader config, string layerType, int headDim, RotaryTraits traits) =>
+        Read(config, config.Section("rope_parameters")?.Section(layerType), headDim, traits);
+
+    private static RotaryPositions Read(
+        ConfigReader config, ConfigReader? section, int headDim, RotaryTraits traits)
     {
-        ConfigReader? section = Filled(config, "rope_scaling") ?? Filled(config, "rope_parameters");
-        double theta = section?.Positive("rope_theta") ?? config.Positive("rope_theta") ?? DefaultTheta;
-        if (section is null)
+        double theta = section?.Positive("rope_theta") ?? config.Positive(traits.ThetaField) ?? traits.Theta;
+        double partial = section?.Positive("partial_rotary_factor") ?? config.Positive(traits.PartialField)
+            ?? traits.Partial;
+        int dims = (int)(headDim * partial);
+        if (partial > 1 || dims < 2 || dims % 2 != 0)
         {
-            return new RotaryPositions(theta, null);
+            throw config.Invalid(
+                traits.PartialField,
+                string.Create(
+                    CultureInfo.InvariantCulture, $"is {partial}; of heads of {headDim} it must rotate whole pairs"));
         }
 
-        if (section.Number("partial_rotary_factor") is { } factor and not 1.0)
+        return new RotaryPositions(theta, section is null ? null : Scaling(config, section))
         {
-            throw new UnsupportedModelException(
-                config.File, section.PathOf("partial_rotary_factor"), factor.ToString(CultureInfo.InvariantCulture),
-                "1");
-        }
+            Dims = dims == headDim ? null : dims,
+            Interleaved = traits.Interleaved,
+        };
+    }
 
+    private static RopeScaling? Scaling(ConfigReader config, ConfigReader section)
+    {
         // A factor without a type would be scaling that nobody said how to do.
         string type = section.Text("rope_type") ?? section.Text("type")
             ?? (section.Has("factor") ? throw section.Missing("rope_type") : "default");
-        return new RotaryPositions(theta, type switch
+        return type switch
         {
             "default" => null,
             "linear" => new LinearRopeScaling(Required(section, "factor")),
             "llama3" => Llama3(section),
+            "yarn" => Yarn(config, section),
             _ => throw new UnsupportedModelException(
                 config.File,
                 section.PathOf(section.Has("rope_type") ? "rope_type" : "type"),
                 $"'{type}'",
                 "default",
                 "linear",
-                "llama3"),
-        });
+                "llama3",
+                "yarn"),
+        };
     }
 
     private static ConfigReader? Filled(ConfigReader config, string field) =>
@@ -66,6 +113,28 @@ internal static class RotaryConfig
             high,
             section.Size("original_max_position_embeddings", ConfigLimits.Positions));
     }
+
+    private static YarnRopeScaling Yarn(ConfigReader config, ConfigReader section)
+    {
+        int original = section.Integer("original_max_position_embeddings", 1, ConfigLimits.Positions)
+            ?? config.Size("max_position_embeddings", ConfigLimits.Positions);
+        double factor = section.Positive("factor")
+            ?? config.Size("max_position_embeddings", ConfigLimits.Positions) / (double)original;
+        double? mscale = section.Number("mscale"), mscaleAll = section.Number("mscale_all_dim");
+        double sharpening = section.Positive("attention_factor")
+            ?? (mscale is { } one and not 0 && mscaleAll is { } all and not 0
+                ? Sharpening(factor, one) / Sharpening(factor, all)
+                : Sharpening(factor, 1));
+        return new YarnRopeScaling(
+            factor, Given(section.Number("beta_fast"), 32), Given(section.Number("beta_slow"), 1), original, sharpening,
+            section.Flag("truncate", true));
+    }
+
+    // Python's "or": 0 counts as absent.
+    private static double Given(double? value, double fallback) => value is { } number and not 0 ? number : fallback;
+
+    private static double Sharpening(double factor, double scale) =>
+        factor <= 1 ? 1 : (0.1 * scale * Math.Log(factor)) + 1;
 
     private static double Required(ConfigReader section, string field) =>
         section.Positive(field) ?? throw section.Missing(field);

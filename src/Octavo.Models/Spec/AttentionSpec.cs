@@ -29,6 +29,14 @@ internal sealed record AttentionSpec : PartSpec
     /// </summary>
     public int? Window { get; init; }
 
+    /// <summary>
+    /// The norm of each query head, or of all query heads together, as its width says; null where there is none.
+    /// </summary>
+    public NormSpec? QueryNorm { get; init; }
+
+    /// <summary>The norm of each key head, or of all together.</summary>
+    public NormSpec? KeyNorm { get; init; }
+
     /// <summary>Query projection, <c>[heads · headDim, hidden]</c>.</summary>
     public required LinearTensors Query { get; init; }
 
@@ -49,6 +57,9 @@ internal sealed record AttentionSpec : PartSpec
 
     /// <summary>Width of all keys of a token, and of all its values.</summary>
     public int KeyWidth => NumKvHeads * HeadDim;
+
+    /// <inheritdoc/>
+    public override IEnumerable<NormSpec> Norms => [.. base.Norms, .. new[] { QueryNorm, KeyNorm }.OfType<NormSpec>()];
 
     /// <inheritdoc/>
     public override IReadOnlyList<LinearSpec> Linears =>

@@ -30,6 +30,12 @@ internal sealed record DecoderSpec
     /// <summary>The tensor of the token embedding, <c>[vocab, embeddingSize]</c>.</summary>
     public required string TokenEmbedding { get; init; }
 
+    /// <summary>What token embeddings are multiplied with.</summary>
+    public float EmbeddingScale { get; init; } = 1;
+
+    /// <summary>The norm of token embeddings, or null.</summary>
+    public NormSpec? EmbeddingNorm { get; init; }
+
     /// <summary>Learned positions, or null.</summary>
     public LearnedPositions? LearnedPositions { get; init; }
 
@@ -49,6 +55,12 @@ internal sealed record DecoderSpec
     /// Output head, <c>[vocab, embeddingSize]</c>; null where it is tied to <see cref="TokenEmbedding"/>.
     /// </summary>
     public LinearTensors? OutputHead { get; init; }
+
+    /// <summary>What logits are multiplied with.</summary>
+    public float LogitsScale { get; init; } = 1;
+
+    /// <summary>Logits become <c>cap · tanh(logit / cap)</c>; null leaves them.</summary>
+    public float? LogitsSoftCap { get; init; }
 
     /// <summary>Number of layers.</summary>
     public int NumLayers => Layers.Count;
@@ -101,7 +113,8 @@ internal sealed record DecoderSpec
     ];
 
     /// <summary>All norms, in the order of a step.</summary>
-    public IEnumerable<NormSpec> Norms => [.. Layers.SelectMany(layer => layer.Norms), .. Optional(FinalNorm)];
+    public IEnumerable<NormSpec> Norms =>
+        [.. Optional(EmbeddingNorm), .. Layers.SelectMany(layer => layer.Norms), .. Optional(FinalNorm)];
 
     /// <summary>What stands before and behind the layers.</summary>
     public DecoderSpec WithoutLayers() => this with { Layers = [] };

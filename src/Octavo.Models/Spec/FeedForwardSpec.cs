@@ -46,4 +46,13 @@ internal enum Activation
 
     /// <summary><c>max(x, 0)</c></summary>
     Relu,
+
+    /// <summary><c>max(x, 0)²</c></summary>
+    SquaredRelu,
+
+    /// <summary><c>x · Φ(x)</c>, by the error function (arXiv 1606.08415).</summary>
+    Gelu,
+
+    /// <summary><c>x / 2 · (1 + tanh(√(2/π) · (x + 0.044715 x³)))</c></summary>
+    TanhGelu,
 }

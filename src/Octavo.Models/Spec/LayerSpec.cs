@@ -24,12 +24,24 @@ internal abstract record PartSpec
     /// <summary>The norm of the part's input, <c>x + f(norm(x))</c>, or null.</summary>
     public NormSpec? NormBefore { get; init; }
 
+    /// <summary>The norm of the part's result, <c>x + norm(f(x))</c>, or null.</summary>
+    public NormSpec? NormOutput { get; init; }
+
     /// <summary>The norm of the sum, <c>norm(x + f(x))</c>, or null.</summary>
     public NormSpec? NormAfter { get; init; }
+
+    /// <summary>What the part's result is multiplied with before it is added.</summary>
+    public float ResidualScale { get; init; } = 1;
+
+    /// <summary>
+    /// Whether the part reads what the layer was given, and not what the parts before it made of that: layers whose
+    /// parts stand beside each other.
+    /// </summary>
+    public bool ReadsLayerInput { get; init; }
 
     /// <summary>The linear layers, in the order they run: matrices that share an input are one.</summary>
     public abstract IReadOnlyList<LinearSpec> Linears { get; }
 
-    /// <summary>The norms; a kind that has others than these two adds them.</summary>
-    public virtual IEnumerable<NormSpec> Norms => new[] { NormBefore, NormAfter }.OfType<NormSpec>();
+    /// <summary>The norms; a kind that has others than these adds them.</summary>
+    public virtual IEnumerable<NormSpec> Norms => new[] { NormBefore, NormOutput, NormAfter }.OfType<NormSpec>();
 }

@@ -85,11 +85,34 @@ internal sealed record LinearTensors(string Weight, string? Bias)
 {
     private const string Suffix = ".weight";
 
+    /// <summary>Which rows of the tensors are this layer's, where several share them; null where it has all.</summary>
+    public StoredRows? Rows { get; init; }
+
+    /// <summary>Whether the weight is stored <c>[in, out]</c>, as GPT-2's <c>Conv1D</c> has it.</summary>
+    public bool Transposed { get; init; }
+
     /// <summary>The tensors.</summary>
     public IEnumerable<string> All => Bias is null ? [Weight] : [Weight, Bias];
 
     /// <summary>The weight's name less <c>.weight</c>.</summary>
     public string Module => Weight.EndsWith(Suffix, StringComparison.Ordinal) ? Weight[..^Suffix.Length] : Weight;
+}
+
+/// <summary>
+/// Rows of a tensor that holds several matrices: stretches of <see cref="Run"/> rows, each <see cref="Stride"/> behind
+/// the one before.
+/// </summary>
+/// <param name="Offset">The first stretch's first row.</param>
+/// <param name="Run">Rows of a stretch.</param>
+/// <param name="Stride">Rows from one stretch to the next.</param>
+/// <param name="Total">Rows of the tensor.</param>
+internal sealed record StoredRows(int Offset, int Run, int Stride, int Total)
+{
+    /// <summary>Neighbouring rows.</summary>
+    public static StoredRows Slice(int offset, int count, int total) => new(offset, count, total, total);
+
+    /// <summary>The tensor's row that is this matrix's.</summary>
+    public int Of(int row) => Offset + (row / Run * Stride) + (row % Run);
 }
 
 /// <summary>A matrix of a decoder.</summary>

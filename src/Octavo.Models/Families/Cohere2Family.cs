@@ -1,0 +1,27 @@
+using Octavo.Formats;
+
+namespace Octavo.Models;
+
+/// <summary>
+/// Command R7B and Command A (arXiv 2504.00698): three layers of four slide and rotate; the fourth attends to everything
+/// and knows no positions.
+/// </summary>
+internal static class Cohere2Family
+{
+    public static ModelFamily Family { get; } =
+        new("Cohere2ForCausalLM", "cohere2", Map, TiesHead: true, LlamaFamily.Buffers);
+
+    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    {
+        DecoderSpec spec = CohereFamily.Read(config, checkpoint, Family.Architecture);
+        int pattern = config.Integer("sliding_window_pattern", 1, ConfigLimits.Layers)
+            ?? config.Integer("_sliding_window_pattern", 1, ConfigLimits.Layers) ?? 4;
+        int?[] windows = LayerTypes.Windows(
+            config, spec.NumLayers, LayerTypes.WindowOf(config) ?? 4096, i => (i + 1) % pattern != 0);
+        return spec.MapAttention((i, attention) => attention with
+        {
+            Window = windows[i],
+            Positions = windows[i] is null ? null : attention.Positions,
+        });
+    }
+}

@@ -1,0 +1,62 @@
+using Octavo.Formats;
+
+namespace Octavo.Models;
+
+/// <summary>
+/// Gemma 2 (arXiv 2408.00118): Gemma with a norm behind each sublayer, too, soft caps on scores and logits, and a
+/// sliding window in every other layer.
+/// </summary>
+internal static class Gemma2Family
+{
+    public static ModelFamily Family { get; } =
+        new("Gemma2ForCausalLM", "gemma2", Map, TiesHead: true, LlamaFamily.Buffers);
+
+    /// <summary>Scores are scaled by the config's own number, and capped where it says so.</summary>
+    public static DecoderSpec WithScores(DecoderSpec spec, ConfigReader config, double? softCap, double? logitsSoftCap)
+    {
+        double scalar = config.Positive("query_pre_attn_scalar") ?? 256;
+        double? cap = Cap("attn_logit_softcapping", softCap);
+        return spec.MapAttention((_, attention) => attention with
+        {
+            Scale = (float)(1 / Math.Sqrt(scalar)),
+            SoftCap = (float?)cap,
+        }) with
+        {
+            LogitsSoftCap = (float?)Cap("final_logit_softcapping", logitsSoftCap),
+        };
+
+        // A null that stands there is one; where the field is absent, the family's number counts.
+        double? Cap(string field, double? fallback) =>
+            config.Positive(field) ?? (config.Json.TryGetProperty(field, out _) ? null : fallback);
+    }
+
+    /// <summary>A norm before and one behind each sublayer.</summary>
+    public static DecoderSpec WithNormsAround(DecoderSpec spec) => spec
+        .MapAttention((_, attention) => attention with
+        {
+            NormOutput = LlamaLayout.Elsewhere(
+                attention.NormBefore!, Layer(attention.NormBefore!) + "post_attention_layernorm"),
+        })
+        .MapFeedForward((_, mlp) => mlp with
+        {
+            NormBefore = LlamaLayout.Elsewhere(
+                mlp.NormBefore!, Layer(mlp.NormBefore!) + "pre_feedforward_layernorm"),
+            NormOutput = LlamaLayout.Elsewhere(
+                mlp.NormBefore!, Layer(mlp.NormBefore!) + "post_feedforward_layernorm"),
+        });
+
+    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    {
+        DecoderSpec spec = WithNormsAround(WithScores(
+            GemmaFamily.Read(config, checkpoint, Family.Architecture, new RotaryTraits()), config, 50, 30));
+        int?[] windows = LayerTypes.Windows(
+            config, spec.NumLayers, LayerTypes.WindowOf(config) ?? 4096, i => i % 2 == 0);
+        return spec.MapAttention((i, attention) => attention with { Window = windows[i] });
+    }
+
+    private static string Layer(NormSpec norm)
+    {
+        string module = norm.Names.Weight![..norm.Names.Weight!.LastIndexOf('.')];
+        return module[..(module.LastIndexOf('.') + 1)];
+    }
+}

@@ -1,0 +1,33 @@
+using Octavo.Formats;
+
+namespace Octavo.Models;
+
+/// <summary>
+/// Gemma 3 (arXiv 2503.19786), its text: Gemma 2 with norms of each query and key head in place of the scores' caps,
+/// five sliding layers to each that attends to everything, and a rotary table for either kind.
+/// </summary>
+internal static class Gemma3Family
+{
+    public static ModelFamily Family { get; } =
+        new("Gemma3ForCausalLM", "gemma3_text", Map, TiesHead: true, LlamaFamily.Buffers);
+
+    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    {
+        var global = new RotaryTraits { Theta = 1_000_000 };
+        var local = new RotaryTraits { ThetaField = "rope_local_base_freq" };
+        DecoderSpec spec = Gemma2Family.WithNormsAround(Gemma2Family.WithScores(
+            GemmaFamily.Read(config, checkpoint, Family.Architecture, global), config, null, null));
+        int pattern = config.Integer("sliding_window_pattern", 1, ConfigLimits.Layers)
+            ?? config.Integer("_sliding_window_pattern", 1, ConfigLimits.Layers) ?? 6;
+        int?[] windows = LayerTypes.Windows(
+            config, spec.NumLayers, LayerTypes.WindowOf(config) ?? 4096, i => (i + 1) % pattern != 0);
+        int headDim = spec.Attentions.First().HeadDim;
+        RotaryPositions everywhere = RotaryConfig.Read(config, "full_attention", headDim, global);
+        RotaryPositions nearby = RotaryConfig.ReadUnscaled(config, "sliding_attention", headDim, local);
+        return spec.MapAttention((i, attention) => LlamaLayout.WithHeadNorms(attention) with
+        {
+            Window = windows[i],
+            Positions = windows[i] is null ? everywhere : nearby,
+        });
+    }
+}

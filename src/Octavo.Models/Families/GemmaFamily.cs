@@ -1,0 +1,39 @@
+using Octavo.Formats;
+
+namespace Octavo.Models;
+
+/// <summary>
+/// Gemma (arXiv 2403.08295): Llama with embeddings scaled by the root of their width, norms whose weights are stored as
+/// the difference from 1, a GELU gate and a tied head.
+/// </summary>
+internal static class GemmaFamily
+{
+    public static ModelFamily Family { get; } =
+        new("GemmaForCausalLM", "gemma", Map, TiesHead: true, LlamaFamily.Buffers);
+
+    /// <summary>What all Gemmas share.</summary>
+    public static DecoderSpec Read(
+        ConfigReader config, Checkpoint checkpoint, string architecture, RotaryTraits rotary)
+    {
+        bool bias = config.Flag("attention_bias", false);
+        Supported.Require(
+            config, "use_bidirectional_attention", config.Flag("use_bidirectional_attention", false), false);
+        DecoderSpec spec = LlamaLayout.Read(config, checkpoint, architecture, tiesHead: true, new LlamaTraits
+        {
+            NormOffset = 1,
+            HeadDim = 256,
+            QueryKeyValueBias = bias,
+            AttentionOutputBias = bias,
+            ActivationField = config.Has("hidden_activation") ? "hidden_activation" : "hidden_act",
+            Activation = Activation.TanhGelu,
+            Rotary = rotary,
+        });
+        return spec with { EmbeddingScale = (float)Math.Sqrt(spec.HiddenSize) };
+    }
+
+    // transformers computes the tanh form where the first Gemma's config says "gelu", and nothing else is said.
+    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint) =>
+        Read(config, checkpoint, Family.Architecture, new RotaryTraits())
+            .MapFeedForward((_, mlp) => config.Has("hidden_activation") ? mlp
+                : mlp with { Activation = mlp.Activation == Activation.Gelu ? Activation.TanhGelu : mlp.Activation });
+}

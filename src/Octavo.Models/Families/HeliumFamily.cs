@@ -1,0 +1,23 @@
+using Octavo.Formats;
+
+namespace Octavo.Models;
+
+/// <summary>Helium 1: Llama whose rotary pairs are neighbours.</summary>
+internal static class HeliumFamily
+{
+    public static ModelFamily Family { get; } =
+        new("HeliumForCausalLM", "helium", Map, TiesHead: false, LlamaFamily.Buffers);
+
+    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    {
+        bool bias = config.Flag("attention_bias", false);
+        return LlamaLayout.Read(config, checkpoint, Family.Architecture, Family.TiesHead, new LlamaTraits
+        {
+            Epsilon = 1e-8,
+            HeadDim = 128,
+            QueryKeyValueBias = bias,
+            MlpBias = config.Flag("mlp_bias", false),
+            Rotary = new RotaryTraits { Theta = 100_000, Interleaved = true },
+        });
+    }
+}

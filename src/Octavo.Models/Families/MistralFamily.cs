@@ -1,0 +1,18 @@
+using Octavo.Formats;
+
+namespace Octavo.Models;
+
+/// <summary>Mistral (arXiv 2310.06825): Llama, every layer of which may attend to a sliding window only.</summary>
+internal static class MistralFamily
+{
+    public static ModelFamily Family { get; } =
+        new("MistralForCausalLM", "mistral", Map, TiesHead: false, LlamaFamily.Buffers);
+
+    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    {
+        DecoderSpec spec = LlamaLayout.Read(
+            config, checkpoint, Family.Architecture, Family.TiesHead, new LlamaTraits());
+        int?[] windows = LayerTypes.Windows(config, spec.NumLayers, LayerTypes.WindowOf(config), _ => true);
+        return spec.MapAttention((i, attention) => attention with { Window = windows[i] });
+    }
+}

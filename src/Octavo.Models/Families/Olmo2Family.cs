@@ -1,0 +1,55 @@
+using Octavo.Formats;
+
+namespace Octavo.Models;
+
+/// <summary>
+/// OLMo 2 (arXiv 2501.00656): Llama with norms behind its sublayers, not before, and of all queries and all keys.
+/// </summary>
+internal static class Olmo2Family
+{
+    public static ModelFamily Family { get; } =
+        new("Olmo2ForCausalLM", "olmo2", Map, TiesHead: false, LlamaFamily.Buffers);
+
+    /// <summary>A decoder with OLMo 2's norms.</summary>
+    public static DecoderSpec Read(
+        ConfigReader config, Checkpoint checkpoint, string architecture, RotaryTraits rotary)
+    {
+        bool bias = config.Flag("attention_bias", false);
+        DecoderSpec spec = LlamaLayout.Read(config, checkpoint, architecture, tiesHead: false, new LlamaTraits
+        {
+            Epsilon = 1e-5,
+            QueryKeyValueBias = bias,
+            AttentionOutputBias = bias,
+            Rotary = rotary,
+        });
+        return spec
+            .MapAttention((_, attention) =>
+            {
+                string module = LlamaLayout.AttentionModule(attention);
+                NormSpec norm = attention.NormBefore!;
+                return attention with
+                {
+                    NormBefore = null,
+                    NormOutput = LlamaLayout.Elsewhere(norm, Sibling(module, "post_attention_layernorm")),
+                    QueryNorm = LlamaLayout.Elsewhere(norm, module + "q_norm") with { Width = attention.QueryWidth },
+                    KeyNorm = LlamaLayout.Elsewhere(norm, module + "k_norm") with { Width = attention.KeyWidth },
+                };
+            })
+            .MapFeedForward((_, mlp) => mlp with
+            {
+                NormBefore = null,
+                NormOutput = LlamaLayout.Elsewhere(
+                    mlp.NormBefore!, mlp.NormBefore!.Names.Weight!.Replace(
+                        "post_attention_layernorm.weight", "post_feedforward_layernorm", StringComparison.Ordinal)),
+            });
+    }
+
+    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    {
+        Supported.RequireNull(config, "clip_qkv", "no clipping");
+        return Read(config, checkpoint, Family.Architecture, new RotaryTraits());
+    }
+
+    private static string Sibling(string module, string name) =>
+        module[..(module.TrimEnd('.').LastIndexOf('.') + 1)] + name;
+}

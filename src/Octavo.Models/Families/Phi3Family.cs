@@ -1,0 +1,22 @@
+using Octavo.Formats;
+
+namespace Octavo.Models;
+
+/// <summary>
+/// Phi-3, 3.5 and 4 (arXiv 2404.14219): Llama whose queries, keys and values stand in one tensor, and gate and up in
+/// another.
+/// </summary>
+internal static class Phi3Family
+{
+    public static ModelFamily Family { get; } =
+        new("Phi3ForCausalLM", "phi3", Map, TiesHead: false, LlamaFamily.Buffers);
+
+    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    {
+        DecoderSpec spec = LlamaLayout.Read(
+            config, checkpoint, Family.Architecture, Family.TiesHead, new LlamaTraits { Epsilon = 1e-5 });
+        int?[] windows = LayerTypes.Windows(config, spec.NumLayers, LayerTypes.WindowOf(config), _ => true);
+        return Fused.GateUp(Fused.QueryKeyValue(spec), "gate_up_proj")
+            .MapAttention((i, attention) => attention with { Window = windows[i] });
+    }
+}

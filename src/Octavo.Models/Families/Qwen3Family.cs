@@ -1,0 +1,23 @@
+using Octavo.Formats;
+
+namespace Octavo.Models;
+
+/// <summary>Qwen 3 (arXiv 2505.09388): Llama with norms of each query and key head; later layers may slide.</summary>
+internal static class Qwen3Family
+{
+    public static ModelFamily Family { get; } =
+        new("Qwen3ForCausalLM", "qwen3", Map, TiesHead: false, LlamaFamily.Buffers);
+
+    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    {
+        bool bias = config.Flag("attention_bias", false);
+        DecoderSpec spec = LlamaLayout.Read(config, checkpoint, Family.Architecture, Family.TiesHead, new LlamaTraits
+        {
+            HeadDim = 128,
+            QueryKeyValueBias = bias,
+            AttentionOutputBias = bias,
+        });
+        return Qwen2Family.WithWindows(
+            spec.MapAttention((_, attention) => LlamaLayout.WithHeadNorms(attention)), config);
+    }
+}

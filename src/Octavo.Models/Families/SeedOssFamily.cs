@@ -1,0 +1,19 @@
+using Octavo.Formats;
+
+namespace Octavo.Models;
+
+/// <summary>Seed-OSS: Llama with flags of their own for the biases of attention.</summary>
+internal static class SeedOssFamily
+{
+    public static ModelFamily Family { get; } =
+        new("SeedOssForCausalLM", "seed_oss", Map, TiesHead: false, LlamaFamily.Buffers);
+
+    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint) => LlamaLayout.Read(
+        config, checkpoint, Family.Architecture, Family.TiesHead, new LlamaTraits
+        {
+            HeadDim = 128,
+            QueryKeyValueBias = config.Flag("attention_bias", true),
+            AttentionOutputBias = config.Flag("attention_out_bias", false),
+            MlpBias = config.Flag("mlp_bias", false),
+        });
+}
