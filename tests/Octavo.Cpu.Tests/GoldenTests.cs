@@ -24,6 +24,9 @@ public sealed class GoldenTests
         "golden-hf/glm", "golden-hf/granite", "golden-hf/helium", "golden-hf/internlm3", "golden-hf/llama-rope-linear5",
         "golden-hf/nemotron", "golden-hf/olmo2", "golden-hf/qwen2", "golden-hf/qwen3", "golden-hf/smollm3",
         "golden-hf/stablelm", "golden-hf/starcoder2",
+        "bloom", "falcon", "gpt2", "gpt_neox", "phi", "golden-hf/codegen", "golden-hf/gpt_neo", "golden-hf/gptj",
+        "golden-hf/granite_swa", "golden-hf/jais2", "golden-hf/ministral3", "golden-hf/persimmon",
+        "golden-hf/vaultgemma",
     ];
 
     [Theory]

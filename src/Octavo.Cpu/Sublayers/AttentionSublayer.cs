@@ -89,18 +89,37 @@ internal sealed unsafe class AttentionSublayer : Sublayer
     {
         float* queries = qkv.Row(row);
         float* keys = queries + _spec.QueryWidth;
-        NormHeads(_queryNorm, queries, _spec.QueryWidth);
-        NormHeads(_keyNorm, keys, _spec.KeyWidth);
+        int position = step.Batch.Positions[row];
+        if (!_spec.NormsAfterRotation)
+        {
+            NormHeads(queries, keys);
+        }
+
         if (_rotary is not null)
         {
             var rotary = (RotaryPositions)_spec.Positions!;
-            int position = step.Batch.Positions[row];
             RowKernels.Rotate(
                 queries, _spec.NumHeads + _spec.NumKvHeads, _spec.HeadDim, rotary.RotatedOf(_spec.HeadDim),
                 rotary.Interleaved, _rotary.Cos(position), _rotary.Sin(position));
         }
 
+        if (_spec.NormsAfterRotation)
+        {
+            NormHeads(queries, keys);
+        }
+
+        if (_spec.Temperature is { } temperature)
+        {
+            RowKernels.Scale(queries, temperature.At(position), _spec.QueryWidth);
+        }
+
         step.Cache.Write(cacheLayer, step.Batch.SlotMapping[row], keys, keys + _spec.KeyWidth);
+    }
+
+    private void NormHeads(float* queries, float* keys)
+    {
+        NormHeads(_queryNorm, queries, _spec.QueryWidth);
+        NormHeads(_keyNorm, keys, _spec.KeyWidth);
     }
 
     /// <summary>Norms heads one by one, or all together.</summary>

@@ -120,6 +120,20 @@ internal sealed class ConfigReader
                 : throw Wrong(field, Expected, value);
     }
 
+    /// <summary>A list of numbers; empty where the field is absent.</summary>
+    public IReadOnlyList<double> Numbers(string field)
+    {
+        if (Find(field) is not { } value)
+        {
+            return [];
+        }
+
+        return value.ValueKind == JsonValueKind.Array
+            && value.EnumerateArray().All(element => element.ValueKind == JsonValueKind.Number)
+            ? [.. value.EnumerateArray().Select(element => element.GetDouble())]
+            : throw Wrong(field, "a list of numbers", value);
+    }
+
     /// <summary>A list of strings; empty where the field is absent.</summary>
     public IReadOnlyList<string> Texts(string field)
     {

@@ -5,7 +5,7 @@ namespace Octavo.Models;
 /// <summary>The output head, which may be the token embedding.</summary>
 internal static class TiedHead
 {
-    private const string Name = "lm_head.weight";
+    private const string Usual = "lm_head";
 
     /// <summary>
     /// The head's tensors, or null where it is the embedding. A head that is stored counts, whatever
@@ -15,11 +15,14 @@ internal static class TiedHead
     /// <param name="config">The model's configuration.</param>
     /// <param name="checkpoint">Its tensors.</param>
     /// <param name="fallback">What the family takes where the field is absent.</param>
-    public static LinearTensors? Read(ConfigReader config, Checkpoint checkpoint, bool fallback)
+    /// <param name="module">The head's module.</param>
+    /// <param name="bias">Whether it has a bias.</param>
+    public static LinearTensors? Read(
+        ConfigReader config, Checkpoint checkpoint, bool fallback, string module = Usual, bool bias = false)
     {
-        bool tied = config.Flag("tie_word_embeddings", fallback)
-            && !Array.Exists([Name, "lm_head.weight_packed", "lm_head.qweight"], checkpoint.Contains);
-        return tied ? null : new LinearTensors(Name, null);
+        string[] stored = [$"{module}.weight", $"{module}.weight_packed", $"{module}.qweight"];
+        bool tied = config.Flag("tie_word_embeddings", fallback) && !Array.Exists(stored, checkpoint.Contains);
+        return tied ? null : LlamaLayout.Linear(module, bias);
     }
 
     /// <summary>
@@ -28,11 +31,11 @@ internal static class TiedHead
     public static IEnumerable<string> Notes(ConfigReader config, Checkpoint checkpoint, DecoderSpec spec, bool fallback)
     {
         const int Glance = 1 << 16;
-        if (config.Flag("tie_word_embeddings", fallback) && spec.OutputHead is not null
-            && !(checkpoint.TryGet(Name, out Tensor? head)
+        if (config.Flag("tie_word_embeddings", fallback) && spec.OutputHead is { Weight: var name }
+            && !(checkpoint.TryGet(name, out Tensor? head)
                 && StartOf(head).SequenceEqual(StartOf(checkpoint.Get(spec.TokenEmbedding)))))
         {
-            yield return $"{Name} is stored, and is not the embedding: it counts, although config.json ties the two "
+            yield return $"{name} is stored, and is not the embedding: it counts, although config.json ties the two "
                 + "(tie_word_embeddings)";
         }
 

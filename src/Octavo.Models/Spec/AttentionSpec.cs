@@ -37,6 +37,12 @@ internal sealed record AttentionSpec : PartSpec
     /// <summary>The norm of each key head, or of all together.</summary>
     public NormSpec? KeyNorm { get; init; }
 
+    /// <summary>Whether heads are normed after they are rotated, and not before.</summary>
+    public bool NormsAfterRotation { get; init; }
+
+    /// <summary>What queries are multiplied with by their position; null is nothing.</summary>
+    public QueryTemperature? Temperature { get; init; }
+
     /// <summary>Query projection, <c>[heads · headDim, hidden]</c>.</summary>
     public required LinearTensors Query { get; init; }
 
@@ -73,4 +79,16 @@ internal sealed record AttentionSpec : PartSpec
             ]),
         new(LinearRole.AttentionOutput, [new(MatrixRole.AttentionOutput, Output, Width, QueryWidth)]),
     ];
+}
+
+/// <summary>
+/// Queries are multiplied with <c>1 + β · ln(1 + ⌊position / original⌋)</c>, as in Ministral 3 (after Llama 4).
+/// </summary>
+/// <param name="Beta">β.</param>
+/// <param name="OriginalMaxPositionEmbeddings">The context that nothing changes in.</param>
+internal sealed record QueryTemperature(double Beta, int OriginalMaxPositionEmbeddings)
+{
+    /// <summary>The factor at a position.</summary>
+    public float At(int position) =>
+        (float)(1 + (Beta * Math.Log(1 + (position / OriginalMaxPositionEmbeddings))));
 }

@@ -1,0 +1,51 @@
+using Octavo.Formats;
+
+namespace Octavo.Models;
+
+/// <summary>
+/// EXAONE 4 (arXiv 2507.11407): norms behind the sublayers and of each query and key head; where some layers slide, the
+/// others know no positions.
+/// </summary>
+internal static class Exaone4Family
+{
+    public static ModelFamily Family { get; } =
+        new("Exaone4ForCausalLM", "exaone4", Map, TiesHead: false, LlamaFamily.Buffers);
+
+    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    {
+        DecoderSpec spec = LlamaLayout.Read(
+            config, checkpoint, Family.Architecture, Family.TiesHead, new LlamaTraits { Epsilon = 1e-5 });
+        int? window = LayerTypes.WindowOf(config);
+        int?[] windows = LayerTypes.Windows(config, spec.NumLayers, window, Slides);
+        return spec
+            .MapAttention((i, attention) => LlamaLayout.WithHeadNorms(attention) with
+            {
+                NormBefore = null,
+                NormOutput = LlamaLayout.Elsewhere(
+                    attention.NormBefore!, attention.NormBefore!.Names.Weight!.Replace(
+                        "input_layernorm.weight", "post_attention_layernorm", StringComparison.Ordinal)),
+                Window = windows[i],
+                Positions = window is null || windows[i] is not null ? attention.Positions : null,
+            })
+            .MapFeedForward((_, mlp) => mlp with
+            {
+                NormBefore = null,
+                NormOutput = LlamaLayout.Elsewhere(
+                    mlp.NormBefore!, mlp.NormBefore!.Names.Weight!.Replace(
+                        "post_attention_layernorm.weight", "post_feedforward_layernorm", StringComparison.Ordinal)),
+            });
+
+        // "LLLG" is written out, or given as the number of layers from one that attends to everything to the next.
+        bool Slides(int layer)
+        {
+            if (config.Find("sliding_window_pattern") is { ValueKind: System.Text.Json.JsonValueKind.String } pattern)
+            {
+                string letters = pattern.GetString()!;
+                return layer != spec.NumLayers - 1 && letters.Length > 0 && letters[layer % letters.Length] == 'L';
+            }
+
+            int every = config.Integer("sliding_window_pattern", 1, ConfigLimits.Layers) ?? 4;
+            return (layer + 1) % every != 0;
+        }
+    }
+}

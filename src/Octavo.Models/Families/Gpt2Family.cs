@@ -1,0 +1,47 @@
+using Octavo.Formats;
+
+namespace Octavo.Models;
+
+/// <summary>GPT-2: learned positions, matrices stored <c>[in, out]</c>, queries, keys and values in one.</summary>
+internal static class Gpt2Family
+{
+    public static ModelFamily Family { get; } =
+        new("GPT2LMHeadModel", "gpt2", Map, TiesHead: true, ["attn.bias", "attn.masked_bias"]);
+
+    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    {
+        Supported.Require(config, "scale_attn_weights", config.Flag("scale_attn_weights", true), true);
+        Supported.Require(config, "add_cross_attention", config.Flag("add_cross_attention", false), false);
+        (int hidden, int layers, int heads, int intermediate) = PlainLayout.Sizes(config);
+        bool scalesByLayer = config.Flag("scale_attn_by_inverse_layer_idx", false);
+        DecoderSpec spec = new PlainLayout
+        {
+            Architecture = Family.Architecture,
+            Root = "transformer.",
+            Embedding = "wte",
+            Layers = "h",
+            AttentionNorm = "ln_1",
+            MlpNorm = "ln_2",
+            FinalNorm = "ln_f",
+            Projections = layer => PlainLayout.Stacked(
+                LlamaLayout.Linear($"{layer}attn.c_attn", true) with { Transposed = true }, hidden, hidden),
+            AttentionOutput = "attn.c_proj",
+            Up = "mlp.c_fc",
+            Down = "mlp.c_proj",
+            Hidden = hidden,
+            NumLayers = layers,
+            Heads = heads,
+            KvHeads = heads,
+            Intermediate = intermediate,
+            MaxPositions = config.Integer("n_positions", 1, ConfigLimits.Positions) ?? 1024,
+            Epsilon = config.Positive("layer_norm_epsilon") ?? 1e-5,
+            Activation = ActivationConfig.Read(config, "activation_function", Activation.TanhGelu),
+            Transposed = true,
+            LearnedPositions = "wpe",
+        }.Read(config, checkpoint, TiedHead.Read(config, checkpoint, Family.TiesHead));
+        return !scalesByLayer ? spec : spec.MapAttention((i, attention) => attention with
+        {
+            Scale = (float)(1 / Math.Sqrt(attention.HeadDim) / (i + 1)),
+        });
+    }
+}

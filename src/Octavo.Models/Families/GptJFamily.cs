@@ -1,0 +1,62 @@
+using Octavo.Formats;
+
+namespace Octavo.Models;
+
+/// <summary>
+/// GPT-J: attention and MLP beside each other behind one norm, the first elements of each head rotated, neighbours being
+/// pairs; a head with a bias.
+/// </summary>
+internal static class GptJFamily
+{
+    public static ModelFamily Family { get; } =
+        new("GPTJForCausalLM", "gptj", Map, TiesHead: false, ["attn.bias", "attn.masked_bias"]);
+
+    /// <summary>What GPT-J and CodeGen share.</summary>
+    public static DecoderSpec Read(
+        ConfigReader config, Checkpoint checkpoint, string architecture,
+        Func<string, int, (LinearTensors, LinearTensors, LinearTensors)> projections)
+    {
+        (int hidden, int layers, int heads, int intermediate) = PlainLayout.Sizes(config);
+        int headDim = hidden / heads;
+        int rotated = config.Integer("rotary_dim", 2, headDim) ?? headDim;
+        if (rotated % 2 != 0)
+        {
+            throw config.Invalid("rotary_dim", $"is {rotated}; it must rotate whole pairs");
+        }
+
+        return ParallelParts.BehindOneNorm(new PlainLayout
+        {
+            Architecture = architecture,
+            Root = "transformer.",
+            Embedding = "wte",
+            Layers = "h",
+            AttentionNorm = "ln_1",
+            MlpNorm = "ln_1",
+            FinalNorm = "ln_f",
+            Projections = layer => projections(layer, hidden),
+            AttentionOutput = "attn.out_proj",
+            AttentionOutputBias = false,
+            Up = "mlp.fc_in",
+            Down = "mlp.fc_out",
+            Hidden = hidden,
+            NumLayers = layers,
+            Heads = heads,
+            KvHeads = heads,
+            Intermediate = intermediate,
+            MaxPositions = config.Integer("n_positions", 1, ConfigLimits.Positions) ?? 2048,
+            Epsilon = config.Positive("layer_norm_epsilon") ?? 1e-5,
+            Activation = ActivationConfig.Read(config, "activation_function", Activation.TanhGelu),
+            Positions = new RotaryPositions(10000, null)
+            {
+                Dims = rotated == headDim ? null : rotated,
+                Interleaved = true,
+            },
+        }.Read(config, checkpoint, TiedHead.Read(config, checkpoint, fallback: false, bias: true)));
+    }
+
+    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint) =>
+        Read(config, checkpoint, Family.Architecture, (layer, _) => (
+            LlamaLayout.Linear($"{layer}attn.q_proj", false),
+            LlamaLayout.Linear($"{layer}attn.k_proj", false),
+            LlamaLayout.Linear($"{layer}attn.v_proj", false)));
+}

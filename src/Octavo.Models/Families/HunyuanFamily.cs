@@ -1,0 +1,26 @@
+using Octavo.Formats;
+
+namespace Octavo.Models;
+
+/// <summary>Hunyuan, dense: Llama with norms of each query and key head behind the rotation.</summary>
+internal static class HunyuanFamily
+{
+    public static ModelFamily Family { get; } =
+        new("HunYuanDenseV1ForCausalLM", "hunyuan_v1_dense", Map, TiesHead: false, LlamaFamily.Buffers);
+
+    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    {
+        bool bias = config.Flag("attention_bias", false);
+        DecoderSpec spec = LlamaLayout.Read(config, checkpoint, Family.Architecture, Family.TiesHead, new LlamaTraits
+        {
+            Epsilon = 1e-5,
+            QueryKeyValueBias = bias,
+            AttentionOutputBias = bias,
+        });
+        return spec.MapAttention((_, attention) =>
+            LlamaLayout.WithHeadNorms(attention, "query_layernorm", "key_layernorm") with
+            {
+                NormsAfterRotation = true,
+            });
+    }
+}

@@ -1,0 +1,28 @@
+using Octavo.Formats;
+
+namespace Octavo.Models;
+
+/// <summary>Ministral 3: Mistral whose queries grow with their position beyond the original context.</summary>
+internal static class Ministral3Family
+{
+    public static ModelFamily Family { get; } =
+        new("Ministral3ForCausalLM", "ministral3", Map, TiesHead: false, LlamaFamily.Buffers);
+
+    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    {
+        DecoderSpec spec = LlamaLayout.Read(
+            config, checkpoint, Family.Architecture, Family.TiesHead,
+            new LlamaTraits { Epsilon = 1e-5, HeadDim = 128, Rotary = new RotaryTraits { Theta = 1_000_000 } });
+        int?[] windows = LayerTypes.Windows(config, spec.NumLayers, LayerTypes.WindowOf(config), _ => true);
+        ConfigReader? rope = config.Section("rope_parameters");
+        QueryTemperature? temperature = rope?.Positive("llama_4_scaling_beta") is { } beta
+            ? new QueryTemperature(
+                beta, rope.Size("original_max_position_embeddings", ConfigLimits.Positions))
+            : null;
+        return spec.MapAttention((i, attention) => attention with
+        {
+            Window = windows[i],
+            Temperature = temperature,
+        });
+    }
+}

@@ -1,0 +1,55 @@
+using Octavo.Formats;
+
+namespace Octavo.Models;
+
+/// <summary>MPT: ALiBi, no biases, queries, keys and values one behind another in one tensor.</summary>
+internal static class MptFamily
+{
+    public static ModelFamily Family { get; } = new("MptForCausalLM", "mpt", Map, TiesHead: true, []);
+
+    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    {
+        (int hidden, int layers, int heads, _) = PlainLayout.Sizes(config, "d_model", "n_layers", "n_heads");
+        Supported.Require(config, "no_bias", config.Flag("no_bias", true), true);
+        Supported.RequireNull(config, "logit_scale", "none");
+        float? scale = null;
+        if (config.Section("attn_config") is { } attention)
+        {
+            Supported.Require(attention, "alibi", attention.Flag("alibi", true), true);
+            Supported.Require(attention, "alibi_bias_max", attention.Integer("alibi_bias_max") ?? 8, 8);
+            Supported.Require(attention, "qk_ln", attention.Flag("qk_ln", false), false);
+            Supported.Require(attention, "prefix_lm", attention.Flag("prefix_lm", false), false);
+            Supported.RequireNull(attention, "clip_qkv", "no clipping");
+            scale = (float?)attention.Positive("softmax_scale");
+        }
+
+        return new PlainLayout
+        {
+            Architecture = Family.Architecture,
+            Root = "transformer.",
+            Embedding = "wte",
+            Layers = "blocks",
+            AttentionNorm = "norm_1",
+            MlpNorm = "norm_2",
+            FinalNorm = "norm_f",
+            NormBias = false,
+            Projections = layer =>
+                PlainLayout.Stacked(LlamaLayout.Linear($"{layer}attn.Wqkv", false), hidden, hidden),
+            AttentionOutput = "attn.out_proj",
+            AttentionOutputBias = false,
+            Up = "ffn.up_proj",
+            Down = "ffn.down_proj",
+            MlpBias = false,
+            Hidden = hidden,
+            NumLayers = layers,
+            Heads = heads,
+            KvHeads = heads,
+            Intermediate = hidden * (config.Integer("expansion_ratio", 1, 64) ?? 4),
+            MaxPositions = config.Integer("max_seq_len", 1, ConfigLimits.Positions) ?? 2048,
+            Epsilon = config.Positive("layer_norm_epsilon") ?? 1e-5,
+            Activation = Activation.Gelu,
+            Positions = new AlibiPositions(),
+        }.Read(config, checkpoint, TiedHead.Read(config, checkpoint, Family.TiesHead))
+            .MapAttention((_, part) => part with { Scale = scale });
+    }
+}

@@ -1,0 +1,25 @@
+using Octavo.Formats;
+
+namespace Octavo.Models;
+
+/// <summary>OLMo (arXiv 2402.00838): Llama with layer norms that have no parameters.</summary>
+internal static class OlmoFamily
+{
+    private const float Epsilon = 1e-5f;
+
+    public static ModelFamily Family { get; } =
+        new("OlmoForCausalLM", "olmo", Map, TiesHead: false, LlamaFamily.Buffers);
+
+    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    {
+        Supported.RequireNull(config, "clip_qkv", "no clipping");
+        bool bias = config.Flag("attention_bias", false);
+        DecoderSpec spec = LlamaLayout.Read(config, checkpoint, Family.Architecture, Family.TiesHead, new LlamaTraits
+        {
+            QueryKeyValueBias = bias,
+            AttentionOutputBias = bias,
+        });
+        var norm = new NormSpec(NormKind.Layer, new NormTensors(null, null), Epsilon, spec.HiddenSize);
+        return spec.MapParts(part => part with { NormBefore = norm }) with { FinalNorm = norm };
+    }
+}

@@ -1,0 +1,26 @@
+using Octavo.Formats;
+
+namespace Octavo.Models;
+
+/// <summary>VaultGemma: Gemma 2 without the norms behind its sublayers.</summary>
+internal static class VaultGemmaFamily
+{
+    public static ModelFamily Family { get; } =
+        new("VaultGemmaForCausalLM", "vaultgemma", Map, TiesHead: true, LlamaFamily.Buffers);
+
+    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    {
+        DecoderSpec spec = Gemma2Family.WithScores(
+            GemmaFamily.Read(config, checkpoint, Family.Architecture, new RotaryTraits()), config, 50, 30);
+        int?[] windows = LayerTypes.Windows(
+            config, spec.NumLayers, LayerTypes.WindowOf(config) ?? 4096, i => i % 2 == 0);
+        return spec
+            .MapAttention((i, attention) => attention with { Window = windows[i] })
+            .MapFeedForward((_, mlp) => mlp with
+            {
+                NormBefore = LlamaLayout.Elsewhere(
+                    mlp.NormBefore!, mlp.NormBefore!.Names.Weight!.Replace(
+                        "post_attention_layernorm.weight", "pre_feedforward_layernorm", StringComparison.Ordinal)),
+            });
+    }
+}
