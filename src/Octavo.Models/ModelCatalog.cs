@@ -7,7 +7,7 @@ internal static class ModelCatalog
 {
     private static readonly ModelFamily[] Families =
     [
-        ArceeFamily.Family, BloomFamily.Family, CodeGenFamily.Family, Cohere2Family.Family, CohereFamily.Family,
+        ApertusFamily.Family, ArceeFamily.Family, BloomFamily.Family, CodeGenFamily.Family, Cohere2Family.Family, CohereFamily.Family,
         Ernie45Family.Family, Exaone4Family.Family, FalconFamily.Family, Gemma2Family.Family, Gemma3Family.Family,
         GemmaFamily.Family, Glm4Family.Family, GlmFamily.Family, Gpt2Family.Family, GptBigCodeFamily.Family,
         GptJFamily.Family, GptNeoFamily.Family, GptNeoXFamily.Family, GraniteFamily.Family, GraniteSwaFamily.Family,

@@ -22,6 +22,11 @@ internal static class SpecValidator
             Linear(checkpoint, matrix.Names, matrix.Rows, matrix.Columns);
         }
 
+        foreach (VectorSpec vector in spec.Vectors)
+        {
+            Check(checkpoint, vector.Name, vector.Width);
+        }
+
         foreach (NormSpec norm in spec.Norms)
         {
             if (norm.Names.Weight is { } weight)

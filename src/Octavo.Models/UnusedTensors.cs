@@ -89,6 +89,11 @@ internal static class UnusedTensors
             yield return table.Name;
         }
 
+        foreach (VectorSpec vector in spec.Vectors)
+        {
+            yield return vector.Name;
+        }
+
         foreach (string name in spec.Norms.SelectMany(norm => norm.Names.All))
         {
             yield return name;

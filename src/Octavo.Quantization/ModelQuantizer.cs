@@ -123,6 +123,13 @@ public sealed class ModelQuantizer
     private void Run(string output)
     {
         // What can be refused is refused before there is a directory.
+        MatrixSpec? shared = Spec.Linears.SelectMany(linear => linear.Matrices)
+            .FirstOrDefault(matrix => matrix.Names.Rows is not null || matrix.Names.Transposed);
+        QuantizationException.ThrowIf(
+            shared is not null,
+            $"{Spec.Architecture} stores several matrices in one tensor, or their columns as rows "
+                + $"({shared?.Names.Weight}), which cannot be written quantized: quantize it as it is loaded, with "
+                + "--quantization");
         Dictionary<string, WeightScheme> schemes = Schemes(out List<string> ignored);
         using LayerWalk? walk = _calibration is null ? null : new LayerWalk(Spec, _calibration.Length);
         using CalibrationStreams? streams = walk is null
@@ -201,8 +208,13 @@ public sealed class ModelQuantizer
         return coded;
     }
 
-    private static IEnumerable<TensorSource> LayerTensors(LayerUnderWork work, Dictionary<string, CodedMatrix> coded)
+    private IEnumerable<TensorSource> LayerTensors(LayerUnderWork work, Dictionary<string, CodedMatrix> coded)
     {
+        foreach (VectorSpec vector in work.Spec.Vectors)
+        {
+            yield return Copy(_checkpoint.Get(vector.Name), vector.Name);
+        }
+
         foreach (FloatMatrix matrix in work.Linears.SelectMany(linear => linear.Matrices))
         {
             if (coded.TryGetValue(matrix.Module, out CodedMatrix? codes))
@@ -225,11 +237,17 @@ public sealed class ModelQuantizer
             }
         }
 
-        foreach (FloatNorm norm in work.Parts.SelectMany(part => part.Norms))
+        // Parts beside each other may read one norm, which nobody has changed then.
+        foreach (FloatNorm norm in work.Parts.SelectMany(part => part.Norms).DistinctBy(norm => norm.Spec.Names))
         {
-            NormTensors names = norm.Spec.Names;
+            if (norm.Spec is not { Names: { Weight: { } weight } names, Heads: var heads })
+            {
+                continue;
+            }
+
             yield return new TensorSource(
-                names.Weight, norm.StoredType, [norm.Weight.Length], StoredNumbers.Bytes(norm.Weight, norm.StoredType));
+                weight, norm.StoredType, heads == 1 ? [norm.Weight.Length] : [heads, norm.Spec.Width],
+                StoredNumbers.Bytes(norm.Weight, norm.StoredType));
             if (norm.Bias is { } bias)
             {
                 yield return new TensorSource(

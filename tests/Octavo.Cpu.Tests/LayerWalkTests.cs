@@ -23,6 +23,8 @@ public sealed unsafe class LayerWalkTests
     [
         "rotary, windows, scale, caps, biases, gated", "alibi, norms after, plain", "learned, projected, untied head",
         "mixed: no attention, two, one", "all MLP", "all attention",
+        "rotary, normed heads, outputs normed, scaled, sinks, warm, SquaredRelu", "beside each other, Gelu, gated",
+        "normed heads after, TanhGelu", "learned curve, XIelu",
     ];
 
     private static PlanRequest Request => new()
@@ -116,7 +118,7 @@ public sealed unsafe class LayerWalkTests
             where T : notnull =>
             from property in all[0].GetType().GetProperties()
             where property.CanWrite && !property.IsDefined(typeof(RequiredMemberAttribute), inherit: false)
-            where all.Select(one => property.GetValue(one) is null).Distinct().Count() < 2
+            where all.Select(one => property.GetValue(one)).Distinct().Count() < 2
             select property.Name;
     }
 
@@ -176,6 +178,7 @@ public sealed unsafe class LayerWalkTests
         bool projected = model.Contains("projected"),
             after = model.Contains("after"),
             biases = model.Contains("biases");
+        int kvHeads = after ? 6 : 2;
         NormKind kind = after ? NormKind.Layer : NormKind.Rms;
         PositionSpec? positions = model.Contains("rotary") ? new RotaryPositions(1000, new LinearRopeScaling(2))
             : model.Contains("alibi") ? new AlibiPositions() : null;
@@ -192,6 +195,10 @@ public sealed unsafe class LayerWalkTests
             ProjectOut = projected ? new LinearTensors("out", "out.bias") : null,
             Layers = [.. Enumerable.Range(0, Layers).Select(Layer)],
             FinalNorm = after ? null : Norm("norm"),
+            EmbeddingScale = model.Contains("scaled") ? 3 : 1,
+            EmbeddingNorm = model.Contains("scaled") ? Norm("embedding.norm") : null,
+            LogitsScale = model.Contains("scaled") ? 0.5f : 1,
+            LogitsSoftCap = model.Contains("scaled") ? 4 : null,
             OutputHead = model.Contains("untied") ? new LinearTensors("head", "head.bias") : null,
         };
 
@@ -208,9 +215,17 @@ public sealed unsafe class LayerWalkTests
         {
             Width = Hidden,
             NormBefore = after ? null : Norm($"{i}.norm1{which}"),
+            NormOutput = model.Contains("outputs normed") ? Norm($"{i}.norm1{which}.out") : null,
             NormAfter = after ? Norm($"{i}.norm1{which}") : null,
+            ResidualScale = model.Contains("scaled") ? 0.7f : 1,
+            QueryNorm = model.Contains("heads") ? Norm($"{i}.q{which}.norm") with { Width = 16, Heads = 6 } : null,
+            KeyNorm = model.Contains("heads") ? Norm($"{i}.k{which}.norm") with { Width = kvHeads * 16 } : null,
+            NormsAfterRotation = model.Contains("heads after"),
+            Temperature = model.Contains("warm") ? new QueryTemperature(0.3, 7) : null,
+            Sinks = model.Contains("sinks") ? $"{i}.sinks{which}" : null,
+            ReadsLayerInput = which == "b",
             NumHeads = 6,
-            NumKvHeads = after ? 6 : 2,
+            NumKvHeads = kvHeads,
             HeadDim = 16,
             Positions = positions,
             Scale = model.Contains("scale") ? 0.3f : null,
@@ -226,9 +241,15 @@ public sealed unsafe class LayerWalkTests
         {
             Width = Hidden,
             NormBefore = after ? null : Norm($"{i}.norm2"),
+            NormOutput = model.Contains("outputs normed") ? Norm($"{i}.norm2.out") with { WeightOffset = 1 } : null,
             NormAfter = after ? Norm($"{i}.norm2") : null,
+            ResidualScale = model.Contains("scaled") ? 0.7f : 1,
+            ReadsLayerInput = model.Contains("beside"),
             IntermediateSize = 40,
-            Activation = after ? Activation.Relu : Activation.Silu,
+            Activation = Enum.GetValues<Activation>()
+                .Where(activation => model.EndsWith($"{activation}") || model.Contains($"{activation},"))
+                .DefaultIfEmpty(after ? Activation.Relu : Activation.Silu).Max(),
+            ActivationTensors = model.Contains("curve") ? new XIeluTensors($"{i}.p", $"{i}.n") : null,
             Gate = model.Contains("gated") ? Linear($"{i}.gate") : null,
             Up = Linear($"{i}.up"),
             Down = Linear($"{i}.down"),
@@ -250,9 +271,10 @@ public sealed unsafe class LayerWalkTests
             tensors.AddRange(matrix.Names.Bias is { } bias ? [Tensor(bias, 0.3f, matrix.Rows)] : []);
         }
 
+        tensors.AddRange(spec.Vectors.Select(vector => Tensor(vector.Name, 0.5f, vector.Width)));
         foreach (NormSpec norm in spec.Norms)
         {
-            tensors.Add(Tensor(norm.Names.Weight!, 1, norm.Width));
+            tensors.Add(Tensor(norm.Names.Weight!, 1, norm.Heads * norm.Width));
             tensors.AddRange(norm.Names.Bias is { } bias ? [Tensor(bias, 0.3f, norm.Width)] : []);
         }
 

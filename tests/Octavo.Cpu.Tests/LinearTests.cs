@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Octavo.Cpu.Codegen;
 using Octavo.Cpu.Linears;
 using Octavo.Cpu.Panels;
+using Octavo.Cpu.Simd;
 using Octavo.Cpu.Threading;
 using Octavo.Formats;
 using Octavo.Models;
@@ -295,7 +296,7 @@ public sealed unsafe class LinearTests
         new Span<float>(output.Floats, x.Length * width).Fill(initial);
         using var team = new ThreadTeam(workers);
         team.Run(new Work(
-            linear, input, x.Length, new LinearOutput(output.Floats, width, width, mode, Activation.Silu)));
+            linear, input, x.Length, new LinearOutput(output.Floats, width, width, mode, new ActivationCurve(Activation.Silu))));
         return new ReadOnlySpan<float>(output.Floats, x.Length * width).ToArray();
     }
 

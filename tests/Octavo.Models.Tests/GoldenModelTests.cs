@@ -116,9 +116,8 @@ public sealed class GoldenModelTests
     }
 
     [Theory]
-    [InlineData("llama-rope-dynamic", "rope_scaling.rope_type", "'dynamic'", "default, linear, llama3")]
-    [InlineData("qwen2", "architectures", "'Qwen2ForCausalLM'", "LlamaForCausalLM, OPTForCausalLM")]
-    [InlineData("gpt2", "architectures", "'GPT2LMHeadModel'", "LlamaForCausalLM, OPTForCausalLM")]
+    [InlineData("llama-rope-dynamic", "rope_scaling.rope_type", "'dynamic'", "default, linear, llama3, yarn")]
+    [InlineData("mixtral", "architectures", "'MixtralForCausalLM'", "VaultGemmaForCausalLM")]
     public void Describe_UnsupportedGolden_NamesFieldValueAndAlternatives(
         string name, string field, string value, string supported)
     {

@@ -107,7 +107,7 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
         float* state = scratch.State;
         for (int row = 0; row < tile.Rows; row++, state += layout.PartialStride)
         {
-            TVector divisor = TSimd.Broadcast(state[1]);
+            TVector divisor = TSimd.Broadcast(SumOf(tile, state, row));
             float* sums = state + AttentionLayout.PartialHeader;
             for (int d = 0; d < layout.Kv.ValueDim; d += TSimd.Count)
             {
@@ -117,6 +117,19 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
             new ReadOnlySpan<float>(sums, layout.Kv.HeadDim).CopyTo(
                 new Span<float>(tile.OutputRow(row), layout.Kv.HeadDim));
         }
+    }
+
+    /// <summary>
+    /// The sum of a row's weights, relative to that of its greatest score; a sink's is one of them.
+    /// </summary>
+    private static float SumOf(in AttentionTile tile, float* state, int row)
+    {
+        // Beyond this a sink has all the weight there is.
+        const float Most = 126f;
+        return tile.Sinks == null
+            ? state[1]
+            : state[1] + MathF.Pow(
+                2f, Math.Min(Most, (tile.Sinks[row % tile.Group] * ScoreAdjustment.Log2E) - state[0]));
     }
 
     /// <summary>

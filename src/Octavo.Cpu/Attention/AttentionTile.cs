@@ -73,6 +73,9 @@ internal readonly unsafe ref struct AttentionTile
     /// </summary>
     public float* Slopes { get; init; }
 
+    /// <summary>A score without a value for each query head of the group, or null.</summary>
+    public float* Sinks { get; init; }
+
     /// <summary>The partitions to compute; all of them where <see cref="Partials"/> is null.</summary>
     public int FirstPartition { get; init; }
 

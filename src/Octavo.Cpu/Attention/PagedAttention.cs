@@ -138,12 +138,13 @@ internal sealed unsafe class PagedAttention : IDisposable
     /// another.</param>
     /// <param name="queryStride">Floats between two tokens.</param>
     /// <param name="output">Results, <c>[tokens][heads · headDim]</c>.</param>
+    /// <param name="sinks">A score without a value for each query head, or null.</param>
     public void Run(
         TeamMember member, int layer, AttentionRule rule, StepBatch batch, float* query, int queryStride,
-        float* output) =>
+        float* output, float* sinks = null) =>
         member.Share(
             _numItems * _cache.NumKvHeads, 1,
-            new Items(this, new Call(layer, rule, batch, query, queryStride, output)));
+            new Items(this, new Call(layer, rule, batch, query, queryStride, output, sinks)));
 
     public void Dispose() => _owned.Dispose();
 
@@ -180,7 +181,8 @@ internal sealed unsafe class PagedAttention : IDisposable
         * ((tile.NumKeys + AttentionLayout.PartitionKeys - 1) / AttentionLayout.PartitionKeys);
 
     private readonly struct Call(
-        int layer, AttentionRule rule, StepBatch batch, float* query, int queryStride, float* output)
+        int layer, AttentionRule rule, StepBatch batch, float* query, int queryStride, float* output,
+        float* sinks)
     {
         public readonly int Layer = layer;
         public readonly AttentionRule Rule = rule;
@@ -188,6 +190,7 @@ internal sealed unsafe class PagedAttention : IDisposable
         public readonly float* Query = query;
         public readonly int QueryStride = queryStride;
         public readonly float* Output = output;
+        public readonly float* Sinks = sinks;
     }
 
     /// <summary>
@@ -270,6 +273,7 @@ internal sealed unsafe class PagedAttention : IDisposable
                 OutputStride = outputStride,
                 Rule = _call.Rule,
                 Slopes = _call.Rule.Alibi ? attention._slopes.Floats + ((long)kvHead * attention._group) : null,
+                Sinks = _call.Sinks == null ? null : _call.Sinks + ((long)kvHead * attention._group),
                 FirstPartition = item.First,
                 EndPartition = item.End,
 

@@ -3,7 +3,6 @@ using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Octavo.Cpu.Panels;
 using Octavo.Cpu.Simd;
-using Octavo.Models;
 
 namespace Octavo.Cpu.Linears;
 
@@ -25,7 +24,7 @@ internal enum OutputMode
 
 /// <summary>Where a layer's results go.</summary>
 internal readonly unsafe struct LinearOutput(
-    float* y, int stride, int width, OutputMode mode = OutputMode.Store, Activation activation = default)
+    float* y, int stride, int width, OutputMode mode = OutputMode.Store, ActivationCurve activation = default)
 {
     /// <summary>Results, <c>[rows][Stride]</c>.</summary>
     public float* Y => y;
@@ -40,7 +39,7 @@ internal readonly unsafe struct LinearOutput(
     public OutputMode Mode => mode;
 
     /// <summary>The activation, where there is one.</summary>
-    public Activation Activation => activation;
+    public ActivationCurve Activation => activation;
 
     /// <summary>
     /// Writes what a panel gave for some rows: one pass over it, while it is in the first-level cache.

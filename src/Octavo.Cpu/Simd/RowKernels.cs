@@ -4,6 +4,19 @@ using Octavo.Models;
 
 namespace Octavo.Cpu.Simd;
 
+/// <summary>An activation, and the numbers that a learned one has.</summary>
+/// <param name="Activation">Its formula.</param>
+/// <param name="Positive">Of <see cref="Activation.XIelu"/>, α above 0.</param>
+/// <param name="Negative">α elsewhere.</param>
+internal readonly record struct ActivationCurve(Activation Activation, float Positive = 0, float Negative = 0)
+{
+    /// <summary>xIELU of numbers as they are stored: α₊ is the softplus of one, α₋ that of the other and 1/2.</summary>
+    public static ActivationCurve XIelu(float positive, float negative) =>
+        new(Activation.XIelu, Softplus(positive), 0.5f + Softplus(negative));
+
+    private static float Softplus(float x) => (float)(x > 20 ? x : Math.Log(1 + Math.Exp(x)));
+}
+
 /// <summary>
 /// What happens to one row at a time between the matrices: norms, activations, rotations, residuals. Sums run in
 /// sixteen lanes from the row's beginning; element-wise work has no order.
@@ -60,12 +73,13 @@ internal static unsafe class RowKernels
 
     /// <summary>The activation of sixteen numbers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Activate(Activation activation, Vector512<float> x) => activation switch
+    public static Vector512<float> Activate(ActivationCurve curve, Vector512<float> x) => curve.Activation switch
     {
         Activation.Silu => x / (Vector512<float>.One + ExponentialOfMinus(x)),
         Activation.Relu => Vector512.Max(x, default),
         Activation.SquaredRelu => Vector512.Max(x, default) * Vector512.Max(x, default),
         Activation.Gelu => x * NormalDistribution(x),
+        Activation.XIelu => XIelu(curve, x),
         Activation.TanhGelu => x / (Vector512<float>.One + ExponentialOfMinus(TanhGeluArgument(x))),
     };
 
@@ -157,6 +171,30 @@ internal static unsafe class RowKernels
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> SoftCap(Vector512<float> x, float cap) =>
         (Vector512.Create(2 * cap) / (Vector512<float>.One + ExponentialOfMinus(x * (2 / cap)))) - Vector512.Create(cap);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> XIelu(ActivationCurve curve, Vector512<float> x)
+    {
+        // As published, e^x is taken of no more than −1e−6.
+        Vector512<float> below = Vector512.Min(x, Vector512.Create(-1e-6f));
+        Vector512<float> negative = (ExpM1(below) - x) * curve.Negative;
+        Vector512<float> positive = x * x * curve.Positive;
+        return Vector512.ConditionalSelect(Vector512.GreaterThan(x, Vector512<float>.Zero), positive, negative)
+            + (x * 0.5f);
+    }
+
+    /// <summary><c>e^x − 1</c> for x below 0: near 0 by its series, where the difference would lose all.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> ExpM1(Vector512<float> x)
+    {
+        Vector512<float> series = (x * (1f / 720)) + Vector512.Create(1f / 120);
+        series = (series * x) + Vector512.Create(1f / 24);
+        series = (series * x) + Vector512.Create(1f / 6);
+        series = (series * x) + Vector512.Create(0.5f);
+        series = ((series * x) + Vector512<float>.One) * x;
+        return Vector512.ConditionalSelect(
+            Vector512.LessThan(x, Vector512.Create(-0.35f)), ExponentialOfMinus(-x) - Vector512<float>.One, series);
+    }
 
     // tanh(u) = 2 / (1 + e^−2u) − 1, so that (1 + tanh(u)) / 2 is a sigmoid.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

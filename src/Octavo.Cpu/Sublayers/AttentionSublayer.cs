@@ -50,6 +50,7 @@ internal sealed unsafe class AttentionSublayer : Sublayer
     private readonly Linear _output;
     private readonly NormWeights? _queryNorm;
     private readonly NormWeights? _keyNorm;
+    private readonly NativeBuffer? _sinks;
     private readonly RotaryTable? _rotary;
     private readonly AttentionRule _rule;
 
@@ -60,6 +61,7 @@ internal sealed unsafe class AttentionSublayer : Sublayer
         _queryKeyValue = Linear(LinearRole.QueryKeyValue);
         _output = Linear(LinearRole.AttentionOutput);
         (_queryNorm, _keyNorm) = (weights.Load(spec.QueryNorm), weights.Load(spec.KeyNorm));
+        _sinks = weights.Load(spec.Vectors.FirstOrDefault());
         _rotary = spec.Positions is RotaryPositions positions ? rotary.For(positions, spec.HeadDim) : null;
         _rule = new AttentionRule
         {
@@ -80,7 +82,9 @@ internal sealed unsafe class AttentionSublayer : Sublayer
         step.Multiply(
             member, _queryKeyValue, tokens, new LinearOutput(qkv.Floats, qkv.Stride, _queryKeyValue.OutFeatures));
         step.ForRows(member, tokens, new KeyValueRows(this, step, qkv, cacheLayer));
-        work.Attention.Run(member, cacheLayer, _rule, step.Batch, qkv.Floats, qkv.Stride, work.Attended.Floats);
+        work.Attention.Run(
+            member, cacheLayer, _rule, step.Batch, qkv.Floats, qkv.Stride, work.Attended.Floats,
+            _sinks is null ? null : _sinks.Floats);
         step.Store(member, _output, work.Attended.Floats, _output.InFeatures, tokens);
         AddResult(step, _output, member);
     }

@@ -1,4 +1,5 @@
 using Octavo.Cpu.Linears;
+using Octavo.Cpu.Simd;
 using Octavo.Cpu.Threading;
 using Octavo.Cpu.Weights;
 using Octavo.Models;
@@ -26,11 +27,16 @@ internal sealed unsafe class FeedForwardSublayer : Sublayer
     private readonly FeedForwardSpec _spec;
     private readonly Linear _gateUp;
     private readonly Linear _down;
+    private readonly ActivationCurve _curve;
 
     public FeedForwardSublayer(FeedForwardSpec spec, WeightStore weights)
         : base(spec, weights)
     {
         (_spec, _gateUp, _down) = (spec, Linear(LinearRole.GateUp), Linear(LinearRole.Down));
+        VectorSpec[] curve = [.. spec.Vectors];
+        _curve = curve.Length == 0
+            ? new ActivationCurve(spec.Activation)
+            : ActivationCurve.XIelu(weights.Load(curve[0])!.Floats[0], weights.Load(curve[1])!.Floats[0]);
     }
 
     /// <inheritdoc/>
@@ -42,7 +48,7 @@ internal sealed unsafe class FeedForwardSublayer : Sublayer
         StoreInput(step, _gateUp, member);
         step.Multiply(
             member, _gateUp, tokens,
-            new LinearOutput(inner.Floats, inner.Stride, _spec.IntermediateSize, mode, _spec.Activation));
+            new LinearOutput(inner.Floats, inner.Stride, _spec.IntermediateSize, mode, _curve));
         step.Store(member, _down, inner.Floats, inner.Stride, tokens);
         AddResult(step, _down, member);
     }

@@ -16,6 +16,9 @@ internal interface IWeightSource
     /// <summary>A norm's parameters.</summary>
     (float[] Weight, float[]? Bias) Norm(NormSpec norm);
 
+    /// <summary>A few numbers.</summary>
+    float[] Vector(VectorSpec vector);
+
     /// <summary>Hears that a linear layer was packed: its matrices will hardly be read again.</summary>
     void LetGo(LinearSpec linear);
 }
@@ -42,6 +45,9 @@ internal sealed class CheckpointSource(Checkpoint checkpoint) : IWeightSource
     public (float[] Weight, float[]? Bias) Norm(NormSpec norm) =>
         (norm.Names.Weight is null ? Ones(norm.Width) : Read(norm.Names.Weight),
             norm.Names.Bias is null ? null : Read(norm.Names.Bias));
+
+    /// <inheritdoc/>
+    public float[] Vector(VectorSpec vector) => Read(vector.Name);
 
     /// <inheritdoc/>
     public void LetGo(LinearSpec linear)
@@ -89,6 +95,9 @@ internal sealed class UnreadSource : IWeightSource
     /// <inheritdoc/>
     public (float[] Weight, float[]? Bias) Norm(NormSpec norm) =>
         throw new NotSupportedException("these weights are not there");
+
+    /// <inheritdoc/>
+    public float[] Vector(VectorSpec vector) => throw new NotSupportedException("these weights are not there");
 
     /// <inheritdoc/>
     public void LetGo(LinearSpec linear)

@@ -86,6 +86,21 @@ internal sealed unsafe class WeightStore(
         return norm;
     }
 
+    /// <summary>A few numbers; null where there are none.</summary>
+    public NativeBuffer? Load(VectorSpec? spec)
+    {
+        if (spec is null)
+        {
+            return null;
+        }
+
+        float[] values = source.Vector(spec);
+        NativeBuffer buffer = NativeBuffer.OfFloats(values.Length);
+        _owned.Add(buffer);
+        values.CopyTo(new Span<float>(buffer.Floats, values.Length));
+        return buffer;
+    }
+
     /// <summary>A table, read where it stands: its checkpoint stays open as long as it is used.</summary>
     public MatrixSource Open(TableSpec table) => source.Table(table);
 

@@ -17,6 +17,7 @@ internal static class ActivationConfig
         ["gelu_fast"] = Activation.TanhGelu,
         ["gelu_pytorch_tanh"] = Activation.TanhGelu,
         ["gelu_python_tanh"] = Activation.TanhGelu,
+        ["xielu"] = Activation.XIelu,
     };
 
     /// <summary>The activation that a field names.</summary>

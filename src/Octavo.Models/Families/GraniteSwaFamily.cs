@@ -21,6 +21,7 @@ internal static class GraniteSwaFamily
         return spec.MapAttention((i, attention) => attention with
         {
             Window = windows[i],
+            Sinks = LlamaLayout.AttentionModule(attention) + "sinks",
             Positions = thetas.Count == 0 ? attention.Positions
                 : thetas[i] == 0 ? null
                 : ((RotaryPositions)attention.Positions!) with { Theta = thetas[i] },

@@ -14,7 +14,8 @@ internal static class Phi3Family
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {
         DecoderSpec spec = LlamaLayout.Read(
-            config, checkpoint, Family.Architecture, Family.TiesHead, new LlamaTraits { Epsilon = 1e-5 });
+            config, checkpoint, Family.Architecture, Family.TiesHead,
+            new LlamaTraits { Epsilon = 1e-5, Rotary = new RotaryTraits { Partial = 1 } });
         int?[] windows = LayerTypes.Windows(config, spec.NumLayers, LayerTypes.WindowOf(config), _ => true);
         return Fused.GateUp(Fused.QueryKeyValue(spec), "gate_up_proj")
             .MapAttention((i, attention) => attention with { Window = windows[i] });

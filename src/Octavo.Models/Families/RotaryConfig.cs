@@ -9,8 +9,10 @@ internal sealed record RotaryTraits
     /// <summary>The base of the frequencies.</summary>
     public double Theta { get; init; } = 10000.0;
 
-    /// <summary>The part of a head that is rotated.</summary>
-    public double Partial { get; init; } = 1.0;
+    /// <summary>
+    /// The part of a head that is rotated; null where a config must not say that it is another one than all.
+    /// </summary>
+    public double? Partial { get; init; }
 
     /// <summary>Whether neighbours are pairs.</summary>
     public bool Interleaved { get; init; }
@@ -53,8 +55,7 @@ internal static class RotaryConfig
         ConfigReader config, ConfigReader? section, int headDim, RotaryTraits traits)
     {
         double theta = section?.Positive("rope_theta") ?? config.Positive(traits.ThetaField) ?? traits.Theta;
-        double partial = section?.Positive("partial_rotary_factor") ?? config.Positive(traits.PartialField)
-            ?? traits.Partial;
+        double partial = PartialOf(config, section, traits);
         int dims = (int)(headDim * partial);
         if (partial > 1 || dims < 2 || dims % 2 != 0)
         {
@@ -69,6 +70,25 @@ internal static class RotaryConfig
             Dims = dims == headDim ? null : dims,
             Interleaved = traits.Interleaved,
         };
+    }
+
+    private static double PartialOf(ConfigReader config, ConfigReader? section, RotaryTraits traits)
+    {
+        foreach ((ConfigReader reader, string field) in new[]
+        {
+            (section ?? config, "partial_rotary_factor"), (config, traits.PartialField),
+        })
+        {
+            if (reader.Positive(field) is { } stated)
+            {
+                return traits.Partial is not null || stated == 1
+                    ? stated
+                    : throw new UnsupportedModelException(
+                        config.File, reader.PathOf(field), stated.ToString(CultureInfo.InvariantCulture), "1");
+            }
+        }
+
+        return traits.Partial ?? 1;
     }
 
     private static RopeScaling? Scaling(ConfigReader config, ConfigReader section)

@@ -43,6 +43,12 @@ internal sealed record AttentionSpec : PartSpec
     /// <summary>What queries are multiplied with by their position; null is nothing.</summary>
     public QueryTemperature? Temperature { get; init; }
 
+    /// <summary>
+    /// A score for each query head, <c>[heads]</c>, that takes part in the softmax and has no value (StreamingLLM, arXiv
+    /// 2309.17453); null where there is none.
+    /// </summary>
+    public string? Sinks { get; init; }
+
     /// <summary>Query projection, <c>[heads · headDim, hidden]</c>.</summary>
     public required LinearTensors Query { get; init; }
 
@@ -66,6 +72,9 @@ internal sealed record AttentionSpec : PartSpec
 
     /// <inheritdoc/>
     public override IEnumerable<NormSpec> Norms => [.. base.Norms, .. new[] { QueryNorm, KeyNorm }.OfType<NormSpec>()];
+
+    /// <inheritdoc/>
+    public override IEnumerable<VectorSpec> Vectors => Sinks is null ? [] : [new VectorSpec(Sinks, NumHeads)];
 
     /// <inheritdoc/>
     public override IReadOnlyList<LinearSpec> Linears =>

@@ -112,6 +112,9 @@ internal sealed record DecoderSpec
         .. Optional(TiesHead ? null : Head),
     ];
 
+    /// <summary>What parts compute with beside matrices and norms.</summary>
+    public IEnumerable<VectorSpec> Vectors => Layers.SelectMany(layer => layer.Vectors);
+
     /// <summary>All norms, in the order of a step.</summary>
     public IEnumerable<NormSpec> Norms =>
         [.. Optional(EmbeddingNorm), .. Layers.SelectMany(layer => layer.Norms), .. Optional(FinalNorm)];

@@ -9,6 +9,9 @@ internal sealed record FeedForwardSpec : PartSpec
     /// <summary>The activation function.</summary>
     public required Activation Activation { get; init; }
 
+    /// <summary>The activation's own numbers, or null where it has none.</summary>
+    public XIeluTensors? ActivationTensors { get; init; }
+
     /// <summary>Gate projection, <c>[intermediate, hidden]</c>; null where there is none.</summary>
     public LinearTensors? Gate { get; init; }
 
@@ -20,6 +23,11 @@ internal sealed record FeedForwardSpec : PartSpec
 
     /// <summary>Whether a gate multiplies what comes up.</summary>
     public bool IsGated => Gate is not null;
+
+    /// <inheritdoc/>
+    public override IEnumerable<VectorSpec> Vectors => ActivationTensors is { } curve
+        ? [new VectorSpec(curve.Positive, 1), new VectorSpec(curve.Negative, 1)]
+        : [];
 
     /// <inheritdoc/>
     public override IReadOnlyList<LinearSpec> Linears
@@ -38,6 +46,11 @@ internal sealed record FeedForwardSpec : PartSpec
     }
 }
 
+/// <summary>The learned numbers of <see cref="Activation.XIelu"/>, each before its softplus.</summary>
+/// <param name="Positive">The tensor of α for numbers above 0, <c>[1]</c>.</param>
+/// <param name="Negative">The tensor of α for the others, <c>[1]</c>.</param>
+internal sealed record XIeluTensors(string Positive, string Negative);
+
 /// <summary>An activation function.</summary>
 internal enum Activation
 {
@@ -55,4 +68,9 @@ internal enum Activation
 
     /// <summary><c>x / 2 · (1 + tanh(√(2/π) · (x + 0.044715 x³)))</c></summary>
     TanhGelu,
+
+    /// <summary>
+    /// With learned numbers: <c>α₊ x² + x/2</c> above 0, else <c>α₋ (e^x − 1 − x) + x/2</c> (arXiv 2411.13010).
+    /// </summary>
+    XIelu,
 }

@@ -7,6 +7,9 @@ internal sealed record LayerSpec(IReadOnlyList<PartSpec> Parts)
     /// <summary>The linear layers of all parts, in the order they run.</summary>
     public IEnumerable<LinearSpec> Linears => Parts.SelectMany(part => part.Linears);
 
+    /// <summary>What parts compute with beside matrices and norms.</summary>
+    public IEnumerable<VectorSpec> Vectors => Parts.SelectMany(part => part.Vectors);
+
     /// <summary>The norms of all parts.</summary>
     public IEnumerable<NormSpec> Norms => Parts.SelectMany(part => part.Norms);
 }
@@ -41,6 +44,9 @@ internal abstract record PartSpec
 
     /// <summary>The linear layers, in the order they run: matrices that share an input are one.</summary>
     public abstract IReadOnlyList<LinearSpec> Linears { get; }
+
+    /// <summary>What it computes with beside matrices and norms.</summary>
+    public virtual IEnumerable<VectorSpec> Vectors => [];
 
     /// <summary>The norms; a kind that has others than these adds them.</summary>
     public virtual IEnumerable<NormSpec> Norms => new[] { NormBefore, NormOutput, NormAfter }.OfType<NormSpec>();

@@ -140,6 +140,11 @@ internal sealed record LinearSpec(LinearRole Role, IReadOnlyList<MatrixSpec> Mat
     public long WeightCount => (long)Rows * Columns;
 }
 
+/// <summary>A few numbers that a part computes with, beside its matrices and norms.</summary>
+/// <param name="Name">The tensor.</param>
+/// <param name="Width">Numbers.</param>
+internal sealed record VectorSpec(string Name, int Width);
+
 /// <summary>A tensor that is read by row.</summary>
 /// <param name="Name">The tensor.</param>
 /// <param name="Rows">Rows.</param>

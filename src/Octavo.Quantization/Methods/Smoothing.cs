@@ -64,7 +64,7 @@ internal static class Smoothing
     /// <param name="sharedRow">The row of each input, where several have the same.</param>
     private static IEnumerable<Fold> FoldsOf(PartUnderWork part, MatrixRole? producer, Func<int, int>? sharedRow)
     {
-        if (part.NormBefore is { } norm)
+        if (part.NormBefore is { Spec.Names.Weight: not null } norm && !part.SharesNorm)
         {
             yield return new Fold(part.Linears[0], norm, null, null);
         }
@@ -108,10 +108,12 @@ internal static class Smoothing
         float[] exact = new float[s.Length];
         for (int k = 0; k < s.Length; k++)
         {
-            float divided = StoredNumbers.Round(norm.Weight[k] / s[k], norm.StoredType);
+            float offset = norm.Spec.WeightOffset, weight = norm.Weight[k] + offset;
+            float stored = StoredNumbers.Round((weight / s[k]) - offset, norm.StoredType);
+            float divided = stored + offset;
             bool possible = divided != 0 && float.IsFinite(divided);
-            exact[k] = possible ? norm.Weight[k] / divided : 1;
-            norm.Weight[k] = possible ? divided : norm.Weight[k];
+            exact[k] = possible ? weight / divided : 1;
+            norm.Weight[k] = possible ? stored : norm.Weight[k];
             if (norm.Bias is not null)
             {
                 norm.Bias[k] = StoredNumbers.Round(norm.Bias[k] / exact[k], norm.StoredType);

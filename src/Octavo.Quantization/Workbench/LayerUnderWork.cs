@@ -11,7 +11,7 @@ internal sealed class FloatNorm
     public FloatNorm(Checkpoint checkpoint, NormSpec spec)
     {
         Spec = spec;
-        StoredType = checkpoint.Get(spec.Names.Weight).Type;
+        StoredType = spec.Names.Weight is { } weight ? checkpoint.Get(weight).Type : TensorType.Float32;
         (Weight, Bias) = new CheckpointSource(checkpoint).Norm(spec);
     }
 
@@ -30,9 +30,11 @@ internal sealed record LinearUnderWork(LinearSpec Spec, FloatMatrix[] Matrices);
 /// <summary>One part of a layer, to be changed.</summary>
 internal sealed class PartUnderWork
 {
-    public PartUnderWork(Checkpoint checkpoint, PartSpec spec)
+    public PartUnderWork(Checkpoint checkpoint, LayerSpec layer, PartSpec spec)
     {
         Spec = spec;
+        Vectors = [.. spec.Vectors.Select(vector => (vector, new CheckpointSource(checkpoint).Vector(vector)))];
+        SharesNorm = layer.Parts.Count(part => part.NormBefore?.Names == spec.NormBefore?.Names) > 1;
         Norms = [.. spec.Norms.Select(norm => new FloatNorm(checkpoint, norm))];
         Linears = [.. spec.Linears.Select(
             linear => new LinearUnderWork(linear, [.. linear.Matrices.Select(m => FloatMatrix.Load(checkpoint, m))]))];
@@ -42,6 +44,12 @@ internal sealed class PartUnderWork
 
     /// <summary>The norms.</summary>
     public IReadOnlyList<FloatNorm> Norms { get; }
+
+    /// <summary>What it computes with beside matrices and norms.</summary>
+    public IReadOnlyList<(VectorSpec Spec, float[] Values)> Vectors { get; }
+
+    /// <summary>Whether another part of the layer reads the same norm.</summary>
+    public bool SharesNorm { get; }
 
     /// <summary>The norm of the part's input, or null.</summary>
     public FloatNorm? NormBefore => Norms.FirstOrDefault(norm => norm.Spec == Spec.NormBefore);
@@ -61,7 +69,7 @@ internal sealed class LayerUnderWork(DecoderSpec spec, Checkpoint checkpoint, in
 
     /// <summary>Its parts, in the order they run.</summary>
     public IReadOnlyList<PartUnderWork> Parts { get; } =
-        [.. spec.Layers[index].Parts.Select(part => new PartUnderWork(checkpoint, part))];
+        [.. spec.Layers[index].Parts.Select(part => new PartUnderWork(checkpoint, spec.Layers[index], part))];
 
     /// <summary>The linear layers of all parts.</summary>
     public IEnumerable<LinearUnderWork> Linears => Parts.SelectMany(part => part.Linears);
@@ -87,6 +95,9 @@ internal sealed class LayerUnderWork(DecoderSpec spec, Checkpoint checkpoint, in
             FloatNorm now = layer.Parts.SelectMany(part => part.Norms).First(n => n.Spec == norm);
             return (now.Weight, now.Bias);
         }
+
+        public float[] Vector(VectorSpec vector) =>
+            layer.Parts.SelectMany(part => part.Vectors).First(v => v.Spec == vector).Values;
 
         public void LetGo(LinearSpec linear)
         {

@@ -1,0 +1,44 @@
+using Octavo.Formats;
+
+namespace Octavo.Models;
+
+/// <summary>Apertus: Llama with norms of each query and key head and an MLP of xIELU, learned, without a gate.</summary>
+internal static class ApertusFamily
+{
+    public static ModelFamily Family { get; } = new(
+        "ApertusForCausalLM", "apertus", Map, TiesHead: false,
+        [.. LlamaFamily.Buffers, "mlp.act_fn.beta", "mlp.act_fn.eps"]);
+
+    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    {
+        bool bias = config.Flag("attention_bias", false);
+        DecoderSpec spec = LlamaLayout.Read(config, checkpoint, Family.Architecture, Family.TiesHead, new LlamaTraits
+        {
+            Epsilon = 1e-5,
+            QueryKeyValueBias = bias,
+            AttentionOutputBias = bias,
+            Gated = false,
+            Activation = Activation.XIelu,
+            Rotary = new RotaryTraits { Theta = 12_000_000 },
+        });
+        return spec
+            .MapAttention((_, attention) => LlamaLayout.WithHeadNorms(attention) with
+            {
+                NormBefore = LlamaLayout.Elsewhere(
+                    attention.NormBefore!, attention.NormBefore!.Names.Weight!.Replace(
+                        "input_layernorm.weight", "attention_layernorm", StringComparison.Ordinal)),
+            })
+            .MapFeedForward((_, mlp) => mlp with
+            {
+                NormBefore = LlamaLayout.Elsewhere(
+                    mlp.NormBefore!, mlp.NormBefore!.Names.Weight!.Replace(
+                        "post_attention_layernorm.weight", "feedforward_layernorm", StringComparison.Ordinal)),
+                ActivationTensors = mlp.Activation != Activation.XIelu
+                    ? null
+                    : new XIeluTensors(Curve(mlp, "alpha_p"), Curve(mlp, "alpha_n")),
+            });
+
+        static string Curve(FeedForwardSpec mlp, string name) =>
+            mlp.Up.Module.Replace("up_proj", $"act_fn.{name}", StringComparison.Ordinal);
+    }
+}
