@@ -18,6 +18,10 @@ internal static class ModelCatalog
         Starcoder2Family.Family, VaultGemmaFamily.Family,
     ];
 
+    // What a model of several parts may state for all of them.
+    private static readonly string[] OfTheWhole =
+        ["tie_word_embeddings", "dtype", "torch_dtype", "bos_token_id", "eos_token_id"];
+
     /// <summary>The supported names of a config's <c>architectures</c>.</summary>
     public static IReadOnlyList<string> SupportedArchitectures { get; } =
         [.. Families.Select(family => family.Architecture)];
@@ -27,8 +31,7 @@ internal static class ModelCatalog
     /// <exception cref="CheckpointException">A field or tensor is missing or wrong.</exception>
     public static ModelDescription Describe(ModelSource source, Checkpoint checkpoint)
     {
-        ConfigReader config = source.Config;
-        ModelFamily family = FamilyOf(config);
+        (ModelFamily family, ConfigReader config) = FamilyOf(source.Config);
         DecoderSpec spec = family.Map(config, checkpoint);
         SpecValidator.Validate(spec, checkpoint);
         IEnumerable<string> unused = UnusedTensors.Find(spec, checkpoint, family.Idle);
@@ -41,6 +44,9 @@ internal static class ModelCatalog
                 .. source.Generation.Notes,
                 .. checkpoint.Notes,
                 .. TiedHead.Notes(config, checkpoint, spec, family.TiesHead),
+                .. config == source.Config ? Array.Empty<string>()
+                    : [$"config.json describes a model of several parts: only its text, {config.PathOf(string.Empty)
+                        .TrimEnd('.')}, is loaded"],
                 .. unused,
             ]);
     }
@@ -49,19 +55,34 @@ internal static class ModelCatalog
     private static IEnumerable<int> Ids(ConfigReader config, string field) =>
         config.Integers(field).Where(id => id != -1);
 
-    private static ModelFamily FamilyOf(ConfigReader config)
+    /// <summary>The family of a model, and the part of its config that describes the decoder.</summary>
+    private static (ModelFamily Family, ConfigReader Config) FamilyOf(ConfigReader config)
     {
-        if (config.Texts("architectures") is [var architecture, ..])
+        string? architecture = config.Texts("architectures") is [var first, ..] ? first : null;
+        if (Array.Find(Families, family => family.Architecture == architecture) is { } known)
         {
-            return Array.Find(Families, family => family.Architecture == architecture)
-                ?? throw new UnsupportedModelException(
-                    config.File, "architectures", $"'{architecture}'", SupportedArchitectures);
+            return (known, config);
+        }
+
+        if (config.SectionWith("text_config", OfTheWhole) is { } text
+            && text.Text("model_type") is { } part
+            && Array.Find(Families, family => family.ModelType == part || family.TextTypes.Contains(part)) is { } inner)
+        {
+            return (inner, text);
+        }
+
+        if (architecture is not null)
+        {
+            throw new UnsupportedModelException(
+                config.File, "architectures", $"'{architecture}'", SupportedArchitectures);
         }
 
         string type = config.Text("model_type") ?? throw config.Missing("architectures");
-        return Array.Find(Families, family => family.ModelType == type)
-            ?? throw new UnsupportedModelException(
-                config.File, "model_type", $"'{type}'", Families.Select(family => family.ModelType));
+        return (
+            Array.Find(Families, family => family.ModelType == type)
+                ?? throw new UnsupportedModelException(
+                    config.File, "model_type", $"'{type}'", Families.Select(family => family.ModelType)),
+            config);
     }
 
     // transformers 5 calls the field dtype, earlier versions torch_dtype; a name that is no stored type says nothing.

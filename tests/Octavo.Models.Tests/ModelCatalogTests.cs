@@ -162,6 +162,32 @@ public sealed class ModelCatalogTests : IDisposable
             .ShouldBe(new RotaryPositions(10000, new LinearRopeScaling(factor)));
     }
 
+    /// <summary>The text of a model with a vision tower, in the names of transformers 4 and 5.</summary>
+    [Theory]
+    [InlineData("language_model.model.", "language_model.lm_head.weight")]
+    [InlineData("model.language_model.", "lm_head.weight")]
+    public void Describe_ModelOfSeveralParts_TakesItsTextAndSaysSo(string prefix, string head)
+    {
+        TinyModel text = TinyModel.Llama(prefix);
+        text.Shapes.Remove("lm_head.weight", out long[]? shape);
+        text.Shapes[head] = shape!;
+        text.Shapes["vision_tower.patch.weight"] = [3, 8];
+        string inner = text.Config.ToJsonString();
+        foreach (string field in text.Config.Select(f => f.Key).ToArray())
+        {
+            text.Config.Remove(field);
+        }
+
+        ModelDescription model = text
+            .With("architectures", "[\"LlavaForConditionalGeneration\"]").With("model_type", "\"llava\"")
+            .With("text_config", inner).With("eos_token_id", "5").Describe(_directory);
+        model.Spec.TokenEmbedding.ShouldBe(prefix + "embed_tokens.weight");
+        model.Spec.OutputHead!.Weight.ShouldBe(head);
+        model.EosTokenIds.ShouldBe([2]);
+        model.Notes.ShouldContain(note => note.Contains("only its text, text_config, is loaded"));
+        model.Notes.ShouldContain(note => note.Contains("vision_tower.patch.weight"));
+    }
+
     [Fact]
     public void Describe_IdFieldsAsLists_AreRead()
     {

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace Octavo.Formats;
 
@@ -155,6 +156,28 @@ internal sealed class ConfigReader
         { ValueKind: JsonValueKind.Object } value => new ConfigReader(File, value, $"{PathOf(field)}."),
         { } value => throw Wrong(field, "an object", value),
     };
+
+    /// <summary>
+    /// A reader of the object inside a field, or null; where that lacks one of some fields, this object's counts.
+    /// </summary>
+    public ConfigReader? SectionWith(string field, params ReadOnlySpan<string> inherited)
+    {
+        if (Section(field) is not { } section)
+        {
+            return null;
+        }
+
+        JsonObject merged = JsonObject.Create(section.Json)!;
+        foreach (string name in inherited)
+        {
+            if (!section.Has(name) && Find(name) is { } value)
+            {
+                merged[name] = JsonNode.Parse(value.GetRawText());
+            }
+        }
+
+        return new ConfigReader(File, JsonSerializer.SerializeToElement(merged), $"{PathOf(field)}.");
+    }
 
     /// <summary>The error of a required field that is absent.</summary>
     public CheckpointException Missing(string field) => Invalid(field, "is missing; it is required");

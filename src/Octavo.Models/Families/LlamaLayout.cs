@@ -51,6 +51,11 @@ internal sealed record LlamaTraits
 /// </summary>
 internal static class LlamaLayout
 {
+    private const string BesideOtherParts = "language_model.model.";
+
+    // The bare model, the usual one, and the text beside a vision tower, as transformers 5 and 4 write it.
+    private static readonly string[] Prefixes = ["", "model.", "model.language_model.", BesideOtherParts];
+
     /// <summary>The decoder of Llama's form, with a family's traits.</summary>
     public static DecoderSpec Read(
         ConfigReader config, Checkpoint checkpoint, string architecture, bool tiesHead, LlamaTraits traits)
@@ -64,7 +69,7 @@ internal static class LlamaLayout
         }
 
         const string Embedding = "embed_tokens.weight";
-        string prefix = checkpoint.Contains(Embedding) ? "" : "model.";
+        string prefix = Array.Find(Prefixes, p => checkpoint.Contains(p + Embedding)) ?? "model.";
         float epsilon = (float)(config.Positive(traits.EpsilonField) ?? traits.Epsilon);
         int intermediate = config.Size("intermediate_size", ConfigLimits.Width);
         int headDim = HeadDim(config, hidden, heads, traits.HeadDim);
@@ -81,7 +86,9 @@ internal static class LlamaLayout
             Layers = [.. Enumerable.Range(0, config.Size("num_hidden_layers", ConfigLimits.Layers))
                 .Select(i => Layer($"{prefix}layers.{i}."))],
             FinalNorm = Norm($"{prefix}norm"),
-            OutputHead = TiedHead.Read(config, checkpoint, tiesHead),
+            OutputHead = TiedHead.Read(
+                config, checkpoint, tiesHead,
+                prefix == BesideOtherParts ? "language_model.lm_head" : "lm_head"),
         };
 
         LayerSpec Layer(string layer) => new(

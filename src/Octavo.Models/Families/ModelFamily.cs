@@ -12,4 +12,8 @@ namespace Octavo.Models;
 /// that are computed anew.</param>
 internal sealed record ModelFamily(
     string Architecture, string ModelType, Func<ConfigReader, Checkpoint, DecoderSpec> Map, bool TiesHead,
-    IReadOnlyList<string> Idle);
+    IReadOnlyList<string> Idle)
+{
+    /// <summary>Further names of the <c>model_type</c> of the text part of models with several.</summary>
+    public IReadOnlyList<string> TextTypes { get; init; } = [];
+}

@@ -6,7 +6,7 @@ namespace Octavo.Models;
 internal static class Qwen3Family
 {
     public static ModelFamily Family { get; } =
-        new("Qwen3ForCausalLM", "qwen3", Map, TiesHead: false, LlamaFamily.Buffers);
+        new("Qwen3ForCausalLM", "qwen3", Map, TiesHead: false, LlamaFamily.Buffers) { TextTypes = ["qwen3_vl_text"] };
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {

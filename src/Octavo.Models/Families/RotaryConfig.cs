@@ -98,7 +98,8 @@ internal static class RotaryConfig
             ?? (section.Has("factor") ? throw section.Missing("rope_type") : "default");
         return type switch
         {
-            "default" => null,
+            // Of text, the three positions that mrope rotates by are one.
+            "default" or "mrope" => null,
             "linear" => new LinearRopeScaling(Required(section, "factor")),
             "llama3" => Llama3(section),
             "yarn" => Yarn(config, section),
