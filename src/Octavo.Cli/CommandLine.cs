@@ -7,6 +7,7 @@ using Octavo.Cli.Chat;
 using Octavo.Cli.Eval;
 using Octavo.Cli.Generate;
 using Octavo.Cli.Inspect;
+using Octavo.Cli.Models;
 using Octavo.Cli.Options;
 using Octavo.Cli.Pack;
 using Octavo.Cli.Quantize;
@@ -121,6 +122,7 @@ internal static class CommandLine
             ChatCommand.Make(),
             ServeCommand.Make(),
             InspectCommand.Make(),
+            ModelsCommand.Make(),
             EvalCommand.Make(),
             QuantizeCommand.Make(),
             PackCommand.Make(),

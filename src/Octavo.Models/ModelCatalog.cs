@@ -7,7 +7,8 @@ internal static class ModelCatalog
 {
     private static readonly ModelFamily[] Families =
     [
-        ApertusFamily.Family, ArceeFamily.Family, BloomFamily.Family, CodeGenFamily.Family, Cohere2Family.Family, CohereFamily.Family,
+        ApertusFamily.Family, ArceeFamily.Family, BloomFamily.Family, CodeGenFamily.Family, Cohere2Family.Family,
+        CohereFamily.Family,
         Ernie45Family.Family, Exaone4Family.Family, FalconFamily.Family, Gemma2Family.Family, Gemma3Family.Family,
         GemmaFamily.Family, Glm4Family.Family, GlmFamily.Family, Gpt2Family.Family, GptBigCodeFamily.Family,
         GptJFamily.Family, GptNeoFamily.Family, GptNeoXFamily.Family, GraniteFamily.Family, GraniteSwaFamily.Family,
@@ -21,6 +22,10 @@ internal static class ModelCatalog
     // What a model of several parts may state for all of them.
     private static readonly string[] OfTheWhole =
         ["tie_word_embeddings", "dtype", "torch_dtype", "bos_token_id", "eos_token_id"];
+
+    /// <summary>The families, by name.</summary>
+    public static IReadOnlyList<ModelFamily> All { get; } =
+        [.. Families.OrderBy(family => family.Title, StringComparer.OrdinalIgnoreCase)];
 
     /// <summary>The supported names of a config's <c>architectures</c>.</summary>
     public static IReadOnlyList<string> SupportedArchitectures { get; } =
@@ -44,11 +49,15 @@ internal static class ModelCatalog
                 .. source.Generation.Notes,
                 .. checkpoint.Notes,
                 .. TiedHead.Notes(config, checkpoint, spec, family.TiesHead),
-                .. config == source.Config ? Array.Empty<string>()
-                    : [$"config.json describes a model of several parts: only its text, {config.PathOf(string.Empty)
-                        .TrimEnd('.')}, is loaded"],
+                .. config == source.Config ? Array.Empty<string>() : [OnlyText(config)],
                 .. unused,
             ]);
+    }
+
+    private static string OnlyText(ConfigReader text)
+    {
+        string part = text.PathOf(string.Empty).TrimEnd('.');
+        return $"config.json describes a model of several parts: only its text, {part}, is loaded";
     }
 
     // −1 is how some configs say that there is no such token.

@@ -31,6 +31,39 @@ public sealed class InspectTests
     }
 
     [Fact]
+    public async Task Models_Markdown_IsThePageOfTheDocumentation()
+    {
+        CliResult result = await CliCall.RunAsync("models", "--markdown");
+
+        result.Code.ShouldBe(0, result.Error);
+        result.Output.ShouldBe(await File.ReadAllTextAsync(
+            Path.Combine(Repository.Root!, "docs", "models.md"), TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public async Task Models_TableAndJson_ListTheSameFamilies()
+    {
+        CliResult table = await CliCall.RunAsync("models");
+        using JsonDocument json = JsonDocument.Parse((await CliCall.RunAsync("models", "--json")).Output);
+
+        foreach (JsonElement family in json.RootElement.EnumerateArray())
+        {
+            table.Output.ShouldContain(family.GetProperty("architecture").GetString()!);
+        }
+    }
+
+    [Fact]
+    public async Task Inspect_SlidingWindows_SaysHowManyLayersHaveThem()
+    {
+        CliResult result = await CliCall.RunAsync("inspect", SharedData.Require("golden-hf/gemma3"));
+
+        result.Code.ShouldBe(0, result.Error);
+        result.Output.ShouldContain("3 layers over 20 tokens, 1 layer over all");
+        result.Output.ShouldContain("rotary (theta 10000); rotary (theta 1000000)");
+        result.Output.ShouldContain("before and after each sublayer");
+    }
+
+    [Fact]
     public async Task Inspect_NoModelNamed_ShowsTheBundledOneWithLayersFolded()
     {
         CliResult result = await CliCall.RunAsync("inspect");

@@ -9,7 +9,9 @@ namespace Octavo.Cpu.Tests;
 /// </summary>
 public sealed class FamilyTests
 {
-    /// <summary>Sliding windows, caps, sinks, ALiBi, parts beside each other, learned positions, query temperature.</summary>
+    /// <summary>
+    /// Sliding windows, caps, sinks, ALiBi, parts beside each other, learned positions, query temperature.
+    /// </summary>
     public static TheoryData<string> Kinds =>
     [
         "golden-hf/gemma3", "golden-hf/vaultgemma", "golden-hf/granite_swa", "bloom", "golden-hf/cohere2", "gpt2",

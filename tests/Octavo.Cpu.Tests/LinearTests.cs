@@ -296,7 +296,8 @@ public sealed unsafe class LinearTests
         new Span<float>(output.Floats, x.Length * width).Fill(initial);
         using var team = new ThreadTeam(workers);
         team.Run(new Work(
-            linear, input, x.Length, new LinearOutput(output.Floats, width, width, mode, new ActivationCurve(Activation.Silu))));
+            linear, input, x.Length,
+            new LinearOutput(output.Floats, width, width, mode, new ActivationCurve(Activation.Silu))));
         return new ReadOnlySpan<float>(output.Floats, x.Length * width).ToArray();
     }
 

@@ -229,7 +229,8 @@ public sealed class ModelCatalogTests : IDisposable
         "transform_config", "{}")]
     [InlineData("rope_scaling", "{\"type\":\"dynamic\",\"factor\":2}", "'dynamic'", "default, linear, llama3, yarn")]
     [InlineData("rope_scaling", "{\"rope_type\":\"longrope\"}", "'longrope'", "default, linear, llama3, yarn")]
-    [InlineData("rope_parameters", "{\"rope_type\":\"proportional\"}", "'proportional'", "default, linear, llama3, yarn")]
+    [InlineData(
+        "rope_parameters", "{\"rope_type\":\"proportional\"}", "'proportional'", "default, linear, llama3, yarn")]
     [InlineData("rope_parameters", "{\"partial_rotary_factor\":0.5}", "0.5", "1")]
     public void Describe_UnsupportedLlamaField_NamesFieldValueAndAlternatives(
         string field, string json, string value, string supported)

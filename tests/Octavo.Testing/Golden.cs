@@ -10,7 +10,9 @@ public sealed class Golden
         Directory = directory;
         using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(directory, expected)));
         Prompts = [.. document.RootElement.GetProperty("prompts").EnumerateArray().Select(p => new GoldenPrompt(
-            p.TryGetProperty("name", out JsonElement called) ? called.GetString()! : $"of {p.GetProperty("ids").GetArrayLength()}",
+            p.TryGetProperty("name", out JsonElement called)
+                ? called.GetString()!
+                : $"of {p.GetProperty("ids").GetArrayLength()}",
             Read(p, "ids", e => e.GetInt32()),
             Read(p, "last_logits", e => e.GetDouble()),
             [.. p.GetProperty("top5_ids")

@@ -51,7 +51,26 @@ internal static class InspectJson
         json.WriteNumber("max_position_embeddings", spec.MaxPositionEmbeddings);
         json.WriteString(
             "positions",
-            attention?.Positions switch { RotaryPositions => "rotary", AlibiPositions => "alibi", _ => "learned" });
+            attention?.Positions switch
+            {
+                RotaryPositions => "rotary",
+                AlibiPositions => "alibi",
+                _ => spec.LearnedPositions is null ? "none" : "learned",
+            });
+        json.WriteStartArray("windows");
+        foreach (AttentionSpec layer in spec.Attentions)
+        {
+            if (layer.Window is { } window)
+            {
+                json.WriteNumberValue(window);
+            }
+            else
+            {
+                json.WriteNullValue();
+            }
+        }
+
+        json.WriteEndArray();
         if (attention is not null)
         {
             json.WriteNumber("num_heads", attention.NumHeads);

@@ -64,11 +64,16 @@ internal sealed record InspectReport
         }
 
         yield return ("vocabulary", $"{spec.VocabSize}");
-        yield return ("positions", $"{spec.MaxPositionEmbeddings}, {Positions(attention?.Positions)}");
+        yield return ("positions", $"{spec.MaxPositionEmbeddings}, {Positions(spec)}");
+        foreach (string windows in Windows(spec))
+        {
+            yield return ("attention", windows);
+        }
+
         if (spec.Norms.FirstOrDefault() is { } norm)
         {
-            yield return ("norm", $"{(norm.Kind == NormKind.Rms ? "RMS" : "layer")}, "
-                + $"{(NormsInputs ? "before" : "after")} each sublayer, epsilon {norm.Epsilon}");
+            yield return ("norm", $"{(norm.Kind == NormKind.Rms ? "RMS" : "layer")}, {Places(spec)} each sublayer, "
+                + $"epsilon {norm.Epsilon}");
         }
 
         if (mlp is not null)
@@ -139,6 +144,33 @@ internal sealed record InspectReport
             ? (long)matrix.Rows * matrix.Columns
             : 0;
     }
+
+    private static string Places(DecoderSpec spec)
+    {
+        PartSpec[] parts = [.. spec.Layers.SelectMany(layer => layer.Parts)];
+        bool before = Array.Exists(parts, part => part.NormBefore is not null);
+        bool after = Array.Exists(parts, part => (part.NormAfter ?? part.NormOutput) is not null);
+        return before && after ? "before and after" : before ? "before" : "after";
+    }
+
+    // How many layers attend to how much, where not all attend to everything.
+    private static IEnumerable<string> Windows(DecoderSpec spec)
+    {
+        if (spec.Attentions.All(attention => attention.Window is null))
+        {
+            return [];
+        }
+
+        IEnumerable<string> kinds = spec.Attentions.GroupBy(attention => attention.Window).Select(group =>
+            $"{group.Count()} {(group.Count() == 1 ? "layer" : "layers")} "
+            + (group.Key is { } window ? $"over {window} tokens" : "over all"));
+        return [string.Join(", ", kinds)];
+    }
+
+    private static string Positions(DecoderSpec spec) => string.Join(
+        "; ", spec.Attentions.Select(attention => attention.Positions).Distinct()
+            .Select(positions => positions is null && spec.LearnedPositions is null ? "none" : Positions(positions))
+            .DefaultIfEmpty("none"));
 
     private static string Positions(PositionSpec? positions) => positions switch
     {

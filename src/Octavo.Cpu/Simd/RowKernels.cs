@@ -170,7 +170,8 @@ internal static unsafe class RowKernels
     /// <summary><c>tanh(x) = 2 / (1 + e^−2x) − 1</c></summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> SoftCap(Vector512<float> x, float cap) =>
-        (Vector512.Create(2 * cap) / (Vector512<float>.One + ExponentialOfMinus(x * (2 / cap)))) - Vector512.Create(cap);
+        (Vector512.Create(2 * cap) / (Vector512<float>.One + ExponentialOfMinus(x * (2 / cap))))
+            - Vector512.Create(cap);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> XIelu(ActivationCurve curve, Vector512<float> x)

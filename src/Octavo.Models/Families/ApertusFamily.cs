@@ -2,11 +2,13 @@ using Octavo.Formats;
 
 namespace Octavo.Models;
 
-/// <summary>Apertus: Llama with norms of each query and key head and an MLP of xIELU, learned, without a gate.</summary>
+/// <summary>
+/// Apertus: Llama with norms of each query and key head and an MLP of xIELU, learned, without a gate.
+/// </summary>
 internal static class ApertusFamily
 {
     public static ModelFamily Family { get; } = new(
-        "ApertusForCausalLM", "apertus", Map, TiesHead: false,
+        "Apertus", "ApertusForCausalLM", "apertus", Map, TiesHead: false,
         [.. LlamaFamily.Buffers, "mlp.act_fn.beta", "mlp.act_fn.eps"]);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)

@@ -5,8 +5,8 @@ namespace Octavo.Models;
 /// <summary>Arcee's AFM: Llama with an MLP of squared ReLU without a gate.</summary>
 internal static class ArceeFamily
 {
-    public static ModelFamily Family { get; } =
-        new("ArceeForCausalLM", "arcee", Map, TiesHead: false, LlamaFamily.Buffers);
+    public static ModelFamily Family { get; } = new(
+        "Arcee AFM", "ArceeForCausalLM", "arcee", Map, TiesHead: false, LlamaFamily.Buffers);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {

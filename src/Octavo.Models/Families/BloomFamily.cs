@@ -7,7 +7,8 @@ namespace Octavo.Models;
 /// </summary>
 internal static class BloomFamily
 {
-    public static ModelFamily Family { get; } = new("BloomForCausalLM", "bloom", Map, TiesHead: true, []);
+    public static ModelFamily Family { get; } = new(
+        "BLOOM", "BloomForCausalLM", "bloom", Map, TiesHead: true, []);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {

@@ -10,8 +10,8 @@ internal static class CodeGenFamily
 {
     private const int Stretches = 4;
 
-    public static ModelFamily Family { get; } =
-        new("CodeGenForCausalLM", "codegen", Map, TiesHead: false, ["attn.bias", "attn.causal_mask"]);
+    public static ModelFamily Family { get; } = new(
+        "CodeGen", "CodeGenForCausalLM", "codegen", Map, TiesHead: false, ["attn.bias", "attn.causal_mask"]);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint) =>
         GptJFamily.Read(config, checkpoint, Family.Architecture, (layer, hidden) =>

@@ -3,13 +3,13 @@ using Octavo.Formats;
 namespace Octavo.Models;
 
 /// <summary>
-/// Command R7B and Command A (arXiv 2504.00698): three layers of four slide and rotate; the fourth attends to everything
-/// and knows no positions.
+/// Command R7B and Command A (arXiv 2504.00698): three layers of four slide and rotate; the fourth attends to
+/// everything and knows no positions.
 /// </summary>
 internal static class Cohere2Family
 {
-    public static ModelFamily Family { get; } =
-        new("Cohere2ForCausalLM", "cohere2", Map, TiesHead: true, LlamaFamily.Buffers);
+    public static ModelFamily Family { get; } = new(
+        "Command R7B, Command A", "Cohere2ForCausalLM", "cohere2", Map, TiesHead: true, LlamaFamily.Buffers);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {

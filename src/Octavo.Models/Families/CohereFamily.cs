@@ -8,8 +8,8 @@ namespace Octavo.Models;
 /// </summary>
 internal static class CohereFamily
 {
-    public static ModelFamily Family { get; } =
-        new("CohereForCausalLM", "cohere", Map, TiesHead: true, LlamaFamily.Buffers);
+    public static ModelFamily Family { get; } = new(
+        "Command R", "CohereForCausalLM", "cohere", Map, TiesHead: true, LlamaFamily.Buffers);
 
     /// <summary>What Command R and its successors share.</summary>
     public static DecoderSpec Read(ConfigReader config, Checkpoint checkpoint, string architecture)
@@ -24,7 +24,10 @@ internal static class CohereFamily
             AttentionOutputBias = bias,
             Rotary = new RotaryTraits { Interleaved = true },
         });
-        return ParallelParts.BehindOneNorm(spec) with { LogitsScale = (float)(config.Positive("logit_scale") ?? 0.0625) };
+        return ParallelParts.BehindOneNorm(spec) with
+        {
+            LogitsScale = (float)(config.Positive("logit_scale") ?? 0.0625)
+        };
     }
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)

@@ -5,8 +5,8 @@ namespace Octavo.Models;
 /// <summary>ERNIE 4.5, dense: Llama whose rotary pairs are neighbours, and one flag for all biases.</summary>
 internal static class Ernie45Family
 {
-    public static ModelFamily Family { get; } =
-        new("Ernie4_5ForCausalLM", "ernie4_5", Map, TiesHead: true, LlamaFamily.Buffers);
+    public static ModelFamily Family { get; } = new(
+        "ERNIE 4.5, dense", "Ernie4_5ForCausalLM", "ernie4_5", Map, TiesHead: true, LlamaFamily.Buffers);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {

@@ -8,8 +8,8 @@ namespace Octavo.Models;
 /// </summary>
 internal static class Exaone4Family
 {
-    public static ModelFamily Family { get; } =
-        new("Exaone4ForCausalLM", "exaone4", Map, TiesHead: false, LlamaFamily.Buffers);
+    public static ModelFamily Family { get; } = new(
+        "EXAONE 4", "Exaone4ForCausalLM", "exaone4", Map, TiesHead: false, LlamaFamily.Buffers);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {

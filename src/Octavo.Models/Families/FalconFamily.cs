@@ -8,8 +8,8 @@ namespace Octavo.Models;
 /// </summary>
 internal static class FalconFamily
 {
-    public static ModelFamily Family { get; } =
-        new("FalconForCausalLM", "falcon", Map, TiesHead: true, ["rotary_emb.inv_freq"]);
+    public static ModelFamily Family { get; } = new(
+        "Falcon", "FalconForCausalLM", "falcon", Map, TiesHead: true, ["rotary_emb.inv_freq"]);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {

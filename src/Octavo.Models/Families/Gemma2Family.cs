@@ -8,8 +8,8 @@ namespace Octavo.Models;
 /// </summary>
 internal static class Gemma2Family
 {
-    public static ModelFamily Family { get; } =
-        new("Gemma2ForCausalLM", "gemma2", Map, TiesHead: true, LlamaFamily.Buffers);
+    public static ModelFamily Family { get; } = new(
+        "Gemma 2", "Gemma2ForCausalLM", "gemma2", Map, TiesHead: true, LlamaFamily.Buffers);
 
     /// <summary>Scores are scaled by the config's own number, and capped where it says so.</summary>
     public static DecoderSpec WithScores(DecoderSpec spec, ConfigReader config, double? softCap, double? logitsSoftCap)

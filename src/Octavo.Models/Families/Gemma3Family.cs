@@ -8,8 +8,8 @@ namespace Octavo.Models;
 /// </summary>
 internal static class Gemma3Family
 {
-    public static ModelFamily Family { get; } =
-        new("Gemma3ForCausalLM", "gemma3_text", Map, TiesHead: true, LlamaFamily.Buffers);
+    public static ModelFamily Family { get; } = new(
+        "Gemma 3, text", "Gemma3ForCausalLM", "gemma3_text", Map, TiesHead: true, LlamaFamily.Buffers);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {

@@ -8,8 +8,8 @@ namespace Octavo.Models;
 /// </summary>
 internal static class GemmaFamily
 {
-    public static ModelFamily Family { get; } =
-        new("GemmaForCausalLM", "gemma", Map, TiesHead: true, LlamaFamily.Buffers);
+    public static ModelFamily Family { get; } = new(
+        "Gemma", "GemmaForCausalLM", "gemma", Map, TiesHead: true, LlamaFamily.Buffers);
 
     /// <summary>What all Gemmas share.</summary>
     public static DecoderSpec Read(

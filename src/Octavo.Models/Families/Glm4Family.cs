@@ -5,8 +5,8 @@ namespace Octavo.Models;
 /// <summary>GLM-4-0414: GLM-4 with norms behind its sublayers, too.</summary>
 internal static class Glm4Family
 {
-    public static ModelFamily Family { get; } =
-        new("Glm4ForCausalLM", "glm4", Map, TiesHead: false, LlamaFamily.Buffers);
+    public static ModelFamily Family { get; } = new(
+        "GLM-4-0414", "Glm4ForCausalLM", "glm4", Map, TiesHead: false, LlamaFamily.Buffers);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint) =>
         GlmFamily.Read(config, checkpoint, Family.Architecture)

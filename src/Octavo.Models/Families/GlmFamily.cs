@@ -8,8 +8,8 @@ namespace Octavo.Models;
 /// </summary>
 internal static class GlmFamily
 {
-    public static ModelFamily Family { get; } =
-        new("GlmForCausalLM", "glm", Map, TiesHead: false, LlamaFamily.Buffers);
+    public static ModelFamily Family { get; } = new(
+        "GLM-4", "GlmForCausalLM", "glm", Map, TiesHead: false, LlamaFamily.Buffers);
 
     /// <summary>What GLM-4 and its successor share.</summary>
     public static DecoderSpec Read(ConfigReader config, Checkpoint checkpoint, string architecture) => Fused.GateUp(

@@ -5,8 +5,8 @@ namespace Octavo.Models;
 /// <summary>GPT-2: learned positions, matrices stored <c>[in, out]</c>, queries, keys and values in one.</summary>
 internal static class Gpt2Family
 {
-    public static ModelFamily Family { get; } =
-        new("GPT2LMHeadModel", "gpt2", Map, TiesHead: true, ["attn.bias", "attn.masked_bias"]);
+    public static ModelFamily Family { get; } = new(
+        "GPT-2", "GPT2LMHeadModel", "gpt2", Map, TiesHead: true, ["attn.bias", "attn.masked_bias"]);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {

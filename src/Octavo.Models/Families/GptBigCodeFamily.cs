@@ -5,8 +5,9 @@ namespace Octavo.Models;
 /// <summary>SantaCoder and StarCoder (arXiv 2305.06161): GPT-2 whose heads may all share one key and value.</summary>
 internal static class GptBigCodeFamily
 {
-    public static ModelFamily Family { get; } =
-        new("GPTBigCodeForCausalLM", "gpt_bigcode", Map, TiesHead: true, ["attn.bias", "attn.masked_bias"]);
+    public static ModelFamily Family { get; } = new(
+        "SantaCoder, StarCoder", "GPTBigCodeForCausalLM", "gpt_bigcode", Map, TiesHead: true,
+        ["attn.bias", "attn.masked_bias"]);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {

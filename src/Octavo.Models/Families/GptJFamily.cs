@@ -3,13 +3,13 @@ using Octavo.Formats;
 namespace Octavo.Models;
 
 /// <summary>
-/// GPT-J: attention and MLP beside each other behind one norm, the first elements of each head rotated, neighbours being
-/// pairs; a head with a bias.
+/// GPT-J: attention and MLP beside each other behind one norm, the first elements of each head rotated, neighbours
+/// being pairs; a head with a bias.
 /// </summary>
 internal static class GptJFamily
 {
-    public static ModelFamily Family { get; } =
-        new("GPTJForCausalLM", "gptj", Map, TiesHead: false, ["attn.bias", "attn.masked_bias"]);
+    public static ModelFamily Family { get; } = new(
+        "GPT-J", "GPTJForCausalLM", "gptj", Map, TiesHead: false, ["attn.bias", "attn.masked_bias"]);
 
     /// <summary>What GPT-J and CodeGen share.</summary>
     public static DecoderSpec Read(

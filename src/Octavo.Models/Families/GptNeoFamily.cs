@@ -7,7 +7,8 @@ namespace Octavo.Models;
 internal static class GptNeoFamily
 {
     public static ModelFamily Family { get; } = new(
-        "GPTNeoForCausalLM", "gpt_neo", Map, TiesHead: true, ["attn.attention.bias", "attn.attention.masked_bias"]);
+        "GPT-Neo", "GPTNeoForCausalLM", "gpt_neo", Map, TiesHead: true,
+        ["attn.attention.bias", "attn.attention.masked_bias"]);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {

@@ -3,13 +3,13 @@ using Octavo.Formats;
 namespace Octavo.Models;
 
 /// <summary>
-/// GPT-NeoX and Pythia (arXiv 2204.06745): attention and MLP beside each other, each behind a norm of its own, a part of
-/// each head rotated; queries, keys and values head by head in one tensor.
+/// GPT-NeoX and Pythia (arXiv 2204.06745): attention and MLP beside each other, each behind a norm of its own, a part
+/// of each head rotated; queries, keys and values head by head in one tensor.
 /// </summary>
 internal static class GptNeoXFamily
 {
     public static ModelFamily Family { get; } = new(
-        "GPTNeoXForCausalLM", "gpt_neox", Map, TiesHead: false,
+        "GPT-NeoX, Pythia", "GPTNeoXForCausalLM", "gpt_neox", Map, TiesHead: false,
         ["attention.bias", "attention.masked_bias", "rotary_emb.inv_freq"]);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)

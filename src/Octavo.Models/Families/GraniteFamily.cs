@@ -5,8 +5,8 @@ namespace Octavo.Models;
 /// <summary>Granite 3 and 4, dense: Llama with multipliers of embedding, residuals, scores and logits.</summary>
 internal static class GraniteFamily
 {
-    public static ModelFamily Family { get; } =
-        new("GraniteForCausalLM", "granite", Map, TiesHead: false, LlamaFamily.Buffers);
+    public static ModelFamily Family { get; } = new(
+        "Granite 3 and 4, dense", "GraniteForCausalLM", "granite", Map, TiesHead: false, LlamaFamily.Buffers);
 
     /// <summary>A decoder with Granite's multipliers.</summary>
     public static DecoderSpec Read(ConfigReader config, Checkpoint checkpoint, string architecture, bool tiesHead)

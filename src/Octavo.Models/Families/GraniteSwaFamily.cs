@@ -5,8 +5,9 @@ namespace Octavo.Models;
 /// <summary>Granite with sliding windows, and a base of the rotary positions for each layer, or none (0).</summary>
 internal static class GraniteSwaFamily
 {
-    public static ModelFamily Family { get; } =
-        new("GraniteSWAForCausalLM", "granite_swa", Map, TiesHead: true, LlamaFamily.Buffers);
+    public static ModelFamily Family { get; } = new(
+        "Granite with sliding windows", "GraniteSWAForCausalLM", "granite_swa", Map, TiesHead: true,
+        LlamaFamily.Buffers);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {

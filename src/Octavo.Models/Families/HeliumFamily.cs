@@ -5,8 +5,8 @@ namespace Octavo.Models;
 /// <summary>Helium 1: Llama whose rotary pairs are neighbours.</summary>
 internal static class HeliumFamily
 {
-    public static ModelFamily Family { get; } =
-        new("HeliumForCausalLM", "helium", Map, TiesHead: false, LlamaFamily.Buffers);
+    public static ModelFamily Family { get; } = new(
+        "Helium", "HeliumForCausalLM", "helium", Map, TiesHead: false, LlamaFamily.Buffers);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {

@@ -5,8 +5,8 @@ namespace Octavo.Models;
 /// <summary>Hunyuan, dense: Llama with norms of each query and key head behind the rotation.</summary>
 internal static class HunyuanFamily
 {
-    public static ModelFamily Family { get; } =
-        new("HunYuanDenseV1ForCausalLM", "hunyuan_v1_dense", Map, TiesHead: false, LlamaFamily.Buffers);
+    public static ModelFamily Family { get; } = new(
+        "Hunyuan, dense", "HunYuanDenseV1ForCausalLM", "hunyuan_v1_dense", Map, TiesHead: false, LlamaFamily.Buffers);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {

@@ -5,8 +5,8 @@ namespace Octavo.Models;
 /// <summary>Jais 2: Llama with layer norms, biases, and an MLP of squared ReLU without a gate.</summary>
 internal static class Jais2Family
 {
-    public static ModelFamily Family { get; } =
-        new("Jais2ForCausalLM", "jais2", Map, TiesHead: false, LlamaFamily.Buffers);
+    public static ModelFamily Family { get; } = new(
+        "Jais 2", "Jais2ForCausalLM", "jais2", Map, TiesHead: false, LlamaFamily.Buffers);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {

@@ -18,7 +18,9 @@ internal static class LlamaFamily
         "self_attn.bias", "self_attn.masked_bias", "self_attn.causal_mask", "model.causal_mask",
     ];
 
-    public static ModelFamily Family { get; } = new("LlamaForCausalLM", "llama", Map, TiesHead: false, Buffers);
+    public static ModelFamily Family { get; } = new(
+        "Llama 1 to 3.3, SmolLM 2, InternLM 3, and all of their form", "LlamaForCausalLM", "llama", Map,
+        TiesHead: false, Buffers);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {

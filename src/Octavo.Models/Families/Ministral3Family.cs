@@ -5,8 +5,8 @@ namespace Octavo.Models;
 /// <summary>Ministral 3: Mistral whose queries grow with their position beyond the original context.</summary>
 internal static class Ministral3Family
 {
-    public static ModelFamily Family { get; } =
-        new("Ministral3ForCausalLM", "ministral3", Map, TiesHead: false, LlamaFamily.Buffers);
+    public static ModelFamily Family { get; } = new(
+        "Ministral 3", "Ministral3ForCausalLM", "ministral3", Map, TiesHead: false, LlamaFamily.Buffers);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {

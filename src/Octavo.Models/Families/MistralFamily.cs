@@ -5,8 +5,8 @@ namespace Octavo.Models;
 /// <summary>Mistral (arXiv 2310.06825): Llama, every layer of which may attend to a sliding window only.</summary>
 internal static class MistralFamily
 {
-    public static ModelFamily Family { get; } =
-        new("MistralForCausalLM", "mistral", Map, TiesHead: false, LlamaFamily.Buffers);
+    public static ModelFamily Family { get; } = new(
+        "Mistral", "MistralForCausalLM", "mistral", Map, TiesHead: false, LlamaFamily.Buffers);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {

@@ -5,7 +5,8 @@ namespace Octavo.Models;
 /// <summary>MPT: ALiBi, no biases, queries, keys and values one behind another in one tensor.</summary>
 internal static class MptFamily
 {
-    public static ModelFamily Family { get; } = new("MptForCausalLM", "mpt", Map, TiesHead: true, []);
+    public static ModelFamily Family { get; } = new(
+        "MPT", "MptForCausalLM", "mpt", Map, TiesHead: true, []);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {

@@ -8,8 +8,8 @@ namespace Octavo.Models;
 /// </summary>
 internal static class NemotronFamily
 {
-    public static ModelFamily Family { get; } =
-        new("NemotronForCausalLM", "nemotron", Map, TiesHead: false, LlamaFamily.Buffers);
+    public static ModelFamily Family { get; } = new(
+        "Nemotron 4, Minitron", "NemotronForCausalLM", "nemotron", Map, TiesHead: false, LlamaFamily.Buffers);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {

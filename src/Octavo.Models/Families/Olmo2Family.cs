@@ -7,8 +7,8 @@ namespace Octavo.Models;
 /// </summary>
 internal static class Olmo2Family
 {
-    public static ModelFamily Family { get; } =
-        new("Olmo2ForCausalLM", "olmo2", Map, TiesHead: false, LlamaFamily.Buffers);
+    public static ModelFamily Family { get; } = new(
+        "OLMo 2", "Olmo2ForCausalLM", "olmo2", Map, TiesHead: false, LlamaFamily.Buffers);
 
     /// <summary>A decoder with OLMo 2's norms.</summary>
     public static DecoderSpec Read(

@@ -5,8 +5,8 @@ namespace Octavo.Models;
 /// <summary>OLMo 3: OLMo 2 with a sliding window in three layers of four, whose positions are not scaled.</summary>
 internal static class Olmo3Family
 {
-    public static ModelFamily Family { get; } =
-        new("Olmo3ForCausalLM", "olmo3", Map, TiesHead: false, LlamaFamily.Buffers);
+    public static ModelFamily Family { get; } = new(
+        "OLMo 3", "Olmo3ForCausalLM", "olmo3", Map, TiesHead: false, LlamaFamily.Buffers);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {

@@ -7,8 +7,8 @@ internal static class OlmoFamily
 {
     private const float Epsilon = 1e-5f;
 
-    public static ModelFamily Family { get; } =
-        new("OlmoForCausalLM", "olmo", Map, TiesHead: false, LlamaFamily.Buffers);
+    public static ModelFamily Family { get; } = new(
+        "OLMo", "OlmoForCausalLM", "olmo", Map, TiesHead: false, LlamaFamily.Buffers);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {

@@ -16,7 +16,7 @@ internal static class OptFamily
     private const int PositionOffset = 2;
 
     public static ModelFamily Family { get; } = new(
-        "OPTForCausalLM",
+        "OPT", "OPTForCausalLM",
         "opt",
         Map,
         TiesHead: true,

@@ -1,6 +1,8 @@
 namespace Octavo.Models;
 
-/// <summary>Layers whose attention and MLP stand beside each other: <c>x + attention(norm(x)) + mlp(norm(x))</c>.</summary>
+/// <summary>
+/// Layers whose attention and MLP stand beside each other: <c>x + attention(norm(x)) + mlp(norm(x))</c>.
+/// </summary>
 internal static class ParallelParts
 {
     /// <summary>Both read the attention's norm.</summary>

@@ -8,8 +8,8 @@ namespace Octavo.Models;
 /// </summary>
 internal static class PersimmonFamily
 {
-    public static ModelFamily Family { get; } =
-        new("PersimmonForCausalLM", "persimmon", Map, TiesHead: false, LlamaFamily.Buffers);
+    public static ModelFamily Family { get; } = new(
+        "Persimmon", "PersimmonForCausalLM", "persimmon", Map, TiesHead: false, LlamaFamily.Buffers);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {

@@ -8,8 +8,8 @@ namespace Octavo.Models;
 /// </summary>
 internal static class Phi3Family
 {
-    public static ModelFamily Family { get; } =
-        new("Phi3ForCausalLM", "phi3", Map, TiesHead: false, LlamaFamily.Buffers);
+    public static ModelFamily Family { get; } = new(
+        "Phi-3, Phi-4, Phi-4-mini", "Phi3ForCausalLM", "phi3", Map, TiesHead: false, LlamaFamily.Buffers);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {

@@ -3,13 +3,13 @@ using Octavo.Formats;
 namespace Octavo.Models;
 
 /// <summary>
-/// Phi-1, 1.5 and 2 (arXiv 2309.05463): attention and MLP beside each other behind one norm, a part of each head rotated,
-/// biases everywhere.
+/// Phi-1, 1.5 and 2 (arXiv 2309.05463): attention and MLP beside each other behind one norm, a part of each head
+/// rotated, biases everywhere.
 /// </summary>
 internal static class PhiFamily
 {
-    public static ModelFamily Family { get; } =
-        new("PhiForCausalLM", "phi", Map, TiesHead: false, LlamaFamily.Buffers);
+    public static ModelFamily Family { get; } = new(
+        "Phi-1, Phi-1.5, Phi-2", "PhiForCausalLM", "phi", Map, TiesHead: false, LlamaFamily.Buffers);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {

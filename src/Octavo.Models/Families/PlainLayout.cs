@@ -3,8 +3,8 @@ using Octavo.Formats;
 namespace Octavo.Models;
 
 /// <summary>
-/// A decoder as GPT-2 made them: layer norms with biases and an MLP without a gate, whose tensors each family names as it
-/// likes.
+/// A decoder as GPT-2 made them: layer norms with biases and an MLP without a gate, whose tensors each family names as
+/// it likes.
 /// </summary>
 internal sealed record PlainLayout
 {
@@ -187,5 +187,8 @@ internal sealed record PlainLayout
         LlamaLayout.Linear(module, bias) with { Transposed = Transposed };
 
     private NormSpec Norm(string module) => new(
-        NormKind.Layer, new NormTensors($"{module}.weight", NormBias ? $"{module}.bias" : null), (float)Epsilon, Hidden);
+        NormKind.Layer,
+        new NormTensors($"{module}.weight", NormBias ? $"{module}.bias" : null),
+        (float)Epsilon,
+        Hidden);
 }

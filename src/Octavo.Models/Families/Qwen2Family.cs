@@ -9,8 +9,8 @@ internal static class Qwen2Family
 {
     private const int MaxWindowLayers = 28;
 
-    public static ModelFamily Family { get; } =
-        new("Qwen2ForCausalLM", "qwen2", Map, TiesHead: false, LlamaFamily.Buffers);
+    public static ModelFamily Family { get; } = new(
+        "Qwen 2 and 2.5", "Qwen2ForCausalLM", "qwen2", Map, TiesHead: false, LlamaFamily.Buffers);
 
     /// <summary>The windows of a model of Qwen's configuration.</summary>
     public static DecoderSpec WithWindows(DecoderSpec spec, ConfigReader config)

@@ -5,8 +5,11 @@ namespace Octavo.Models;
 /// <summary>Qwen 3 (arXiv 2505.09388): Llama with norms of each query and key head; later layers may slide.</summary>
 internal static class Qwen3Family
 {
-    public static ModelFamily Family { get; } =
-        new("Qwen3ForCausalLM", "qwen3", Map, TiesHead: false, LlamaFamily.Buffers) { TextTypes = ["qwen3_vl_text"] };
+    public static ModelFamily Family { get; } = new(
+        "Qwen 3, dense; Qwen 3 VL, text", "Qwen3ForCausalLM", "qwen3", Map, TiesHead: false, LlamaFamily.Buffers)
+        {
+            TextTypes = ["qwen3_vl_text"]
+        };
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {

@@ -5,8 +5,8 @@ namespace Octavo.Models;
 /// <summary>Seed-OSS: Llama with flags of their own for the biases of attention.</summary>
 internal static class SeedOssFamily
 {
-    public static ModelFamily Family { get; } =
-        new("SeedOssForCausalLM", "seed_oss", Map, TiesHead: false, LlamaFamily.Buffers);
+    public static ModelFamily Family { get; } = new(
+        "Seed-OSS", "SeedOssForCausalLM", "seed_oss", Map, TiesHead: false, LlamaFamily.Buffers);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint) => LlamaLayout.Read(
         config, checkpoint, Family.Architecture, Family.TiesHead, new LlamaTraits

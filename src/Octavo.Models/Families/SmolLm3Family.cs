@@ -5,8 +5,8 @@ namespace Octavo.Models;
 /// <summary>SmolLM 3: Llama in which every fourth layer knows no positions (arXiv 2501.18795).</summary>
 internal static class SmolLm3Family
 {
-    public static ModelFamily Family { get; } =
-        new("SmolLM3ForCausalLM", "smollm3", Map, TiesHead: true, LlamaFamily.Buffers);
+    public static ModelFamily Family { get; } = new(
+        "SmolLM 3", "SmolLM3ForCausalLM", "smollm3", Map, TiesHead: true, LlamaFamily.Buffers);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {

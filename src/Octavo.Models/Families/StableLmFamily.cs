@@ -8,8 +8,8 @@ namespace Octavo.Models;
 /// </summary>
 internal static class StableLmFamily
 {
-    public static ModelFamily Family { get; } =
-        new("StableLmForCausalLM", "stablelm", Map, TiesHead: false, LlamaFamily.Buffers);
+    public static ModelFamily Family { get; } = new(
+        "StableLM", "StableLmForCausalLM", "stablelm", Map, TiesHead: false, LlamaFamily.Buffers);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {

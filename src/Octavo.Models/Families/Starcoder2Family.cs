@@ -5,8 +5,8 @@ namespace Octavo.Models;
 /// <summary>Starcoder 2 (arXiv 2402.19173): layer norms, biases, an MLP without a gate, a sliding window.</summary>
 internal static class Starcoder2Family
 {
-    public static ModelFamily Family { get; } =
-        new("Starcoder2ForCausalLM", "starcoder2", Map, TiesHead: true, LlamaFamily.Buffers);
+    public static ModelFamily Family { get; } = new(
+        "StarCoder 2", "Starcoder2ForCausalLM", "starcoder2", Map, TiesHead: true, LlamaFamily.Buffers);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {

@@ -5,8 +5,8 @@ namespace Octavo.Models;
 /// <summary>VaultGemma: Gemma 2 without the norms behind its sublayers.</summary>
 internal static class VaultGemmaFamily
 {
-    public static ModelFamily Family { get; } =
-        new("VaultGemmaForCausalLM", "vaultgemma", Map, TiesHead: true, LlamaFamily.Buffers);
+    public static ModelFamily Family { get; } = new(
+        "VaultGemma", "VaultGemmaForCausalLM", "vaultgemma", Map, TiesHead: true, LlamaFamily.Buffers);
 
     private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
     {

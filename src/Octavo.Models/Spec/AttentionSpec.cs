@@ -44,8 +44,8 @@ internal sealed record AttentionSpec : PartSpec
     public QueryTemperature? Temperature { get; init; }
 
     /// <summary>
-    /// A score for each query head, <c>[heads]</c>, that takes part in the softmax and has no value (StreamingLLM, arXiv
-    /// 2309.17453); null where there is none.
+    /// A score for each query head, <c>[heads]</c>, that takes part in the softmax and has no value (StreamingLLM,
+    /// arXiv 2309.17453); null where there is none.
     /// </summary>
     public string? Sinks { get; init; }
 

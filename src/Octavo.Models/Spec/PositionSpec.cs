@@ -106,7 +106,8 @@ internal sealed record Llama3RopeScaling(
 /// <param name="Sharpening">What sines and cosines are multiplied with.</param>
 /// <param name="Truncate">Whether the ramp begins and ends at whole pairs.</param>
 internal sealed record YarnRopeScaling(
-    double Factor, double BetaFast, double BetaSlow, int OriginalMaxPositionEmbeddings, double Sharpening, bool Truncate)
+    double Factor, double BetaFast, double BetaSlow, int OriginalMaxPositionEmbeddings, double Sharpening,
+    bool Truncate)
     : RopeScaling
 {
     /// <inheritdoc/>
