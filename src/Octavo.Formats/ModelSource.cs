@@ -70,9 +70,10 @@ internal sealed class ModelSource
 
     private static string Advice(string path) => ModelAdvice.About(path) is { } advice ? "; " + advice : string.Empty;
 
-    private ConfigReader ReadObject(string part)
-    {
-        JsonElement json = JsonFile.ReadObject(NameOf(part), MaxConfigBytes, allowDuplicates: true);
-        return new ConfigReader(NameOf(part), json);
-    }
+    /// <summary>Reads a configuration that stands by itself.</summary>
+    /// <exception cref="CheckpointException">It is no JSON object.</exception>
+    public static ConfigReader ReadConfig(string file) =>
+        new(file, JsonFile.ReadObject(file, MaxConfigBytes, allowDuplicates: true));
+
+    private ConfigReader ReadObject(string part) => ReadConfig(NameOf(part));
 }

@@ -37,7 +37,7 @@ internal static class ModelCatalog
     public static ModelDescription Describe(ModelSource source, Checkpoint checkpoint)
     {
         (ModelFamily family, ConfigReader config) = FamilyOf(source.Config);
-        DecoderSpec spec = family.Map(config, checkpoint);
+        DecoderSpec spec = family.Map(config, new TensorNames(checkpoint));
         SpecValidator.Validate(spec, checkpoint);
         IEnumerable<string> unused = UnusedTensors.Find(spec, checkpoint, family.Idle);
         return new ModelDescription(
@@ -52,6 +52,15 @@ internal static class ModelCatalog
                 .. config == source.Config ? Array.Empty<string>() : [OnlyText(config)],
                 .. unused,
             ]);
+    }
+
+    /// <summary>The decoder that a config describes, without files that hold it: tensors have their usual names.</summary>
+    /// <exception cref="UnsupportedModelException">The model asks for something that is not supported.</exception>
+    /// <exception cref="CheckpointException">A field is missing or wrong.</exception>
+    public static DecoderSpec Describe(ConfigReader whole)
+    {
+        (ModelFamily family, ConfigReader config) = FamilyOf(whole);
+        return family.Map(config, TensorNames.None);
     }
 
     private static string OnlyText(ConfigReader text)

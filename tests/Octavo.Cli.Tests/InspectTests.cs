@@ -53,6 +53,22 @@ public sealed class InspectTests
     }
 
     [Fact]
+    public async Task Inspect_LoneConfig_SaysWhatTheModelWillTake()
+    {
+        string config = Path.Combine(Repository.TalesModel, "config.json");
+        using JsonDocument whole =
+            JsonDocument.Parse((await CliCall.RunAsync("inspect", Repository.TalesModel, "--json")).Output);
+        using JsonDocument lone = JsonDocument.Parse((await CliCall.RunAsync("inspect", config, "--json")).Output);
+        CliResult tables = await CliCall.RunAsync("inspect", config);
+
+        tables.Output.ShouldContain("LlamaForCausalLM");
+        long bytes = lone.RootElement.GetProperty("weight_bytes").GetProperty("int8").GetInt64();
+        bytes.ShouldBe(whole.RootElement.GetProperty("memory").GetProperty("weight_bytes").GetProperty("int8").GetInt64());
+        lone.RootElement.GetProperty("kv_cache_bytes_per_token").GetProperty("bfloat16").GetInt64()
+            .ShouldBe(5 * 2 * 2 * 64 * 2);
+    }
+
+    [Fact]
     public async Task Inspect_SlidingWindows_SaysHowManyLayersHaveThem()
     {
         CliResult result = await CliCall.RunAsync("inspect", SharedData.Require("golden-hf/gemma3"));

@@ -9,7 +9,8 @@ internal sealed class InspectCommand
 {
     private readonly Argument<string?> _model = new("MODEL")
     {
-        Description = "The model's directory. [default: the bundled story-teller, tales]",
+        Description = "The model's directory, or a lone config.json: what it would take. "
+            + "[default: the bundled story-teller, tales]",
         Arity = ArgumentArity.ZeroOrOne,
     };
 
@@ -35,6 +36,21 @@ internal sealed class InspectCommand
     private int Run(ParseResult result)
     {
         EngineOptions options = _engine.Read(result);
+        if (result.GetValue(_model) is { } config && File.Exists(config) && Path.GetExtension(config) == ".json")
+        {
+            var lone = new ConfigReport(config);
+            if (result.GetValue(_json))
+            {
+                lone.WriteJson();
+            }
+            else
+            {
+                lone.WriteTables();
+            }
+
+            return ExitCode.Success;
+        }
+
         InspectReport report = InspectReport.Make(ModelLocator.Find(result.GetValue(_model)), options);
         if (result.GetValue(_json))
         {

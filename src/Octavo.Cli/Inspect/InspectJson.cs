@@ -17,16 +17,22 @@ internal static class InspectJson
     };
 
     /// <summary>Writes one object and a newline to standard output.</summary>
-    public static void Write(InspectReport report)
+    public static void Write(InspectReport report) => Write(json =>
+    {
+        WriteModel(json, report);
+        WriteMemory(json, report);
+        WriteProcessor(json, report.Plan);
+        WriteTensors(json, report.Tensors);
+    });
+
+    /// <summary>Writes one object and a newline to standard output.</summary>
+    public static void Write(Action<Utf8JsonWriter> members)
     {
         using var buffer = new MemoryStream();
         using (var json = new Utf8JsonWriter(buffer, Format))
         {
             json.WriteStartObject();
-            WriteModel(json, report);
-            WriteMemory(json, report);
-            WriteProcessor(json, report.Plan);
-            WriteTensors(json, report.Tensors);
+            members(json);
             json.WriteEndObject();
         }
 
@@ -36,12 +42,20 @@ internal static class InspectJson
 
     private static void WriteModel(Utf8JsonWriter json, InspectReport report)
     {
-        DecoderSpec spec = report.Plan.Spec;
-        AttentionSpec? attention = spec.Attentions.FirstOrDefault();
-        FeedForwardSpec? mlp = spec.FeedForwards.FirstOrDefault();
         json.WriteString("model", report.Plan.Name);
         json.WriteString("path", report.Plan.Path);
         json.WriteNumber("parameters", report.Parameters);
+        WriteSpec(json, report.Plan.Spec, report.Plan.EosTokenIds);
+    }
+
+    /// <summary>Writes a decoder.</summary>
+    /// <param name="json">Where to.</param>
+    /// <param name="spec">The decoder.</param>
+    /// <param name="eosTokenIds">The tokens that end a text, where they are known.</param>
+    public static void WriteSpec(Utf8JsonWriter json, DecoderSpec spec, IReadOnlyList<int>? eosTokenIds = null)
+    {
+        AttentionSpec? attention = spec.Attentions.FirstOrDefault();
+        FeedForwardSpec? mlp = spec.FeedForwards.FirstOrDefault();
         json.WriteStartObject("spec");
         json.WriteString("architecture", spec.Architecture);
         json.WriteNumber("vocab_size", spec.VocabSize);
@@ -88,12 +102,13 @@ internal static class InspectJson
         if (spec.Norms.FirstOrDefault() is { } norm)
         {
             json.WriteString("norm", norm.Kind.ToString().ToLowerInvariant());
-            json.WriteString("norm_placement", report.NormsInputs ? "pre" : "post");
+            bool before = spec.Layers.SelectMany(layer => layer.Parts).Any(part => part.NormBefore is not null);
+            json.WriteString("norm_placement", before ? "pre" : "post");
         }
 
         json.WriteBoolean("tied_output_head", spec.TiesHead);
         json.WriteStartArray("eos_token_ids");
-        foreach (int id in report.Plan.EosTokenIds)
+        foreach (int id in eosTokenIds ?? [])
         {
             json.WriteNumberValue(id);
         }

@@ -34,13 +34,13 @@ internal sealed record InspectReport
     /// <summary>Tokens that the key-value cache holds.</summary>
     public long CacheTokens => (long)Plan.NumBlocks * Plan.BlockSize;
 
-    /// <summary>Whether norms stand before the parts, not after.</summary>
-    public bool NormsInputs => Plan.Spec.Layers.SelectMany(layer => layer.Parts).Any(p => p.NormBefore is not null);
-
     /// <summary>The decoder in words: name and value.</summary>
-    public IEnumerable<(string Name, string Value)> SpecRows()
+    public IEnumerable<(string Name, string Value)> SpecRows() =>
+        [.. SpecRows(Plan.Spec), ("end of text", string.Join(", ", Plan.EosTokenIds))];
+
+    /// <summary>A decoder in words: name and value.</summary>
+    public static IEnumerable<(string Name, string Value)> SpecRows(DecoderSpec spec)
     {
-        DecoderSpec spec = Plan.Spec;
         AttentionSpec? attention = spec.Attentions.FirstOrDefault();
         FeedForwardSpec? mlp = spec.FeedForwards.FirstOrDefault();
         yield return ("architecture", spec.Architecture);
@@ -83,7 +83,6 @@ internal sealed record InspectReport
         }
 
         yield return ("output head", spec.TiesHead ? "tied to the embedding" : "its own");
-        yield return ("end of text", string.Join(", ", Plan.EosTokenIds));
     }
 
     /// <summary>Reads a model's configuration and headers, and plans it; no weight is read.</summary>

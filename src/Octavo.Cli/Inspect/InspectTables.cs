@@ -21,7 +21,8 @@ internal static class InspectTables
         Stdio.Out.Flush();
     }
 
-    private static Table Facts(string title, IEnumerable<(string Name, string Value)> rows)
+    /// <summary>A table of names and values.</summary>
+    public static Table Facts(string title, IEnumerable<(string Name, string Value)> rows)
     {
         Table table = new Table { ShowHeaders = false }.AddColumns("name", "value");
         table.Title = new TableTitle(Markup.Escape(title));

@@ -11,10 +11,10 @@ internal static class ApertusFamily
         "Apertus", "ApertusForCausalLM", "apertus", Map, TiesHead: false,
         [.. LlamaFamily.Buffers, "mlp.act_fn.beta", "mlp.act_fn.eps"]);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         bool bias = config.Flag("attention_bias", false);
-        DecoderSpec spec = LlamaLayout.Read(config, checkpoint, Family.Architecture, Family.TiesHead, new LlamaTraits
+        DecoderSpec spec = LlamaLayout.Read(config, names, Family.Architecture, Family.TiesHead, new LlamaTraits
         {
             Epsilon = 1e-5,
             QueryKeyValueBias = bias,

@@ -8,10 +8,10 @@ internal static class ArceeFamily
     public static ModelFamily Family { get; } = new(
         "Arcee AFM", "ArceeForCausalLM", "arcee", Map, TiesHead: false, LlamaFamily.Buffers);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         bool bias = config.Flag("attention_bias", false);
-        return LlamaLayout.Read(config, checkpoint, Family.Architecture, Family.TiesHead, new LlamaTraits
+        return LlamaLayout.Read(config, names, Family.Architecture, Family.TiesHead, new LlamaTraits
         {
             Epsilon = 1e-5,
             QueryKeyValueBias = bias,

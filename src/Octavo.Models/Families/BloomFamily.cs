@@ -10,7 +10,7 @@ internal static class BloomFamily
     public static ModelFamily Family { get; } = new(
         "BLOOM", "BloomForCausalLM", "bloom", Map, TiesHead: true, []);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         string hiddenField = config.Has("hidden_size") ? "hidden_size" : "n_embed";
         (int hidden, int layers, int heads, int intermediate) = PlainLayout.Sizes(config, hiddenField);
@@ -43,7 +43,7 @@ internal static class BloomFamily
             Epsilon = epsilon,
             Activation = Activation.TanhGelu,
             Positions = new AlibiPositions(),
-        }.Read(config, checkpoint, TiedHead.Read(config, checkpoint, Family.TiesHead));
+        }.Read(config, names, TiedHead.Read(config, names, Family.TiesHead));
         string module = new LinearTensors(spec.TokenEmbedding, null).Module + "_layernorm";
         return spec with { EmbeddingNorm = LlamaLayout.Elsewhere(spec.FinalNorm!, module) };
     }

@@ -13,8 +13,8 @@ internal static class CodeGenFamily
     public static ModelFamily Family { get; } = new(
         "CodeGen", "CodeGenForCausalLM", "codegen", Map, TiesHead: false, ["attn.bias", "attn.causal_mask"]);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint) =>
-        GptJFamily.Read(config, checkpoint, Family.Architecture, (layer, hidden) =>
+    private static DecoderSpec Map(ConfigReader config, TensorNames names) =>
+        GptJFamily.Read(config, names, Family.Architecture, (layer, hidden) =>
         {
             if (hidden % Stretches != 0)
             {

@@ -11,9 +11,9 @@ internal static class Cohere2Family
     public static ModelFamily Family { get; } = new(
         "Command R7B, Command A", "Cohere2ForCausalLM", "cohere2", Map, TiesHead: true, LlamaFamily.Buffers);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
-        DecoderSpec spec = CohereFamily.Read(config, checkpoint, Family.Architecture);
+        DecoderSpec spec = CohereFamily.Read(config, names, Family.Architecture);
         int pattern = config.Integer("sliding_window_pattern", 1, ConfigLimits.Layers)
             ?? config.Integer("_sliding_window_pattern", 1, ConfigLimits.Layers) ?? 4;
         int?[] windows = LayerTypes.Windows(

@@ -12,10 +12,10 @@ internal static class CohereFamily
         "Command R", "CohereForCausalLM", "cohere", Map, TiesHead: true, LlamaFamily.Buffers);
 
     /// <summary>What Command R and its successors share.</summary>
-    public static DecoderSpec Read(ConfigReader config, Checkpoint checkpoint, string architecture)
+    public static DecoderSpec Read(ConfigReader config, TensorNames names, string architecture)
     {
         bool bias = config.Flag("attention_bias", false);
-        DecoderSpec spec = LlamaLayout.Read(config, checkpoint, architecture, tiesHead: true, new LlamaTraits
+        DecoderSpec spec = LlamaLayout.Read(config, names, architecture, tiesHead: true, new LlamaTraits
         {
             Norm = NormKind.Layer,
             EpsilonField = "layer_norm_eps",
@@ -30,9 +30,9 @@ internal static class CohereFamily
         };
     }
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
-        DecoderSpec spec = Read(config, checkpoint, Family.Architecture);
+        DecoderSpec spec = Read(config, names, Family.Architecture);
         return !config.Flag("use_qk_norm", false) ? spec : spec.MapAttention((_, attention) =>
         {
             AttentionSpec normed = LlamaLayout.WithHeadNorms(attention);

@@ -8,10 +8,10 @@ internal static class Ernie45Family
     public static ModelFamily Family { get; } = new(
         "ERNIE 4.5, dense", "Ernie4_5ForCausalLM", "ernie4_5", Map, TiesHead: true, LlamaFamily.Buffers);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         bool bias = config.Flag("use_bias", false);
-        return LlamaLayout.Read(config, checkpoint, Family.Architecture, Family.TiesHead, new LlamaTraits
+        return LlamaLayout.Read(config, names, Family.Architecture, Family.TiesHead, new LlamaTraits
         {
             Epsilon = 1e-5,
             HeadDim = 128,

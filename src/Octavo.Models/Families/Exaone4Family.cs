@@ -11,10 +11,10 @@ internal static class Exaone4Family
     public static ModelFamily Family { get; } = new(
         "EXAONE 4", "Exaone4ForCausalLM", "exaone4", Map, TiesHead: false, LlamaFamily.Buffers);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         DecoderSpec spec = LlamaLayout.Read(
-            config, checkpoint, Family.Architecture, Family.TiesHead, new LlamaTraits { Epsilon = 1e-5 });
+            config, names, Family.Architecture, Family.TiesHead, new LlamaTraits { Epsilon = 1e-5 });
         int? window = LayerTypes.WindowOf(config);
         int?[] windows = LayerTypes.Windows(config, spec.NumLayers, window, Slides);
         return spec

@@ -11,7 +11,7 @@ internal static class FalconFamily
     public static ModelFamily Family { get; } = new(
         "Falcon", "FalconForCausalLM", "falcon", Map, TiesHead: true, ["rotary_emb.inv_freq"]);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         (int hidden, int layers, int heads, int intermediate) = PlainLayout.Sizes(
             config, "hidden_size", "num_hidden_layers", "num_attention_heads", "ffn_hidden_size");
@@ -53,7 +53,7 @@ internal static class FalconFamily
             Epsilon = config.Positive("layer_norm_epsilon") ?? 1e-5,
             Activation = ActivationConfig.Read(config, "activation", Activation.Gelu),
             Positions = RotaryConfig.Read(config, hidden / heads, new RotaryTraits()),
-        }.Read(config, checkpoint, TiedHead.Read(config, checkpoint, Family.TiesHead));
+        }.Read(config, names, TiedHead.Read(config, names, Family.TiesHead));
         return parallel ? spec.MapFeedForward((_, mlp) => mlp with { ReadsLayerInput = true }) : spec;
     }
 }

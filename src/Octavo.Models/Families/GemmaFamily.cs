@@ -13,15 +13,16 @@ internal static class GemmaFamily
 
     /// <summary>What all Gemmas share.</summary>
     public static DecoderSpec Read(
-        ConfigReader config, Checkpoint checkpoint, string architecture, RotaryTraits rotary)
+        ConfigReader config, TensorNames names, string architecture, RotaryTraits rotary, DefaultSizes? sizes = null)
     {
         bool bias = config.Flag("attention_bias", false);
         Supported.Require(
             config, "use_bidirectional_attention", config.Flag("use_bidirectional_attention", false), false);
-        DecoderSpec spec = LlamaLayout.Read(config, checkpoint, architecture, tiesHead: true, new LlamaTraits
+        DecoderSpec spec = LlamaLayout.Read(config, names, architecture, tiesHead: true, new LlamaTraits
         {
             NormOffset = 1,
             HeadDim = 256,
+            Defaults = sizes,
             QueryKeyValueBias = bias,
             AttentionOutputBias = bias,
             ActivationField = config.Has("hidden_activation") ? "hidden_activation" : "hidden_act",
@@ -32,8 +33,8 @@ internal static class GemmaFamily
     }
 
     // transformers computes the tanh form where the first Gemma's config says "gelu", and nothing else is said.
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint) =>
-        Read(config, checkpoint, Family.Architecture, new RotaryTraits())
+    private static DecoderSpec Map(ConfigReader config, TensorNames names) =>
+        Read(config, names, Family.Architecture, new RotaryTraits())
             .MapFeedForward((_, mlp) => config.Has("hidden_activation") ? mlp
                 : mlp with { Activation = mlp.Activation == Activation.Gelu ? Activation.TanhGelu : mlp.Activation });
 }

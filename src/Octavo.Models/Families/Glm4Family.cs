@@ -8,8 +8,8 @@ internal static class Glm4Family
     public static ModelFamily Family { get; } = new(
         "GLM-4-0414", "Glm4ForCausalLM", "glm4", Map, TiesHead: false, LlamaFamily.Buffers);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint) =>
-        GlmFamily.Read(config, checkpoint, Family.Architecture)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names) =>
+        GlmFamily.Read(config, names, Family.Architecture)
             .MapAttention((_, attention) => attention with
             {
                 NormOutput = LlamaLayout.Elsewhere(

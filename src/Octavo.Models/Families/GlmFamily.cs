@@ -12,8 +12,8 @@ internal static class GlmFamily
         "GLM-4", "GlmForCausalLM", "glm", Map, TiesHead: false, LlamaFamily.Buffers);
 
     /// <summary>What GLM-4 and its successor share.</summary>
-    public static DecoderSpec Read(ConfigReader config, Checkpoint checkpoint, string architecture) => Fused.GateUp(
-        LlamaLayout.Read(config, checkpoint, architecture, tiesHead: false, new LlamaTraits
+    public static DecoderSpec Read(ConfigReader config, TensorNames names, string architecture) => Fused.GateUp(
+        LlamaLayout.Read(config, names, architecture, tiesHead: false, new LlamaTraits
         {
             Epsilon = 1.5625e-7,
             HeadDim = 128,
@@ -22,6 +22,6 @@ internal static class GlmFamily
         }),
         "gate_up_proj");
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint) =>
-        Read(config, checkpoint, Family.Architecture);
+    private static DecoderSpec Map(ConfigReader config, TensorNames names) =>
+        Read(config, names, Family.Architecture);
 }

@@ -8,7 +8,7 @@ internal static class Gpt2Family
     public static ModelFamily Family { get; } = new(
         "GPT-2", "GPT2LMHeadModel", "gpt2", Map, TiesHead: true, ["attn.bias", "attn.masked_bias"]);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         Supported.Require(config, "scale_attn_weights", config.Flag("scale_attn_weights", true), true);
         Supported.Require(config, "add_cross_attention", config.Flag("add_cross_attention", false), false);
@@ -38,7 +38,7 @@ internal static class Gpt2Family
             Activation = ActivationConfig.Read(config, "activation_function", Activation.TanhGelu),
             Transposed = true,
             LearnedPositions = "wpe",
-        }.Read(config, checkpoint, TiedHead.Read(config, checkpoint, Family.TiesHead));
+        }.Read(config, names, TiedHead.Read(config, names, Family.TiesHead));
         return !scalesByLayer ? spec : spec.MapAttention((i, attention) => attention with
         {
             Scale = (float)(1 / Math.Sqrt(attention.HeadDim) / (i + 1)),

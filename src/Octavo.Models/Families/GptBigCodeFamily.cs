@@ -9,7 +9,7 @@ internal static class GptBigCodeFamily
         "SantaCoder, StarCoder", "GPTBigCodeForCausalLM", "gpt_bigcode", Map, TiesHead: true,
         ["attn.bias", "attn.masked_bias"]);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         Supported.Require(config, "scale_attn_weights", config.Flag("scale_attn_weights", true), true);
         Supported.Require(config, "add_cross_attention", config.Flag("add_cross_attention", false), false);
@@ -44,6 +44,6 @@ internal static class GptBigCodeFamily
             Epsilon = config.Positive("layer_norm_epsilon") ?? 1e-5,
             Activation = ActivationConfig.Read(config, "activation_function", Activation.TanhGelu),
             LearnedPositions = "wpe",
-        }.Read(config, checkpoint, TiedHead.Read(config, checkpoint, Family.TiesHead));
+        }.Read(config, names, TiedHead.Read(config, names, Family.TiesHead));
     }
 }

@@ -13,7 +13,7 @@ internal static class GptJFamily
 
     /// <summary>What GPT-J and CodeGen share.</summary>
     public static DecoderSpec Read(
-        ConfigReader config, Checkpoint checkpoint, string architecture,
+        ConfigReader config, TensorNames names, string architecture,
         Func<string, int, (LinearTensors, LinearTensors, LinearTensors)> projections)
     {
         (int hidden, int layers, int heads, int intermediate) = PlainLayout.Sizes(config);
@@ -51,11 +51,11 @@ internal static class GptJFamily
                 Dims = rotated == headDim ? null : rotated,
                 Interleaved = true,
             },
-        }.Read(config, checkpoint, TiedHead.Read(config, checkpoint, fallback: false, bias: true)));
+        }.Read(config, names, TiedHead.Read(config, names, fallback: false, bias: true)));
     }
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint) =>
-        Read(config, checkpoint, Family.Architecture, (layer, _) => (
+    private static DecoderSpec Map(ConfigReader config, TensorNames names) =>
+        Read(config, names, Family.Architecture, (layer, _) => (
             LlamaLayout.Linear($"{layer}attn.q_proj", false),
             LlamaLayout.Linear($"{layer}attn.k_proj", false),
             LlamaLayout.Linear($"{layer}attn.v_proj", false)));

@@ -10,7 +10,7 @@ internal static class GptNeoFamily
         "GPT-Neo", "GPTNeoForCausalLM", "gpt_neo", Map, TiesHead: true,
         ["attn.attention.bias", "attn.attention.masked_bias"]);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         (int hidden, int layers, int heads, int intermediate) =
             PlainLayout.Sizes(config, "hidden_size", "num_layers", "num_heads", "intermediate_size");
@@ -41,7 +41,7 @@ internal static class GptNeoFamily
             Epsilon = config.Positive("layer_norm_epsilon") ?? 1e-5,
             Activation = ActivationConfig.Read(config, "activation_function", Activation.TanhGelu),
             LearnedPositions = "wpe",
-        }.Read(config, checkpoint, TiedHead.Read(config, checkpoint, Family.TiesHead))
+        }.Read(config, names, TiedHead.Read(config, names, Family.TiesHead))
             .MapAttention((i, attention) => attention with
             {
                 Scale = 1,

@@ -12,7 +12,7 @@ internal static class GptNeoXFamily
         "GPT-NeoX, Pythia", "GPTNeoXForCausalLM", "gpt_neox", Map, TiesHead: false,
         ["attention.bias", "attention.masked_bias", "rotary_emb.inv_freq"]);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         (int hidden, int layers, int heads, int intermediate) = PlainLayout.Sizes(
             config, "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size");
@@ -44,7 +44,7 @@ internal static class GptNeoXFamily
             Positions = RotaryConfig.Read(
                 config, headDim,
                 new RotaryTraits { Partial = 0.25, ThetaField = "rotary_emb_base", PartialField = "rotary_pct" }),
-        }.Read(config, checkpoint, TiedHead.Read(config, checkpoint, Family.TiesHead, "embed_out"));
+        }.Read(config, names, TiedHead.Read(config, names, Family.TiesHead, "embed_out"));
         return !config.Flag("use_parallel_residual", true)
             ? spec
             : spec.MapFeedForward((_, mlp) => mlp with { ReadsLayerInput = true });

@@ -9,10 +9,10 @@ internal static class GraniteFamily
         "Granite 3 and 4, dense", "GraniteForCausalLM", "granite", Map, TiesHead: false, LlamaFamily.Buffers);
 
     /// <summary>A decoder with Granite's multipliers.</summary>
-    public static DecoderSpec Read(ConfigReader config, Checkpoint checkpoint, string architecture, bool tiesHead)
+    public static DecoderSpec Read(ConfigReader config, TensorNames names, string architecture, bool tiesHead)
     {
         bool bias = config.Flag("attention_bias", false);
-        DecoderSpec spec = LlamaLayout.Read(config, checkpoint, architecture, tiesHead, new LlamaTraits
+        DecoderSpec spec = LlamaLayout.Read(config, names, architecture, tiesHead, new LlamaTraits
         {
             QueryKeyValueBias = bias,
             AttentionOutputBias = bias,
@@ -29,6 +29,6 @@ internal static class GraniteFamily
         };
     }
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint) =>
-        Read(config, checkpoint, Family.Architecture, Family.TiesHead);
+    private static DecoderSpec Map(ConfigReader config, TensorNames names) =>
+        Read(config, names, Family.Architecture, Family.TiesHead);
 }

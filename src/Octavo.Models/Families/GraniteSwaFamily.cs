@@ -9,9 +9,9 @@ internal static class GraniteSwaFamily
         "Granite with sliding windows", "GraniteSWAForCausalLM", "granite_swa", Map, TiesHead: true,
         LlamaFamily.Buffers);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
-        DecoderSpec spec = GraniteFamily.Read(config, checkpoint, Family.Architecture, Family.TiesHead);
+        DecoderSpec spec = GraniteFamily.Read(config, names, Family.Architecture, Family.TiesHead);
         int?[] windows = LayerTypes.Windows(config, spec.NumLayers, LayerTypes.WindowOf(config), _ => false);
         IReadOnlyList<double> thetas = config.Numbers("layer_rope_theta");
         if (thetas.Count > 0 && thetas.Count != spec.NumLayers)

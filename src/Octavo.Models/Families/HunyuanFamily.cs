@@ -8,10 +8,10 @@ internal static class HunyuanFamily
     public static ModelFamily Family { get; } = new(
         "Hunyuan, dense", "HunYuanDenseV1ForCausalLM", "hunyuan_v1_dense", Map, TiesHead: false, LlamaFamily.Buffers);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         bool bias = config.Flag("attention_bias", false);
-        DecoderSpec spec = LlamaLayout.Read(config, checkpoint, Family.Architecture, Family.TiesHead, new LlamaTraits
+        DecoderSpec spec = LlamaLayout.Read(config, names, Family.Architecture, Family.TiesHead, new LlamaTraits
         {
             Epsilon = 1e-5,
             QueryKeyValueBias = bias,

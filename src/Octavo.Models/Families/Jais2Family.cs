@@ -8,10 +8,10 @@ internal static class Jais2Family
     public static ModelFamily Family { get; } = new(
         "Jais 2", "Jais2ForCausalLM", "jais2", Map, TiesHead: false, LlamaFamily.Buffers);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         bool bias = config.Flag("attention_bias", true);
-        return LlamaLayout.Read(config, checkpoint, Family.Architecture, Family.TiesHead, new LlamaTraits
+        return LlamaLayout.Read(config, names, Family.Architecture, Family.TiesHead, new LlamaTraits
         {
             Norm = NormKind.Layer,
             NormBias = true,

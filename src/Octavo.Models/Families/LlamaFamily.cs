@@ -22,12 +22,12 @@ internal static class LlamaFamily
         "Llama 1 to 3.3, SmolLM 2, InternLM 3, and all of their form", "LlamaForCausalLM", "llama", Map,
         TiesHead: false, Buffers);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         Supported.Require(config, "pretraining_tp", config.Integer("pretraining_tp") ?? 1, 1);
         Supported.RequireNull(config, "sliding_window", "full attention");
         bool bias = config.Flag("attention_bias", false);
-        return LlamaLayout.Read(config, checkpoint, Family.Architecture, Family.TiesHead, new LlamaTraits
+        return LlamaLayout.Read(config, names, Family.Architecture, Family.TiesHead, new LlamaTraits
         {
             QueryKeyValueBias = bias,
             AttentionOutputBias = bias,

@@ -35,6 +35,9 @@ internal sealed record LlamaTraits
     /// <summary>Width of a head where the config states none; null divides the hidden size by the heads.</summary>
     public int? HeadDim { get; init; }
 
+    /// <summary>Sizes where the config states none; null requires that it does.</summary>
+    public DefaultSizes? Defaults { get; init; }
+
     /// <summary>The config's field of the activation.</summary>
     public string ActivationField { get; init; } = "hidden_act";
 
@@ -44,6 +47,9 @@ internal sealed record LlamaTraits
     /// <summary>How rotary positions are where the config states nothing.</summary>
     public RotaryTraits Rotary { get; init; } = new();
 }
+
+/// <summary>Sizes that published configs of a family leave out.</summary>
+internal sealed record DefaultSizes(int VocabSize, int NumHeads, int NumKvHeads, int MaxPositions);
 
 /// <summary>
 /// A decoder whose tensors are named as Llama's, from a config whose fields are: what most families share. What sets
@@ -58,18 +64,19 @@ internal static class LlamaLayout
 
     /// <summary>The decoder of Llama's form, with a family's traits.</summary>
     public static DecoderSpec Read(
-        ConfigReader config, Checkpoint checkpoint, string architecture, bool tiesHead, LlamaTraits traits)
+        ConfigReader config, TensorNames names, string architecture, bool tiesHead, LlamaTraits traits)
     {
         int hidden = config.Size("hidden_size", ConfigLimits.Width);
-        int heads = config.Size("num_attention_heads", ConfigLimits.Heads);
-        int kvHeads = config.Integer("num_key_value_heads", 1, ConfigLimits.Heads) ?? heads;
+        int heads = Size("num_attention_heads", ConfigLimits.Heads, traits.Defaults?.NumHeads);
+        int kvHeads = config.Integer("num_key_value_heads", 1, ConfigLimits.Heads)
+            ?? traits.Defaults?.NumKvHeads ?? heads;
         if (heads % kvHeads != 0)
         {
             throw config.Invalid("num_key_value_heads", $"is {kvHeads}; it must divide num_attention_heads, {heads}");
         }
 
         const string Embedding = "embed_tokens.weight";
-        string prefix = Array.Find(Prefixes, p => checkpoint.Contains(p + Embedding)) ?? "model.";
+        string prefix = Array.Find(Prefixes, p => names.Contains(p + Embedding)) ?? "model.";
         float epsilon = (float)(config.Positive(traits.EpsilonField) ?? traits.Epsilon);
         int intermediate = config.Size("intermediate_size", ConfigLimits.Width);
         int headDim = HeadDim(config, hidden, heads, traits.HeadDim);
@@ -78,16 +85,17 @@ internal static class LlamaLayout
         return new DecoderSpec
         {
             Architecture = architecture,
-            VocabSize = config.Size("vocab_size", ConfigLimits.Vocabulary),
+            VocabSize = Size("vocab_size", ConfigLimits.Vocabulary, traits.Defaults?.VocabSize),
             HiddenSize = hidden,
             EmbeddingSize = hidden,
-            MaxPositionEmbeddings = config.Size("max_position_embeddings", ConfigLimits.Positions),
+            MaxPositionEmbeddings =
+                Size("max_position_embeddings", ConfigLimits.Positions, traits.Defaults?.MaxPositions),
             TokenEmbedding = prefix + Embedding,
             Layers = [.. Enumerable.Range(0, config.Size("num_hidden_layers", ConfigLimits.Layers))
                 .Select(i => Layer($"{prefix}layers.{i}."))],
             FinalNorm = Norm($"{prefix}norm"),
             OutputHead = TiedHead.Read(
-                config, checkpoint, tiesHead,
+                config, names, tiesHead,
                 prefix == BesideOtherParts ? "language_model.lm_head" : "lm_head"),
         };
 
@@ -118,6 +126,9 @@ internal static class LlamaLayout
                 Down = Linear($"{layer}mlp.down_proj", traits.MlpBias),
             },
         ]);
+
+        int Size(string field, int most, int? fallback) =>
+            config.Integer(field, 1, most) ?? fallback ?? throw config.Missing(field);
 
         NormSpec Norm(string module) =>
             new(

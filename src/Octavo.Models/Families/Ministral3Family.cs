@@ -8,10 +8,10 @@ internal static class Ministral3Family
     public static ModelFamily Family { get; } = new(
         "Ministral 3", "Ministral3ForCausalLM", "ministral3", Map, TiesHead: false, LlamaFamily.Buffers);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         DecoderSpec spec = LlamaLayout.Read(
-            config, checkpoint, Family.Architecture, Family.TiesHead,
+            config, names, Family.Architecture, Family.TiesHead,
             new LlamaTraits { Epsilon = 1e-5, HeadDim = 128, Rotary = new RotaryTraits { Theta = 1_000_000 } });
         int?[] windows = LayerTypes.Windows(config, spec.NumLayers, LayerTypes.WindowOf(config), _ => true);
         ConfigReader? rope = config.Section("rope_parameters");

@@ -8,10 +8,10 @@ internal static class MistralFamily
     public static ModelFamily Family { get; } = new(
         "Mistral", "MistralForCausalLM", "mistral", Map, TiesHead: false, LlamaFamily.Buffers);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         DecoderSpec spec = LlamaLayout.Read(
-            config, checkpoint, Family.Architecture, Family.TiesHead, new LlamaTraits());
+            config, names, Family.Architecture, Family.TiesHead, new LlamaTraits());
         int?[] windows = LayerTypes.Windows(config, spec.NumLayers, LayerTypes.WindowOf(config), _ => true);
         return spec.MapAttention((i, attention) => attention with { Window = windows[i] });
     }

@@ -8,7 +8,7 @@ internal static class MptFamily
     public static ModelFamily Family { get; } = new(
         "MPT", "MptForCausalLM", "mpt", Map, TiesHead: true, []);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         (int hidden, int layers, int heads, _) = PlainLayout.Sizes(config, "d_model", "n_layers", "n_heads");
         Supported.Require(config, "no_bias", config.Flag("no_bias", true), true);
@@ -50,7 +50,7 @@ internal static class MptFamily
             Epsilon = config.Positive("layer_norm_epsilon") ?? 1e-5,
             Activation = Activation.Gelu,
             Positions = new AlibiPositions(),
-        }.Read(config, checkpoint, TiedHead.Read(config, checkpoint, Family.TiesHead))
+        }.Read(config, names, TiedHead.Read(config, names, Family.TiesHead))
             .MapAttention((_, part) => part with { Scale = scale });
     }
 }

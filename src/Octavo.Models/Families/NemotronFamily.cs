@@ -11,10 +11,10 @@ internal static class NemotronFamily
     public static ModelFamily Family { get; } = new(
         "Nemotron 4, Minitron", "NemotronForCausalLM", "nemotron", Map, TiesHead: false, LlamaFamily.Buffers);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         bool bias = config.Flag("attention_bias", false);
-        return LlamaLayout.Read(config, checkpoint, Family.Architecture, Family.TiesHead, new LlamaTraits
+        return LlamaLayout.Read(config, names, Family.Architecture, Family.TiesHead, new LlamaTraits
         {
             Norm = NormKind.Layer,
             NormBias = true,

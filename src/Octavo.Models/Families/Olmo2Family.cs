@@ -12,10 +12,10 @@ internal static class Olmo2Family
 
     /// <summary>A decoder with OLMo 2's norms.</summary>
     public static DecoderSpec Read(
-        ConfigReader config, Checkpoint checkpoint, string architecture, RotaryTraits rotary)
+        ConfigReader config, TensorNames names, string architecture, RotaryTraits rotary)
     {
         bool bias = config.Flag("attention_bias", false);
-        DecoderSpec spec = LlamaLayout.Read(config, checkpoint, architecture, tiesHead: false, new LlamaTraits
+        DecoderSpec spec = LlamaLayout.Read(config, names, architecture, tiesHead: false, new LlamaTraits
         {
             Epsilon = 1e-5,
             QueryKeyValueBias = bias,
@@ -44,10 +44,10 @@ internal static class Olmo2Family
             });
     }
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         Supported.RequireNull(config, "clip_qkv", "no clipping");
-        return Read(config, checkpoint, Family.Architecture, new RotaryTraits());
+        return Read(config, names, Family.Architecture, new RotaryTraits());
     }
 
     private static string Sibling(string module, string name) =>

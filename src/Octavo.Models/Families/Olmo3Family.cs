@@ -8,10 +8,10 @@ internal static class Olmo3Family
     public static ModelFamily Family { get; } = new(
         "OLMo 3", "Olmo3ForCausalLM", "olmo3", Map, TiesHead: false, LlamaFamily.Buffers);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         var rotary = new RotaryTraits();
-        DecoderSpec spec = Olmo2Family.Read(config, checkpoint, Family.Architecture, rotary);
+        DecoderSpec spec = Olmo2Family.Read(config, names, Family.Architecture, rotary);
         int?[] windows = LayerTypes.Windows(
             config, spec.NumLayers, LayerTypes.WindowOf(config) ?? 4096, i => (i + 1) % 4 != 0);
         return spec.MapAttention((i, attention) => attention with

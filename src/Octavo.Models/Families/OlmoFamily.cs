@@ -10,11 +10,11 @@ internal static class OlmoFamily
     public static ModelFamily Family { get; } = new(
         "OLMo", "OlmoForCausalLM", "olmo", Map, TiesHead: false, LlamaFamily.Buffers);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         Supported.RequireNull(config, "clip_qkv", "no clipping");
         bool bias = config.Flag("attention_bias", false);
-        DecoderSpec spec = LlamaLayout.Read(config, checkpoint, Family.Architecture, Family.TiesHead, new LlamaTraits
+        DecoderSpec spec = LlamaLayout.Read(config, names, Family.Architecture, Family.TiesHead, new LlamaTraits
         {
             QueryKeyValueBias = bias,
             AttentionOutputBias = bias,

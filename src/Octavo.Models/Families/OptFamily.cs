@@ -26,7 +26,7 @@ internal static class OptFamily
             "self_attn.bias", "self_attn.masked_bias",
         ]);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         string activation = config.Text("activation_function") ?? "relu";
         if (activation != "relu")
@@ -49,7 +49,7 @@ internal static class OptFamily
         bool normBefore = config.Flag("do_layer_norm_before", true);
         int embedding = config.Integer("word_embed_proj_dim", 1, ConfigLimits.Width) ?? hidden;
         const string Embedding = "decoder.embed_tokens.weight";
-        string prefix = checkpoint.Contains(Embedding) ? "decoder." : "model.decoder.";
+        string prefix = names.Contains(Embedding) ? "decoder." : "model.decoder.";
         bool finalNorm = normBefore && !config.Flag("_remove_final_layer_norm", false);
         bool bias = config.Flag("enable_bias", true);
         int intermediate = config.Size("ffn_dim", ConfigLimits.Width);
@@ -67,7 +67,7 @@ internal static class OptFamily
                 .Select(i => Layer($"{prefix}layers.{i}."))],
             FinalNorm = finalNorm ? Norm($"{prefix}final_layer_norm") : null,
             ProjectOut = embedding == hidden ? null : new LinearTensors($"{prefix}project_out.weight", null),
-            OutputHead = TiedHead.Read(config, checkpoint, Family.TiesHead),
+            OutputHead = TiedHead.Read(config, names, Family.TiesHead),
         };
 
         LayerSpec Layer(string layer)

@@ -11,7 +11,7 @@ internal static class PersimmonFamily
     public static ModelFamily Family { get; } = new(
         "Persimmon", "PersimmonForCausalLM", "persimmon", Map, TiesHead: false, LlamaFamily.Buffers);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         (int hidden, int layers, int heads, int intermediate) = PlainLayout.Sizes(
             config, "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size");
@@ -39,7 +39,7 @@ internal static class PersimmonFamily
             Epsilon = config.Positive("layer_norm_eps") ?? 1e-5,
             Activation = ActivationConfig.Read(config, "hidden_act", Activation.SquaredRelu),
             Positions = RotaryConfig.Read(config, headDim, new RotaryTraits { Partial = 0.5 }),
-        }.Read(config, checkpoint, TiedHead.Read(config, checkpoint, Family.TiesHead));
+        }.Read(config, names, TiedHead.Read(config, names, Family.TiesHead));
         return !config.Flag("qk_layernorm", true) ? spec : spec.MapAttention(
             (_, attention) => LlamaLayout.WithHeadNorms(attention, "q_layernorm", "k_layernorm"));
     }

@@ -11,10 +11,10 @@ internal static class Phi3Family
     public static ModelFamily Family { get; } = new(
         "Phi-3, Phi-4, Phi-4-mini", "Phi3ForCausalLM", "phi3", Map, TiesHead: false, LlamaFamily.Buffers);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         DecoderSpec spec = LlamaLayout.Read(
-            config, checkpoint, Family.Architecture, Family.TiesHead,
+            config, names, Family.Architecture, Family.TiesHead,
             new LlamaTraits { Epsilon = 1e-5, Rotary = new RotaryTraits { Partial = 1 } });
         int?[] windows = LayerTypes.Windows(config, spec.NumLayers, LayerTypes.WindowOf(config), _ => true);
         return Fused.GateUp(Fused.QueryKeyValue(spec), "gate_up_proj")

@@ -11,7 +11,7 @@ internal static class PhiFamily
     public static ModelFamily Family { get; } = new(
         "Phi-1, Phi-1.5, Phi-2", "PhiForCausalLM", "phi", Map, TiesHead: false, LlamaFamily.Buffers);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         (int hidden, int layers, int heads, int intermediate) = PlainLayout.Sizes(
             config, "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size");
@@ -47,6 +47,6 @@ internal static class PhiFamily
             Epsilon = config.Positive("layer_norm_eps") ?? 1e-5,
             Activation = ActivationConfig.Read(config, "hidden_act", Activation.TanhGelu),
             Positions = RotaryConfig.Read(config, hidden / heads, new RotaryTraits { Partial = 0.5 }),
-        }.Read(config, checkpoint, TiedHead.Read(config, checkpoint, Family.TiesHead, bias: true)));
+        }.Read(config, names, TiedHead.Read(config, names, Family.TiesHead, bias: true)));
     }
 }

@@ -133,9 +133,9 @@ internal sealed record PlainLayout
     }
 
     /// <summary>The decoder.</summary>
-    public DecoderSpec Read(ConfigReader config, Checkpoint checkpoint, LinearTensors? head)
+    public DecoderSpec Read(ConfigReader config, TensorNames names, LinearTensors? head)
     {
-        string root = checkpoint.Contains($"{Embedding}.weight") ? "" : Root;
+        string root = names.Contains($"{Embedding}.weight") ? "" : Root;
         return new DecoderSpec
         {
             Architecture = Architecture,

@@ -21,8 +21,8 @@ internal static class Qwen2Family
         return spec.MapAttention((i, attention) => attention with { Window = windows[i] });
     }
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint) => WithWindows(
+    private static DecoderSpec Map(ConfigReader config, TensorNames names) => WithWindows(
         LlamaLayout.Read(
-            config, checkpoint, Family.Architecture, Family.TiesHead, new LlamaTraits { QueryKeyValueBias = true }),
+            config, names, Family.Architecture, Family.TiesHead, new LlamaTraits { QueryKeyValueBias = true }),
         config);
 }

@@ -8,8 +8,8 @@ internal static class SeedOssFamily
     public static ModelFamily Family { get; } = new(
         "Seed-OSS", "SeedOssForCausalLM", "seed_oss", Map, TiesHead: false, LlamaFamily.Buffers);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint) => LlamaLayout.Read(
-        config, checkpoint, Family.Architecture, Family.TiesHead, new LlamaTraits
+    private static DecoderSpec Map(ConfigReader config, TensorNames names) => LlamaLayout.Read(
+        config, names, Family.Architecture, Family.TiesHead, new LlamaTraits
         {
             HeadDim = 128,
             QueryKeyValueBias = config.Flag("attention_bias", true),

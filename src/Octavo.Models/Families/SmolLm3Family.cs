@@ -8,10 +8,10 @@ internal static class SmolLm3Family
     public static ModelFamily Family { get; } = new(
         "SmolLM 3", "SmolLM3ForCausalLM", "smollm3", Map, TiesHead: true, LlamaFamily.Buffers);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         bool bias = config.Flag("attention_bias", false);
-        DecoderSpec spec = LlamaLayout.Read(config, checkpoint, Family.Architecture, Family.TiesHead, new LlamaTraits
+        DecoderSpec spec = LlamaLayout.Read(config, names, Family.Architecture, Family.TiesHead, new LlamaTraits
         {
             QueryKeyValueBias = bias,
             AttentionOutputBias = bias,

@@ -11,9 +11,9 @@ internal static class StableLmFamily
     public static ModelFamily Family { get; } = new(
         "StableLM", "StableLmForCausalLM", "stablelm", Map, TiesHead: false, LlamaFamily.Buffers);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
-        DecoderSpec spec = LlamaLayout.Read(config, checkpoint, Family.Architecture, Family.TiesHead, new LlamaTraits
+        DecoderSpec spec = LlamaLayout.Read(config, names, Family.Architecture, Family.TiesHead, new LlamaTraits
         {
             Norm = NormKind.Layer,
             NormBias = true,

@@ -8,10 +8,10 @@ internal static class Starcoder2Family
     public static ModelFamily Family { get; } = new(
         "StarCoder 2", "Starcoder2ForCausalLM", "starcoder2", Map, TiesHead: true, LlamaFamily.Buffers);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         bool bias = config.Flag("use_bias", true);
-        DecoderSpec spec = LlamaLayout.Read(config, checkpoint, Family.Architecture, Family.TiesHead, new LlamaTraits
+        DecoderSpec spec = LlamaLayout.Read(config, names, Family.Architecture, Family.TiesHead, new LlamaTraits
         {
             Norm = NormKind.Layer,
             NormBias = true,

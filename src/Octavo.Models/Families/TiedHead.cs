@@ -13,15 +13,15 @@ internal static class TiedHead
     /// and left the flag. A copy of the embedding gives the same results either way.
     /// </summary>
     /// <param name="config">The model's configuration.</param>
-    /// <param name="checkpoint">Its tensors.</param>
+    /// <param name="names">Its tensors.</param>
     /// <param name="fallback">What the family takes where the field is absent.</param>
     /// <param name="module">The head's module.</param>
     /// <param name="bias">Whether it has a bias.</param>
     public static LinearTensors? Read(
-        ConfigReader config, Checkpoint checkpoint, bool fallback, string module = Usual, bool bias = false)
+        ConfigReader config, TensorNames names, bool fallback, string module = Usual, bool bias = false)
     {
         string[] stored = [$"{module}.weight", $"{module}.weight_packed", $"{module}.qweight"];
-        bool tied = config.Flag("tie_word_embeddings", fallback) && !Array.Exists(stored, checkpoint.Contains);
+        bool tied = config.Flag("tie_word_embeddings", fallback) && !Array.Exists(stored, names.Contains);
         return tied ? null : LlamaLayout.Linear(module, bias);
     }
 

@@ -8,10 +8,10 @@ internal static class VaultGemmaFamily
     public static ModelFamily Family { get; } = new(
         "VaultGemma", "VaultGemmaForCausalLM", "vaultgemma", Map, TiesHead: true, LlamaFamily.Buffers);
 
-    private static DecoderSpec Map(ConfigReader config, Checkpoint checkpoint)
+    private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         DecoderSpec spec = Gemma2Family.WithScores(
-            GemmaFamily.Read(config, checkpoint, Family.Architecture, new RotaryTraits()), config, 50, 30);
+            GemmaFamily.Read(config, names, Family.Architecture, new RotaryTraits()), config, 50, 30);
         int?[] windows = LayerTypes.Windows(
             config, spec.NumLayers, LayerTypes.WindowOf(config) ?? 4096, i => i % 2 == 0);
         return spec

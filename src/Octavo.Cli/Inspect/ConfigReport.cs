@@ -1,0 +1,64 @@
+using System.Text.Json;
+using Octavo.Cli.Options;
+using Octavo.Cli.Terminal;
+using Octavo.Engine;
+using Octavo.Formats;
+using Octavo.Models;
+using Spectre.Console;
+
+namespace Octavo.Cli.Inspect;
+
+/// <summary>
+/// What a lone <c>config.json</c> tells of a model: its decoder, and what it will take, before anything is downloaded.
+/// </summary>
+internal sealed class ConfigReport
+{
+    private readonly string _path;
+    private readonly DecoderSpec _spec;
+    private readonly (string Scheme, long Bytes)[] _weights;
+    private readonly (string Format, long Bytes)[] _cache;
+
+    /// <summary>Reads a configuration.</summary>
+    /// <exception cref="UnsupportedModelException">The model is of a kind that is not supported.</exception>
+    /// <exception cref="CheckpointException">It is no object, or a field is missing or wrong.</exception>
+    public ConfigReport(string path)
+    {
+        _path = path;
+        _spec = ModelCatalog.Describe(ModelSource.ReadConfig(path));
+        _weights = [.. WeightScheme.Names.Select(name =>
+            (name, SpecSizes.WeightBytes(_spec, ModelPlan.SchemeNamed(name))))];
+        _cache = [.. Enum.GetValues<KvCacheFormat>().Select(format =>
+            (SettingNames.Of(format), SpecSizes.CacheBytesPerToken(_spec, format)))];
+    }
+
+    /// <summary>Writes it for people.</summary>
+    public void WriteTables()
+    {
+        IAnsiConsole console = Tables.Console();
+        console.Write(InspectTables.Facts(Path.GetFileName(_path), InspectReport.SpecRows(_spec)));
+        console.Write(InspectTables.Facts("weights", _weights.Select(w => (w.Scheme, ByteSize.Format(w.Bytes)))));
+        console.Write(InspectTables.Facts(
+            "key-value cache, a token", _cache.Select(c => (c.Format, ByteSize.Format(c.Bytes)))));
+        Stdio.Out.Flush();
+    }
+
+    /// <summary>Writes it for programs.</summary>
+    public void WriteJson() => InspectJson.Write(json =>
+    {
+        json.WriteString("path", _path);
+        InspectJson.WriteSpec(json, _spec);
+        WriteBytes(json, "weight_bytes", _weights);
+        WriteBytes(json, "kv_cache_bytes_per_token", _cache);
+    });
+
+    private static void WriteBytes(Utf8JsonWriter json, string name, IEnumerable<(string Name, long Bytes)> sizes)
+    {
+        json.WriteStartObject(name);
+        foreach ((string of, long bytes) in sizes)
+        {
+            json.WriteNumber(of, bytes);
+        }
+
+        json.WriteEndObject();
+    }
+}
