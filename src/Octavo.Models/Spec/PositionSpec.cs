@@ -16,6 +16,9 @@ internal sealed record RotaryPositions(double Theta, RopeScaling? Scaling) : Pos
     /// </summary>
     public bool Interleaved { get; init; }
 
+    /// <summary>Whether pairs turn the other way, by negative angles (nanochat).</summary>
+    public bool Reversed { get; init; }
+
     /// <summary>What sines and cosines are multiplied with.</summary>
     public double AttentionFactor => Scaling?.AttentionFactor ?? 1;
 
@@ -30,7 +33,8 @@ internal sealed record RotaryPositions(double Theta, RopeScaling? Scaling) : Pos
         for (int i = 0; i < frequencies.Length; i++)
         {
             double frequency = Math.Pow(Theta, -2.0 * i / dims);
-            frequencies[i] = Scaling?.Apply(frequency, i, frequencies.Length, Theta) ?? frequency;
+            double scaled = Scaling?.Apply(frequency, i, frequencies.Length, Theta) ?? frequency;
+            frequencies[i] = Reversed ? -scaled : scaled;
         }
 
         return frequencies;
