@@ -184,6 +184,20 @@ public sealed class QuantizerTests : IDisposable
     [InlineData("llama", QuantizationMethod.Awq)]
     [InlineData("llama-attention-bias", QuantizationMethod.Awq)]
     [InlineData("llama-mlp-bias", QuantizationMethod.Awq)]
+    [InlineData("golden-hf/gemma3", QuantizationMethod.SmoothQuant)]
+    [InlineData("golden-hf/gemma3", QuantizationMethod.Awq)]
+    [InlineData("golden-hf/qwen3", QuantizationMethod.SmoothQuant)]
+    [InlineData("golden-hf/qwen3", QuantizationMethod.Awq)]
+    [InlineData("golden-hf/cohere2", QuantizationMethod.SmoothQuant)]
+    [InlineData("golden-hf/cohere2", QuantizationMethod.Awq)]
+    [InlineData("golden-hf/olmo2", QuantizationMethod.SmoothQuant)]
+    [InlineData("golden-hf/olmo2", QuantizationMethod.Awq)]
+    [InlineData("golden-hf/granite_swa", QuantizationMethod.SmoothQuant)]
+    [InlineData("golden-hf/granite_swa", QuantizationMethod.Awq)]
+    [InlineData("golden-hf/apertus", QuantizationMethod.SmoothQuant)]
+    [InlineData("golden-hf/apertus", QuantizationMethod.Awq)]
+    [InlineData("golden-hf/gemma3", QuantizationMethod.Gptq)]
+    [InlineData("golden-hf/qwen3", QuantizationMethod.Gptq)]
     public void Run_OtherFamilies_StayWhatTheyAre(string golden, QuantizationMethod method)
     {
         string directory = Golden.Require(golden).Directory;
@@ -210,6 +224,21 @@ public sealed class QuantizerTests : IDisposable
             using EvaluatedModel model = Bench.Load(output, length: 64);
             return Evaluator.Run(model, reference, TextWindow.Cut([ids], 64, 63)).Comparison!.MeanKl.Value;
         }
+    }
+
+    [Theory]
+    [InlineData("phi3", "qkv_proj.weight")]
+    [InlineData("gpt2", "c_attn.weight")]
+    public void Run_MatricesThatShareATensor_AreRefusedBeforeThereIsADirectory(string golden, string tensor)
+    {
+        string directory = Golden.Require(golden).Directory, output = Path.Combine(_folder, golden);
+        var recipe = new QuantizationRecipe { Scheme = Schemes.Named("int8"), Method = QuantizationMethod.Rtn };
+
+        Should.Throw<QuantizationException>(
+            () => ModelQuantizer.Run(ModelSource.Open(directory), output, recipe, calibration: null))
+            .Message.ShouldContain(tensor);
+
+        Directory.GetDirectories(_folder).ShouldBeEmpty();
     }
 
     [Fact]
