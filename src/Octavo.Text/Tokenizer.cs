@@ -1,13 +1,13 @@
 using System.Buffers;
 using System.Text;
+using Octavo.Text.Models;
 using Octavo.Text.Pipeline;
 using Octavo.Text.Tokens;
 
 namespace Octavo.Text;
 
 /// <summary>
-/// Text to tokens and back, as a Hugging Face <c>tokenizer.json</c> describes it. Supported is byte-level BPE, the kind
-/// of GPT-2, Llama 3 and Qwen. Immutable: one instance serves all threads.
+/// Text to tokens and back, as the files of a tokenizer describe it. Immutable: one instance serves all threads.
 /// </summary>
 public sealed class Tokenizer
 {
@@ -100,46 +100,50 @@ public sealed class Tokenizer
     /// </summary>
     /// <param name="text">The text.</param>
     /// <param name="addSpecialTokens">Whether to put the post-processor's tokens (BOS, say) around the result.</param>
-    public int[] Encode(string text, bool addSpecialTokens = true)
+    /// <remarks>
+    /// The <c>truncation</c> and <c>padding</c> of the file do not act, as they do not in transformers unless its
+    /// caller asks.
+    /// </remarks>
+    public int[] Encode(string text, bool addSpecialTokens = true) =>
+        Encode(text, new EncodeOptions { AddSpecialTokens = addSpecialTokens });
+
+    /// <summary>The ids of a text.</summary>
+    internal int[] Encode(string text, EncodeOptions options)
     {
         ArgumentNullException.ThrowIfNull(text);
         text = WellFormed(text);
-        PostProcessor around = addSpecialTokens ? _parts.PostProcessor : PostProcessor.None;
+        bool splitSpecialTokens = options.SplitSpecialTokens ?? _config.SplitsSpecialTokens;
+        PostProcessor around = options.AddSpecialTokens ? _parts.PostProcessor : PostProcessor.None;
+        LengthRules lengths = options.ApplyLengths ? _parts.Lengths : LengthRules.None;
         List<int> ids = new((text.Length / 3) + 8);
-        ids.AddRange(around.Before.AsSpan());
-        if (_parts.RawTokens.IsEmpty)
-        {
-            EncodeRun(text, ids);
-        }
-        else
-        {
-            foreach (AddedTokenSpan span in _parts.RawTokens.Split(text))
-            {
-                if (span.Id == AddedTokenSpan.PlainText)
-                {
-                    bool whole = span.Start == 0 && span.End == text.Length;
-                    EncodeRun(whole ? text : text[span.Start..span.End], ids);
-                }
-                else
-                {
-                    ids.Add(span.Id);
-                }
-            }
-        }
-
-        ids.AddRange(around.After.AsSpan());
+        EncodeText(text, splitSpecialTokens, ids);
+        lengths.Truncate(ids, around.Before.Length + around.After.Length);
+        ids.InsertRange(0, around.Before);
+        ids.AddRange(around.After);
+        lengths.Pad(ids);
         return [.. ids];
     }
 
     /// <summary>
-    /// The text of a sequence of ids: their bytes, joined, as UTF-8. What is not UTF-8 becomes U+FFFD; ids without a
-    /// token vanish. Tokens are joined without spaces, special ones too, and nothing is cleaned up, so that decoding
-    /// piece by piece gives the same text.
+    /// The text of a sequence of ids, as the file's decoder makes it. Bytes that are not UTF-8 become U+FFFD; ids
+    /// without a token vanish. Decoding piece by piece gives the same text.
     /// </summary>
     /// <param name="ids">The ids.</param>
     /// <param name="skipSpecialTokens">Whether special tokens vanish.</param>
     public string Decode(ReadOnlySpan<int> ids, bool skipSpecialTokens = true)
     {
+        if (!_vocabulary.HasBytes)
+        {
+            IncrementalDetokenizer pieces = CreateDetokenizer([], skipSpecialTokens);
+            StringBuilder text = new();
+            foreach (int id in ids)
+            {
+                text.Append(pieces.Append(id));
+            }
+
+            return text.Append(pieces.Flush()).ToString();
+        }
+
         ArrayBufferWriter<byte> bytes = new(Math.Max(16, ids.Length * 4));
         foreach (int id in ids)
         {
@@ -171,7 +175,27 @@ public sealed class Tokenizer
     /// The bytes that a token stands for in text, often not whole characters; empty for an id without a token. The
     /// caller owns the array.
     /// </summary>
-    public byte[] TokenBytes(int id) => _vocabulary.BytesOf(id).ToArray();
+    public byte[] TokenBytes(int id)
+    {
+        if (_vocabulary.HasBytes)
+        {
+            return _vocabulary.BytesOf(id).ToArray();
+        }
+
+        if (_vocabulary.TokenOf(id) is not { } token)
+        {
+            return [];
+        }
+
+        if (_parts.Decoder.SpellsBytes && ByteTokens.TryParse(token, out byte value))
+        {
+            return [value];
+        }
+
+        // What it adds to a text that goes before.
+        IncrementalDetokenizer pieces = CreateDetokenizer([id, id], skipSpecialTokens: false);
+        return Encoding.UTF8.GetBytes(pieces.Append(id) + pieces.Flush());
+    }
 
     /// <summary>A decoder for tokens that come one at a time.</summary>
     /// <param name="promptIds">
@@ -180,7 +204,9 @@ public sealed class Tokenizer
     /// </param>
     /// <param name="skipSpecialTokens">Whether special tokens vanish.</param>
     internal IncrementalDetokenizer CreateDetokenizer(ReadOnlySpan<int> promptIds, bool skipSpecialTokens = true) =>
-        new(_vocabulary, promptIds, skipSpecialTokens);
+        _vocabulary.HasBytes
+            ? new ByteDetokenizer(_vocabulary, promptIds, skipSpecialTokens)
+            : new StreamDetokenizer(_vocabulary, _parts.Decoder, promptIds, skipSpecialTokens);
 
     // As any reader of text files has it: without the mark that some editors put first.
     private static string TextOf(byte[] utf8)
@@ -191,23 +217,24 @@ public sealed class Tokenizer
 
     private int? IdOf(string? token) => token is null ? null : _vocabulary.IdOf(token);
 
-    /// <summary>
-    /// Text without non-normalized added tokens: normalize, cut the other added tokens out, encode the rest.
-    /// </summary>
-    private void EncodeRun(string run, List<int> ids)
+    /// <summary>What the normalizer alone makes of a text.</summary>
+    internal string Normalize(string text) => _parts.Normalizer?.Apply(text) ?? text;
+
+    private void EncodeText(string text, bool splitSpecialTokens, List<int> ids)
     {
-        string text = _parts.Normalizer?.Apply(run) ?? run;
-        if (_parts.NormalizedTokens.IsEmpty)
+        if (_parts.RawTokens.IsEmpty)
         {
-            EncodePiece(text, ids);
+            EncodeRun(text, first: true, splitSpecialTokens, ids);
             return;
         }
 
-        foreach (AddedTokenSpan span in _parts.NormalizedTokens.Split(text))
+        foreach (AddedTokenSpan span in _parts.RawTokens.Split(text, splitSpecialTokens))
         {
             if (span.Id == AddedTokenSpan.PlainText)
             {
-                EncodePiece(text.AsSpan(span.Start, span.End - span.Start), ids);
+                bool whole = span.Start == 0 && span.End == text.Length;
+                EncodeRun(
+                    whole ? text : text[span.Start..span.End], span.Start == 0, splitSpecialTokens, ids);
             }
             else
             {
@@ -216,11 +243,36 @@ public sealed class Tokenizer
         }
     }
 
-    private void EncodePiece(ReadOnlySpan<char> piece, List<int> ids)
+    /// <summary>
+    /// Text without non-normalized added tokens: normalize, cut the other added tokens out, encode the rest.
+    /// </summary>
+    private void EncodeRun(string run, bool first, bool splitSpecialTokens, List<int> ids)
+    {
+        string text = _parts.Normalizer?.Apply(run) ?? run;
+        if (_parts.NormalizedTokens.IsEmpty)
+        {
+            EncodePiece(text, first, ids);
+            return;
+        }
+
+        foreach (AddedTokenSpan span in _parts.NormalizedTokens.Split(text, splitSpecialTokens))
+        {
+            if (span.Id == AddedTokenSpan.PlainText)
+            {
+                EncodePiece(text.AsSpan(span.Start, span.End - span.Start), first && span.Start == 0, ids);
+            }
+            else
+            {
+                ids.Add(span.Id);
+            }
+        }
+    }
+
+    private void EncodePiece(ReadOnlySpan<char> piece, bool first, List<int> ids)
     {
         if (piece.Length > 0)
         {
-            _parts.Stages.Accept(piece, ids);
+            _parts.Stages.Accept(piece, first, ids);
         }
     }
 

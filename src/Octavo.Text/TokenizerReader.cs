@@ -1,19 +1,47 @@
 using System.Text.Json;
-using Octavo.Text.Bpe;
+using Octavo.Text.Decoding;
 using Octavo.Text.Json;
+using Octavo.Text.Models;
 using Octavo.Text.Pipeline;
 using Octavo.Text.Tokens;
 
 namespace Octavo.Text;
 
-/// <summary>What a tokenizer is made of, as read from tokenizer.json.</summary>
+/// <summary>What a tokenizer is made of.</summary>
 internal sealed record TokenizerParts(
     Vocabulary Vocabulary,
     AddedTokenSplitter RawTokens,
     AddedTokenSplitter NormalizedTokens,
     Normalizer? Normalizer,
     TextStage Stages,
-    PostProcessor PostProcessor);
+    PostProcessor PostProcessor,
+    TokenDecoder Decoder,
+    LengthRules Lengths)
+{
+    /// <summary>Puts a tokenizer together: what its files say, and the tokens beside its model's.</summary>
+    public static TokenizerParts Make(
+        Dictionary<string, int> vocab,
+        IReadOnlyList<AddedToken> added,
+        Normalizer? normalizer,
+        TextStage stages,
+        PostProcessor postProcessor,
+        TokenDecoder decoder,
+        LengthRules? lengths = null)
+    {
+        // Of two that are spelled alike the first counts, and special ones come first.
+        AddedToken[] ordered = [.. added.OrderByDescending(t => t.Special)];
+        return new TokenizerParts(
+            new Vocabulary(vocab, added, decoder is ByteLevelDecoder),
+            new AddedTokenSplitter(ordered.Where(t => !t.Normalized).Select(t => (t.Content, t))),
+            new AddedTokenSplitter(
+                ordered.Where(t => t.Normalized).Select(t => (normalizer?.Apply(t.Content) ?? t.Content, t))),
+            normalizer,
+            stages,
+            postProcessor,
+            decoder,
+            lengths ?? LengthRules.None);
+    }
+}
 
 /// <summary>Reads tokenizer.json, and puts in what stands beside it.</summary>
 internal static class TokenizerReader
@@ -26,21 +54,20 @@ internal static class TokenizerReader
         (JsonDocument document, JsonField root) = JsonField.Parse(path, bytes);
         using (document)
         {
-            (Dictionary<string, int> vocab, BpeModel model) = BpeReader.Read(root.Require("model"));
+            ModelParts model = ModelReader.Read(root.Require("model"));
             Normalizer? normalizer = PipelineReader.ReadNormalizer(root.Find("normalizer"));
-            TextStage stages = PipelineReader.ReadPreTokenizer(root.Find("pre_tokenizer"), root, new BpeStage(model));
-            PostProcessorReader.CheckDecoder(root.Require("decoder"));
-            PostProcessor postProcessor = PostProcessorReader.Read(root.Find("post_processor"));
-            AddedToken[] added = AddedTokenList.Merge(ReadAddedTokens(root.Find("added_tokens"), vocab), config, vocab);
-            AddedToken[] cutOut = [.. added.Where(t => !(t.Special && config.SplitsSpecialTokens))];
-            return new TokenizerParts(
-                new Vocabulary(vocab, added),
-                new AddedTokenSplitter(cutOut.Where(t => !t.Normalized).Select(t => (t.Content, t))),
-                new AddedTokenSplitter(
-                    cutOut.Where(t => t.Normalized).Select(t => (normalizer?.Apply(t.Content) ?? t.Content, t))),
+            TextStage stages = PipelineReader.ReadPreTokenizer(
+                root.Find("pre_tokenizer"),
+                () => new ModelStage(model.Model()),
+                model.BytesModel is { } bytesModel ? () => new ModelStage(bytesModel()) : null);
+            return TokenizerParts.Make(
+                model.Vocab,
+                AddedTokenList.Merge(ReadAddedTokens(root.Find("added_tokens"), model.Vocab), config, model.Vocab),
                 normalizer,
                 stages,
-                postProcessor);
+                PostProcessorReader.Read(root.Find("post_processor")),
+                DecoderReader.Read(root.Find("decoder")),
+                LengthRules.Read(root));
         }
     }
 

@@ -11,6 +11,27 @@ internal abstract class TextPattern
 {
     /// <summary>Appends the matches in <paramref name="text"/> (well-formed UTF-16) in order.</summary>
     public abstract void FindAll(ReadOnlySpan<char> text, List<TextMatch> matches);
+
+    /// <summary>The text with each match replaced.</summary>
+    public string Replace(string text, string replacement)
+    {
+        List<TextMatch> matches = [];
+        FindAll(text, matches);
+        if (matches.Count == 0)
+        {
+            return text;
+        }
+
+        System.Text.StringBuilder result = new(text.Length);
+        int position = 0;
+        foreach (TextMatch match in matches)
+        {
+            result.Append(text, position, match.Start - position).Append(replacement);
+            position = match.End;
+        }
+
+        return result.Append(text, position, text.Length - position).ToString();
+    }
 }
 
 /// <summary>A literal string. An empty one matches nothing.</summary>

@@ -16,7 +16,7 @@ internal sealed class Vocabulary
     private readonly byte[] _bytes;
     private readonly int[] _offsets;
 
-    public Vocabulary(Dictionary<string, int> modelVocab, IReadOnlyList<AddedToken> added)
+    public Vocabulary(Dictionary<string, int> modelVocab, IReadOnlyList<AddedToken> added, bool byteLevel = true)
     {
         _ids = modelVocab;
         int highest = -1;
@@ -48,10 +48,14 @@ internal sealed class Vocabulary
             _ids[token.Content] = token.Id;
         }
 
-        (_bytes, _offsets) = Spell(_tokens, isText);
+        HasBytes = byteLevel;
+        (_bytes, _offsets) = byteLevel ? Spell(_tokens, isText) : ([], []);
     }
 
     public int Size { get; }
+
+    /// <summary>Whether tokens are spelled in the byte-level alphabet, so that each stands for bytes.</summary>
+    public bool HasBytes { get; }
 
     public int? IdOf(string token) => _ids.TryGetValue(token, out int id) ? id : null;
 
