@@ -7,7 +7,8 @@ internal sealed record EncodeOptions
     public bool AddSpecialTokens { get; init; } = true;
 
     /// <summary>
-    /// Whether special tokens spelled out in the text are text; null for what tokenizer_config.json says
+    /// Whether special tokens spelled out in the text are text; null for what the format's own library does: in
+    /// tokenizer.model and tekken.json they are text, else what tokenizer_config.json says
     /// (<c>split_special_tokens</c>). Added tokens that are not special are found either way.
     /// </summary>
     public bool? SplitSpecialTokens { get; init; }

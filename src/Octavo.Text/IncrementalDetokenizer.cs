@@ -57,7 +57,7 @@ internal sealed class ByteDetokenizer : IncrementalDetokenizer
     public override string Flush() => WithoutPromptsShare(Feed([], flush: true));
 
     private ReadOnlySpan<byte> BytesOf(int id) =>
-        _skipSpecialTokens && _vocabulary.IsSpecial(id) ? default : _vocabulary.BytesOf(id);
+        _skipSpecialTokens && _vocabulary.IsHidden(id) ? default : _vocabulary.BytesOf(id);
 
     private string Feed(ReadOnlySpan<byte> bytes, bool flush)
     {
@@ -125,7 +125,7 @@ internal sealed class StreamDetokenizer : IncrementalDetokenizer
     }
 
     private string? TokenOf(int id) =>
-        _skipSpecialTokens && _vocabulary.IsSpecial(id) ? null : _vocabulary.TokenOf(id);
+        _skipSpecialTokens && _vocabulary.IsHidden(id) ? null : _vocabulary.TokenOf(id);
 
     private void Feed(int id)
     {

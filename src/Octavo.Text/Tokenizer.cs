@@ -15,7 +15,7 @@ public sealed class Tokenizer
     private readonly TokenizerParts _parts;
     private readonly TokenizerConfig _config;
 
-    private Tokenizer(TokenizerParts parts, TokenizerConfig config, string? chatTemplate)
+    internal Tokenizer(TokenizerParts parts, TokenizerConfig config, string? chatTemplate)
     {
         _parts = parts;
         _vocabulary = parts.Vocabulary;
@@ -59,7 +59,9 @@ public sealed class Tokenizer
     public string? ChatTemplateSource { get; }
 
     /// <summary>
-    /// Loads <c>tokenizer.json</c> from a model's directory, and where they are there <c>tokenizer_config.json</c>,
+    /// Loads a tokenizer from a model's directory: from <c>tokenizer.json</c>, else <c>tekken.json</c>, else
+    /// sentencepiece's <c>tokenizer.model</c>, else <c>vocab.json</c> and <c>merges.txt</c>, else <c>vocab.txt</c>,
+    /// else a <c>.tiktoken</c> file; and where they are there <c>tokenizer_config.json</c>,
     /// <c>chat_template.jinja</c>, and the older <c>special_tokens_map.json</c> and <c>added_tokens.json</c>. Tokens
     /// that only those list are added, with their flags.
     /// </summary>
@@ -71,7 +73,9 @@ public sealed class Tokenizer
     }
 
     /// <summary>Loads a tokenizer from files of any name.</summary>
-    /// <param name="tokenizerJson">The path of a tokenizer.json.</param>
+    /// <param name="tokenizerJson">
+    /// The path of a tokenizer.json, a tekken.json, a sentencepiece model or a file of tiktoken's ranks.
+    /// </param>
     /// <param name="tokenizerConfig">The path of a tokenizer_config.json, or null for none.</param>
     /// <exception cref="TokenizerFormatException">A file is missing, malformed or of an unsupported kind.</exception>
     public static Tokenizer LoadFile(string tokenizerJson, string? tokenizerConfig = null)
@@ -105,14 +109,20 @@ public sealed class Tokenizer
     /// caller asks.
     /// </remarks>
     public int[] Encode(string text, bool addSpecialTokens = true) =>
-        Encode(text, new EncodeOptions { AddSpecialTokens = addSpecialTokens });
+        Encode(
+            text,
+            new EncodeOptions
+            {
+                AddSpecialTokens = addSpecialTokens,
+                SplitSpecialTokens = _config.SplitsSpecialTokens,
+            });
 
     /// <summary>The ids of a text.</summary>
     internal int[] Encode(string text, EncodeOptions options)
     {
         ArgumentNullException.ThrowIfNull(text);
         text = WellFormed(text);
-        bool splitSpecialTokens = options.SplitSpecialTokens ?? _config.SplitsSpecialTokens;
+        bool splitSpecialTokens = options.SplitSpecialTokens ?? (_config.SplitsSpecialTokens || _parts.SplitsSpecialTokens);
         PostProcessor around = options.AddSpecialTokens ? _parts.PostProcessor : PostProcessor.None;
         LengthRules lengths = options.ApplyLengths ? _parts.Lengths : LengthRules.None;
         List<int> ids = new((text.Length / 3) + 8);
@@ -147,7 +157,7 @@ public sealed class Tokenizer
         ArrayBufferWriter<byte> bytes = new(Math.Max(16, ids.Length * 4));
         foreach (int id in ids)
         {
-            if (!skipSpecialTokens || !_vocabulary.IsSpecial(id))
+            if (!skipSpecialTokens || !_vocabulary.IsHidden(id))
             {
                 bytes.Write(_vocabulary.BytesOf(id));
             }

@@ -3,6 +3,8 @@ using Octavo.Text.Decoding;
 using Octavo.Text.Json;
 using Octavo.Text.Models;
 using Octavo.Text.Pipeline;
+using Octavo.Text.SentencePiece;
+using Octavo.Text.Tiktoken;
 using Octavo.Text.Tokens;
 
 namespace Octavo.Text;
@@ -18,6 +20,11 @@ internal sealed record TokenizerParts(
     TokenDecoder Decoder,
     LengthRules Lengths)
 {
+    /// <summary>
+    /// Whether the library whose format it is takes special tokens spelled out in a text for text.
+    /// </summary>
+    public bool SplitsSpecialTokens { get; init; }
+
     /// <summary>Puts a tokenizer together: what its files say, and the tokens beside its model's.</summary>
     public static TokenizerParts Make(
         Dictionary<string, int> vocab,
@@ -31,7 +38,8 @@ internal sealed record TokenizerParts(
         // Of two that are spelled alike the first counts, and special ones come first.
         AddedToken[] ordered = [.. added.OrderByDescending(t => t.Special)];
         return new TokenizerParts(
-            new Vocabulary(vocab, added, decoder is ByteLevelDecoder),
+            new Vocabulary(
+                vocab, added, decoder is ByteLevelDecoder, normalizer is null ? null : normalizer.Apply),
             new AddedTokenSplitter(ordered.Where(t => !t.Normalized).Select(t => (t.Content, t))),
             new AddedTokenSplitter(
                 ordered.Where(t => t.Normalized).Select(t => (normalizer?.Apply(t.Content) ?? t.Content, t))),
@@ -43,32 +51,70 @@ internal sealed record TokenizerParts(
     }
 }
 
-/// <summary>Reads tokenizer.json, and puts in what stands beside it.</summary>
+/// <summary>Reads a tokenizer from the first of its files that is there, and puts in what stands beside it.</summary>
 internal static class TokenizerReader
 {
     public static TokenizerParts Read(TokenizerFiles files, TokenizerConfig config)
     {
-        string path = files.NameOf(TokenizerFiles.Tokenizer);
-        byte[] bytes = files.Read(TokenizerFiles.Tokenizer) ?? throw new TokenizerFormatException(
-            path, innerException: null);
+        foreach (string name in TokenizerFiles.Vocabularies)
+        {
+            if (files.Read(name) is { } bytes)
+            {
+                string path = files.NameOf(name);
+                return name switch
+                {
+                    TokenizerFiles.Vocab => VocabularyFilesReader.ReadGpt2(files, bytes, config),
+                    TokenizerFiles.BertVocab => VocabularyFilesReader.ReadBert(path, bytes, config),
+                    _ => Read(path, bytes, config),
+                };
+            }
+        }
+
+        throw new TokenizerFormatException(files.NameOf(TokenizerFiles.Tokenizer), innerException: null);
+    }
+
+    // A file may have any name: its first bytes tell what it is.
+    private static TokenizerParts Read(string path, byte[] bytes, TokenizerConfig config)
+    {
+        if (!LooksLikeText(bytes))
+        {
+            return SentencePieceReader.Read(path, bytes, config);
+        }
+
+        if (TiktokenReader.Recognizes(bytes))
+        {
+            return TiktokenReader.Read(path, bytes, config);
+        }
+
         (JsonDocument document, JsonField root) = JsonField.Parse(path, bytes);
         using (document)
         {
-            ModelParts model = ModelReader.Read(root.Require("model"));
-            Normalizer? normalizer = PipelineReader.ReadNormalizer(root.Find("normalizer"));
-            TextStage stages = PipelineReader.ReadPreTokenizer(
-                root.Find("pre_tokenizer"),
-                () => new ModelStage(model.Model()),
-                model.BytesModel is { } bytesModel ? () => new ModelStage(bytesModel()) : null);
-            return TokenizerParts.Make(
-                model.Vocab,
-                AddedTokenList.Merge(ReadAddedTokens(root.Find("added_tokens"), model.Vocab), config, model.Vocab),
-                normalizer,
-                stages,
-                PostProcessorReader.Read(root.Find("post_processor")),
-                DecoderReader.Read(root.Find("decoder")),
-                LengthRules.Read(root));
+            return root.Find("model") is null && root.Find("config") is { IsObject: true }
+                ? TekkenReader.Read(root, config)
+                : ReadJson(root, config);
         }
+    }
+
+    // A sentencepiece model begins with the tag of its first piece, which is a line feed, and that piece's length.
+    private static bool LooksLikeText(ReadOnlySpan<byte> bytes) =>
+        bytes is not [0x0A, _, 0x0A, ..];
+
+    private static TokenizerParts ReadJson(JsonField root, TokenizerConfig config)
+    {
+        ModelParts model = ModelReader.Read(root.Require("model"));
+        Normalizer? normalizer = PipelineReader.ReadNormalizer(root.Find("normalizer"));
+        TextStage stages = PipelineReader.ReadPreTokenizer(
+            root.Find("pre_tokenizer"),
+            () => new ModelStage(model.Model()),
+            model.BytesModel is { } bytesModel ? () => new ModelStage(bytesModel()) : null);
+        return TokenizerParts.Make(
+            model.Vocab,
+            AddedTokenList.Merge(ReadAddedTokens(root.Find("added_tokens"), model.Vocab), config, model.Vocab),
+            normalizer,
+            stages,
+            PostProcessorReader.Read(root.Find("post_processor")),
+            DecoderReader.Read(root.Find("decoder")),
+            LengthRules.Read(root));
     }
 
     private static AddedToken[] ReadAddedTokens(JsonField? field, Dictionary<string, int> vocab)

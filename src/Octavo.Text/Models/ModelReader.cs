@@ -116,7 +116,7 @@ internal static class ModelReader
                 new UnigramVocabulary(
                     Copy(vocab), [.. scores], unknown.AsInt(), scores.Min() - UnknownPenalty),
                 bytes,
-                singlePrecision: false),
+                asSentencePiece: false),
             null);
     }
 

@@ -16,8 +16,11 @@ internal sealed record UnigramVocabulary(
 /// </summary>
 /// <param name="vocabulary">The pieces and their scores.</param>
 /// <param name="bytes">The tokens of bytes, where unknown characters are spelled out.</param>
-/// <param name="singlePrecision">Whether sums are rounded to single precision, as sentencepiece keeps them.</param>
-internal sealed class UnigramModel(UnigramVocabulary vocabulary, ByteTokens? bytes, bool singlePrecision) : TextModel
+/// <param name="asSentencePiece">
+/// Whether sums are rounded to single precision and a run of unknown characters is never a piece, as in sentencepiece
+/// itself; the tokenizers library differs in both.
+/// </param>
+internal sealed class UnigramModel(UnigramVocabulary vocabulary, ByteTokens? bytes, bool asSentencePiece) : TextModel
 {
     private readonly PieceTrie _trie = new(vocabulary.Pieces);
 
@@ -79,10 +82,10 @@ internal sealed class UnigramModel(UnigramVocabulary vocabulary, ByteTokens? byt
 
     private void Offer(ref Arrival at, int start, int id, double before, double score)
     {
-        double sum = singlePrecision ? (float)before + (float)score : before + score;
+        double sum = before + score;
         if (at.Start < 0 || sum > at.Score)
         {
-            at = new Arrival(start, id, sum);
+            at = new Arrival(start, id, asSentencePiece ? (float)sum : sum);
         }
     }
 
@@ -111,7 +114,7 @@ internal sealed class UnigramModel(UnigramVocabulary vocabulary, ByteTokens? byt
     private void Append(ReadOnlySpan<char> text, int id, List<int> ids)
     {
         // A run of unknown characters may by chance spell a piece.
-        if (id != vocabulary.Unknown || _pieces.TryGetValue(text, out id))
+        if (id != vocabulary.Unknown || (!asSentencePiece && _pieces.TryGetValue(text, out id)))
         {
             ids.Add(id);
         }
