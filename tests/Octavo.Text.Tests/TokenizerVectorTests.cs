@@ -69,6 +69,13 @@ public sealed class TokenizerVectorTests(ITestOutputHelper output)
             {
                 Check(name, expected, () => Tokenizer.LoadFile(unpacked));
             }
+            else if (UnpackRanks(Path.Combine(packages, "tiktoken", "package", "encoders", file)) is { } ranks)
+            {
+                using (ranks)
+                {
+                    Check(name, expected, () => LoadFile(Directory.GetFiles(ranks.Path)[0], expected));
+                }
+            }
             else if (Directory.GetFiles(Path.Combine(data, "files"), name + ".*").FirstOrDefault() is { } packed
                 && Unpack(packed) is { } directory)
             {
@@ -104,6 +111,29 @@ public sealed class TokenizerVectorTests(ITestOutputHelper output)
             new TokenizerConfig(),
             chatTemplate: null)
         : Tokenizer.LoadFile(path);
+
+    /// <summary>The ranks of npm's tiktoken: "! first token token …" with tokens in base64, as a .tiktoken.</summary>
+    private static TemporaryDirectory? UnpackRanks(string encoder)
+    {
+        if (!File.Exists(encoder))
+        {
+            return null;
+        }
+
+        StringBuilder lines = new();
+        foreach (string line in Parse(encoder)["bpe_ranks"]!.GetValue<string>().Split('\n'))
+        {
+            string[] fields = line.Split(' ');
+            for (int i = 2; i < fields.Length; i++)
+            {
+                lines.Append(fields[i]).Append(' ').Append(int.Parse(fields[1]) + i - 2).Append('\n');
+            }
+        }
+
+        TemporaryDirectory directory = new();
+        directory.Write("ranks.tiktoken", lines.ToString());
+        return directory;
+    }
 
     private static TemporaryDirectory? Unpack(string packed)
     {
@@ -143,7 +173,15 @@ public sealed class TokenizerVectorTests(ITestOutputHelper output)
     {
         foreach (JsonNode? variant in expected["variants"]!.AsArray())
         {
-            string name = variant!["base"]!.GetValue<string>();
+            // These classes are built anew from vocabulary and merges there, and leave out what the file says; here
+            // tokenizer.json rules, so only what agrees with it is compared.
+            string? builtAnew = variant!["tokenizer_config"]?["tokenizer_class"]?.GetValue<string>();
+            if (builtAnew is "LlamaTokenizer" or "LlamaTokenizerFast" or "Qwen2Tokenizer")
+            {
+                variant["cases"]!.AsArray().RemoveAll(c => !c!["same_as_raw"]!.GetValue<bool>());
+            }
+
+            string name = variant["base"]!.GetValue<string>();
             JsonObject json = Parse(Path.Combine(folder, name + ".json"));
             JsonNode? config = variant["tokenizer_config"];
             Check($"variants-config {name} {config?.ToJsonString()}", variant, () => Load(json, config));

@@ -54,7 +54,7 @@ internal sealed class LiteralPattern(string literal) : TextPattern
     }
 }
 
-/// <summary>An Oniguruma expression, matched by code point.</summary>
+/// <summary>An expression of Oniguruma or of Rust, matched by code point.</summary>
 internal sealed class RegexPattern : TextPattern
 {
     // A bound on one match, for expressions that backtrack. Those that do not are linear and need none.
@@ -65,10 +65,12 @@ internal sealed class RegexPattern : TextPattern
     private readonly CodePointText _codePoints;
 
     /// <summary>Translates the expression, or throws <see cref="FormatException"/>.</summary>
-    public RegexPattern(string source)
+    /// <param name="source">The expression.</param>
+    /// <param name="rust">Whether it is written for Rust, as tiktoken's are; else for Oniguruma.</param>
+    public RegexPattern(string source, bool rust = false)
     {
         _source = source;
-        (string pattern, OnigurumaTranslator facts) = OnigurumaTranslator.Translate(source);
+        (string pattern, OnigurumaTranslator facts) = OnigurumaTranslator.Translate(source, rust);
         try
         {
             _regex = facts.NeedsBacktracking

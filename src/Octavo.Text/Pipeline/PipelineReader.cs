@@ -100,11 +100,11 @@ internal static class PipelineReader
     }
 
     /// <summary>An expression as a field holds it.</summary>
-    public static RegexPattern ReadExpression(JsonField expression)
+    public static RegexPattern ReadExpression(JsonField expression, bool rust = false)
     {
         try
         {
-            return new RegexPattern(expression.AsString());
+            return new RegexPattern(expression.AsString(), rust);
         }
         catch (FormatException e)
         {

@@ -39,7 +39,7 @@ internal static class TekkenReader
             return TiktokenReader.Make(
                 tokens,
                 special.Length,
-                PipelineReader.ReadExpression(settings.Require("pattern")),
+                PipelineReader.ReadExpression(settings.Require("pattern"), rust: true),
                 [.. special.Index().Select(
                     t => new AddedToken(t.Index, t.Item, true, false, false, false, Normalized: false))],
                 config.Around(bos < 0 ? null : bos, eos < 0 ? null : eos, addBos: true),

@@ -31,7 +31,7 @@ internal static class TiktokenReader
             return Make(
                 tokens,
                 0,
-                new RegexPattern(encoding.Expression),
+                new RegexPattern(encoding.Expression, rust: true),
                 [.. encoding.SpecialTokens.Select(
                     t => new AddedToken(t.Value, t.Key, true, false, false, false, Normalized: false))],
                 PostProcessor.None,
