@@ -97,7 +97,10 @@ internal sealed class ByteFallbackDecoder : TokenDecoder
         {
             // Whole characters are settled; those that lack bytes may be finished by what follows.
             int unfinished = UnfinishedTail(_run);
-            _run.RemoveRange(0, _run.Count - unfinished);
+            byte[] tail = [.. _run.TakeLast(unfinished)];
+            _run.RemoveRange(_run.Count - unfinished, unfinished);
+            Flush();
+            _run.AddRange(tail);
             _ofPrompt = unfinished;
             Next.EndPrompt();
         }

@@ -8,6 +8,9 @@ namespace Octavo.Text.Pipeline;
 /// </summary>
 internal sealed record LengthRules
 {
+    // Longer padding is taken for a corrupt file rather than for a reason to fill up memory.
+    private const int MaxPadding = 1 << 20;
+
     public static LengthRules None { get; } = new();
 
     /// <summary>At most so many ids, special ones included; null for any number.</summary>
@@ -55,8 +58,8 @@ internal sealed record LengthRules
 
             rules = rules with
             {
-                PadLength = isFixed ? strategy!.Value.Require("Fixed").AsCount() : 0,
-                PadMultiple = Math.Max(1, padding.Find("pad_to_multiple_of")?.AsCount() ?? 1),
+                PadLength = isFixed ? ReadPadding(strategy!.Value.Require("Fixed")) : 0,
+                PadMultiple = padding.Find("pad_to_multiple_of") is { } multiple ? Math.Max(1, ReadPadding(multiple)) : 1,
                 PadId = padding.Find("pad_id")?.AsCount() ?? 0,
                 PadsLeft = IsLeft(padding),
             };
@@ -99,6 +102,10 @@ internal sealed record LengthRules
         length += (PadMultiple - (length % PadMultiple)) % PadMultiple;
         ids.InsertRange(PadsLeft ? 0 : ids.Count, Enumerable.Repeat(PadId, length - ids.Count));
     }
+
+    private static int ReadPadding(JsonField field) => field.AsCount() is <= MaxPadding and int length
+        ? length
+        : throw field.Error($"supported: up to {MaxPadding}");
 
     private static bool IsLeft(JsonField field) => field.Find("direction") is { } direction
         && (direction.AsString() switch
