@@ -1,5 +1,7 @@
 using System.Buffers;
 using System.Text;
+using Octavo.Formats.Gguf;
+using Octavo.Text.Gguf;
 using Octavo.Text.Models;
 using Octavo.Text.Pipeline;
 using Octavo.Text.Tokens;
@@ -74,7 +76,7 @@ public sealed class Tokenizer
 
     /// <summary>Loads a tokenizer from files of any name.</summary>
     /// <param name="tokenizerJson">
-    /// The path of a tokenizer.json, a tekken.json, a sentencepiece model or a file of tiktoken's ranks.
+    /// The path of a tokenizer.json, a tekken.json, a sentencepiece model, a file of tiktoken's ranks or a GGUF file.
     /// </param>
     /// <param name="tokenizerConfig">The path of a tokenizer_config.json, or null for none.</param>
     /// <exception cref="TokenizerFormatException">A file is missing, malformed or of an unsupported kind.</exception>
@@ -86,7 +88,9 @@ public sealed class Tokenizer
             throw new TokenizerFormatException(tokenizerConfig, innerException: null);
         }
 
-        return Load(TokenizerFiles.Of(tokenizerJson, tokenizerConfig));
+        return tokenizerConfig is null && IsGguf(tokenizerJson)
+            ? LoadGguf(tokenizerJson)
+            : Load(TokenizerFiles.Of(tokenizerJson, tokenizerConfig));
     }
 
     /// <summary>Loads a tokenizer from files that stand anywhere.</summary>
@@ -217,6 +221,26 @@ public sealed class Tokenizer
         _vocabulary.HasBytes
             ? new ByteDetokenizer(_vocabulary, promptIds, skipSpecialTokens)
             : new StreamDetokenizer(_vocabulary, _parts.Decoder, promptIds, skipSpecialTokens);
+
+    // Of a GGUF file only the beginning is read: the rest may be gigabytes.
+    private static bool IsGguf(string path)
+    {
+        if (!File.Exists(path))
+        {
+            return false;
+        }
+
+        using FileStream file = File.OpenRead(path);
+        Span<byte> magic = stackalloc byte[4];
+        return GgufMetadata.Recognizes(magic[..file.Read(magic)]);
+    }
+
+    private static Tokenizer LoadGguf(string path)
+    {
+        using FileStream file = File.OpenRead(path);
+        (TokenizerParts parts, TokenizerConfig config) = GgufTokenizerReader.Read(path, file);
+        return new Tokenizer(parts, config, chatTemplate: null);
+    }
 
     // As any reader of text files has it: without the mark that some editors put first.
     private static string TextOf(byte[] utf8)

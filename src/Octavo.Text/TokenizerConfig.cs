@@ -76,9 +76,24 @@ internal sealed record TokenizerConfig
     /// <param name="bos">The id of BOS; null for none.</param>
     /// <param name="eos">The id of EOS; null for none.</param>
     /// <param name="addBos">Whether BOS goes first unless the file says otherwise.</param>
-    public PostProcessor Around(int? bos, int? eos, bool addBos) => new(
+    /// <param name="addEos">Whether EOS goes last unless the file says otherwise.</param>
+    public PostProcessor Around(int? bos, int? eos, bool addBos, bool addEos = false) => new(
         bos is { } first && (AddsBos ?? addBos) ? [first] : [],
-        eos is { } last && AddsEos is true ? [last] : []);
+        eos is { } last && (AddsEos ?? addEos) ? [last] : []);
+
+    /// <summary>What a format says that keeps it all in one file.</summary>
+    /// <param name="named">Tokens by what they are called; null where there is none.</param>
+    /// <param name="addsBos">Whether BOS goes first; null where the file does not say.</param>
+    /// <param name="addsEos">Whether EOS goes last; null where the file does not say.</param>
+    /// <param name="chatTemplate">The chat template, or null.</param>
+    public static TokenizerConfig Of(
+        IReadOnlyDictionary<string, string?> named, bool? addsBos, bool? addsEos, string? chatTemplate) => new()
+        {
+            Named = named.Where(t => t.Value is not null).ToDictionary(t => t.Key, t => t.Value!),
+            AddsBos = addsBos,
+            AddsEos = addsEos,
+            ChatTemplate = chatTemplate,
+        };
 
     /// <summary>Reads what stands beside a tokenizer.json; each file may be absent.</summary>
     public static TokenizerConfig Load(TokenizerFiles files)

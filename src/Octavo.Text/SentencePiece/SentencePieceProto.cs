@@ -27,32 +27,35 @@ internal sealed record SentencePieceProto
     /// <summary>What stands for a blank.</summary>
     public const string Blank = "▁";
 
-    public IReadOnlyList<Piece> Pieces { get; private init; } = [];
+    public IReadOnlyList<Piece> Pieces { get; init; } = [];
 
     /// <summary><see cref="Unigram"/> or <see cref="Bpe"/>.</summary>
-    public int ModelType { get; private init; } = Unigram;
+    public int ModelType { get; init; } = Unigram;
 
-    public bool ByteFallback { get; private init; }
+    public bool ByteFallback { get; init; }
 
-    public int BosId { get; private init; } = 1;
+    public int BosId { get; init; } = 1;
 
-    public int EosId { get; private init; } = 2;
+    public int EosId { get; init; } = 2;
 
     public int PadId { get; private init; } = -1;
+
+    /// <summary>Whether EOS goes last unless the configuration says otherwise, as with T5.</summary>
+    public bool AddsEos { get; init; }
 
     /// <summary>What the unknown piece is decoded to.</summary>
     public string UnknownSurface { get; private init; } = " \u2047 ";
 
-    public byte[] CharacterMap { get; private init; } = [];
+    public byte[] CharacterMap { get; init; } = [];
 
     public bool AddDummyPrefix { get; init; } = true;
 
-    public bool RemoveExtraWhitespaces { get; private init; } = true;
+    public bool RemoveExtraWhitespaces { get; init; } = true;
 
     public bool EscapeWhitespaces { get; private init; } = true;
 
     /// <summary>The id of the unknown piece.</summary>
-    public int UnknownId { get; private init; }
+    public int UnknownId { get; init; }
 
     /// <summary>Reads a file, or throws <see cref="FormatException"/>.</summary>
     public static SentencePieceProto Read(ReadOnlySpan<byte> file)

@@ -24,7 +24,8 @@ internal static class SentencePieceReader
         }
     }
 
-    private static TokenizerParts Make(SentencePieceProto model, TokenizerConfig config)
+    /// <summary>A tokenizer of a model, or <see cref="FormatException"/>.</summary>
+    public static TokenizerParts Make(SentencePieceProto model, TokenizerConfig config)
     {
         Dictionary<string, int> vocab = new(StringComparer.Ordinal);
         Dictionary<string, int> cuttable = new(StringComparer.Ordinal); // what text may be cut into
@@ -63,7 +64,7 @@ internal static class SentencePieceReader
             added,
             normalizer: null,
             new SentencePieceStage(model, symbols, config.Legacy, new ModelStage(encoder)),
-            config.Around(IdOf(model, model.BosId), IdOf(model, model.EosId), addBos: true),
+            config.Around(IdOf(model, model.BosId), IdOf(model, model.EosId), addBos: true, model.AddsEos),
             new SentencePieceDecoder(model)) with
         { SplitsSpecialTokens = true };
     }
