@@ -29,20 +29,6 @@ public sealed class GgufTokenizerTests
     }
 
     [Fact]
-    public void Encode_LlamaCppVectorsOfSentencePiece_GivesTheirIds()
-    {
-        string gguf = SharedData.Require("third-party/tokenizers/ggml-vocab-llama-spm.gguf");
-        Tokenizer tokenizer = Tokenizer.LoadFile(gguf);
-        string[] texts = File.ReadAllText(gguf + ".inp").Split("\n__ggml_vocab_test__\n");
-        string[] lines = File.ReadAllText(gguf + ".out").Split('\n');
-        for (int i = 0; i < texts.Length; i++)
-        {
-            tokenizer.Encode(texts[i], addSpecialTokens: false).ShouldBe(
-                lines[i].Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse), texts[i]);
-        }
-    }
-
-    [Fact]
     public void LoadFile_PublishedModel_HasItsTokensAndTemplate()
     {
         Tokenizer tokenizer = Tokenizer.LoadFile(

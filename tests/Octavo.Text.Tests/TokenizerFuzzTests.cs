@@ -18,7 +18,7 @@ public sealed class TokenizerFuzzTests
     public void Load_DamagedFile_IsRefusedOrWorks()
     {
         string made = SharedData.Require("tokenizers/made");
-        int rounds = Extent.Of(2000);
+        int rounds = Extent.Of(1000);
         foreach (string kind in s_kinds)
         {
             byte[] file = File.ReadAllBytes(Path.Combine(made, kind));
