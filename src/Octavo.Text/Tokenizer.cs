@@ -126,7 +126,8 @@ public sealed class Tokenizer
     {
         ArgumentNullException.ThrowIfNull(text);
         text = WellFormed(text);
-        bool splitSpecialTokens = options.SplitSpecialTokens ?? (_config.SplitsSpecialTokens || _parts.SplitsSpecialTokens);
+        bool splitSpecialTokens = options.SplitSpecialTokens
+            ?? (_config.SplitsSpecialTokens || _parts.SplitsSpecialTokens);
         PostProcessor around = options.AddSpecialTokens ? _parts.PostProcessor : PostProcessor.None;
         LengthRules lengths = options.ApplyLengths ? _parts.Lengths : LengthRules.None;
         List<int> ids = new((text.Length / 3) + 8);

@@ -61,7 +61,8 @@ internal static class VocabularyFilesReader
                         new RegexPattern(TiktokenEncoding.Qwen), SplitBehavior.Isolated, invert: false, last)
                     : PipelineReader.Gpt2Words(config.AddsPrefixSpace ?? false, last),
                 around
-                    ? new PostProcessor(IdOf(added, config, "cls_token", "<s>"), IdOf(added, config, "sep_token", "</s>"))
+                    ? new PostProcessor(
+                        IdOf(added, config, "cls_token", "<s>"), IdOf(added, config, "sep_token", "</s>"))
                     : config.Around(
                         IdOf(added, config, "bos_token", "<|endoftext|>") is [int bos] ? bos : null,
                         IdOf(added, config, "eos_token", "<|endoftext|>") is [int eos] ? eos : null,

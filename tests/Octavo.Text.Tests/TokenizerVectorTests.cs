@@ -139,7 +139,7 @@ public sealed class TokenizerVectorTests(ITestOutputHelper output)
     {
         try
         {
-            ProcessStartInfo start = new("xz", ["-dc", packed]) { RedirectStandardOutput = true };
+            ProcessStartInfo start = new("xz", ["-dc", packed]) { RedirectStandardOutput = true, UseShellExecute = false };
             using Process process = Process.Start(start)!;
             TemporaryDirectory directory = new();
             using (FileStream file = File.Create(

@@ -81,7 +81,9 @@ internal readonly record struct JsonField(string File, string Path, JsonElement 
     };
 
     /// <summary>An integer that is not negative.</summary>
-    public int AsCount() => AsInt() is >= 0 and int count ? count : throw Error("expected a count, found a negative number");
+    public int AsCount() => AsInt() is >= 0 and int count
+        ? count
+        : throw Error("expected a count, found a negative number");
 
     public double AsDouble() =>
         Value.ValueKind == JsonValueKind.Number ? Value.GetDouble() : throw Error($"expected a number, found {Kind}");

@@ -4,16 +4,17 @@ using System.Text;
 namespace Octavo.Text.Patterns;
 
 /// <summary>
-/// Rewrites an Oniguruma expression, as tokenizer.json files hold them, or one of Rust, as tiktoken's are, for .NET. Only constructs whose meaning is
-/// carried over exactly pass; the others are refused by name. Case folding is spelled out, because the engines differ
-/// in it ('ſ' is an 's' to Oniguruma).
+/// Rewrites an Oniguruma expression, as tokenizer.json files hold them, or one of Rust, as tiktoken's are, for .NET.
+/// Only constructs whose meaning is carried over exactly pass; the others are refused by name. Case folding is spelled
+/// out, because the engines differ in it ('ſ' is an 's' to Oniguruma).
 /// </summary>
 internal sealed partial class OnigurumaTranslator
 {
     private const int MaxDepth = 64;
     private const string Supported =
         "supported are literals of the basic plane, classes without nesting, \\s \\d \\w \\p{general category}, " +
-        "groups (?:) (?i:) (?>), lookaround (?=) (?!) (?<=) (?<!), anchors ^ $ \\A \\z \\b, alternation, and quantifiers";
+        "groups (?:) (?i:) (?>), lookaround (?=) (?!) (?<=) (?<!), anchors ^ $ \\A \\z \\b, alternation, " +
+        "and quantifiers";
 
     private readonly string _source;
     private readonly StringBuilder _target = new();

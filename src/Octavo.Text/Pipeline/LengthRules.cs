@@ -59,7 +59,9 @@ internal sealed record LengthRules
             rules = rules with
             {
                 PadLength = isFixed ? ReadPadding(strategy!.Value.Require("Fixed")) : 0,
-                PadMultiple = padding.Find("pad_to_multiple_of") is { } multiple ? Math.Max(1, ReadPadding(multiple)) : 1,
+                PadMultiple = padding.Find("pad_to_multiple_of") is { } multiple
+                    ? Math.Max(1, ReadPadding(multiple))
+                    : 1,
                 PadId = padding.Find("pad_id")?.AsCount() ?? 0,
                 PadsLeft = IsLeft(padding),
             };

@@ -41,7 +41,8 @@ internal sealed class SentencePieceDecoder(SentencePieceProto model) : TokenDeco
                 : token == decoder._unknown ? model.UnknownSurface
                 : token;
             bool tookBlank = false;
-            if (_atStart && ReferenceEquals(text, token) && text.StartsWith(SentencePieceProto.Blank, StringComparison.Ordinal))
+            if (_atStart && ReferenceEquals(text, token)
+                && text.StartsWith(SentencePieceProto.Blank, StringComparison.Ordinal))
             {
                 text = text[1..];
                 tookBlank = !model.RemoveExtraWhitespaces;

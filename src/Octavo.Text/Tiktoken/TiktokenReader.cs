@@ -22,7 +22,8 @@ internal static class TiktokenReader
             && line[(space + 1 + digits)..].Trim((byte)'\r').IsEmpty;
     }
 
-    public static TokenizerParts Read(string path, byte[] file, TokenizerConfig config, TiktokenEncoding? encoding = null)
+    public static TokenizerParts Read(
+        string path, byte[] file, TokenizerConfig config, TiktokenEncoding? encoding = null)
     {
         try
         {
@@ -76,7 +77,9 @@ internal static class TiktokenReader
             }
 
             int space = line.IndexOf(' ');
-            if (space < 0 || !int.TryParse(line[(space + 1)..].Trim(), out int rank) || rank is < 0 or > Vocabulary.MaxId)
+            if (space < 0
+                || !int.TryParse(line[(space + 1)..].Trim(), out int rank)
+                || rank is < 0 or > Vocabulary.MaxId)
             {
                 throw new FormatException(FormattableString.Invariant($"line {number}: expected a token and a rank"));
             }

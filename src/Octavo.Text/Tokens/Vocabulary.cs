@@ -49,8 +49,8 @@ internal sealed class Vocabulary
             _tokens[id] = token;
         }
 
-        // An added token's spelling wins over the model's at the same id, as in Hugging Face's lookup. One that is looked
-        // for in normalized text is spelled as it is found there.
+        // An added token's spelling wins over the model's at the same id, as in Hugging Face's lookup. One that is
+        // looked for in normalized text is spelled as it is found there.
         bool[] isText = new bool[Size];
         foreach (AddedToken token in added)
         {
