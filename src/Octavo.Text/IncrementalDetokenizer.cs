@@ -1,13 +1,24 @@
 using System.Text;
+using Octavo.Text.Decoding;
 using Octavo.Text.Tokens;
 
 namespace Octavo.Text;
 
 /// <summary>
-/// Decodes tokens one at a time. It never emits half a character: bytes that may still become a character are withheld
-/// until they are complete, or proven invalid and given as U+FFFD. Not thread-safe; one per generated text.
+/// Decodes tokens one at a time. It never emits what later tokens may still change: half a character, say, is withheld
+/// until it is complete, or proven invalid and given as U+FFFD. Not thread-safe; one per generated text.
 /// </summary>
-internal sealed class IncrementalDetokenizer
+internal abstract class IncrementalDetokenizer
+{
+    /// <summary>The text that this token completes; empty while a character is unfinished.</summary>
+    public abstract string Append(int tokenId);
+
+    /// <summary>What is still withheld, which will not be changed any more.</summary>
+    public abstract string Flush();
+}
+
+/// <summary>For tokens whose bytes are joined: withheld are at most the bytes of one unfinished character.</summary>
+internal sealed class ByteDetokenizer : IncrementalDetokenizer
 {
     // A UTF-8 sequence has at most four bytes, so only the last three before a point can be unfinished there.
     private const int LongestUnfinished = 3;
@@ -19,7 +30,7 @@ internal sealed class IncrementalDetokenizer
     // The prompt ended within a character. If what follows does not finish it, its U+FFFD belongs to the prompt.
     private bool _promptUnfinished;
 
-    internal IncrementalDetokenizer(Vocabulary vocabulary, ReadOnlySpan<int> promptIds, bool skipSpecialTokens)
+    public ByteDetokenizer(Vocabulary vocabulary, ReadOnlySpan<int> promptIds, bool skipSpecialTokens)
     {
         _vocabulary = vocabulary;
         _skipSpecialTokens = skipSpecialTokens;
@@ -37,18 +48,16 @@ internal sealed class IncrementalDetokenizer
         _promptUnfinished = HoldsBytes();
     }
 
-    /// <summary>The text that this token completes; empty while a character is unfinished.</summary>
-    public string Append(int tokenId)
+    public override string Append(int tokenId)
     {
         ReadOnlySpan<byte> bytes = BytesOf(tokenId);
         return bytes.IsEmpty ? "" : WithoutPromptsShare(Feed(bytes, flush: false));
     }
 
-    /// <summary>What is still withheld, which will not be completed any more: U+FFFD, or nothing.</summary>
-    public string Flush() => WithoutPromptsShare(Feed([], flush: true));
+    public override string Flush() => WithoutPromptsShare(Feed([], flush: true));
 
     private ReadOnlySpan<byte> BytesOf(int id) =>
-        _skipSpecialTokens && _vocabulary.IsSpecial(id) ? default : _vocabulary.BytesOf(id);
+        _skipSpecialTokens && _vocabulary.IsHidden(id) ? default : _vocabulary.BytesOf(id);
 
     private string Feed(ReadOnlySpan<byte> bytes, bool flush)
     {
@@ -69,5 +78,83 @@ internal sealed class IncrementalDetokenizer
 
         _promptUnfinished = false;
         return text[0] == '\uFFFD' ? text[1..] : text;
+    }
+}
+
+/// <summary>For any decoder: its steps, as streams.</summary>
+internal sealed class StreamDetokenizer : IncrementalDetokenizer
+{
+    // No decoder looks further back than the bytes of one unfinished character and the token before them.
+    private const int PromptTokens = 8;
+
+    private readonly Vocabulary _vocabulary;
+    private readonly bool _skipSpecialTokens;
+    private readonly TextSink _text = new();
+    private readonly DecoderStream _stream;
+
+    public StreamDetokenizer(
+        Vocabulary vocabulary, TokenDecoder decoder, ReadOnlySpan<int> promptIds, bool skipSpecialTokens)
+    {
+        (_vocabulary, _skipSpecialTokens) = (vocabulary, skipSpecialTokens);
+        _stream = decoder.Open(_text);
+        int first = promptIds.Length;
+        for (int kept = 0; first > 0 && kept < PromptTokens; kept += TokenOf(promptIds[first]) is null ? 0 : 1)
+        {
+            first--;
+        }
+
+        foreach (int id in promptIds[first..])
+        {
+            Feed(id);
+        }
+
+        _stream.EndPrompt();
+        _ = _text.Take();
+    }
+
+    public override string Append(int tokenId)
+    {
+        Feed(tokenId);
+        return _text.Take();
+    }
+
+    public override string Flush()
+    {
+        _stream.End();
+        return _text.Take();
+    }
+
+    private string? TokenOf(int id) =>
+        _skipSpecialTokens && _vocabulary.IsHidden(id) ? null : _vocabulary.TokenOf(id);
+
+    private void Feed(int id)
+    {
+        if (TokenOf(id) is { } token)
+        {
+            _stream.Write(token, ends: true);
+        }
+    }
+
+    /// <summary>The end of the chain.</summary>
+    private sealed class TextSink : DecoderStream
+    {
+        private readonly StringBuilder _text = new();
+
+        public string Take()
+        {
+            string text = _text.ToString();
+            _text.Clear();
+            return text;
+        }
+
+        public override void Write(string fragment, bool ends) => _text.Append(fragment);
+
+        public override void End()
+        {
+        }
+
+        public override void EndPrompt()
+        {
+        }
     }
 }

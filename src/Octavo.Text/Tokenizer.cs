@@ -1,13 +1,15 @@
 using System.Buffers;
 using System.Text;
+using Octavo.Formats.Gguf;
+using Octavo.Text.Gguf;
+using Octavo.Text.Models;
 using Octavo.Text.Pipeline;
 using Octavo.Text.Tokens;
 
 namespace Octavo.Text;
 
 /// <summary>
-/// Text to tokens and back, as a Hugging Face <c>tokenizer.json</c> describes it. Supported is byte-level BPE, the kind
-/// of GPT-2, Llama 3 and Qwen. Immutable: one instance serves all threads.
+/// Text to tokens and back, as the files of a tokenizer describe it. Immutable: one instance serves all threads.
 /// </summary>
 public sealed class Tokenizer
 {
@@ -15,7 +17,7 @@ public sealed class Tokenizer
     private readonly TokenizerParts _parts;
     private readonly TokenizerConfig _config;
 
-    private Tokenizer(TokenizerParts parts, TokenizerConfig config, string? chatTemplate)
+    internal Tokenizer(TokenizerParts parts, TokenizerConfig config, string? chatTemplate)
     {
         _parts = parts;
         _vocabulary = parts.Vocabulary;
@@ -59,7 +61,9 @@ public sealed class Tokenizer
     public string? ChatTemplateSource { get; }
 
     /// <summary>
-    /// Loads <c>tokenizer.json</c> from a model's directory, and where they are there <c>tokenizer_config.json</c>,
+    /// Loads a tokenizer from a model's directory: from <c>tokenizer.json</c>, else <c>tekken.json</c>, else
+    /// sentencepiece's <c>tokenizer.model</c>, else <c>vocab.json</c> and <c>merges.txt</c>, else <c>vocab.txt</c>,
+    /// else a <c>.tiktoken</c> file; and where they are there <c>tokenizer_config.json</c>,
     /// <c>chat_template.jinja</c>, and the older <c>special_tokens_map.json</c> and <c>added_tokens.json</c>. Tokens
     /// that only those list are added, with their flags.
     /// </summary>
@@ -71,7 +75,9 @@ public sealed class Tokenizer
     }
 
     /// <summary>Loads a tokenizer from files of any name.</summary>
-    /// <param name="tokenizerJson">The path of a tokenizer.json.</param>
+    /// <param name="tokenizerJson">
+    /// The path of a tokenizer.json, a tekken.json, a sentencepiece model, a file of tiktoken's ranks or a GGUF file.
+    /// </param>
     /// <param name="tokenizerConfig">The path of a tokenizer_config.json, or null for none.</param>
     /// <exception cref="TokenizerFormatException">A file is missing, malformed or of an unsupported kind.</exception>
     public static Tokenizer LoadFile(string tokenizerJson, string? tokenizerConfig = null)
@@ -82,7 +88,9 @@ public sealed class Tokenizer
             throw new TokenizerFormatException(tokenizerConfig, innerException: null);
         }
 
-        return Load(TokenizerFiles.Of(tokenizerJson, tokenizerConfig));
+        return tokenizerConfig is null && IsGguf(tokenizerJson)
+            ? LoadGguf(tokenizerJson)
+            : Load(TokenizerFiles.Of(tokenizerJson, tokenizerConfig));
     }
 
     /// <summary>Loads a tokenizer from files that stand anywhere.</summary>
@@ -100,50 +108,61 @@ public sealed class Tokenizer
     /// </summary>
     /// <param name="text">The text.</param>
     /// <param name="addSpecialTokens">Whether to put the post-processor's tokens (BOS, say) around the result.</param>
-    public int[] Encode(string text, bool addSpecialTokens = true)
+    /// <remarks>
+    /// The <c>truncation</c> and <c>padding</c> of the file do not act, as they do not in transformers unless its
+    /// caller asks.
+    /// </remarks>
+    public int[] Encode(string text, bool addSpecialTokens = true) =>
+        Encode(
+            text,
+            new EncodeOptions
+            {
+                AddSpecialTokens = addSpecialTokens,
+                SplitSpecialTokens = _config.SplitsSpecialTokens,
+            });
+
+    /// <summary>The ids of a text.</summary>
+    internal int[] Encode(string text, EncodeOptions options)
     {
         ArgumentNullException.ThrowIfNull(text);
         text = WellFormed(text);
-        PostProcessor around = addSpecialTokens ? _parts.PostProcessor : PostProcessor.None;
+        bool splitSpecialTokens = options.SplitSpecialTokens
+            ?? (_config.SplitsSpecialTokens || _parts.SplitsSpecialTokens);
+        PostProcessor around = options.AddSpecialTokens ? _parts.PostProcessor : PostProcessor.None;
+        LengthRules lengths = options.ApplyLengths ? _parts.Lengths : LengthRules.None;
         List<int> ids = new((text.Length / 3) + 8);
-        ids.AddRange(around.Before.AsSpan());
-        if (_parts.RawTokens.IsEmpty)
-        {
-            EncodeRun(text, ids);
-        }
-        else
-        {
-            foreach (AddedTokenSpan span in _parts.RawTokens.Split(text))
-            {
-                if (span.Id == AddedTokenSpan.PlainText)
-                {
-                    bool whole = span.Start == 0 && span.End == text.Length;
-                    EncodeRun(whole ? text : text[span.Start..span.End], ids);
-                }
-                else
-                {
-                    ids.Add(span.Id);
-                }
-            }
-        }
-
-        ids.AddRange(around.After.AsSpan());
+        EncodeText(text, splitSpecialTokens, ids);
+        lengths.Truncate(ids, around.Before.Length + around.After.Length);
+        ids.InsertRange(0, around.Before);
+        ids.AddRange(around.After);
+        lengths.Pad(ids);
         return [.. ids];
     }
 
     /// <summary>
-    /// The text of a sequence of ids: their bytes, joined, as UTF-8. What is not UTF-8 becomes U+FFFD; ids without a
-    /// token vanish. Tokens are joined without spaces, special ones too, and nothing is cleaned up, so that decoding
-    /// piece by piece gives the same text.
+    /// The text of a sequence of ids, as the file's decoder makes it. Bytes that are not UTF-8 become U+FFFD; ids
+    /// without a token vanish. Decoding piece by piece gives the same text.
     /// </summary>
     /// <param name="ids">The ids.</param>
     /// <param name="skipSpecialTokens">Whether special tokens vanish.</param>
     public string Decode(ReadOnlySpan<int> ids, bool skipSpecialTokens = true)
     {
+        if (!_vocabulary.HasBytes)
+        {
+            IncrementalDetokenizer pieces = CreateDetokenizer([], skipSpecialTokens);
+            StringBuilder text = new();
+            foreach (int id in ids)
+            {
+                text.Append(pieces.Append(id));
+            }
+
+            return text.Append(pieces.Flush()).ToString();
+        }
+
         ArrayBufferWriter<byte> bytes = new(Math.Max(16, ids.Length * 4));
         foreach (int id in ids)
         {
-            if (!skipSpecialTokens || !_vocabulary.IsSpecial(id))
+            if (!skipSpecialTokens || !_vocabulary.IsHidden(id))
             {
                 bytes.Write(_vocabulary.BytesOf(id));
             }
@@ -171,7 +190,27 @@ public sealed class Tokenizer
     /// The bytes that a token stands for in text, often not whole characters; empty for an id without a token. The
     /// caller owns the array.
     /// </summary>
-    public byte[] TokenBytes(int id) => _vocabulary.BytesOf(id).ToArray();
+    public byte[] TokenBytes(int id)
+    {
+        if (_vocabulary.HasBytes)
+        {
+            return _vocabulary.BytesOf(id).ToArray();
+        }
+
+        if (_vocabulary.TokenOf(id) is not { } token)
+        {
+            return [];
+        }
+
+        if (_parts.Decoder.SpellsBytes && ByteTokens.TryParse(token, out byte value))
+        {
+            return [value];
+        }
+
+        // What it adds to a text that goes before.
+        IncrementalDetokenizer pieces = CreateDetokenizer([id, id], skipSpecialTokens: false);
+        return Encoding.UTF8.GetBytes(pieces.Append(id) + pieces.Flush());
+    }
 
     /// <summary>A decoder for tokens that come one at a time.</summary>
     /// <param name="promptIds">
@@ -180,7 +219,29 @@ public sealed class Tokenizer
     /// </param>
     /// <param name="skipSpecialTokens">Whether special tokens vanish.</param>
     internal IncrementalDetokenizer CreateDetokenizer(ReadOnlySpan<int> promptIds, bool skipSpecialTokens = true) =>
-        new(_vocabulary, promptIds, skipSpecialTokens);
+        _vocabulary.HasBytes
+            ? new ByteDetokenizer(_vocabulary, promptIds, skipSpecialTokens)
+            : new StreamDetokenizer(_vocabulary, _parts.Decoder, promptIds, skipSpecialTokens);
+
+    // Of a GGUF file only the beginning is read: the rest may be gigabytes.
+    private static bool IsGguf(string path)
+    {
+        if (!File.Exists(path))
+        {
+            return false;
+        }
+
+        using FileStream file = File.OpenRead(path);
+        Span<byte> magic = stackalloc byte[4];
+        return GgufMetadata.Recognizes(magic[..file.Read(magic)]);
+    }
+
+    private static Tokenizer LoadGguf(string path)
+    {
+        using FileStream file = File.OpenRead(path);
+        (TokenizerParts parts, TokenizerConfig config) = GgufTokenizerReader.Read(path, file);
+        return new Tokenizer(parts, config, chatTemplate: null);
+    }
 
     // As any reader of text files has it: without the mark that some editors put first.
     private static string TextOf(byte[] utf8)
@@ -191,23 +252,24 @@ public sealed class Tokenizer
 
     private int? IdOf(string? token) => token is null ? null : _vocabulary.IdOf(token);
 
-    /// <summary>
-    /// Text without non-normalized added tokens: normalize, cut the other added tokens out, encode the rest.
-    /// </summary>
-    private void EncodeRun(string run, List<int> ids)
+    /// <summary>What the normalizer alone makes of a text.</summary>
+    internal string Normalize(string text) => _parts.Normalizer?.Apply(text) ?? text;
+
+    private void EncodeText(string text, bool splitSpecialTokens, List<int> ids)
     {
-        string text = _parts.Normalizer?.Apply(run) ?? run;
-        if (_parts.NormalizedTokens.IsEmpty)
+        if (_parts.RawTokens.IsEmpty)
         {
-            EncodePiece(text, ids);
+            EncodeRun(text, first: true, splitSpecialTokens, ids);
             return;
         }
 
-        foreach (AddedTokenSpan span in _parts.NormalizedTokens.Split(text))
+        foreach (AddedTokenSpan span in _parts.RawTokens.Split(text, splitSpecialTokens))
         {
             if (span.Id == AddedTokenSpan.PlainText)
             {
-                EncodePiece(text.AsSpan(span.Start, span.End - span.Start), ids);
+                bool whole = span.Start == 0 && span.End == text.Length;
+                EncodeRun(
+                    whole ? text : text[span.Start..span.End], span.Start == 0, splitSpecialTokens, ids);
             }
             else
             {
@@ -216,11 +278,36 @@ public sealed class Tokenizer
         }
     }
 
-    private void EncodePiece(ReadOnlySpan<char> piece, List<int> ids)
+    /// <summary>
+    /// Text without non-normalized added tokens: normalize, cut the other added tokens out, encode the rest.
+    /// </summary>
+    private void EncodeRun(string run, bool first, bool splitSpecialTokens, List<int> ids)
+    {
+        string text = _parts.Normalizer?.Apply(run) ?? run;
+        if (_parts.NormalizedTokens.IsEmpty)
+        {
+            EncodePiece(text, first, ids);
+            return;
+        }
+
+        foreach (AddedTokenSpan span in _parts.NormalizedTokens.Split(text, splitSpecialTokens))
+        {
+            if (span.Id == AddedTokenSpan.PlainText)
+            {
+                EncodePiece(text.AsSpan(span.Start, span.End - span.Start), first && span.Start == 0, ids);
+            }
+            else
+            {
+                ids.Add(span.Id);
+            }
+        }
+    }
+
+    private void EncodePiece(ReadOnlySpan<char> piece, bool first, List<int> ids)
     {
         if (piece.Length > 0)
         {
-            _parts.Stages.Accept(piece, ids);
+            _parts.Stages.Accept(piece, first, ids);
         }
     }
 

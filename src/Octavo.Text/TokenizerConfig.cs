@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Octavo.Text.Json;
+using Octavo.Text.Pipeline;
 using Octavo.Text.Tokens;
 
 namespace Octavo.Text;
@@ -11,8 +12,8 @@ namespace Octavo.Text;
 /// </summary>
 /// <remarks>
 /// Which file counts when, and what becomes a token: transformers 5.24, <c>tokenization_utils_base.py</c> and
-/// <c>tokenization_utils_tokenizers.py</c>. <c>add_bos_token</c> and <c>add_eos_token</c> are not read: beside a
-/// tokenizer.json its own post-processor alone says what is put around a text.
+/// <c>tokenization_utils_tokenizers.py</c>. <c>add_bos_token</c>, <c>add_eos_token</c>, <c>add_prefix_space</c> and
+/// <c>legacy</c> act only without a tokenizer.json: beside one it alone says what becomes of a text.
 /// </remarks>
 internal sealed record TokenizerConfig
 {
@@ -41,11 +42,58 @@ internal sealed record TokenizerConfig
     /// <summary>Whether special tokens spelled out in a text are encoded as any other text.</summary>
     public bool SplitsSpecialTokens { get; private init; }
 
+    /// <summary>The class of transformers that the files are for, or null.</summary>
+    public string? TokenizerClass { get; private init; }
+
+    /// <summary>Whether BOS goes first; null where the file leaves it to the class.</summary>
+    public bool? AddsBos { get; private init; }
+
+    /// <summary>Whether EOS goes last; null where the file leaves it to the class.</summary>
+    public bool? AddsEos { get; private init; }
+
+    /// <summary>Whether a text gets a blank first; null where the file leaves it to the class.</summary>
+    public bool? AddsPrefixSpace { get; private init; }
+
+    /// <summary>Whether with sentencepiece text after a special token gets a blank first, too.</summary>
+    public bool Legacy { get; private init; } = true;
+
+    /// <summary>Whether BERT's letters become small ones; null where the file leaves it to the class.</summary>
+    public bool? Lowercases { get; private init; }
+
+    /// <summary>Whether BERT's letters lose their accents; null: as they become small.</summary>
+    public bool? StripsAccents { get; private init; }
+
+    /// <summary>Whether BERT puts blanks around ideographs.</summary>
+    public bool SpacesIdeographs { get; private init; } = true;
+
     /// <summary>The chat template, or null.</summary>
     public string? ChatTemplate { get; private init; }
 
     /// <summary>A name's token, or null.</summary>
     public string? Find(string name) => Named.GetValueOrDefault(name);
+
+    /// <summary>What goes around a text where only this file can say it.</summary>
+    /// <param name="bos">The id of BOS; null for none.</param>
+    /// <param name="eos">The id of EOS; null for none.</param>
+    /// <param name="addBos">Whether BOS goes first unless the file says otherwise.</param>
+    /// <param name="addEos">Whether EOS goes last unless the file says otherwise.</param>
+    public PostProcessor Around(int? bos, int? eos, bool addBos, bool addEos = false) => new(
+        bos is { } first && (AddsBos ?? addBos) ? [first] : [],
+        eos is { } last && (AddsEos ?? addEos) ? [last] : []);
+
+    /// <summary>What a format says that keeps it all in one file.</summary>
+    /// <param name="named">Tokens by what they are called; null where there is none.</param>
+    /// <param name="addsBos">Whether BOS goes first; null where the file does not say.</param>
+    /// <param name="addsEos">Whether EOS goes last; null where the file does not say.</param>
+    /// <param name="chatTemplate">The chat template, or null.</param>
+    public static TokenizerConfig Of(
+        IReadOnlyDictionary<string, string?> named, bool? addsBos, bool? addsEos, string? chatTemplate) => new()
+        {
+            Named = named.Where(t => t.Value is not null).ToDictionary(t => t.Key, t => t.Value!),
+            AddsBos = addsBos,
+            AddsEos = addsEos,
+            ChatTemplate = chatTemplate,
+        };
 
     /// <summary>Reads what stands beside a tokenizer.json; each file may be absent.</summary>
     public static TokenizerConfig Load(TokenizerFiles files)
@@ -94,6 +142,14 @@ internal sealed record TokenizerConfig
             Special = special,
             NamesMakeSpecial = decoder is null,
             SplitsSpecialTokens = config.Root?.BoolOr("split_special_tokens", false) ?? false,
+            TokenizerClass = config.Root?.Find("tokenizer_class")?.AsString(),
+            AddsBos = config.Root?.Find("add_bos_token")?.AsBool(),
+            AddsEos = config.Root?.Find("add_eos_token")?.AsBool(),
+            AddsPrefixSpace = config.Root?.Find("add_prefix_space")?.AsBool(),
+            Legacy = config.Root?.BoolOr("legacy", true) ?? true,
+            Lowercases = config.Root?.Find("do_lower_case")?.AsBool(),
+            StripsAccents = config.Root?.Find("strip_accents")?.AsBool(),
+            SpacesIdeographs = config.Root?.BoolOr("tokenize_chinese_chars", true) ?? true,
             ChatTemplate = ReadChatTemplate(config.Root?.Find("chat_template")),
         };
     }

@@ -11,6 +11,19 @@ internal sealed class TokenizerFiles(Func<string, string> nameOf, Func<string, b
     public const string AddedTokens = "added_tokens.json";
     public const string ChatTemplate = "chat_template.jinja";
 
+    public const string SentencePiece = "tokenizer.model";
+    public const string Tekken = "tekken.json";
+    public const string Vocab = "vocab.json";
+    public const string Merges = "merges.txt";
+    public const string BertVocab = "vocab.txt";
+
+    /// <summary>The files that hold a tokenizer, in the order in which they are looked for.</summary>
+    public static IReadOnlyList<string> Vocabularies { get; } =
+    [
+        Tokenizer, Tekken, SentencePiece, "spiece.model", "sentencepiece.bpe.model", Vocab, BertVocab,
+        "tokenizer.tiktoken", "tiktoken.model", "qwen.tiktoken",
+    ];
+
     /// <summary>Those in a directory.</summary>
     public static TokenizerFiles In(string directory) => new(
         name => Path.Combine(directory, name),

@@ -1,47 +1,120 @@
 using System.Text.Json;
-using Octavo.Text.Bpe;
+using Octavo.Text.Decoding;
 using Octavo.Text.Json;
+using Octavo.Text.Models;
 using Octavo.Text.Pipeline;
+using Octavo.Text.SentencePiece;
+using Octavo.Text.Tiktoken;
 using Octavo.Text.Tokens;
 
 namespace Octavo.Text;
 
-/// <summary>What a tokenizer is made of, as read from tokenizer.json.</summary>
+/// <summary>What a tokenizer is made of.</summary>
 internal sealed record TokenizerParts(
     Vocabulary Vocabulary,
     AddedTokenSplitter RawTokens,
     AddedTokenSplitter NormalizedTokens,
     Normalizer? Normalizer,
     TextStage Stages,
-    PostProcessor PostProcessor);
+    PostProcessor PostProcessor,
+    TokenDecoder Decoder,
+    LengthRules Lengths)
+{
+    /// <summary>
+    /// Whether the library whose format it is takes special tokens spelled out in a text for text.
+    /// </summary>
+    public bool SplitsSpecialTokens { get; init; }
 
-/// <summary>Reads tokenizer.json, and puts in what stands beside it.</summary>
+    /// <summary>Puts a tokenizer together: what its files say, and the tokens beside its model's.</summary>
+    public static TokenizerParts Make(
+        Dictionary<string, int> vocab,
+        IReadOnlyList<AddedToken> added,
+        Normalizer? normalizer,
+        TextStage stages,
+        PostProcessor postProcessor,
+        TokenDecoder decoder,
+        LengthRules? lengths = null)
+    {
+        // Of two that are spelled alike the first counts, and special ones come first.
+        AddedToken[] ordered = [.. added.OrderByDescending(t => t.Special)];
+        return new TokenizerParts(
+            new Vocabulary(
+                vocab, added, decoder is ByteLevelDecoder, normalizer is null ? null : normalizer.Apply),
+            new AddedTokenSplitter(ordered.Where(t => !t.Normalized).Select(t => (t.Content, t))),
+            new AddedTokenSplitter(
+                ordered.Where(t => t.Normalized).Select(t => (normalizer?.Apply(t.Content) ?? t.Content, t))),
+            normalizer,
+            stages,
+            postProcessor,
+            decoder,
+            lengths ?? LengthRules.None);
+    }
+}
+
+/// <summary>Reads a tokenizer from the first of its files that is there, and puts in what stands beside it.</summary>
 internal static class TokenizerReader
 {
     public static TokenizerParts Read(TokenizerFiles files, TokenizerConfig config)
     {
-        string path = files.NameOf(TokenizerFiles.Tokenizer);
-        byte[] bytes = files.Read(TokenizerFiles.Tokenizer) ?? throw new TokenizerFormatException(
-            path, innerException: null);
+        foreach (string name in TokenizerFiles.Vocabularies)
+        {
+            if (files.Read(name) is { } bytes)
+            {
+                string path = files.NameOf(name);
+                return name switch
+                {
+                    TokenizerFiles.Vocab => VocabularyFilesReader.ReadGpt2(files, bytes, config),
+                    TokenizerFiles.BertVocab => VocabularyFilesReader.ReadBert(path, bytes, config),
+                    _ => Read(path, bytes, config),
+                };
+            }
+        }
+
+        throw new TokenizerFormatException(files.NameOf(TokenizerFiles.Tokenizer), innerException: null);
+    }
+
+    // A file may have any name: its first bytes tell what it is.
+    private static TokenizerParts Read(string path, byte[] bytes, TokenizerConfig config)
+    {
+        if (!LooksLikeText(bytes))
+        {
+            return SentencePieceReader.Read(path, bytes, config);
+        }
+
+        if (TiktokenReader.Recognizes(bytes))
+        {
+            return TiktokenReader.Read(path, bytes, config);
+        }
+
         (JsonDocument document, JsonField root) = JsonField.Parse(path, bytes);
         using (document)
         {
-            (Dictionary<string, int> vocab, BpeModel model) = BpeReader.Read(root.Require("model"));
-            Normalizer? normalizer = PipelineReader.ReadNormalizer(root.Find("normalizer"));
-            TextStage stages = PipelineReader.ReadPreTokenizer(root.Find("pre_tokenizer"), root, new BpeStage(model));
-            PostProcessorReader.CheckDecoder(root.Require("decoder"));
-            PostProcessor postProcessor = PostProcessorReader.Read(root.Find("post_processor"));
-            AddedToken[] added = AddedTokenList.Merge(ReadAddedTokens(root.Find("added_tokens"), vocab), config, vocab);
-            AddedToken[] cutOut = [.. added.Where(t => !(t.Special && config.SplitsSpecialTokens))];
-            return new TokenizerParts(
-                new Vocabulary(vocab, added),
-                new AddedTokenSplitter(cutOut.Where(t => !t.Normalized).Select(t => (t.Content, t))),
-                new AddedTokenSplitter(
-                    cutOut.Where(t => t.Normalized).Select(t => (normalizer?.Apply(t.Content) ?? t.Content, t))),
-                normalizer,
-                stages,
-                postProcessor);
+            return root.Find("model") is null && root.Find("config") is { IsObject: true }
+                ? TekkenReader.Read(root, config)
+                : ReadJson(root, config);
         }
+    }
+
+    // A sentencepiece model begins with the tag of its first piece, which is a line feed, and that piece's length.
+    private static bool LooksLikeText(ReadOnlySpan<byte> bytes) =>
+        bytes is not [0x0A, _, 0x0A, ..];
+
+    private static TokenizerParts ReadJson(JsonField root, TokenizerConfig config)
+    {
+        ModelParts model = ModelReader.Read(root.Require("model"));
+        Normalizer? normalizer = PipelineReader.ReadNormalizer(root.Find("normalizer"));
+        TextStage stages = PipelineReader.ReadPreTokenizer(
+            root.Find("pre_tokenizer"),
+            () => new ModelStage(model.Model()),
+            model.BytesModel is { } bytesModel ? () => new ModelStage(bytesModel()) : null);
+        return TokenizerParts.Make(
+            model.Vocab,
+            AddedTokenList.Merge(ReadAddedTokens(root.Find("added_tokens"), model.Vocab), config, model.Vocab),
+            normalizer,
+            stages,
+            PostProcessorReader.Read(root.Find("post_processor")),
+            DecoderReader.Read(root.Find("decoder")),
+            LengthRules.Read(root));
     }
 
     private static AddedToken[] ReadAddedTokens(JsonField? field, Dictionary<string, int> vocab)

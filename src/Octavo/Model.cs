@@ -26,8 +26,8 @@ public sealed class Model : IDisposable
     /// <summary>Where it stands.</summary>
     public string Path => _source.Path;
 
-    /// <summary>Whether a <c>tokenizer.json</c> stands beside it.</summary>
-    public bool HasTokenizer => _source.Has(TokenizerFiles.Tokenizer);
+    /// <summary>Whether a tokenizer stands beside it.</summary>
+    public bool HasTokenizer => TokenizerFiles.Vocabularies.Any(_source.Has);
 
     /// <summary>What it is.</summary>
     internal ModelDescription Description { get; }

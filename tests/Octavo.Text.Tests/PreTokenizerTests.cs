@@ -69,7 +69,6 @@ public sealed class PreTokenizerTests
     [InlineData("[a&&b]")]
     [InlineData("\\p{Han}")]
     [InlineData("(?<name>a)")]
-    [InlineData("\\bword")]
     [InlineData("(a)\\1")]
     [InlineData("😀")]
     [InlineData("(a")]

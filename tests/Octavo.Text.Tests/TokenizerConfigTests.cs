@@ -129,7 +129,7 @@ public sealed class TokenizerConfigTests : IDisposable
     public void Load_MarksAndInfinities_AreRead()
     {
         string json = TokenizerJson.Create().ToJsonString();
-        _directory.Write("tokenizer.json", "\uFEFF" + json.Insert(1, "\"truncation\": NaN, "));
+        _directory.Write("tokenizer.json", "\uFEFF" + json.Insert(1, "\"version\": NaN, "));
         _directory.Write("tokenizer_config.json", "\uFEFF{\"model_max_length\": Infinity, \"eos_token\": \"ab\"}");
         Tokenizer.Load(_directory.Path).EosTokenId.ShouldBe(256);
     }

@@ -42,7 +42,7 @@ internal static class TokenizerJson
         using System.Text.Json.JsonDocument document = System.Text.Json.JsonDocument.Parse(preTokenizer);
         Pieces pieces = new();
         JsonField field = new("test", "pre_tokenizer", document.RootElement);
-        Pipeline.PipelineReader.ReadPreTokenizer(field, field, pieces).Accept(text, []);
+        Pipeline.PipelineReader.ReadPreTokenizer(field, () => pieces, () => pieces).Accept(text, true, []);
         return string.Join('|', pieces.Found);
     }
 
@@ -50,6 +50,6 @@ internal static class TokenizerJson
     {
         public List<string> Found { get; } = [];
 
-        public override void Accept(ReadOnlySpan<char> piece, List<int> ids) => Found.Add(piece.ToString());
+        public override void Accept(ReadOnlySpan<char> piece, bool first, List<int> ids) => Found.Add(piece.ToString());
     }
 }

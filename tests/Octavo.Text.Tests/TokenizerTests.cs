@@ -154,17 +154,25 @@ public sealed class TokenizerTests
     }
 
     [Theory]
-    [InlineData("model.type", "\"Unigram\"", "Unigram")]
+    [InlineData("model.type", "\"Trigram\"", "Trigram")]
+    [InlineData("model.type", "\"Unigram\"", "expected an array", "model.vocab")]
     [InlineData("model.vocab", "null", "missing")]
     [InlineData("model.vocab", "{\"a\": -1}", "-1")]
     [InlineData("model.merges", "null", "missing")]
-    [InlineData("model.byte_fallback", "true", "not supported")]
     [InlineData("model.dropout", "0.1", "not supported")]
-    [InlineData("model.end_of_word_suffix", "\"</w>\"", "not supported")]
-    [InlineData("decoder.type", "\"Metaspace\"", "Metaspace")]
-    [InlineData("pre_tokenizer.type", "\"Metaspace\"", "ByteLevel")]
-    [InlineData("post_processor", "{\"type\": \"BertProcessing\"}", "BertProcessing", "post_processor.type")]
-    [InlineData("normalizer", "{\"type\": \"Precompiled\"}", "Precompiled", "normalizer.type")]
+    [InlineData("decoder.type", "\"Tarot\"", "Metaspace")]
+    [InlineData("decoder", "{\"type\": \"Strip\", \"content\": \"ab\"}", "one character", "decoder.content")]
+    [InlineData("pre_tokenizer.type", "\"Scissors\"", "ByteLevel", "pre_tokenizer.type")]
+    [InlineData("post_processor", "{\"type\": \"BertProcessing\"}", "missing", "post_processor.cls")]
+    [InlineData("post_processor", "{\"type\": \"Glue\"}", "TemplateProcessing", "post_processor.type")]
+    [InlineData("normalizer", "{\"type\": \"Iron\"}", "StripAccents", "normalizer.type")]
+    [InlineData(
+        "normalizer",
+        "{\"type\": \"Precompiled\", \"precompiled_charsmap\": \"AAAA\"}",
+        "cut short",
+        "normalizer.precompiled_charsmap")]
+    [InlineData("truncation", "{\"max_length\": 4, \"strategy\": \"Coin\"}", "LongestFirst", "truncation.strategy")]
+    [InlineData("padding", "{\"direction\": \"Up\"}", "Left", "padding.direction")]
     [InlineData("model.merges", "[\"a b c\"]", "a b c", "model.merges[0]")]
     [InlineData("model.merges", "[\"a c\"]", "union", "model.merges[0]")]
     public void Load_Unsupported_NamesFileAndField(string field, string value, string problem, string? blamed = null)
@@ -175,7 +183,7 @@ public sealed class TokenizerTests
             JsonObject parent = path.Length == 1 ? json : json[path[0]]!.AsObject();
             parent[path[^1]] = JsonNode.Parse(value);
         }));
-        error.Field.ShouldBe(blamed ?? (field == "pre_tokenizer.type" ? "pre_tokenizer" : field));
+        error.Field.ShouldBe(blamed ?? field);
         error.Message.ShouldContain(problem);
         error.File.ShouldEndWith("tokenizer.json");
     }

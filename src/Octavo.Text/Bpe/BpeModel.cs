@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text;
+using Octavo.Text.Models;
 using Octavo.Text.Tokens;
 
 namespace Octavo.Text.Bpe;
@@ -8,7 +9,7 @@ namespace Octavo.Text.Bpe;
 /// Byte-pair encoding of one word over the byte-level alphabet: start from one token per byte, then merge the pair of
 /// the lowest rank, leftmost first, until none merges. Source: Sennrich et al., 2016 (arXiv:1508.07909).
 /// </summary>
-internal sealed class BpeModel
+internal sealed class BpeModel : TextModel
 {
     // Up to here a scan for the lowest rank beats a heap: it is quadratic, but over a few cache lines.
     private const int LongestScanned = 48;
@@ -41,7 +42,7 @@ internal sealed class BpeModel
     }
 
     /// <summary>Appends the ids of one word, which must be well-formed UTF-16.</summary>
-    public void Encode(ReadOnlySpan<char> word, List<int> ids)
+    public override void Encode(ReadOnlySpan<char> word, List<int> ids)
     {
         if (word.Length > WordCache.MaxWordLength)
         {
@@ -86,7 +87,7 @@ internal sealed class BpeModel
             }
 
             Span<int> pieces = symbols.AsSpan(0, count);
-            count = count <= LongestScanned ? MergeByScan(pieces) : BpeHeapMerge.Merge(pieces, _merges);
+            count = Merge(pieces, _merges);
             ids.AddRange(pieces[..count]);
         }
         finally
@@ -114,14 +115,18 @@ internal sealed class BpeModel
     }
 
     /// <summary>Merges in place and returns how many symbols remain.</summary>
-    private int MergeByScan(Span<int> symbols)
+    public static int Merge(Span<int> symbols, MergeTable merges) => symbols.Length <= LongestScanned
+        ? MergeByScan(symbols, merges)
+        : BpeHeapMerge.Merge(symbols, merges);
+
+    private static int MergeByScan(Span<int> symbols, MergeTable merges)
     {
         int count = symbols.Length;
         Span<int> ranks = stackalloc int[LongestScanned]; // ranks[i]: of the pair (i, i + 1)
         Span<int> merged = stackalloc int[LongestScanned];
         for (int i = 0; i + 1 < count; i++)
         {
-            ranks[i] = _merges.Find(symbols[i], symbols[i + 1], out merged[i]);
+            ranks[i] = merges.Find(symbols[i], symbols[i + 1], out merged[i]);
         }
 
         while (count > 1)
@@ -144,12 +149,12 @@ internal sealed class BpeModel
             count--;
             if (best > 0)
             {
-                ranks[best - 1] = _merges.Find(symbols[best - 1], symbols[best], out merged[best - 1]);
+                ranks[best - 1] = merges.Find(symbols[best - 1], symbols[best], out merged[best - 1]);
             }
 
             if (best + 1 < count)
             {
-                ranks[best] = _merges.Find(symbols[best], symbols[best + 1], out merged[best]);
+                ranks[best] = merges.Find(symbols[best], symbols[best + 1], out merged[best]);
             }
         }
 

@@ -80,6 +80,16 @@ internal readonly record struct JsonField(string File, string Path, JsonElement 
         _ => throw Error($"expected true or false, found {Kind}"),
     };
 
+    /// <summary>An integer that is not negative.</summary>
+    public int AsCount() => AsInt() is >= 0 and int count
+        ? count
+        : throw Error("expected a count, found a negative number");
+
+    public double AsDouble() =>
+        Value.ValueKind == JsonValueKind.Number ? Value.GetDouble() : throw Error($"expected a number, found {Kind}");
+
+    public string StringOr(string name, string fallback) => Find(name)?.AsString() ?? fallback;
+
     public bool BoolOr(string name, bool fallback) => Find(name)?.AsBool() ?? fallback;
 
     public IEnumerable<JsonField> Items()

@@ -41,6 +41,13 @@ internal sealed partial class OnigurumaTranslator
             return false;
         }
 
+        if (TryTake("b"))
+        {
+            NeedsBacktracking = true;
+            _target.Append($"(?:(?<=[{Word}])(?![{Word}])|(?<![{Word}])(?=[{Word}]))");
+            return false;
+        }
+
         if (Shorthand(ignoreCase) is { } members)
         {
             _target.Append(members.Negated ? "[^" : "[").Append(members.Set).Append(']');

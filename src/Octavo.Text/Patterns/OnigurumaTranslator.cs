@@ -4,23 +4,26 @@ using System.Text;
 namespace Octavo.Text.Patterns;
 
 /// <summary>
-/// Rewrites an Oniguruma expression, as tokenizer.json files hold them, for .NET. Only constructs whose meaning is
-/// carried over exactly pass; the others are refused by name. Case folding is spelled out, because the engines differ
-/// in it ('ſ' is an 's' to Oniguruma).
+/// Rewrites an Oniguruma expression, as tokenizer.json files hold them, or one of Rust, as tiktoken's are, for .NET.
+/// Only constructs whose meaning is carried over exactly pass; the others are refused by name. Case folding is spelled
+/// out, because the engines differ in it ('ſ' is an 's' to Oniguruma).
 /// </summary>
 internal sealed partial class OnigurumaTranslator
 {
     private const int MaxDepth = 64;
     private const string Supported =
         "supported are literals of the basic plane, classes without nesting, \\s \\d \\w \\p{general category}, " +
-        "groups (?:) (?i:) (?>), lookaround (?=) (?!) (?<=) (?<!), anchors ^ $ \\A \\z, alternation, and quantifiers";
+        "groups (?:) (?i:) (?>), lookaround (?=) (?!) (?<=) (?<!), anchors ^ $ \\A \\z \\b, alternation, " +
+        "and quantifiers";
 
     private readonly string _source;
     private readonly StringBuilder _target = new();
     private readonly bool[] _named = new bool[0x10000];
     private int _position;
 
-    private OnigurumaTranslator(string source) => _source = source;
+    private readonly bool _rust;
+
+    private OnigurumaTranslator(string source, bool rust) => (_source, _rust) = (source, rust);
 
     /// <summary>Whether the translation needs an engine that backtracks.</summary>
     public bool NeedsBacktracking { get; private set; }
@@ -29,9 +32,13 @@ internal sealed partial class OnigurumaTranslator
     public bool Names(char c) => _named[c];
 
     /// <summary>Translates, or throws <see cref="FormatException"/>.</summary>
-    public static (string Pattern, OnigurumaTranslator Facts) Translate(string source)
+    /// <param name="source">The expression.</param>
+    /// <param name="rust">
+    /// Whether it is one of Rust: there ^ and $ are the ends of the text, and a + after an interval is possessive.
+    /// </param>
+    public static (string Pattern, OnigurumaTranslator Facts) Translate(string source, bool rust)
     {
-        OnigurumaTranslator translator = new(source);
+        OnigurumaTranslator translator = new(source, rust);
         translator.Alternatives(ignoreCase: false, depth: 0);
         if (translator._position < source.Length)
         {
@@ -97,10 +104,10 @@ internal sealed partial class OnigurumaTranslator
                 _target.Append("[^\\n]");
                 return true;
             case '^':
-                _target.Append("(?m:^)");
+                _target.Append(_rust ? "\\A" : "(?m:^)");
                 return false;
             case '$':
-                _target.Append("(?m:$)");
+                _target.Append(_rust ? "\\z" : "(?m:$)");
                 return false;
             case '*' or '+' or '?':
                 throw Refuse($"a {c} with nothing before it");
@@ -195,9 +202,9 @@ internal sealed partial class OnigurumaTranslator
             {
                 _target.Append('?');
             }
-            else if (!isInterval && TryTake("+"))
+            else if ((!isInterval || _rust) && TryTake("+"))
             {
-                // Possessive, which .NET spells as an atomic group. After an interval, Oniguruma takes + as greedy.
+                // Possessive, which .NET spells as an atomic group. After an interval, + is greedy to Oniguruma.
                 NeedsBacktracking = true;
                 _target.Insert(start, "(?>").Append(')');
             }

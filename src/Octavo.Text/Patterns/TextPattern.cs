@@ -11,6 +11,27 @@ internal abstract class TextPattern
 {
     /// <summary>Appends the matches in <paramref name="text"/> (well-formed UTF-16) in order.</summary>
     public abstract void FindAll(ReadOnlySpan<char> text, List<TextMatch> matches);
+
+    /// <summary>The text with each match replaced.</summary>
+    public string Replace(string text, string replacement)
+    {
+        List<TextMatch> matches = [];
+        FindAll(text, matches);
+        if (matches.Count == 0)
+        {
+            return text;
+        }
+
+        System.Text.StringBuilder result = new(text.Length);
+        int position = 0;
+        foreach (TextMatch match in matches)
+        {
+            result.Append(text, position, match.Start - position).Append(replacement);
+            position = match.End;
+        }
+
+        return result.Append(text, position, text.Length - position).ToString();
+    }
 }
 
 /// <summary>A literal string. An empty one matches nothing.</summary>
@@ -33,7 +54,7 @@ internal sealed class LiteralPattern(string literal) : TextPattern
     }
 }
 
-/// <summary>An Oniguruma expression, matched by code point.</summary>
+/// <summary>An expression of Oniguruma or of Rust, matched by code point.</summary>
 internal sealed class RegexPattern : TextPattern
 {
     // A bound on one match, for expressions that backtrack. Those that do not are linear and need none.
@@ -44,10 +65,12 @@ internal sealed class RegexPattern : TextPattern
     private readonly CodePointText _codePoints;
 
     /// <summary>Translates the expression, or throws <see cref="FormatException"/>.</summary>
-    public RegexPattern(string source)
+    /// <param name="source">The expression.</param>
+    /// <param name="rust">Whether it is written for Rust, as tiktoken's are; else for Oniguruma.</param>
+    public RegexPattern(string source, bool rust = false)
     {
         _source = source;
-        (string pattern, OnigurumaTranslator facts) = OnigurumaTranslator.Translate(source);
+        (string pattern, OnigurumaTranslator facts) = OnigurumaTranslator.Translate(source, rust);
         try
         {
             _regex = facts.NeedsBacktracking

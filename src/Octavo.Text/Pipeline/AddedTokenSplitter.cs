@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Globalization;
 using System.Text;
 using Octavo.Text.Tokens;
 
@@ -42,7 +41,7 @@ internal sealed class AddedTokenSplitter
                 node = child;
             }
 
-            node.Token = token;
+            node.Token ??= token;
         }
 
         _firstChars = SearchValues.Create([.. _root.Next.Keys]);
@@ -50,8 +49,9 @@ internal sealed class AddedTokenSplitter
 
     public bool IsEmpty => _root.Next.Count == 0;
 
-    /// <summary>The tokens and the text between them, in order, covering <paramref name="text"/>.</summary>
-    public List<AddedTokenSpan> Split(ReadOnlySpan<char> text)
+    /// <summary>The tokens and the text between them, in order, covering <paramref name="text"/>;
+    /// special ones stay text where they are to be split.</summary>
+    public List<AddedTokenSpan> Split(ReadOnlySpan<char> text, bool splitSpecialTokens)
     {
         List<AddedTokenSpan> spans = [];
         int done = 0;
@@ -59,7 +59,8 @@ internal sealed class AddedTokenSplitter
         while (FindNext(text, ref search, out int start, out AddedToken? token))
         {
             int end = search;
-            if (token.SingleWord && (EndsWithWord(text[..start]) || StartsWithWord(text[end..])))
+            if ((token.Special && splitSpecialTokens)
+                || (token.SingleWord && (EndsWithWord(text[..start]) || StartsWithWord(text[end..]))))
             {
                 continue;
             }
@@ -73,7 +74,7 @@ internal sealed class AddedTokenSplitter
             }
 
             spans.Add(new AddedTokenSpan(start, end, token.Id));
-            done = Math.Max(done, end);
+            done = end;
         }
 
         if (done < text.Length)
@@ -123,17 +124,10 @@ internal sealed class AddedTokenSplitter
     }
 
     private static bool StartsWithWord(ReadOnlySpan<char> text) =>
-        Rune.DecodeFromUtf16(text, out Rune rune, out _) == OperationStatus.Done && IsWord(rune);
+        Rune.DecodeFromUtf16(text, out Rune rune, out _) == OperationStatus.Done && CharacterClasses.IsWord(rune);
 
     private static bool EndsWithWord(ReadOnlySpan<char> text) =>
-        Rune.DecodeLastFromUtf16(text, out Rune rune, out _) == OperationStatus.Done && IsWord(rune);
-
-    // \w of Rust's regex: alphabetic, marks, decimal digits, connectors, joiners.
-    private static bool IsWord(Rune rune) => Rune.IsLetter(rune)
-        || rune.Value is 0x200C or 0x200D or (>= 0x24B6 and <= 0x24E9)
-        || Rune.GetUnicodeCategory(rune) is UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark
-            or UnicodeCategory.EnclosingMark or UnicodeCategory.DecimalDigitNumber or UnicodeCategory.LetterNumber
-            or UnicodeCategory.ConnectorPunctuation;
+        Rune.DecodeLastFromUtf16(text, out Rune rune, out _) == OperationStatus.Done && CharacterClasses.IsWord(rune);
 
     private sealed class Node
     {

@@ -32,25 +32,7 @@ internal sealed class PrependNormalizer(string prefix) : Normalizer
 /// <summary>Replaces each match of a pattern.</summary>
 internal sealed class ReplaceNormalizer(TextPattern pattern, string replacement) : Normalizer
 {
-    public override string Apply(string text)
-    {
-        List<TextMatch> matches = [];
-        pattern.FindAll(text, matches);
-        if (matches.Count == 0)
-        {
-            return text;
-        }
-
-        StringBuilder result = new(text.Length);
-        int position = 0;
-        foreach (TextMatch match in matches)
-        {
-            result.Append(text, position, match.Start - position).Append(replacement);
-            position = match.End;
-        }
-
-        return result.Append(text, position, text.Length - position).ToString();
-    }
+    public override string Apply(string text) => pattern.Replace(text, replacement);
 }
 
 /// <summary>Several, in order.</summary>

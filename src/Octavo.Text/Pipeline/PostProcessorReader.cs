@@ -1,11 +1,12 @@
 using Octavo.Text.Json;
-using Octavo.Text.Tokens;
+
 namespace Octavo.Text.Pipeline;
 
-/// <summary>Reads <c>post_processor</c> and checks <c>decoder</c>.</summary>
+/// <summary>Reads the <c>post_processor</c> of a tokenizer.json.</summary>
 internal static class PostProcessorReader
 {
-    private const string Supported = "TemplateProcessing, ByteLevel, Sequence";
+    private const string Supported =
+        "BertProcessing, ByteLevel, RobertaProcessing, Sequence, TemplateProcessing";
 
     public static PostProcessor Read(JsonField? field)
     {
@@ -19,6 +20,8 @@ internal static class PostProcessorReader
         {
             case "ByteLevel": // it moves offsets, which we do not keep
                 return PostProcessor.None;
+            case "BertProcessing" or "RobertaProcessing":
+                return new PostProcessor([ReadToken(processor, "cls")], [ReadToken(processor, "sep")]);
             case "TemplateProcessing":
                 return ReadTemplate(processor);
             case "Sequence":
@@ -30,28 +33,12 @@ internal static class PostProcessorReader
         }
     }
 
-    /// <summary>Refuses every decoder but ByteLevel, whose work <see cref="Vocabulary"/> does once, at load.</summary>
-    public static void CheckDecoder(JsonField decoder)
+    // As ["</s>", 2].
+    private static int ReadToken(JsonField processor, string name)
     {
-        JsonField type = decoder.Require("type");
-        switch (type.AsString())
-        {
-            case "ByteLevel":
-                break;
-            case "Sequence":
-                JsonField parts = decoder.Require("decoders");
-                JsonField[] items = [.. parts.Items()];
-                if (items.Length != 1)
-                {
-                    throw parts.Error("supported is a sequence of one ByteLevel");
-                }
-
-                CheckDecoder(items[0]);
-                break;
-            default:
-                string other = type.AsString();
-                throw type.Error($"the decoder '{other}' is not supported; supported: ByteLevel");
-        }
+        JsonField field = processor.Require(name);
+        JsonField[] pair = [.. field.Items()];
+        return pair.Length == 2 ? pair[1].AsCount() : throw field.Error("expected [token, id]");
     }
 
     private static PostProcessor ReadTemplate(JsonField processor)

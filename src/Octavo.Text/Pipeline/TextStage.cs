@@ -1,38 +1,42 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
-using Octavo.Text.Bpe;
+using Octavo.Text.Models;
 using Octavo.Text.Patterns;
 
 namespace Octavo.Text.Pipeline;
 
 /// <summary>
 /// One stage on the way from text to ids: it cuts the piece it is given and hands the pieces on. The last stage is
-/// <see cref="BpeStage"/>. Stages keep no state between calls, so all threads share one chain.
+/// <see cref="ModelStage"/>. Stages keep no state between calls, so all threads share one chain.
 /// </summary>
 internal abstract class TextStage
 {
-    public abstract void Accept(ReadOnlySpan<char> piece, List<int> ids);
+    /// <summary>Takes one piece.</summary>
+    /// <param name="piece">The piece, not empty.</param>
+    /// <param name="first">Whether the text begins with it.</param>
+    /// <param name="ids">Where the ids go.</param>
+    public abstract void Accept(ReadOnlySpan<char> piece, bool first, List<int> ids);
 }
 
 /// <summary>The end of the chain: a piece is a word, and its tokens are appended.</summary>
-internal sealed class BpeStage(BpeModel model) : TextStage
+internal sealed class ModelStage(TextModel model) : TextStage
 {
-    public override void Accept(ReadOnlySpan<char> piece, List<int> ids) => model.Encode(piece, ids);
+    public override void Accept(ReadOnlySpan<char> piece, bool first, List<int> ids) => model.Encode(piece, ids);
 }
 
 /// <summary>Puts a space before a piece that does not begin with one.</summary>
 internal sealed class PrefixSpaceStage(TextStage next) : TextStage
 {
-    public override void Accept(ReadOnlySpan<char> piece, List<int> ids)
+    public override void Accept(ReadOnlySpan<char> piece, bool first, List<int> ids)
     {
         if (piece.Length > 0 && piece[0] == ' ')
         {
-            next.Accept(piece, ids);
+            next.Accept(piece, first, ids);
         }
         else
         {
-            next.Accept(string.Concat(" ", piece), ids);
+            next.Accept(string.Concat(" ", piece), first, ids);
         }
     }
 }
@@ -40,7 +44,7 @@ internal sealed class PrefixSpaceStage(TextStage next) : TextStage
 /// <summary>Cuts numbers out: each digit by itself, or each run of them.</summary>
 internal sealed class DigitsStage(bool individual, TextStage next) : TextStage
 {
-    public override void Accept(ReadOnlySpan<char> piece, List<int> ids)
+    public override void Accept(ReadOnlySpan<char> piece, bool first, List<int> ids)
     {
         int start = 0;
         int position = 0;
@@ -52,7 +56,7 @@ internal sealed class DigitsStage(bool individual, TextStage next) : TextStage
                 is UnicodeCategory.DecimalDigitNumber or UnicodeCategory.LetterNumber or UnicodeCategory.OtherNumber;
             if (position > start && (digit != inDigits || (digit && individual)))
             {
-                next.Accept(piece[start..position], ids);
+                next.Accept(piece[start..position], first && start == 0, ids);
                 start = position;
             }
 
@@ -62,7 +66,7 @@ internal sealed class DigitsStage(bool individual, TextStage next) : TextStage
 
         if (start < piece.Length)
         {
-            next.Accept(piece[start..], ids);
+            next.Accept(piece[start..], first && start == 0, ids);
         }
     }
 }
@@ -91,7 +95,7 @@ internal sealed class SplitStage(TextPattern pattern, SplitBehavior behavior, bo
 {
     private readonly record struct Part(int Start, int End, bool IsMatch);
 
-    public override void Accept(ReadOnlySpan<char> piece, List<int> ids)
+    public override void Accept(ReadOnlySpan<char> piece, bool first, List<int> ids)
     {
         Scratch scratch = Scratch.Rent();
         try
@@ -103,7 +107,7 @@ internal sealed class SplitStage(TextPattern pattern, SplitBehavior behavior, bo
             {
                 if (part.End > part.Start)
                 {
-                    next.Accept(piece[part.Start..part.End], ids);
+                    next.Accept(piece[part.Start..part.End], first && part.Start == 0, ids);
                 }
             }
         }

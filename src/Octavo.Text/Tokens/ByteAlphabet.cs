@@ -12,6 +12,24 @@ internal static class ByteAlphabet
 
     public static char CharOf(byte value) => s_charOfByte[value];
 
+    /// <summary>A text with each byte of its UTF-8 spelled.</summary>
+    public static string Spell(ReadOnlySpan<char> text)
+    {
+        byte[] utf8 = new byte[System.Text.Encoding.UTF8.GetByteCount(text)];
+        System.Text.Encoding.UTF8.GetBytes(text, utf8);
+        return Spell(utf8);
+    }
+
+    /// <summary>Bytes, each spelled as one character.</summary>
+    public static string Spell(ReadOnlySpan<byte> bytes) =>
+        string.Create(bytes.Length, bytes, static (spelling, source) =>
+        {
+            for (int i = 0; i < spelling.Length; i++)
+            {
+                spelling[i] = CharOf(source[i]);
+            }
+        });
+
     /// <summary>
     /// Turns a spelling back into bytes. False where a character is outside the alphabet: such a token (an added one)
     /// is plain text.

@@ -11,12 +11,22 @@ internal sealed class Vocabulary
     private readonly Dictionary<string, int> _ids;
     private readonly string?[] _tokens;
     private readonly bool[] _special;
+    private readonly bool[] _hidden;
 
     // The bytes of token i are _bytes[_offsets[i].._offsets[i + 1]].
     private readonly byte[] _bytes;
     private readonly int[] _offsets;
 
-    public Vocabulary(Dictionary<string, int> modelVocab, IReadOnlyList<AddedToken> added)
+    /// <summary>A vocabulary.</summary>
+    /// <param name="modelVocab">The model's tokens; added ones are put in.</param>
+    /// <param name="added">Tokens that the model does not know, or that are more than a model's token.</param>
+    /// <param name="byteLevel">Whether tokens are spelled in the byte-level alphabet.</param>
+    /// <param name="normalize">What normalizes text; null for none.</param>
+    public Vocabulary(
+        Dictionary<string, int> modelVocab,
+        IReadOnlyList<AddedToken> added,
+        bool byteLevel,
+        Func<string, string>? normalize = null)
     {
         _ids = modelVocab;
         int highest = -1;
@@ -33,31 +43,44 @@ internal sealed class Vocabulary
         Size = highest + 1;
         _tokens = new string?[Size];
         _special = new bool[Size];
+        _hidden = new bool[Size];
         foreach ((string token, int id) in modelVocab)
         {
             _tokens[id] = token;
         }
 
-        // An added token's spelling wins over the model's at the same id, as in Hugging Face's lookup.
+        // An added token's spelling wins over the model's at the same id, as in Hugging Face's lookup. One that is
+        // looked for in normalized text is spelled as it is found there.
         bool[] isText = new bool[Size];
         foreach (AddedToken token in added)
         {
-            _tokens[token.Id] = token.Content;
+            _tokens[token.Id] = token.Normalized && normalize is not null ? normalize(token.Content) : token.Content;
             _special[token.Id] |= token.Special;
+            _hidden[token.Id] |= token.Special && _tokens[token.Id] == token.Content;
             isText[token.Id] = _ids.TryAdd(token.Content, token.Id) || _ids[token.Content] != token.Id;
             _ids[token.Content] = token.Id;
         }
 
-        (_bytes, _offsets) = Spell(_tokens, isText);
+        HasBytes = byteLevel;
+        (_bytes, _offsets) = byteLevel ? Spell(_tokens, isText) : ([], []);
     }
 
     public int Size { get; }
+
+    /// <summary>Whether tokens are spelled in the byte-level alphabet, so that each stands for bytes.</summary>
+    public bool HasBytes { get; }
 
     public int? IdOf(string token) => _ids.TryGetValue(token, out int id) ? id : null;
 
     public string? TokenOf(int id) => (uint)id < (uint)_tokens.Length ? _tokens[id] : null;
 
     public bool IsSpecial(int id) => (uint)id < (uint)_special.Length && _special[id];
+
+    /// <summary>
+    /// Whether it is left out where special tokens are skipped: the special ones, but, as in the tokenizers library,
+    /// not those that normalization spells otherwise.
+    /// </summary>
+    public bool IsHidden(int id) => (uint)id < (uint)_hidden.Length && _hidden[id];
 
     /// <summary>The bytes that a token stands for; empty for an id without a token.</summary>
     public ReadOnlySpan<byte> BytesOf(int id) =>
