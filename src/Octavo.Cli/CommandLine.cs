@@ -10,6 +10,7 @@ using Octavo.Cli.Inspect;
 using Octavo.Cli.Options;
 using Octavo.Cli.Pack;
 using Octavo.Cli.Quantize;
+using Octavo.Cli.Render;
 using Octavo.Cli.Serve;
 using Octavo.Cli.Simulate;
 using Octavo.Cli.Terminal;
@@ -121,6 +122,7 @@ internal static class CommandLine
             ChatCommand.Make(),
             ServeCommand.Make(),
             InspectCommand.Make(),
+            RenderCommand.Make(),
             EvalCommand.Make(),
             QuantizeCommand.Make(),
             PackCommand.Make(),

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using Octavo.Text.Pipeline;
+using Octavo.Text.Templates;
 using Octavo.Text.Tokens;
 
 namespace Octavo.Text;
@@ -15,12 +16,11 @@ public sealed class Tokenizer
     private readonly TokenizerParts _parts;
     private readonly TokenizerConfig _config;
 
-    private Tokenizer(TokenizerParts parts, TokenizerConfig config, string? chatTemplate)
+    private Tokenizer(TokenizerParts parts, TokenizerConfig config)
     {
         _parts = parts;
         _vocabulary = parts.Vocabulary;
         _config = config;
-        ChatTemplateSource = chatTemplate ?? config.ChatTemplate;
     }
 
     /// <summary>
@@ -56,7 +56,10 @@ public sealed class Tokenizer
     /// The chat template in Jinja: the directory's <c>chat_template.jinja</c>, else the configuration's
     /// <c>chat_template</c> (of a list, the one named <c>default</c>), else null.
     /// </summary>
-    public string? ChatTemplateSource { get; }
+    public string? ChatTemplateSource => ChatTemplates.ByName.GetValueOrDefault(ChatTemplateSources.DefaultName);
+
+    /// <summary>All chat templates that came with the model, by name.</summary>
+    internal ChatTemplateSources ChatTemplates => _config.ChatTemplates;
 
     /// <summary>
     /// Loads <c>tokenizer.json</c> from a model's directory, and where they are there <c>tokenizer_config.json</c>,
@@ -90,8 +93,7 @@ public sealed class Tokenizer
     internal static Tokenizer Load(TokenizerFiles files)
     {
         TokenizerConfig config = TokenizerConfig.Load(files);
-        byte[]? template = files.Read(TokenizerFiles.ChatTemplate);
-        return new(TokenizerReader.Read(files, config), config, template is null ? null : TextOf(template));
+        return new(TokenizerReader.Read(files, config), config);
     }
 
     /// <summary>
@@ -181,13 +183,6 @@ public sealed class Tokenizer
     /// <param name="skipSpecialTokens">Whether special tokens vanish.</param>
     internal IncrementalDetokenizer CreateDetokenizer(ReadOnlySpan<int> promptIds, bool skipSpecialTokens = true) =>
         new(_vocabulary, promptIds, skipSpecialTokens);
-
-    // As any reader of text files has it: without the mark that some editors put first.
-    private static string TextOf(byte[] utf8)
-    {
-        using var reader = new StreamReader(new MemoryStream(utf8));
-        return reader.ReadToEnd();
-    }
 
     private int? IdOf(string? token) => token is null ? null : _vocabulary.IdOf(token);
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Octavo.Text.Json;
+using Octavo.Text.Templates;
 using Octavo.Text.Tokens;
 
 namespace Octavo.Text;
@@ -41,8 +42,8 @@ internal sealed record TokenizerConfig
     /// <summary>Whether special tokens spelled out in a text are encoded as any other text.</summary>
     public bool SplitsSpecialTokens { get; private init; }
 
-    /// <summary>The chat template, or null.</summary>
-    public string? ChatTemplate { get; private init; }
+    /// <summary>The chat templates by name.</summary>
+    public ChatTemplateSources ChatTemplates { get; private init; } = ChatTemplateSources.None;
 
     /// <summary>A name's token, or null.</summary>
     public string? Find(string name) => Named.GetValueOrDefault(name);
@@ -94,7 +95,7 @@ internal sealed record TokenizerConfig
             Special = special,
             NamesMakeSpecial = decoder is null,
             SplitsSpecialTokens = config.Root?.BoolOr("split_special_tokens", false) ?? false,
-            ChatTemplate = ReadChatTemplate(config.Root?.Find("chat_template")),
+            ChatTemplates = ChatTemplateSources.Read(files, config.Root?.Find("chat_template")),
         };
     }
 
@@ -136,29 +137,6 @@ internal sealed record TokenizerConfig
     private static AddedToken ReadSpecial(JsonField field) => field.IsObject
         ? AddedToken.Read(field, AddedToken.NoId) with { Special = true }
         : new AddedToken(AddedToken.NoId, field.AsString(), true, false, false, false, Normalized: false);
-
-    private static string? ReadChatTemplate(JsonField? field)
-    {
-        if (field is not { } template)
-        {
-            return null;
-        }
-
-        if (!template.IsArray)
-        {
-            return template.AsString();
-        }
-
-        foreach (JsonField entry in template.Items())
-        {
-            if (entry.Require("name").AsString() == "default")
-            {
-                return entry.Require("template").AsString();
-            }
-        }
-
-        return null;
-    }
 
     /// <summary>A file's object, as long as it is looked into.</summary>
     private sealed class FileOrNothing : IDisposable

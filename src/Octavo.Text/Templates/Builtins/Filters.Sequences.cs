@@ -75,7 +75,7 @@ internal static partial class Filters
 
     private static object? Last(Renderer renderer, object? value)
     {
-        List<object?> items = value is PyIterator or Undefined
+        List<object?> items = value is PyIterator
             ? throw new TemplateFault($"'{Types.Name(value)}' object is not reversible")
             : Sequences.ToList(renderer, value);
         return items.Count > 0 ? items[^1] : new Undefined(null, hint: "No last item, sequence was empty.");
@@ -105,14 +105,14 @@ internal static partial class Filters
             return Like(value, string.Concat(PythonText.CodePoints(text).Reverse()));
         }
 
-        if (value is PyIterator or Undefined or null || !Sequences.IsIterable(value))
+        if (!Sequences.IsIterable(value))
         {
             throw new TemplateFault("argument must be iterable");
         }
 
         List<object?> items = Sequences.ToList(renderer, value);
         items.Reverse();
-        return new PyIterator("reversed", items);
+        return value is PyIterator ? items : new PyIterator("reversed", items);
     }
 
     private static object? Sum(object? value, BoundArguments arguments)

@@ -69,6 +69,8 @@ internal sealed class LoopContext(
         return value != BoundArguments.Absent;
     }
 
+    public override string ToString() => $"<LoopContext {_index + 1}/{Length()}>";
+
     private bool Changed(PyTuple now)
     {
         if (_lastChanged is PyTuple last && Comparison.AreEqual(last, now))

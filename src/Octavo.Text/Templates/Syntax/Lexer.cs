@@ -126,6 +126,12 @@ internal sealed partial class Lexer
         int end = _source.IndexOf("#}", _at, StringComparison.Ordinal);
         if (end < 0)
         {
+            // As in Jinja: one with nothing after it is none.
+            if (_at == _source.Length)
+            {
+                return;
+            }
+
             throw new TemplateFault("the comment is not closed: '#}' is missing", begin);
         }
 
@@ -199,6 +205,11 @@ internal sealed partial class Lexer
                 SkipAfterEnd(endSign);
                 return;
             }
+        }
+
+        if (start == _source.Length)
+        {
+            return;
         }
 
         throw new TemplateFault("the raw block is not closed: '{% endraw %}' is missing", begin);

@@ -341,10 +341,12 @@ internal sealed partial class Parser
         return target;
     }
 
-    private static void RefuseUnassignable(Expression target, Token start, bool members)
+    private void RefuseUnassignable(Expression target, Token start, bool members)
     {
         switch (target)
         {
+            case NameExpression { Name: "loop" } when _loops > 0:
+                throw new TemplateFault("'loop' cannot be assigned to in a loop", start.Position);
             case NameExpression:
             case MemberTarget when members:
                 break;

@@ -136,6 +136,11 @@ internal sealed partial class Parser
 
             Token name = ExpectName();
             RefuseConstant(name);
+            if (parameters.Contains(name.Text))
+            {
+                throw new TemplateFault($"there are two parameters named '{name.Text}'", name.Position);
+            }
+
             parameters.Add(name.Text);
             if (SkipOperator("="))
             {

@@ -82,8 +82,6 @@ internal sealed partial record FormatSpec
                     ? text[..PythonText.OffsetOf(text, Precision)]
                     : text;
                 return Pad(string.Empty, text, '<');
-            case bool when Type == '\0':
-                return Pad(string.Empty, Printing.Str(value), '<');
             case double number when Type is '\0' or 'e' or 'E' or 'f' or 'F' or 'g' or 'G' or 'n' or '%':
                 return OfDouble(number);
             case bool or long or BigInteger when Type is 'e' or 'E' or 'f' or 'F' or 'g' or 'G' or '%':

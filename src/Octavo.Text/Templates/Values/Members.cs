@@ -25,7 +25,7 @@ internal static class Members
     /// <summary><c>owner.name</c>.</summary>
     public static object? Member(object? owner, string name)
     {
-        if (owner is Undefined undefined)
+        if (owner is Undefined undefined && !Inner.Contains(name, StringComparer.Ordinal))
         {
             throw undefined.Fault();
         }

@@ -76,7 +76,7 @@ internal static class Printing
         PyRange { Step: 1 } range => $"range({range.Start}, {range.Stop})",
         PyRange range => $"range({range.Start}, {range.Stop}, {range.Step})",
         PyIterator iterator => $"<generator object {iterator.Name}>",
-        LoopContext => "<LoopContext>",
+        LoopContext loop => loop.ToString(),
         Function function => $"<function {function.Name}>",
         _ => $"<{Types.Name(value)}>",
     };

@@ -97,20 +97,20 @@ internal static class Sequences
         long first = Clamp(Bound(from), by > 0 ? lowest : highest);
         long last = Clamp(Bound(to), by > 0 ? highest : lowest);
         long count = by > 0 ? (last - first + by - 1) / by : (first - last - by - 1) / -by;
-        return Take(value, first, by, (int)Math.Max(0, count));
+        return Take(value, first, last, by, (int)Math.Max(0, count));
 
         long Clamp(long? bound, long otherwise) => bound is not { } index ? otherwise
             : Math.Clamp(index < 0 ? index + length : index, lowest, highest);
     }
 
-    private static object? Take(object? value, long first, long step, int count)
+    private static object? Take(object? value, long first, long last, long step, int count)
     {
         switch (value)
         {
             case PyRange range:
                 return new PyRange(
                     range.Start + (first * range.Step),
-                    range.Start + ((first + (count * step)) * range.Step),
+                    range.Start + (last * range.Step),
                     range.Step * step);
             case List<object?> list:
                 return Items(list).ToList();
