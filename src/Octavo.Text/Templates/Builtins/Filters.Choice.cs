@@ -17,9 +17,10 @@ internal static partial class Filters
 
     private static object? Map(Renderer renderer, object? value, Arguments arguments)
     {
-        if (value is Undefined or null or false)
+        // As in Jinja: nothing is asked of what is false.
+        if (!Truth.IsTrue(value))
         {
-            return new PyIterator("sync_do_map", value is Undefined ? [] : Sequences.Iterate(renderer, value));
+            return new PyIterator("sync_do_map", []);
         }
 
         Func<object?, object?> convert = Conversion(renderer, arguments);
@@ -55,7 +56,7 @@ internal static partial class Filters
     private static FilterFunction Chosen(string filter, bool byAttribute, bool wanted) =>
         new((renderer, value, arguments) =>
         {
-            if (value is Undefined)
+            if (!Truth.IsTrue(value))
             {
                 return new PyIterator("select_or_reject", []);
             }

@@ -111,8 +111,6 @@ internal static partial class Filters
 
     private static object? Truncate(object? value, BoundArguments arguments)
     {
-        string text = Printing.AsText(value) ?? throw new TemplateFault(
-            $"truncate needs a string, not {Types.Name(value)}");
         long length = arguments.Int(0, 255);
         string end = arguments.Text(2, "...");
         long leeway = arguments.Value(3) is null ? 5 : arguments.Int(3);
@@ -121,11 +119,13 @@ internal static partial class Filters
             throw new TemplateFault($"truncate needs a length of at least {end.Length} and a leeway of at least 0");
         }
 
-        if (PythonText.Length(text) <= length + leeway)
+        if (Sequences.Length(value) <= length + leeway)
         {
             return value;
         }
 
+        string text = Printing.AsText(value) ?? throw new TemplateFault(
+            $"truncate needs a string, not {Types.Name(value)}");
         string cut = text[..PythonText.OffsetOf(text, (int)length - PythonText.Length(end))];
         int blank = arguments.Flag(1) ? -1 : cut.LastIndexOf(' ');
         return Like(value, (blank < 0 ? cut : cut[..blank]) + end);
@@ -136,7 +136,8 @@ internal static partial class Filters
         string wrap = arguments.Value(2) is null ? "\n" : arguments.Text(2);
         int width = (int)Math.Clamp(arguments.Int(0, 79), 1, int.MaxValue);
         bool breaks = arguments.Flag(1, true), hyphens = arguments.Flag(3, true);
-        return string.Join(wrap, PythonText.SplitLines(Printing.Str(value))
+        return string.Join(wrap, PythonText.SplitLines(Printing.AsText(value)
+            ?? throw new TemplateFault($"wordwrap needs a string, not {Types.Name(value)}"))
             .Select(line => string.Join(wrap, TextWrapping.Wrap(line, width, breaks, hyphens))));
     }
 

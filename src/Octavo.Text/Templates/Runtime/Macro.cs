@@ -9,8 +9,11 @@ internal sealed class Macro(MacroDefinition definition, Frame outer) : ICallable
     public object? Call(Renderer renderer, Arguments arguments)
     {
         Frame frame = outer.Inner();
-        Bind(frame, arguments);
-        return renderer.Nested(() => renderer.Capture(definition.Body, frame).Text);
+        return renderer.Nested(() =>
+        {
+            Bind(frame, arguments);
+            return renderer.Capture(definition.Body, frame).Text;
+        });
     }
 
     public bool TryGetMember(string name, out object? value)
@@ -32,6 +35,7 @@ internal sealed class Macro(MacroDefinition definition, Frame outer) : ICallable
         string name = definition.Name;
         string[] parameters = definition.Parameters;
         List<(string Name, object? Value)> named = [.. arguments.Named];
+        List<int> missing = [];
         bool givesCaller = false;
         for (int i = 0; i < parameters.Length; i++)
         {
@@ -43,14 +47,25 @@ internal sealed class Macro(MacroDefinition definition, Frame outer) : ICallable
 
             int at = named.FindIndex(a => a.Name == parameters[i]);
             givesCaller |= at >= 0 && parameters[i] == "caller";
-            int fallback = i - (parameters.Length - definition.Defaults.Length);
-            frame.Set(parameters[i], at >= 0 ? named[at].Value
-                : fallback >= 0 ? definition.Defaults[fallback].Evaluate(frame)
-                : new Undefined(parameters[i], hint: $"parameter '{parameters[i]}' was not provided"));
             if (at >= 0)
             {
+                frame.Set(parameters[i], named[at].Value);
                 named.RemoveAt(at);
             }
+            else
+            {
+                frame.Set(
+                    parameters[i],
+                    new Undefined(parameters[i], hint: $"parameter '{parameters[i]}' was not provided"));
+                missing.Add(i);
+            }
+        }
+
+        // A default sees the other parameters, and of those that are missing too the ones before it.
+        int firstDefault = parameters.Length - definition.Defaults.Length;
+        foreach (int i in missing.Where(i => i >= firstDefault))
+        {
+            frame.Set(parameters[i], definition.Defaults[i - firstDefault].Evaluate(frame));
         }
 
         if (definition.UsesCaller && !givesCaller)

@@ -425,7 +425,6 @@ internal sealed partial class Parser
         ExpectOperator("]");
         return items switch
         {
-            [] => throw Fault("an index is missing"),
             [SliceBounds slice] => new SliceExpression(position, owner, slice),
             _ when items.Exists(i => i is SliceBounds) =>
                 throw new TemplateFault("an index holds one slice and nothing besides", position),

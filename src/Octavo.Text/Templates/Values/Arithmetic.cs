@@ -169,6 +169,11 @@ internal static class Arithmetic
             quotient--;
         }
 
+        if (quotient == 0)
+        {
+            return (Math.CopySign(0, a / b), rest == 0 ? Math.CopySign(0, b) : rest);
+        }
+
         double floor = Math.Floor(quotient);
         return (quotient - floor > 0.5 ? floor + 1 : floor, rest == 0 ? Math.CopySign(0, b) : rest);
     }

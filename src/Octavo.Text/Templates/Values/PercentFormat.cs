@@ -57,7 +57,9 @@ internal static partial class PercentFormat
         }
 
         renderer.ChargeText(text.Length);
-        return used == items.Count || named || (used == 0 && values is PyDict or List<object?>)
+        
+        // What could be a mapping need not be used up.
+        return used == items.Count || named || values is PyDict or List<object?> or PyRange or Undefined
             ? text.ToString()
             : throw new TemplateFault("not all arguments converted during string formatting");
 

@@ -167,7 +167,7 @@ internal static class Sequences
         PyTuple tuple => tuple.Items,
         PyDict dict => dict.Keys,
         string text => PythonText.CodePoints(text),
-        Markup markup => PythonText.CodePoints(markup.Text).Select(c => (object?)new Markup(c)),
+        Markup markup => PythonText.CodePoints(markup.Text),
         PyRange range => range.Items,
         DictView view => view.Items,
         PyIterator iterator => iterator.Items,
