@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Octavo.Text.Templates;
 using Octavo.Text.Templates.Nodes;
 using Octavo.Text.Templates.Runtime;
@@ -37,6 +38,10 @@ internal sealed class ChatTemplate
         catch (TemplateFault fault)
         {
             throw fault.In(sourceName, text, 0);
+        }
+        catch (RegexMatchTimeoutException)
+        {
+            throw new ChatTemplateException(sourceName, "a literal takes too long to read");
         }
     }
 
@@ -100,6 +105,11 @@ internal sealed class ChatTemplate
         catch (TemplateFault fault)
         {
             throw fault.In(_sourceName, _source, renderer.Position);
+        }
+        catch (RegexMatchTimeoutException)
+        {
+            throw new TemplateFault("a filter takes too long over a text")
+                .In(_sourceName, _source, renderer.Position);
         }
     }
 

@@ -34,13 +34,13 @@ internal static partial class Filters
         ("xmlattr", new(new("xmlattr", "autospace?"), (v, a) => XmlAttributes(v, a.Flag(0, true)))),
     ];
 
-    [GeneratedRegex(@"[\w]+")]
+    [GeneratedRegex(@"[\w]+", RegexOptions.None, matchTimeoutMilliseconds: Renderer.RegexTimeout)]
     private static partial Regex WordPattern { get; }
 
-    [GeneratedRegex(@"[^-\s({\[<]+|[-\s({\[<]+")]
+    [GeneratedRegex(@"[^-\s({\[<]+|[-\s({\[<]+", RegexOptions.None, matchTimeoutMilliseconds: Renderer.RegexTimeout)]
     private static partial Regex TitlePattern { get; }
 
-    [GeneratedRegex(@"<!--.*?-->|<[^>]*>", RegexOptions.Singleline)]
+    [GeneratedRegex(@"<!--.*?-->|<[^>]*>", RegexOptions.Singleline, matchTimeoutMilliseconds: Renderer.RegexTimeout)]
     private static partial Regex TagPattern { get; }
 
     private static FilterFunction OfText(string name, Func<string, string> convert) =>

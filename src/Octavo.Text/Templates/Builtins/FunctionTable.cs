@@ -1,4 +1,5 @@
 using Octavo.Text.Templates.Runtime;
+using Octavo.Text.Templates.Values;
 
 namespace Octavo.Text.Templates.Builtins;
 
@@ -24,7 +25,11 @@ internal sealed class FilterFunction(Func<Renderer, object?, Arguments, object?>
     {
     }
 
-    public object? Apply(Renderer renderer, object? value, Arguments arguments) => apply(renderer, value, arguments);
+    public object? Apply(Renderer renderer, object? value, Arguments arguments)
+    {
+        Renderer.ChargeReading(Printing.AsText(value)?.Length ?? 0);
+        return apply(renderer, value, arguments);
+    }
 }
 
 /// <summary>A test: whether something holds of a value.</summary>
@@ -38,5 +43,9 @@ internal sealed class TestFunction(Signature signature, Func<object?, BoundArgum
 internal sealed class Method<TOwner>(Signature signature, Func<TOwner, BoundArguments, object?> call)
 {
     public Function Of(TOwner owner, string name) =>
-        new(name, (renderer, arguments) => call(owner, signature.Bind(renderer, arguments)));
+        new(name, (renderer, arguments) =>
+        {
+            Renderer.ChargeReading((owner as string)?.Length ?? 0);
+            return call(owner, signature.Bind(renderer, arguments));
+        });
 }

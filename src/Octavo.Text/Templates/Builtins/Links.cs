@@ -9,10 +9,10 @@ internal static partial class Links
 {
     private static readonly (string Open, string Close)[] Pairs = [("(", ")"), ("<", ">"), ("&lt;", "&gt;")];
 
-    [GeneratedRegex(@"(\s+)")]
+    [GeneratedRegex(@"(?<space>\s+)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: Renderer.RegexTimeout)]
     private static partial Regex Space { get; }
 
-    [GeneratedRegex(@"\A(?:[(<]|&lt;)+")]
+    [GeneratedRegex(@"\A(?:[(<]|&lt;)+", RegexOptions.None, matchTimeoutMilliseconds: Renderer.RegexTimeout)]
     private static partial Regex Head { get; }
 
     [GeneratedRegex(@"(?:[)>.,\n]|&gt;)+\z", RegexOptions.NonBacktracking)]

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Octavo.Text.Templates.Runtime;
 using Octavo.Text.Templates.Values;
 
 namespace Octavo.Text.Templates.Builtins;
@@ -6,10 +7,10 @@ namespace Octavo.Text.Templates.Builtins;
 /// <summary>Python's textwrap, as the filter wordwrap uses it: white space stays as it is within a line.</summary>
 internal static partial class TextWrapping
 {
-    [GeneratedRegex(@"\s+|[^\s-]*\w[\w'""]*-(?=[\w])|[^\s]+?(?=\s|$|--)|-{2,}|[^\s]+")]
+    [GeneratedRegex(@"\s+|[^\s-]*\w[\w'""]*-(?=[\w])|[^\s]+?(?=\s|$|--)|-{2,}|[^\s]+", RegexOptions.None, matchTimeoutMilliseconds: Renderer.RegexTimeout)]
     private static partial Regex ChunkPattern { get; }
 
-    [GeneratedRegex(@"\s+|\S+")]
+    [GeneratedRegex(@"\s+|\S+", RegexOptions.None, matchTimeoutMilliseconds: Renderer.RegexTimeout)]
     private static partial Regex WordPattern { get; }
 
     public static IEnumerable<string> Wrap(string line, int width, bool breakLongWords, bool breakOnHyphens)

@@ -36,6 +36,7 @@ internal sealed class Signature
     private readonly string[] _names;
     private readonly int _required;
 
+    /// <summary>A function's parameters.</summary>
     /// <param name="function">The function's name, for errors.</param>
     /// <param name="parameters">Its parameters; those with a question mark may be left out.</param>
     public Signature(string function, params string[] parameters)

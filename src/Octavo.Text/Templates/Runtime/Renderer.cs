@@ -9,16 +9,23 @@ namespace Octavo.Text.Templates.Runtime;
 internal sealed class Renderer(TimeProvider time, IReadOnlyDictionary<string, BlockStatement> blocks)
 {
     /// <summary>Expressions, statements and elements of sequences; about half a second.</summary>
-    public const int MaxSteps = 10_000_000;
+    public const int MaxSteps = 4_000_000;
 
     /// <summary>Characters of all texts that are made on the way.</summary>
-    public const long MaxText = 1L << 30;
+    public const long MaxText = 1L << 29;
 
     /// <summary>Characters of the output, and of any one text.</summary>
-    public const int MaxOutput = 1 << 25;
+    public const int MaxOutput = 1 << 24;
+
+    /// <summary>Milliseconds that a regular expression may take over one text.</summary>
+    public const int RegexTimeout = 500;
 
     /// <summary>Macros and recursive loops within each other.</summary>
     public const int MaxCalls = 200;
+
+    // Values know no renderer; what they do counts for the one that runs on this thread.
+    [ThreadStatic]
+    private static Renderer? t_running;
 
     private StringBuilder _output = new();
     private int _steps;
@@ -41,16 +48,24 @@ internal sealed class Renderer(TimeProvider time, IReadOnlyDictionary<string, Bl
     /// <summary>Runs a template with its variables.</summary>
     public string Run(Body body, IEnumerable<KeyValuePair<string, object?>> variables)
     {
-        Root = new Frame(this, variables);
-        body.Run(Root);
-        return _output.ToString();
+        Renderer? outer = t_running;
+        t_running = this;
+        try
+        {
+            Root = new Frame(this, variables);
+            body.Run(Root);
+            return _output.ToString();
+        }
+        finally
+        {
+            t_running = outer;
+        }
     }
 
     /// <summary>Counts a step of what stands at a position.</summary>
     public void Step(int position)
     {
         Position = position;
-        Charge(1);
         EnsureStack();
     }
 
@@ -73,9 +88,13 @@ internal sealed class Renderer(TimeProvider time, IReadOnlyDictionary<string, Bl
         }
     }
 
-    /// <summary>Refuses values and calls that are nested deeper than the stack has room for.</summary>
+    /// <summary>Counts going through a text; a step for some characters of it.</summary>
+    public static void ChargeReading(int length) => t_running?.Charge(length >> 3);
+
+    /// <summary>Counts a step; refuses values and calls that are nested deeper than the stack has room for.</summary>
     public static void EnsureStack()
     {
+        t_running?.Charge(1);
         if (!RuntimeHelpers.TryEnsureSufficientExecutionStack())
         {
             throw new TemplateFault("nested too deep");

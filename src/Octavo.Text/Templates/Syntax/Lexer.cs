@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.RegularExpressions;
+using Octavo.Text.Templates.Runtime;
 using Octavo.Text.Templates.Values;
 
 namespace Octavo.Text.Templates.Syntax;
@@ -28,6 +29,7 @@ internal sealed partial class Lexer
         return text.EndsWith('\n') ? text[..^1] : text;
     }
 
+    /// <summary>The tokens of a template.</summary>
     /// <param name="source">The template, its lines normalized.</param>
     public static Token[] Tokenize(string source)
     {
@@ -36,10 +38,10 @@ internal sealed partial class Lexer
         return [.. lexer._tokens];
     }
 
-    [GeneratedRegex(@"\G([0-9]+_)*[0-9]+((\.([0-9]+_)*[0-9]+)?[eE][+\-]?([0-9]+_)*[0-9]+|\.([0-9]+_)*[0-9]+)")]
+    [GeneratedRegex(@"\G([0-9]+_)*[0-9]+((\.([0-9]+_)*[0-9]+)?[eE][+\-]?([0-9]+_)*[0-9]+|\.([0-9]+_)*[0-9]+)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: Renderer.RegexTimeout)]
     private static partial Regex FloatPattern { get; }
 
-    [GeneratedRegex(@"\G(0[bB](_?[01])+|0[oO](_?[0-7])+|0[xX](_?[0-9a-fA-F])+|[1-9](_?[0-9])*|0(_?0)*)")]
+    [GeneratedRegex(@"\G(0[bB](_?[01])+|0[oO](_?[0-7])+|0[xX](_?[0-9a-fA-F])+|[1-9](_?[0-9])*|0(_?0)*)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: Renderer.RegexTimeout)]
     private static partial Regex IntegerPattern { get; }
 
     private void Run()

@@ -9,6 +9,7 @@ internal static class StringLiteral
     private const string Letters = "abfnrtv\\'\"";
     private const string Meanings = "\a\b\f\n\r\t\v\\'\"";
 
+    /// <summary>The text of a literal.</summary>
     /// <param name="literal">What stands between the quotes.</param>
     /// <param name="position">Where errors are.</param>
     public static string Unescape(ReadOnlySpan<char> literal, int position)

@@ -27,7 +27,7 @@ internal sealed partial record FormatSpec
 
     [GeneratedRegex(
         @"\A(?:(?<fill>[\uD800-\uDBFF][\uDC00-\uDFFF]|[^\uD800-\uDFFF])?(?<align>[<>=^]))?(?<sign>[-+ ])?(?<alt>\#)?(?<zero>0)?(?<width>[0-9]+)?(?<group>[,_])?(\.(?<precision>[0-9]+))?(?<type>[bcdeEfFgGnosxX%])?\z",
-        RegexOptions.Singleline | RegexOptions.ExplicitCapture)]
+        RegexOptions.Singleline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: Renderer.RegexTimeout)]
     private static partial Regex Pattern { get; }
 
     public static string Format(Renderer renderer, object? value, string spec)

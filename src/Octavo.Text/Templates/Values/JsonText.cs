@@ -29,9 +29,12 @@ internal sealed record JsonText
 
     private void Append(Renderer renderer, object? value, int depth)
     {
-        renderer.Charge(1);
-        renderer.ChargeText(Math.Min(_text.Length, 1));
         Renderer.EnsureStack();
+        if (_text.Length > Renderer.MaxOutput)
+        {
+            throw new TemplateFault($"tojson writes more than {Renderer.MaxOutput} characters");
+        }
+
         switch (value)
         {
             case string or Markup:
@@ -103,7 +106,11 @@ internal sealed record JsonText
         if (Indent is not null)
         {
             renderer.ChargeText((long)Indent.Length * depth);
-            _text.Append('\n').Insert(_text.Length, Indent, depth);
+            _text.Append('\n');
+            for (int i = 0; i < depth; i++)
+            {
+                _text.Append(Indent);
+            }
         }
     }
 

@@ -12,9 +12,10 @@ internal static partial class PercentFormat
 {
     [GeneratedRegex(
         @"\G%(\((?<key>[^)]*)\))?(?<flags>[-+ #0]*)(?<width>\*|[0-9]+)?(\.(?<precision>\*|[0-9]*))?[hlL]?(?<type>.)",
-        RegexOptions.Singleline | RegexOptions.ExplicitCapture)]
+        RegexOptions.Singleline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: Renderer.RegexTimeout)]
     private static partial Regex Directive { get; }
 
+    /// <summary>The text with the values in it.</summary>
     /// <param name="renderer">The budget.</param>
     /// <param name="format">The text with its directives.</param>
     /// <param name="values">A tuple of values, a mapping, or one value.</param>

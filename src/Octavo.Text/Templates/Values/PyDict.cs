@@ -1,4 +1,5 @@
 using System.Numerics;
+using Octavo.Text.Templates.Runtime;
 
 namespace Octavo.Text.Templates.Values;
 
@@ -40,9 +41,15 @@ internal sealed class PyDict
     public static bool CanBeKey(object? value) => value switch
     {
         List<object?> or PyDict => false,
-        PyTuple tuple => tuple.Items.All(CanBeKey),
+        PyTuple tuple => CanBeKeys(tuple.Items),
         _ => true,
     };
+
+    private static bool CanBeKeys(IReadOnlyList<object?> items)
+    {
+        Renderer.EnsureStack();
+        return items.All(CanBeKey);
+    }
 
     private readonly struct Key : IEquatable<Key>
     {
@@ -62,14 +69,21 @@ internal sealed class PyDict
 
         private static int HashOf(object? value) => value switch
         {
+            PyTuple tuple => HashOfItems(tuple),
             null => 0,
             bool flag => flag ? 1.0.GetHashCode() : 0.0.GetHashCode(),
             long number => ((double)number).GetHashCode(),
             BigInteger number => ((double)number).GetHashCode(),
-            Markup markup => markup.Text.GetHashCode(),
-            PyTuple tuple => tuple.Items.Aggregate(17, (hash, item) => HashCode.Combine(hash, HashOf(item))),
+            string text => StringComparer.Ordinal.GetHashCode(text),
+            Markup markup => StringComparer.Ordinal.GetHashCode(markup.Text),
             Undefined => 1,
             _ => value.GetHashCode(),
         };
+
+        private static int HashOfItems(PyTuple tuple)
+        {
+            Renderer.EnsureStack();
+            return tuple.Items.Aggregate(17, (hash, item) => HashCode.Combine(hash, HashOf(item)));
+        }
     }
 }

@@ -1,4 +1,5 @@
 using System.Text;
+using Octavo.Text.Templates.Runtime;
 
 namespace Octavo.Text.Templates.Values;
 
@@ -74,6 +75,7 @@ internal static class PythonText
             return text.Length;
         }
 
+        Renderer.ChargeReading(text.Length);
         int length = text.Length;
         for (int i = 0; i + 1 < text.Length; i++)
         {
@@ -95,6 +97,7 @@ internal static class PythonText
             return codePoint;
         }
 
+        Renderer.ChargeReading(codePoint);
         int at = 0;
         for (; codePoint > 0; codePoint--)
         {

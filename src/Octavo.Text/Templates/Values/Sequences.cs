@@ -123,6 +123,7 @@ internal static class Sequences
 
         object?[] Items(IReadOnlyList<object?> items)
         {
+            Renderer.ChargeReading(count << 3);
             var result = new object?[count];
             for (int i = 0; i < count; i++)
             {
