@@ -7,6 +7,8 @@ namespace Octavo.Text.Templates.Values;
 /// <summary>The digits of numbers in the ways that Python's formats ask for.</summary>
 internal static class FloatText
 {
+    private const int MaxPrecision = 5000;
+
     /// <summary>A number that is not negative.</summary>
     /// <param name="value">The number.</param>
     /// <param name="type">e, f, g, %; r for what a format without type does; E, F, G in capitals.</param>
@@ -14,6 +16,11 @@ internal static class FloatText
     /// <param name="alternate">Keep the zeros that g drops.</param>
     public static string Format(double value, char type, int precision, bool alternate)
     {
+        if (precision > MaxPrecision)
+        {
+            throw new TemplateFault($"a precision of more than {MaxPrecision} digits");
+        }
+
         if (!double.IsFinite(value))
         {
             string name = double.IsNaN(value) ? "nan" : "inf";

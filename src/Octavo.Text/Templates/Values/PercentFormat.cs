@@ -58,7 +58,7 @@ internal static partial class PercentFormat
         }
 
         renderer.ChargeText(text.Length);
-        
+
         // What could be a mapping need not be used up.
         return used == items.Count || named || values is PyDict or List<object?> or PyRange or Undefined
             ? text.ToString()
