@@ -140,10 +140,3 @@ internal sealed class JumpStatement(int position, Flow flow) : Statement(positio
 {
     public override Flow Run(Frame frame) => flow;
 }
-
-/// <summary>include, import, from, extends: a chat template stands alone.</summary>
-internal sealed class ReferenceStatement(int position, string tag) : Statement(position)
-{
-    public override Flow Run(Frame frame) =>
-        throw new TemplateFault($"'{tag}' needs another template, and a chat template stands alone", Position);
-}

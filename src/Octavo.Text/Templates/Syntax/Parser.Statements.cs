@@ -23,7 +23,8 @@ internal sealed partial class Parser
             "autoescape" => ParseAutoescape(tag.Position),
             "print" => ParsePrint(tag.Position),
             "break" or "continue" => ParseJump(tag),
-            "include" or "import" or "from" or "extends" => ParseReference(tag),
+            "include" or "import" or "from" or "extends" => throw new TemplateFault(
+                $"'{tag.Text}' needs another template, and a chat template stands alone", tag.Position),
             _ => throw new TemplateFault(
                 $"unknown statement '{tag.Text}'"
                     + (awaited.Length > 0 ? $"; expected here: '{string.Join("' or '", awaited)}'" : string.Empty),
@@ -227,20 +228,4 @@ internal sealed partial class Parser
     private JumpStatement ParseJump(Token tag) => _loops > 0
         ? new JumpStatement(tag.Position, tag.Text == "break" ? Flow.Break : Flow.Continue)
         : throw new TemplateFault($"'{tag.Text}' outside of a loop", tag.Position);
-
-    // There are no other templates: a fault when it runs. Its words are read past.
-    private ReferenceStatement ParseReference(Token tag)
-    {
-        if (Current.Kind == TokenKind.BlockEnd)
-        {
-            throw Fault($"expected an expression, found {Current}");
-        }
-
-        while (Current.Kind is not (TokenKind.BlockEnd or TokenKind.End))
-        {
-            Next();
-        }
-
-        return new ReferenceStatement(tag.Position, tag.Text);
-    }
 }
