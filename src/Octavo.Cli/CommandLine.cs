@@ -11,6 +11,7 @@ using Octavo.Cli.Models;
 using Octavo.Cli.Options;
 using Octavo.Cli.Pack;
 using Octavo.Cli.Quantize;
+using Octavo.Cli.Render;
 using Octavo.Cli.Serve;
 using Octavo.Cli.Simulate;
 using Octavo.Cli.Terminal;
@@ -123,6 +124,7 @@ internal static class CommandLine
             ServeCommand.Make(),
             InspectCommand.Make(),
             ModelsCommand.Make(),
+            RenderCommand.Make(),
             EvalCommand.Make(),
             QuantizeCommand.Make(),
             PackCommand.Make(),

@@ -76,7 +76,9 @@ internal static class ModelCatalog
     private static (ModelFamily Family, ConfigReader Config) FamilyOf(ConfigReader config)
     {
         string? architecture = config.Texts("architectures") is [var first, ..] ? first : null;
-        if (Array.Find(Families, family => family.Architecture == architecture) is { } known)
+        // The same name has been spelled in several ways: MPTForCausalLM is transformers' MptForCausalLM.
+        if (Array.Find(
+            Families, family => family.Architecture.Equals(architecture, StringComparison.OrdinalIgnoreCase)) is { } known)
         {
             return (known, config);
         }

@@ -1,69 +1,116 @@
+using System.Text.RegularExpressions;
 using Octavo.Text.Templates;
+using Octavo.Text.Templates.Nodes;
+using Octavo.Text.Templates.Runtime;
+using Octavo.Text.Templates.Syntax;
 
 namespace Octavo.Text;
 
 /// <summary>
-/// Turns a conversation into the text a model was trained on, by a chat template in a subset of Jinja with the
-/// settings of Hugging Face (trim_blocks and lstrip_blocks on). Immutable: one instance serves all threads.
+/// Turns a conversation into the text a model was trained on, by a chat template in Jinja: the language of Jinja 3.1 in
+/// the environment of transformers 5.24 (<c>trim_blocks</c>, <c>lstrip_blocks</c>, loop controls, the immutable sandbox,
+/// <c>tojson</c>, <c>raise_exception</c>, <c>strftime_now</c>, <c>generation</c>). Immutable: one instance serves all
+/// threads. A run is bounded in steps, depth and text (<see cref="Renderer"/>).
 /// </summary>
-/// <remarks>
-/// Supported: text; <c>{{ … }}</c>, <c>{% for … in … %}</c> with <c>loop.index</c>, <c>index0</c>, <c>first</c>,
-/// <c>last</c>, <c>length</c>; <c>if</c>, <c>elif</c>, <c>else</c>; <c>set</c>; comments; whitespace control.
-/// Expressions: literals, names, members, indices, slices, <c>+ - * % ~</c>, comparisons, <c>in</c>,
-/// <c>and or not</c>, <c>a if b else c</c>, the tests <c>defined</c>, <c>undefined</c>, <c>none</c>, <c>string</c>, the
-/// filters <c>trim</c>, <c>upper</c>, <c>lower</c>, <c>length</c>, and <c>raise_exception(…)</c>.
-/// </remarks>
 internal sealed class ChatTemplate
 {
-    private readonly Block _root;
+    private readonly Body _body;
+    private readonly IReadOnlyDictionary<string, BlockStatement> _blocks;
     private readonly string _source;
     private readonly string _sourceName;
 
-    private ChatTemplate(Block root, string source, string sourceName)
-    {
-        _root = root;
-        _source = source;
-        _sourceName = sourceName;
-    }
+    private ChatTemplate(
+        Body body, IReadOnlyDictionary<string, BlockStatement> blocks, string source, string sourceName) =>
+        (_body, _blocks, _source, _sourceName) = (body, blocks, source, sourceName);
 
     /// <summary>Reads a template.</summary>
     /// <param name="source">The template in Jinja.</param>
     /// <param name="sourceName">What errors call it: a file's path, say.</param>
-    /// <exception cref="ChatTemplateException">It is malformed or uses an unsupported construct.</exception>
+    /// <exception cref="ChatTemplateException">It is malformed.</exception>
     public static ChatTemplate Parse(string source, string sourceName)
     {
-        return new ChatTemplate(new TemplateParser(source, sourceName).ParseTemplate(), source, sourceName);
+        string text = Lexer.NormalizeLines(source);
+        try
+        {
+            (Body body, IReadOnlyDictionary<string, BlockStatement> blocks) = Parser.Parse(text);
+            return new ChatTemplate(body, blocks, text, sourceName);
+        }
+        catch (TemplateFault fault)
+        {
+            throw fault.In(sourceName, text, 0);
+        }
+        catch (RegexMatchTimeoutException)
+        {
+            throw new ChatTemplateException(sourceName, "a literal takes too long to read");
+        }
     }
 
-    /// <summary>The prompt for a conversation.</summary>
+    /// <summary>The prompt for a conversation of plain messages.</summary>
     /// <param name="messages">The conversation, seen by the template as <c>messages</c>.</param>
     /// <param name="addGenerationPrompt">Seen as <c>add_generation_prompt</c>: whether to open the answer.</param>
     /// <param name="variables">Further names, such as <c>bos_token</c>.</param>
-    /// <param name="arguments">
-    /// Further names that the caller gives: null, bool, long, string, and lists and maps of these
-    /// (<c>List&lt;object?&gt;</c>, <c>Dictionary&lt;string, object?&gt;</c>).
-    /// </param>
+    /// <param name="arguments">Further names that the caller gives.</param>
     /// <exception cref="ChatTemplateException">The template refuses the conversation or computes nonsense.</exception>
     public string Render(
         IReadOnlyList<ChatMessage> messages,
         bool addGenerationPrompt,
         IReadOnlyDictionary<string, string>? variables = null,
-        IReadOnlyDictionary<string, object?>? arguments = null)
+        IReadOnlyDictionary<string, object?>? arguments = null) => Render(new TemplateInput
+        {
+            Messages = [.. messages.Select(ToValue)],
+            AddGenerationPrompt = addGenerationPrompt,
+            SpecialTokens = variables ?? new Dictionary<string, string>(),
+            Arguments = arguments ?? new Dictionary<string, object?>(),
+        });
+
+    /// <summary>The prompt for a conversation.</summary>
+    /// <exception cref="ChatTemplateException">The template refuses the conversation or computes nonsense.</exception>
+    public string Render(TemplateInput input)
     {
-        Dictionary<string, object?> names = new(StringComparer.Ordinal);
-        foreach ((string name, string value) in variables ?? new Dictionary<string, string>())
+        if (input is { AddGenerationPrompt: true, ContinueFinalMessage: not null })
         {
-            names[name] = value;
+            throw new ChatTemplateException(
+                _sourceName, "continue_final_message and add_generation_prompt exclude each other");
         }
 
-        foreach ((string name, object? value) in arguments ?? new Dictionary<string, object?>())
+        try
         {
-            names[name] = value;
+            List<object?> messages = MessagePreparation.Prepare(input.Messages);
+            string? final = input.ContinueFinalMessage is { } field
+                ? MessagePreparation.MarkFinal(messages, field, _source)
+                : null;
+            Dictionary<string, object?> variables = Variables(input);
+            variables["messages"] = messages;
+            variables["tools"] = TemplateJson.FromPlain(input.Tools);
+            variables["documents"] = TemplateJson.FromPlain(input.Documents);
+            variables["add_generation_prompt"] = input.AddGenerationPrompt;
+            string text = RenderWith(variables, input.Time);
+            return final is null ? text : MessagePreparation.CutAtMark(text, final);
         }
+        catch (TemplateFault fault)
+        {
+            throw new ChatTemplateException(_sourceName, fault.Message);
+        }
+    }
 
-        names["messages"] = messages.Select(ToValue).ToList();
-        names["add_generation_prompt"] = addGenerationPrompt;
-        return new TemplateEvaluator(_sourceName, names).Run(_root);
+    /// <summary>What the template writes with nothing but these variables.</summary>
+    /// <exception cref="ChatTemplateException">The template raises, or computes nonsense.</exception>
+    public string RenderWith(IReadOnlyDictionary<string, object?> variables, TimeProvider time)
+    {
+        var renderer = new Renderer(time, _blocks);
+        try
+        {
+            return renderer.Run(_body, variables);
+        }
+        catch (TemplateFault fault)
+        {
+            throw fault.In(_sourceName, _source, renderer.Position);
+        }
+        catch (RegexMatchTimeoutException)
+        {
+            throw new TemplateFault("a filter takes too long over a text")
+                .In(_sourceName, _source, renderer.Position);
+        }
     }
 
     /// <summary>
@@ -85,6 +132,22 @@ internal sealed class ChatTemplate
         return false;
 
         static bool IsOfName(char c) => char.IsLetterOrDigit(c) || c == '_';
+    }
+
+    private static Dictionary<string, object?> Variables(TemplateInput input)
+    {
+        Dictionary<string, object?> variables = new(StringComparer.Ordinal);
+        foreach ((string name, string token) in input.SpecialTokens)
+        {
+            variables[name] = token;
+        }
+
+        foreach ((string name, object? value) in input.Arguments)
+        {
+            variables[name] = TemplateJson.FromPlain(value);
+        }
+
+        return variables;
     }
 
     private static object? ToValue(ChatMessage message) => new Dictionary<string, object?>(StringComparer.Ordinal)

@@ -4,6 +4,7 @@ using Octavo.Formats.Gguf;
 using Octavo.Text.Gguf;
 using Octavo.Text.Models;
 using Octavo.Text.Pipeline;
+using Octavo.Text.Templates;
 using Octavo.Text.Tokens;
 
 namespace Octavo.Text;
@@ -17,12 +18,11 @@ public sealed class Tokenizer
     private readonly TokenizerParts _parts;
     private readonly TokenizerConfig _config;
 
-    internal Tokenizer(TokenizerParts parts, TokenizerConfig config, string? chatTemplate)
+    internal Tokenizer(TokenizerParts parts, TokenizerConfig config)
     {
         _parts = parts;
         _vocabulary = parts.Vocabulary;
         _config = config;
-        ChatTemplateSource = chatTemplate ?? config.ChatTemplate;
     }
 
     /// <summary>
@@ -58,7 +58,10 @@ public sealed class Tokenizer
     /// The chat template in Jinja: the directory's <c>chat_template.jinja</c>, else the configuration's
     /// <c>chat_template</c> (of a list, the one named <c>default</c>), else null.
     /// </summary>
-    public string? ChatTemplateSource { get; }
+    public string? ChatTemplateSource => ChatTemplates.ByName.GetValueOrDefault(ChatTemplateSources.DefaultName);
+
+    /// <summary>All chat templates that came with the model, by name.</summary>
+    internal ChatTemplateSources ChatTemplates => _config.ChatTemplates;
 
     /// <summary>
     /// Loads a tokenizer from a model's directory: from <c>tokenizer.json</c>, else <c>tekken.json</c>, else
@@ -98,8 +101,7 @@ public sealed class Tokenizer
     internal static Tokenizer Load(TokenizerFiles files)
     {
         TokenizerConfig config = TokenizerConfig.Load(files);
-        byte[]? template = files.Read(TokenizerFiles.ChatTemplate);
-        return new(TokenizerReader.Read(files, config), config, template is null ? null : TextOf(template));
+        return new(TokenizerReader.Read(files, config), config);
     }
 
     /// <summary>
@@ -240,14 +242,7 @@ public sealed class Tokenizer
     {
         using FileStream file = File.OpenRead(path);
         (TokenizerParts parts, TokenizerConfig config) = GgufTokenizerReader.Read(path, file);
-        return new Tokenizer(parts, config, chatTemplate: null);
-    }
-
-    // As any reader of text files has it: without the mark that some editors put first.
-    private static string TextOf(byte[] utf8)
-    {
-        using var reader = new StreamReader(new MemoryStream(utf8));
-        return reader.ReadToEnd();
+        return new Tokenizer(parts, config);
     }
 
     private int? IdOf(string? token) => token is null ? null : _vocabulary.IdOf(token);

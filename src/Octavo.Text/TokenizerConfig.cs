@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using Octavo.Text.Json;
 using Octavo.Text.Pipeline;
+using Octavo.Text.Templates;
 using Octavo.Text.Tokens;
 
 namespace Octavo.Text;
@@ -66,8 +67,8 @@ internal sealed record TokenizerConfig
     /// <summary>Whether BERT puts blanks around ideographs.</summary>
     public bool SpacesIdeographs { get; private init; } = true;
 
-    /// <summary>The chat template, or null.</summary>
-    public string? ChatTemplate { get; private init; }
+    /// <summary>The chat templates by name.</summary>
+    public ChatTemplateSources ChatTemplates { get; private init; } = ChatTemplateSources.None;
 
     /// <summary>A name's token, or null.</summary>
     public string? Find(string name) => Named.GetValueOrDefault(name);
@@ -92,7 +93,7 @@ internal sealed record TokenizerConfig
             Named = named.Where(t => t.Value is not null).ToDictionary(t => t.Key, t => t.Value!),
             AddsBos = addsBos,
             AddsEos = addsEos,
-            ChatTemplate = chatTemplate,
+            ChatTemplates = chatTemplate is null ? ChatTemplateSources.None : ChatTemplateSources.Of(chatTemplate),
         };
 
     /// <summary>Reads what stands beside a tokenizer.json; each file may be absent.</summary>
@@ -150,7 +151,7 @@ internal sealed record TokenizerConfig
             Lowercases = config.Root?.Find("do_lower_case")?.AsBool(),
             StripsAccents = config.Root?.Find("strip_accents")?.AsBool(),
             SpacesIdeographs = config.Root?.BoolOr("tokenize_chinese_chars", true) ?? true,
-            ChatTemplate = ReadChatTemplate(config.Root?.Find("chat_template")),
+            ChatTemplates = ChatTemplateSources.Read(files, config.Root?.Find("chat_template")),
         };
     }
 
@@ -192,29 +193,6 @@ internal sealed record TokenizerConfig
     private static AddedToken ReadSpecial(JsonField field) => field.IsObject
         ? AddedToken.Read(field, AddedToken.NoId) with { Special = true }
         : new AddedToken(AddedToken.NoId, field.AsString(), true, false, false, false, Normalized: false);
-
-    private static string? ReadChatTemplate(JsonField? field)
-    {
-        if (field is not { } template)
-        {
-            return null;
-        }
-
-        if (!template.IsArray)
-        {
-            return template.AsString();
-        }
-
-        foreach (JsonField entry in template.Items())
-        {
-            if (entry.Require("name").AsString() == "default")
-            {
-                return entry.Require("template").AsString();
-            }
-        }
-
-        return null;
-    }
 
     /// <summary>A file's object, as long as it is looked into.</summary>
     private sealed class FileOrNothing : IDisposable

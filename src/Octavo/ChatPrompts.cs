@@ -1,6 +1,7 @@
 using System.Globalization;
 using Octavo.Engine;
 using Octavo.Text;
+using Octavo.Text.Templates;
 
 namespace Octavo;
 
@@ -12,7 +13,8 @@ internal sealed class ChatPrompts
     private const string TemplateFiles = "chat_template.jinja, or chat_template in tokenizer_config.json";
 
     private readonly ChatTemplate _template;
-    private readonly Dictionary<string, string> _variables = new(StringComparer.Ordinal);
+    private readonly ChatTemplate _templateForTools;
+    private readonly IReadOnlyDictionary<string, string> _specialTokens;
 
     /// <summary>Parses the model's template.</summary>
     /// <exception cref="InvalidRequestException">The model has no tokenizer or no chat template.</exception>
@@ -25,17 +27,20 @@ internal sealed class ChatPrompts
                 Messages, $"{Messages} need a tokenizer, and this engine runs without one: {NoTokenizerAdvice}");
         }
 
-        if (tokenizer.ChatTemplateSource is not { } source)
+        ChatTemplateSources sources = tokenizer.ChatTemplates;
+        if (!sources.ByName.TryGetValue(sources.NameFor(hasTools: false), out string? source))
         {
             throw new InvalidRequestException(
                 Messages, $"model {engine.Model.Name} has no chat template ({TemplateFiles}); use completions");
         }
 
-        _template = ChatTemplate.Parse(source, $"{engine.Model.Name}'s chat template");
-        foreach ((string name, string token) in tokenizer.NamedTokens)
-        {
-            _variables[name] = token;
-        }
+        string name = $"{engine.Model.Name}'s chat template";
+        _template = ChatTemplate.Parse(source, name);
+        string forTools = sources.NameFor(hasTools: true);
+        _templateForTools = forTools == ChatTemplateSources.DefaultName
+            ? _template
+            : ChatTemplate.Parse(sources.ByName[forTools], $"{name} {forTools}");
+        _specialTokens = tokenizer.NamedTokens;
     }
 
     /// <summary>Whether the template mentions a variable; one that it does not changes no prompt.</summary>
@@ -45,6 +50,7 @@ internal sealed class ChatPrompts
     /// <param name="messages">The conversation so far, at least one message.</param>
     /// <param name="addGenerationPrompt">End with what begins the assistant's turn.</param>
     /// <param name="arguments">Further variables of the template, such as <c>enable_thinking</c>.</param>
+    /// <exception cref="ChatTemplateException">The template refuses the conversation.</exception>
     public Prompt Render(
         IReadOnlyList<ChatMessage> messages,
         bool addGenerationPrompt = true,
@@ -65,9 +71,14 @@ internal sealed class ChatPrompts
             throw new InvalidRequestException("messages", $"messages must hold at least one message");
         }
 
-        // As in vLLM: a template writes its special tokens itself, so none are added.
-        return Prompt.FromText(
-            _template.Render(messages, addGenerationPrompt, _variables, arguments)) with
-        { AddSpecialTokens = false };
+        return PromptOf(_template.Render(messages, addGenerationPrompt, _specialTokens, arguments));
     }
+
+    /// <summary>The prompt of a conversation with all that a template can be given; the special tokens are added.</summary>
+    /// <exception cref="ChatTemplateException">The template refuses the conversation.</exception>
+    public Prompt Render(TemplateInput input) => PromptOf((input.Tools is null ? _template : _templateForTools)
+        .Render(input with { SpecialTokens = _specialTokens }));
+
+    // As in vLLM: a template writes its special tokens itself, so none are added.
+    private static Prompt PromptOf(string text) => Prompt.FromText(text) with { AddSpecialTokens = false };
 }

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using Octavo.Text.Pipeline;
+using Octavo.Text.Templates;
 
 namespace Octavo.Text.Tests;
 
@@ -217,7 +218,27 @@ public sealed class TokenizerTests
         tokenizer.ChatTemplateSource.ShouldBe("D");
         tokenizer.EosTokenId.ShouldBe(256);
         tokenizer.BosToken.ShouldBeNull();
+        directory.Write("chat_template.json", """{"chat_template": "O"}""");
+        Tokenizer.Load(directory.Path).ChatTemplateSource.ShouldBe("O");
         directory.Write("chat_template.jinja", "J");
         Tokenizer.Load(directory.Path).ChatTemplateSource.ShouldBe("J");
+    }
+
+    [Fact]
+    public void ChatTemplates_SeveralPlaces_AreFoundByName()
+    {
+        using TemporaryDirectory directory = new();
+        directory.Write("tokenizer.json", TokenizerJson.Create().ToJsonString());
+        directory.Write(
+            "tokenizer_config.json",
+            """{"chat_template": [{"name": "default", "template": "D"}, {"name": "tool_use", "template": "T"}]}""");
+        Directory.CreateDirectory(Path.Combine(directory.Path, "additional_chat_templates"));
+        File.WriteAllText(Path.Combine(directory.Path, "additional_chat_templates", "rag.jinja"), "R");
+        File.WriteAllText(Path.Combine(directory.Path, "additional_chat_templates", "note.txt"), "N");
+        ChatTemplateSources templates = Tokenizer.Load(directory.Path).ChatTemplates;
+        templates.ByName.OrderBy(t => t.Key).Select(t => t.Key + t.Value).ShouldBe(["defaultD", "ragR", "tool_useT"]);
+        templates.NameFor(hasTools: true).ShouldBe("tool_use");
+        templates.NameFor(hasTools: false).ShouldBe("default");
+        ChatTemplateSources.Of("S").NameFor(hasTools: true).ShouldBe("default");
     }
 }

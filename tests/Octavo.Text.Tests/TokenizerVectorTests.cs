@@ -108,8 +108,7 @@ public sealed class TokenizerVectorTests(ITestOutputHelper output)
                 new Tiktoken.TiktokenEncoding(
                     expression.GetValue<string>(),
                     expected["special_tokens"]!.AsObject().ToDictionary(t => t.Key, t => t.Value!.GetValue<int>()))),
-            new TokenizerConfig(),
-            chatTemplate: null)
+            new TokenizerConfig())
         : Tokenizer.LoadFile(path);
 
     /// <summary>The ranks of npm's tiktoken: "! first token token …" with tokens in base64, as a .tiktoken.</summary>

@@ -13,6 +13,8 @@ internal static class ApertusFamily
 
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
+        // Without them transformers takes Llama 3's scaling; published configs state it.
+        _ = RotaryConfig.SectionOf(config) ?? throw config.Missing("rope_parameters");
         bool bias = config.Flag("attention_bias", false);
         DecoderSpec spec = LlamaLayout.Read(config, names, Family.Architecture, Family.TiesHead, new LlamaTraits
         {

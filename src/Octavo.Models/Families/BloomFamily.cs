@@ -12,8 +12,9 @@ internal static class BloomFamily
 
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
-        string hiddenField = config.Has("hidden_size") ? "hidden_size" : "n_embed";
-        (int hidden, int layers, int heads, int intermediate) = PlainLayout.Sizes(config, hiddenField);
+        (int hidden, int layers, int heads, int intermediate) = PlainLayout.Sizes(
+            config, Named("n_embed", "hidden_size"), Named("n_layer", "num_hidden_layers"),
+            Named("n_head", "num_attention_heads"));
         Supported.Require(
             config, "apply_residual_connection_post_layernorm",
             config.Flag("apply_residual_connection_post_layernorm", false), false);
@@ -46,5 +47,7 @@ internal static class BloomFamily
         }.Read(config, names, TiedHead.Read(config, names, Family.TiesHead));
         string module = new LinearTensors(spec.TokenEmbedding, null).Module + "_layernorm";
         return spec with { EmbeddingNorm = LlamaLayout.Elsewhere(spec.FinalNorm!, module) };
+
+        string Named(string own, string usual) => config.Has(own) ? own : usual;
     }
 }

@@ -13,9 +13,8 @@ internal static class Cohere2Family
 
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
-        DecoderSpec spec = CohereFamily.Read(config, names, Family.Architecture);
-        int pattern = config.Integer("sliding_window_pattern", 1, ConfigLimits.Layers)
-            ?? config.Integer("_sliding_window_pattern", 1, ConfigLimits.Layers) ?? 4;
+        DecoderSpec spec = CohereFamily.Read(config, names, Family.Architecture, 10_000);
+        int pattern = config.Integer("sliding_window_pattern", 1, ConfigLimits.Layers) ?? 4;
         int?[] windows = LayerTypes.Windows(
             config, spec.NumLayers, LayerTypes.WindowOf(config) ?? 4096, i => (i + 1) % pattern != 0);
         return spec.MapAttention((i, attention) => attention with

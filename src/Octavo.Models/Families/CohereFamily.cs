@@ -12,7 +12,7 @@ internal static class CohereFamily
         "Command R", "CohereForCausalLM", "cohere", Map, TiesHead: true, LlamaFamily.Buffers);
 
     /// <summary>What Command R and its successors share.</summary>
-    public static DecoderSpec Read(ConfigReader config, TensorNames names, string architecture)
+    public static DecoderSpec Read(ConfigReader config, TensorNames names, string architecture, double theta)
     {
         bool bias = config.Flag("attention_bias", false);
         DecoderSpec spec = LlamaLayout.Read(config, names, architecture, tiesHead: true, new LlamaTraits
@@ -22,7 +22,7 @@ internal static class CohereFamily
             Epsilon = 1e-5,
             QueryKeyValueBias = bias,
             AttentionOutputBias = bias,
-            Rotary = new RotaryTraits { Interleaved = true },
+            Rotary = new RotaryTraits { Theta = theta, Interleaved = true },
         });
         return ParallelParts.BehindOneNorm(spec) with
         {
@@ -32,7 +32,7 @@ internal static class CohereFamily
 
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
-        DecoderSpec spec = Read(config, names, Family.Architecture);
+        DecoderSpec spec = Read(config, names, Family.Architecture, 500_000);
         return !config.Flag("use_qk_norm", false) ? spec : spec.MapAttention((_, attention) =>
         {
             AttentionSpec normed = LlamaLayout.WithHeadNorms(attention);

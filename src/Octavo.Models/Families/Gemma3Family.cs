@@ -20,8 +20,7 @@ internal static class Gemma3Family
         var local = new RotaryTraits { ThetaField = "rope_local_base_freq" };
         DecoderSpec spec = Gemma2Family.WithNormsAround(Gemma2Family.WithScores(
             GemmaFamily.Read(config, names, Family.Architecture, global, Sizes), config, null, null));
-        int pattern = config.Integer("sliding_window_pattern", 1, ConfigLimits.Layers)
-            ?? config.Integer("_sliding_window_pattern", 1, ConfigLimits.Layers) ?? 6;
+        int pattern = config.Integer("sliding_window_pattern", 1, ConfigLimits.Layers) ?? 6;
         int?[] windows = LayerTypes.Windows(
             config, spec.NumLayers, LayerTypes.WindowOf(config) ?? 4096, i => (i + 1) % pattern != 0);
         int headDim = spec.Attentions.First().HeadDim;

@@ -13,7 +13,8 @@ internal static class GemmaFamily
 
     /// <summary>What all Gemmas share.</summary>
     public static DecoderSpec Read(
-        ConfigReader config, TensorNames names, string architecture, RotaryTraits rotary, DefaultSizes? sizes = null)
+        ConfigReader config, TensorNames names, string architecture, RotaryTraits rotary, DefaultSizes? sizes = null,
+        string activation = "hidden_activation")
     {
         bool bias = config.Flag("attention_bias", false);
         Supported.Require(
@@ -25,7 +26,7 @@ internal static class GemmaFamily
             Defaults = sizes,
             QueryKeyValueBias = bias,
             AttentionOutputBias = bias,
-            ActivationField = config.Has("hidden_activation") ? "hidden_activation" : "hidden_act",
+            ActivationField = activation,
             Activation = Activation.TanhGelu,
             Rotary = rotary,
         });
@@ -34,7 +35,9 @@ internal static class GemmaFamily
 
     // transformers computes the tanh form where the first Gemma's config says "gelu", and nothing else is said.
     private static DecoderSpec Map(ConfigReader config, TensorNames names) =>
-        Read(config, names, Family.Architecture, new RotaryTraits())
-            .MapFeedForward((_, mlp) => config.Has("hidden_activation") ? mlp
-                : mlp with { Activation = mlp.Activation == Activation.Gelu ? Activation.TanhGelu : mlp.Activation });
+        Read(config, names, Family.Architecture, new RotaryTraits(), activation: "hidden_act")
+            .MapFeedForward((_, mlp) => mlp with
+            {
+                Activation = mlp.Activation == Activation.Gelu ? Activation.TanhGelu : mlp.Activation,
+            });
 }

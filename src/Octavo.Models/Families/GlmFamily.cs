@@ -17,7 +17,7 @@ internal static class GlmFamily
         {
             Epsilon = 1.5625e-7,
             HeadDim = 128,
-            QueryKeyValueBias = config.Flag("attention_bias", false),
+            QueryKeyValueBias = config.Flag("attention_bias", true),
             Rotary = new RotaryTraits { Partial = 0.5, Interleaved = true },
         }),
         "gate_up_proj");

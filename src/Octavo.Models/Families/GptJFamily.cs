@@ -11,6 +11,8 @@ internal static class GptJFamily
     public static ModelFamily Family { get; } = new(
         "GPT-J", "GPTJForCausalLM", "gptj", Map, TiesHead: false, ["attn.bias", "attn.masked_bias"]);
 
+    private const int DefaultRotated = 64;
+
     /// <summary>What GPT-J and CodeGen share.</summary>
     public static DecoderSpec Read(
         ConfigReader config, TensorNames names, string architecture,
@@ -18,7 +20,10 @@ internal static class GptJFamily
     {
         (int hidden, int layers, int heads, int intermediate) = PlainLayout.Sizes(config);
         int headDim = hidden / heads;
-        int rotated = config.Integer("rotary_dim", 2, headDim) ?? headDim;
+        int rotated = config.Integer("rotary_dim", 2, headDim)
+            ?? (config.Json.TryGetProperty("rotary_dim", out _)
+                ? throw config.Invalid("rotary_dim", "is null; it must be the number of elements that are rotated")
+                : Math.Min(DefaultRotated, headDim));
         if (rotated % 2 != 0)
         {
             throw config.Invalid("rotary_dim", $"is {rotated}; it must rotate whole pairs");

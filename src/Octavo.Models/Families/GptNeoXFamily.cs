@@ -44,7 +44,8 @@ internal static class GptNeoXFamily
             Positions = RotaryConfig.Read(
                 config, headDim,
                 new RotaryTraits { Partial = 0.25, ThetaField = "rotary_emb_base", PartialField = "rotary_pct" }),
-        }.Read(config, names, TiedHead.Read(config, names, Family.TiesHead, "embed_out"));
+        }.Read(config, names, TiedHead.Read(
+            config, names, Family.TiesHead, names.Contains("lm_head.weight") ? "lm_head" : "embed_out"));
         return !config.Flag("use_parallel_residual", true)
             ? spec
             : spec.MapFeedForward((_, mlp) => mlp with { ReadsLayerInput = true });

@@ -11,8 +11,8 @@ internal static class GraniteSwaFamily
 
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
-        DecoderSpec spec = GraniteFamily.Read(config, names, Family.Architecture, Family.TiesHead);
-        int?[] windows = LayerTypes.Windows(config, spec.NumLayers, LayerTypes.WindowOf(config), _ => false);
+        DecoderSpec spec = GraniteFamily.Read(config, names, Family.Architecture, Family.TiesHead, 1e-5);
+        int?[] windows = LayerTypes.Windows(config, spec.NumLayers, LayerTypes.WindowOf(config, 128), i => i % 4 != 0);
         IReadOnlyList<double> thetas = config.Numbers("layer_rope_theta");
         if (thetas.Count > 0 && thetas.Count != spec.NumLayers)
         {

@@ -22,7 +22,6 @@ internal static class Jais2Family
             MlpBias = config.Flag("mlp_bias", true),
             Gated = false,
             Activation = Activation.SquaredRelu,
-            Rotary = new RotaryTraits { Theta = 500_000 },
         });
     }
 }

@@ -36,7 +36,11 @@ internal static class LayerTypes
             .Select(i => (types.Length > 0 ? types[i] == Sliding : slides(i)) ? window : null)];
     }
 
-    /// <summary>The config's <c>sliding_window</c>.</summary>
-    public static int? WindowOf(ConfigReader config) =>
-        config.Integer("sliding_window", 1, ConfigLimits.Positions);
+    /// <summary>
+    /// The config's <c>sliding_window</c>: null where it is null, the family's own where it is absent.
+    /// </summary>
+    public static int? WindowOf(ConfigReader config, int? fallback = null) =>
+        config.Json.TryGetProperty("sliding_window", out _)
+            ? config.Integer("sliding_window", 1, ConfigLimits.Positions)
+            : fallback;
 }

@@ -80,7 +80,7 @@ internal static class LlamaLayout
         float epsilon = (float)(config.Positive(traits.EpsilonField) ?? traits.Epsilon);
         int intermediate = config.Size("intermediate_size", ConfigLimits.Width);
         int headDim = HeadDim(config, hidden, heads, traits.HeadDim);
-        RotaryPositions positions = RotaryConfig.Read(config, headDim, traits.Rotary);
+        RotaryPositions positions = RotaryConfig.Read(config, "full_attention", headDim, traits.Rotary);
         Activation activation = ActivationConfig.Read(config, traits.ActivationField, traits.Activation);
         return new DecoderSpec
         {

@@ -12,16 +12,15 @@ internal static class Ministral3Family
     {
         DecoderSpec spec = LlamaLayout.Read(
             config, names, Family.Architecture, Family.TiesHead,
-            new LlamaTraits { Epsilon = 1e-5, HeadDim = 128, Rotary = new RotaryTraits { Theta = 1_000_000 } });
-        int?[] windows = LayerTypes.Windows(config, spec.NumLayers, LayerTypes.WindowOf(config), _ => true);
-        ConfigReader? rope = config.Section("rope_parameters");
-        QueryTemperature? temperature = rope?.Positive("llama_4_scaling_beta") is { } beta
-            ? new QueryTemperature(
-                beta, rope.Size("original_max_position_embeddings", ConfigLimits.Positions))
+            new LlamaTraits { Epsilon = 1e-5, HeadDim = 128, Rotary = new RotaryTraits() });
+        int? window = LayerTypes.WindowOf(config);
+        ConfigReader rope = RotaryConfig.SectionOf(config) ?? throw config.Missing("rope_parameters");
+        QueryTemperature? temperature = rope.Positive("llama_4_scaling_beta") is { } beta
+            ? new QueryTemperature(beta, RotaryConfig.Original(config, rope))
             : null;
-        return spec.MapAttention((i, attention) => attention with
+        return spec.MapAttention((_, attention) => attention with
         {
-            Window = windows[i],
+            Window = window,
             Temperature = temperature,
         });
     }

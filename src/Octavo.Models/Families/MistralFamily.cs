@@ -12,7 +12,7 @@ internal static class MistralFamily
     {
         DecoderSpec spec = LlamaLayout.Read(
             config, names, Family.Architecture, Family.TiesHead, new LlamaTraits());
-        int?[] windows = LayerTypes.Windows(config, spec.NumLayers, LayerTypes.WindowOf(config), _ => true);
-        return spec.MapAttention((i, attention) => attention with { Window = windows[i] });
+        int? window = LayerTypes.WindowOf(config, 4096);
+        return spec.MapAttention((_, attention) => attention with { Window = window });
     }
 }

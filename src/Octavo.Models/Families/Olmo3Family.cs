@@ -10,7 +10,7 @@ internal static class Olmo3Family
 
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
-        var rotary = new RotaryTraits();
+        var rotary = new RotaryTraits { Theta = 500_000 };
         DecoderSpec spec = Olmo2Family.Read(config, names, Family.Architecture, rotary);
         int?[] windows = LayerTypes.Windows(
             config, spec.NumLayers, LayerTypes.WindowOf(config) ?? 4096, i => (i + 1) % 4 != 0);
@@ -18,7 +18,7 @@ internal static class Olmo3Family
         {
             Window = windows[i],
             Positions = windows[i] is null ? attention.Positions
-                : ((RotaryPositions)attention.Positions!) with { Scaling = null },
+                : RotaryConfig.ReadUnscaled(config, "sliding_attention", attention.HeadDim, rotary),
         });
     }
 }

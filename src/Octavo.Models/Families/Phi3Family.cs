@@ -16,8 +16,14 @@ internal static class Phi3Family
         DecoderSpec spec = LlamaLayout.Read(
             config, names, Family.Architecture, Family.TiesHead,
             new LlamaTraits { Epsilon = 1e-5, Rotary = new RotaryTraits { Partial = 1 } });
-        int?[] windows = LayerTypes.Windows(config, spec.NumLayers, LayerTypes.WindowOf(config), _ => true);
+        if (spec.Attentions.First().Positions is RotaryPositions { Scaling: not null })
+        {
+            throw new UnsupportedModelException(
+                config.File, RotaryConfig.SectionOf(config)!.PathOf("rope_type"), "another one", "default");
+        }
+
+        int? window = LayerTypes.WindowOf(config);
         return Fused.GateUp(Fused.QueryKeyValue(spec), "gate_up_proj")
-            .MapAttention((i, attention) => attention with { Window = windows[i] });
+            .MapAttention((_, attention) => attention with { Window = window });
     }
 }

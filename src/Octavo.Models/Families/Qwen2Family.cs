@@ -15,7 +15,7 @@ internal static class Qwen2Family
     /// <summary>The windows of a model of Qwen's configuration.</summary>
     public static DecoderSpec WithWindows(DecoderSpec spec, ConfigReader config)
     {
-        int? window = config.Flag("use_sliding_window", false) ? LayerTypes.WindowOf(config) : null;
+        int? window = config.Flag("use_sliding_window", false) ? LayerTypes.WindowOf(config, 4096) : null;
         int first = config.Integer("max_window_layers", 0, ConfigLimits.Layers) ?? MaxWindowLayers;
         int?[] windows = LayerTypes.Windows(config, spec.NumLayers, window, i => i >= first);
         return spec.MapAttention((i, attention) => attention with { Window = windows[i] });

@@ -33,7 +33,11 @@ internal static class RotaryConfig
 {
     /// <summary>The positions of all layers.</summary>
     public static RotaryPositions Read(ConfigReader config, int headDim, RotaryTraits traits) =>
-        Read(config, Filled(config, "rope_scaling") ?? Filled(config, "rope_parameters"), headDim, traits);
+        Read(config, SectionOf(config), headDim, traits);
+
+    /// <summary>What states them, or null: the older name, where both do.</summary>
+    public static ConfigReader? SectionOf(ConfigReader config) =>
+        Filled(config, "rope_scaling") ?? Filled(config, "rope_parameters");
 
     /// <summary>
     /// The positions of layers of a type, which <c>rope_parameters</c> may state apart, by the type's name.
@@ -54,6 +58,12 @@ internal static class RotaryConfig
     private static RotaryPositions Read(
         ConfigReader config, ConfigReader? section, int headDim, RotaryTraits traits)
     {
+        if (section?.Section("full_attention") is not null || section?.Section("sliding_attention") is not null)
+        {
+            throw new UnsupportedModelException(
+                config.File, section.PathOf("full_attention"), "an object", "one set of parameters for all layers");
+        }
+
         double theta = section?.Positive("rope_theta") ?? config.Positive(traits.ThetaField) ?? traits.Theta;
         double partial = PartialOf(config, section, traits);
         int dims = (int)(headDim * partial);
@@ -101,7 +111,7 @@ internal static class RotaryConfig
             // Of text, the three positions that mrope rotates by are one.
             "default" or "mrope" => null,
             "linear" => new LinearRopeScaling(Required(section, "factor")),
-            "llama3" => Llama3(section),
+            "llama3" => Llama3(config, section),
             "yarn" => Yarn(config, section),
             _ => throw new UnsupportedModelException(
                 config.File,
@@ -117,7 +127,7 @@ internal static class RotaryConfig
     private static ConfigReader? Filled(ConfigReader config, string field) =>
         config.Section(field) is { } section && config.Find(field)!.Value.EnumerateObject().Any() ? section : null;
 
-    private static Llama3RopeScaling Llama3(ConfigReader section)
+    private static Llama3RopeScaling Llama3(ConfigReader config, ConfigReader section)
     {
         double low = Required(section, "low_freq_factor");
         double high = Required(section, "high_freq_factor");
@@ -132,13 +142,20 @@ internal static class RotaryConfig
             Required(section, "factor"),
             low,
             high,
-            section.Size("original_max_position_embeddings", ConfigLimits.Positions));
+            Original(config, section));
+    }
+
+    /// <summary>The context that scaling extends: stated for the model, or for its positions, or the model's own.</summary>
+    public static int Original(ConfigReader config, ConfigReader section)
+    {
+        const string Field = "original_max_position_embeddings";
+        return config.Integer(Field, 1, ConfigLimits.Positions) ?? section.Integer(Field, 1, ConfigLimits.Positions)
+            ?? config.Size("max_position_embeddings", ConfigLimits.Positions);
     }
 
     private static YarnRopeScaling Yarn(ConfigReader config, ConfigReader section)
     {
-        int original = section.Integer("original_max_position_embeddings", 1, ConfigLimits.Positions)
-            ?? config.Size("max_position_embeddings", ConfigLimits.Positions);
+        int original = Original(config, section);
         double factor = section.Positive("factor")
             ?? config.Size("max_position_embeddings", ConfigLimits.Positions) / (double)original;
         double? mscale = section.Number("mscale"), mscaleAll = section.Number("mscale_all_dim");

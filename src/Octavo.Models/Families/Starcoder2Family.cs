@@ -23,9 +23,9 @@ internal static class Starcoder2Family
             Gated = false,
             Activation = Activation.TanhGelu,
         });
-        int?[] windows = LayerTypes.Windows(config, spec.NumLayers, LayerTypes.WindowOf(config), _ => true);
+        int? window = LayerTypes.WindowOf(config);
         return spec
-            .MapAttention((i, attention) => attention with { Window = windows[i] })
+            .MapAttention((_, attention) => attention with { Window = window })
             .MapFeedForward((_, mlp) => mlp with
             {
                 Up = LlamaLayout.Linear(mlp.Up.Module.Replace("up_proj", "c_fc", StringComparison.Ordinal), bias),

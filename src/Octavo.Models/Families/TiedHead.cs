@@ -22,6 +22,12 @@ internal static class TiedHead
     {
         string[] stored = [$"{module}.weight", $"{module}.weight_packed", $"{module}.qweight"];
         bool tied = config.Flag("tie_word_embeddings", fallback) && !Array.Exists(stored, names.Contains);
+        if (tied && bias)
+        {
+            throw new UnsupportedModelException(
+                config.File, config.PathOf("tie_word_embeddings"), "true", "false (the head has a bias of its own)");
+        }
+
         return tied ? null : LlamaLayout.Linear(module, bias);
     }
 

@@ -1,0 +1,71 @@
+using Octavo.Cli.Options;
+using Octavo.Cli.Terminal;
+using Octavo.Text;
+using Octavo.Text.Templates;
+
+namespace Octavo.Cli.Render;
+
+/// <summary>The templates that a command renders with, and the special tokens that they see.</summary>
+internal sealed class RenderSource
+{
+    private readonly ChatTemplateSources _sources;
+    private readonly IReadOnlyDictionary<string, string> _specialTokens;
+    private readonly string _name;
+    private readonly string? _chosen;
+    private readonly Dictionary<string, ChatTemplate> _parsed = new(StringComparer.Ordinal);
+
+    private RenderSource(
+        ChatTemplateSources sources, IReadOnlyDictionary<string, string> specialTokens, string name, string? chosen) =>
+        (_sources, _specialTokens, _name, _chosen) = (sources, specialTokens, name, chosen);
+
+    /// <summary>Those of a model's directory, or a single file.</summary>
+    /// <param name="model">The directory or the file; null for the bundled model.</param>
+    /// <param name="template">The template's name, or null for that which the conversation needs.</param>
+    /// <exception cref="UsageException">There is no such template.</exception>
+    public static RenderSource Load(string? model, string? template)
+    {
+        RenderSource source;
+        if (File.Exists(model))
+        {
+            source = new(
+                ChatTemplateSources.Of(File.ReadAllText(model)), new Dictionary<string, string>(), model, template);
+        }
+        else
+        {
+            string directory = ModelLocator.Find(model);
+            TokenizerConfig config = TokenizerConfig.Load(TokenizerFiles.In(directory));
+            source = new(config.ChatTemplates, config.Named, directory, template);
+        }
+
+        string names = string.Join(", ", source._sources.ByName.Keys);
+        UsageException.ThrowIf(names.Length == 0, $"{source._name} has no chat template");
+        UsageException.ThrowIf(
+            template is not null && !source._sources.ByName.ContainsKey(template),
+            $"{source._name} has no template named {template}; it has {names}");
+        return source;
+    }
+
+    /// <summary>The prompt of a conversation.</summary>
+    /// <exception cref="ChatTemplateException">The template is malformed or refuses the conversation.</exception>
+    public string Render(ConversationJson conversation) =>
+        TemplateFor(conversation.Input.Tools is not null).Render(conversation.HasSpecialTokens
+            ? conversation.Input
+            : conversation.Input with { SpecialTokens = _specialTokens });
+
+    private ChatTemplate TemplateFor(bool hasTools)
+    {
+        string name = _chosen ?? _sources.NameFor(hasTools);
+        if (_parsed.TryGetValue(name, out ChatTemplate? template))
+        {
+            return template;
+        }
+
+        if (!_sources.ByName.TryGetValue(name, out string? source))
+        {
+            throw new UsageException(
+                $"{_name} has no template named {name}; --template takes {string.Join(", ", _sources.ByName.Keys)}");
+        }
+
+        return _parsed[name] = ChatTemplate.Parse(source, name == ChatTemplateSources.DefaultName ? _name : $"{_name} {name}");
+    }
+}
