@@ -53,7 +53,9 @@ internal static class ModelCatalog
             ]);
     }
 
-    /// <summary>The decoder that a config describes, without files that hold it: tensors have their usual names.</summary>
+    /// <summary>
+    /// The decoder that a config describes, without files that hold it: tensors have their usual names.
+    /// </summary>
     /// <exception cref="UnsupportedModelException">The model asks for something that is not supported.</exception>
     /// <exception cref="CheckpointException">A field is missing or wrong.</exception>
     public static DecoderSpec Describe(ConfigReader whole)
@@ -78,7 +80,8 @@ internal static class ModelCatalog
         string? architecture = config.Texts("architectures") is [var first, ..] ? first : null;
         // The same name has been spelled in several ways: MPTForCausalLM is transformers' MptForCausalLM.
         if (Array.Find(
-            Families, family => family.Architecture.Equals(architecture, StringComparison.OrdinalIgnoreCase)) is { } known)
+            Families,
+            family => family.Architecture.Equals(architecture, StringComparison.OrdinalIgnoreCase)) is { } known)
         {
             return (known, config);
         }

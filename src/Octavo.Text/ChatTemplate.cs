@@ -1,16 +1,13 @@
 using System.Text.RegularExpressions;
 using Octavo.Text.Templates;
-using Octavo.Text.Templates.Nodes;
-using Octavo.Text.Templates.Runtime;
-using Octavo.Text.Templates.Syntax;
 
 namespace Octavo.Text;
 
 /// <summary>
 /// Turns a conversation into the text a model was trained on, by a chat template in Jinja: the language of Jinja 3.1 in
-/// the environment of transformers 5.24 (<c>trim_blocks</c>, <c>lstrip_blocks</c>, loop controls, the immutable sandbox,
-/// <c>tojson</c>, <c>raise_exception</c>, <c>strftime_now</c>, <c>generation</c>). Immutable: one instance serves all
-/// threads. A run is bounded in steps, depth and text (<see cref="Renderer"/>).
+/// the environment of transformers 5.24 (<c>trim_blocks</c>, <c>lstrip_blocks</c>, loop controls, the immutable
+/// sandbox, <c>tojson</c>, <c>raise_exception</c>, <c>strftime_now</c>, <c>generation</c>). Immutable: one instance
+/// serves all threads. A run is bounded in steps, depth and text (<see cref="Renderer"/>).
 /// </summary>
 internal sealed class ChatTemplate
 {

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using Octavo.Formats.Gguf;
+using Octavo.Text.Files;
 using Octavo.Text.Gguf;
 using Octavo.Text.Models;
 using Octavo.Text.Pipeline;

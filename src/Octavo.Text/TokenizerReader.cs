@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Octavo.Text.Decoding;
+using Octavo.Text.Files;
 using Octavo.Text.Json;
 using Octavo.Text.Models;
 using Octavo.Text.Pipeline;
@@ -8,48 +9,6 @@ using Octavo.Text.Tiktoken;
 using Octavo.Text.Tokens;
 
 namespace Octavo.Text;
-
-/// <summary>What a tokenizer is made of.</summary>
-internal sealed record TokenizerParts(
-    Vocabulary Vocabulary,
-    AddedTokenSplitter RawTokens,
-    AddedTokenSplitter NormalizedTokens,
-    Normalizer? Normalizer,
-    TextStage Stages,
-    PostProcessor PostProcessor,
-    TokenDecoder Decoder,
-    LengthRules Lengths)
-{
-    /// <summary>
-    /// Whether the library whose format it is takes special tokens spelled out in a text for text.
-    /// </summary>
-    public bool SplitsSpecialTokens { get; init; }
-
-    /// <summary>Puts a tokenizer together: what its files say, and the tokens beside its model's.</summary>
-    public static TokenizerParts Make(
-        Dictionary<string, int> vocab,
-        IReadOnlyList<AddedToken> added,
-        Normalizer? normalizer,
-        TextStage stages,
-        PostProcessor postProcessor,
-        TokenDecoder decoder,
-        LengthRules? lengths = null)
-    {
-        // Of two that are spelled alike the first counts, and special ones come first.
-        AddedToken[] ordered = [.. added.OrderByDescending(t => t.Special)];
-        return new TokenizerParts(
-            new Vocabulary(
-                vocab, added, decoder is ByteLevelDecoder, normalizer is null ? null : normalizer.Apply),
-            new AddedTokenSplitter(ordered.Where(t => !t.Normalized).Select(t => (t.Content, t))),
-            new AddedTokenSplitter(
-                ordered.Where(t => t.Normalized).Select(t => (normalizer?.Apply(t.Content) ?? t.Content, t))),
-            normalizer,
-            stages,
-            postProcessor,
-            decoder,
-            lengths ?? LengthRules.None);
-    }
-}
 
 /// <summary>Reads a tokenizer from the first of its files that is there, and puts in what stands beside it.</summary>
 internal static class TokenizerReader

@@ -2,10 +2,11 @@ using System.Text;
 using System.Text.Json;
 using Octavo.Text.Bpe;
 using Octavo.Text.Decoding;
+using Octavo.Text.Files;
 using Octavo.Text.Json;
 using Octavo.Text.Models;
-using Octavo.Text.Pipeline;
 using Octavo.Text.Patterns;
+using Octavo.Text.Pipeline;
 using Octavo.Text.Tiktoken;
 using Octavo.Text.Tokens;
 

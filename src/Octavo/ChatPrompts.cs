@@ -1,6 +1,7 @@
 using System.Globalization;
 using Octavo.Engine;
 using Octavo.Text;
+using Octavo.Text.Files;
 using Octavo.Text.Templates;
 
 namespace Octavo;
@@ -74,7 +75,9 @@ internal sealed class ChatPrompts
         return PromptOf(_template.Render(messages, addGenerationPrompt, _specialTokens, arguments));
     }
 
-    /// <summary>The prompt of a conversation with all that a template can be given; the special tokens are added.</summary>
+    /// <summary>
+    /// The prompt of a conversation with all that a template can be given; the special tokens are added.
+    /// </summary>
     /// <exception cref="ChatTemplateException">The template refuses the conversation.</exception>
     public Prompt Render(TemplateInput input) => PromptOf((input.Tools is null ? _template : _templateForTools)
         .Render(input with { SpecialTokens = _specialTokens }));

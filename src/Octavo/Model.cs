@@ -2,6 +2,7 @@ using Octavo.Engine;
 using Octavo.Formats;
 using Octavo.Models;
 using Octavo.Text;
+using Octavo.Text.Files;
 
 namespace Octavo;
 

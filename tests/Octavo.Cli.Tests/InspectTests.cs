@@ -63,7 +63,8 @@ public sealed class InspectTests
 
         tables.Output.ShouldContain("LlamaForCausalLM");
         long bytes = lone.RootElement.GetProperty("weight_bytes").GetProperty("int8").GetInt64();
-        bytes.ShouldBe(whole.RootElement.GetProperty("memory").GetProperty("weight_bytes").GetProperty("int8").GetInt64());
+        bytes.ShouldBe(
+            whole.RootElement.GetProperty("memory").GetProperty("weight_bytes").GetProperty("int8").GetInt64());
         lone.RootElement.GetProperty("kv_cache_bytes_per_token").GetProperty("bfloat16").GetInt64()
             .ShouldBe(5 * 2 * 2 * 64 * 2);
     }

@@ -80,7 +80,8 @@ public sealed class ProtocolTests(ServerFixture fixture)
     {
         ApiException error = Should.Throw<ApiException>(() => _protocol.ReadChat(Parse("""{"messages": 5}""")));
         ((int)error.Status).ShouldBe(400);
-        IResponse response = _protocol.ReadChat(Parse("""{"messages": [{"role": "user", "content": "hi"}]}""")).Response;
+        IResponse response =
+            _protocol.ReadChat(Parse("""{"messages": [{"role": "user", "content": "hi"}]}""")).Response;
         var output = new ArrayBufferWriter<byte>();
         using (var events = new EventWriter(output))
         {

@@ -5,8 +5,8 @@ using Octavo.Text.Templates;
 namespace Octavo.Text.Tests;
 
 /// <summary>
-/// What transformers 5.24 rendered: conversations through published templates, and snippets of Jinja in its environment.
-/// Each test walks all its records and prints the first that differ.
+/// What transformers 5.24 rendered: conversations through published templates, and snippets of Jinja in its
+/// environment. Each test walks all its records and prints the first that differ.
 /// </summary>
 public sealed class TemplateRecordTests
 {
@@ -96,14 +96,18 @@ public sealed class TemplateRecordTests
 
     private static TemplateInput Input(JsonElement record, Dictionary<string, string> tokens)
     {
-        Dictionary<string, object?> arguments = record.TryGetProperty("kwargs", out JsonElement kwargs) ? Map(kwargs) : [];
+        Dictionary<string, object?> arguments = record.TryGetProperty("kwargs", out JsonElement kwargs)
+            ? Map(kwargs)
+            : [];
         arguments.Remove("add_generation_prompt", out object? addGenerationPrompt);
         arguments.Remove("continue_final_message", out object? goesOn);
         return new TemplateInput
         {
             Messages = [.. record.GetProperty("messages").EnumerateArray().Select(TemplateJson.Read)],
             Tools = record.TryGetProperty("tools", out JsonElement tools) ? TemplateJson.Read(tools) : null,
-            Documents = record.TryGetProperty("documents", out JsonElement documents) ? TemplateJson.Read(documents) : null,
+            Documents = record.TryGetProperty("documents", out JsonElement documents)
+                ? TemplateJson.Read(documents)
+                : null,
             AddGenerationPrompt = addGenerationPrompt is true,
             ContinueFinalMessage = goesOn is true ? "content" : goesOn as string,
             SpecialTokens = tokens,
@@ -113,7 +117,8 @@ public sealed class TemplateRecordTests
     }
 
     private static void Compare(
-        List<string> failures, string what, JsonElement record, string textField, string errorField, Func<string> render)
+        List<string> failures, string what, JsonElement record, string textField, string errorField,
+        Func<string> render)
     {
         string? text = null, error = null;
         try
@@ -129,7 +134,8 @@ public sealed class TemplateRecordTests
         {
             if (text != expected.GetString())
             {
-                failures.Add($"{what}\n  expected {expected.GetRawText()}\n  rendered {(text is null ? error : JsonSerializer.Serialize(text))}");
+                failures.Add($"{what}\n  expected {expected.GetRawText()}\n  rendered "
+                    + $"{(text is null ? error : JsonSerializer.Serialize(text))}");
             }
 
             return;

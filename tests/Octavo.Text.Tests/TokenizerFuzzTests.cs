@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Octavo.Testing;
+using Octavo.Text.Files;
 
 namespace Octavo.Text.Tests;
 

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using Octavo.Text.Files;
 using Octavo.Text.Pipeline;
 using Octavo.Text.Templates;
 

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Octavo.Testing;
+using Octavo.Text.Files;
 
 namespace Octavo.Text.Tests;
 
@@ -138,7 +139,8 @@ public sealed class TokenizerVectorTests(ITestOutputHelper output)
     {
         try
         {
-            ProcessStartInfo start = new("xz", ["-dc", packed]) { RedirectStandardOutput = true, UseShellExecute = false };
+            ProcessStartInfo start =
+                new("xz", ["-dc", packed]) { RedirectStandardOutput = true, UseShellExecute = false };
             using Process process = Process.Start(start)!;
             TemporaryDirectory directory = new();
             using (FileStream file = File.Create(
@@ -208,7 +210,8 @@ public sealed class TokenizerVectorTests(ITestOutputHelper output)
         {
             _cases++;
             string? difference = tokenizer is null ? problem : Difference(
-                tokenizer, item!.AsObject(), !withoutBos, listsSplits: !name.StartsWith("variants-config", StringComparison.Ordinal));
+                tokenizer, item!.AsObject(), !withoutBos,
+                listsSplits: !name.StartsWith("variants-config", StringComparison.Ordinal));
             if (difference is not null)
             {
                 _failed++;

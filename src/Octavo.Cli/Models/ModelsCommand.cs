@@ -68,11 +68,11 @@ internal sealed class ModelsCommand
             """
             # Models
 
-            What loads: Hugging Face directories with safetensors, whose `config.json` names one of these architectures (in
-            `architectures`, or by its `model_type`). Every family runs in every weight scheme and with every type of the
-            key-value cache. Of models of several parts (a vision tower beside a text), the text loads where its own
-            `model_type` is one of these; what is left out is said. Layers with a sliding window read no more than that; their
-            keys and values stay in the cache all the same.
+            What loads: Hugging Face directories with safetensors, whose `config.json` names one of these architectures
+            (in `architectures`, or by its `model_type`). Every family runs in every weight scheme and with every type
+            of the key-value cache. Of models of several parts (a vision tower beside a text), the text loads where its
+            own `model_type` is one of these; what is left out is said. Layers with a sliding window read no more than
+            that; their keys and values stay in the cache all the same.
 
             This page is what `octavo models --markdown` prints.
 

@@ -9,6 +9,7 @@ using Octavo.Quantization.Calibration;
 using Octavo.Quantization.Methods;
 using Octavo.Quantization.Writing;
 using Octavo.Text;
+using Octavo.Text.Files;
 
 namespace Octavo.Cli.Quantize;
 

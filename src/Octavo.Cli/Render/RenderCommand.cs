@@ -20,7 +20,9 @@ internal sealed class RenderCommand
             + "documents, kwargs and special_tokens. [default: standard input]");
 
     private readonly Option<string?> _template = OptionKinds.Text(
-        "--template", "NAME", "Which of the model's templates. [default: tool_use where tools are given, else default]");
+        "--template",
+        "NAME",
+        "Which of the model's templates. [default: tool_use where tools are given, else default]");
 
     private readonly Option<bool> _json = OptionKinds.Switch("--json", "Print one JSON object.");
     private readonly Option<bool> _lines = OptionKinds.Switch(

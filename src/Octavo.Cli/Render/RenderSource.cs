@@ -1,6 +1,7 @@
 using Octavo.Cli.Options;
 using Octavo.Cli.Terminal;
 using Octavo.Text;
+using Octavo.Text.Files;
 using Octavo.Text.Templates;
 
 namespace Octavo.Cli.Render;
@@ -66,6 +67,7 @@ internal sealed class RenderSource
                 $"{_name} has no template named {name}; --template takes {string.Join(", ", _sources.ByName.Keys)}");
         }
 
-        return _parsed[name] = ChatTemplate.Parse(source, name == ChatTemplateSources.DefaultName ? _name : $"{_name} {name}");
+        return _parsed[name] =
+            ChatTemplate.Parse(source, name == ChatTemplateSources.DefaultName ? _name : $"{_name} {name}");
     }
 }

@@ -9,7 +9,8 @@ internal static class GraniteFamily
         "Granite 3 and 4, dense", "GraniteForCausalLM", "granite", Map, TiesHead: false, LlamaFamily.Buffers);
 
     /// <summary>A decoder with Granite's multipliers.</summary>
-    public static DecoderSpec Read(ConfigReader config, TensorNames names, string architecture, bool tiesHead, double epsilon = 1e-6)
+    public static DecoderSpec Read(
+        ConfigReader config, TensorNames names, string architecture, bool tiesHead, double epsilon = 1e-6)
     {
         bool bias = config.Flag("attention_bias", false);
         DecoderSpec spec = LlamaLayout.Read(config, names, architecture, tiesHead, new LlamaTraits

@@ -12,7 +12,8 @@ namespace Octavo.Models;
 /// <param name="Idle">Ends of the names of tensors that files of the family may hold and nobody needs, such as tables
 /// that are computed anew.</param>
 internal sealed record ModelFamily(
-    string Title, string Architecture, string ModelType, Func<ConfigReader, TensorNames, DecoderSpec> Map, bool TiesHead,
+    string Title, string Architecture, string ModelType, Func<ConfigReader, TensorNames, DecoderSpec> Map,
+    bool TiesHead,
     IReadOnlyList<string> Idle)
 {
     /// <summary>Further names of the <c>model_type</c> of the text part of models with several.</summary>

@@ -7,9 +7,9 @@ internal static class Qwen3Family
 {
     public static ModelFamily Family { get; } = new(
         "Qwen 3, dense; Qwen 3 VL, text", "Qwen3ForCausalLM", "qwen3", Map, TiesHead: false, LlamaFamily.Buffers)
-        {
-            TextTypes = ["qwen3_vl_text"]
-        };
+    {
+        TextTypes = ["qwen3_vl_text"]
+    };
 
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {

@@ -145,7 +145,9 @@ internal static class RotaryConfig
             Original(config, section));
     }
 
-    /// <summary>The context that scaling extends: stated for the model, or for its positions, or the model's own.</summary>
+    /// <summary>
+    /// The context that scaling extends: stated for the model, or for its positions, or the model's own.
+    /// </summary>
     public static int Original(ConfigReader config, ConfigReader section)
     {
         const string Field = "original_max_position_embeddings";

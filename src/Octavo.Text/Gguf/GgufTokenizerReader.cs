@@ -1,6 +1,7 @@
 using Octavo.Formats.Gguf;
 using Octavo.Text.Bpe;
 using Octavo.Text.Decoding;
+using Octavo.Text.Files;
 using Octavo.Text.Models;
 using Octavo.Text.Patterns;
 using Octavo.Text.Pipeline;

@@ -1,3 +1,4 @@
+using Octavo.Text.Files;
 using Octavo.Text.Models;
 using Octavo.Text.Pipeline;
 using Octavo.Text.Tokens;

@@ -1,8 +1,8 @@
 namespace Octavo.Text;
 
 /// <summary>
-/// A chat template that is malformed, or refuses the conversation. The message names the template, the line, the column,
-/// and what is wrong; where the template itself refused (<c>raise_exception</c>), what it said.
+/// A chat template that is malformed, or refuses the conversation. The message names the template, the line, the
+/// column, and what is wrong; where the template itself refused (<c>raise_exception</c>), what it said.
 /// </summary>
 public sealed class ChatTemplateException : Exception
 {

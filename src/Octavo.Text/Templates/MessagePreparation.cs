@@ -1,4 +1,3 @@
-using Octavo.Text.Templates.Values;
 
 namespace Octavo.Text.Templates;
 

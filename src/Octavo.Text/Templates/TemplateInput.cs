@@ -20,7 +20,8 @@ internal sealed record TemplateInput
     public bool AddGenerationPrompt { get; init; }
 
     /// <summary>
-    /// The field of the final message that the answer goes on with, <c>content</c> as a rule; null where it begins anew.
+    /// The field of the final message that the answer goes on with, <c>content</c> as a rule; null where it begins
+    /// anew.
     /// </summary>
     public string? ContinueFinalMessage { get; init; }
 

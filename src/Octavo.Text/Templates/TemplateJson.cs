@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Numerics;
 using System.Text.Json;
-using Octavo.Text.Templates.Values;
 
 namespace Octavo.Text.Templates;
 

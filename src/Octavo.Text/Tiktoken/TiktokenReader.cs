@@ -1,6 +1,7 @@
 using System.Buffers.Text;
 using System.Text;
 using Octavo.Text.Decoding;
+using Octavo.Text.Files;
 using Octavo.Text.Models;
 using Octavo.Text.Patterns;
 using Octavo.Text.Pipeline;

@@ -1,4 +1,5 @@
 using Octavo.Text.Json;
+
 namespace Octavo.Text.Tokens;
 
 /// <summary>An entry of <c>added_tokens</c>, or of the files that list tokens beside tokenizer.json.</summary>

@@ -1,0 +1,158 @@
+using System.Runtime.CompilerServices;
+using System.Text;
+
+namespace Octavo.Text.Templates;
+
+/// <summary>One run of a template: what it wrote so far, and what it may still spend.</summary>
+internal sealed class Renderer(TimeProvider time, IReadOnlyDictionary<string, BlockStatement> blocks)
+{
+    /// <summary>Expressions, statements and elements of sequences; about half a second.</summary>
+    public const int MaxSteps = 4_000_000;
+
+    /// <summary>Characters of all texts that are made on the way.</summary>
+    public const long MaxText = 1L << 29;
+
+    /// <summary>Characters of the output, and of any one text.</summary>
+    public const int MaxOutput = 1 << 24;
+
+    /// <summary>Milliseconds that a regular expression may take over one text.</summary>
+    public const int RegexTimeout = 500;
+
+    /// <summary>Macros and recursive loops within each other.</summary>
+    public const int MaxCalls = 200;
+
+    // Values know no renderer; what they do counts for the one that runs on this thread.
+    [ThreadStatic]
+    private static Renderer? t_running;
+
+    private StringBuilder _output = new();
+    private int _steps;
+    private long _text;
+    private int _calls;
+
+    public TimeProvider Time => time;
+
+    public IReadOnlyDictionary<string, BlockStatement> Blocks => blocks;
+
+    /// <summary>The template's own names, while it runs.</summary>
+    public Frame? Root { get; private set; }
+
+    /// <summary>What is being computed, for errors.</summary>
+    public int Position { get; set; }
+
+    /// <summary>Whether what is printed gets HTML's escapes (<c>{% autoescape %}</c>).</summary>
+    public bool Autoescape { get; set; }
+
+    /// <summary>Runs a template with its variables.</summary>
+    public string Run(Body body, IEnumerable<KeyValuePair<string, object?>> variables)
+    {
+        Renderer? outer = t_running;
+        t_running = this;
+        try
+        {
+            Root = new Frame(this, variables);
+            body.Run(Root);
+            return _output.ToString();
+        }
+        finally
+        {
+            t_running = outer;
+        }
+    }
+
+    /// <summary>Counts a step of what stands at a position.</summary>
+    public void Step(int position)
+    {
+        Position = position;
+        EnsureStack();
+    }
+
+    /// <summary>Counts steps.</summary>
+    public void Charge(int steps)
+    {
+        if ((_steps += steps) > MaxSteps)
+        {
+            throw new TemplateFault($"the template takes more than {MaxSteps} steps");
+        }
+    }
+
+    /// <summary>Counts a text that is made.</summary>
+    public void ChargeText(long length)
+    {
+        if (length > MaxOutput || (_text += length) > MaxText)
+        {
+            throw new TemplateFault(
+                $"the template makes more text than it may ({MaxOutput} characters at once, {MaxText} in all)");
+        }
+    }
+
+    /// <summary>Counts going through a text; a step for some characters of it.</summary>
+    public static void ChargeReading(int length) => t_running?.Charge(length >> 3);
+
+    /// <summary>Counts a step; refuses values and calls that are nested deeper than the stack has room for.</summary>
+    public static void EnsureStack()
+    {
+        t_running?.Charge(1);
+        if (!RuntimeHelpers.TryEnsureSufficientExecutionStack())
+        {
+            throw new TemplateFault("nested too deep");
+        }
+    }
+
+    public void Write(string text)
+    {
+        ChargeText(text.Length);
+        if (_output.Length + text.Length > MaxOutput)
+        {
+            throw new TemplateFault($"the output is longer than {MaxOutput} characters");
+        }
+
+        _output.Append(text);
+    }
+
+    /// <summary>What a body writes, kept apart.</summary>
+    public (Flow Flow, object Text) Capture(Body body, Frame frame)
+    {
+        Flow flow = Flow.Next;
+        object text = Capture(() => flow = body.Run(frame));
+        return (flow, text);
+    }
+
+    /// <summary>What is written meanwhile, kept apart: a string, or markup where it was escaped.</summary>
+    public object Capture(Action write)
+    {
+        StringBuilder outer = _output;
+        _output = new StringBuilder();
+        try
+        {
+            write();
+            string text = _output.ToString();
+            return Autoescape ? new Markup(text) : text;
+        }
+        finally
+        {
+            _output = outer;
+        }
+    }
+
+    /// <summary>Calls a value.</summary>
+    public object? Call(object? callee, Arguments arguments) => callee switch
+    {
+        ICallable callable => callable.Call(this, arguments),
+        Undefined undefined => throw undefined.Fault(),
+        _ => throw new TemplateFault($"'{Types.Name(callee)}' object is not callable"),
+    };
+
+    /// <summary>Runs what may run itself again.</summary>
+    public T Nested<T>(Func<T> run)
+    {
+        if (++_calls > MaxCalls)
+        {
+            throw new TemplateFault($"calls are nested more than {MaxCalls} deep");
+        }
+
+        T result = run();
+        _calls--;
+        return result;
+    }
+}

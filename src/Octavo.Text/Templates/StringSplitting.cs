@@ -1,0 +1,135 @@
+
+namespace Octavo.Text.Templates;
+
+/// <summary>str.split and what is like it.</summary>
+internal static class StringSplitting
+{
+    public static object? Split(string text, BoundArguments arguments)
+    {
+        long max = Limit(arguments);
+        if (arguments.Value(0) is null)
+        {
+            return OnSpace(text, max);
+        }
+
+        string separator = Separator(arguments.Text(0));
+        List<object?> parts = [];
+        int at = 0;
+        while (parts.Count < max && text.IndexOf(separator, at, StringComparison.Ordinal) is >= 0 and int found)
+        {
+            arguments.Renderer.Charge(1);
+            parts.Add(text[at..found]);
+            at = found + separator.Length;
+        }
+
+        parts.Add(text[at..]);
+        return parts;
+    }
+
+    public static object? SplitFromEnd(string text, BoundArguments arguments)
+    {
+        long max = Limit(arguments);
+        if (arguments.Value(0) is null)
+        {
+            return OnSpaceFromEnd(text, max);
+        }
+
+        string separator = Separator(arguments.Text(0));
+        List<object?> parts = [];
+        string rest = text;
+        while (parts.Count < max && rest.LastIndexOf(separator, StringComparison.Ordinal) is >= 0 and int found)
+        {
+            arguments.Renderer.Charge(1);
+            arguments.Renderer.ChargeText(found);
+            parts.Add(rest[(found + separator.Length)..]);
+            rest = rest[..found];
+        }
+
+        parts.Add(rest);
+        parts.Reverse();
+        return parts;
+    }
+
+    public static object? Partition(string text, string separator, bool fromEnd)
+    {
+        Separator(separator);
+        int at = fromEnd
+            ? text.LastIndexOf(separator, StringComparison.Ordinal)
+            : text.IndexOf(separator, StringComparison.Ordinal);
+        return new PyTuple(at >= 0 ? [text[..at], separator, text[(at + separator.Length)..]]
+            : fromEnd ? [string.Empty, string.Empty, text]
+            : [text, string.Empty, string.Empty]);
+    }
+
+    private static long Limit(BoundArguments arguments) =>
+        arguments.Int(1, -1) is >= 0 and long max ? max : long.MaxValue;
+
+    private static string Separator(string separator) =>
+        separator.Length > 0 ? separator : throw new TemplateFault("empty separator");
+
+    private static List<object?> OnSpace(string text, long max)
+    {
+        List<object?> parts = [];
+        int at = 0;
+        while (true)
+        {
+            while (at < text.Length && PythonText.IsSpace(text[at]))
+            {
+                at++;
+            }
+
+            if (at == text.Length)
+            {
+                return parts;
+            }
+
+            if (parts.Count == max)
+            {
+                parts.Add(text[at..]);
+                return parts;
+            }
+
+            int start = at;
+            while (at < text.Length && !PythonText.IsSpace(text[at]))
+            {
+                at++;
+            }
+
+            parts.Add(text[start..at]);
+        }
+    }
+
+    private static List<object?> OnSpaceFromEnd(string text, long max)
+    {
+        List<object?> parts = [];
+        int end = text.Length;
+        while (true)
+        {
+            while (end > 0 && PythonText.IsSpace(text[end - 1]))
+            {
+                end--;
+            }
+
+            if (end == 0 || parts.Count == max)
+            {
+                break;
+            }
+
+            int stop = end;
+            while (end > 0 && !PythonText.IsSpace(text[end - 1]))
+            {
+                end--;
+            }
+
+            parts.Add(text[end..stop]);
+        }
+
+        if (end > 0)
+        {
+            parts.Add(text[..end]);
+        }
+
+        parts.Reverse();
+        return parts;
+    }
+}

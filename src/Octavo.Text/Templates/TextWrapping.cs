@@ -1,0 +1,63 @@
+using System.Text.RegularExpressions;
+
+namespace Octavo.Text.Templates;
+
+/// <summary>Python's textwrap, as the filter wordwrap uses it: white space stays as it is within a line.</summary>
+internal static partial class TextWrapping
+{
+    [GeneratedRegex(
+        @"\s+|[^\s-]*\w[\w'""]*-(?=[\w])|[^\s]+?(?=\s|$|--)|-{2,}|[^\s]+", RegexOptions.None,
+        matchTimeoutMilliseconds: Renderer.RegexTimeout)]
+    private static partial Regex ChunkPattern { get; }
+
+    [GeneratedRegex(@"\s+|\S+", RegexOptions.None, matchTimeoutMilliseconds: Renderer.RegexTimeout)]
+    private static partial Regex WordPattern { get; }
+
+    public static IEnumerable<string> Wrap(string line, int width, bool breakLongWords, bool breakOnHyphens)
+    {
+        var chunks = new Stack<string>((breakOnHyphens ? ChunkPattern : WordPattern)
+            .Matches(line).Select(m => m.Value).Reverse());
+        bool first = true;
+        while (chunks.Count > 0)
+        {
+            if (!first && PythonText.IsSpace(chunks.Peek()))
+            {
+                chunks.Pop();
+            }
+
+            List<string> taken = [];
+            int length = 0;
+            while (chunks.TryPeek(out string? chunk) && length + PythonText.Length(chunk) <= width)
+            {
+                taken.Add(chunks.Pop());
+                length += PythonText.Length(chunk);
+            }
+
+            if (chunks.TryPeek(out string? tooLong) && PythonText.Length(tooLong) > width)
+            {
+                if (breakLongWords)
+                {
+                    int fits = PythonText.OffsetOf(tooLong, Math.Max(1, width - length));
+                    chunks.Pop();
+                    chunks.Push(tooLong[fits..]);
+                    taken.Add(tooLong[..fits]);
+                }
+                else if (taken.Count == 0)
+                {
+                    taken.Add(chunks.Pop());
+                }
+            }
+
+            if (taken.Count > 0 && PythonText.IsSpace(taken[^1]))
+            {
+                taken.RemoveAt(taken.Count - 1);
+            }
+
+            if (taken.Count > 0)
+            {
+                yield return string.Concat(taken);
+                first = false;
+            }
+        }
+    }
+}
