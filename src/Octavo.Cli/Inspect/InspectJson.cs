@@ -1,8 +1,7 @@
-using System.Text;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using Octavo.Cli.Terminal;
 using Octavo.Formats;
+using Octavo.Lab;
 using Octavo.Models;
 
 namespace Octavo.Cli.Inspect;
@@ -10,12 +9,6 @@ namespace Octavo.Cli.Inspect;
 /// <summary>Prints an <see cref="InspectReport"/> for programs.</summary>
 internal static class InspectJson
 {
-    private static readonly JsonWriterOptions Format = new()
-    {
-        Indented = true,
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-    };
-
     /// <summary>Writes one object and a newline to standard output.</summary>
     public static void Write(InspectReport report) => Write(json =>
     {
@@ -28,15 +21,7 @@ internal static class InspectJson
     /// <summary>Writes one object and a newline to standard output.</summary>
     public static void Write(Action<Utf8JsonWriter> members)
     {
-        using var buffer = new MemoryStream();
-        using (var json = new Utf8JsonWriter(buffer, Format))
-        {
-            json.WriteStartObject();
-            members(json);
-            json.WriteEndObject();
-        }
-
-        Stdio.Out.WriteLine(Encoding.UTF8.GetString(buffer.GetBuffer().AsSpan(0, (int)buffer.Length)));
+        Stdio.Out.WriteLine(JsonText.Of(members));
         Stdio.Out.Flush();
     }
 

@@ -120,17 +120,15 @@ internal static unsafe class RowKernels
     }
 
     /// <summary>
-    /// Rotates the pairs of the first <paramref name="dims"/> elements of each head, (i, i + dims/2) or neighbours, by
-    /// the position's angles.
+    /// Rotates the pairs of neighbours among the first <paramref name="dims"/> elements of each head by the position's
+    /// angles.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Rotate(
-        float* heads, int numHeads, int headDim, int dims, bool interleaved, float* cos, float* sin)
+    public static void RotateNeighbours(float* heads, int numHeads, int headDim, int dims, float* cos, float* sin)
     {
-        int half = dims / 2;
-        for (int head = 0; head < numHeads && interleaved; head++, heads += headDim)
+        for (int head = 0; head < numHeads; head++, heads += headDim)
         {
-            for (int pair = 0; pair < half; pair++)
+            for (int pair = 0; pair < dims / 2; pair++)
             {
                 float a = heads[2 * pair];
                 float b = heads[(2 * pair) + 1];
@@ -138,12 +136,16 @@ internal static unsafe class RowKernels
                 heads[(2 * pair) + 1] = (b * cos[pair]) + (a * sin[pair]);
             }
         }
+    }
 
-        if (interleaved)
-        {
-            return;
-        }
-
+    /// <summary>
+    /// Rotates the pairs (i, i + dims/2) of the first <paramref name="dims"/> elements of each head by the position's
+    /// angles.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void RotateHalves(float* heads, int numHeads, int headDim, int dims, float* cos, float* sin)
+    {
+        int half = dims / 2;
         for (int head = 0; head < numHeads; head++, heads += headDim)
         {
             int pair = 0;

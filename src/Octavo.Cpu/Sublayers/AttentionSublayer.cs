@@ -101,10 +101,7 @@ internal sealed unsafe class AttentionSublayer : Sublayer
 
         if (_rotary is not null)
         {
-            var rotary = (RotaryPositions)_spec.Positions!;
-            RowKernels.Rotate(
-                queries, _spec.NumHeads + _spec.NumKvHeads, _spec.HeadDim, rotary.RotatedOf(_spec.HeadDim),
-                rotary.Interleaved, _rotary.Cos(position), _rotary.Sin(position));
+            Rotate(queries, position);
         }
 
         if (_spec.NormsAfterRotation)
@@ -118,6 +115,23 @@ internal sealed unsafe class AttentionSublayer : Sublayer
         }
 
         step.Cache.Write(cacheLayer, step.Batch.SlotMapping[row], keys, keys + _spec.KeyWidth);
+    }
+
+    // Keys stand behind the queries.
+    private void Rotate(float* heads, int position)
+    {
+        var rotary = (RotaryPositions)_spec.Positions!;
+        int numHeads = _spec.NumHeads + _spec.NumKvHeads;
+        int dims = rotary.RotatedOf(_spec.HeadDim);
+        float* cos = _rotary!.Cos(position), sin = _rotary.Sin(position);
+        if (rotary.Interleaved)
+        {
+            RowKernels.RotateNeighbours(heads, numHeads, _spec.HeadDim, dims, cos, sin);
+        }
+        else
+        {
+            RowKernels.RotateHalves(heads, numHeads, _spec.HeadDim, dims, cos, sin);
+        }
     }
 
     private void NormHeads(float* queries, float* keys)

@@ -35,6 +35,9 @@ internal sealed class ConfigReader
     /// <summary>Whether the field is there and not null.</summary>
     public bool Has(string field) => Find(field) is not null;
 
+    /// <summary>Whether the field is there, be it null.</summary>
+    public bool States(string field) => _object.TryGetProperty(field, out _);
+
     /// <summary>The field's value; null where it is absent or null.</summary>
     public JsonElement? Find(string field) =>
         _object.TryGetProperty(field, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;

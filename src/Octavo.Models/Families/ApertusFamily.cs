@@ -28,15 +28,11 @@ internal static class ApertusFamily
         return spec
             .MapAttention((_, attention) => LlamaLayout.WithHeadNorms(attention) with
             {
-                NormBefore = LlamaLayout.Elsewhere(
-                    attention.NormBefore!, attention.NormBefore!.Names.Weight!.Replace(
-                        "input_layernorm.weight", "attention_layernorm", StringComparison.Ordinal)),
+                NormBefore = LlamaLayout.Beside(attention.NormBefore!, "attention_layernorm"),
             })
             .MapFeedForward((_, mlp) => mlp with
             {
-                NormBefore = LlamaLayout.Elsewhere(
-                    mlp.NormBefore!, mlp.NormBefore!.Names.Weight!.Replace(
-                        "post_attention_layernorm.weight", "feedforward_layernorm", StringComparison.Ordinal)),
+                NormBefore = LlamaLayout.Beside(mlp.NormBefore!, "feedforward_layernorm"),
                 ActivationTensors = mlp.Activation != Activation.XIelu
                     ? null
                     : new XIeluTensors(Curve(mlp, "alpha_p"), Curve(mlp, "alpha_n")),

@@ -28,7 +28,7 @@ internal static class BloomFamily
             AttentionNorm = "input_layernorm",
             MlpNorm = "post_attention_layernorm",
             FinalNorm = "ln_f",
-            Projections = layer => PlainLayout.Grouped(
+            Projections = layer => Fused.Grouped(
                 LlamaLayout.Linear($"{layer}self_attention.query_key_value", true), heads, heads, hidden / heads),
             AttentionOutput = "self_attention.dense",
             Up = "mlp.dense_h_to_4h",

@@ -14,7 +14,7 @@ internal static class Ernie45Family
         return LlamaLayout.Read(config, names, Family.Architecture, Family.TiesHead, new LlamaTraits
         {
             Epsilon = 1e-5,
-            HeadDim = config.Json.TryGetProperty("head_dim", out _) ? null : 128,
+            HeadDim = config.States("head_dim") ? null : 128,
             QueryKeyValueBias = bias,
             AttentionOutputBias = bias,
             MlpBias = bias,

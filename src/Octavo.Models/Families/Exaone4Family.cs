@@ -17,23 +17,12 @@ internal static class Exaone4Family
             config, names, Family.Architecture, Family.TiesHead, new LlamaTraits { Epsilon = 1e-5 });
         int? window = LayerTypes.WindowOf(config, 4096);
         int?[] windows = LayerTypes.Windows(config, spec.NumLayers, window, Slides);
-        return spec
-            .MapAttention((i, attention) => LlamaLayout.WithHeadNorms(attention) with
+        return LlamaLayout.WithNormsBehind(
+            spec.MapAttention((i, attention) => LlamaLayout.WithHeadNorms(attention) with
             {
-                NormBefore = null,
-                NormOutput = LlamaLayout.Elsewhere(
-                    attention.NormBefore!, attention.NormBefore!.Names.Weight!.Replace(
-                        "input_layernorm.weight", "post_attention_layernorm", StringComparison.Ordinal)),
                 Window = windows[i],
                 Positions = window is null || windows[i] is not null ? attention.Positions : null,
-            })
-            .MapFeedForward((_, mlp) => mlp with
-            {
-                NormBefore = null,
-                NormOutput = LlamaLayout.Elsewhere(
-                    mlp.NormBefore!, mlp.NormBefore!.Names.Weight!.Replace(
-                        "post_attention_layernorm.weight", "post_feedforward_layernorm", StringComparison.Ordinal)),
-            });
+            }));
 
         // "LLLG" is written out, or given as the number of layers from one that attends to everything to the next.
         bool Slides(int layer)

@@ -37,7 +37,7 @@ internal static class FalconFamily
             AttentionNorm = twoNorms ? "ln_attn" : "input_layernorm",
             MlpNorm = twoNorms ? "ln_mlp" : parallel ? "input_layernorm" : "post_attention_layernorm",
             FinalNorm = "ln_f",
-            Projections = layer => PlainLayout.Grouped(
+            Projections = layer => Fused.Grouped(
                 LlamaLayout.Linear($"{layer}self_attention.query_key_value", bias), heads, kvHeads, hidden / heads),
             AttentionOutput = "self_attention.dense",
             AttentionOutputBias = bias,

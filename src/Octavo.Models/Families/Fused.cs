@@ -7,27 +7,46 @@ internal static class Fused
     public static DecoderSpec QueryKeyValue(DecoderSpec spec) => spec.MapAttention((_, attention) =>
     {
         string module = LlamaLayout.AttentionModule(attention) + "qkv_proj";
-        int total = attention.QueryWidth + (2 * attention.KeyWidth);
-        return attention with
-        {
-            Query = Slice(module, attention.Query, 0, attention.QueryWidth, total),
-            Key = Slice(module, attention.Key, attention.QueryWidth, attention.KeyWidth, total),
-            Value = Slice(
-                module, attention.Value, attention.QueryWidth + attention.KeyWidth, attention.KeyWidth, total),
-        };
+        (LinearTensors query, LinearTensors key, LinearTensors value) = Stacked(
+            LlamaLayout.Linear(module, attention.Query.Bias is not null), attention.QueryWidth, attention.KeyWidth);
+        return attention with { Query = query, Key = key, Value = value };
     });
 
     /// <summary>Gate and up one behind another.</summary>
     public static DecoderSpec GateUp(DecoderSpec spec, string name) => spec.MapFeedForward((_, mlp) =>
     {
         string module = mlp.Up.Module[..(mlp.Up.Module.LastIndexOf('.') + 1)] + name;
+        LinearTensors fused = LlamaLayout.Linear(module, mlp.Up.Bias is not null);
+        int width = mlp.IntermediateSize;
         return mlp with
         {
-            Gate = Slice(module, mlp.Gate!, 0, mlp.IntermediateSize, 2 * mlp.IntermediateSize),
-            Up = Slice(module, mlp.Up, mlp.IntermediateSize, mlp.IntermediateSize, 2 * mlp.IntermediateSize),
+            Gate = fused with { Rows = StoredRows.Slice(0, width, 2 * width) },
+            Up = fused with { Rows = StoredRows.Slice(width, width, 2 * width) },
         };
     });
 
-    private static LinearTensors Slice(string module, LinearTensors like, int first, int count, int total) =>
-        LlamaLayout.Linear(module, like.Bias is not null) with { Rows = StoredRows.Slice(first, count, total) };
+    /// <summary>Queries, keys and values one behind another in one tensor.</summary>
+    public static (LinearTensors Query, LinearTensors Key, LinearTensors Value) Stacked(
+        LinearTensors fused, int queries, int keys)
+    {
+        int total = queries + (2 * keys);
+        return (
+            fused with { Rows = StoredRows.Slice(0, queries, total) },
+            fused with { Rows = StoredRows.Slice(queries, keys, total) },
+            fused with { Rows = StoredRows.Slice(queries + keys, keys, total) });
+    }
+
+    /// <summary>
+    /// Groups of some query heads, the key head that they share, and its value head, one group behind another.
+    /// </summary>
+    public static (LinearTensors Query, LinearTensors Key, LinearTensors Value) Grouped(
+        LinearTensors fused, int heads, int kvHeads, int headDim)
+    {
+        int perGroup = heads / kvHeads;
+        int stride = (perGroup + 2) * headDim, total = kvHeads * stride;
+        return (
+            fused with { Rows = new StoredRows(0, perGroup * headDim, stride, total) },
+            fused with { Rows = new StoredRows(perGroup * headDim, headDim, stride, total) },
+            fused with { Rows = new StoredRows((perGroup + 1) * headDim, headDim, stride, total) });
+    }
 }

@@ -27,22 +27,19 @@ internal static class Gemma2Family
 
         // A null that stands there is one; where the field is absent, the family's number counts.
         double? Cap(string field, double? fallback) =>
-            config.Positive(field) ?? (config.Json.TryGetProperty(field, out _) ? null : fallback);
+            config.States(field) ? config.Positive(field) : fallback;
     }
 
     /// <summary>A norm before and one behind each sublayer.</summary>
     public static DecoderSpec WithNormsAround(DecoderSpec spec) => spec
         .MapAttention((_, attention) => attention with
         {
-            NormOutput = LlamaLayout.Elsewhere(
-                attention.NormBefore!, Layer(attention.NormBefore!) + "post_attention_layernorm"),
+            NormOutput = LlamaLayout.Beside(attention.NormBefore!, "post_attention_layernorm"),
         })
         .MapFeedForward((_, mlp) => mlp with
         {
-            NormBefore = LlamaLayout.Elsewhere(
-                mlp.NormBefore!, Layer(mlp.NormBefore!) + "pre_feedforward_layernorm"),
-            NormOutput = LlamaLayout.Elsewhere(
-                mlp.NormBefore!, Layer(mlp.NormBefore!) + "post_feedforward_layernorm"),
+            NormBefore = LlamaLayout.Beside(mlp.NormBefore!, "pre_feedforward_layernorm"),
+            NormOutput = LlamaLayout.Beside(mlp.NormBefore!, "post_feedforward_layernorm"),
         });
 
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
@@ -52,11 +49,5 @@ internal static class Gemma2Family
         int?[] windows = LayerTypes.Windows(
             config, spec.NumLayers, LayerTypes.WindowOf(config) ?? 4096, i => i % 2 == 0);
         return spec.MapAttention((i, attention) => attention with { Window = windows[i] });
-    }
-
-    private static string Layer(NormSpec norm)
-    {
-        string module = norm.Names.Weight![..norm.Names.Weight!.LastIndexOf('.')];
-        return module[..(module.LastIndexOf('.') + 1)];
     }
 }

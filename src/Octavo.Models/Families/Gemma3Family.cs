@@ -23,13 +23,11 @@ internal static class Gemma3Family
         int pattern = config.Integer("sliding_window_pattern", 1, ConfigLimits.Layers) ?? 6;
         int?[] windows = LayerTypes.Windows(
             config, spec.NumLayers, LayerTypes.WindowOf(config) ?? 4096, i => (i + 1) % pattern != 0);
-        int headDim = spec.Attentions.First().HeadDim;
-        RotaryPositions everywhere = RotaryConfig.Read(config, "full_attention", headDim, global);
-        RotaryPositions nearby = RotaryConfig.ReadUnscaled(config, "sliding_attention", headDim, local);
         return spec.MapAttention((i, attention) => LlamaLayout.WithHeadNorms(attention) with
         {
             Window = windows[i],
-            Positions = windows[i] is null ? everywhere : nearby,
+            Positions = windows[i] is null ? attention.Positions
+                : RotaryConfig.ReadUnscaled(config, "sliding_attention", attention.HeadDim, local),
         });
     }
 }

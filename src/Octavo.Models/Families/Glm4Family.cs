@@ -12,14 +12,10 @@ internal static class Glm4Family
         GlmFamily.Read(config, names, Family.Architecture)
             .MapAttention((_, attention) => attention with
             {
-                NormOutput = LlamaLayout.Elsewhere(
-                    attention.NormBefore!, attention.NormBefore!.Names.Weight!.Replace(
-                        "input_layernorm.weight", "post_self_attn_layernorm", StringComparison.Ordinal)),
+                NormOutput = LlamaLayout.Beside(attention.NormBefore!, "post_self_attn_layernorm"),
             })
             .MapFeedForward((_, mlp) => mlp with
             {
-                NormOutput = LlamaLayout.Elsewhere(
-                    mlp.NormBefore!, mlp.NormBefore!.Names.Weight!.Replace(
-                        "post_attention_layernorm.weight", "post_mlp_layernorm", StringComparison.Ordinal)),
+                NormOutput = LlamaLayout.Beside(mlp.NormBefore!, "post_mlp_layernorm"),
             });
 }

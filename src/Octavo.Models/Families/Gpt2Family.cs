@@ -23,7 +23,7 @@ internal static class Gpt2Family
             AttentionNorm = "ln_1",
             MlpNorm = "ln_2",
             FinalNorm = "ln_f",
-            Projections = layer => PlainLayout.Stacked(
+            Projections = layer => Fused.Stacked(
                 LlamaLayout.Linear($"{layer}attn.c_attn", true) with { Transposed = true }, hidden, hidden),
             AttentionOutput = "attn.c_proj",
             Up = "mlp.c_fc",

@@ -29,8 +29,8 @@ internal static class GptBigCodeFamily
             {
                 LinearTensors fused = LlamaLayout.Linear($"{layer}attn.c_attn", true);
                 return shared
-                    ? PlainLayout.Stacked(fused, hidden, headDim)
-                    : PlainLayout.Grouped(fused, heads, heads, headDim);
+                    ? Fused.Stacked(fused, hidden, headDim)
+                    : Fused.Grouped(fused, heads, heads, headDim);
             },
             AttentionOutput = "attn.c_proj",
             Up = "mlp.c_fc",

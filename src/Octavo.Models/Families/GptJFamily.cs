@@ -21,7 +21,7 @@ internal static class GptJFamily
         (int hidden, int layers, int heads, int intermediate) = PlainLayout.Sizes(config);
         int headDim = hidden / heads;
         int rotated = config.Integer("rotary_dim", 2, headDim)
-            ?? (config.Json.TryGetProperty("rotary_dim", out _)
+            ?? (config.States("rotary_dim")
                 ? throw config.Invalid("rotary_dim", "is null; it must be the number of elements that are rotated")
                 : Math.Min(DefaultRotated, headDim));
         if (rotated % 2 != 0)

@@ -27,7 +27,7 @@ internal static class GptNeoXFamily
             AttentionNorm = "input_layernorm",
             MlpNorm = "post_attention_layernorm",
             FinalNorm = "final_layer_norm",
-            Projections = layer => PlainLayout.Grouped(
+            Projections = layer => Fused.Grouped(
                 LlamaLayout.Linear($"{layer}attention.query_key_value", bias), heads, heads, headDim),
             AttentionOutput = "attention.dense",
             AttentionOutputBias = bias,

@@ -40,7 +40,7 @@ internal static class LayerTypes
     /// The config's <c>sliding_window</c>: null where it is null, the family's own where it is absent.
     /// </summary>
     public static int? WindowOf(ConfigReader config, int? fallback = null) =>
-        config.Json.TryGetProperty("sliding_window", out _)
+        config.States("sliding_window")
             ? config.Integer("sliding_window", 1, ConfigLimits.Positions)
             : fallback;
 }

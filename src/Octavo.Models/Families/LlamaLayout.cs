@@ -153,6 +153,26 @@ internal static class LlamaLayout
         Names = new NormTensors($"{module}.weight", norm.Names.Bias is null ? null : $"{module}.bias"),
     };
 
+    /// <summary>A norm like another one, beside it in its layer.</summary>
+    public static NormSpec Beside(NormSpec norm, string name)
+    {
+        string module = norm.Names.Weight![..norm.Names.Weight!.LastIndexOf('.')];
+        return Elsewhere(norm, module[..(module.LastIndexOf('.') + 1)] + name);
+    }
+
+    /// <summary>Norms behind the sublayers, and none before.</summary>
+    public static DecoderSpec WithNormsBehind(DecoderSpec spec) => spec
+        .MapAttention((_, attention) => attention with
+        {
+            NormBefore = null,
+            NormOutput = Beside(attention.NormBefore!, "post_attention_layernorm"),
+        })
+        .MapFeedForward((_, mlp) => mlp with
+        {
+            NormBefore = null,
+            NormOutput = Beside(mlp.NormBefore!, "post_feedforward_layernorm"),
+        });
+
     /// <summary>Norms of each query and key head, all with one weight, <c>q_norm</c> and <c>k_norm</c>.</summary>
     public static AttentionSpec WithHeadNorms(
         AttentionSpec attention, string query = "q_norm", string key = "k_norm")

@@ -35,7 +35,7 @@ internal static class MptFamily
             FinalNorm = "norm_f",
             NormBias = false,
             Projections = layer =>
-                PlainLayout.Stacked(LlamaLayout.Linear($"{layer}attn.Wqkv", false), hidden, hidden),
+                Fused.Stacked(LlamaLayout.Linear($"{layer}attn.Wqkv", false), hidden, hidden),
             AttentionOutput = "attn.out_proj",
             AttentionOutputBias = false,
             Up = "ffn.up_proj",

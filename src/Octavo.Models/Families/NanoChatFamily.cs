@@ -11,6 +11,8 @@ internal static class NanoChatFamily
     public static ModelFamily Family { get; } = new(
         "nanochat", "NanoChatForCausalLM", "nanochat", Map, TiesHead: false, LlamaFamily.Buffers);
 
+    private const string SoftCap = "final_logit_softcapping";
+
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         bool bias = config.Flag("attention_bias", false);
@@ -23,7 +25,6 @@ internal static class NanoChatFamily
         });
         var none = new NormTensors(null, null);
         NormSpec norm = spec.FinalNorm! with { Names = none };
-        bool isStated = config.Json.TryGetProperty("final_logit_softcapping", out _);
         return spec
             .MapAttention((_, attention) => attention with
             {
@@ -43,7 +44,7 @@ internal static class NanoChatFamily
         {
             EmbeddingNorm = norm,
             FinalNorm = norm,
-            LogitsSoftCap = isStated ? (float?)config.Positive("final_logit_softcapping") : 15,
+            LogitsSoftCap = config.States(SoftCap) ? (float?)config.Positive(SoftCap) : 15,
         };
     }
 }

@@ -22,26 +22,15 @@ internal static class Olmo2Family
             AttentionOutputBias = bias,
             Rotary = rotary,
         });
-        return spec
-            .MapAttention((_, attention) =>
+        return LlamaLayout.WithNormsBehind(spec.MapAttention((_, attention) =>
+        {
+            AttentionSpec normed = LlamaLayout.WithHeadNorms(attention);
+            return normed with
             {
-                string module = LlamaLayout.AttentionModule(attention);
-                NormSpec norm = attention.NormBefore!;
-                return attention with
-                {
-                    NormBefore = null,
-                    NormOutput = LlamaLayout.Elsewhere(norm, Sibling(module, "post_attention_layernorm")),
-                    QueryNorm = LlamaLayout.Elsewhere(norm, module + "q_norm") with { Width = attention.QueryWidth },
-                    KeyNorm = LlamaLayout.Elsewhere(norm, module + "k_norm") with { Width = attention.KeyWidth },
-                };
-            })
-            .MapFeedForward((_, mlp) => mlp with
-            {
-                NormBefore = null,
-                NormOutput = LlamaLayout.Elsewhere(
-                    mlp.NormBefore!, mlp.NormBefore!.Names.Weight!.Replace(
-                        "post_attention_layernorm.weight", "post_feedforward_layernorm", StringComparison.Ordinal)),
-            });
+                QueryNorm = normed.QueryNorm! with { Width = attention.QueryWidth },
+                KeyNorm = normed.KeyNorm! with { Width = attention.KeyWidth },
+            };
+        }));
     }
 
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
@@ -49,7 +38,4 @@ internal static class Olmo2Family
         Supported.RequireNull(config, "clip_qkv", "no clipping");
         return Read(config, names, Family.Architecture, new RotaryTraits());
     }
-
-    private static string Sibling(string module, string name) =>
-        module[..(module.TrimEnd('.').LastIndexOf('.') + 1)] + name;
 }

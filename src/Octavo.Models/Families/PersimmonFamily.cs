@@ -25,7 +25,7 @@ internal static class PersimmonFamily
             AttentionNorm = "input_layernorm",
             MlpNorm = "post_attention_layernorm",
             FinalNorm = "final_layernorm",
-            Projections = layer => PlainLayout.Grouped(
+            Projections = layer => Fused.Grouped(
                 LlamaLayout.Linear($"{layer}self_attn.query_key_value", true), heads, heads, headDim),
             AttentionOutput = "self_attn.dense",
             Up = "mlp.dense_h_to_4h",

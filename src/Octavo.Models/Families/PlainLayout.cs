@@ -107,31 +107,6 @@ internal sealed record PlainLayout
             config.Integer(intermediate, 1, ConfigLimits.Width) ?? 4 * width);
     }
 
-    /// <summary>Queries, keys and values one behind another in one tensor.</summary>
-    public static (LinearTensors Query, LinearTensors Key, LinearTensors Value) Stacked(
-        LinearTensors fused, int queries, int keys)
-    {
-        int total = queries + (2 * keys);
-        return (
-            fused with { Rows = StoredRows.Slice(0, queries, total) },
-            fused with { Rows = StoredRows.Slice(queries, keys, total) },
-            fused with { Rows = StoredRows.Slice(queries + keys, keys, total) });
-    }
-
-    /// <summary>
-    /// Groups of some query heads, the key head that they share, and its value head, one group behind another.
-    /// </summary>
-    public static (LinearTensors Query, LinearTensors Key, LinearTensors Value) Grouped(
-        LinearTensors fused, int heads, int kvHeads, int headDim)
-    {
-        int perGroup = heads / kvHeads;
-        int stride = (perGroup + 2) * headDim, total = kvHeads * stride;
-        return (
-            fused with { Rows = new StoredRows(0, perGroup * headDim, stride, total) },
-            fused with { Rows = new StoredRows(perGroup * headDim, headDim, stride, total) },
-            fused with { Rows = new StoredRows((perGroup + 1) * headDim, headDim, stride, total) });
-    }
-
     /// <summary>The decoder.</summary>
     public DecoderSpec Read(ConfigReader config, TensorNames names, LinearTensors? head)
     {

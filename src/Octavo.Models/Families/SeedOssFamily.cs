@@ -11,7 +11,7 @@ internal static class SeedOssFamily
     private static DecoderSpec Map(ConfigReader config, TensorNames names) => LlamaLayout.Read(
         config, names, Family.Architecture, Family.TiesHead, new LlamaTraits
         {
-            HeadDim = config.Json.TryGetProperty("head_dim", out _) ? null : 128,
+            HeadDim = config.States("head_dim") ? null : 128,
             QueryKeyValueBias = config.Flag("attention_bias", true),
             AttentionOutputBias = config.Flag("attention_out_bias", false),
             MlpBias = config.Flag("mlp_bias", false),

@@ -18,9 +18,7 @@ internal static class VaultGemmaFamily
             .MapAttention((i, attention) => attention with { Window = windows[i] })
             .MapFeedForward((_, mlp) => mlp with
             {
-                NormBefore = LlamaLayout.Elsewhere(
-                    mlp.NormBefore!, mlp.NormBefore!.Names.Weight!.Replace(
-                        "post_attention_layernorm.weight", "pre_feedforward_layernorm", StringComparison.Ordinal)),
+                NormBefore = LlamaLayout.Beside(mlp.NormBefore!, "pre_feedforward_layernorm"),
             });
     }
 }
