@@ -12,7 +12,7 @@ internal static class BloomFamily
 
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
-        (int hidden, int layers, int heads, int intermediate) = PlainLayout.Sizes(
+        PlainSizes sizes = PlainSizes.Read(
             config, Named("n_embed", "hidden_size"), Named("n_layer", "num_hidden_layers"),
             Named("n_head", "num_attention_heads"));
         Supported.Require(
@@ -22,22 +22,22 @@ internal static class BloomFamily
         DecoderSpec spec = new PlainLayout
         {
             Architecture = Family.Architecture,
-            Root = "transformer.",
-            Embedding = "word_embeddings",
-            Layers = "h",
-            AttentionNorm = "input_layernorm",
-            MlpNorm = "post_attention_layernorm",
-            FinalNorm = "ln_f",
+            Names = new PlainNames
+            {
+                Root = "transformer.",
+                Embedding = "word_embeddings",
+                Layers = "h",
+                AttentionNorm = "input_layernorm",
+                MlpNorm = "post_attention_layernorm",
+                FinalNorm = "ln_f",
+                AttentionOutput = "self_attention.dense",
+                Up = "mlp.dense_h_to_4h",
+                Down = "mlp.dense_4h_to_h",
+            },
+            Sizes = sizes,
             Projections = layer => Fused.Grouped(
-                LlamaLayout.Linear($"{layer}self_attention.query_key_value", true), heads, heads, hidden / heads),
-            AttentionOutput = "self_attention.dense",
-            Up = "mlp.dense_h_to_4h",
-            Down = "mlp.dense_4h_to_h",
-            Hidden = hidden,
-            NumLayers = layers,
-            Heads = heads,
-            KvHeads = heads,
-            Intermediate = intermediate,
+                LlamaLayout.Linear($"{layer}self_attention.query_key_value", true), sizes.Heads, sizes.Heads,
+                sizes.HeadDim),
 
             // Distances have no end; the config states the length that it was trained with under several names.
             MaxPositions = config.Integer("seq_length", 1, ConfigLimits.Positions) ?? 2048,

@@ -13,17 +13,18 @@ internal static class FalconFamily
 
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
-        (int hidden, int layers, int heads, int intermediate) = PlainLayout.Sizes(
+        PlainSizes sizes = PlainSizes.Read(
             config, "hidden_size", "num_hidden_layers", "num_attention_heads", "ffn_hidden_size");
         Supported.Require(config, "alibi", config.Flag("alibi", false), false);
         bool grouped = config.Flag("new_decoder_architecture", false);
         bool shared = config.Flag("multi_query", true);
         bool parallel = grouped || config.Flag("parallel_attn", true);
-        int kvHeads = grouped ? config.Integer("num_kv_heads", 1, ConfigLimits.Heads) ?? heads : shared ? 1 : heads;
-        if (heads % kvHeads != 0)
-        {
-            throw config.Invalid("num_kv_heads", $"is {kvHeads}; it must divide num_attention_heads, {heads}");
-        }
+        const string KvHeads = "num_kv_heads";
+        int kvHeads = grouped
+            ? Supported.KvHeads(
+                config, KvHeads, config.Integer(KvHeads, 1, ConfigLimits.Heads) ?? sizes.Heads, sizes.Heads)
+            : shared ? 1
+            : sizes.Heads;
 
         int norms = config.Integer("num_ln_in_parallel_attn", 1, 2) ?? (grouped ? 2 : 1);
         bool twoNorms = grouped && norms == 2;
@@ -31,28 +32,30 @@ internal static class FalconFamily
         DecoderSpec spec = new PlainLayout
         {
             Architecture = Family.Architecture,
-            Root = "transformer.",
-            Embedding = "word_embeddings",
-            Layers = "h",
-            AttentionNorm = twoNorms ? "ln_attn" : "input_layernorm",
-            MlpNorm = twoNorms ? "ln_mlp" : parallel ? "input_layernorm" : "post_attention_layernorm",
-            FinalNorm = "ln_f",
+            Names = new PlainNames
+            {
+                Root = "transformer.",
+                Embedding = "word_embeddings",
+                Layers = "h",
+                AttentionNorm = twoNorms ? "ln_attn" : "input_layernorm",
+                MlpNorm = twoNorms ? "ln_mlp" : parallel ? "input_layernorm" : "post_attention_layernorm",
+                FinalNorm = "ln_f",
+                AttentionOutput = "self_attention.dense",
+                Up = "mlp.dense_h_to_4h",
+                Down = "mlp.dense_4h_to_h",
+            },
+            Sizes = sizes with { KvHeads = kvHeads },
             Projections = layer => Fused.Grouped(
-                LlamaLayout.Linear($"{layer}self_attention.query_key_value", bias), heads, kvHeads, hidden / heads),
-            AttentionOutput = "self_attention.dense",
+                LlamaLayout.Linear($"{layer}self_attention.query_key_value", bias),
+                sizes.Heads,
+                kvHeads,
+                sizes.HeadDim),
             AttentionOutputBias = bias,
-            Up = "mlp.dense_h_to_4h",
-            Down = "mlp.dense_4h_to_h",
             MlpBias = bias,
-            Hidden = hidden,
-            NumLayers = layers,
-            Heads = heads,
-            KvHeads = kvHeads,
-            Intermediate = intermediate,
             MaxPositions = config.Integer("max_position_embeddings", 1, ConfigLimits.Positions) ?? 2048,
             Epsilon = config.Positive("layer_norm_epsilon") ?? 1e-5,
             Activation = ActivationConfig.Read(config, "activation", Activation.Gelu),
-            Positions = RotaryConfig.Read(config, hidden / heads, new RotaryTraits()),
+            Positions = RotaryConfig.Read(config, sizes.HeadDim, new RotaryTraits()),
         }.Read(config, names, TiedHead.Read(config, names, Family.TiesHead));
         return parallel ? spec.MapFeedForward((_, mlp) => mlp with { ReadsLayerInput = true }) : spec;
     }

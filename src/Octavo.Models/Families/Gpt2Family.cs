@@ -12,27 +12,15 @@ internal static class Gpt2Family
     {
         Supported.Require(config, "scale_attn_weights", config.Flag("scale_attn_weights", true), true);
         Supported.Require(config, "add_cross_attention", config.Flag("add_cross_attention", false), false);
-        (int hidden, int layers, int heads, int intermediate) = PlainLayout.Sizes(config);
+        PlainSizes sizes = PlainSizes.Read(config);
         bool scalesByLayer = config.Flag("scale_attn_by_inverse_layer_idx", false);
         DecoderSpec spec = new PlainLayout
         {
             Architecture = Family.Architecture,
-            Root = "transformer.",
-            Embedding = "wte",
-            Layers = "h",
-            AttentionNorm = "ln_1",
-            MlpNorm = "ln_2",
-            FinalNorm = "ln_f",
+            Names = PlainNames.Gpt2,
+            Sizes = sizes,
             Projections = layer => Fused.Stacked(
-                LlamaLayout.Linear($"{layer}attn.c_attn", true) with { Transposed = true }, hidden, hidden),
-            AttentionOutput = "attn.c_proj",
-            Up = "mlp.c_fc",
-            Down = "mlp.c_proj",
-            Hidden = hidden,
-            NumLayers = layers,
-            Heads = heads,
-            KvHeads = heads,
-            Intermediate = intermediate,
+                LlamaLayout.Linear($"{layer}attn.c_attn", true) with { Transposed = true }, sizes.Hidden, sizes.Hidden),
             MaxPositions = config.Integer("n_positions", 1, ConfigLimits.Positions) ?? 1024,
             Epsilon = config.Positive("layer_norm_epsilon") ?? 1e-5,
             Activation = ActivationConfig.Read(config, "activation_function", Activation.TanhGelu),

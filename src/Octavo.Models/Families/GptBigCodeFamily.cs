@@ -13,33 +13,20 @@ internal static class GptBigCodeFamily
     {
         Supported.Require(config, "scale_attn_weights", config.Flag("scale_attn_weights", true), true);
         Supported.Require(config, "add_cross_attention", config.Flag("add_cross_attention", false), false);
-        (int hidden, int layers, int heads, int intermediate) = PlainLayout.Sizes(config);
+        PlainSizes sizes = PlainSizes.Read(config);
         bool shared = config.Flag("multi_query", true);
-        int headDim = hidden / heads;
         return new PlainLayout
         {
             Architecture = Family.Architecture,
-            Root = "transformer.",
-            Embedding = "wte",
-            Layers = "h",
-            AttentionNorm = "ln_1",
-            MlpNorm = "ln_2",
-            FinalNorm = "ln_f",
+            Names = PlainNames.Gpt2,
+            Sizes = sizes with { KvHeads = shared ? 1 : sizes.Heads },
             Projections = layer =>
             {
                 LinearTensors fused = LlamaLayout.Linear($"{layer}attn.c_attn", true);
                 return shared
-                    ? Fused.Stacked(fused, hidden, headDim)
-                    : Fused.Grouped(fused, heads, heads, headDim);
+                    ? Fused.Stacked(fused, sizes.Hidden, sizes.HeadDim)
+                    : Fused.Grouped(fused, sizes.Heads, sizes.Heads, sizes.HeadDim);
             },
-            AttentionOutput = "attn.c_proj",
-            Up = "mlp.c_fc",
-            Down = "mlp.c_proj",
-            Hidden = hidden,
-            NumLayers = layers,
-            Heads = heads,
-            KvHeads = shared ? 1 : heads,
-            Intermediate = intermediate,
             MaxPositions = config.Integer("n_positions", 1, ConfigLimits.Positions) ?? 1024,
             Epsilon = config.Positive("layer_norm_epsilon") ?? 1e-5,
             Activation = ActivationConfig.Read(config, "activation_function", Activation.TanhGelu),

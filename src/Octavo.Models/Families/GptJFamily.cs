@@ -18,12 +18,11 @@ internal static class GptJFamily
         ConfigReader config, TensorNames names, string architecture,
         Func<string, int, (LinearTensors, LinearTensors, LinearTensors)> projections)
     {
-        (int hidden, int layers, int heads, int intermediate) = PlainLayout.Sizes(config);
-        int headDim = hidden / heads;
-        int rotated = config.Integer("rotary_dim", 2, headDim)
+        PlainSizes sizes = PlainSizes.Read(config);
+        int rotated = config.Integer("rotary_dim", 2, sizes.HeadDim)
             ?? (config.States("rotary_dim")
                 ? throw config.Invalid("rotary_dim", "is null; it must be the number of elements that are rotated")
-                : Math.Min(DefaultRotated, headDim));
+                : Math.Min(DefaultRotated, sizes.HeadDim));
         if (rotated % 2 != 0)
         {
             throw config.Invalid("rotary_dim", $"is {rotated}; it must rotate whole pairs");
@@ -32,28 +31,22 @@ internal static class GptJFamily
         return ParallelParts.BehindOneNorm(new PlainLayout
         {
             Architecture = architecture,
-            Root = "transformer.",
-            Embedding = "wte",
-            Layers = "h",
-            AttentionNorm = "ln_1",
-            MlpNorm = "ln_1",
-            FinalNorm = "ln_f",
-            Projections = layer => projections(layer, hidden),
-            AttentionOutput = "attn.out_proj",
+            Names = PlainNames.Gpt2 with
+            {
+                MlpNorm = "ln_1",
+                AttentionOutput = "attn.out_proj",
+                Up = "mlp.fc_in",
+                Down = "mlp.fc_out",
+            },
+            Sizes = sizes,
+            Projections = layer => projections(layer, sizes.Hidden),
             AttentionOutputBias = false,
-            Up = "mlp.fc_in",
-            Down = "mlp.fc_out",
-            Hidden = hidden,
-            NumLayers = layers,
-            Heads = heads,
-            KvHeads = heads,
-            Intermediate = intermediate,
             MaxPositions = config.Integer("n_positions", 1, ConfigLimits.Positions) ?? 2048,
             Epsilon = config.Positive("layer_norm_epsilon") ?? 1e-5,
             Activation = ActivationConfig.Read(config, "activation_function", Activation.TanhGelu),
             Positions = new RotaryPositions(10000, null)
             {
-                Dims = rotated == headDim ? null : rotated,
+                Dims = rotated == sizes.HeadDim ? null : rotated,
                 Interleaved = true,
             },
         }.Read(config, names, TiedHead.Read(config, names, fallback: false, bias: true)));

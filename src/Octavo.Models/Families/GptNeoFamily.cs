@@ -12,31 +12,21 @@ internal static class GptNeoFamily
 
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
-        (int hidden, int layers, int heads, int intermediate) =
-            PlainLayout.Sizes(config, "hidden_size", "num_layers", "num_heads", "intermediate_size");
-        string[] kinds = Kinds(config, layers);
+        PlainSizes sizes = PlainSizes.Read(config, "hidden_size", "num_layers", "num_heads", "intermediate_size");
+        string[] kinds = Kinds(config, sizes.NumLayers);
         int window = config.Integer("window_size", 1, ConfigLimits.Positions) ?? 256;
         return new PlainLayout
         {
             Architecture = Family.Architecture,
-            Root = "transformer.",
-            Embedding = "wte",
-            Layers = "h",
-            AttentionNorm = "ln_1",
-            MlpNorm = "ln_2",
-            FinalNorm = "ln_f",
+            Names = PlainNames.Gpt2 with
+            {
+                AttentionOutput = "attn.attention.out_proj",
+            },
+            Sizes = sizes,
             Projections = layer => (
                 LlamaLayout.Linear($"{layer}attn.attention.q_proj", false),
                 LlamaLayout.Linear($"{layer}attn.attention.k_proj", false),
                 LlamaLayout.Linear($"{layer}attn.attention.v_proj", false)),
-            AttentionOutput = "attn.attention.out_proj",
-            Up = "mlp.c_fc",
-            Down = "mlp.c_proj",
-            Hidden = hidden,
-            NumLayers = layers,
-            Heads = heads,
-            KvHeads = heads,
-            Intermediate = intermediate,
             MaxPositions = config.Integer("max_position_embeddings", 1, ConfigLimits.Positions) ?? 2048,
             Epsilon = config.Positive("layer_norm_epsilon") ?? 1e-5,
             Activation = ActivationConfig.Read(config, "activation_function", Activation.TanhGelu),

@@ -14,35 +14,33 @@ internal static class GptNeoXFamily
 
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
-        (int hidden, int layers, int heads, int intermediate) = PlainLayout.Sizes(
+        PlainSizes sizes = PlainSizes.Read(
             config, "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size");
         bool bias = config.Flag("attention_bias", true);
-        int headDim = hidden / heads;
         DecoderSpec spec = new PlainLayout
         {
             Architecture = Family.Architecture,
-            Root = "gpt_neox.",
-            Embedding = "embed_in",
-            Layers = "layers",
-            AttentionNorm = "input_layernorm",
-            MlpNorm = "post_attention_layernorm",
-            FinalNorm = "final_layer_norm",
+            Names = new PlainNames
+            {
+                Root = "gpt_neox.",
+                Embedding = "embed_in",
+                Layers = "layers",
+                AttentionNorm = "input_layernorm",
+                MlpNorm = "post_attention_layernorm",
+                FinalNorm = "final_layer_norm",
+                AttentionOutput = "attention.dense",
+                Up = "mlp.dense_h_to_4h",
+                Down = "mlp.dense_4h_to_h",
+            },
+            Sizes = sizes,
             Projections = layer => Fused.Grouped(
-                LlamaLayout.Linear($"{layer}attention.query_key_value", bias), heads, heads, headDim),
-            AttentionOutput = "attention.dense",
+                LlamaLayout.Linear($"{layer}attention.query_key_value", bias), sizes.Heads, sizes.Heads, sizes.HeadDim),
             AttentionOutputBias = bias,
-            Up = "mlp.dense_h_to_4h",
-            Down = "mlp.dense_4h_to_h",
-            Hidden = hidden,
-            NumLayers = layers,
-            Heads = heads,
-            KvHeads = heads,
-            Intermediate = intermediate,
             MaxPositions = config.Integer("max_position_embeddings", 1, ConfigLimits.Positions) ?? 2048,
             Epsilon = config.Positive("layer_norm_eps") ?? 1e-5,
             Activation = ActivationConfig.Read(config, "hidden_act", Activation.Gelu),
             Positions = RotaryConfig.Read(
-                config, headDim,
+                config, sizes.HeadDim,
                 new RotaryTraits { Partial = 0.25, ThetaField = "rotary_emb_base", PartialField = "rotary_pct" }),
         }.Read(config, names, TiedHead.Read(
             config, names, Family.TiesHead, names.Contains("lm_head.weight") ? "lm_head" : "embed_out"));

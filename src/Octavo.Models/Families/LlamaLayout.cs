@@ -57,6 +57,7 @@ internal sealed record DefaultSizes(int VocabSize, int NumHeads, int NumKvHeads,
 /// </summary>
 internal static class LlamaLayout
 {
+    private const string KvHeadsField = "num_key_value_heads";
     private const string BesideOtherParts = "language_model.model.";
 
     // The bare model, the usual one, and the text beside a vision tower, as transformers 5 and 4 write it.
@@ -68,12 +69,9 @@ internal static class LlamaLayout
     {
         int hidden = config.Size("hidden_size", ConfigLimits.Width);
         int heads = Size("num_attention_heads", ConfigLimits.Heads, traits.Defaults?.NumHeads);
-        int kvHeads = config.Integer("num_key_value_heads", 1, ConfigLimits.Heads)
-            ?? traits.Defaults?.NumKvHeads ?? heads;
-        if (heads % kvHeads != 0)
-        {
-            throw config.Invalid("num_key_value_heads", $"is {kvHeads}; it must divide num_attention_heads, {heads}");
-        }
+        int kvHeads = Supported.KvHeads(
+            config, KvHeadsField,
+            config.Integer(KvHeadsField, 1, ConfigLimits.Heads) ?? traits.Defaults?.NumKvHeads ?? heads, heads);
 
         const string Embedding = "embed_tokens.weight";
         string prefix = Array.Find(Prefixes, p => names.Contains(p + Embedding)) ?? "model.";

@@ -10,7 +10,7 @@ internal static class MptFamily
 
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
-        (int hidden, int layers, int heads, _) = PlainLayout.Sizes(config, "d_model", "n_layers", "n_heads");
+        PlainSizes sizes = PlainSizes.Read(config, "d_model", "n_layers", "n_heads");
         Supported.Require(config, "no_bias", config.Flag("no_bias", true), true);
         Supported.RequireNull(config, "logit_scale", "none");
         float? scale = null;
@@ -27,25 +27,24 @@ internal static class MptFamily
         return new PlainLayout
         {
             Architecture = Family.Architecture,
-            Root = "transformer.",
-            Embedding = "wte",
-            Layers = "blocks",
-            AttentionNorm = "norm_1",
-            MlpNorm = "norm_2",
-            FinalNorm = "norm_f",
+            Names = new PlainNames
+            {
+                Root = "transformer.",
+                Embedding = "wte",
+                Layers = "blocks",
+                AttentionNorm = "norm_1",
+                MlpNorm = "norm_2",
+                FinalNorm = "norm_f",
+                AttentionOutput = "attn.out_proj",
+                Up = "ffn.up_proj",
+                Down = "ffn.down_proj",
+            },
+            Sizes = sizes with { Intermediate = sizes.Hidden * (config.Integer("expansion_ratio", 1, 64) ?? 4) },
             NormBias = false,
             Projections = layer =>
-                Fused.Stacked(LlamaLayout.Linear($"{layer}attn.Wqkv", false), hidden, hidden),
-            AttentionOutput = "attn.out_proj",
+                Fused.Stacked(LlamaLayout.Linear($"{layer}attn.Wqkv", false), sizes.Hidden, sizes.Hidden),
             AttentionOutputBias = false,
-            Up = "ffn.up_proj",
-            Down = "ffn.down_proj",
             MlpBias = false,
-            Hidden = hidden,
-            NumLayers = layers,
-            Heads = heads,
-            KvHeads = heads,
-            Intermediate = hidden * (config.Integer("expansion_ratio", 1, 64) ?? 4),
             MaxPositions = config.Integer("max_seq_len", 1, ConfigLimits.Positions) ?? 2048,
             Epsilon = config.Positive("layer_norm_epsilon") ?? 1e-5,
             Activation = Activation.Gelu,

@@ -13,32 +13,30 @@ internal static class PersimmonFamily
 
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
-        (int hidden, int layers, int heads, int intermediate) = PlainLayout.Sizes(
+        PlainSizes sizes = PlainSizes.Read(
             config, "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size");
-        int headDim = hidden / heads;
         DecoderSpec spec = new PlainLayout
         {
             Architecture = Family.Architecture,
-            Root = "model.",
-            Embedding = "embed_tokens",
-            Layers = "layers",
-            AttentionNorm = "input_layernorm",
-            MlpNorm = "post_attention_layernorm",
-            FinalNorm = "final_layernorm",
+            Names = new PlainNames
+            {
+                Root = "model.",
+                Embedding = "embed_tokens",
+                Layers = "layers",
+                AttentionNorm = "input_layernorm",
+                MlpNorm = "post_attention_layernorm",
+                FinalNorm = "final_layernorm",
+                AttentionOutput = "self_attn.dense",
+                Up = "mlp.dense_h_to_4h",
+                Down = "mlp.dense_4h_to_h",
+            },
+            Sizes = sizes,
             Projections = layer => Fused.Grouped(
-                LlamaLayout.Linear($"{layer}self_attn.query_key_value", true), heads, heads, headDim),
-            AttentionOutput = "self_attn.dense",
-            Up = "mlp.dense_h_to_4h",
-            Down = "mlp.dense_4h_to_h",
-            Hidden = hidden,
-            NumLayers = layers,
-            Heads = heads,
-            KvHeads = heads,
-            Intermediate = intermediate,
+                LlamaLayout.Linear($"{layer}self_attn.query_key_value", true), sizes.Heads, sizes.Heads, sizes.HeadDim),
             MaxPositions = config.Integer("max_position_embeddings", 1, ConfigLimits.Positions) ?? 16384,
             Epsilon = config.Positive("layer_norm_eps") ?? 1e-5,
             Activation = ActivationConfig.Read(config, "hidden_act", Activation.SquaredRelu),
-            Positions = RotaryConfig.Read(config, headDim, new RotaryTraits { Partial = 0.5 }),
+            Positions = RotaryConfig.Read(config, sizes.HeadDim, new RotaryTraits { Partial = 0.5 }),
         }.Read(config, names, TiedHead.Read(config, names, Family.TiesHead));
         return !config.Flag("qk_layernorm", true) ? spec : spec.MapAttention(
             (_, attention) => LlamaLayout.WithHeadNorms(attention, "q_layernorm", "k_layernorm"));

@@ -13,40 +13,35 @@ internal static class PhiFamily
 
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
-        (int hidden, int layers, int heads, int intermediate) = PlainLayout.Sizes(
+        PlainSizes sizes = PlainSizes.Read(
             config, "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size");
-        int kvHeads = config.Integer("num_key_value_heads", 1, ConfigLimits.Heads) ?? heads;
-        if (heads % kvHeads != 0)
-        {
-            throw config.Invalid("num_key_value_heads", $"is {kvHeads}; it must divide num_attention_heads, {heads}");
-        }
-
+        const string KvHeads = "num_key_value_heads";
+        int kvHeads = config.Integer(KvHeads, 1, ConfigLimits.Heads) ?? sizes.Heads;
         Supported.Require(config, "qk_layernorm", config.Flag("qk_layernorm", false), false);
         return ParallelParts.BehindOneNorm(new PlainLayout
         {
             Architecture = Family.Architecture,
-            Root = "model.",
-            Embedding = "embed_tokens",
-            Layers = "layers",
-            AttentionNorm = "input_layernorm",
-            MlpNorm = "input_layernorm",
-            FinalNorm = "final_layernorm",
+            Names = new PlainNames
+            {
+                Root = "model.",
+                Embedding = "embed_tokens",
+                Layers = "layers",
+                AttentionNorm = "input_layernorm",
+                MlpNorm = "input_layernorm",
+                FinalNorm = "final_layernorm",
+                AttentionOutput = "self_attn.dense",
+                Up = "mlp.fc1",
+                Down = "mlp.fc2",
+            },
+            Sizes = sizes with { KvHeads = Supported.KvHeads(config, KvHeads, kvHeads, sizes.Heads) },
             Projections = layer => (
                 LlamaLayout.Linear($"{layer}self_attn.q_proj", true),
                 LlamaLayout.Linear($"{layer}self_attn.k_proj", true),
                 LlamaLayout.Linear($"{layer}self_attn.v_proj", true)),
-            AttentionOutput = "self_attn.dense",
-            Up = "mlp.fc1",
-            Down = "mlp.fc2",
-            Hidden = hidden,
-            NumLayers = layers,
-            Heads = heads,
-            KvHeads = kvHeads,
-            Intermediate = intermediate,
             MaxPositions = config.Integer("max_position_embeddings", 1, ConfigLimits.Positions) ?? 2048,
             Epsilon = config.Positive("layer_norm_eps") ?? 1e-5,
             Activation = ActivationConfig.Read(config, "hidden_act", Activation.TanhGelu),
-            Positions = RotaryConfig.Read(config, hidden / heads, new RotaryTraits { Partial = 0.5 }),
+            Positions = RotaryConfig.Read(config, sizes.HeadDim, new RotaryTraits { Partial = 0.5 }),
         }.Read(config, names, TiedHead.Read(config, names, Family.TiesHead, bias: true)));
     }
 }

@@ -17,6 +17,11 @@ internal static class Supported
         }
     }
 
+    /// <summary>Key-value heads, which each stand for as many query heads.</summary>
+    public static int KvHeads(ConfigReader config, string field, int kvHeads, int heads) => heads % kvHeads == 0
+        ? kvHeads
+        : throw config.Invalid(field, $"is {kvHeads}; it must divide num_attention_heads, {heads}");
+
     /// <summary>A field must be absent or null.</summary>
     public static void RequireNull(ConfigReader config, string field, string meaning)
     {
