@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using System.Runtime.Intrinsics;
+using Octavo.Cpu.Linears;
 using Octavo.Cpu.Simd;
 using Octavo.Models;
 
@@ -9,6 +11,8 @@ namespace Octavo.Cpu.Tests;
 /// </summary>
 public sealed unsafe class KernelTests
 {
+    public static TheoryData<string> Activations => [.. Enum.GetNames<Activation>()];
+
     [Fact]
     public void Selected_EnvironmentCap_IsTheWidestPath()
     {
@@ -49,18 +53,48 @@ public sealed unsafe class KernelTests
         }
     }
 
-    [Fact]
-    public void Activate_SixteenNumbers_EqualsTheFormulas()
+    [Theory]
+    [MemberData(nameof(Activations))]
+    public void Activate_ARowOfSums_EqualsTheFormula(string name)
     {
-        Vector512<float> x =
-            Vector512.Create([-90f, -5f, -1f, -0.5f, -0f, 0f, 1e-3f, 0.5f, 1f, 2f, 3f, 5f, 10f, 20f, 50f, 90f]);
-        Vector512<float> silu = RowKernels.Activate(new ActivationCurve(Activation.Silu), x);
-        Vector512<float> relu = RowKernels.Activate(new ActivationCurve(Activation.Relu), x);
+        Activation activation = Enum.Parse<Activation>(name);
+        float[] x = [-90f, -5f, -1f, -0.5f, -0f, 0f, 1e-3f, 0.5f, 1f, 2f, 3f, 5f, 10f, 20f, 50f, 90f];
+        float[] gated = [.. x.Reverse()];
+        using GuardedMemory plain = GuardedMemory.OfFloats([.. x, .. x]);
+        using GuardedMemory gate = GuardedMemory.OfFloats([.. x, .. gated]);
+        var curve = new ActivationCurve(activation, 0.75f, 1.25f);
+
+        curve.Apply(plain.Floats, 1, gates: false);
+        curve.Apply(gate.Floats, 1, gates: true);
         for (int i = 0; i < 16; i++)
         {
-            ((double)silu[i]).ShouldBe(x[i] / (1 + Math.Exp(-x[i])), 1e-6 * (1 + Math.Abs(x[i])));
-            relu[i].ShouldBe(Math.Max(x[i], 0));
+            double expected = Formula(activation, x[i]);
+            double tolerance = 1e-6 * (1 + Math.Abs(expected));
+            ((double)plain.Floats[i]).ShouldBe(expected, tolerance, $"{x[i]}");
+            plain.Floats[i + 16].ShouldBe(plain.Floats[i]);
+            gate.Floats[i].ShouldBe(plain.Floats[i] * gated[i]);
         }
+    }
+
+    private static double Formula(Activation activation, double x) => activation switch
+    {
+        Activation.Silu => x / (1 + Math.Exp(-x)),
+        Activation.Relu => Math.Max(x, 0),
+        Activation.SquaredRelu => Math.Max(x, 0) * Math.Max(x, 0),
+        Activation.Gelu => x * NormalDistribution(x),
+        Activation.TanhGelu => x / 2 * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x)))),
+        Activation.XIelu => (0.5 * x) + (x > 0 ? 0.75 * x * x : 1.25 * (Math.Exp(Math.Min(x, -1e-6)) - 1 - x)),
+        _ => throw new UnreachableException($"{activation}"),
+    };
+
+    // The density's integral, by Simpson's rule.
+    private static double NormalDistribution(double x)
+    {
+        const int Steps = 4096;
+        double width = Math.Clamp(x, -12, 12) / Steps;
+        double sum = Enumerable.Range(0, Steps + 1).Sum(
+            i => (i is 0 or Steps ? 1 : i % 2 == 0 ? 2 : 4) * Math.Exp(-(i * width) * (i * width) / 2));
+        return 0.5 + (sum * width / 3 / Math.Sqrt(2 * Math.PI));
     }
 
     [Theory]

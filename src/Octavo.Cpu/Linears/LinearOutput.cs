@@ -63,7 +63,7 @@ internal readonly unsafe struct LinearOutput(
 
         if (Mode is OutputMode.Gate or OutputMode.Activate)
         {
-            Activate(sums, rows);
+            Activation.Apply(sums, rows, gates: Mode == OutputMode.Gate);
         }
 
         if (columns < perPanel)
@@ -112,26 +112,6 @@ internal readonly unsafe struct LinearOutput(
         {
             (Vector512.Load(sums) + low).Store(sums);
             (Vector512.Load(sums + 16) + high).Store(sums + 16);
-        }
-    }
-
-    /// <summary>The activation in place; of a gate, its product with what it gates into the first half.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Activate(float* sums, int rows)
-    {
-        for (int row = 0; row < rows; row++, sums += PanelLayout.Width)
-        {
-            Vector512<float> low = RowKernels.Activate(Activation, Vector512.Load(sums));
-            var high = Vector512.Load(sums + 16);
-            if (Mode == OutputMode.Gate)
-            {
-                (low * high).Store(sums);
-            }
-            else
-            {
-                low.Store(sums);
-                RowKernels.Activate(Activation, high).Store(sums + 16);
-            }
         }
     }
 

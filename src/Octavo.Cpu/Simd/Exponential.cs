@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace Octavo.Cpu.Simd;
 
@@ -40,6 +41,17 @@ internal static class Exponential
         TInt exponent = TIntSimd.ShiftLeft(TIntSimd.Bits(shifted), 23);
         TVector power = TIntSimd.FromBits(TIntSimd.Add(TIntSimd.Bits(p), exponent));
         return TIntSimd.ZeroBelow(power, x, TSimd.Broadcast(Least));
+    }
+
+    /// <summary>
+    /// <c>e^−x</c>; beyond what the exponential takes, a number so large that a sigmoid does not tell.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> OfMinus(Vector512<float> x)
+    {
+        const float minusLog2E = -1.44269504f;
+        Vector512<float> power = Vector512.Min(x * minusLog2E, Vector512.Create(-Least));
+        return Of<Vector512<float>, Simd512, Vector512<int>, IntSimd512>(power);
     }
 
     /// <summary>The scalar twin.</summary>

@@ -1,24 +1,10 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using Octavo.Models;
 
 namespace Octavo.Cpu.Simd;
 
-/// <summary>An activation, and the numbers that a learned one has.</summary>
-/// <param name="Activation">Its formula.</param>
-/// <param name="Positive">Of <see cref="Activation.XIelu"/>, α above 0.</param>
-/// <param name="Negative">α elsewhere.</param>
-internal readonly record struct ActivationCurve(Activation Activation, float Positive = 0, float Negative = 0)
-{
-    /// <summary>xIELU of numbers as they are stored: α₊ is the softplus of one, α₋ that of the other and 1/2.</summary>
-    public static ActivationCurve XIelu(float positive, float negative) =>
-        new(Activation.XIelu, Softplus(positive), 0.5f + Softplus(negative));
-
-    private static float Softplus(float x) => (float)(x > 20 ? x : Math.Log(1 + Math.Exp(x)));
-}
-
 /// <summary>
-/// What happens to one row at a time between the matrices: norms, activations, rotations, residuals. Sums run in
+/// What happens to one row at a time between the matrices: norms, rotations, residuals. Sums run in
 /// sixteen lanes from the row's beginning; element-wise work has no order.
 /// </summary>
 internal static unsafe class RowKernels
@@ -70,18 +56,6 @@ internal static unsafe class RowKernels
             y[i] += x[i];
         }
     }
-
-    /// <summary>The activation of sixteen numbers.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Activate(ActivationCurve curve, Vector512<float> x) => curve.Activation switch
-    {
-        Activation.Silu => x / (Vector512<float>.One + ExponentialOfMinus(x)),
-        Activation.Relu => Vector512.Max(x, default),
-        Activation.SquaredRelu => Vector512.Max(x, default) * Vector512.Max(x, default),
-        Activation.Gelu => x * NormalDistribution(x),
-        Activation.XIelu => XIelu(curve, x),
-        Activation.TanhGelu => x / (Vector512<float>.One + ExponentialOfMinus(TanhGeluArgument(x))),
-    };
 
     /// <summary><c>y += scale · x</c></summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -172,65 +146,8 @@ internal static unsafe class RowKernels
     /// <summary><c>tanh(x) = 2 / (1 + e^−2x) − 1</c></summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> SoftCap(Vector512<float> x, float cap) =>
-        (Vector512.Create(2 * cap) / (Vector512<float>.One + ExponentialOfMinus(x * (2 / cap))))
+        (Vector512.Create(2 * cap) / (Vector512<float>.One + Exponential.OfMinus(x * (2 / cap))))
             - Vector512.Create(cap);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> XIelu(ActivationCurve curve, Vector512<float> x)
-    {
-        // As published, e^x is taken of no more than −1e−6.
-        Vector512<float> below = Vector512.Min(x, Vector512.Create(-1e-6f));
-        Vector512<float> negative = (ExpM1(below) - x) * curve.Negative;
-        Vector512<float> positive = x * x * curve.Positive;
-        return Vector512.ConditionalSelect(Vector512.GreaterThan(x, Vector512<float>.Zero), positive, negative)
-            + (x * 0.5f);
-    }
-
-    /// <summary><c>e^x − 1</c> for x below 0: near 0 by its series, where the difference would lose all.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> ExpM1(Vector512<float> x)
-    {
-        Vector512<float> series = (x * (1f / 720)) + Vector512.Create(1f / 120);
-        series = (series * x) + Vector512.Create(1f / 24);
-        series = (series * x) + Vector512.Create(1f / 6);
-        series = (series * x) + Vector512.Create(0.5f);
-        series = ((series * x) + Vector512<float>.One) * x;
-        return Vector512.ConditionalSelect(
-            Vector512.LessThan(x, Vector512.Create(-0.35f)), ExponentialOfMinus(-x) - Vector512<float>.One, series);
-    }
-
-    // tanh(u) = 2 / (1 + e^−2u) − 1, so that (1 + tanh(u)) / 2 is a sigmoid.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> TanhGeluArgument(Vector512<float> x) =>
-        x * 1.5957691216f * (Vector512<float>.One + (x * x * 0.044715f));
-
-    /// <summary>
-    /// Φ(x), by the rational approximation of the error function (Abramowitz and Stegun 7.1.26), off by 1e−7.
-    /// </summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> NormalDistribution(Vector512<float> x)
-    {
-        Vector512<float> z = Vector512.Abs(x) * 0.70710678f;
-        Vector512<float> t = Vector512<float>.One / (Vector512<float>.One + (z * 0.3275911f));
-        Vector512<float> p = (t * 1.061405429f) - Vector512.Create(1.453152027f);
-        p = (p * t) + Vector512.Create(1.421413741f);
-        p = (p * t) - Vector512.Create(0.284496736f);
-        p = ((p * t) + Vector512.Create(0.254829592f)) * t;
-        Vector512<float> tail = p * ExponentialOfMinus(z * z) * 0.5f;
-        return Vector512.ConditionalSelect(
-            Vector512.LessThan(x, Vector512<float>.Zero), tail, Vector512<float>.One - tail);
-    }
-
-    /// <summary>
-    /// <c>e^−x</c>; beyond what the exponential takes, a number so large that a sigmoid does not tell.
-    /// </summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> ExponentialOfMinus(Vector512<float> x)
-    {
-        const float minusLog2E = -1.44269504f;
-        Vector512<float> power = Vector512.Min(x * minusLog2E, Vector512.Create(-Exponential.Least));
-        return Exponential.Of<Vector512<float>, Simd512, Vector512<int>, IntSimd512>(power);
-    }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float Sum(float* x, int width)
