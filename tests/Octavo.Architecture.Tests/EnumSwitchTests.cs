@@ -21,13 +21,7 @@ public sealed class EnumSwitchTests
     public void Switches_OverAnEnumOfOurs_NameEveryCase(string project)
     {
         Assert.SkipWhen(Repository.Root is null, "needs the checkout");
-        var source = new ProjectSource(project);
-        IEnumerable<string> faults =
-        [
-            .. source.Nodes<SwitchExpressionSyntax>().Select(n => Fault(n.Node, n.Model)).OfType<string>(),
-            .. source.Nodes<SwitchStatementSyntax>().Select(n => Fault(n.Node, n.Model)).OfType<string>(),
-        ];
-        faults.ShouldBeEmpty();
+        ProjectSource.Of(project).Switches.Select(n => FaultOf(n.Node, n.Model)).OfType<string>().ShouldBeEmpty();
     }
 
     [Theory]
@@ -65,11 +59,13 @@ public sealed class EnumSwitchTests
         SemanticModel model = compilation.GetSemanticModel(tree);
         SyntaxNode node = tree.GetRoot(TestContext.Current.CancellationToken).DescendantNodes()
             .Single(n => n is SwitchExpressionSyntax or SwitchStatementSyntax);
-        string? fault = node is SwitchExpressionSyntax expression
+        FaultOf(node, model).ShouldBe(expected);
+    }
+
+    private static string? FaultOf(SyntaxNode node, SemanticModel model) =>
+        node is SwitchExpressionSyntax expression
             ? Fault(expression, model)
             : Fault((SwitchStatementSyntax)node, model);
-        fault.ShouldBe(expected);
-    }
 
     private static string? Fault(SwitchExpressionSyntax node, SemanticModel model)
     {

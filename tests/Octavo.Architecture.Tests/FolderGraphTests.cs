@@ -12,7 +12,7 @@ public sealed class FolderGraphTests
     public void Folders_OfAProject_FormNoCircle(string project)
     {
         Assert.SkipWhen(Repository.Root is null, "needs the checkout");
-        IReadOnlyDictionary<(string From, string To), string> arrows = new ProjectSource(project).Arrows;
+        IReadOnlyDictionary<(string From, string To), string> arrows = ProjectSource.Of(project).Arrows;
 
         int folders = ProjectSource.Files(Path.Combine(Repository.Root, "src", project))
             .Select(Path.GetDirectoryName).Distinct().Count();

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
 using Microsoft.CodeAnalysis.CSharp.Syntax;
@@ -29,13 +30,14 @@ internal sealed class ProjectSource
            select (name, (MetadataReference)MetadataReference.CreateFromFile(path)),
     ];
 
+    private static readonly ConcurrentDictionary<string, Lazy<ProjectSource>> Read = new();
+
     private readonly string _folder;
     private readonly Dictionary<string, string> _folders = [];       // of each file
     private readonly Dictionary<(string From, string To), string> _arrows = [];
-    private readonly List<(SyntaxNode Node, SemanticModel Model)> _nodes = [];
+    private readonly List<(SyntaxNode Node, SemanticModel Model)> _switches = [];
 
-    /// <summary>Reads a project.</summary>
-    public ProjectSource(string name)
+    private ProjectSource(string name)
     {
         _folder = Path.Combine(Repository.Root!, "src", name);
         CSharpCompilation compilation = Compile(name);
@@ -45,7 +47,11 @@ internal sealed class ProjectSource
             SemanticModel model = compilation.GetSemanticModel(tree);
             foreach (SyntaxNode node in tree.GetRoot().DescendantNodes())
             {
-                _nodes.Add((node, model));
+                if (node is SwitchExpressionSyntax or SwitchStatementSyntax)
+                {
+                    _switches.Add((node, model));
+                }
+
                 if (node is not (SimpleNameSyntax or BaseObjectCreationExpressionSyntax))
                 {
                     continue;
@@ -70,9 +76,12 @@ internal sealed class ProjectSource
     /// <summary>Two of its folders, of which the first names something in the second → where, for example.</summary>
     public IReadOnlyDictionary<(string From, string To), string> Arrows => _arrows;
 
-    /// <summary>All nodes of a kind, and what knows their meaning.</summary>
-    public IEnumerable<(T Node, SemanticModel Model)> Nodes<T>()
-        where T : SyntaxNode => _nodes.Where(n => n.Node is T).Select(n => ((T)n.Node, n.Model));
+    /// <summary>All switches, expressions and statements, and what knows their meaning.</summary>
+    public IReadOnlyList<(SyntaxNode Node, SemanticModel Model)> Switches => _switches;
+
+    /// <summary>A project, which is read once for all tests.</summary>
+    public static ProjectSource Of(string name) =>
+        Read.GetOrAdd(name, _ => new Lazy<ProjectSource>(() => new ProjectSource(name))).Value;
 
     /// <summary>C# files below a folder, without what a build leaves behind.</summary>
     public static IEnumerable<string> Files(string folder) =>
