@@ -107,6 +107,9 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
     public IWorkTeam Team { get; }
 
     /// <inheritdoc/>
+    public IReadOnlyList<CacheGroup> CacheGroups => _cache.CacheGroups;
+
+    /// <inheritdoc/>
     public int NumBlocks => _cache.NumBlocks;
 
     /// <inheritdoc/>
@@ -121,7 +124,7 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
         WeightBytes = WeightBytes,
         LayerWeights = Plan.Spec.Linears.Where(l => l.Role != LinearRole.OutputHead).Sum(l => l.WeightCount),
         HeadWeights = Plan.Spec.Head.WeightCount,
-        KvBytesPerToken = Plan.BytesPerBlock / BlockSize,
+        KvBytesPerToken = Plan.CacheBytesPerToken,
         WorkPerPair = Plan.Spec.Attentions.Sum(a => 2L * a.NumHeads * a.HeadDim),
     };
 

@@ -48,7 +48,13 @@ internal sealed class CpuPlan : IModelPlan
     public long WeightBytes => Weights.Bytes;
 
     /// <inheritdoc/>
-    public long BytesPerBlock => KvLayout.BytesPerBlock(Spec.Attentions, Request.KvCache, Request.BlockSize);
+    public IReadOnlyList<CacheGroup> CacheGroups => CacheGroup.Of(Spec.Attentions);
+
+    /// <inheritdoc/>
+    public long BytesPerBlock => KvLayout.BytesPerBlock([.. Spec.Attentions], Request.KvCache, Request.BlockSize);
+
+    /// <inheritdoc/>
+    public long CacheBytesPerToken => KvLayout.BytesPerToken(Spec.Attentions, Request.KvCache);
 
     /// <inheritdoc/>
     public long ActivationBytes => StepState.BytesFor(Spec, Request.MaxNumBatchedTokens);

@@ -51,7 +51,9 @@ internal sealed class LlmEngine : IDisposable
         SchedulingOptions scheduling = options.Scheduling;
         _cache = new KvCacheManager(
             new BlockPool(runner.NumBlocks, runner.BlockSize),
+            runner.CacheGroups,
             scheduling.EnablePrefixCaching,
+            scheduling.StepTokens,
             scheduling.KvCacheWatermark);
         _scheduler = new Scheduler<Completion>(_cache);
         _vocabSize = runner.VocabSize;
@@ -62,12 +64,12 @@ internal sealed class LlmEngine : IDisposable
         _batching = new BatchController<Completion>(
             IBatchingPolicy.For(scheduling), new StepTimeModel(), bounds, _scheduler, _cache.Pool);
         _eosTokenIds = [.. options.EosTokenIds.Where(id => (uint)id < (uint)runner.VocabSize)];
-        _metrics = new EngineMetrics(options, _cache.Pool, _batching, _time);
+        _metrics = new EngineMetrics(options, _cache.Pool, runner.CacheGroups, _batching, _time);
         _admission = new AdmissionControl(
             options.Admission, new FairShare(scheduling), _scheduler, _batching, _time);
         _requests = new RequestsInFlight(_scheduler, _batching, _admission, _metrics, _time);
         _results = new StepResults(
-            runner.BlockSize,
+            new StepBatch(runner),
             _vocabSize,
             options.MaxModelLen,
             _eosTokenIds,

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Octavo.Engine.Output;
 using Octavo.Engine.Sampling;
 using Octavo.Engine.Scheduling;
@@ -9,7 +8,7 @@ namespace Octavo.Engine;
 /// Which rows of logits belong to whom in a step, and what becomes of them: prompt scores and new tokens.
 /// </summary>
 internal sealed class StepResults(
-    int blockSize,
+    StepBatch batch,
     int vocabSize,
     int maxModelLen,
     IReadOnlyList<int> eosTokenIds,
@@ -28,7 +27,7 @@ internal sealed class StepResults(
     private float[] _logits = [];
 
     /// <summary>What the runner is to compute.</summary>
-    public StepBatch Batch { get; } = new(blockSize);
+    public StepBatch Batch => batch;
 
     /// <summary>Where the runner puts the batch's logits.</summary>
     public Span<float> Logits => _logits.AsSpan(0, Batch.LogitsRows.Length * vocabSize);
@@ -43,8 +42,7 @@ internal sealed class StepResults(
             Completion completion = scheduled.Sequence;
             ReadOnlySpan<int> tokens = completion.Tokens.Slice(scheduled.Start, scheduled.NumTokens);
             int rows = Math.Max(CountPromptRows(completion, scheduled), scheduled.ReachesEnd ? 1 : 0);
-            _firstRows.Add(Batch.AddSequence(
-                tokens, scheduled.Start, CollectionsMarshal.AsSpan(completion.Table.Blocks), rows));
+            _firstRows.Add(Batch.AddSequence(tokens, scheduled.Start, completion.Tables, rows));
         }
 
         int needed = checked(Batch.LogitsRows.Length * vocabSize);

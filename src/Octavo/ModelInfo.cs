@@ -67,6 +67,18 @@ public sealed record ModelInfo
     /// <summary>Blocks in the key-value cache.</summary>
     public required int NumBlocks { get; init; }
 
+    /// <summary>What layers keep in blocks of the key-value cache.</summary>
+    internal IReadOnlyList<CacheGroup> CacheGroups { get; init; } = CacheGroup.Everything;
+
+    /// <summary>Bytes of a token's keys and values in all layers.</summary>
+    internal long CacheBytesPerToken { get; init; }
+
+    /// <summary>
+    /// Tokens that the key-value cache holds; where layers keep no more than a window, those of sequences of the
+    /// greatest length.
+    /// </summary>
+    public long KvCacheTokens => CacheGroups.TokensIn(NumBlocks, BlockSize, MaxModelLen, MaxNumBatchedTokens);
+
     /// <summary>Bytes of the key-value cache.</summary>
     public required long KvCacheBytes { get; init; }
 

@@ -47,8 +47,7 @@ public sealed class ModelPlan
         long step =
             _plan.ActivationBytes + ((long)options.Scheduling.MaxNumSeqs * model.Spec.VocabSize * sizeof(float));
         // The blocks of a model that keeps nothing in them take nothing, and there are as many as requests can fill.
-        long block = Math.Max(1, _plan.BytesPerBlock);
-        long most = ChooseBlocks(options, memory, _plan.WeightBytes + step, maxModelLen, block);
+        long most = ChooseBlocks(options, memory, _plan.WeightBytes + step);
         long blocks = Math.Min(most, int.MaxValue / options.Memory.BlockSize);
         Info = new ModelInfo(model.Spec)
         {
@@ -64,6 +63,8 @@ public sealed class ModelPlan
             KvCache = _request.KvCache,
             BlockSize = options.Memory.BlockSize,
             NumBlocks = (int)blocks,
+            CacheGroups = _plan.CacheGroups,
+            CacheBytesPerToken = _plan.CacheBytesPerToken,
             Head = _request.Head,
             StoredQuantization = model.Checkpoint.Quantization is { } stored
                 ? $"{stored.Method}: {stored.Summary}"
@@ -222,19 +223,19 @@ public sealed class ModelPlan
     /// <param name="options">What was asked for.</param>
     /// <param name="memory">What there is.</param>
     /// <param name="rest">Bytes of weights and step.</param>
-    /// <param name="maxModelLen">The longest sequence, which must fit.</param>
-    /// <param name="bytesPerBlock">Bytes of a block.</param>
-    private static long ChooseBlocks(
-        EngineOptions options, MachineMemory memory, long rest, int maxModelLen, long bytesPerBlock)
+    private long ChooseBlocks(EngineOptions options, MachineMemory memory, long rest)
     {
-        (MemoryOptions asked, int blockSize) = (options.Memory, options.Memory.BlockSize);
-        int blocksPerSequence = (maxModelLen + blockSize - 1) / blockSize;
+        (MemoryOptions asked, int blockSize, int chunk) =
+            (options.Memory, options.Memory.BlockSize, _request.MaxNumBatchedTokens);
+        (IReadOnlyList<CacheGroup> groups, int maxModelLen) = (_plan.CacheGroups, _request.MaxModelLen);
+        long bytesPerBlock = Math.Max(1, _plan.BytesPerBlock);
+        long blocksPerSequence = groups.MostBlocks(maxModelLen, blockSize, chunk);
         string needed = ByteText.Of(blocksPerSequence * bytesPerBlock);
         FormattableString tooFew = $"less than one request of {MaxModelLen} {maxModelLen}, which needs {needed}";
         if (asked.KvCacheMemory is { } bytes)
         {
             long blocks = bytes / bytesPerBlock;
-            FormattableString held = $"a key-value cache of {ByteText.Of(bytes)} holds {blocks * blockSize} tokens";
+            FormattableString held = $"a key-value cache of {ByteText.Of(bytes)} holds {Longest(blocks)} tokens";
             Require(blocks >= blocksPerSequence, $"{held}, {tooFew}: raise {KvCacheMemory}{OrShorter(blocks)}");
             return blocks;
         }
@@ -256,13 +257,15 @@ public sealed class ModelPlan
             $"{ByteText.Of(Math.Max(0, left))} for the key-value cache beside {ByteText.Of(rest)} for weights and step";
         Require(
             fitting >= blocksPerSequence,
-            $"{free} leaves {beside}: {fitting * blockSize} tokens, {tooFew}: {raise}{lower}{OrShorter(fitting)}");
+            $"{free} leaves {beside}: {Longest(fitting)} tokens, {tooFew}: {raise}{lower}{OrShorter(fitting)}");
 
         // More than all requests at their longest could never be used.
         return (long)Int128.Min((Int128)options.Scheduling.MaxNumSeqs * blocksPerSequence, fitting);
 
         FormattableString OrShorter(long blocks) =>
-            blocks > 0 ? Words($", or set {MaxModelLen} to {blocks * blockSize} or less") : Words($"");
+            Longest(blocks) > 0 ? Words($", or set {MaxModelLen} to {Longest(blocks)} or less") : Words($"");
+
+        int Longest(long blocks) => groups.LongestIn(blocks, blockSize, maxModelLen, chunk);
     }
 
     // What both branches of a conditional expression need, lest the compiler make strings of them.

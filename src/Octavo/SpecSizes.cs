@@ -13,7 +13,7 @@ internal static class SpecSizes
 
     /// <summary>Bytes of a token's keys and values in all layers.</summary>
     public static long CacheBytesPerToken(DecoderSpec spec, KvCacheFormat format) =>
-        Plan(spec, WeightScheme.Float32, format).BytesPerBlock / MemoryOptions.DefaultBlockSize;
+        Plan(spec, WeightScheme.Float32, format).CacheBytesPerToken;
 
     private static IModelPlan Plan(DecoderSpec spec, WeightScheme scheme, KvCacheFormat format) =>
         Backends.Default.Plan(spec, null, new PlanRequest

@@ -73,11 +73,10 @@ public sealed class FamilyTests
 
     private static float[][] AmongOthers(TestRunner model, int[] ids, int others)
     {
-        var batch = new StepBatch(model.Runner.BlockSize);
-        int perSequence = (ids.Length + model.Runner.BlockSize - 1) / model.Runner.BlockSize;
+        var batch = new StepBatch(model.Runner);
         for (int other = 0; other <= others; other++)
         {
-            int[] table = [.. Enumerable.Range(other * perSequence, perSequence)];
+            int[] table = model.TableOf(ids.Length, other);
             int[] text = other == others / 2 ? ids : [.. ids.Reverse().Skip(other)];
             batch.AddSequence(text, 0, table, other == others / 2 ? ids.Length : 0);
         }

@@ -159,14 +159,16 @@ public sealed unsafe class LayerWalkTests
 
     private static float[] InTwoSteps(DecoderSpec spec, Checkpoint checkpoint, int[] ids)
     {
-        using var runner = new CpuModelRunner(new CpuPlan(spec, checkpoint, Request), numBlocks: 8);
-        var batch = new StepBatch(16);
+        var plan = new CpuPlan(spec, checkpoint, Request);
+        using var runner = new CpuModelRunner(plan, 8 * plan.CacheGroups.Count);
+        int[] table = [.. Enumerable.Range(0, plan.CacheGroups.Count).SelectMany(g => new[] { 5, 2, 7 }.Select(b => b + (8 * g)))];
+        var batch = new StepBatch(runner);
         float[] logits = new float[Tokens * spec.VocabSize];
         const int First = 20;
         foreach ((int begin, int end) in new[] { (0, First), (First, Tokens) })
         {
             batch.Clear();
-            batch.AddSequence(ids.AsSpan(begin..end), begin, [5, 2, 7], end - begin);
+            batch.AddSequence(ids.AsSpan(begin..end), begin, table, end - begin);
             runner.Run(batch, logits.AsSpan((begin * spec.VocabSize)..(end * spec.VocabSize)));
         }
 

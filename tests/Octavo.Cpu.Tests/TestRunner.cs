@@ -33,7 +33,8 @@ internal sealed class TestRunner : IDisposable
             MaxNumBatchedTokens = maxTokens,
             Threads = threads,
         };
-        Runner = new CpuModelRunner(new CpuPlan(Description.Spec, _checkpoint, request, isa), numBlocks);
+        var plan = new CpuPlan(Description.Spec, _checkpoint, request, isa);
+        Runner = new CpuModelRunner(plan, numBlocks * plan.CacheGroups.Count);
     }
 
     /// <summary>
@@ -53,8 +54,8 @@ internal sealed class TestRunner : IDisposable
     /// <summary>Logits of every position of a sequence computed in chunks of one size, in blocks 0, 1, 2 …</summary>
     public float[][] AllLogits(ReadOnlySpan<int> ids, int chunk = int.MaxValue)
     {
-        int[] table = [.. Enumerable.Range(0, (ids.Length + Runner.BlockSize - 1) / Runner.BlockSize)];
-        var batch = new StepBatch(Runner.BlockSize);
+        int[] table = TableOf(ids.Length);
+        var batch = new StepBatch(Runner);
         var rows = new float[ids.Length][];
         for (int start = 0; start < ids.Length; start += chunk)
         {
@@ -74,12 +75,20 @@ internal sealed class TestRunner : IDisposable
         return rows;
     }
 
+    /// <summary>Tables of a sequence, for all cache groups; of several sequences no two share a block.</summary>
+    public int[] TableOf(int numTokens, int sequence = 0)
+    {
+        int blocks = (numTokens + Runner.BlockSize - 1) / Runner.BlockSize * Runner.CacheGroups.Count;
+        return [.. Enumerable.Range(sequence * blocks, blocks)];
+    }
+
     /// <summary>An engine over the runner, which it then owns.</summary>
     public LlmEngine Engine(
         int maxTokens = 512, bool prefixCaching = true, int maxSeqs = 64, LogitsProcessorFactory? processor = null) =>
             new(Runner, null, new LlmEngineOptions
             {
-                MaxModelLen = Math.Min(Description.Spec.MaxPositionEmbeddings, Runner.NumBlocks * Runner.BlockSize),
+                MaxModelLen = Runner.CacheGroups.LongestIn(
+                    Runner.NumBlocks, Runner.BlockSize, Description.Spec.MaxPositionEmbeddings, maxTokens),
                 EosTokenIds = Description.EosTokenIds,
                 Scheduling = new()
                 {

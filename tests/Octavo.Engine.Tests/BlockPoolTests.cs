@@ -23,7 +23,7 @@ public sealed class BlockPoolTests
     public void Release_PublishedBlock_StaysFindableUntilTakenAgain()
     {
         var pool = new BlockPool(2, 16);
-        BlockHash hash = BlockHash.Root(null).Next([1, 2, 3]);
+        var hash = new BlockKey(BlockHash.Root(null).Next([1, 2, 3]), 0);
         List<int> blocks = [pool.Take()];
         pool.Publish(blocks[0], hash);
         pool.Release(blocks);
@@ -41,7 +41,7 @@ public sealed class BlockPoolTests
     public void Publish_EqualContentTwice_KeepsTheFirst()
     {
         var pool = new BlockPool(2, 16);
-        BlockHash hash = BlockHash.Root(null).Next([1]);
+        var hash = new BlockKey(BlockHash.Root(null).Next([1]), 0);
         (int first, int second) = (pool.Take(), pool.Take());
         pool.Publish(first, hash);
         pool.Publish(second, hash);

@@ -15,9 +15,10 @@ internal sealed class EngineHarness : IDisposable
         int maxSeqs = 16,
         int maxTokens = 64,
         bool prefixCaching = true,
-        Func<LlmEngineOptions, LlmEngineOptions>? configure = null)
+        Func<LlmEngineOptions, LlmEngineOptions>? configure = null,
+        IReadOnlyList<CacheGroup>? groups = null)
     {
-        Runner = new FakeRunner(numBlocks, blockSize);
+        Runner = new FakeRunner(numBlocks, blockSize, groups: groups);
         var options = new LlmEngineOptions
         {
             MaxModelLen = maxModelLen,

@@ -2,13 +2,19 @@ namespace Octavo.Engine.Tests;
 
 /// <summary>
 /// A model without arithmetic: the next token is a hash of all tokens before it, read back from the cache through the
-/// block table. Were a block ever shared wrongly, freed early or written twice, the continuation would be another.
+/// tables of every cache group, as far as its layers attend. Were a block ever shared wrongly, freed early or written
+/// twice, the continuation would be another.
 /// </summary>
-internal sealed class FakeRunner(int numBlocks, int blockSize, int vocabSize = 64, int maxTokens = 4096) : IModelRunner
+internal sealed class FakeRunner(
+    int numBlocks, int blockSize, int vocabSize = 64, int maxTokens = 4096, IReadOnlyList<CacheGroup>? groups = null)
+    : IModelRunner
 {
-    private readonly (int Token, int Position)[] _slots = new (int, int)[numBlocks * blockSize];
+    private readonly (int Token, int Position, int Group)[] _slots = new (int, int, int)[numBlocks * blockSize];
 
     public int VocabSize => vocabSize;
+
+    /// <summary>What layers keep; the first group everything.</summary>
+    public IReadOnlyList<CacheGroup> CacheGroups { get; } = groups ?? CacheGroup.Everything;
 
     public int NumBlocks => numBlocks;
 
@@ -51,9 +57,12 @@ internal sealed class FakeRunner(int numBlocks, int blockSize, int vocabSize = 6
 
         Runs++;
         Observe?.Invoke(batch);
-        for (int i = 0; i < batch.NumTokens; i++)
+        for (int group = 0; group < CacheGroups.Count; group++)
         {
-            _slots[batch.SlotMapping[i]] = (batch.TokenIds[i], batch.Positions[i]);
+            for (int i = 0; i < batch.NumTokens; i++)
+            {
+                _slots[batch.SlotMapping(group)[i]] = (batch.TokenIds[i], batch.Positions[i], group);
+            }
         }
 
         int row = 0;
@@ -61,9 +70,10 @@ internal sealed class FakeRunner(int numBlocks, int blockSize, int vocabSize = 6
         {
             for (int i = batch.QueryStarts[s]; i < batch.QueryStarts[s + 1]; i++)
             {
+                int[] history = ReadHistory(batch, s, batch.Positions[i]);
                 if (row < batch.LogitsRows.Length && batch.LogitsRows[row] == i)
                 {
-                    FillRow(batch.BlockTable(s), batch.Positions[i], logits.Slice(row++ * vocabSize, vocabSize));
+                    FillRow(history, logits.Slice(row++ * vocabSize, vocabSize));
                 }
             }
         }
@@ -73,16 +83,27 @@ internal sealed class FakeRunner(int numBlocks, int blockSize, int vocabSize = 6
 
     public void Dispose() => Disposed = true;
 
-    private void FillRow(ReadOnlySpan<int> table, int position, Span<float> row)
+    // The tokens up to a position, as each group's layers find them.
+    private int[] ReadHistory(StepBatch batch, int sequence, int position)
     {
         var history = new int[position + 1];
-        for (int p = 0; p <= position; p++)
+        for (int group = 0; group < CacheGroups.Count; group++)
         {
-            (int token, int at) = _slots[(table[p / blockSize] * blockSize) + (p % blockSize)];
-            at.ShouldBe(p, "a slot holds the key of another position");
-            history[p] = token;
+            ReadOnlySpan<int> table = batch.BlockTable(sequence, group);
+            for (int p = CacheGroups[group].FirstNeeded(position); p <= position; p++)
+            {
+                (int token, int at, int of) = _slots[(table[p / blockSize] * blockSize) + (p % blockSize)];
+                (at, of).ShouldBe((p, group), "a slot holds the key of another position or group");
+                history[p] = group == 0 ? token : history[p] == token ? token : throw new InvalidOperationException(
+                    $"groups disagree about the token at {p}");
+            }
         }
 
+        return history;
+    }
+
+    private void FillRow(ReadOnlySpan<int> history, Span<float> row)
+    {
         // The hash's token leads, its neighbours follow, so that top-k and penalties have something to choose from.
         int next = Next(history, vocabSize);
         for (int i = 0; i < vocabSize; i++)

@@ -15,7 +15,7 @@ public sealed class KvCacheManagerTests
 
     public KvCacheManagerTests()
     {
-        _cache = new KvCacheManager(_pool, enablePrefixCaching: true);
+        _cache = new KvCacheManager(_pool, CacheGroup.Everything, enablePrefixCaching: true, longestChunk: 64);
         _scheduler = new Scheduler<Sequence>(_cache);
     }
 
@@ -69,5 +69,5 @@ public sealed class KvCacheManagerTests
         return sequence;
     }
 
-    private bool Finds(int[] block) => _pool.TryFind(BlockHash.Root(null).Next(block), out _);
+    private bool Finds(int[] block) => _pool.TryFind(new BlockKey(BlockHash.Root(null).Next(block), 0), out _);
 }

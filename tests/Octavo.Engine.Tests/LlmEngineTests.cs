@@ -95,7 +95,7 @@ public sealed class LlmEngineTests
         harness.Runner.Observe = b =>
             mostHeld = Math.Max(
                 mostHeld,
-                Enumerable.Range(0, b.NumSequences).SelectMany(s => b.BlockTable(s).ToArray()).Distinct().Count());
+                Enumerable.Range(0, b.NumSequences).SelectMany(s => b.BlockTable(s, 0).ToArray()).Distinct().Count());
         harness.Add("a", [.. Enumerable.Range(0, 41)], Greedy(2) with { N = 4 });
         harness.RunToEnd();
         RequestOutput final = harness.Final("a");

@@ -23,6 +23,7 @@ public sealed class SchedulePropertyTests
         totals.Preempting.ShouldBeGreaterThan(Schedules / 20);
         totals.Hitting.ShouldBeGreaterThan(Schedules / 20);
         totals.Aborting.ShouldBeGreaterThan(Schedules / 20);
+        totals.Trimming.ShouldBeGreaterThan(Schedules / 20);
     }
 
     private static void RunSchedule(int seed, Totals totals)
@@ -30,10 +31,11 @@ public sealed class SchedulePropertyTests
         var random = new Random(seed);
         int blockSize = random.Next(1, 6);
         int maxModelLen = random.Next(4, 40);
-        int leastBlocks = (maxModelLen + blockSize - 1) / blockSize;
-        int numBlocks = leastBlocks + (random.Next(3) == 0 ? random.Next(40) : random.Next(6));
         int maxSeqs = random.Next(1, 9);
         int maxTokens = maxSeqs + random.Next(0, 30);
+        IReadOnlyList<CacheGroup> groups = Groups(random);
+        int leastBlocks = (int)groups.MostBlocks(maxModelLen, blockSize, maxTokens);
+        int numBlocks = leastBlocks + (groups.Count * (random.Next(3) == 0 ? random.Next(40) : random.Next(6)));
         using var harness = new EngineHarness(
             numBlocks, blockSize, maxModelLen, maxSeqs, maxTokens, random.Next(4) > 0, o => o with
             {
@@ -43,7 +45,8 @@ public sealed class SchedulePropertyTests
                     Batching = (BatchingMode)random.Next(2),
                     Targets = new BatchingTargets { InterToken = TimeSpan.FromMilliseconds(random.Next(5, 200)) },
                 },
-            });
+            },
+            groups);
         harness.Runner.Observe = batch =>
         {
             batch.NumTokens.ShouldBeInRange(1, maxTokens, $"seed {seed}");
@@ -88,6 +91,7 @@ public sealed class SchedulePropertyTests
             harness.Clock.Advance(TimeSpan.FromMilliseconds(random.Next(20)));
             CheckOrder(harness.Engine.Scheduler, before, first, harness.Preemptions > preemptions, seed);
             harness.Engine.CheckIntegrity();
+            CheckWindows(harness, groups, blockSize, maxTokens, totals, seed);
             steps++;
         }
 
@@ -104,6 +108,38 @@ public sealed class SchedulePropertyTests
             ref totals.Aborting,
             requests.Any(r => harness.Outputs[r.Id][^1].Outputs.Any(o => o.FinishReason == FinishReason.Abort)));
         harness.Engine.TryResetPrefixCache().ShouldBeTrue($"seed {seed}: a block has leaked");
+    }
+
+    // Layers that keep everything, and often windows beside them, some of one kind in several groups.
+    private static IReadOnlyList<CacheGroup> Groups(Random random)
+    {
+        int window = random.Next(1, 20);
+        int?[] windows = random.Next(4) switch
+        {
+            0 => [null],
+            1 => [null, window],
+            2 => [null, window, window, random.Next(1, 9)],
+            _ => [null, null, window],
+        };
+        return [.. windows.Select((w, i) => new CacheGroup(w, [i]))];
+    }
+
+    // Between two steps a window holds what the next token attends to, and nothing before that block.
+    private static void CheckWindows(
+        EngineHarness harness, IReadOnlyList<CacheGroup> groups, int blockSize, int maxTokens, Totals totals, int seed)
+    {
+        foreach (Completion sequence in harness.Engine.Scheduler.Running)
+        {
+            foreach ((CacheGroup group, BlockTable table) in groups.Zip(sequence.Tables))
+            {
+                int first = group.FirstNeeded(sequence.NumScheduledTokens) / blockSize;
+                table.Blocks.Take(first).ShouldAllBe(b => b == BlockTable.None, $"seed {seed}");
+                table.Blocks.Skip(first).ShouldAllBe(b => b >= 0, $"seed {seed}");
+                (table.Blocks.Count - first).ShouldBeLessThanOrEqualTo(
+                    group.MostBlocks(sequence.NumTokens, blockSize, maxTokens), $"seed {seed}");
+                Totals.Count(ref totals.Trimming, first > 0);
+            }
+        }
     }
 
     // Both queues stay in order; nobody is admitted in a step that preempts; and whoever leads is never preempted.
@@ -181,6 +217,7 @@ public sealed class SchedulePropertyTests
         public int Preempting;
         public int Hitting;
         public int Aborting;
+        public int Trimming;
 
         public static void Count(ref int counter, bool seen) => Interlocked.Add(ref counter, seen ? 1 : 0);
     }

@@ -167,7 +167,7 @@ public sealed class StepTimeModelTests
         {
             batch.NumSequences.ShouldBe(1);
             batch.NumTokens.ShouldBeInRange(1, maxModelLen);
-            batch.SlotMapping.ToArray().ShouldAllBe(slot => slot < numBlocks * blockSize);
+            batch.SlotMapping(0).ToArray().ShouldAllBe(slot => slot < numBlocks * blockSize);
             clock.Advance(TimeSpan.FromMilliseconds(7));
             spent += TimeSpan.FromMilliseconds(7);
         };

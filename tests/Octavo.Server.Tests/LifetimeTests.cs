@@ -208,6 +208,8 @@ public sealed class LifetimeTests(ServerFixture fixture)
     {
         public int VocabSize { get; } = vocabSize;
 
+        public IReadOnlyList<CacheGroup> CacheGroups => CacheGroup.Everything;
+
         public int NumBlocks => 64;
 
         public int BlockSize => 16;

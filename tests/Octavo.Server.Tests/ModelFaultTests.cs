@@ -107,6 +107,8 @@ public sealed class ModelFaultTests(ServerFixture fixture)
     {
         public int VocabSize => 64;
 
+        public IReadOnlyList<CacheGroup> CacheGroups => CacheGroup.Everything;
+
         public int NumBlocks => 64;
 
         public int BlockSize => 16;

@@ -430,6 +430,8 @@ public sealed class AsyncEngineTests
 
         public int VocabSize => 64;
 
+        public IReadOnlyList<CacheGroup> CacheGroups => CacheGroup.Everything;
+
         public int NumBlocks => 64;
 
         public int BlockSize => 16;

@@ -126,10 +126,27 @@ internal static class InspectJson
         json.WriteStartObject("kv_cache");
         json.WriteString("dtype", SettingNames.Of(plan.KvCache));
         json.WriteNumber("bytes", plan.KvCacheBytes);
-        json.WriteNumber("bytes_per_token", report.BytesPerBlock / plan.BlockSize);
+        json.WriteNumber("bytes_per_token", plan.CacheBytesPerToken);
         json.WriteNumber("bytes_per_block", report.BytesPerBlock);
         json.WriteNumber("block_size", plan.BlockSize);
         json.WriteNumber("num_blocks", plan.NumBlocks);
+        json.WriteNumber("num_tokens", plan.KvCacheTokens);
+        json.WriteStartArray("groups");
+        foreach (CacheKind kind in report.CacheKinds())
+        {
+            json.WriteStartObject();
+            json.WriteNumber("layers", kind.Layers);
+            if (kind.Window is { } window)
+            {
+                json.WriteNumber("window", window);
+            }
+
+            json.WriteNumber("blocks_per_request", kind.MostBlocks);
+            json.WriteNumber("bytes_per_request", kind.MostBytes);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
         json.WriteEndObject();
         json.WriteNumber("activation_bytes", report.ActivationBytes);
         json.WriteNumber("total_bytes", report.TotalBytes);

@@ -1,8 +1,16 @@
+using Octavo.Engine;
 using Octavo.Formats;
 using Octavo.Models;
 using Octavo.Text;
 
 namespace Octavo.Cli.Inspect;
+
+/// <summary>Layers of one window, and what they keep of a request.</summary>
+/// <param name="Window">The window in tokens; null where they keep everything.</param>
+/// <param name="Layers">Layers.</param>
+/// <param name="MostBlocks">Blocks at most.</param>
+/// <param name="MostBytes">Their bytes.</param>
+internal sealed record CacheKind(int? Window, int Layers, long MostBlocks, long MostBytes);
 
 /// <summary>What <c>octavo inspect</c> knows, before it is printed one way or the other.</summary>
 internal sealed record InspectReport
@@ -32,7 +40,14 @@ internal sealed record InspectReport
     public long TotalBytes => Plan.WeightBytes + Plan.KvCacheBytes + ActivationBytes;
 
     /// <summary>Tokens that the key-value cache holds.</summary>
-    public long CacheTokens => (long)Plan.NumBlocks * Plan.BlockSize;
+    public long CacheTokens => Plan.KvCacheTokens;
+
+    /// <summary>What the layers of each window take at most for a request of the greatest length.</summary>
+    public IEnumerable<CacheKind> CacheKinds() => Plan.CacheGroups.GroupBy(group => group.Window).Select(kind =>
+    {
+        long blocks = kind.MostBlocks(Plan.MaxModelLen, Plan.BlockSize, Plan.MaxNumBatchedTokens);
+        return new CacheKind(kind.Key, kind.Sum(group => group.Layers.Count), blocks, blocks * BytesPerBlock);
+    });
 
     /// <summary>The decoder in words: name and value.</summary>
     public IEnumerable<(string Name, string Value)> SpecRows() =>

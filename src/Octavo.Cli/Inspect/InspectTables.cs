@@ -77,8 +77,16 @@ internal static class InspectTables
 
         yield return (
             "cache of keys and values", $"{ByteSize.Format(plan.KvCacheBytes)} in {SettingNames.Of(plan.KvCache)}");
-        yield return ("  a token", ByteSize.Format(report.BytesPerBlock / plan.BlockSize));
+        yield return ("  a token", ByteSize.Format(plan.CacheBytesPerToken));
         yield return ("  a block", $"{ByteSize.Format(report.BytesPerBlock)} for {plan.BlockSize} tokens");
+        foreach (CacheKind kind in report.CacheKinds().Where(_ => plan.CacheGroups.Count > 1))
+        {
+            yield return (
+                "  " + (kind.Window is { } window ? $"over {window} tokens" : "over all"),
+                $"{kind.Layers} {(kind.Layers == 1 ? "layer" : "layers")}, at most {kind.MostBlocks} blocks and "
+                    + $"{ByteSize.Format(kind.MostBytes)} a request");
+        }
+
         yield return ("  blocks", $"{plan.NumBlocks}, {report.CacheTokens} tokens");
         yield return (
             "buffers of a step", $"{ByteSize.Format(report.ActivationBytes)} for {plan.MaxNumBatchedTokens} tokens");

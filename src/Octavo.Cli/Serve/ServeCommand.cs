@@ -193,7 +193,6 @@ internal sealed class ServeCommand
                 CultureInfo.InvariantCulture,
                 $"batches  adaptive: at most {targets.InterToken.TotalMilliseconds:G4} ms between tokens, for "
                     + $"{targets.Percentile * 100:G4}% of them");
-        long tokens = (long)model.NumBlocks * model.BlockSize;
         string share = model.MemoryFraction is { } fraction
             ? string.Create(CultureInfo.InvariantCulture, $", at most {fraction * 100:G4}%")
             : string.Empty;
@@ -201,7 +200,7 @@ internal sealed class ServeCommand
             $"model    {model.Name} ({model.Architecture}), up to {model.MaxModelLen} tokens a request");
         Stdio.Out.WriteLine($"weights  {ByteSize.Format(model.WeightBytes)} in {SettingNames.Of(model.Weights)}");
         Stdio.Out.WriteLine($"cache    {ByteSize.Format(model.KvCacheBytes)} in {SettingNames.Of(model.KvCache)}: "
-            + $"{tokens} tokens in {model.NumBlocks} blocks");
+            + $"{model.KvCacheTokens} tokens in {model.NumBlocks} blocks");
         Stdio.Out.WriteLine($"memory   {ByteSize.Format(model.WeightBytes + model.KvCacheBytes + model.StepBytes)} in "
             + $"all{share} of {ByteSize.Format(model.Memory.Free)} free at start ({model.Memory.Source}; "
             + $"{ByteSize.Format(model.Memory.Total)} in all)");

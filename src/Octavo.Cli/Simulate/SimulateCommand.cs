@@ -93,7 +93,7 @@ internal sealed class SimulateCommand
             Replicas = result.GetValue(_replicas) ?? 1,
             Routing = SimulationOptions.Routings[result.GetValue(_routing)],
             Scheduling = scheduling,
-            NumBlocks = model?.NumBlocks ?? new SimulationOptions { StepTimes = steps }.NumBlocks,
+            NumBlocks = model?.BlocksOfTokens ?? new SimulationOptions { StepTimes = steps }.NumBlocks,
             BlockSize = model?.BlockSize ?? 16,
         };
         IAnsiConsole console = Tables.Console();

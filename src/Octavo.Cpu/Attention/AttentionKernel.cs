@@ -227,7 +227,9 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
         int within = start % perBlock;
         for (int i = 0; i < count; i++)
         {
-            pointers[i] = first + ((cache.GroupOf(tile.Layer, at.BlockTable[block], at.KvHead) + within) * size);
+            // What was given back is not read; its address is fetched from.
+            int held = Math.Max(0, at.BlockTable[block]);
+            pointers[i] = first + ((cache.GroupOf(tile.Layer, held, at.KvHead) + within) * size);
             if (++within == perBlock)
             {
                 (within, block) = (0, block + 1);

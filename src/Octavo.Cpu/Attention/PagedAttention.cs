@@ -144,16 +144,16 @@ internal sealed unsafe class PagedAttention : IDisposable
         float* output, float* sinks = null) =>
         member.Share(
             _numItems * _cache.NumKvHeads, 1,
-            new Items(this, new Call(layer, rule, batch, query, queryStride, output, sinks)));
+            new Items(this, new Call(layer, _cache.CacheGroupOf(layer), rule, batch, query, queryStride, output, sinks)));
 
     public void Dispose() => _owned.Dispose();
 
-    private PartitionKeys KeysOf(StepBatch batch, int index)
+    private PartitionKeys KeysOf(StepBatch batch, int cacheGroup, int index)
     {
         (Item item, Tile tile) = Find(index);
         return new PartitionKeys
         {
-            BlockTable = batch.BlockTable(tile.Sequence),
+            BlockTable = batch.BlockTable(tile.Sequence, cacheGroup),
             KvHead = index / _numItems,
             Partition = item.First,
             NumKeys = tile.NumKeys,
@@ -181,10 +181,11 @@ internal sealed unsafe class PagedAttention : IDisposable
         * ((tile.NumKeys + AttentionLayout.PartitionKeys - 1) / AttentionLayout.PartitionKeys);
 
     private readonly struct Call(
-        int layer, AttentionRule rule, StepBatch batch, float* query, int queryStride, float* output,
+        int layer, int cacheGroup, AttentionRule rule, StepBatch batch, float* query, int queryStride, float* output,
         float* sinks)
     {
         public readonly int Layer = layer;
+        public readonly int CacheGroup = cacheGroup;
         public readonly AttentionRule Rule = rule;
         public readonly StepBatch Batch = batch;
         public readonly float* Query = query;
@@ -263,7 +264,7 @@ internal sealed unsafe class PagedAttention : IDisposable
                 Cache = attention._cache,
                 Layer = _call.Layer,
                 KvHead = kvHead,
-                BlockTable = _call.Batch.BlockTable(tile.Sequence),
+                BlockTable = _call.Batch.BlockTable(tile.Sequence, _call.CacheGroup),
                 FirstPosition = tile.NumKeys - tile.NumTokens,
                 NumTokens = tile.NumTokens,
                 Group = attention._group,
@@ -279,7 +280,7 @@ internal sealed unsafe class PagedAttention : IDisposable
 
                 // Who decodes fetches the first keys of what is usually next for it with its last ones.
                 Next = tile.NumTokens == 1 && index + 1 < attention._numItems * attention._cache.NumKvHeads
-                    ? attention.KeysOf(_call.Batch, index + 1)
+                    ? attention.KeysOf(_call.Batch, _call.CacheGroup, index + 1)
                     : default,
                 Partials = tile.Ranges == 1
                     ? null

@@ -18,7 +18,8 @@ internal readonly record struct KvScale(float Key, float Value)
 
 /// <summary>
 /// The memory of the paged key-value cache. Keys stand <c>[extent][layer][kvHead][block][group]</c>, and so do values,
-/// in groups as <see cref="KvLayout"/> says; an extent is so many blocks that follow one another.
+/// in groups as <see cref="KvLayout"/> says; an extent is so many blocks that follow one another. A block has room for
+/// as many layers as the largest <see cref="CacheGroup"/> has.
 /// </summary>
 /// <remarks>
 /// A prompt's blocks mostly follow one another, too: what a head reads of them is stretches of an extent, the longer
@@ -39,7 +40,8 @@ internal sealed unsafe class KvCache : IDisposable
     private readonly NativeBuffer _values;
     private readonly int _firstExtent;          // blocks, a power of 2
     private readonly int _longestExtent;
-    private readonly int _numLayers;
+    private readonly int _layersInBlock;
+    private readonly (int Group, int Place)[] _places;     // of each layer: its cache group, and which layer of it
     private readonly KvScale[] _scales;         // by layer
 
     /// <summary>Reserves a cache.</summary>
@@ -67,10 +69,20 @@ internal sealed unsafe class KvCache : IDisposable
         (NumKvHeads, NumBlocks, BlockSize) = (kvHeads, numBlocks, blockSize);
         Layout = new KvLayout(format, headDim);
         GroupsPerBlock = blockSize / KvLayout.GroupKeys;
-        _numLayers = layers.Count;
+        CacheGroups = CacheGroup.Of(layers);
+        _layersInBlock = CacheGroups.LayersInBlock();
+        _places = new (int, int)[layers.Count];
+        foreach ((int number, CacheGroup group) in CacheGroups.Index())
+        {
+            foreach ((int place, int layer) in group.Layers.Index())
+            {
+                _places[layer] = (number, place);
+            }
+        }
+
         _firstExtent = (int)BitOperations.RoundUpToPowerOf2((uint)Math.Max(1, TokensInFirstExtent / blockSize));
         _longestExtent = (int)BitOperations.RoundUpToPowerOf2((uint)Math.Max(1, TokensInLongestExtent / blockSize));
-        long groups = (long)numBlocks * GroupsPerBlock * NumKvHeads * layers.Count;
+        long groups = (long)numBlocks * GroupsPerBlock * NumKvHeads * _layersInBlock;
         try
         {
             _keys = _owned.Add(new NativeBuffer(groups * Layout.KeyGroupBytes));
@@ -84,6 +96,9 @@ internal sealed unsafe class KvCache : IDisposable
             throw;
         }
     }
+
+    /// <summary>What layers keep.</summary>
+    public IReadOnlyList<CacheGroup> CacheGroups { get; }
 
     public int NumKvHeads { get; }
 
@@ -104,6 +119,9 @@ internal sealed unsafe class KvCache : IDisposable
     /// <summary>A layer's scales.</summary>
     public KvScale Scales(int layer) => _scales[layer];
 
+    /// <summary>The cache group of a layer: whose block tables say where its keys and values stand.</summary>
+    public int CacheGroupOf(int layer) => _places[layer].Group;
+
     /// <summary>The number of a block's first group of one layer and head.</summary>
     public long GroupOf(int layer, int block, int kvHead)
     {
@@ -115,8 +133,8 @@ internal sealed unsafe class KvCache : IDisposable
         }
 
         length = Math.Min(length, NumBlocks - first);
-        long stretch = ((long)layer * NumKvHeads) + kvHead;
-        return (((long)first * _numLayers * NumKvHeads) + (stretch * length) + (block - first)) * GroupsPerBlock;
+        long stretch = ((long)_places[layer].Place * NumKvHeads) + kvHead;
+        return (((long)first * _layersInBlock * NumKvHeads) + (stretch * length) + (block - first)) * GroupsPerBlock;
     }
 
     /// <summary>

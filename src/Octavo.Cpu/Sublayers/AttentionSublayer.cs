@@ -114,7 +114,8 @@ internal sealed unsafe class AttentionSublayer : Sublayer
             RowKernels.Scale(queries, temperature.At(position), _spec.QueryWidth);
         }
 
-        step.Cache.Write(cacheLayer, step.Batch.SlotMapping[row], keys, keys + _spec.KeyWidth);
+        int slot = step.Batch.SlotMapping(step.Cache.CacheGroupOf(cacheLayer))[row];
+        step.Cache.Write(cacheLayer, slot, keys, keys + _spec.KeyWidth);
     }
 
     // Keys stand behind the queries.

@@ -30,7 +30,7 @@ internal static class StepProbe
     public static void Run(IModelRunner runner, StepTimeModel model, int maxModelLen, TimeProvider time)
     {
         long began = time.GetTimestamp();
-        int rows = new[] { Chunk, runner.MaxNumBatchedTokens, maxModelLen, runner.NumBlocks * runner.BlockSize }.Min();
+        int rows = new[] { Chunk, runner.MaxNumBatchedTokens, maxModelLen, runner.NumBlocks / runner.CacheGroups.Count * runner.BlockSize }.Min();
         float[] logits = new float[runner.VocabSize];
         double one = Best(1) ?? Once(1);
         model.SetPrior(Guess(runner.Work, one, rows > 1 ? Best(rows) : null, rows), guessed: true);
@@ -84,9 +84,10 @@ internal static class StepProbe
 
     private static StepBatch Batch(IModelRunner runner, int tokens)
     {
-        int[] blocks = [.. Enumerable.Range(0, (tokens + runner.BlockSize - 1) / runner.BlockSize)];
+        int blocksOfEach = (tokens + runner.BlockSize - 1) / runner.BlockSize;
+        int[] blocks = [.. Enumerable.Range(0, blocksOfEach * runner.CacheGroups.Count)];
         int[] ids = [.. Enumerable.Range(0, tokens).Select(i => (int)(i * 7919L % runner.VocabSize))];
-        var batch = new StepBatch(runner.BlockSize);
+        var batch = new StepBatch(runner);
         batch.AddSequence(ids, 0, blocks, numLogitsRows: 1);
         return batch;
     }

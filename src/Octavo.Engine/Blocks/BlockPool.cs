@@ -2,9 +2,12 @@ using Octavo.Engine.Sequences;
 
 namespace Octavo.Engine.Blocks;
 
+/// <summary>What a block holds: tokens, in the layers of a cache group.</summary>
+internal readonly record struct BlockKey(BlockHash Hash, int Group);
+
 /// <summary>
 /// Who holds which block of the key-value cache. A block is held by its reference count, or stands in the free queue;
-/// a free block keeps its hash and content until it is taken for new use, so a later request can have it back.
+/// a free block keeps its content and name until it is taken for new use, so a later request can have it back.
 /// The queue's head is the least recently used block.
 /// </summary>
 internal sealed class BlockPool
@@ -12,18 +15,18 @@ internal sealed class BlockPool
     private const int None = -1;
 
     private readonly int[] _references;
-    private readonly BlockHash[] _hashes;
-    private readonly bool[] _hashed;                       // block -> it is the map's entry for its hash
+    private readonly BlockKey[] _keys;
+    private readonly bool[] _isFindable;                   // block -> it is the map's entry for its key
     private readonly int[] _next;                          // free queue, intrusive; index Count is the sentinel
     private readonly int[] _previous;
-    private readonly Dictionary<BlockHash, int> _cached;   // hash -> block that holds its content
+    private readonly Dictionary<BlockKey, int> _cached;    // key -> block that holds its content
 
     public BlockPool(int count, int blockSize)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(count);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(blockSize);
         (Count, BlockSize, FreeCount) = (count, blockSize, count);
-        (_references, _hashes, _hashed) = (new int[count], new BlockHash[count], new bool[count]);
+        (_references, _keys, _isFindable) = (new int[count], new BlockKey[count], new bool[count]);
         (_next, _previous) = (new int[count + 1], new int[count + 1]);
         _cached = [];
         for (int i = 0; i <= count; i++)
@@ -61,8 +64,8 @@ internal sealed class BlockPool
         return block;
     }
 
-    /// <summary>The block whose content has this hash.</summary>
-    public bool TryFind(BlockHash hash, out int block) => _cached.TryGetValue(hash, out block);
+    /// <summary>The block of this content.</summary>
+    public bool TryFind(BlockKey key, out int block) => _cached.TryGetValue(key, out block);
 
     /// <summary>Holds a block once more, taking it out of the free queue where nobody held it.</summary>
     public void Hold(int block)
@@ -80,22 +83,30 @@ internal sealed class BlockPool
     {
         for (int i = blocks.Count - 1; i >= 0; i--)
         {
-            int block = blocks[i];
-            if (--_references[block] == 0)
+            if (blocks[i] != BlockTable.None)
             {
-                Append(block);
+                Release(blocks[i]);
             }
         }
 
         blocks.Clear();
     }
 
-    /// <summary>Makes a full block findable. Where an equal block is findable already, that one stays.</summary>
-    public void Publish(int block, BlockHash hash)
+    /// <summary>Lets one block go.</summary>
+    public void Release(int block)
     {
-        if (!_hashed[block] && _cached.TryAdd(hash, block))
+        if (--_references[block] == 0)
         {
-            (_hashes[block], _hashed[block]) = (hash, true);
+            Append(block);
+        }
+    }
+
+    /// <summary>Makes a full block findable. Where an equal block is findable already, that one stays.</summary>
+    public void Publish(int block, BlockKey key)
+    {
+        if (!_isFindable[block] && _cached.TryAdd(key, block))
+        {
+            (_keys[block], _isFindable[block]) = (key, true);
         }
     }
 
@@ -108,7 +119,7 @@ internal sealed class BlockPool
         }
 
         _cached.Clear();
-        Array.Clear(_hashed);
+        Array.Clear(_isFindable);
         return true;
     }
 
@@ -118,7 +129,7 @@ internal sealed class BlockPool
     public void CheckIntegrity(IEnumerable<IReadOnlyList<int>> holders)
     {
         var expected = new int[Count];
-        foreach (int block in holders.SelectMany(h => h))
+        foreach (int block in holders.SelectMany(h => h).Where(b => b != BlockTable.None))
         {
             expected[block]++;
         }
@@ -128,8 +139,8 @@ internal sealed class BlockPool
             Require(
                 _references[i] == expected[i], $"block {i} has {_references[i]} references and {expected[i]} holders");
             Require(
-                !_hashed[i] || (_cached.TryGetValue(_hashes[i], out int b) && b == i),
-                $"block {i} is not the entry of its hash");
+                !_isFindable[i] || (_cached.TryGetValue(_keys[i], out int b) && b == i),
+                $"block {i} is not the entry of its key");
         }
 
         int free = 0;
@@ -143,7 +154,7 @@ internal sealed class BlockPool
 
         Require(free == FreeCount, $"{free} blocks in the free queue, {FreeCount} counted");
         Require(free == expected.Count(e => e == 0), "a block is neither free nor held");
-        Require(_cached.Count == _hashed.Count(h => h), "the hash map and the blocks disagree");
+        Require(_cached.Count == _isFindable.Count(h => h), "the map and the blocks disagree");
 
         static void Require(bool holds, string message)
         {
@@ -156,10 +167,10 @@ internal sealed class BlockPool
 
     private void Forget(int block)
     {
-        if (_hashed[block])
+        if (_isFindable[block])
         {
-            _cached.Remove(_hashes[block]);
-            _hashed[block] = false;
+            _cached.Remove(_keys[block]);
+            _isFindable[block] = false;
         }
     }
 

@@ -4,11 +4,19 @@ namespace Octavo.Engine.Blocks;
 
 /// <summary>
 /// Gives sequences their blocks. It hides the pool from the scheduler, which knows only whether there is room, and
-/// makes one answer of what the manager of each kind of cache says; today there is one kind.
+/// makes one answer of what the manager of each cache group says.
 /// </summary>
-internal sealed class KvCacheManager(BlockPool pool, bool enablePrefixCaching, double watermark = 0)
+/// <param name="pool">All blocks.</param>
+/// <param name="groups">What layers keep.</param>
+/// <param name="enablePrefixCaching">Whether requests share the blocks of equal prefixes.</param>
+/// <param name="longestChunk">The most tokens of a sequence that a step computes.</param>
+/// <param name="watermark">The part of the blocks that admission leaves to the growth of what runs.</param>
+internal sealed class KvCacheManager(
+    BlockPool pool, IReadOnlyList<CacheGroup> groups, bool enablePrefixCaching, int longestChunk, double watermark = 0)
 {
-    private readonly FullAttentionManager _attention = new(pool);
+    private readonly CacheGroupManager[] _groups =
+        [.. groups.Select((group, number) => new CacheGroupManager(pool, number, group, longestChunk))];
+
     private readonly int _watermarkBlocks = (int)Math.Ceiling(watermark * pool.Count);
 
     public BlockPool Pool => pool;
@@ -31,15 +39,28 @@ internal sealed class KvCacheManager(BlockPool pool, bool enablePrefixCaching, d
     {
         // The last token is always computed, for its logits.
         int most = ReadsCache(sequence) ? (sequence.NumTokens - 1) / pool.BlockSize : 0;
-        int hitBlocks = _attention.CountCached(sequence, most, out int hitsInFreeQueue);
-        int needed = _attention.CountMissing(sequence, sequence.NumTokens) - hitBlocks;
-        int reserve = keepWatermark ? _watermarkBlocks : 0;
-        if (needed + hitsInFreeQueue + reserve > pool.FreeCount)
+        int hitBlocks = LongestHit(sequence, most);
+        long needed = keepWatermark ? _watermarkBlocks : 0;
+        foreach (CacheGroupManager group in _groups)
+        {
+            needed += group.CountBeside(sequence, hitBlocks) + group.CountInFreeQueue(sequence, hitBlocks);
+        }
+
+        if (needed > pool.FreeCount)
         {
             return false;
         }
 
-        _attention.Share(sequence, hitBlocks);
+        while (sequence.Tables.Count < _groups.Length)
+        {
+            sequence.Tables.Add(new BlockTable());
+        }
+
+        foreach (CacheGroupManager group in _groups)
+        {
+            group.Share(sequence, hitBlocks);
+        }
+
         sequence.NumScheduledTokens = hitBlocks * pool.BlockSize;
         if (sequence.NumPreemptions == 0)
         {
@@ -65,24 +86,79 @@ internal sealed class KvCacheManager(BlockPool pool, bool enablePrefixCaching, d
     }
 
     /// <summary>Blocks that must become free before a running sequence can grow so far.</summary>
-    public int CountMissing(Sequence sequence, int numTokens) =>
-        _attention.CountMissing(sequence, sequence.NumScheduledTokens + numTokens) - pool.FreeCount;
+    public int CountMissing(Sequence sequence, int numTokens)
+    {
+        int missing = -pool.FreeCount;
+        foreach (CacheGroupManager group in _groups)
+        {
+            missing += group.CountMissing(sequence, sequence.NumScheduledTokens + numTokens);
+        }
 
-    /// <summary>Publishes what a sequence's newly accepted tokens have filled.</summary>
-    public void PublishAccepted(Sequence sequence) => Publish(sequence, sequence.NumScheduledTokens);
+        return missing;
+    }
+
+    /// <summary>
+    /// A step that had tokens of a sequence is over: publishes what its newly accepted tokens have filled, and takes
+    /// back what no token after them attends to.
+    /// </summary>
+    public void Accept(Sequence sequence)
+    {
+        Publish(sequence, sequence.NumScheduledTokens);
+        foreach (CacheGroupManager group in _groups)
+        {
+            group.Trim(sequence, sequence.NumScheduledTokens);
+        }
+    }
 
     /// <summary>
     /// Blocks that nobody but this sequence holds: what its preemption frees, and what it would compute again.
     /// </summary>
-    public int CountSole(Sequence sequence) => _attention.CountSole(sequence);
+    public int CountSole(Sequence sequence)
+    {
+        int sole = 0;
+        foreach (CacheGroupManager group in _groups)
+        {
+            sole += group.CountSole(sequence);
+        }
+
+        return sole;
+    }
 
     /// <summary>Takes all blocks from a sequence; their content stays findable until it is overwritten.</summary>
-    public void Release(Sequence sequence) => _attention.Release(sequence);
+    public void Release(Sequence sequence)
+    {
+        for (int i = 0; i < sequence.Tables.Count; i++)
+        {
+            _groups[i].Release(sequence);
+        }
+    }
+
+    // Every group may want less than the one before it; none of them wants more again.
+    private int LongestHit(Sequence sequence, int most)
+    {
+        sequence.HashBlocks(most, pool.BlockSize);
+        for (int hit = most; ; most = hit)
+        {
+            foreach (CacheGroupManager group in _groups)
+            {
+                hit = group.LongestHit(sequence, hit);
+            }
+
+            if (hit == most)
+            {
+                return hit;
+            }
+        }
+    }
 
     private void Grow(Sequence sequence, int numTokens)
     {
         int scheduled = sequence.NumScheduledTokens + numTokens;
-        _attention.Grow(sequence, scheduled);
+        foreach (CacheGroupManager group in _groups)
+        {
+            group.Grow(sequence, scheduled);
+        }
+
         Publish(sequence, scheduled);
     }
 
@@ -94,7 +170,12 @@ internal sealed class KvCacheManager(BlockPool pool, bool enablePrefixCaching, d
     {
         if (Caches(sequence))
         {
-            _attention.Publish(sequence, Math.Min(scheduled, sequence.NumAcceptedTokens));
+            int full = Math.Min(scheduled, sequence.NumAcceptedTokens) / pool.BlockSize;
+            sequence.HashBlocks(full, pool.BlockSize);
+            foreach (CacheGroupManager group in _groups)
+            {
+                group.Publish(sequence, full);
+            }
         }
     }
 

@@ -115,8 +115,14 @@ internal interface IModelPlan
     /// <summary>Bytes of the weights, as they are read in a step.</summary>
     long WeightBytes { get; }
 
-    /// <summary>Bytes that one block of the cache takes over all layers.</summary>
+    /// <summary>What layers keep.</summary>
+    IReadOnlyList<CacheGroup> CacheGroups { get; }
+
+    /// <summary>Bytes of a block of the cache, which has room for the layers of any group.</summary>
     long BytesPerBlock { get; }
+
+    /// <summary>Bytes of a token's keys and values in all layers.</summary>
+    long CacheBytesPerToken { get; }
 
     /// <summary>Bytes of the buffers that a step passes through.</summary>
     long ActivationBytes { get; }

@@ -9,6 +9,9 @@ internal interface IModelRunner : IDisposable
     /// <summary>Logits a row.</summary>
     int VocabSize { get; }
 
+    /// <summary>What layers keep; a batch has tables for each of these.</summary>
+    IReadOnlyList<CacheGroup> CacheGroups { get; }
+
     /// <summary>Blocks in the key-value cache.</summary>
     int NumBlocks { get; }
 

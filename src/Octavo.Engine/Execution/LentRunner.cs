@@ -5,6 +5,8 @@ internal sealed class LentRunner(IModelRunner runner) : IModelRunner
 {
     public int VocabSize => runner.VocabSize;
 
+    public IReadOnlyList<CacheGroup> CacheGroups => runner.CacheGroups;
+
     public int NumBlocks => runner.NumBlocks;
 
     public int BlockSize => runner.BlockSize;

@@ -60,7 +60,8 @@ internal sealed class EngineMetrics : IDisposable
     private long _seenHits;
 
     public EngineMetrics(
-        LlmEngineOptions options, BlockPool pool, BatchController<Completion> batching, TimeProvider time)
+        LlmEngineOptions options, BlockPool pool, IReadOnlyList<CacheGroup> cacheGroups,
+        BatchController<Completion> batching, TimeProvider time)
     {
         _time = time;
         _tags = [new("model_name", options.ModelName), new("engine", "0")];
@@ -82,7 +83,7 @@ internal sealed class EngineMetrics : IDisposable
         Gauge("octavo.kv_cache.usage", "1", "Part of the key-value cache that is held; 1 is all.", () => pool.Usage);
         Meter.CreateObservableGauge(
             "octavo.kv_cache.info",
-            () => new Measurement<int>(1, CacheConfig(options, pool)),
+            () => new Measurement<int>(1, CacheConfig(options, pool, cacheGroups)),
             null,
             "The key-value cache's settings, as labels.");
         ObserveBatching(batching);
@@ -280,16 +281,18 @@ internal sealed class EngineMetrics : IDisposable
         new(0, [.. _tags, new("reason", "deferred")]),
     ];
 
-    private KeyValuePair<string, object?>[] CacheConfig(LlmEngineOptions options, BlockPool pool)
+    private KeyValuePair<string, object?>[] CacheConfig(
+        LlmEngineOptions options, BlockPool pool, IReadOnlyList<CacheGroup> cacheGroups)
     {
-        int blocksOfLongest = (options.MaxModelLen + pool.BlockSize - 1) / pool.BlockSize;
+        int chunk = options.Scheduling.StepTokens;
+        long blocksOfLongest = cacheGroups.MostBlocks(options.MaxModelLen, pool.BlockSize, chunk);
         return
         [
             .. _tags,
             new("block_size", pool.BlockSize),
             new("num_gpu_blocks", pool.Count),
             new("enable_prefix_caching", options.Scheduling.EnablePrefixCaching),
-            new("kv_cache_size_tokens", (long)pool.Count * pool.BlockSize),
+            new("kv_cache_size_tokens", cacheGroups.TokensIn(pool.Count, pool.BlockSize, options.MaxModelLen, chunk)),
             new("kv_cache_max_concurrency", (double)pool.Count / blocksOfLongest),
         ];
     }

@@ -45,10 +45,12 @@ internal sealed record LlmEngineOptions
             nameof(SchedulingOptions.MaxNumBatchedTokens),
             $"must be at most the {runner.MaxNumBatchedTokens} tokens that the runner was made for",
             Scheduling.StepTokens);
-        long capacity = (long)runner.NumBlocks * runner.BlockSize;
+        long needed = runner.CacheGroups.MostBlocks(MaxModelLen, runner.BlockSize, Scheduling.StepTokens);
+        int capacity = runner.CacheGroups.LongestIn(
+            runner.NumBlocks, runner.BlockSize, MaxModelLen, Scheduling.StepTokens);
         FormattableString remedy = $"give it more memory, or set {Length} to {capacity} or less";
         faults.Check(
-            capacity >= MaxModelLen,
+            runner.NumBlocks >= needed,
             $"the key-value cache holds {capacity} tokens, less than one request of {Length} {MaxModelLen}: {remedy}");
         faults.ThrowIfAny();
     }

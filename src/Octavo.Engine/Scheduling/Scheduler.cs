@@ -107,16 +107,16 @@ internal sealed class Scheduler<T>(KvCacheManager cache)
     public void Accept(T sequence)
     {
         sequence.NumAcceptedTokens = Math.Max(sequence.NumAcceptedTokens, sequence.NumScheduledTokens);
-        cache.PublishAccepted(sequence);
+        cache.Accept(sequence);
     }
 
     /// <summary>Throws unless blocks, queues and states agree; between two steps.</summary>
     public void CheckIntegrity()
     {
-        cache.Pool.CheckIntegrity(_running.Concat(Waiting).Select(r => r.Table.Blocks));
+        cache.Pool.CheckIntegrity(_running.Concat(Waiting).SelectMany(r => r.Tables).Select(table => table.Blocks));
         if (_running.Any(r => r.Status != SequenceStatus.Running)
             || Waiting.Any(r => r.Status is not (SequenceStatus.Waiting or SequenceStatus.Preempted))
-            || Waiting.Any(r => r.Table.Blocks.Count > 0))
+            || Waiting.Any(r => r.Tables.Any(table => table.Blocks.Count > 0)))
         {
             throw new InvalidOperationException("scheduler: a sequence stands in the wrong queue");
         }

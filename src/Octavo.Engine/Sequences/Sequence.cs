@@ -76,8 +76,8 @@ internal class Sequence
     /// <summary>Prompt tokens that steps have had, counting none twice.</summary>
     public int NumPromptTokensSeen { get; set; }
 
-    /// <summary>Its blocks.</summary>
-    public BlockTable Table { get; } = new();
+    /// <summary>Its blocks, by cache group; none before it is first admitted.</summary>
+    public List<BlockTable> Tables { get; } = [];
 
     /// <summary>Hashes of the full blocks, as far as they were needed.</summary>
     public List<BlockHash> Hashes { get; } = [];

@@ -28,8 +28,9 @@ internal sealed class LoadedModel : IDisposable
     /// <summary>The most tokens a step may have.</summary>
     public int MaxNumBatchedTokens => _runner.MaxNumBatchedTokens;
 
-    /// <summary>Blocks of the key-value cache.</summary>
-    public int NumBlocks => _runner.NumBlocks;
+    /// <summary>Blocks that hold as many tokens in all layers as the key-value cache does.</summary>
+    public int BlocksOfTokens => (int)(_runner.CacheGroups.TokensIn(
+        _runner.NumBlocks, _runner.BlockSize, MaxModelLen, MaxNumBatchedTokens) / _runner.BlockSize);
 
     /// <summary>Tokens a block.</summary>
     public int BlockSize => _runner.BlockSize;

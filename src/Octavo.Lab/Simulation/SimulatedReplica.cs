@@ -1,3 +1,4 @@
+using Octavo.Engine;
 using Octavo.Engine.Admission;
 using Octavo.Engine.Batching;
 using Octavo.Engine.Blocks;
@@ -27,7 +28,9 @@ internal sealed class SimulatedReplica
         SchedulingOptions scheduling = options.Scheduling;
         Cache = new KvCacheManager(
             new BlockPool(options.NumBlocks, options.BlockSize),
+            CacheGroup.Everything,
             scheduling.EnablePrefixCaching,
+            scheduling.StepTokens,
             scheduling.KvCacheWatermark);
         Scheduler = new Scheduler<SimulatedRequest>(Cache);
         _shares = new FairShare(scheduling);

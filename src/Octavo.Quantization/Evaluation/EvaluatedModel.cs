@@ -14,7 +14,7 @@ internal sealed class EvaluatedModel : IDisposable
     private EvaluatedModel(string name, ModelDescription description, Checkpoint checkpoint, CpuModelRunner runner)
     {
         (Name, Description, Checkpoint, Runner) = (name, description, checkpoint, runner);
-        _batch = new StepBatch(runner.BlockSize);
+        _batch = new StepBatch(runner);
         _blocks = [.. Enumerable.Range(0, runner.NumBlocks)];
     }
 

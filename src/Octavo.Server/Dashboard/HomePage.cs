@@ -70,7 +70,7 @@ internal static class HomePage
             {{Fact("Architecture", model.Architecture)}}
             {{Fact("Context", $"{Number(model.MaxModelLen)} tokens")}}
             {{Fact("Weights", $"{Size(model.WeightBytes)}, {model.StoredQuantization ?? model.Weights.ToString()}")}}
-            {{Fact("Cache", $"{Number((long)model.NumBlocks * model.BlockSize)} tokens")}}
+            {{Fact("Cache", $"{Number(model.KvCacheTokens)} tokens")}}
             {{Fact("At once", $"up to {Number(model.MaxNumSeqs)} requests")}}
             {{Fact("Runs on", $"{Number(model.Threads)} threads")}}
             </dl>
