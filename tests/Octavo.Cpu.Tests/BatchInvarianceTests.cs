@@ -1,4 +1,3 @@
-using System.Diagnostics.Metrics;
 using Octavo.Engine;
 using Octavo.Engine.Sampling;
 using Octavo.Testing;
@@ -12,18 +11,6 @@ namespace Octavo.Cpu.Tests;
 public sealed class BatchInvarianceTests(BatchInvarianceTests.TwoLayers model)
     : IClassFixture<BatchInvarianceTests.TwoLayers>
 {
-    private const string TargetId = "target";
-
-    private static readonly SamplingParams Sampling = new()
-    {
-        MaxTokens = 24,
-        Temperature = 0.9f,
-        TopP = 0.95f,
-        Seed = 7,
-        IgnoreEos = true,
-        ExtraArgs = new Dictionary<string, object?> { ["capture"] = true },
-    };
-
     private static readonly (string Weights, KvCacheFormat KvCache)[] Formats =
     [
         ("float32", KvCacheFormat.Float32),
@@ -36,20 +23,20 @@ public sealed class BatchInvarianceTests(BatchInvarianceTests.TwoLayers model)
         ("int4-weight", KvCacheFormat.Float32),
     ];
 
-    private static readonly (string Name, Scenario Scenario)[] Scenarios =
+    private static readonly (string Name, Company Company)[] Scenarios =
     [
-        ("chunks of 1", new Scenario { Chunk = 1, MaxSeqs = 1 }),
-        ("chunks of 7", new Scenario { Chunk = 7, MaxSeqs = 7 }),
-        ("1 thread", new Scenario { Threads = 1 }),
-        ("chunks of 7, 1 thread", new Scenario { Chunk = 7, MaxSeqs = 7, Threads = 1 }),
-        ("3 threads", new Scenario { Threads = 3 }),
-        ("blocks of 32", new Scenario { BlockSize = 32 }),
-        ("among 32 others", new Scenario { Others = 32 }),
+        ("chunks of 1", new Company { Chunk = 1, MaxSeqs = 1 }),
+        ("chunks of 7", new Company { Chunk = 7, MaxSeqs = 7 }),
+        ("1 thread", new Company { Threads = 1 }),
+        ("chunks of 7, 1 thread", new Company { Chunk = 7, MaxSeqs = 7, Threads = 1 }),
+        ("3 threads", new Company { Threads = 3 }),
+        ("blocks of 32", new Company { BlockSize = 32 }),
+        ("among 32 others", new Company { Others = 32 }),
         ("among 32 others, small budget, 1 thread",
-            new Scenario { Others = 32, Chunk = 61, MaxSeqs = 61, Threads = 1 }),
-        ("preempted", new Scenario { Others = 32, NumBlocks = 40 }),
-        ("prefix cache hit", new Scenario { WarmPrefix = true }),
-        ("prefix cache off", new Scenario { WarmPrefix = true, PrefixCaching = false }),
+            new Company { Others = 32, Chunk = 61, MaxSeqs = 61, Threads = 1 }),
+        ("preempted", new Company { Others = 32, NumBlocks = 40 }),
+        ("prefix cache hit", new Company { WarmPrefix = true }),
+        ("prefix cache off", new Company { WarmPrefix = true, PrefixCaching = false }),
     ];
 
     /// <summary>
@@ -73,18 +60,18 @@ public sealed class BatchInvarianceTests(BatchInvarianceTests.TwoLayers model)
     [MemberData(nameof(Companies))]
     public void Logits_InAnyCompany_AreTheSameBits(string weights, KvCacheFormat kvCache, int first, int step)
     {
-        List<float[]> expected = RunScenario(new Scenario { Weights = weights, KvCache = kvCache }, out _);
+        List<float[]> expected = Run(new Company { Weights = weights, KvCache = kvCache }, out _);
         expected.Count.ShouldBe(24);
         for (int i = first; i < Scenarios.Length; i += step)
         {
-            (string name, Scenario scenario) = Scenarios[i];
-            AssertSame(
-                expected, RunScenario(scenario with { Weights = weights, KvCache = kvCache }, out Observations seen),
+            (string name, Company company) = Scenarios[i];
+            Company.ShouldBeTheSame(
+                expected, Run(company with { Weights = weights, KvCache = kvCache }, out Company.Observations seen),
                 name);
-            (seen.Preemptions > 0).ShouldBe(scenario.NumBlocks < 100, name);
-            if (scenario.WarmPrefix)
+            (seen.Preemptions > 0).ShouldBe(company.NumBlocks < 100, name);
+            if (company.WarmPrefix)
             {
-                (seen.CachedTokens > 0).ShouldBe(scenario.PrefixCaching, name);
+                (seen.CachedTokens > 0).ShouldBe(company.PrefixCaching, name);
             }
         }
     }
@@ -96,9 +83,9 @@ public sealed class BatchInvarianceTests(BatchInvarianceTests.TwoLayers model)
     {
         InstructionSet isa = Enum.Parse<InstructionSet>(kernels);
         Assert.SkipWhen(isa > ProcessorFeatures.Selected, $"this processor, or OCTAVO_ISA, has no {isa}");
-        List<float[]> expected = RunScenario(new Scenario { Isa = isa }, out _);
-        AssertSame(expected, RunScenario(new Scenario { Isa = isa, Others = 8, Threads = 1 }, out _), "among 8 others");
-        AssertSame(expected, RunScenario(new Scenario { Isa = isa, Chunk = 7, MaxSeqs = 7 }, out _), "chunks of 7");
+        List<float[]> expected = Run(new Company { Isa = isa }, out _);
+        Company.ShouldBeTheSame(expected, Run(new Company { Isa = isa, Others = 8, Threads = 1 }, out _), "among 8 others");
+        Company.ShouldBeTheSame(expected, Run(new Company { Isa = isa, Chunk = 7, MaxSeqs = 7 }, out _), "chunks of 7");
     }
 
     /// <summary>
@@ -115,8 +102,8 @@ public sealed class BatchInvarianceTests(BatchInvarianceTests.TwoLayers model)
         List<float[]>? expected = null;
         foreach (InstructionSet isa in TestRunner.InstructionSets)
         {
-            List<float[]> rows = RunScenario(new Scenario { Weights = weights, KvCache = kvCache, Isa = isa }, out _);
-            AssertSame(expected ??= rows, rows, isa.ToString());
+            List<float[]> rows = Run(new Company { Weights = weights, KvCache = kvCache, Isa = isa }, out _);
+            Company.ShouldBeTheSame(expected ??= rows, rows, isa.ToString());
         }
     }
 
@@ -204,66 +191,7 @@ public sealed class BatchInvarianceTests(BatchInvarianceTests.TwoLayers model)
         }
     }
 
-    private List<float[]> RunScenario(Scenario s, out Observations seen)
-    {
-        var rows = new List<float[]>();
-        LogitsProcessor? Capture(SamplingParams p) =>
-            p.ExtraArgs?.ContainsKey("capture") == true ? (_, logits) => rows.Add(logits.ToArray()) : null;
-        using var runner = new TestRunner(
-            model.Path, s.Weights, s.KvCache, s.NumBlocks, s.BlockSize, maxTokens: 512, s.Threads, s.Isa);
-        using LlmEngine engine = runner.Engine(s.Chunk, s.PrefixCaching, s.MaxSeqs, Capture);
-        long preemptions = 0;
-        using MeterListener listener = new()
-        {
-            InstrumentPublished = (instrument, l) =>
-            {
-                if (instrument.Meter == engine.Meter && instrument.Name == "octavo.preemptions")
-                {
-                    l.EnableMeasurementEvents(instrument);
-                }
-            },
-        };
-        listener.SetMeasurementEventCallback<long>((_, value, _, _) => preemptions += value);
-        listener.Start();
-
-        int[] prompt = [.. Enumerable.Range(0, 90).Select(i => 200 + (i * 37 % 3000))];
-        if (s.WarmPrefix)
-        {
-            engine.Add(
-                new EngineRequest { Id = "warm", PromptTokenIds = prompt, Parameters = new() { MaxTokens = 1 } },
-                _ => { });
-            engine.RunToEnd();
-        }
-
-        var random = new Random(3);
-        for (int i = 0; i < s.Others; i++)
-        {
-            int[] other = [.. Enumerable.Range(0, random.Next(1, 120)).Select(_ => random.Next(4, 4000))];
-            var parameters = new SamplingParams { MaxTokens = random.Next(1, 30), Seed = i, IgnoreEos = true };
-            engine.Add(
-                new EngineRequest { Id = $"other-{i}", PromptTokenIds = other, Parameters = parameters }, _ => { });
-        }
-
-        int cached = 0;
-        engine.Add(
-            new EngineRequest { Id = TargetId, PromptTokenIds = prompt, Parameters = Sampling },
-            o => cached = o.NumCachedTokens);
-        engine.RunToEnd();
-        engine.CheckIntegrity();
-        seen = new Observations(preemptions, cached);
-        return rows;
-    }
-
-    private static void AssertSame(List<float[]> expected, List<float[]> actual, string scenario)
-    {
-        actual.Count.ShouldBe(expected.Count, scenario);
-        for (int i = 0; i < expected.Count; i++)
-        {
-            ReadOnlySpan<int> a = System.Runtime.InteropServices.MemoryMarshal.Cast<float, int>(expected[i]);
-            ReadOnlySpan<int> b = System.Runtime.InteropServices.MemoryMarshal.Cast<float, int>(actual[i]);
-            a.SequenceEqual(b).ShouldBeTrue($"{scenario}: token {i} differs first at logit {a.CommonPrefixLength(b)}");
-        }
-    }
+    private List<float[]> Run(Company company, out Company.Observations seen) => company.Run(model.Path, out seen);
 
     /// <summary>The model of all runs.</summary>
     public sealed class TwoLayers : IDisposable
@@ -273,32 +201,5 @@ public sealed class BatchInvarianceTests(BatchInvarianceTests.TwoLayers model)
         public string Path => _model.Path;
 
         public void Dispose() => _model.Dispose();
-    }
-
-    private sealed record Observations(long Preemptions, int CachedTokens);
-
-    private sealed record Scenario
-    {
-        public string Weights { get; init; } = "float32";
-
-        public KvCacheFormat KvCache { get; init; } = KvCacheFormat.Float32;
-
-        public int Chunk { get; init; } = 512;
-
-        public int MaxSeqs { get; init; } = 64;
-
-        public int Threads { get; init; } = 2;
-
-        public int Others { get; init; }
-
-        public int NumBlocks { get; init; } = 1000;
-
-        public int BlockSize { get; init; } = 16;
-
-        public bool WarmPrefix { get; init; }
-
-        public bool PrefixCaching { get; init; } = true;
-
-        public InstructionSet? Isa { get; init; }
     }
 }

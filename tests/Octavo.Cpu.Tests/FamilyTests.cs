@@ -43,6 +43,28 @@ public sealed class FamilyTests
         }
     }
 
+    /// <summary>
+    /// Layers of the bundled model with windows between layers that attend to everything, and with nothing but windows.
+    /// </summary>
+    [Theory]
+    [InlineData("full_attention", "sliding_attention", "sliding_attention")]
+    [InlineData("sliding_attention", "sliding_attention", "sliding_attention")]
+    public void Logits_OfWindowsInAnyCompany_AreTheSameBits(params string[] layers)
+    {
+        using TalesVariant model = new TalesVariant().WithLayers(layers.Length)
+            .With("config.json", "architectures", """["SmolLM3ForCausalLM"]""")
+            .With("config.json", "model_type", "\"smollm3\"")
+            .With("config.json", "use_sliding_window", "true")
+            .With("config.json", "sliding_window", "40")
+            .With("config.json", "layer_types", $"[\"{string.Join("\", \"", layers)}\"]");
+        ShouldBeTheSameInAnyCompany(model.Path, KvCacheFormat.Float32, KvCacheFormat.Int8);
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void Logits_ThroughTheEngine_AreTheSameBits(string name) => ShouldBeTheSameInAnyCompany(
+        Golden.Require(name).Directory, KvCacheFormat.Float32, KvCacheFormat.BFloat16, KvCacheFormat.Int8);
+
     [Theory]
     [MemberData(nameof(Unquantized))]
     public void Run_Quantized_KeepsTheBestToken(string name)
@@ -68,6 +90,28 @@ public sealed class FamilyTests
             }
 
             ((double)kept).ShouldBeGreaterThanOrEqualTo(0.95 * counted, $"{name} {weights}: {kept} of {counted}");
+        }
+    }
+
+    private static void ShouldBeTheSameInAnyCompany(string model, params KvCacheFormat[] formats)
+    {
+        foreach (KvCacheFormat kvCache in formats)
+        {
+            var plain = new Company { Weights = kvCache == KvCacheFormat.Int8 ? "int8" : "float32", KvCache = kvCache };
+            List<float[]> expected = plain.Run(model, out _);
+            foreach ((string name, Company company) in new[]
+            {
+                ("chunks of 1", plain with { Chunk = 1, MaxSeqs = 1 }),
+                ("chunks of 7, 1 thread", plain with { Chunk = 7, MaxSeqs = 7, Threads = 1 }),
+                ("preempted among 32 others", plain with { Others = 32, NumBlocks = 30 }),
+                ("prefix cache hit", plain with { WarmPrefix = true }),
+                ("prefix cache hit among 32 others", plain with { WarmPrefix = true, Others = 32, Chunk = 61, MaxSeqs = 61 }),
+            })
+            {
+                Company.ShouldBeTheSame(expected, company.Run(model, out Company.Observations seen), $"{kvCache}, {name}");
+                (seen.Preemptions > 0).ShouldBe(company.NumBlocks < 100, name);
+                (seen.CachedTokens > 0).ShouldBe(company.WarmPrefix, name);
+            }
         }
     }
 

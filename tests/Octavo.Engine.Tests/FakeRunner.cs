@@ -93,9 +93,13 @@ internal sealed class FakeRunner(
             for (int p = CacheGroups[group].FirstNeeded(position); p <= position; p++)
             {
                 (int token, int at, int of) = _slots[(table[p / blockSize] * blockSize) + (p % blockSize)];
-                (at, of).ShouldBe((p, group), "a slot holds the key of another position or group");
-                history[p] = group == 0 ? token : history[p] == token ? token : throw new InvalidOperationException(
-                    $"groups disagree about the token at {p}");
+                if ((at, of) != (p, group) || (group > 0 && token != history[p]))
+                {
+                    throw new InvalidOperationException(
+                        $"group {group} finds token {token} of position {at} in group {of} at position {p}");
+                }
+
+                history[p] = token;
             }
         }
 
