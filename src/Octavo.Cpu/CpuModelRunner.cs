@@ -51,7 +51,7 @@ internal sealed unsafe class CpuModelRunner : IModelRunner
         (DecoderSpec spec, PlanRequest request) = (plan.Spec, plan.Request);
         try
         {
-            AttentionSpec[] attentions = [.. spec.Attentions];
+            AttentionSpec[] attentions = [.. spec.CachedAttentions];
             KvScale[]? scales = request.KvCache == KvCacheFormat.Fp8 ? ScalesOf(attentions, checkpoint) : null;
             _cache = _owned.Add(new KvCache(attentions, request.KvCache, numBlocks, request.BlockSize, scales));
             _team = _owned.Add(ThreadTeam.Lease(plan.Threads)).Team;

@@ -48,13 +48,13 @@ internal sealed class CpuPlan : IModelPlan
     public long WeightBytes => Weights.Bytes;
 
     /// <inheritdoc/>
-    public IReadOnlyList<CacheGroup> CacheGroups => CacheGroup.Of(Spec.Attentions);
+    public IReadOnlyList<CacheGroup> CacheGroups => CacheGroup.Of(Spec.CachedAttentions);
 
     /// <inheritdoc/>
-    public long BytesPerBlock => KvLayout.BytesPerBlock([.. Spec.Attentions], Request.KvCache, Request.BlockSize);
+    public long BytesPerBlock => KvCache.BytesPerBlock([.. Spec.CachedAttentions], Request.KvCache, Request.BlockSize);
 
     /// <inheritdoc/>
-    public long CacheBytesPerToken => KvLayout.BytesPerToken(Spec.Attentions, Request.KvCache);
+    public long CacheBytesPerToken => KvLayout.BytesPerToken(Spec.CachedAttentions, Request.KvCache);
 
     /// <inheritdoc/>
     public long ActivationBytes => StepState.BytesFor(Spec, Request.MaxNumBatchedTokens);

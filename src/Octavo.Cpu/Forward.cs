@@ -41,14 +41,20 @@ internal sealed unsafe class Forward : ITeamWork
         _head.Run(_step, _logits, member);
     }
 
-    // A layer of the cache belongs to an attention, of which a decoder's layer need not have one, nor one alone.
+    // A layer of the cache belongs to an attention, of which a decoder's layer need not have one, nor one alone; or to
+    // several that share it.
     private static IEnumerable<(Sublayer Sublayer, int CacheLayer)> InOrder(IEnumerable<Sublayer[]> layers)
     {
-        int attentions = 0;
+        List<int> cacheLayers = [];              // of each attention
+        int kept = 0;
         foreach (Sublayer sublayer in layers.SelectMany(layer => layer))
         {
-            yield return (sublayer, attentions);
-            attentions += sublayer is AttentionSublayer ? 1 : 0;
+            if (sublayer is AttentionSublayer attention)
+            {
+                cacheLayers.Add(attention.CacheOf is { } of ? cacheLayers[of] : kept++);
+            }
+
+            yield return (sublayer, cacheLayers.LastOrDefault());
         }
     }
 }

@@ -128,7 +128,7 @@ internal sealed unsafe class AttentionCase : IDisposable
     /// </summary>
     public float[][] Run(AttentionPath path, int from, int to, bool split)
     {
-        var layout = new AttentionLayout(Cache.Layout);
+        var layout = new AttentionLayout(Cache.Layer(0).Layout);
         float[] q = [.. _queries[(from * Heads)..(to * Heads)].SelectMany(x => x)];
         using GuardedMemory query = GuardedMemory.OfFloats(q);
         using GuardedMemory output = new(q.Length * sizeof(float));

@@ -195,7 +195,7 @@ public sealed class AttentionTests
     }
 
     private static AttentionPath Path(InstructionSet isa, bool emitted, AttentionCase it) =>
-        AttentionPath.For(isa, new AttentionLayout(it.Cache.Layout), emitted);
+        AttentionPath.For(isa, new AttentionLayout(it.Cache.Layer(0).Layout), emitted);
 
     private static void AssertSame(float[][] expected, float[][] actual, string what)
     {

@@ -24,7 +24,7 @@ public sealed unsafe class LayerWalkTests
         "rotary, windows, scale, caps, biases, gated", "alibi, norms after, plain", "learned, projected, untied head",
         "mixed: no attention, two, one", "all MLP", "all attention",
         "rotary, normed heads, outputs normed, scaled, sinks, warm, SquaredRelu", "beside each other, Gelu, gated",
-        "normed heads after, TanhGelu", "learned curve, XIelu",
+        "normed heads after, TanhGelu", "learned curve, XIelu", "rotary, shapes, keys as values, sums weighed",
     ];
 
     private static PlanRequest Request => new()
@@ -98,16 +98,20 @@ public sealed unsafe class LayerWalkTests
     {
         DecoderSpec[] specs = [.. Models.Select(model => SpecOf(model.Data))];
         PartSpec[] parts = [.. specs.SelectMany(spec => spec.Layers).SelectMany(layer => layer.Parts)];
-        Constant(specs).ShouldBeEmpty();
+        // What layers are given beside the residual stream, and caches of others, a walk refuses.
+        Constant(specs).ShouldBe([nameof(DecoderSpec.LayerInputs)]);
         foreach (IGrouping<Type, PartSpec> kind in parts.GroupBy(part => part.GetType()))
         {
             // The scales are an E4M3 cache's, and this one is float32.
-            Constant([.. kind]).ShouldBe(kind.Key == typeof(AttentionSpec) ? [nameof(AttentionSpec.CacheScales)] : []);
+            Constant([.. kind]).ShouldBe(
+                kind.Key == typeof(AttentionSpec)
+                    ? [nameof(AttentionSpec.CacheOf), nameof(AttentionSpec.CacheScales)]
+                    : []);
         }
 
         parts.Select(part => part.GetType()).Distinct()
             .ShouldBe(
-                typeof(PartSpec).Assembly.GetTypes().Where(t => t.IsSubclassOf(typeof(PartSpec))), ignoreOrder: true);
+                typeof(PartSpec).Assembly.GetTypes().Where(t => t.IsSubclassOf(typeof(PartSpec)) && t != typeof(LayerInputSpec)), ignoreOrder: true);
         specs.SelectMany(spec => spec.Norms).Select(norm => norm.Kind).Distinct()
             .ShouldBe(Enum.GetValues<NormKind>(), ignoreOrder: true);
         specs.SelectMany(spec => spec.FeedForwards).Select(mlp => mlp.Activation).Distinct()
@@ -222,20 +226,22 @@ public sealed unsafe class LayerWalkTests
             ResidualScale = model.Contains("scaled") ? 0.7f : 1,
             QueryNorm = model.Contains("heads") ? Norm($"{i}.q{which}.norm") with { Width = 16, Heads = 6 } : null,
             KeyNorm = model.Contains("heads") ? Norm($"{i}.k{which}.norm") with { Width = kvHeads * 16 } : null,
+            ValueNorm = model.Contains("as values") ? Norm($"{i}.v{which}.norm") with { Width = HeadDim(i) } : null,
+            SumScale = model.Contains("weighed") ? $"{i}.sum{which}" : null,
             NormsAfterRotation = model.Contains("heads after"),
             Temperature = model.Contains("warm") ? new QueryTemperature(0.3, 7) : null,
             Sinks = model.Contains("sinks") ? $"{i}.sinks{which}" : null,
             ReadsLayerInput = which == "b",
             NumHeads = 6,
             NumKvHeads = kvHeads,
-            HeadDim = 16,
+            HeadDim = HeadDim(i),
             Positions = positions,
             Scale = model.Contains("scale") ? 0.3f : null,
             SoftCap = model.Contains("caps") ? 1.5f : null,
             Window = model.Contains("windows") && i != 1 ? 5 + i : null,
             Query = Linear($"{i}.q{which}"),
             Key = Linear($"{i}.k{which}"),
-            Value = Linear($"{i}.v{which}"),
+            Value = model.Contains("as values") && i > 0 ? null : Linear($"{i}.v{which}"),
             Output = Linear($"{i}.o{which}"),
         };
 
@@ -246,6 +252,7 @@ public sealed unsafe class LayerWalkTests
             NormOutput = model.Contains("outputs normed") ? Norm($"{i}.norm2.out") with { WeightOffset = 1 } : null,
             NormAfter = after ? Norm($"{i}.norm2") : null,
             ResidualScale = model.Contains("scaled") ? 0.7f : 1,
+            SumScale = model.Contains("weighed") ? $"{i}.sum2" : null,
             ReadsLayerInput = model.Contains("beside"),
             IntermediateSize = 40,
             Activation = Enum.GetValues<Activation>()
@@ -256,6 +263,8 @@ public sealed unsafe class LayerWalkTests
             Up = Linear($"{i}.up"),
             Down = Linear($"{i}.down"),
         };
+
+        int HeadDim(int i) => model.Contains("shapes") && i == 1 ? 24 : 16;
 
         LinearTensors Linear(string name) => new(name, biases ? $"{name}.bias" : null);
 

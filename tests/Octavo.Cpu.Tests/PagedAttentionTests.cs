@@ -60,7 +60,7 @@ public sealed unsafe class PagedAttentionTests
     [Fact]
     public void BytesPerBlock_Int8_IsAByteAnElementAndTwoScales()
     {
-        long bytes = KvLayout.BytesPerBlock([AttentionCase.Spec(64, 8, 4)], KvCacheFormat.Int8, 16);
+        long bytes = KvCache.BytesPerBlock([AttentionCase.Spec(64, 8, 4)], KvCacheFormat.Int8, 16);
         bytes.ShouldBe(16 * 8 * ((2 * 64) + (2 * sizeof(float))));
     }
 
@@ -101,7 +101,8 @@ public sealed unsafe class PagedAttentionTests
         }
 
         using var team = new ThreadTeam(threads);
-        using var attention = new PagedAttention(Heads, cache, ProcessorFeatures.Selected, threads, 4096, 64);
+        using var attention = new PagedAttention(
+            AttentionCase.Spec(HeadDim, KvHeads, Heads / KvHeads), cache, ProcessorFeatures.Selected, threads, 4096, 64);
         using GuardedMemory query = GuardedMemory.OfFloats([.. queries]);
         using var output = new GuardedMemory(queries.Count * sizeof(float));
         attention.Prepare(batch);

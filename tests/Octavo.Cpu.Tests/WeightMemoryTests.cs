@@ -108,7 +108,7 @@ public sealed class WeightMemoryTests
         const int Slots = 100;
         AttentionSpec[] layers = [.. RandomModel.Describe(ModelShape.All[0], 64).Attentions];
         using var cache = new KvCache(layers, KvCacheFormat.BFloat16, numBlocks: 8192, blockSize: 16);
-        using NativeBuffer row = NativeBuffer.OfFloats(cache.NumKvHeads * cache.Layout.HeadDim);
+        using NativeBuffer row = NativeBuffer.OfFloats(cache.Layer(0).NumKvHeads * cache.Layer(0).Layout.HeadDim);
         long before = Resident();
         for (int layer = 0; layer < layers.Length; layer++)
         {
@@ -119,7 +119,7 @@ public sealed class WeightMemoryTests
         }
 
         // An extent of keys and one of values, and what the system's large pages add at their ends.
-        long extent = 512 * KvLayout.BytesPerBlock(layers, KvCacheFormat.BFloat16, 16) / 16;
+        long extent = 512 * KvCache.BytesPerBlock(layers, KvCacheFormat.BFloat16, 16) / 16;
         (Resident() - before).ShouldBeLessThan(extent + (12 << 20));
     }
 

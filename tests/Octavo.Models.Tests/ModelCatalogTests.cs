@@ -23,7 +23,7 @@ public sealed class ModelCatalogTests : IDisposable
     {
         DecoderSpec spec = TinyModel.Llama(prefix).Describe(_directory).Spec;
         spec.TokenEmbedding.ShouldBe($"{prefix}embed_tokens.weight");
-        spec.Attentions.Last().Value.Weight.ShouldBe($"{prefix}layers.1.self_attn.v_proj.weight");
+        spec.Attentions.Last().Value!.Weight.ShouldBe($"{prefix}layers.1.self_attn.v_proj.weight");
     }
 
     [Fact]

@@ -31,7 +31,7 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
     /// </summary>
     public static void Run(in AttentionTile tile, AttentionScratch scratch, void** code)
     {
-        var layout = new AttentionLayout(tile.Cache.Layout);
+        var layout = new AttentionLayout(tile.Layout);
         PackQueries(tile, layout, scratch);
         int first = Math.Max(tile.FirstPartition, tile.FirstKey(0) / KeysAtOnce);
         if (tile.Partials == null)
@@ -87,7 +87,7 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
     /// <summary>Merges the partial results of all partitions, in ascending order, into the scratch's state.</summary>
     public static void Merge(in AttentionTile tile, AttentionScratch scratch)
     {
-        var layout = new AttentionLayout(tile.Cache.Layout);
+        var layout = new AttentionLayout(tile.Layout);
         ClearState(scratch.State, layout, tile.Rows);
         for (int partition = 0; partition < tile.NumPartitions; partition++)
         {
@@ -102,8 +102,8 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
     /// <summary>Writes the rows' outputs from the scratch's state.</summary>
     public static void Write(in AttentionTile tile, AttentionScratch scratch)
     {
-        var layout = new AttentionLayout(tile.Cache.Layout);
-        TVector scale = TSimd.Broadcast(tile.Cache.Scales(tile.Layer).Value);
+        var layout = new AttentionLayout(tile.Layout);
+        TVector scale = TSimd.Broadcast(tile.Cache.Layer(tile.Layer).Scale.Value);
         float* state = scratch.State;
         for (int row = 0; row < tile.Rows; row++, state += layout.PartialStride)
         {
@@ -138,7 +138,7 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
     /// </summary>
     private static float ScoreFactor(in AttentionTile tile)
     {
-        float scale = tile.Rule.Scale * tile.Cache.Scales(tile.Layer).Key;
+        float scale = tile.Rule.Scale * tile.Cache.Layer(tile.Layer).Scale.Key;
         return tile.Rule.SoftCap > 0 ? scale / tile.Rule.SoftCap : scale * ScoreAdjustment.Log2E;
     }
 
@@ -219,8 +219,7 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
     {
         KvCache cache = tile.Cache;
         int perBlock = cache.GroupsPerBlock;
-        int size = keys ? cache.Layout.KeyGroupBytes : cache.Layout.ValueGroupBytes;
-        byte* first = keys ? cache.Keys : cache.Values;
+        int size = keys ? tile.Layout.KeyGroupBytes : tile.Layout.ValueGroupBytes;
         int start = at.Partition * AttentionLayout.PartitionGroups;
         int count = Math.Min(AttentionLayout.PartitionGroups, ((at.NumKeys + GroupKeys - 1) / GroupKeys) - start);
         int block = start / perBlock;
@@ -229,7 +228,10 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
         {
             // What was given back is not read; its address is fetched from.
             int held = Math.Max(0, at.BlockTable[block]);
-            pointers[i] = first + ((cache.GroupOf(tile.Layer, held, at.KvHead) + within) * size);
+            byte* first = keys
+                ? cache.Keys(tile.Layer, held, at.KvHead)
+                : cache.Values(tile.Layer, held, at.KvHead);
+            pointers[i] = first + ((long)within * size);
             if (++within == perBlock)
             {
                 (within, block) = (0, block + 1);

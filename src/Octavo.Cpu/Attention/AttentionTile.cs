@@ -43,6 +43,9 @@ internal readonly unsafe ref struct AttentionTile
 
     public int Layer { get; init; }
 
+    /// <summary>How the layer's keys and values stand.</summary>
+    public KvLayout Layout => Cache.Layer(Layer).Layout;
+
     public int KvHead { get; init; }
 
     public ReadOnlySpan<int> BlockTable { get; init; }
@@ -103,8 +106,8 @@ internal readonly unsafe ref struct AttentionTile
     public int FirstKey(int row) => Rule.Window > 0 ? Math.Max(0, Position(row) - Rule.Window + 1) : 0;
 
     public float* QueryRow(int row) =>
-        Query + ((long)(row / Group) * QueryStride) + ((long)(row % Group) * Cache.Layout.HeadDim);
+        Query + ((long)(row / Group) * QueryStride) + ((long)(row % Group) * Layout.HeadDim);
 
     public float* OutputRow(int row) =>
-        Output + ((long)(row / Group) * OutputStride) + ((long)(row % Group) * Cache.Layout.HeadDim);
+        Output + ((long)(row / Group) * OutputStride) + ((long)(row % Group) * Layout.HeadDim);
 }

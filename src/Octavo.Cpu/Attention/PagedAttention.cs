@@ -24,6 +24,7 @@ internal sealed unsafe class PagedAttention : IDisposable
     private readonly AttentionLayout _layout;
     private readonly int _group;
     private readonly int _numHeads;
+    private readonly int _kvHeads;
     private readonly int _workers;
     private readonly int _tokensPerTile;
     private readonly NativeBuffer _slopes;                 // by query head, for layers with distances
@@ -36,10 +37,19 @@ internal sealed unsafe class PagedAttention : IDisposable
     private readonly AttentionPath _path;
     private int _numItems;
 
-    public PagedAttention(int numHeads, KvCache cache, InstructionSet isa, int workers, int maxModelLen, int maxTokens)
+    /// <summary>Makes one for layers of one shape.</summary>
+    /// <param name="shape">Whose heads the layers have.</param>
+    /// <param name="cache">Their keys and values.</param>
+    /// <param name="isa">The kernels to take.</param>
+    /// <param name="workers">Members of the team.</param>
+    /// <param name="maxModelLen">The longest sequence.</param>
+    /// <param name="maxTokens">The most tokens of a step.</param>
+    public PagedAttention(
+        AttentionSpec shape, KvCache cache, InstructionSet isa, int workers, int maxModelLen, int maxTokens)
     {
-        (_cache, _group, _numHeads, _workers) = (cache, numHeads / cache.NumKvHeads, numHeads, workers);
-        _layout = new AttentionLayout(cache.Layout);
+        (_cache, _numHeads, _kvHeads, _workers) = (cache, shape.NumHeads, shape.NumKvHeads, workers);
+        _group = _numHeads / _kvHeads;
+        _layout = new AttentionLayout(new KvLayout(cache.Format, shape.HeadDim));
         _tokensPerTile = Math.Max(1, MostRows / _group);
         _scratch = new AttentionScratch[workers];
         int rows = _tokensPerTile * _group;
@@ -47,14 +57,14 @@ internal sealed unsafe class PagedAttention : IDisposable
         // Room for the longest tile in all heads, and for what a team of this size may want to split beside it. Pages
         // that no step needs are never touched.
         long partitions = (maxModelLen + AttentionLayout.PartitionKeys - 1) / AttentionLayout.PartitionKeys;
-        _maxPartialRows = (partitions * rows * cache.NumKvHeads) + (64L * workers * rows);
+        _maxPartialRows = (partitions * rows * _kvHeads) + (64L * workers * rows);
         _tiles = new Tile[maxTokens];
         _items = new Item[maxTokens + (2 * ItemsPerWorker * workers) + (int)partitions];
-        _unfinished = new int[maxTokens * cache.NumKvHeads];
+        _unfinished = new int[maxTokens * _kvHeads];
         _path = AttentionPath.For(isa, _layout);
         try
         {
-            _slopes = _owned.Add(SlopesOf(numHeads));
+            _slopes = _owned.Add(SlopesOf(_numHeads));
             for (int worker = 0; worker < workers; worker++)
             {
                 _scratch[worker] = _owned.Add(new AttentionScratch(_layout, rows));
@@ -92,7 +102,7 @@ internal sealed unsafe class PagedAttention : IDisposable
         }
 
         // An item is a range of one tile for one head; a share is what it should cost at most, in keys times tokens.
-        long share = Math.Max(1, keys * _cache.NumKvHeads / ((long)_workers * ItemsPerWorker));
+        long share = Math.Max(1, keys * _kvHeads / ((long)_workers * ItemsPerWorker));
         long used = 0;
         _numItems = 0;
         for (int t = 0; t < numTiles; t++)
@@ -100,7 +110,7 @@ internal sealed unsafe class PagedAttention : IDisposable
             ref Tile tile = ref _tiles[t];
             int partitions = (tile.NumKeys + AttentionLayout.PartitionKeys - 1) / AttentionLayout.PartitionKeys;
             int ranges = (int)Math.Clamp((long)tile.NumKeys * tile.NumTokens / share, 1, partitions);
-            long wanted = (long)partitions * tile.NumTokens * _group * _cache.NumKvHeads;
+            long wanted = (long)partitions * tile.NumTokens * _group * _kvHeads;
             if (ranges > 1)
             {
                 // Of one item no more than a member's memory holds.
@@ -115,9 +125,9 @@ internal sealed unsafe class PagedAttention : IDisposable
 
             tile.PartialRow = ranges > 1 ? used : -1;
             used += ranges > 1 ? wanted : 0;
-            for (int head = 0; head < _cache.NumKvHeads && ranges > 1; head++)
+            for (int head = 0; head < _kvHeads && ranges > 1; head++)
             {
-                _unfinished[(t * _cache.NumKvHeads) + head] = ranges;
+                _unfinished[(t * _kvHeads) + head] = ranges;
             }
 
             tile.Ranges = ranges;
@@ -143,8 +153,8 @@ internal sealed unsafe class PagedAttention : IDisposable
         TeamMember member, int layer, AttentionRule rule, StepBatch batch, float* query, int queryStride,
         float* output, float* sinks = null) =>
         member.Share(
-            _numItems * _cache.NumKvHeads, 1,
-            new Items(this, new Call(layer, _cache.CacheGroupOf(layer), rule, batch, query, queryStride, output, sinks)));
+            _numItems * _kvHeads, 1,
+            new Items(this, new Call(layer, _cache.Layer(layer).CacheGroup, rule, batch, query, queryStride, output, sinks)));
 
     public void Dispose() => _owned.Dispose();
 
@@ -232,7 +242,7 @@ internal sealed unsafe class PagedAttention : IDisposable
         private bool TryMerge(int index, Item item, Tile tile, ref AttentionTile work, AttentionScratch scratch)
         {
             int stride = attention._layout.PartialStride;
-            int kvHeads = attention._cache.NumKvHeads;
+            int kvHeads = attention._kvHeads;
             int kvHead = index / attention._numItems;
             float* partials = attention._partials.Floats
                 + ((tile.PartialRow + (kvHead * PartialRows(tile, attention._group))) * stride);
@@ -279,7 +289,7 @@ internal sealed unsafe class PagedAttention : IDisposable
                 EndPartition = item.End,
 
                 // Who decodes fetches the first keys of what is usually next for it with its last ones.
-                Next = tile.NumTokens == 1 && index + 1 < attention._numItems * attention._cache.NumKvHeads
+                Next = tile.NumTokens == 1 && index + 1 < attention._numItems * attention._kvHeads
                     ? attention.KeysOf(_call.Batch, _call.CacheGroup, index + 1)
                     : default,
                 Partials = tile.Ranges == 1

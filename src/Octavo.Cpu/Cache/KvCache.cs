@@ -16,16 +16,26 @@ internal readonly record struct KvScale(float Key, float Value)
     public static KvScale One => new(1, 1);
 }
 
+/// <summary>Where a layer's keys and values stand in a block.</summary>
+/// <param name="CacheGroup">Whose block tables say in which blocks.</param>
+/// <param name="Layout">How a head's keys and values stand.</param>
+/// <param name="NumKvHeads">Heads.</param>
+/// <param name="KeyOffset">Bytes of a block's keys that belong to layers of the group before it.</param>
+/// <param name="ValueOffset">The same of values.</param>
+/// <param name="Scale">What E4M3 numbers are multiplied with.</param>
+internal readonly record struct KvLayer(
+    int CacheGroup, KvLayout Layout, int NumKvHeads, long KeyOffset, long ValueOffset, KvScale Scale);
+
 /// <summary>
 /// The memory of the paged key-value cache. Keys stand <c>[extent][layer][kvHead][block][group]</c>, and so do values,
 /// in groups as <see cref="KvLayout"/> says; an extent is so many blocks that follow one another. A block has room for
-/// as many layers as the largest <see cref="CacheGroup"/> has.
+/// the layers of any <see cref="CacheGroup"/>.
 /// </summary>
 /// <remarks>
 /// A prompt's blocks mostly follow one another, too: what a head reads of them is stretches of an extent, the longer
 /// the better. And what nobody has used yet is memory that nobody has touched: were there one extent as long as the
 /// cache, the first token would touch a page, of 2 MiB where the system has such, for each head of each layer. So each
-/// extent is as long as all before it, up to a limit.
+/// extent is as long as all before it, up to a limit. Where layers differ in their heads, an extent is one block.
 /// </remarks>
 internal sealed unsafe class KvCache : IDisposable
 {
@@ -40,53 +50,38 @@ internal sealed unsafe class KvCache : IDisposable
     private readonly NativeBuffer _values;
     private readonly int _firstExtent;          // blocks, a power of 2
     private readonly int _longestExtent;
-    private readonly int _layersInBlock;
-    private readonly (int Group, int Place)[] _places;     // of each layer: its cache group, and which layer of it
-    private readonly KvScale[] _scales;         // by layer
+    private readonly long _blockKeys;           // bytes
+    private readonly long _blockValues;
+    private readonly KvLayer[] _layers;
 
     /// <summary>Reserves a cache.</summary>
-    /// <param name="layers">The layers' attention, all of the same heads; none where a model has none.</param>
+    /// <param name="layers">The attentions that keep keys and values; none where a model has none.</param>
     /// <param name="format">How keys and values are stored.</param>
     /// <param name="numBlocks">Blocks.</param>
     /// <param name="blockSize">Tokens a block.</param>
     /// <param name="scales">Of E4M3, the scales by layer; null takes ones.</param>
-    /// <exception cref="EngineConfigurationException">Layers differ in their heads.</exception>
     public KvCache(
         IReadOnlyList<AttentionSpec> layers, KvCacheFormat format, int numBlocks, int blockSize,
         IReadOnlyList<KvScale>? scales = null)
     {
-        (int Heads, int KvHeads, int HeadDim)[] shapes =
-            [.. layers.Select(l => (l.NumHeads, l.NumKvHeads, l.HeadDim)).Distinct()];
-        if (shapes.Length > 1)
-        {
-            throw new EngineConfigurationException(
-                $"the layers of this model differ in their heads, which the key-value cache does not support");
-        }
-
-        bool scaled = format == KvCacheFormat.Fp8 && scales is not null;
-        _scales = scaled ? [.. scales!] : [.. Enumerable.Repeat(KvScale.One, layers.Count)];
-        (_, int kvHeads, int headDim) = shapes.FirstOrDefault();
-        (NumKvHeads, NumBlocks, BlockSize) = (kvHeads, numBlocks, blockSize);
-        Layout = new KvLayout(format, headDim);
+        (Format, NumBlocks, BlockSize) = (format, numBlocks, blockSize);
         GroupsPerBlock = blockSize / KvLayout.GroupKeys;
         CacheGroups = CacheGroup.Of(layers);
-        _layersInBlock = CacheGroups.LayersInBlock();
-        _places = new (int, int)[layers.Count];
-        foreach ((int number, CacheGroup group) in CacheGroups.Index())
+        (_blockKeys, _blockValues, _layers) = Place(layers, format, blockSize, CacheGroups);
+        for (int layer = 0; layer < layers.Count && format == KvCacheFormat.Fp8 && scales is not null; layer++)
         {
-            foreach ((int place, int layer) in group.Layers.Index())
-            {
-                _places[layer] = (number, place);
-            }
+            _layers[layer] = _layers[layer] with { Scale = scales[layer] };
         }
 
-        _firstExtent = (int)BitOperations.RoundUpToPowerOf2((uint)Math.Max(1, TokensInFirstExtent / blockSize));
-        _longestExtent = (int)BitOperations.RoundUpToPowerOf2((uint)Math.Max(1, TokensInLongestExtent / blockSize));
-        long groups = (long)numBlocks * GroupsPerBlock * NumKvHeads * _layersInBlock;
+
+        // Heads of different sizes divide an extent differently, and a block may be anybody's: then it is one block.
+        bool alike = layers.Select(layer => (layer.NumKvHeads, layer.HeadDim)).Distinct().Count() <= 1;
+        _firstExtent = alike ? BlocksOf(TokensInFirstExtent) : 1;
+        _longestExtent = alike ? BlocksOf(TokensInLongestExtent) : 1;
         try
         {
-            _keys = _owned.Add(new NativeBuffer(groups * Layout.KeyGroupBytes));
-            _values = _owned.Add(new NativeBuffer(groups * Layout.ValueGroupBytes));
+            _keys = _owned.Add(new NativeBuffer(numBlocks * _blockKeys));
+            _values = _owned.Add(new NativeBuffer(numBlocks * _blockValues));
             HugePages.Advise(_keys);
             HugePages.Advise(_values);
         }
@@ -95,12 +90,14 @@ internal sealed unsafe class KvCache : IDisposable
             Dispose();
             throw;
         }
+
+        int BlocksOf(int tokens) => (int)BitOperations.RoundUpToPowerOf2((uint)Math.Max(1, tokens / blockSize));
     }
 
     /// <summary>What layers keep.</summary>
     public IReadOnlyList<CacheGroup> CacheGroups { get; }
 
-    public int NumKvHeads { get; }
+    public KvCacheFormat Format { get; }
 
     public int NumBlocks { get; }
 
@@ -108,22 +105,60 @@ internal sealed unsafe class KvCache : IDisposable
 
     public int GroupsPerBlock { get; }
 
-    public KvLayout Layout { get; }
+    /// <summary>Where a layer's keys and values stand.</summary>
+    public ref readonly KvLayer Layer(int layer) => ref _layers[layer];
 
-    /// <summary>All keys; where a block's groups of one layer and head begin, <see cref="GroupOf"/> says.</summary>
-    public byte* Keys => _keys.Pointer;
+    /// <summary>Bytes of a block: of so many tokens' keys and values in the layers of the largest group.</summary>
+    public static long BytesPerBlock(IReadOnlyList<AttentionSpec> layers, KvCacheFormat format, int blockSize)
+    {
+        (long keys, long values, _) = Place(layers, format, blockSize, CacheGroup.Of(layers));
+        return keys + values;
+    }
 
-    /// <summary>All values, in the same order.</summary>
-    public byte* Values => _values.Pointer;
+    /// <summary>A head's first group of keys in a block; the block's others follow.</summary>
+    public byte* Keys(int layer, int block, int kvHead)
+    {
+        ref readonly KvLayer place = ref _layers[layer];
+        long bytes = (long)GroupsPerBlock * place.Layout.KeyGroupBytes;
+        return _keys.Pointer + Offset(block, _blockKeys, place.KeyOffset + (kvHead * bytes), bytes);
+    }
 
-    /// <summary>A layer's scales.</summary>
-    public KvScale Scales(int layer) => _scales[layer];
+    /// <summary>A head's first group of values in a block.</summary>
+    public byte* Values(int layer, int block, int kvHead)
+    {
+        ref readonly KvLayer place = ref _layers[layer];
+        long bytes = (long)GroupsPerBlock * place.Layout.ValueGroupBytes;
+        return _values.Pointer + Offset(block, _blockValues, place.ValueOffset + (kvHead * bytes), bytes);
+    }
 
-    /// <summary>The cache group of a layer: whose block tables say where its keys and values stand.</summary>
-    public int CacheGroupOf(int layer) => _places[layer].Group;
+    /// <summary>
+    /// Writes one token's keys and values, each <c>[kvHeads][headDim]</c>, to a slot. Tokens of one group may be
+    /// written by different threads at once: nothing but the token's own bytes is touched.
+    /// </summary>
+    public void Write(int layer, int slot, float* keys, float* values)
+    {
+        ref readonly KvLayer place = ref _layers[layer];
+        KvLayout layout = place.Layout;
+        int block = slot / BlockSize;
+        long within = slot % BlockSize / KvLayout.GroupKeys;
+        int lane = slot % KvLayout.GroupKeys;
+        for (int head = 0; head < place.NumKvHeads; head++)
+        {
+            KvWriter.Write(
+                layout,
+                lane,
+                keys + ((long)head * layout.HeadDim),
+                values + ((long)head * layout.HeadDim),
+                Keys(layer, block, head) + (within * layout.KeyGroupBytes),
+                Values(layer, block, head) + (within * layout.ValueGroupBytes),
+                place.Scale);
+        }
+    }
 
-    /// <summary>The number of a block's first group of one layer and head.</summary>
-    public long GroupOf(int layer, int block, int kvHead)
+    public void Dispose() => _owned.Dispose();
+
+    // Within an extent a head's blocks follow one another.
+    private long Offset(int block, long blockBytes, long before, long bytes)
     {
         (int first, int length) = (0, _firstExtent);
         if (block >= _firstExtent)
@@ -133,33 +168,30 @@ internal sealed unsafe class KvCache : IDisposable
         }
 
         length = Math.Min(length, NumBlocks - first);
-        long stretch = ((long)_places[layer].Place * NumKvHeads) + kvHead;
-        return (((long)first * _layersInBlock * NumKvHeads) + (stretch * length) + (block - first)) * GroupsPerBlock;
+        return (first * blockBytes) + (length * before) + ((block - first) * bytes);
     }
 
-    /// <summary>
-    /// Writes one token's keys and values, each <c>[kvHeads][headDim]</c>, to a slot. Tokens of one group may be
-    /// written by different threads at once: nothing but the token's own bytes is touched.
-    /// </summary>
-    public void Write(int layer, int slot, float* keys, float* values)
+    private static (long Keys, long Values, KvLayer[] Layers) Place(
+        IReadOnlyList<AttentionSpec> layers, KvCacheFormat format, int blockSize, IReadOnlyList<CacheGroup> groups)
     {
-        int headDim = Layout.HeadDim;
-        int block = slot / BlockSize;
-        int within = slot % BlockSize / KvLayout.GroupKeys;
-        int lane = slot % KvLayout.GroupKeys;
-        for (int head = 0; head < NumKvHeads; head++)
+        int groupsPerBlock = blockSize / KvLayout.GroupKeys;
+        var places = new KvLayer[layers.Count];
+        (long mostKeys, long mostValues) = (0, 0);
+        foreach ((int number, CacheGroup group) in groups.Index())
         {
-            long group = GroupOf(layer, block, head) + within;
-            KvWriter.Write(
-                Layout,
-                lane,
-                keys + ((long)head * headDim),
-                values + ((long)head * headDim),
-                Keys + (group * Layout.KeyGroupBytes),
-                Values + (group * Layout.ValueGroupBytes),
-                _scales[layer]);
-        }
-    }
+            (long keys, long values) = (0, 0);
+            foreach (int layer in group.Layers)
+            {
+                AttentionSpec spec = layers[layer];
+                var layout = new KvLayout(format, spec.HeadDim);
+                places[layer] = new KvLayer(number, layout, spec.NumKvHeads, keys, values, KvScale.One);
+                keys += (long)spec.NumKvHeads * groupsPerBlock * layout.KeyGroupBytes;
+                values += (long)spec.NumKvHeads * groupsPerBlock * layout.ValueGroupBytes;
+            }
 
-    public void Dispose() => _owned.Dispose();
+            (mostKeys, mostValues) = (Math.Max(mostKeys, keys), Math.Max(mostValues, values));
+        }
+
+        return (mostKeys, mostValues, places);
+    }
 }

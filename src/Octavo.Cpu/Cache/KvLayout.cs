@@ -66,21 +66,13 @@ internal readonly record struct KvLayout
     /// <summary>The layout that kernels read: this one, or of E4M3 the one that it is widened to.</summary>
     public KvLayout Read => Format == KvCacheFormat.Fp8 ? new KvLayout(KvCacheFormat.BFloat16, HeadDim) : this;
 
-    /// <summary>Bytes of a block: of the keys and values of so many tokens in the layers of one group.</summary>
-    public static long BytesPerBlock(IReadOnlyList<AttentionSpec> layers, KvCacheFormat format, int blockSize) =>
-        layers.Count == 0
-            ? 0
-            : BytesPerGroup(layers[0], format) * CacheGroup.Of(layers).LayersInBlock() * (blockSize / GroupKeys);
-
     /// <summary>Bytes of a token's keys and values in some layers.</summary>
     public static long BytesPerToken(IEnumerable<AttentionSpec> layers, KvCacheFormat format) =>
-        layers.Sum(layer => BytesPerGroup(layer, format)) / GroupKeys;
-
-    private static long BytesPerGroup(AttentionSpec layer, KvCacheFormat format)
-    {
-        var layout = new KvLayout(format, layer.HeadDim);
-        return (long)layer.NumKvHeads * (layout.KeyGroupBytes + layout.ValueGroupBytes);
-    }
+        layers.Sum(layer =>
+        {
+            var layout = new KvLayout(format, layer.HeadDim);
+            return (long)layer.NumKvHeads * (layout.KeyGroupBytes + layout.ValueGroupBytes);
+        }) / GroupKeys;
 
     private static int Up(int value, int multiple) => (value + multiple - 1) / multiple * multiple;
 }

@@ -67,6 +67,16 @@ internal static unsafe class RowKernels
         }
     }
 
+    /// <summary><c>y = x · y</c>, element by element.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Multiply(float* x, float* y, int width)
+    {
+        for (int i = 0; i < width; i++)
+        {
+            y[i] *= x[i];
+        }
+    }
+
     /// <summary><c>x = scale · x</c></summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Scale(float* x, float scale, int width)

@@ -14,8 +14,7 @@ internal sealed class AttentionWorkspace(IReadOnlyList<AttentionSpec> parts) : W
 {
     private readonly int _queryKeyValue = parts.Max(part => part.QueryWidth + (2 * part.KeyWidth));
     private readonly int _attended = parts.Max(part => part.QueryWidth);
-
-    public PagedAttention Attention { get; private set; } = null!;
+    private readonly Dictionary<(int Heads, int KvHeads, int HeadDim), PagedAttention> _attentions = [];
 
     public RotaryTables Rotary { get; private set; } = null!;
 
@@ -31,15 +30,28 @@ internal sealed class AttentionWorkspace(IReadOnlyList<AttentionSpec> parts) : W
     /// <inheritdoc/>
     public override void Reserve(StepState step)
     {
-        Attention = step.Own(new PagedAttention(
-            parts[0].NumHeads, step.Cache, step.InstructionSet, step.Team.Count, step.MaxModelLen, step.MaxTokens));
+        foreach (AttentionSpec shape in parts.DistinctBy(part => part.Shape))
+        {
+            _attentions.Add(shape.Shape, step.Own(new PagedAttention(
+                shape, step.Cache, step.InstructionSet, step.Team.Count, step.MaxModelLen, step.MaxTokens)));
+        }
+
         Rotary = step.Own(new RotaryTables(step.MaxModelLen));
         QueryKeyValue = step.Own(new RowBuffer(step.MaxTokens, _queryKeyValue));
         Attended = step.Own(NativeBuffer.OfFloats((long)step.MaxTokens * _attended));
     }
 
     /// <inheritdoc/>
-    public override void Begin(StepBatch batch) => Attention.Prepare(batch);
+    public override void Begin(StepBatch batch)
+    {
+        foreach (PagedAttention attention in _attentions.Values)
+        {
+            attention.Prepare(batch);
+        }
+    }
+
+    /// <summary>What computes attention of a layer's heads.</summary>
+    public PagedAttention For(AttentionSpec part) => _attentions[part.Shape];
 }
 
 /// <summary>Causal self-attention over the paged cache.</summary>
@@ -50,6 +62,7 @@ internal sealed unsafe class AttentionSublayer : Sublayer
     private readonly Linear _output;
     private readonly NormWeights? _queryNorm;
     private readonly NormWeights? _keyNorm;
+    private readonly NormWeights? _valueNorm;
     private readonly NativeBuffer? _sinks;
     private readonly RotaryTable? _rotary;
     private readonly AttentionRule _rule;
@@ -60,8 +73,9 @@ internal sealed unsafe class AttentionSublayer : Sublayer
         _spec = spec;
         _queryKeyValue = Linear(LinearRole.QueryKeyValue);
         _output = Linear(LinearRole.AttentionOutput);
-        (_queryNorm, _keyNorm) = (weights.Load(spec.QueryNorm), weights.Load(spec.KeyNorm));
-        _sinks = weights.Load(spec.Vectors.FirstOrDefault());
+        (_queryNorm, _keyNorm, _valueNorm) =
+            (weights.Load(spec.QueryNorm), weights.Load(spec.KeyNorm), weights.Load(spec.ValueNorm));
+        _sinks = spec.Sinks is { } sinks ? weights.Load(new VectorSpec(sinks, spec.NumHeads)) : null;
         _rotary = spec.Positions is RotaryPositions positions ? rotary.For(positions, spec.HeadDim) : null;
         _rule = new AttentionRule
         {
@@ -82,17 +96,31 @@ internal sealed unsafe class AttentionSublayer : Sublayer
         step.Multiply(
             member, _queryKeyValue, tokens, new LinearOutput(qkv.Floats, qkv.Stride, _queryKeyValue.OutFeatures));
         step.ForRows(member, tokens, new KeyValueRows(this, step, qkv, cacheLayer));
-        work.Attention.Run(
+        work.For(_spec).Run(
             member, cacheLayer, _rule, step.Batch, qkv.Floats, qkv.Stride, work.Attended.Floats,
             _sinks is null ? null : _sinks.Floats);
         step.Store(member, _output, work.Attended.Floats, _output.InFeatures, tokens);
         AddResult(step, _output, member);
     }
 
+    /// <summary>Of the decoder's attentions, the one whose keys and values it reads; null where it has its own.</summary>
+    public int? CacheOf => _spec.CacheOf;
+
+    /// <summary>The shape of its heads.</summary>
+    public (int Heads, int KvHeads, int HeadDim) Shape => _spec.Shape;
+
+    private bool HasKeys => _spec.CacheOf is null;
+
     private void RotateAndStore(StepState step, RowBuffer qkv, int cacheLayer, int row)
     {
         float* queries = qkv.Row(row);
         float* keys = queries + _spec.QueryWidth;
+        float* values = keys + _spec.KeyWidth;
+        if (_spec.Value is null && HasKeys)
+        {
+            new ReadOnlySpan<float>(keys, _spec.KeyWidth).CopyTo(new Span<float>(values, _spec.KeyWidth));
+        }
+
         int position = step.Batch.Positions[row];
         if (!_spec.NormsAfterRotation)
         {
@@ -114,15 +142,19 @@ internal sealed unsafe class AttentionSublayer : Sublayer
             RowKernels.Scale(queries, temperature.At(position), _spec.QueryWidth);
         }
 
-        int slot = step.Batch.SlotMapping(step.Cache.CacheGroupOf(cacheLayer))[row];
-        step.Cache.Write(cacheLayer, slot, keys, keys + _spec.KeyWidth);
+        if (HasKeys)
+        {
+            NormHeads(_valueNorm, values, _spec.KeyWidth);
+            int slot = step.Batch.SlotMapping(step.Cache.Layer(cacheLayer).CacheGroup)[row];
+            step.Cache.Write(cacheLayer, slot, keys, values);
+        }
     }
 
     // Keys stand behind the queries.
     private void Rotate(float* heads, int position)
     {
         var rotary = (RotaryPositions)_spec.Positions!;
-        int numHeads = _spec.NumHeads + _spec.NumKvHeads;
+        int numHeads = _spec.NumHeads + (HasKeys ? _spec.NumKvHeads : 0);
         int dims = rotary.RotatedOf(_spec.HeadDim);
         float* cos = _rotary!.Cos(position), sin = _rotary.Sin(position);
         if (rotary.Interleaved)

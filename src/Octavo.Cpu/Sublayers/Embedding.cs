@@ -15,6 +15,9 @@ internal sealed unsafe class Embedding
     private readonly NormWeights? _norm;
     private readonly MatrixSource? _positions;
     private readonly Linear? _project;
+    private readonly MatrixSource? _inputs;
+    private readonly Linear? _projectInputs;
+    private readonly NormWeights? _inputNorm;
 
     public Embedding(DecoderSpec spec, WeightStore weights)
     {
@@ -22,6 +25,12 @@ internal sealed unsafe class Embedding
         _norm = weights.Load(spec.EmbeddingNorm);
         _positions = spec.PositionTable is { } positions ? weights.Open(positions) : null;
         _project = spec.InputProjection is { } projection ? weights.Pack(projection) : null;
+        if (spec.LayerInputs is { } inputs)
+        {
+            _inputs = weights.Open(spec.LayerInputTable!);
+            _projectInputs = weights.Pack(spec.LayerInputProjection!);
+            _inputNorm = weights.Load(inputs.Norm);
+        }
     }
 
     /// <summary>Writes the residual stream of a step.</summary>
@@ -39,6 +48,16 @@ internal sealed unsafe class Embedding
         if (_positions is not null)
         {
             step.ForRows(member, tokens, new PositionRows(this, step));
+        }
+
+        if (_projectInputs is not null)
+        {
+            LayerInputWorkspace work = step.Workspace<LayerInputWorkspace>();
+            step.Store(member, _projectInputs, step.Hidden.Floats, step.Hidden.Stride, tokens);
+            step.Multiply(
+                member, _projectInputs, tokens,
+                new LinearOutput(work.Inputs.Floats, work.Inputs.Stride, _projectInputs.OutFeatures));
+            step.ForRows(member, tokens, new LayerInputRows(this, step, work));
         }
     }
 
@@ -76,6 +95,28 @@ internal sealed unsafe class Embedding
                 step.Batch.Positions[row] + spec.LearnedPositions!.Offset,
                 new Span<float>(position, spec.HiddenSize));
             RowKernels.Add(position, step.Hidden.Row(row), spec.HiddenSize);
+        }
+    }
+
+    // On entry a row holds what the projection gave.
+    private readonly struct LayerInputRows(Embedding embedding, StepState step, LayerInputWorkspace work) : IRows
+    {
+        public void Run(int row, TeamMember member)
+        {
+            LayerInputs spec = embedding._spec.LayerInputs!;
+            int width = spec.Count * spec.Width;
+            float* inputs = work.Inputs.Row(row);
+            float* token = work.Rows[member.Number].Floats;
+            embedding._inputs!.ReadRow(step.Batch.TokenIds[row], new Span<float>(token, width));
+            RowKernels.Scale(inputs, spec.ProjectionScale, width);
+            for (int i = 0; i < spec.Count; i++)
+            {
+                float* one = inputs + ((long)i * spec.Width);
+                Sublayer.Norm(embedding._inputNorm!, one, one);
+            }
+
+            RowKernels.AddScaled(token, spec.TableScale, inputs, width);
+            RowKernels.Scale(inputs, spec.SumScale, width);
         }
     }
 }

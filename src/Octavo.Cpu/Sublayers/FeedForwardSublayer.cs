@@ -33,10 +33,9 @@ internal sealed unsafe class FeedForwardSublayer : Sublayer
         : base(spec, weights)
     {
         (_spec, _gateUp, _down) = (spec, Linear(LinearRole.GateUp), Linear(LinearRole.Down));
-        VectorSpec[] curve = [.. spec.Vectors];
-        _curve = curve.Length == 0
-            ? new ActivationCurve(spec.Activation)
-            : ActivationCurve.XIelu(weights.Load(curve[0])!.Floats[0], weights.Load(curve[1])!.Floats[0]);
+        _curve = spec.ActivationTensors?.All is [var positive, var negative]
+            ? ActivationCurve.XIelu(weights.Load(positive)!.Floats[0], weights.Load(negative)!.Floats[0])
+            : new ActivationCurve(spec.Activation);
     }
 
     /// <inheritdoc/>

@@ -29,26 +29,45 @@ internal sealed class Packed<T>(T part, WeightStore weights) : IDisposable
 internal sealed unsafe class LayerWalk : ITeamWork, IDisposable
 {
     private const int BlockSize = 16;
+    private const string Why = "its layers share keys and values, or are given inputs of their own";
 
     private readonly DecoderSpec _spec;
     private readonly InstructionSet _isa = ProcessorFeatures.Selected;
     private readonly DisposableStack _owned = new();
     private readonly ThreadTeam _team;
     private readonly StepState _step;
-    private readonly StepBatch _batch = new(BlockSize);
-    private readonly int[] _blocks;
+    private readonly StepBatch _batch;
+    private readonly int[] _blocks;                        // of each cache group, one behind the other
+    private readonly Dictionary<(int, int, int), int> _cacheLayers;
     private Action<TeamMember> _work = _ => { };
 
     /// <summary>Prepares for sequences of so many tokens at most.</summary>
+    /// <exception cref="EngineConfigurationException">
+    /// A layer needs more than the residual stream and its weights.
+    /// </exception>
     public LayerWalk(DecoderSpec spec, int maxTokens)
     {
+        if (spec.LayerInputs is not null || spec.Attentions.Any(attention => attention.CacheOf is not null))
+        {
+            throw new EngineConfigurationException(
+                $"{spec.Architecture} cannot be calibrated, nor compared layer by layer: {Why}");
+        }
+
         _spec = spec;
-        _blocks = [.. Enumerable.Range(0, (maxTokens + BlockSize - 1) / BlockSize)];
+
+        // Of one layer of each shape: every layer's, one after another.
+        AttentionSpec[] shapes =
+        [
+            .. spec.Attentions.DistinctBy(attention => attention.Shape)
+                .Select(attention => attention with { Window = null }),
+        ];
+        _cacheLayers = shapes.Index().ToDictionary(shape => shape.Item.Shape, shape => shape.Index);
+        int groups = CacheGroup.Of(shapes).Count;
+        _batch = new StepBatch(BlockSize, groups);
+        _blocks = [.. Enumerable.Range(0, (maxTokens + BlockSize - 1) / BlockSize * groups)];
         try
         {
-            // Of one layer: every layer's, one after another.
-            KvCache cache = _owned.Add(
-                new KvCache([.. spec.Attentions.Take(1)], KvCacheFormat.Float32, _blocks.Length, BlockSize));
+            KvCache cache = _owned.Add(new KvCache(shapes, KvCacheFormat.Float32, _blocks.Length, BlockSize));
             _team = _owned.Add(ThreadTeam.Lease(TeamSize.Default)).Team;
             _step = _owned.Add(new StepState(spec, cache, _team, _isa, maxTokens, maxTokens));
         }
@@ -98,7 +117,7 @@ internal sealed unsafe class LayerWalk : ITeamWork, IDisposable
         {
             foreach (Sublayer sublayer in layer)
             {
-                sublayer.Run(_step, 0, member);
+                sublayer.Run(_step, sublayer is AttentionSublayer a ? _cacheLayers[a.Shape] : 0, member);
             }
         });
         _step.Tap = null;

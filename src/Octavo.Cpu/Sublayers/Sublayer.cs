@@ -17,6 +17,7 @@ internal abstract unsafe class Sublayer
     private readonly NormWeights? _before;
     private readonly NormWeights? _output;
     private readonly NormWeights? _after;
+    private readonly float _sumScale = 1;
     private bool _keepsInput;                // for parts of the layer that read it, too
 
     private protected Sublayer(PartSpec part, WeightStore weights)
@@ -25,6 +26,11 @@ internal abstract unsafe class Sublayer
         _before = weights.Load(part.NormBefore);
         _output = weights.Load(part.NormOutput);
         _after = weights.Load(part.NormAfter);
+        if (part.SumScale is { } scale)
+        {
+            _sumScale = weights.Load(new VectorSpec(scale, 1))!.Floats[0];
+        }
+
         Linears = [.. part.Linears.Select(linear => (linear, weights.Pack(linear)))];
     }
 
@@ -42,6 +48,7 @@ internal abstract unsafe class Sublayer
             AttentionSpec attention =>
                 (Sublayer)new AttentionSublayer(attention, weights, step.Workspace<AttentionWorkspace>().Rotary),
             FeedForwardSpec feedForward => new FeedForwardSublayer(feedForward, weights),
+            LayerInputSpec input => new LayerInputSublayer(input, weights),
             _ => throw new UnreachableException($"{part}"),
         })];
         if (sublayers is [var first, ..])
@@ -57,6 +64,7 @@ internal abstract unsafe class Sublayer
     [
         .. spec.Attentions.Any() ? [new AttentionWorkspace([.. spec.Attentions])] : Array.Empty<Workspace>(),
         .. spec.FeedForwards.Any() ? [new FeedForwardWorkspace([.. spec.FeedForwards])] : Array.Empty<Workspace>(),
+        .. spec.LayerInputs is { } inputs ? [new LayerInputWorkspace(inputs)] : Array.Empty<Workspace>(),
     ];
 
     /// <summary>Adds the part's result to the residual stream.</summary>
@@ -92,7 +100,7 @@ internal abstract unsafe class Sublayer
 
     /// <summary>
     /// Computes the part's last linear layer, and adds what it gives to the residual stream: at once, or normed and
-    /// scaled first; and norms the sum, where a norm stands after.
+    /// scaled first; and scales and norms the sum, where that is so.
     /// </summary>
     protected void AddResult(StepState step, Linear last, TeamMember member)
     {
@@ -103,7 +111,7 @@ internal abstract unsafe class Sublayer
             member, last, tokens,
             new LinearOutput(
                 to.Floats, to.Stride, last.OutFeatures, atOnce ? OutputMode.Add : OutputMode.Store));
-        if (!atOnce || _after is not null)
+        if (!atOnce || _sumScale != 1 || _after is not null)
         {
             step.ForRows(member, tokens, new ResultRows(this, step, atOnce));
         }
@@ -145,6 +153,11 @@ internal abstract unsafe class Sublayer
                 }
 
                 RowKernels.AddScaled(result, sublayer._part.ResidualScale, sum, sublayer._part.Width);
+            }
+
+            if (sublayer._sumScale != 1)
+            {
+                RowKernels.Scale(sum, sublayer._sumScale, sublayer._part.Width);
             }
 
             if (sublayer._after is { } after)

@@ -11,8 +11,8 @@ namespace Octavo.Engine;
 /// </param>
 /// <param name="Layers">The layers, numbered among those that keep keys and values.</param>
 /// <remarks>
-/// A block of one group may become one of another, so all are as large. Where kinds of layers have not the same number
-/// of layers, each kind is cut into groups, and the last one may leave a part of its blocks unused.
+/// A block of one group may become one of another, so all are as large. Where kinds of layers do not keep as much, each
+/// kind is cut into groups, and the last one may leave a part of its blocks unused.
 /// </remarks>
 internal sealed record CacheGroup(int? Window, IReadOnlyList<int> Layers)
 {
@@ -22,26 +22,35 @@ internal sealed record CacheGroup(int? Window, IReadOnlyList<int> Layers)
     // More tables a sequence than this cost more than the memory that the last groups leave unused.
     private const int MostGroups = 16;
 
-    /// <summary>The groups of layers, by the window of each.</summary>
+    /// <summary>The groups of layers, by the window and the width of each.</summary>
+    /// <param name="layers">The layers that keep keys and values.</param>
     public static IReadOnlyList<CacheGroup> Of(IEnumerable<AttentionSpec> layers)
     {
-        (int? Window, int[] Layers)[] kinds =
+        (int? Window, int Width, int[] Layers)[] kinds =
         [
-            .. layers.Select((layer, number) => (layer.Window, number)).GroupBy(l => l.Window, l => l.number)
-                .OrderBy(kind => kind.Key.HasValue).ThenBy(kind => kind.Key)
-                .Select(kind => (kind.Key, kind.ToArray())),
+            .. layers.Select((layer, number) => (Kind: (layer.Window, Width: layer.KeyWidth), number))
+                .GroupBy(l => l.Kind, l => l.number)
+                .OrderBy(kind => kind.Key.Window.HasValue).ThenBy(kind => kind.Key.Window)
+                .ThenByDescending(kind => kind.Key.Width)
+                .Select(kind => (kind.Key.Window, kind.Key.Width, kind.ToArray())),
         ];
         if (kinds.Length == 0)
         {
             return Everything;
         }
 
-        int inGroup = Enumerable.Range(1, kinds.Max(kind => kind.Layers.Length))
-            .Where(size => NumGroups(size) <= Math.Max(MostGroups, kinds.Length))
-            .MinBy(size => (NumGroups(size) * size, -size));
-        return [.. kinds.SelectMany(kind => kind.Layers.Chunk(inGroup).Select(part => new CacheGroup(kind.Window, part)))];
+        int widest = kinds.Max(kind => kind.Width);
+        int size = kinds.SelectMany(kind => Enumerable.Range(1, kind.Layers.Length).Select(n => n * kind.Width))
+            .Where(size => size >= widest && NumGroups(size) <= Math.Max(MostGroups, kinds.Length))
+            .MinBy(size => ((long)NumGroups(size) * size, -size));
+        return
+        [
+            .. kinds.SelectMany(kind => kind.Layers.Chunk(size / kind.Width)
+                .Select(part => new CacheGroup(kind.Window, part))),
+        ];
 
-        int NumGroups(int size) => kinds.Sum(kind => (kind.Layers.Length + size - 1) / size);
+        int NumGroups(int size) =>
+            kinds.Sum(kind => (kind.Layers.Length + (size / kind.Width) - 1) / (size / kind.Width));
     }
 
     /// <summary>The first position that a token at a position, or one after it, attends to.</summary>
@@ -63,9 +72,6 @@ internal sealed record CacheGroup(int? Window, IReadOnlyList<int> Layers)
 /// <summary>What several groups take together.</summary>
 internal static class CacheGroups
 {
-    /// <summary>Layers of the largest group: so many a block has room for.</summary>
-    public static int LayersInBlock(this IEnumerable<CacheGroup> groups) => groups.Max(group => group.Layers.Count);
-
     /// <summary>The most blocks that a sequence holds at once, of all groups.</summary>
     /// <inheritdoc cref="CacheGroup.MostBlocks"/>
     public static long MostBlocks(this IEnumerable<CacheGroup> groups, int numTokens, int blockSize, int chunk) =>

@@ -90,7 +90,7 @@ internal static class AttentionBenchmark
     }
 
     private static int BytesPerToken(ModelShape shape, KvCacheFormat format) =>
-        (int)(KvLayout.BytesPerBlock([Spec(shape)], format, BlockSize) / BlockSize);
+        (int)(KvLayout.BytesPerToken([Spec(shape)], format));
 
     private static double Median(ThreadTeam team, AttentionWork work)
     {
@@ -149,7 +149,7 @@ internal static class AttentionBenchmark
             _cache = _owned.Add(
                 new KvCache([.. Enumerable.Repeat(Spec(shape), layers)], format, sequences * blocks, BlockSize));
             _attention = _owned.Add(new PagedAttention(
-                shape.Heads, _cache, ProcessorFeatures.Selected, workers, context, sequences * tokens));
+                Spec(shape), _cache, ProcessorFeatures.Selected, workers, context, sequences * tokens));
 
             int[] order =
                 [.. Enumerable.Range(0, sequences * blocks).OrderBy(i => disordered ? (uint)i * 2654435761u : (uint)i)];
@@ -186,7 +186,7 @@ internal static class AttentionBenchmark
 
         private void FillCache(int layer)
         {
-            int width = _cache.NumKvHeads * _cache.Layout.HeadDim;
+            int width = _cache.Layer(layer).NumKvHeads * _cache.Layer(layer).Layout.HeadDim;
             using NativeBuffer row = NativeBuffer.OfFloats(2L * width);
             for (int slot = 0; slot < _cache.NumBlocks * BlockSize; slot++)
             {

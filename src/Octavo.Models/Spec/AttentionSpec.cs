@@ -37,6 +37,9 @@ internal sealed record AttentionSpec : PartSpec
     /// <summary>The norm of each key head, or of all together.</summary>
     public NormSpec? KeyNorm { get; init; }
 
+    /// <summary>The norm of each value head.</summary>
+    public NormSpec? ValueNorm { get; init; }
+
     /// <summary>Whether heads are normed after they are rotated, and not before.</summary>
     public bool NormsAfterRotation { get; init; }
 
@@ -52,17 +55,29 @@ internal sealed record AttentionSpec : PartSpec
     /// <summary>Query projection, <c>[heads · headDim, hidden]</c>.</summary>
     public required LinearTensors Query { get; init; }
 
-    /// <summary>Key projection, <c>[kvHeads · headDim, hidden]</c>.</summary>
-    public required LinearTensors Key { get; init; }
+    /// <summary>Key projection, <c>[kvHeads · headDim, hidden]</c>; null where <see cref="CacheOf"/> is set.</summary>
+    public required LinearTensors? Key { get; init; }
 
-    /// <summary>Value projection, <c>[kvHeads · headDim, hidden]</c>.</summary>
-    public required LinearTensors Value { get; init; }
+    /// <summary>
+    /// Value projection, <c>[kvHeads · headDim, hidden]</c>; null where values are what the key projection gives,
+    /// before its norm and rotation.
+    /// </summary>
+    public required LinearTensors? Value { get; init; }
+
+    /// <summary>
+    /// Of the decoder's attentions, the number of the one whose keys and values this one reads; null where it has its
+    /// own.
+    /// </summary>
+    public int? CacheOf { get; init; }
 
     /// <summary>Output projection, <c>[hidden, heads · headDim]</c>.</summary>
     public required LinearTensors Output { get; init; }
 
     /// <summary>The module below which a checkpoint may store the scales of an E4M3 cache, or null.</summary>
     public string? CacheScales { get; init; }
+
+    /// <summary>Heads, heads of keys and values, width of a head: layers of one shape can share buffers.</summary>
+    public (int Heads, int KvHeads, int HeadDim) Shape => (NumHeads, NumKvHeads, HeadDim);
 
     /// <summary>Width of all query heads.</summary>
     public int QueryWidth => NumHeads * HeadDim;
@@ -71,10 +86,12 @@ internal sealed record AttentionSpec : PartSpec
     public int KeyWidth => NumKvHeads * HeadDim;
 
     /// <inheritdoc/>
-    public override IEnumerable<NormSpec> Norms => [.. base.Norms, .. new[] { QueryNorm, KeyNorm }.OfType<NormSpec>()];
+    public override IEnumerable<NormSpec> Norms => 
+        [.. base.Norms, .. new[] { QueryNorm, KeyNorm, ValueNorm }.OfType<NormSpec>()];
 
     /// <inheritdoc/>
-    public override IEnumerable<VectorSpec> Vectors => Sinks is null ? [] : [new VectorSpec(Sinks, NumHeads)];
+    public override IEnumerable<VectorSpec> Vectors =>
+        [.. base.Vectors, .. Sinks is null ? [] : new[] { new VectorSpec(Sinks, NumHeads) }];
 
     /// <inheritdoc/>
     public override IReadOnlyList<LinearSpec> Linears =>
@@ -83,8 +100,8 @@ internal sealed record AttentionSpec : PartSpec
             LinearRole.QueryKeyValue,
             [
                 new(MatrixRole.Query, Query, QueryWidth, Width),
-                new(MatrixRole.Key, Key, KeyWidth, Width),
-                new(MatrixRole.Value, Value, KeyWidth, Width),
+                .. Key is null ? [] : new[] { new MatrixSpec(MatrixRole.Key, Key, KeyWidth, Width) },
+                .. Value is null ? [] : new[] { new MatrixSpec(MatrixRole.Value, Value, KeyWidth, Width) },
             ]),
         new(LinearRole.AttentionOutput, [new(MatrixRole.AttentionOutput, Output, Width, QueryWidth)]),
     ];

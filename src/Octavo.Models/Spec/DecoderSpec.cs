@@ -39,6 +39,9 @@ internal sealed record DecoderSpec
     /// <summary>Learned positions, or null.</summary>
     public LearnedPositions? LearnedPositions { get; init; }
 
+    /// <summary>What layers are given beside the residual stream, or null.</summary>
+    public LayerInputs? LayerInputs { get; init; }
+
     /// <summary>From embedding to residual width, <c>[hidden, embeddingSize]</c>, or null.</summary>
     public LinearTensors? ProjectIn { get; init; }
 
@@ -68,6 +71,9 @@ internal sealed record DecoderSpec
     /// <summary>The attention of all layers, first to last.</summary>
     public IEnumerable<AttentionSpec> Attentions => Layers.SelectMany(layer => layer.Parts).OfType<AttentionSpec>();
 
+    /// <summary>The attentions that keep keys and values of their own: what a cache has layers for.</summary>
+    public IEnumerable<AttentionSpec> CachedAttentions => Attentions.Where(attention => attention.CacheOf is null);
+
     /// <summary>The MLPs of all layers, first to last.</summary>
     public IEnumerable<FeedForwardSpec> FeedForwards =>
         Layers.SelectMany(layer => layer.Parts).OfType<FeedForwardSpec>();
@@ -81,7 +87,18 @@ internal sealed record DecoderSpec
         : null;
 
     /// <summary>The tensors that are read by row: embeddings.</summary>
-    public IEnumerable<TableSpec> Tables => [TokenTable, .. Optional(PositionTable)];
+    public IEnumerable<TableSpec> Tables => [TokenTable, .. Optional(PositionTable), .. Optional(LayerInputTable)];
+
+    /// <summary>The table of <see cref="LayerInputs"/>, or null.</summary>
+    public TableSpec? LayerInputTable => LayerInputs is { } inputs
+        ? new(inputs.Table, inputs.TableRows, inputs.Count * inputs.Width)
+        : null;
+
+    /// <summary>The projection of <see cref="LayerInputs"/> as it is run.</summary>
+    public LinearSpec? LayerInputProjection => LayerInputs is { } inputs
+        ? Linear(
+            LinearRole.LayerInputs, MatrixRole.LayerInputs, inputs.Projection, inputs.Count * inputs.Width, HiddenSize)
+        : null;
 
     /// <summary><see cref="ProjectIn"/> as it is run.</summary>
     public LinearSpec? InputProjection =>
@@ -107,6 +124,7 @@ internal sealed record DecoderSpec
     public IEnumerable<LinearSpec> Linears =>
     [
         .. Optional(InputProjection),
+        .. Optional(LayerInputProjection),
         .. Layers.SelectMany(layer => layer.Linears),
         .. Optional(OutputProjection),
         .. Optional(TiesHead ? null : Head),
@@ -117,7 +135,7 @@ internal sealed record DecoderSpec
 
     /// <summary>All norms, in the order of a step.</summary>
     public IEnumerable<NormSpec> Norms =>
-        [.. Optional(EmbeddingNorm), .. Layers.SelectMany(layer => layer.Norms), .. Optional(FinalNorm)];
+        [.. Optional(EmbeddingNorm), .. Optional(LayerInputs?.Norm), .. Layers.SelectMany(layer => layer.Norms), .. Optional(FinalNorm)];
 
     /// <summary>What stands before and behind the layers.</summary>
     public DecoderSpec WithoutLayers() => this with { Layers = [] };

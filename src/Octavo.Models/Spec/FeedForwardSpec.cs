@@ -25,9 +25,7 @@ internal sealed record FeedForwardSpec : PartSpec
     public bool IsGated => Gate is not null;
 
     /// <inheritdoc/>
-    public override IEnumerable<VectorSpec> Vectors => ActivationTensors is { } curve
-        ? [new VectorSpec(curve.Positive, 1), new VectorSpec(curve.Negative, 1)]
-        : [];
+    public override IEnumerable<VectorSpec> Vectors => [.. base.Vectors, .. ActivationTensors?.All ?? []];
 
     /// <inheritdoc/>
     public override IReadOnlyList<LinearSpec> Linears
@@ -49,7 +47,11 @@ internal sealed record FeedForwardSpec : PartSpec
 /// <summary>The learned numbers of <see cref="Activation.XIelu"/>, each before its softplus.</summary>
 /// <param name="Positive">The tensor of α for numbers above 0, <c>[1]</c>.</param>
 /// <param name="Negative">The tensor of α for the others, <c>[1]</c>.</param>
-internal sealed record XIeluTensors(string Positive, string Negative);
+internal sealed record XIeluTensors(string Positive, string Negative)
+{
+    /// <summary>Both.</summary>
+    public VectorSpec[] All => [new VectorSpec(Positive, 1), new VectorSpec(Negative, 1)];
+}
 
 /// <summary>An activation function.</summary>
 internal enum Activation

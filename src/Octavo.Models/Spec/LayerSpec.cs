@@ -42,11 +42,16 @@ internal abstract record PartSpec
     /// </summary>
     public bool ReadsLayerInput { get; init; }
 
+    /// <summary>
+    /// The tensor of a number, <c>[1]</c>, that the sum is multiplied with before its norm; null where there is none.
+    /// </summary>
+    public string? SumScale { get; init; }
+
     /// <summary>The linear layers, in the order they run: matrices that share an input are one.</summary>
     public abstract IReadOnlyList<LinearSpec> Linears { get; }
 
     /// <summary>What it computes with beside matrices and norms.</summary>
-    public virtual IEnumerable<VectorSpec> Vectors => [];
+    public virtual IEnumerable<VectorSpec> Vectors => SumScale is null ? [] : [new VectorSpec(SumScale, 1)];
 
     /// <summary>The norms; a kind that has others than these adds them.</summary>
     public virtual IEnumerable<NormSpec> Norms => new[] { NormBefore, NormOutput, NormAfter }.OfType<NormSpec>();

@@ -24,6 +24,15 @@ internal enum MatrixRole
     /// <summary>The MLP's inner layer to residual stream.</summary>
     Down,
 
+    /// <summary>Residual stream to what multiplies a layer's own embedding of the token.</summary>
+    InputGate,
+
+    /// <summary>A layer's own embedding of the token to residual stream.</summary>
+    InputProjection,
+
+    /// <summary>Residual stream to the layers' own embeddings.</summary>
+    LayerInputs,
+
     /// <summary>Embedding to residual stream.</summary>
     ProjectIn,
 
@@ -47,6 +56,9 @@ internal static class MatrixRoleExtensions
         MatrixRole.Gate => "gate",
         MatrixRole.Up => "up",
         MatrixRole.Down => "down",
+        MatrixRole.InputGate => "input gate",
+        MatrixRole.InputProjection => "input",
+        MatrixRole.LayerInputs => "inputs",
         MatrixRole.ProjectIn => "in",
         MatrixRole.ProjectOut => "out",
         MatrixRole.OutputHead => "head",
@@ -69,6 +81,15 @@ internal enum LinearRole
 
     /// <summary><see cref="MatrixRole.Down"/>.</summary>
     Down,
+
+    /// <summary><see cref="MatrixRole.InputGate"/>.</summary>
+    InputGate,
+
+    /// <summary><see cref="MatrixRole.InputProjection"/>.</summary>
+    InputProjection,
+
+    /// <summary><see cref="MatrixRole.LayerInputs"/>.</summary>
+    LayerInputs,
 
     /// <summary><see cref="MatrixRole.ProjectIn"/>.</summary>
     ProjectIn,
