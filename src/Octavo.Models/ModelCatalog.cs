@@ -9,13 +9,14 @@ internal static class ModelCatalog
     [
         ApertusFamily.Family, ArceeFamily.Family, BloomFamily.Family, CodeGenFamily.Family, Cohere2Family.Family,
         CohereFamily.Family, Ernie45Family.Family, Exaone4Family.Family, FalconFamily.Family, Gemma2Family.Family,
-        Gemma3Family.Family, GemmaFamily.Family, Glm4Family.Family, GlmFamily.Family, Gpt2Family.Family,
-        GptBigCodeFamily.Family, GptJFamily.Family, GptNeoFamily.Family, GptNeoXFamily.Family, GraniteFamily.Family,
-        GraniteSwaFamily.Family, HeliumFamily.Family, HunyuanFamily.Family, Jais2Family.Family, LlamaFamily.Family,
-        Ministral3Family.Family, MistralFamily.Family, MptFamily.Family, NanoChatFamily.Family, NemotronFamily.Family,
-        Olmo2Family.Family, Olmo3Family.Family, OlmoFamily.Family, OptFamily.Family, PersimmonFamily.Family,
-        Phi3Family.Family, PhiFamily.Family, Qwen2Family.Family, Qwen3Family.Family, SeedOssFamily.Family,
-        SmolLm3Family.Family, StableLmFamily.Family, Starcoder2Family.Family, VaultGemmaFamily.Family,
+        Gemma3Family.Family, Gemma4Family.Family, GemmaFamily.Family, Glm4Family.Family, GlmFamily.Family,
+        Gpt2Family.Family, GptBigCodeFamily.Family, GptJFamily.Family, GptNeoFamily.Family, GptNeoXFamily.Family,
+        GraniteFamily.Family, GraniteSwaFamily.Family, HeliumFamily.Family, HunyuanFamily.Family, Jais2Family.Family,
+        LlamaFamily.Family, Ministral3Family.Family, MistralFamily.Family, MptFamily.Family, NanoChatFamily.Family,
+        NemotronFamily.Family, Olmo2Family.Family, Olmo3Family.Family, OlmoFamily.Family, OptFamily.Family,
+        PersimmonFamily.Family, Phi3Family.Family, PhiFamily.Family, Qwen2Family.Family, Qwen3Family.Family,
+        SeedOssFamily.Family, SmolLm3Family.Family, StableLmFamily.Family, Starcoder2Family.Family,
+        VaultGemmaFamily.Family,
     ];
 
     // What a model of several parts may state for all of them.

@@ -84,7 +84,8 @@ public sealed class BatchInvarianceTests(BatchInvarianceTests.TwoLayers model)
         InstructionSet isa = Enum.Parse<InstructionSet>(kernels);
         Assert.SkipWhen(isa > ProcessorFeatures.Selected, $"this processor, or OCTAVO_ISA, has no {isa}");
         List<float[]> expected = Run(new Company { Isa = isa }, out _);
-        Company.ShouldBeTheSame(expected, Run(new Company { Isa = isa, Others = 8, Threads = 1 }, out _), "among 8 others");
+        Company.ShouldBeTheSame(
+            expected, Run(new Company { Isa = isa, Others = 8, Threads = 1 }, out _), "among 8 others");
         Company.ShouldBeTheSame(expected, Run(new Company { Isa = isa, Chunk = 7, MaxSeqs = 7 }, out _), "chunks of 7");
     }
 

@@ -10,12 +10,13 @@ namespace Octavo.Cpu.Tests;
 public sealed class FamilyTests
 {
     /// <summary>
-    /// Sliding windows, caps, sinks, ALiBi, parts beside each other, learned positions, query temperature.
+    /// Sliding windows, caps, sinks, ALiBi, parts beside each other, learned positions, query temperature, heads that
+    /// differ by layer.
     /// </summary>
     public static TheoryData<string> Kinds =>
     [
         "golden-hf/gemma3", "golden-hf/vaultgemma", "golden-hf/granite_swa", "bloom", "golden-hf/cohere2", "gpt2",
-        "golden-hf/ministral3", "golden-hf/apertus",
+        "golden-hf/ministral3", "golden-hf/apertus", "golden-hf/gemma4",
     ];
 
     /// <summary>All models whose checkpoint is not quantized itself.</summary>
@@ -105,10 +106,12 @@ public sealed class FamilyTests
                 ("chunks of 7, 1 thread", plain with { Chunk = 7, MaxSeqs = 7, Threads = 1 }),
                 ("preempted among 32 others", plain with { Others = 32, NumBlocks = 30 }),
                 ("prefix cache hit", plain with { WarmPrefix = true }),
-                ("prefix cache hit among 32 others", plain with { WarmPrefix = true, Others = 32, Chunk = 61, MaxSeqs = 61 }),
+                ("prefix cache hit among 32 others",
+                    plain with { WarmPrefix = true, Others = 32, Chunk = 61, MaxSeqs = 61 }),
             })
             {
-                Company.ShouldBeTheSame(expected, company.Run(model, out Company.Observations seen), $"{kvCache}, {name}");
+                Company.ShouldBeTheSame(
+                    expected, company.Run(model, out Company.Observations seen), $"{kvCache}, {name}");
                 (seen.Preemptions > 0).ShouldBe(company.NumBlocks < 100, name);
                 (seen.CachedTokens > 0).ShouldBe(company.WarmPrefix, name);
             }

@@ -26,7 +26,7 @@ public sealed class GoldenTests
         "golden-hf/stablelm", "golden-hf/starcoder2",
         "bloom", "falcon", "gpt2", "gpt_neox", "phi", "golden-hf/codegen", "golden-hf/gpt_neo", "golden-hf/gptj",
         "golden-hf/granite_swa", "golden-hf/jais2", "golden-hf/ministral3", "golden-hf/persimmon",
-        "golden-hf/vaultgemma", "golden-hf/apertus",
+        "golden-hf/vaultgemma", "golden-hf/apertus", "golden-hf/gemma4",
     ];
 
     [Theory]

@@ -111,7 +111,9 @@ public sealed unsafe class LayerWalkTests
 
         parts.Select(part => part.GetType()).Distinct()
             .ShouldBe(
-                typeof(PartSpec).Assembly.GetTypes().Where(t => t.IsSubclassOf(typeof(PartSpec)) && t != typeof(LayerInputSpec)), ignoreOrder: true);
+                typeof(PartSpec).Assembly.GetTypes()
+                    .Where(t => t.IsSubclassOf(typeof(PartSpec)) && t != typeof(LayerInputSpec)),
+                ignoreOrder: true);
         specs.SelectMany(spec => spec.Norms).Select(norm => norm.Kind).Distinct()
             .ShouldBe(Enum.GetValues<NormKind>(), ignoreOrder: true);
         specs.SelectMany(spec => spec.FeedForwards).Select(mlp => mlp.Activation).Distinct()
@@ -165,7 +167,10 @@ public sealed unsafe class LayerWalkTests
     {
         var plan = new CpuPlan(spec, checkpoint, Request);
         using var runner = new CpuModelRunner(plan, 8 * plan.CacheGroups.Count);
-        int[] table = [.. Enumerable.Range(0, plan.CacheGroups.Count).SelectMany(g => new[] { 5, 2, 7 }.Select(b => b + (8 * g)))];
+        int[] table =
+        [
+            .. Enumerable.Range(0, plan.CacheGroups.Count).SelectMany(g => new[] { 5, 2, 7 }.Select(b => b + (8 * g))),
+        ];
         var batch = new StepBatch(runner);
         float[] logits = new float[Tokens * spec.VocabSize];
         const int First = 20;
@@ -179,7 +184,19 @@ public sealed unsafe class LayerWalkTests
         return logits;
     }
 
-    private static DecoderSpec SpecOf(string model)
+    /// <summary>
+    /// Layers that share a cache, or are given inputs of their own, need more than the residual stream.
+    /// </summary>
+    [Fact]
+    public void LayerWalk_SharedCaches_AreRefused()
+    {
+        DecoderSpec spec = SpecOf(Models.First()).MapAttention(
+            (i, attention) => i == 2 ? attention with { CacheOf = 0, Key = null, Value = null } : attention);
+        Should.Throw<EngineConfigurationException>(() => new LayerWalk(spec, Tokens)).Message
+            .ShouldContain("share keys and values");
+    }
+
+    internal static DecoderSpec SpecOf(string model)
     {
         bool projected = model.Contains("projected"),
             after = model.Contains("after"),
@@ -272,7 +289,7 @@ public sealed unsafe class LayerWalkTests
             new(kind, new NormTensors(name, kind == NormKind.Layer ? $"{name}.bias" : null), 1e-5f, Hidden);
     }
 
-    private static Checkpoint RandomWeights(DecoderSpec spec)
+    internal static Checkpoint RandomWeights(DecoderSpec spec)
     {
         var random = new Random(9);
         List<TensorSource> tensors = [.. spec.Tables.Select(t => Tensor(t.Name, 1, t.Rows, t.Columns))];

@@ -102,7 +102,8 @@ public sealed unsafe class PagedAttentionTests
 
         using var team = new ThreadTeam(threads);
         using var attention = new PagedAttention(
-            AttentionCase.Spec(HeadDim, KvHeads, Heads / KvHeads), cache, ProcessorFeatures.Selected, threads, 4096, 64);
+            AttentionCase.Spec(HeadDim, KvHeads, Heads / KvHeads), cache, ProcessorFeatures.Selected, threads, 4096,
+            64);
         using GuardedMemory query = GuardedMemory.OfFloats([.. queries]);
         using var output = new GuardedMemory(queries.Count * sizeof(float));
         attention.Prepare(batch);

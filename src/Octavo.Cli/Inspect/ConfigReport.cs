@@ -17,6 +17,7 @@ internal sealed class ConfigReport
     private readonly DecoderSpec _spec;
     private readonly (string Scheme, long Bytes)[] _weights;
     private readonly (string Format, long Bytes)[] _cache;
+    private readonly CacheKind[] _kinds;
 
     /// <summary>Reads a configuration.</summary>
     /// <exception cref="UnsupportedModelException">The model is of a kind that is not supported.</exception>
@@ -29,6 +30,13 @@ internal sealed class ConfigReport
             (name, SpecSizes.WeightBytes(_spec, ModelPlan.SchemeNamed(name))))];
         _cache = [.. Enum.GetValues<KvCacheFormat>().Select(format =>
             (SettingNames.Of(format), SpecSizes.CacheBytesPerToken(_spec, format)))];
+        _kinds = [.. _spec.CachedAttentions.GroupBy(layer => layer.Window).Select(kind => new CacheKind(
+            kind.Key,
+            kind.Count(),
+            Math.Min(kind.Key ?? int.MaxValue, _spec.MaxPositionEmbeddings)
+                * SpecSizes.CacheBytesPerToken(
+                    _spec with { Layers = [.. kind.Select(layer => new LayerSpec([layer]))] },
+                    KvCacheFormat.BFloat16)))];
     }
 
     /// <summary>Writes it for people.</summary>
@@ -39,6 +47,9 @@ internal sealed class ConfigReport
         console.Write(InspectTables.Facts("weights", _weights.Select(w => (w.Scheme, ByteSize.Format(w.Bytes)))));
         console.Write(InspectTables.Facts(
             "key-value cache, a token", _cache.Select(c => (c.Format, ByteSize.Format(c.Bytes)))));
+        console.Write(InspectTables.Facts(
+            $"in bfloat16, a request of {_spec.MaxPositionEmbeddings} tokens",
+            _kinds.Select(kind => (kind.Title, ByteSize.Format(kind.Bytes)))));
         Stdio.Out.Flush();
     }
 
@@ -49,6 +60,7 @@ internal sealed class ConfigReport
         InspectJson.WriteSpec(json, _spec);
         WriteBytes(json, "weight_bytes", _weights);
         WriteBytes(json, "kv_cache_bytes_per_token", _cache);
+        InspectJson.WriteCacheKinds(json, _kinds);
     });
 
     private static void WriteBytes(Utf8JsonWriter json, string name, IEnumerable<(string Name, long Bytes)> sizes)

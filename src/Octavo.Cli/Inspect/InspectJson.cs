@@ -56,25 +56,18 @@ internal static class InspectJson
                 AlibiPositions => "alibi",
                 _ => spec.LearnedPositions is null ? "none" : "learned",
             });
-        json.WriteStartArray("windows");
-        foreach (AttentionSpec layer in spec.Attentions)
-        {
-            if (layer.Window is { } window)
-            {
-                json.WriteNumberValue(window);
-            }
-            else
-            {
-                json.WriteNullValue();
-            }
-        }
-
-        json.WriteEndArray();
+        WriteByLayer("windows", layer => layer.Window);
         if (attention is not null)
         {
             json.WriteNumber("num_heads", attention.NumHeads);
             json.WriteNumber("num_kv_heads", attention.NumKvHeads);
             json.WriteNumber("head_dim", attention.HeadDim);
+        }
+
+        if (spec.Attentions.Select(layer => layer.Shape).Distinct().Count() > 1)
+        {
+            WriteByLayer("num_kv_heads_by_layer", layer => layer.NumKvHeads);
+            WriteByLayer("head_dim_by_layer", layer => layer.HeadDim);
         }
 
         if (mlp is not null)
@@ -100,6 +93,24 @@ internal static class InspectJson
 
         json.WriteEndArray();
         json.WriteEndObject();
+
+        void WriteByLayer(string name, Func<AttentionSpec, int?> number)
+        {
+            json.WriteStartArray(name);
+            foreach (AttentionSpec layer in spec.Attentions)
+            {
+                if (number(layer) is { } value)
+                {
+                    json.WriteNumberValue(value);
+                }
+                else
+                {
+                    json.WriteNullValue();
+                }
+            }
+
+            json.WriteEndArray();
+        }
     }
 
     private static void WriteMemory(Utf8JsonWriter json, InspectReport report)
@@ -131,22 +142,7 @@ internal static class InspectJson
         json.WriteNumber("block_size", plan.BlockSize);
         json.WriteNumber("num_blocks", plan.NumBlocks);
         json.WriteNumber("num_tokens", plan.KvCacheTokens);
-        json.WriteStartArray("groups");
-        foreach (CacheKind kind in report.CacheKinds())
-        {
-            json.WriteStartObject();
-            json.WriteNumber("layers", kind.Layers);
-            if (kind.Window is { } window)
-            {
-                json.WriteNumber("window", window);
-            }
-
-            json.WriteNumber("blocks_per_request", kind.MostBlocks);
-            json.WriteNumber("bytes_per_request", kind.MostBytes);
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
+        WriteCacheKinds(json, report.CacheKinds());
         json.WriteEndObject();
         json.WriteNumber("activation_bytes", report.ActivationBytes);
         json.WriteNumber("total_bytes", report.TotalBytes);
@@ -157,6 +153,30 @@ internal static class InspectJson
         json.WriteNumber("max_num_seqs", plan.MaxNumSeqs);
         json.WriteNumber("max_num_batched_tokens", plan.MaxNumBatchedTokens);
         json.WriteEndObject();
+    }
+
+    /// <summary>Writes what layers of each window keep of a request.</summary>
+    public static void WriteCacheKinds(Utf8JsonWriter json, IEnumerable<CacheKind> kinds)
+    {
+        json.WriteStartArray("kv_cache_groups");
+        foreach (CacheKind kind in kinds)
+        {
+            json.WriteStartObject();
+            if (kind.Window is { } window)
+            {
+                json.WriteNumber("window", window);
+            }
+            else
+            {
+                json.WriteNull("window");
+            }
+
+            json.WriteNumber("layers", kind.Layers);
+            json.WriteNumber("bytes_per_request", kind.Bytes);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
     }
 
     private static void WriteProcessor(Utf8JsonWriter json, ModelInfo plan)

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Octavo.Engine;
 using Octavo.Formats;
 using Octavo.Models;
@@ -5,12 +6,16 @@ using Octavo.Text;
 
 namespace Octavo.Cli.Inspect;
 
-/// <summary>Layers of one window, and what they keep of a request.</summary>
+/// <summary>Layers of one window, and what they keep of a request of the greatest length.</summary>
 /// <param name="Window">The window in tokens; null where they keep everything.</param>
 /// <param name="Layers">Layers.</param>
-/// <param name="MostBlocks">Blocks at most.</param>
-/// <param name="MostBytes">Their bytes.</param>
-internal sealed record CacheKind(int? Window, int Layers, long MostBlocks, long MostBytes);
+/// <param name="Bytes">Bytes at most.</param>
+internal sealed record CacheKind(int? Window, int Layers, long Bytes)
+{
+    /// <summary>The kind in words.</summary>
+    public string Title => (Window is { } window ? $"over {window} tokens" : "over all")
+        + $", {Layers} {(Layers == 1 ? "layer" : "layers")}";
+}
 
 /// <summary>What <c>octavo inspect</c> knows, before it is printed one way or the other.</summary>
 internal sealed record InspectReport
@@ -42,11 +47,11 @@ internal sealed record InspectReport
     /// <summary>Tokens that the key-value cache holds.</summary>
     public long CacheTokens => Plan.KvCacheTokens;
 
-    /// <summary>What the layers of each window take at most for a request of the greatest length.</summary>
+    /// <summary>What the layers of each window take.</summary>
     public IEnumerable<CacheKind> CacheKinds() => Plan.CacheGroups.GroupBy(group => group.Window).Select(kind =>
     {
         long blocks = kind.MostBlocks(Plan.MaxModelLen, Plan.BlockSize, Plan.MaxNumBatchedTokens);
-        return new CacheKind(kind.Key, kind.Sum(group => group.Layers.Count), blocks, blocks * BytesPerBlock);
+        return new CacheKind(kind.Key, kind.Sum(group => group.Layers.Count), blocks * BytesPerBlock);
     });
 
     /// <summary>The decoder in words: name and value.</summary>
@@ -56,7 +61,6 @@ internal sealed record InspectReport
     /// <summary>A decoder in words: name and value.</summary>
     public static IEnumerable<(string Name, string Value)> SpecRows(DecoderSpec spec)
     {
-        AttentionSpec? attention = spec.Attentions.FirstOrDefault();
         FeedForwardSpec? mlp = spec.FeedForwards.FirstOrDefault();
         yield return ("architecture", spec.Architecture);
         yield return ("layers", $"{spec.NumLayers}");
@@ -71,11 +75,24 @@ internal sealed record InspectReport
             yield return ("intermediate size", $"{mlp.IntermediateSize}");
         }
 
-        if (attention is not null)
+        foreach (IGrouping<(int, int, int), AttentionSpec> shape in spec.Attentions.GroupBy(a => a.Shape))
         {
+            (int heads, int kvHeads, int headDim) = shape.Key;
+            int count = shape.Count();
             yield return (
                 "attention heads",
-                $"{attention.NumHeads} of {attention.HeadDim}, {attention.NumKvHeads} for keys and values");
+                $"{heads} of {headDim}, {kvHeads} for keys and values"
+                    + (count == spec.Attentions.Count() ? string.Empty : $", in {count} layers"));
+        }
+
+        if (spec.Attentions.Count(a => a.CacheOf is not null) is > 0 and int sharing)
+        {
+            yield return ("shared caches", $"{sharing} layers read keys and values of another one");
+        }
+
+        if (spec.LayerInputs is { } inputs)
+        {
+            yield return ("layer inputs", $"{inputs.Width} numbers of each token for each layer");
         }
 
         yield return ("vocabulary", $"{spec.VocabSize}");
@@ -193,6 +210,8 @@ internal sealed record InspectReport
             $"rotary (theta {rotary.Theta}, linear scaling by {linear.Factor})",
         RotaryPositions { Scaling: Llama3RopeScaling llama } rotary =>
             $"rotary (theta {rotary.Theta}, Llama 3 scaling by {llama.Factor})",
+        RotaryPositions { Scaling: ProportionalRopeScaling part } rotary => string.Create(
+            CultureInfo.InvariantCulture, $"rotary (theta {rotary.Theta}, {part.Part * 100:0.#}% of the pairs turn)"),
         RotaryPositions rotary => $"rotary (theta {rotary.Theta}, scaled)",
         AlibiPositions => "ALiBi",
         _ => "learned",

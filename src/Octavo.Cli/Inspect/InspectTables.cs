@@ -81,10 +81,7 @@ internal static class InspectTables
         yield return ("  a block", $"{ByteSize.Format(report.BytesPerBlock)} for {plan.BlockSize} tokens");
         foreach (CacheKind kind in report.CacheKinds().Where(_ => plan.CacheGroups.Count > 1))
         {
-            yield return (
-                "  " + (kind.Window is { } window ? $"over {window} tokens" : "over all"),
-                $"{kind.Layers} {(kind.Layers == 1 ? "layer" : "layers")}, at most {kind.MostBlocks} blocks and "
-                    + $"{ByteSize.Format(kind.MostBytes)} a request");
+            yield return ($"  {kind.Title}", $"{ByteSize.Format(kind.Bytes)} a request at most");
         }
 
         yield return ("  blocks", $"{plan.NumBlocks}, {report.CacheTokens} tokens");

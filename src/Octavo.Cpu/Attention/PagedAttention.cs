@@ -154,7 +154,9 @@ internal sealed unsafe class PagedAttention : IDisposable
         float* output, float* sinks = null) =>
         member.Share(
             _numItems * _kvHeads, 1,
-            new Items(this, new Call(layer, _cache.Layer(layer).CacheGroup, rule, batch, query, queryStride, output, sinks)));
+            new Items(
+                this,
+                new Call(layer, _cache.Layer(layer).CacheGroup, rule, batch, query, queryStride, output, sinks)));
 
     public void Dispose() => _owned.Dispose();
 

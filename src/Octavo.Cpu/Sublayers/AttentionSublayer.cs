@@ -103,7 +103,9 @@ internal sealed unsafe class AttentionSublayer : Sublayer
         AddResult(step, _output, member);
     }
 
-    /// <summary>Of the decoder's attentions, the one whose keys and values it reads; null where it has its own.</summary>
+    /// <summary>
+    /// Of the decoder's attentions, the one whose keys and values it reads; null where it has its own.
+    /// </summary>
     public int? CacheOf => _spec.CacheOf;
 
     /// <summary>The shape of its heads.</summary>

@@ -30,7 +30,8 @@ internal static class StepProbe
     public static void Run(IModelRunner runner, StepTimeModel model, int maxModelLen, TimeProvider time)
     {
         long began = time.GetTimestamp();
-        int rows = new[] { Chunk, runner.MaxNumBatchedTokens, maxModelLen, runner.NumBlocks / runner.CacheGroups.Count * runner.BlockSize }.Min();
+        int capacity = runner.NumBlocks / runner.CacheGroups.Count * runner.BlockSize;
+        int rows = new[] { Chunk, runner.MaxNumBatchedTokens, maxModelLen, capacity }.Min();
         float[] logits = new float[runner.VocabSize];
         double one = Best(1) ?? Once(1);
         model.SetPrior(Guess(runner.Work, one, rows > 1 ? Best(rows) : null, rows), guessed: true);

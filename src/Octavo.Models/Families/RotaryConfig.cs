@@ -65,6 +65,16 @@ internal static class RotaryConfig
         }
 
         double theta = section?.Positive("rope_theta") ?? config.Positive(traits.ThetaField) ?? traits.Theta;
+        if (section is not null && TypeOf(section) == "proportional")
+        {
+            double part = section.Positive("partial_rotary_factor") ?? 1;
+            return part <= 1
+                ? new RotaryPositions(theta, new ProportionalRopeScaling(part, section.Positive("factor") ?? 1))
+                : throw section.Invalid(
+                    "partial_rotary_factor",
+                    string.Create(CultureInfo.InvariantCulture, $"is {part}; it must be at most 1"));
+        }
+
         double partial = PartialOf(config, section, traits);
         int dims = (int)(headDim * partial);
         if (partial > 1 || dims < 2 || dims % 2 != 0)
@@ -103,9 +113,7 @@ internal static class RotaryConfig
 
     private static RopeScaling? Scaling(ConfigReader config, ConfigReader section)
     {
-        // A factor without a type would be scaling that nobody said how to do.
-        string type = section.Text("rope_type") ?? section.Text("type")
-            ?? (section.Has("factor") ? throw section.Missing("rope_type") : "default");
+        string type = TypeOf(section);
         return type switch
         {
             // Of text, the three positions that mrope rotates by are one.
@@ -120,9 +128,14 @@ internal static class RotaryConfig
                 "default",
                 "linear",
                 "llama3",
-                "yarn"),
+                "yarn",
+                "proportional"),
         };
     }
+
+    // A factor without a type would be scaling that nobody said how to do.
+    private static string TypeOf(ConfigReader section) => section.Text("rope_type") ?? section.Text("type")
+        ?? (section.Has("factor") ? throw section.Missing("rope_type") : "default");
 
     private static ConfigReader? Filled(ConfigReader config, string field) =>
         config.Section(field) is { } section && config.Find(field)!.Value.EnumerateObject().Any() ? section : null;

@@ -135,7 +135,12 @@ internal sealed record DecoderSpec
 
     /// <summary>All norms, in the order of a step.</summary>
     public IEnumerable<NormSpec> Norms =>
-        [.. Optional(EmbeddingNorm), .. Optional(LayerInputs?.Norm), .. Layers.SelectMany(layer => layer.Norms), .. Optional(FinalNorm)];
+    [
+        .. Optional(EmbeddingNorm),
+        .. Optional(LayerInputs?.Norm),
+        .. Layers.SelectMany(layer => layer.Norms),
+        .. Optional(FinalNorm),
+    ];
 
     /// <summary>What stands before and behind the layers.</summary>
     public DecoderSpec WithoutLayers() => this with { Layers = [] };

@@ -82,6 +82,18 @@ internal sealed record LinearRopeScaling(double Factor) : RopeScaling
 }
 
 /// <summary>
+/// Gemma 4's rule: of the pairs of a whole head, leading ones turn, and the others stay as they are.
+/// </summary>
+/// <param name="Part">The part of the pairs that turn.</param>
+/// <param name="Factor">What their frequencies are divided by.</param>
+internal sealed record ProportionalRopeScaling(double Part, double Factor) : RopeScaling
+{
+    /// <inheritdoc/>
+    public override double Apply(double frequency, int pair, int pairs, double theta) =>
+        pair < (int)(Part * pairs) ? frequency / Factor : 0;
+}
+
+/// <summary>
 /// Llama 3.1's rule: wavelengths longer than <c>original / low</c> are interpolated, shorter than
 /// <c>original / high</c> are kept, and those between are blended.
 /// </summary>
