@@ -19,7 +19,8 @@ internal sealed class TestRunner : IDisposable
         int blockSize = 16,
         int maxTokens = 512,
         int threads = 2,
-        InstructionSet? isa = null)
+        InstructionSet? isa = null,
+        int? maxModelLen = null)
     {
         ModelSource model = ModelSource.Open(directory);
         _checkpoint = model.OpenCheckpoint();
@@ -29,7 +30,7 @@ internal sealed class TestRunner : IDisposable
             Weights = Schemes.Named(weights),
             KvCache = kvCache,
             BlockSize = blockSize,
-            MaxModelLen = Description.Spec.MaxPositionEmbeddings,
+            MaxModelLen = maxModelLen ?? Description.Spec.DefaultMaxModelLen,
             MaxNumBatchedTokens = maxTokens,
             Threads = threads,
         };
@@ -79,7 +80,7 @@ internal sealed class TestRunner : IDisposable
         int maxTokens = 512, bool prefixCaching = true, int maxSeqs = 64, LogitsProcessorFactory? processor = null) =>
             new(Runner, null, new LlmEngineOptions
             {
-                MaxModelLen = Math.Min(Description.Spec.MaxPositionEmbeddings, Runner.NumBlocks * Runner.BlockSize),
+                MaxModelLen = Math.Min(Description.Spec.DefaultMaxModelLen, Runner.NumBlocks * Runner.BlockSize),
                 EosTokenIds = Description.EosTokenIds,
                 Scheduling = new()
                 {
