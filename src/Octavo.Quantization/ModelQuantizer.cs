@@ -123,13 +123,12 @@ public sealed class ModelQuantizer
     private void Run(string output)
     {
         // What can be refused is refused before there is a directory.
-        MatrixSpec? shared = Spec.Linears.SelectMany(linear => linear.Matrices)
-            .FirstOrDefault(matrix => matrix.Names.Rows is not null || matrix.Names.Transposed);
+        MatrixSpec? transposed =
+            Spec.Linears.SelectMany(linear => linear.Matrices).FirstOrDefault(matrix => matrix.Names.Transposed);
         QuantizationException.ThrowIf(
-            shared is not null,
-            $"{Spec.Architecture} stores several matrices in one tensor, or their columns as rows "
-                + $"({shared?.Names.Weight}), which cannot be written quantized: quantize it as it is loaded, with "
-                + "--quantization");
+            transposed is not null,
+            $"{Spec.Architecture} stores the columns of its matrices as rows ({transposed?.Names.Weight}), which "
+                + "compressed-tensors has no form for: quantize it as it is loaded, with --quantization");
         Dictionary<string, WeightScheme> schemes = Schemes(out List<string> ignored);
         using LayerWalk? walk = _calibration is null ? null : new LayerWalk(Spec, _calibration.Length);
         using CalibrationStreams? streams = walk is null
@@ -296,7 +295,7 @@ public sealed class ModelQuantizer
         {
             foreach (LinearSpec linear in Spec.Layers[layer].Linears)
             {
-                IEnumerable<string> modules = linear.Matrices.Select(m => m.Names.Module);
+                IEnumerable<string> modules = linear.Stored.Select(m => m.Names.Module);
                 if (_recipe.SchemeOf(layer, linear.Role) is not { } scheme)
                 {
                     ignored.AddRange(modules);

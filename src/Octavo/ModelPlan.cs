@@ -27,8 +27,8 @@ public sealed class ModelPlan
     {
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
-        int positions = model.Spec.MaxPositionEmbeddings;
-        int maxModelLen = options.Model.MaxModelLen ?? positions;
+        int positions = model.Spec.LongestModelLen;
+        int maxModelLen = options.Model.MaxModelLen ?? model.Spec.DefaultMaxModelLen;
         Require(
             maxModelLen <= positions,
             $"{MaxModelLen} {maxModelLen} is more than the {positions} positions the model was made for ({Positions})");

@@ -19,7 +19,8 @@ internal sealed class TestRunner : IDisposable
         int blockSize = 16,
         int maxTokens = 512,
         int threads = 2,
-        InstructionSet? isa = null)
+        InstructionSet? isa = null,
+        int? maxModelLen = null)
     {
         ModelSource model = ModelSource.Open(directory);
         _checkpoint = model.OpenCheckpoint();
@@ -29,7 +30,7 @@ internal sealed class TestRunner : IDisposable
             Weights = Schemes.Named(weights),
             KvCache = kvCache,
             BlockSize = blockSize,
-            MaxModelLen = Description.Spec.MaxPositionEmbeddings,
+            MaxModelLen = maxModelLen ?? Description.Spec.DefaultMaxModelLen,
             MaxNumBatchedTokens = maxTokens,
             Threads = threads,
         };
@@ -88,7 +89,7 @@ internal sealed class TestRunner : IDisposable
             new(Runner, null, new LlmEngineOptions
             {
                 MaxModelLen = Runner.CacheGroups.LongestIn(
-                    Runner.NumBlocks, Runner.BlockSize, Description.Spec.MaxPositionEmbeddings, maxTokens),
+                    Runner.NumBlocks, Runner.BlockSize, Description.Spec.DefaultMaxModelLen, maxTokens),
                 EosTokenIds = Description.EosTokenIds,
                 Scheduling = new()
                 {

@@ -116,8 +116,6 @@ public sealed class GoldenModelTests
     }
 
     [Theory]
-    [InlineData(
-        "llama-rope-dynamic", "rope_scaling.rope_type", "'dynamic'", "default, linear, llama3, yarn, proportional")]
     [InlineData("mixtral", "architectures", "'MixtralForCausalLM'", "VaultGemmaForCausalLM")]
     public void Describe_UnsupportedGolden_NamesFieldValueAndAlternatives(
         string name, string field, string value, string supported)

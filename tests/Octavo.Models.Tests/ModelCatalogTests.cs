@@ -228,10 +228,9 @@ public sealed class ModelCatalogTests : IDisposable
         "quantization_config", "{\"quant_method\":\"compressed-tensors\",\"transform_config\":{\"a\":1}}",
         "transform_config", "{}")]
     [InlineData(
-        "rope_scaling", "{\"type\":\"dynamic\",\"factor\":2}", "'dynamic'",
-        "default, linear, llama3, yarn, proportional")]
-    [InlineData(
-        "rope_scaling", "{\"rope_type\":\"longrope\"}", "'longrope'", "default, linear, llama3, yarn, proportional")]
+        "rope_scaling", "{\"rope_type\":\"turbo\"}", "'turbo'",
+        "default, linear, dynamic, llama3, yarn, longrope, proportional")]
+    [InlineData("rope_scaling", "{\"type\":\"dynamic\",\"alpha\":1000}", ".alpha is 1000", "null")]
     [InlineData("rope_parameters", "{\"partial_rotary_factor\":0.5}", "0.5", "1")]
     public void Describe_UnsupportedLlamaField_NamesFieldValueAndAlternatives(
         string field, string json, string value, string supported)

@@ -42,4 +42,33 @@ public sealed class RotaryPositionsTests
             ],
             tolerance: 1e-15);
     }
+
+    /// <summary>The base is that of the longest sequence: here 10000 · (2 · 128 / 64 − 1)^(8 / 6).</summary>
+    [Fact]
+    public void InverseFrequencies_DynamicForALongerSequence_AreOfALargerBase()
+    {
+        var positions = new RotaryPositions(10000, new DynamicRopeScaling(2, 64));
+        double theta = 10000 * Math.Pow(3, 8.0 / 6);
+
+        positions.ForLength(64).InverseFrequencies(8).ShouldBe([1, 0.1, 0.01, 0.001], tolerance: 1e-12);
+        positions.ForLength(128).InverseFrequencies(8).ShouldBe(
+            [1, Math.Pow(theta, -0.25), Math.Pow(theta, -0.5), Math.Pow(theta, -0.75)], tolerance: 1e-12);
+    }
+
+    [Fact]
+    public void InverseFrequencies_LongRope_DividesByTheFactorsOfItsLength()
+    {
+        var positions = new RotaryPositions(10000, new LongRopeScaling([1, 2, 1, 1], [4, 5, 8, 10], 64, 1.25));
+
+        positions.AttentionFactor.ShouldBe(1.25);
+        positions.ForLength(64).InverseFrequencies(8).ShouldBe([1, 0.05, 0.01, 0.001], tolerance: 1e-12);
+        positions.ForLength(65).InverseFrequencies(8).ShouldBe([0.25, 0.02, 0.00125, 0.0001], tolerance: 1e-12);
+    }
+
+    [Fact]
+    public void InverseFrequencies_Proportional_LeavesTheLastPairs()
+    {
+        new RotaryPositions(10000, new ProportionalRopeScaling(1, 2)).InverseFrequencies(8)
+            .ShouldBe([0.5, 0, 0, 0], tolerance: 1e-12);
+    }
 }

@@ -198,6 +198,12 @@ public sealed class QuantizerTests : IDisposable
     [InlineData("golden-hf/apertus", QuantizationMethod.Awq)]
     [InlineData("golden-hf/gemma3", QuantizationMethod.Gptq)]
     [InlineData("golden-hf/qwen3", QuantizationMethod.Gptq)]
+    [InlineData("phi3", QuantizationMethod.SmoothQuant)]
+    [InlineData("phi3", QuantizationMethod.Awq)]
+    [InlineData("phi3", QuantizationMethod.Gptq)]
+    [InlineData("gpt_neox", QuantizationMethod.Awq)]
+    [InlineData("falcon", QuantizationMethod.SmoothQuant)]
+    [InlineData("golden-hf/codegen", QuantizationMethod.Gptq)]
     public void Run_OtherFamilies_StayWhatTheyAre(string golden, QuantizationMethod method)
     {
         string directory = Golden.Require(golden).Directory;
@@ -226,17 +232,43 @@ public sealed class QuantizerTests : IDisposable
         }
     }
 
+    /// <summary>
+    /// Queries, keys and values in one tensor are one module, as transformers has it, in whatever order of heads.
+    /// </summary>
     [Theory]
-    [InlineData("phi3", "qkv_proj.weight")]
-    [InlineData("gpt2", "c_attn.weight")]
-    public void Run_MatricesThatShareATensor_AreRefusedBeforeThereIsADirectory(string golden, string tensor)
+    [InlineData("phi3", "model.layers.0.self_attn.qkv_proj")]
+    [InlineData("gpt_neox", "gpt_neox.layers.0.attention.query_key_value")]
+    public void Run_MatricesThatShareATensor_AreWrittenAsOne(string golden, string module)
     {
         string directory = Golden.Require(golden).Directory, output = Path.Combine(_folder, golden);
+        WeightScheme scheme = Schemes.Named("int4-weight") with { GroupSize = 16 };
+        var recipe = new QuantizationRecipe { Scheme = scheme, Method = QuantizationMethod.Rtn };
+
+        ModelQuantizer.Run(ModelSource.Open(directory), output, recipe, calibration: null);
+
+        ModelSource written = ModelSource.Open(output);
+        using Checkpoint checkpoint = written.OpenCheckpoint(), original = ModelSource.Open(directory).OpenCheckpoint();
+        DecoderSpec spec = ModelCatalog.Describe(written, checkpoint).Spec;
+        var stored = spec.Layers[0].Linears.SelectMany(linear => linear.Stored).ToList();
+        stored.ShouldContain(matrix => matrix.Names.Module == module);
+        foreach (MatrixSpec matrix in stored)
+        {
+            ShouldBeTheSame(
+                checkpoint.FindQuantized(matrix.Names.Weight)!,
+                RoundToNearest.Quantize(FloatMatrix.Load(original, matrix), scheme, recipe.Observer));
+        }
+    }
+
+    [Fact]
+    public void Run_TransposedMatrices_AreRefusedBeforeThereIsADirectory()
+    {
+        const string Model = "gpt2", Weight = "c_attn.weight";
+        string directory = Golden.Require(Model).Directory, output = Path.Combine(_folder, Model);
         var recipe = new QuantizationRecipe { Scheme = Schemes.Named("int8"), Method = QuantizationMethod.Rtn };
 
         Should.Throw<QuantizationException>(
             () => ModelQuantizer.Run(ModelSource.Open(directory), output, recipe, calibration: null))
-            .Message.ShouldContain(tensor);
+            .Message.ShouldContain(Weight);
 
         Directory.GetDirectories(_folder).ShouldBeEmpty();
     }

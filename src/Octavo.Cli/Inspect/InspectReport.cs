@@ -1,4 +1,3 @@
-using System.Globalization;
 using Octavo.Engine;
 using Octavo.Formats;
 using Octavo.Models;
@@ -210,8 +209,12 @@ internal sealed record InspectReport
             $"rotary (theta {rotary.Theta}, linear scaling by {linear.Factor})",
         RotaryPositions { Scaling: Llama3RopeScaling llama } rotary =>
             $"rotary (theta {rotary.Theta}, Llama 3 scaling by {llama.Factor})",
-        RotaryPositions { Scaling: ProportionalRopeScaling part } rotary => string.Create(
-            CultureInfo.InvariantCulture, $"rotary (theta {rotary.Theta}, {part.Part * 100:0.#}% of the pairs turn)"),
+        RotaryPositions { Scaling: ProportionalRopeScaling part } rotary =>
+            $"rotary (theta {rotary.Theta}, {part.Rotated} pairs of a head turn)",
+        RotaryPositions { Scaling: LongRopeScaling extended } rotary =>
+            $"rotary (theta {rotary.Theta}, LongRoPE: other factors with --max-model-len above {extended.UnchangedUpTo})",
+        RotaryPositions { Scaling: DynamicRopeScaling dynamic } rotary =>
+            $"rotary (theta {rotary.Theta}, dynamic scaling with --max-model-len above {dynamic.UnchangedUpTo})",
         RotaryPositions rotary => $"rotary (theta {rotary.Theta}, scaled)",
         AlibiPositions => "ALiBi",
         _ => "learned",

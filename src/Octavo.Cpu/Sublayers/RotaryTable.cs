@@ -14,6 +14,7 @@ internal sealed unsafe class RotaryTable : IDisposable
 
     public RotaryTable(RotaryPositions positions, int headDim, int maxModelLen)
     {
+        positions = positions.ForLength(maxModelLen);
         double[] frequencies = positions.InverseFrequencies(headDim);
         _half = frequencies.Length;
         _sines = (long)maxModelLen * _half;

@@ -21,6 +21,9 @@ internal static class Gemma4Family
         "self_attn.k_proj.weight", "self_attn.v_proj.weight", "self_attn.k_norm.weight", "self_attn.v_norm.weight",
     ];
 
+    // A quarter of the pairs turn, as the config says.
+    private static readonly RotaryTraits Global = new() { Theta = 1_000_000, Partial = 1 };
+
     public static ModelFamily Family { get; } = new(
         "Gemma 4, text", "Gemma4ForCausalLM", "gemma4_text", Map, TiesHead: true,
         [.. LlamaFamily.Buffers, .. OfSharedLayers]);
@@ -44,7 +47,7 @@ internal static class Gemma4Family
                 AttentionOutputBias = bias,
                 ActivationField = "hidden_activation",
                 Activation = Activation.TanhGelu,
-                Rotary = new RotaryTraits { Theta = 1_000_000 },
+                Rotary = Global,
             }));
         int?[] windows = LayerTypes.Windows(
             config, spec.NumLayers, LayerTypes.WindowOf(config) ?? 512, i => (i + 1) % 6 != 0);
@@ -77,7 +80,8 @@ internal static class Gemma4Family
         ConfigReader config, ConfigReader? overrides, AttentionSpec attention, int layer, bool keysAreValues)
     {
         (int headDim, int kvHeads) = ShapeOf(config, overrides, attention, layer, keysAreValues);
-        attention = LlamaLayout.WithHeadNorms(attention with { HeadDim = headDim, NumKvHeads = kvHeads }) with
+        attention = LlamaLayout.WithHeadNorms(attention with { HeadDim = headDim, NumKvHeads = kvHeads });
+        attention = attention with
         {
             Scale = 1,
             ValueNorm = new NormSpec(
@@ -92,10 +96,10 @@ internal static class Gemma4Family
     }
 
     // Where the config states none, transformers has a quarter of the pairs turn in layers that attend to everything.
-    private static PositionSpec? PositionsOf(ConfigReader config, AttentionSpec attention) =>
+    private static RotaryPositions PositionsOf(ConfigReader config, AttentionSpec attention) =>
         config.Section("rope_parameters") is null
-            ? new RotaryPositions(1_000_000, new ProportionalRopeScaling(0.25, 1))
-            : attention.Positions;
+            ? new RotaryPositions(1_000_000, new ProportionalRopeScaling(attention.HeadDim / 8, 1))
+            : RotaryConfig.Read(config, Full, attention.HeadDim, Global);
 
     private static (int HeadDim, int KvHeads) ShapeOf(
         ConfigReader config, ConfigReader? overrides, AttentionSpec attention, int layer, bool keysAreValues)

@@ -16,6 +16,7 @@ internal static class HunyuanFamily
             Epsilon = 1e-5,
             QueryKeyValueBias = bias,
             AttentionOutputBias = bias,
+            Rotary = new RotaryTraits { HasAlpha = true },
         });
         return spec.MapAttention((_, attention) =>
             LlamaLayout.WithHeadNorms(attention, "query_layernorm", "key_layernorm") with

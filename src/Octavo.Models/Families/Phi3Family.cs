@@ -15,13 +15,11 @@ internal static class Phi3Family
     {
         DecoderSpec spec = LlamaLayout.Read(
             config, names, Family.Architecture, Family.TiesHead,
-            new LlamaTraits { Epsilon = 1e-5, Rotary = new RotaryTraits { Partial = 1 } });
-        if (spec.Attentions.First().Positions is RotaryPositions { Scaling: not null })
-        {
-            throw new UnsupportedModelException(
-                config.File, RotaryConfig.SectionOf(config)!.PathOf("rope_type"), "another one", "default");
-        }
-
+            new LlamaTraits
+            {
+                Epsilon = 1e-5,
+                Rotary = new RotaryTraits { Partial = 1, Original = 4096, YarnIsLongRope = true },
+            });
         int? window = LayerTypes.WindowOf(config);
         return Fused.GateUp(Fused.QueryKeyValue(spec), "gate_up_proj")
             .MapAttention((_, attention) => attention with { Window = window });

@@ -17,6 +17,17 @@ internal sealed record RotaryTraits
     /// <summary>Whether neighbours are pairs.</summary>
     public bool Interleaved { get; init; }
 
+    /// <summary>The context that scaling extends, where the config states none; null takes the model's own.</summary>
+    public int? Original { get; init; }
+
+    /// <summary>
+    /// Whether <c>dynamic</c> with an <c>alpha</c> is one base for every length (Hunyuan).
+    /// </summary>
+    public bool HasAlpha { get; init; }
+
+    /// <summary>Whether <c>yarn</c> was once the name of <c>longrope</c>.</summary>
+    public bool YarnIsLongRope { get; init; }
+
     /// <summary>The config's field of the base beside <c>rope_parameters</c>.</summary>
     public string ThetaField { get; init; } = "rope_theta";
 
@@ -65,18 +76,9 @@ internal static class RotaryConfig
         }
 
         double theta = section?.Positive("rope_theta") ?? config.Positive(traits.ThetaField) ?? traits.Theta;
-        if (section is not null && TypeOf(section) == "proportional")
-        {
-            double part = section.Positive("partial_rotary_factor") ?? 1;
-            return part <= 1
-                ? new RotaryPositions(theta, new ProportionalRopeScaling(part, section.Positive("factor") ?? 1))
-                : throw section.Invalid(
-                    "partial_rotary_factor",
-                    string.Create(CultureInfo.InvariantCulture, $"is {part}; it must be at most 1"));
-        }
-
         double partial = PartialOf(config, section, traits);
-        int dims = (int)(headDim * partial);
+        string type = TypeOf(section, traits);
+        int dims = type == "proportional" ? headDim : (int)(headDim * partial);
         if (partial > 1 || dims < 2 || dims % 2 != 0)
         {
             throw config.Invalid(
@@ -85,7 +87,14 @@ internal static class RotaryConfig
                     CultureInfo.InvariantCulture, $"is {partial}; of heads of {headDim} it must rotate whole pairs"));
         }
 
-        return new RotaryPositions(theta, section is null ? null : Scaling(config, section))
+        return new RotaryPositions(theta, section is null ? null : type switch
+        {
+            "longrope" => LongRope(config, section, dims / 2, traits),
+            "dynamic" => Dynamic(config, section, traits),
+            "proportional" => new ProportionalRopeScaling(
+                (int)(partial * headDim / 2), section.Positive("factor") ?? 1),
+            _ => Scaling(config, section, type),
+        })
         {
             Dims = dims == headDim ? null : dims,
             Interleaved = traits.Interleaved,
@@ -111,9 +120,21 @@ internal static class RotaryConfig
         return traits.Partial ?? 1;
     }
 
-    private static RopeScaling? Scaling(ConfigReader config, ConfigReader section)
+    private static string TypeOf(ConfigReader? section, RotaryTraits traits)
     {
-        string type = TypeOf(section);
+        if (section is null)
+        {
+            return "default";
+        }
+
+        // A factor without a type would be scaling that nobody said how to do.
+        string type = section.Text("rope_type") ?? section.Text("type")
+            ?? (section.Has("factor") ? throw section.Missing("rope_type") : "default");
+        return type == "su" || (type == "yarn" && traits.YarnIsLongRope) ? "longrope" : type;
+    }
+
+    private static RopeScaling? Scaling(ConfigReader config, ConfigReader section, string type)
+    {
         return type switch
         {
             // Of text, the three positions that mrope rotates by are one.
@@ -127,15 +148,13 @@ internal static class RotaryConfig
                 $"'{type}'",
                 "default",
                 "linear",
+                "dynamic",
                 "llama3",
                 "yarn",
+                "longrope",
                 "proportional"),
         };
     }
-
-    // A factor without a type would be scaling that nobody said how to do.
-    private static string TypeOf(ConfigReader section) => section.Text("rope_type") ?? section.Text("type")
-        ?? (section.Has("factor") ? throw section.Missing("rope_type") : "default");
 
     private static ConfigReader? Filled(ConfigReader config, string field) =>
         config.Section(field) is { } section && config.Find(field)!.Value.EnumerateObject().Any() ? section : null;
@@ -161,11 +180,45 @@ internal static class RotaryConfig
     /// <summary>
     /// The context that scaling extends: stated for the model, or for its positions, or the model's own.
     /// </summary>
-    public static int Original(ConfigReader config, ConfigReader section)
+    public static int Original(ConfigReader config, ConfigReader section, int? fallback = null)
     {
         const string Field = "original_max_position_embeddings";
         return config.Integer(Field, 1, ConfigLimits.Positions) ?? section.Integer(Field, 1, ConfigLimits.Positions)
-            ?? config.Size("max_position_embeddings", ConfigLimits.Positions);
+            ?? fallback ?? config.Size("max_position_embeddings", ConfigLimits.Positions);
+    }
+
+    private static RopeScaling Dynamic(ConfigReader config, ConfigReader section, RotaryTraits traits)
+    {
+        int context = config.Size("max_position_embeddings", ConfigLimits.Positions);
+        double? alpha = section.Positive("alpha");
+        if (alpha is not null && !traits.HasAlpha)
+        {
+            throw new UnsupportedModelException(
+                config.File, section.PathOf("alpha"), section.Find("alpha")!.Value.GetRawText(), "null");
+        }
+
+        return alpha is { } stretch
+            ? new NtkRopeScaling(stretch)
+            : new DynamicRopeScaling(Required(section, "factor"), context);
+    }
+
+    private static LongRopeScaling LongRope(
+        ConfigReader config, ConfigReader section, int pairs, RotaryTraits traits)
+    {
+        int original = Original(config, section, traits.Original);
+        double factor = section.Positive("factor")
+            ?? config.Size("max_position_embeddings", ConfigLimits.Positions) / (double)original;
+        double sharpening = section.Positive("attention_factor")
+            ?? (factor <= 1 ? 1 : Math.Sqrt(1 + (Math.Log(factor) / Math.Log(original))));
+        return new LongRopeScaling(Factors("short_factor"), Factors("long_factor"), original, sharpening);
+
+        IReadOnlyList<double> Factors(string field)
+        {
+            IReadOnlyList<double> factors = section.Numbers(field);
+            return factors.Count == pairs && factors.All(divisor => divisor > 0)
+                ? factors
+                : throw section.Invalid(field, $"must be {pairs} numbers above 0, one for each pair of a head");
+        }
     }
 
     private static YarnRopeScaling Yarn(ConfigReader config, ConfigReader section)

@@ -65,6 +65,20 @@ internal sealed record DecoderSpec
     /// <summary>Logits become <c>cap · tanh(logit / cap)</c>; null leaves them.</summary>
     public float? LogitsSoftCap { get; init; }
 
+    /// <summary>
+    /// The longest sequence that a model is loaded for where nothing else is asked: beyond it, some rules of rotary
+    /// positions change the results of shorter sequences, too.
+    /// </summary>
+    public int DefaultMaxModelLen =>
+        Scalings.Select(scaling => scaling.UnchangedUpTo).Append(MaxPositionEmbeddings).Min()!.Value;
+
+    /// <summary>The longest sequence that a model can be loaded for.</summary>
+    public int LongestModelLen =>
+        Scalings.Select(scaling => scaling.Reach(MaxPositionEmbeddings)).Append(MaxPositionEmbeddings).Max();
+
+    private IEnumerable<RopeScaling> Scalings =>
+        Attentions.Select(attention => (attention.Positions as RotaryPositions)?.Scaling).OfType<RopeScaling>();
+
     /// <summary>Number of layers.</summary>
     public int NumLayers => Layers.Count;
 

@@ -151,6 +151,14 @@ internal sealed record LinearSpec(LinearRole Role, IReadOnlyList<MatrixSpec> Mat
     /// <summary>A name that no other linear layer of the decoder has: the first matrix's module.</summary>
     public string Name => Matrices[0].Names.Module;
 
+    /// <summary>
+    /// The matrices as files hold them: those that share a tensor are one, which has the first one's role.
+    /// </summary>
+    public IEnumerable<MatrixSpec> Stored => Matrices.DistinctBy(matrix => matrix.Names.Weight).Select(matrix =>
+        matrix.Names.Rows is { } rows
+            ? matrix with { Names = matrix.Names with { Rows = null }, Rows = rows.Total }
+            : matrix);
+
     /// <summary>Inputs.</summary>
     public int Columns => Matrices[0].Columns;
 

@@ -24,7 +24,7 @@ internal sealed class FloatNorm
     public float[]? Bias { get; }
 }
 
-/// <summary>A linear layer's matrices, to be changed.</summary>
+/// <summary>A linear layer's matrices as they are stored, to be changed.</summary>
 internal sealed record LinearUnderWork(LinearSpec Spec, FloatMatrix[] Matrices);
 
 /// <summary>One part of a layer, to be changed.</summary>
@@ -37,7 +37,7 @@ internal sealed class PartUnderWork
         SharesNorm = layer.Parts.Count(part => part.NormBefore?.Names == spec.NormBefore?.Names) > 1;
         Norms = [.. spec.Norms.Select(norm => new FloatNorm(checkpoint, norm))];
         Linears = [.. spec.Linears.Select(
-            linear => new LinearUnderWork(linear, [.. linear.Matrices.Select(m => FloatMatrix.Load(checkpoint, m))]))];
+            linear => new LinearUnderWork(linear, [.. linear.Stored.Select(m => FloatMatrix.Load(checkpoint, m))]))];
     }
 
     public PartSpec Spec { get; }
@@ -83,9 +83,10 @@ internal sealed class LayerUnderWork(DecoderSpec spec, Checkpoint checkpoint, in
         {
             FloatMatrix numbers =
                 layer.Linears.SelectMany(linear => linear.Matrices).First(m => m.Module == matrix.Names.Module);
-            return coded.TryGetValue(numbers.Module, out CodedMatrix? codes)
+            MatrixSource all = coded.TryGetValue(numbers.Module, out CodedMatrix? codes)
                 ? new QuantizedSource(codes, numbers.Bias)
                 : numbers;
+            return matrix.Names.Rows is { } rows ? new RowsOfMatrix(all, rows, matrix.Rows) : all;
         }
 
         public MatrixSource Table(TableSpec table) => throw new NotSupportedException("a layer has no tables");
