@@ -24,7 +24,7 @@ public sealed unsafe class LayerWalkTests
         "rotary, windows, scale, caps, biases, gated", "alibi, norms after, plain", "learned, projected, untied head",
         "mixed: no attention, two, one", "all MLP", "all attention",
         "rotary, normed heads, outputs normed, scaled, sinks, warm, SquaredRelu", "beside each other, Gelu, gated",
-        "normed heads after, TanhGelu", "learned curve, XIelu", "rotary, shapes, keys as values, sums weighed",
+        "normed heads after, TanhGelu", "learned curve, XIelu", "rotary, shapes, clipped, keys as values, sums weighed",
     ];
 
     private static PlanRequest Request => new()
@@ -245,6 +245,7 @@ public sealed unsafe class LayerWalkTests
             KeyNorm = model.Contains("heads") ? Norm($"{i}.k{which}.norm") with { Width = kvHeads * 16 } : null,
             ValueNorm = model.Contains("as values") ? Norm($"{i}.v{which}.norm") with { Width = HeadDim(i) } : null,
             SumScale = model.Contains("weighed") ? $"{i}.sum{which}" : null,
+            Clip = model.Contains("clipped") ? 0.8f : null,
             NormsAfterRotation = model.Contains("heads after"),
             Temperature = model.Contains("warm") ? new QueryTemperature(0.3, 7) : null,
             Sinks = model.Contains("sinks") ? $"{i}.sinks{which}" : null,

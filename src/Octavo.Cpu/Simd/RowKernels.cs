@@ -87,6 +87,16 @@ internal static unsafe class RowKernels
         }
     }
 
+    /// <summary><c>x = min(max(x, −limit), limit)</c>; what is not a number stays.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Clip(float* x, float limit, int width)
+    {
+        for (int i = 0; i < width; i++)
+        {
+            x[i] = x[i] > limit ? limit : x[i] < -limit ? -limit : x[i];
+        }
+    }
+
     /// <summary><c>x = cap · tanh(x / cap)</c></summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void SoftCap(float* x, float cap, int width)

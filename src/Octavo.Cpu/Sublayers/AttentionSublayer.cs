@@ -118,6 +118,11 @@ internal sealed unsafe class AttentionSublayer : Sublayer
         float* queries = qkv.Row(row);
         float* keys = queries + _spec.QueryWidth;
         float* values = keys + _spec.KeyWidth;
+        if (_spec.Clip is { } clip)
+        {
+            RowKernels.Clip(queries, clip, _queryKeyValue.OutFeatures);
+        }
+
         if (_spec.Value is null && HasKeys)
         {
             new ReadOnlySpan<float>(keys, _spec.KeyWidth).CopyTo(new Span<float>(values, _spec.KeyWidth));

@@ -13,14 +13,14 @@ internal static class MptFamily
         PlainSizes sizes = PlainSizes.Read(config, "d_model", "n_layers", "n_heads");
         Supported.Require(config, "no_bias", config.Flag("no_bias", true), true);
         Supported.RequireNull(config, "logit_scale", "none");
-        float? scale = null;
+        (float? scale, float? clip) = (null, null);
         if (config.Section("attn_config") is { } attention)
         {
             Supported.Require(attention, "alibi", attention.Flag("alibi", true), true);
             Supported.Require(attention, "alibi_bias_max", attention.Integer("alibi_bias_max") ?? 8, 8);
             Supported.Require(attention, "qk_ln", attention.Flag("qk_ln", false), false);
             Supported.Require(attention, "prefix_lm", attention.Flag("prefix_lm", false), false);
-            Supported.RequireNull(attention, "clip_qkv", "no clipping");
+            clip = (float?)attention.Positive("clip_qkv");
             scale = (float?)attention.Positive("softmax_scale");
         }
 
@@ -50,6 +50,6 @@ internal static class MptFamily
             Activation = Activation.Gelu,
             Positions = new AlibiPositions(),
         }.Read(config, names, TiedHead.Read(config, names, Family.TiesHead))
-            .MapAttention((_, part) => part with { Scale = scale });
+            .MapAttention((_, part) => part with { Scale = scale, Clip = clip });
     }
 }

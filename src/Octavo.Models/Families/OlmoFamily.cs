@@ -12,7 +12,6 @@ internal static class OlmoFamily
 
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
-        Supported.RequireNull(config, "clip_qkv", "no clipping");
         bool bias = config.Flag("attention_bias", false);
         DecoderSpec spec = LlamaLayout.Read(config, names, Family.Architecture, Family.TiesHead, new LlamaTraits
         {
@@ -20,6 +19,10 @@ internal static class OlmoFamily
             AttentionOutputBias = bias,
         });
         var norm = new NormSpec(NormKind.Layer, new NormTensors(null, null), Epsilon, spec.HiddenSize);
-        return spec.MapParts(part => part with { NormBefore = norm }) with { FinalNorm = norm };
+        return spec.MapParts(part => part with { NormBefore = norm })
+            .MapAttention((_, attention) => attention with { Clip = (float?)config.Positive("clip_qkv") }) with
+        {
+            FinalNorm = norm,
+        };
     }
 }

@@ -29,6 +29,9 @@ internal sealed record AttentionSpec : PartSpec
     /// </summary>
     public int? Window { get; init; }
 
+    /// <summary>Queries, keys and values are cut off beyond this magnitude as they are projected; null leaves them.</summary>
+    public float? Clip { get; init; }
+
     /// <summary>
     /// The norm of each query head, or of all query heads together, as its width says; null where there is none.
     /// </summary>

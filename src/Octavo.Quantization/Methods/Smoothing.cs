@@ -44,7 +44,7 @@ internal static class Smoothing
                 // Query heads that share a value head must be divided by the same numbers.
                 int shared = attention.NumHeads / attention.NumKvHeads;
                 return FoldsOf(
-                    part, attention.ValueNorm is null ? MatrixRole.Value : null,
+                    part, attention is { ValueNorm: null, Clip: null } ? MatrixRole.Value : null,
                     k => (k / attention.HeadDim / shared * attention.HeadDim) + (k % attention.HeadDim));
             case FeedForwardSpec feedForward:
                 // Both x and max(x, 0) scale as their argument does, and so does what a gate multiplies.
