@@ -130,7 +130,7 @@ internal sealed class RegexPattern : TextPattern
         }
         catch (RegexMatchTimeoutException e)
         {
-            throw new InvalidOperationException(
+            throw new TextEncodingException(
                 $"the tokenizer's expression '{_source}' took longer than "
                     + FormattableString.Invariant($"{s_matchLimit.TotalSeconds} s to match once"),
                 e);
