@@ -159,6 +159,22 @@ public sealed class TokenizeTests : IDisposable
     }
 
     [Fact]
+    public async Task BenchText_BundledModel_MeasuresEncodingAndDecoding()
+    {
+        CliResult result = await CliCall.RunAsync("bench", "text", "--rounds", "1", "--json");
+        result.Code.ShouldBe(0, result.Error);
+        JsonNode found = JsonNode.Parse(result.Output)!;
+        ((int)found["vocabulary"]!).ShouldBe(4096);
+        ((int)found["tokens"]!).ShouldBeInRange(1, (int)found["text_bytes"]!);
+        foreach (string rate in new[] { "encode", "encode_again", "decode", "incremental_decode" })
+        {
+            ((double)found[rate + "_bytes_per_second"]!).ShouldBePositive(rate);
+        }
+
+        (await CliCall.RunAsync("bench", "text", "--rounds", "0")).Error.ShouldContain("--rounds must be at least 1");
+    }
+
+    [Fact]
     public void Write_Colored_ShowsTheTextAndThenTheTokensInTheSameColors()
     {
         StringWriter output = new();

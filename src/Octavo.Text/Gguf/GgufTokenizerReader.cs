@@ -68,7 +68,7 @@ internal static class GgufTokenizerReader
             (model.BytesModel ?? throw new FormatException($"{Prefix}tokens: a byte has none"))());
         foreach (string expression in expressions.Reverse())
         {
-            stage = new SplitStage(new RegexPattern(expression), SplitBehavior.Isolated, invert: false, stage);
+            stage = SplitStage.Make(TextPattern.Expression(expression), SplitBehavior.Isolated, invert: false, stage);
         }
 
         return TokenizerParts.Make(
