@@ -51,7 +51,7 @@ internal static class Tests
     };
 
     private static bool IsCased(string text, Func<string, string> convert) =>
-        text == convert(text) && text.Any(c => char.IsUpper(c) || char.IsLower(c));
+        Comparison.AreEqual(text, convert(text)) && text.Any(c => char.IsUpper(c) || char.IsLower(c));
 
     private static object Rest(Renderer renderer, object? value, object? divisor) =>
         value is string or Markup
