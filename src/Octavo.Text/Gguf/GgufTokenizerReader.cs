@@ -72,7 +72,12 @@ internal static class GgufTokenizerReader
         }
 
         return TokenizerParts.Make(
-            vocab, source.Added(), null, stage, source.Around(addBos: false), new ByteLevelDecoder()) with
+            vocab,
+            source.Added(),
+            null,
+            stage,
+            source.Around(GgufPreTokenizers.AddsBos(name)),
+            new ByteLevelDecoder()) with
         { SplitsSpecialTokens = true };
     }
 
@@ -133,7 +138,7 @@ internal static class GgufTokenizerReader
                 },
                 Bool("add_bos_token"),
                 Bool("add_eos_token"),
-                metadata.Text("tokenizer.chat_template"));
+                ChatTemplateSources.Of(NamedTemplates(metadata)));
         }
 
         public TokenizerConfig Config { get; }
@@ -204,6 +209,12 @@ internal static class GgufTokenizerReader
                 RemoveExtraWhitespaces = Bool("remove_extra_whitespaces") ?? false,
             };
         }
+
+        // Those beside the default one are listed by name.
+        private static IEnumerable<(string Name, string? Source)> NamedTemplates(GgufMetadata metadata) =>
+            (metadata.Texts("tokenizer.chat_templates") ?? [])
+                .Select(name => (name, metadata.Text("tokenizer.chat_template." + name)))
+                .Append((ChatTemplateSources.DefaultName, metadata.Text("tokenizer.chat_template")));
 
         private string? TokenOf(string name) => Id(name) is { } id ? _tokens[id] : null;
     }

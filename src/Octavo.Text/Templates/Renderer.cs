@@ -91,6 +91,16 @@ internal sealed class Renderer(TimeProvider time, IReadOnlyDictionary<string, Bl
     /// <summary>Counts going through a text; a step for some characters of it.</summary>
     public static void ChargeReading(int length) => t_running?.Charge(length >> 5);
 
+    /// <summary>Counts printing a text with escapes; a step for a few characters of it.</summary>
+    public static void ChargePrinting(int length) => t_running?.Charge(length >> 2);
+
+    /// <summary>Counts computing or printing an integer; its time grows with the square of its length.</summary>
+    public static void ChargeInteger(long bits)
+    {
+        long words = bits >> 6;
+        t_running?.Charge((int)Math.Min(words * words >> 6, MaxSteps));
+    }
+
     /// <summary>Counts work on characters, or on parts of a text, one by one.</summary>
     public static void ChargeEach(int count) => t_running?.Charge(count);
 

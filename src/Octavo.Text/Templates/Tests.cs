@@ -46,7 +46,7 @@ internal static class Tests
     {
         (bool a, bool b) => a == b,
         (long a, long b) => a == b,
-        (string a, string b) => a == b,
+        (string a, string b) => Comparison.AreEqual(a, b),
         _ => ReferenceEquals(left, right),
     };
 
