@@ -15,6 +15,7 @@ using Octavo.Cli.Render;
 using Octavo.Cli.Serve;
 using Octavo.Cli.Simulate;
 using Octavo.Cli.Terminal;
+using Octavo.Cli.Tokenize;
 using Octavo.Cli.Tune;
 using Octavo.Engine;
 using Octavo.Formats;
@@ -46,6 +47,7 @@ internal static class CommandLine
           octavo chat --model ~/models/Llama-3.2-1B-Instruct
           octavo serve ~/models/Llama-3.2-1B-Instruct --port 8000
           octavo inspect ~/models/Llama-3.2-1B-Instruct    what it is, and what it will take
+          octavo tokenize --text "Once upon a time"        its tokens, with ids and bytes
 
         'octavo COMMAND --help' explains a command's options.
         """;
@@ -124,6 +126,7 @@ internal static class CommandLine
             ServeCommand.Make(),
             InspectCommand.Make(),
             ModelsCommand.Make(),
+            TokenizeCommand.Make(),
             RenderCommand.Make(),
             EvalCommand.Make(),
             QuantizeCommand.Make(),

@@ -226,8 +226,10 @@ public sealed class Tokenizer
             ? new ByteDetokenizer(_vocabulary, promptIds, skipSpecialTokens)
             : new StreamDetokenizer(_vocabulary, _parts.Decoder, promptIds, skipSpecialTokens);
 
-    // Of a GGUF file only the beginning is read: the rest may be gigabytes.
-    private static bool IsGguf(string path)
+    /// <summary>
+    /// Whether a file is GGUF, of which only the beginning is to be read: the rest may be gigabytes.
+    /// </summary>
+    internal static bool IsGguf(string path)
     {
         if (!File.Exists(path))
         {

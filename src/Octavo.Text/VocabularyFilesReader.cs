@@ -58,8 +58,8 @@ internal static class VocabularyFilesReader
                 added,
                 qwen ? new UnicodeFormNormalizer(NormalizationForm.FormC) : null,
                 qwen
-                    ? new SplitStage(
-                        new RegexPattern(TiktokenEncoding.Qwen), SplitBehavior.Isolated, invert: false, last)
+                    ? SplitStage.Make(
+                        TextPattern.Expression(TiktokenEncoding.Qwen), SplitBehavior.Isolated, invert: false, last)
                     : PipelineReader.Gpt2Words(config.AddsPrefixSpace ?? false, last),
                 around
                     ? new PostProcessor(

@@ -44,8 +44,18 @@ internal sealed class ChatPrompts
         _specialTokens = tokenizer.NamedTokens;
     }
 
-    /// <summary>Whether the template mentions a variable; one that it does not changes no prompt.</summary>
-    public bool Mentions(string variable) => _template.Mentions(variable);
+    private ChatPrompts(ChatTemplate template, IReadOnlyDictionary<string, string> specialTokens) =>
+        (_template, _templateForTools, _specialTokens) = (template, template, specialTokens);
+
+    /// <summary>The same by another template.</summary>
+    /// <exception cref="ChatTemplateException">The template is malformed.</exception>
+    public ChatPrompts By(string template, string name) => new(ChatTemplate.Parse(template, name), _specialTokens);
+
+    /// <summary>Whether a template mentions a variable; one that it does not changes no prompt.</summary>
+    /// <param name="variable">Its name.</param>
+    /// <param name="hasTools">Whether the conversation has tools, for which there may be a template of its own.</param>
+    public bool Mentions(string variable, bool hasTools = false) =>
+        (hasTools ? _templateForTools : _template).Mentions(variable);
 
     /// <summary>The prompt of a conversation, ready for the assistant's turn.</summary>
     /// <param name="messages">The conversation so far, at least one message.</param>

@@ -154,7 +154,7 @@ public sealed class ForeignFieldTests(ServerFixture fixture)
     [InlineData("\"images\": [\"abc\"]", "images")]
     [InlineData("\"video\": \"abc\"", "video")]
     [InlineData("\"files\": [1]", "files")]
-    [InlineData("\"tool_calls\": [{\"id\": \"1\"}]", "tool_calls")]
+    [InlineData("\"tool_calls\": [{\"function\": {\"name\": \"f\"}}]", "tool_calls")]
     public async Task MessageField_ThatWouldChangeTheAnswer_IsRefusedByName(string member, string field) =>
         await FailAsync(
             "/v1/chat/completions",
@@ -239,7 +239,6 @@ public sealed class ForeignFieldTests(ServerFixture fixture)
 
     [Theory]
     [InlineData("{\"messages\": []}", "chat_template_kwargs.messages")]
-    [InlineData("{\"a\": 0.5}", "chat_template_kwargs.a")]
     [InlineData("3", "chat_template_kwargs")]
     public async Task TemplateArgument_Wrong_IsRefusedByName(string value, string field) =>
         await FailAsync("/v1/chat/completions", $$"""{{{Turn}}, "chat_template_kwargs": {{value}}}""", field);

@@ -13,6 +13,7 @@ internal static class BenchCommand
         BenchAttention.Make(),
         BenchBatching.Make(),
         BenchSampling.Make(),
+        BenchText.Make(),
         BenchContention.Make(),
         BenchStart.Make(),
         BenchStartRun.Make(),

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Octavo.Cli.Terminal;
 using Octavo.Text.Templates;
 
 namespace Octavo.Cli.Render;
@@ -8,8 +9,26 @@ namespace Octavo.Cli.Render;
 /// <param name="HasSpecialTokens">Whether it does.</param>
 internal sealed record ConversationJson(TemplateInput Input, bool HasSpecialTokens)
 {
+    /// <summary>What a command's help says of it.</summary>
+    public const string Help = "The conversation as JSON: a list of messages, or an object with messages, tools, "
+        + "documents, kwargs and special_tokens.";
+
     private const string AddGenerationPrompt = "add_generation_prompt";
     private const string ContinueFinalMessage = "continue_final_message";
+
+    /// <summary>Reads all of an input.</summary>
+    /// <exception cref="UsageException">It is malformed, or holds what does not belong there.</exception>
+    public static ConversationJson Read(TextReader input)
+    {
+        try
+        {
+            return Parse(input.ReadToEnd());
+        }
+        catch (JsonException e)
+        {
+            throw new UsageException($"the conversation is not right: {e.Message}");
+        }
+    }
 
     /// <summary>Reads a list of messages, or an object.</summary>
     /// <exception cref="JsonException">It is malformed, or holds what does not belong there.</exception>

@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Text.Json;
 using Octavo.Cli.Options;
 using Octavo.Cli.Terminal;
-using Octavo.Text;
 
 namespace Octavo.Cli.Render;
 
@@ -11,13 +10,11 @@ internal sealed class RenderCommand
 {
     private readonly Argument<string?> _model = new("MODEL")
     {
-        Description = "The model's directory, or a chat template's file. [default: the bundled story-teller, tales]",
+        Description = "The model's directory, or the file of a chat template (.jinja). [default: the bundled story-teller, tales]",
         Arity = ArgumentArity.ZeroOrOne,
     };
 
-    private readonly Option<string?> _input = OptionKinds.Text(
-        "--input", "FILE", "The conversation as JSON: a list of messages, or an object with messages, tools, "
-            + "documents, kwargs and special_tokens. [default: standard input]");
+    private readonly InputOption _input = new(ConversationJson.Help);
 
     private readonly Option<string?> _template = OptionKinds.Text(
         "--template",
@@ -34,8 +31,12 @@ internal sealed class RenderCommand
         var it = new RenderCommand();
         var command = new Command("render", "Print the prompt that a model's chat template makes of a conversation.")
         {
-            it._model, it._input, it._template, it._json, it._lines,
+            it._model,
         };
+        it._input.AddTo(command);
+        command.Add(it._template);
+        command.Add(it._json);
+        command.Add(it._lines);
         command.SetAction(it.Run);
         return command;
     }
@@ -43,24 +44,17 @@ internal sealed class RenderCommand
     private int Run(ParseResult result)
     {
         RenderSource source = RenderSource.Load(result.GetValue(_model), result.GetValue(_template));
-        string? file = result.GetValue(_input);
-        UsageException.ThrowIf(file is not null && !File.Exists(file), $"no such file: {file}");
-        using TextReader? opened = file is null ? null : new StreamReader(file);
-        TextReader input = opened ?? Stdio.In;
         if (result.GetValue(_lines))
         {
-            while (input.ReadLine() is { } line)
-            {
-                RenderJson.Write(source, line);
-            }
-
+            _input.Read(result, input => JsonLines.Answer(
+                input, line => Answer(source.Render(ConversationJson.Parse(line)))));
             return ExitCode.Success;
         }
 
-        string text = source.Render(ReadWhole(input));
+        string text = source.Render(_input.Read(result, ConversationJson.Read));
         if (result.GetValue(_json))
         {
-            RenderJson.Write("rendered", text);
+            JsonLines.Write(Answer(text));
         }
         else
         {
@@ -72,15 +66,5 @@ internal sealed class RenderCommand
         return ExitCode.Success;
     }
 
-    private static ConversationJson ReadWhole(TextReader input)
-    {
-        try
-        {
-            return ConversationJson.Parse(input.ReadToEnd());
-        }
-        catch (JsonException e)
-        {
-            throw new UsageException($"the conversation is not right: {e.Message}");
-        }
-    }
+    private static Action<Utf8JsonWriter> Answer(string text) => json => json.WriteString("rendered", text);
 }

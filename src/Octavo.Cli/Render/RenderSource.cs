@@ -19,25 +19,36 @@ internal sealed class RenderSource
         ChatTemplateSources sources, IReadOnlyDictionary<string, string> specialTokens, string name, string? chosen) =>
         (_sources, _specialTokens, _name, _chosen) = (sources, specialTokens, name, chosen);
 
-    /// <summary>Those of a model's directory, or a single file.</summary>
+    /// <summary>Those of a model's directory, or a single file: a template, or a GGUF file.</summary>
     /// <param name="model">The directory or the file; null for the bundled model.</param>
     /// <param name="template">The template's name, or null for that which the conversation needs.</param>
     /// <exception cref="UsageException">There is no such template.</exception>
     public static RenderSource Load(string? model, string? template)
     {
-        RenderSource source;
-        if (File.Exists(model))
-        {
-            source = new(
-                ChatTemplateSources.Of(File.ReadAllText(model)), new Dictionary<string, string>(), model, template);
-        }
-        else
+        if (!File.Exists(model))
         {
             string directory = ModelLocator.Find(model);
             TokenizerConfig config = TokenizerConfig.Load(TokenizerFiles.In(directory));
-            source = new(config.ChatTemplates, config.Named, directory, template);
+            return Of(config.ChatTemplates, config.Named, directory, template);
         }
 
+        return Tokenizer.IsGguf(model)
+            ? Of(Tokenizer.LoadFile(model), model, template)
+            : Of(ChatTemplateSources.Of(File.ReadAllText(model)), new Dictionary<string, string>(), model, template);
+    }
+
+    /// <summary>Those that came with a tokenizer.</summary>
+    /// <param name="tokenizer">The tokenizer.</param>
+    /// <param name="name">What messages call where it came from.</param>
+    /// <param name="template">The template's name, or null for that which the conversation needs.</param>
+    /// <exception cref="UsageException">There is no such template.</exception>
+    public static RenderSource Of(Tokenizer tokenizer, string name, string? template) =>
+        Of(tokenizer.ChatTemplates, tokenizer.NamedTokens, name, template);
+
+    private static RenderSource Of(
+        ChatTemplateSources sources, IReadOnlyDictionary<string, string> tokens, string name, string? template)
+    {
+        RenderSource source = new(sources, tokens, name, template);
         string names = string.Join(", ", source._sources.ByName.Keys);
         UsageException.ThrowIf(names.Length == 0, $"{source._name} has no chat template");
         UsageException.ThrowIf(

@@ -41,10 +41,13 @@ internal static class Stdio
         Lent.Value = new Streams(output, error, input);
 
     /// <summary>The text in a dim style where standard output shows styles, else the text itself.</summary>
-    public static string Dim(string text) => OutIsTerminal && ShowsStyles ? DimOn + text + DimOff : text;
+    public static string Dim(string text) => OutShowsStyles ? DimOn + text + DimOff : text;
 
     /// <summary>The text in a dim style where standard error shows styles, else the text itself.</summary>
     public static string DimError(string text) => ErrorIsTerminal && ShowsStyles ? DimOn + text + DimOff : text;
+
+    /// <summary>Whether standard output shows styles: a terminal that knows them, read by who wants them.</summary>
+    public static bool OutShowsStyles => OutIsTerminal && ShowsStyles;
 
     // https://no-color.org, and terminals that know no styles.
     private static bool ShowsStyles =>

@@ -14,9 +14,10 @@ internal static class BpeHeapMerge
         int[] previous = new int[count];
         int[] next = new int[count];
 
-        // A candidate is the pair that starts at a position; its priority is the rank, then the position. Candidates
-        // are not removed when a neighbour merges: a popped one whose pair has another rank by now is stale.
-        PriorityQueue<int, (int Rank, int Position)> candidates = new(count);
+        // A candidate is the pair that starts at a position; its priority is the rank, then the position, in one
+        // number, which compares faster than a pair. Candidates are not removed when a neighbour merges: a popped one
+        // whose pair has another rank by now is stale.
+        PriorityQueue<int, long> candidates = new(count);
         for (int i = 0; i < count; i++)
         {
             previous[i] = i - 1;
@@ -27,7 +28,7 @@ internal static class BpeHeapMerge
             }
         }
 
-        while (candidates.TryDequeue(out int left, out (int Rank, int Position) priority))
+        while (candidates.TryDequeue(out int left, out long priority))
         {
             if (symbols[left] == Gone || next[left] == count)
             {
@@ -35,7 +36,7 @@ internal static class BpeHeapMerge
             }
 
             int right = next[left];
-            if (merges.Find(symbols[left], symbols[right], out int merged) != priority.Rank)
+            if (merges.Find(symbols[left], symbols[right], out int merged) != (int)(priority >> 32))
             {
                 continue;
             }
@@ -66,7 +67,7 @@ internal static class BpeHeapMerge
     }
 
     private static void Consider(
-        PriorityQueue<int, (int Rank, int Position)> candidates,
+        PriorityQueue<int, long> candidates,
         MergeTable merges,
         ReadOnlySpan<int> symbols,
         int left,
@@ -75,7 +76,7 @@ internal static class BpeHeapMerge
         int rank = merges.Find(symbols[left], symbols[right], out _);
         if (rank != int.MaxValue)
         {
-            candidates.Enqueue(left, (rank, left));
+            candidates.Enqueue(left, ((long)rank << 32) | (uint)left);
         }
     }
 }

@@ -50,9 +50,8 @@ internal sealed class BpeModel : TextModel
             return;
         }
 
-        if (_cache.Find(word, out int slot) is { } known)
+        if (_cache.TryAppend(word, ids, out int slot))
         {
-            ids.AddRange(known.AsSpan());
             return;
         }
 

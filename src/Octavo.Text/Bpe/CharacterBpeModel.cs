@@ -40,9 +40,8 @@ internal sealed class CharacterBpeModel : TextModel
             return;
         }
 
-        if (_cache.Find(piece, out int slot) is { } known)
+        if (_cache.TryAppend(piece, ids, out int slot))
         {
-            ids.AddRange(known.AsSpan());
             return;
         }
 

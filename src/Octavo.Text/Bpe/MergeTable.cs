@@ -11,19 +11,18 @@ internal sealed class MergeTable
     private const long Empty = -1;
 
     // Key: left id in the upper half, right id in the lower. Value: rank in the upper half, merged id in the lower.
-    private readonly long[] _keys;
-    private readonly long[] _values;
+    // Side by side, so that a lookup waits for memory once.
+    private readonly (long Key, long Value)[] _entries;
     private readonly int _mask;
     private readonly int _shift;
 
     public MergeTable(int capacity)
     {
         int size = (int)BitOperations.RoundUpToPowerOf2((uint)Math.Max(16, capacity * 2));
-        _keys = new long[size];
-        _values = new long[size];
+        _entries = new (long, long)[size];
         _mask = size - 1;
         _shift = 64 - BitOperations.Log2((uint)size);
-        Array.Fill(_keys, Empty);
+        Array.Fill(_entries, (Empty, 0));
     }
 
     /// <summary>Adds a merge; a pair that is listed twice keeps its last rank.</summary>
@@ -31,13 +30,12 @@ internal sealed class MergeTable
     {
         long key = Pack(left, right);
         int slot = Slot(key);
-        while (_keys[slot] != Empty && _keys[slot] != key)
+        while (_entries[slot].Key != Empty && _entries[slot].Key != key)
         {
             slot = (slot + 1) & _mask;
         }
 
-        _keys[slot] = key;
-        _values[slot] = Pack(rank, merged);
+        _entries[slot] = (key, Pack(rank, merged));
     }
 
     /// <summary>The rank of a pair's merge, or <see cref="int.MaxValue"/> where it does not merge.</summary>
@@ -47,10 +45,9 @@ internal sealed class MergeTable
         int slot = Slot(key);
         while (true)
         {
-            long found = _keys[slot];
+            (long found, long value) = _entries[slot];
             if (found == key)
             {
-                long value = _values[slot];
                 merged = (int)value;
                 return (int)(value >> 32);
             }

@@ -63,6 +63,18 @@ internal sealed class ChatTemplateSources
     /// <summary>A single template.</summary>
     public static ChatTemplateSources Of(string source) => new() { _byName = { [DefaultName] = source } };
 
+    /// <summary>Templates by name; null for one that is not there.</summary>
+    public static ChatTemplateSources Of(IEnumerable<(string Name, string? Source)> templates)
+    {
+        ChatTemplateSources sources = new();
+        foreach ((string name, string? source) in templates.Where(t => t.Source is not null))
+        {
+            sources._byName[name] = source!;
+        }
+
+        return sources;
+    }
+
     // A text, a list of names and texts, or a map of them.
     private void Add(JsonField? field)
     {

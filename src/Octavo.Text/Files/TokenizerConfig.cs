@@ -86,14 +86,17 @@ internal sealed record TokenizerConfig
     /// <param name="named">Tokens by what they are called; null where there is none.</param>
     /// <param name="addsBos">Whether BOS goes first; null where the file does not say.</param>
     /// <param name="addsEos">Whether EOS goes last; null where the file does not say.</param>
-    /// <param name="chatTemplate">The chat template, or null.</param>
+    /// <param name="chatTemplates">The chat templates.</param>
     public static TokenizerConfig Of(
-        IReadOnlyDictionary<string, string?> named, bool? addsBos, bool? addsEos, string? chatTemplate) => new()
+        IReadOnlyDictionary<string, string?> named,
+        bool? addsBos,
+        bool? addsEos,
+        ChatTemplateSources chatTemplates) => new()
         {
             Named = named.Where(t => t.Value is not null).ToDictionary(t => t.Key, t => t.Value!),
             AddsBos = addsBos,
             AddsEos = addsEos,
-            ChatTemplates = chatTemplate is null ? ChatTemplateSources.None : ChatTemplateSources.Of(chatTemplate),
+            ChatTemplates = chatTemplates,
         };
 
     /// <summary>Reads what stands beside a tokenizer.json; each file may be absent.</summary>

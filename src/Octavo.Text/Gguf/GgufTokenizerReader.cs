@@ -68,11 +68,16 @@ internal static class GgufTokenizerReader
             (model.BytesModel ?? throw new FormatException($"{Prefix}tokens: a byte has none"))());
         foreach (string expression in expressions.Reverse())
         {
-            stage = new SplitStage(new RegexPattern(expression), SplitBehavior.Isolated, invert: false, stage);
+            stage = SplitStage.Make(TextPattern.Expression(expression), SplitBehavior.Isolated, invert: false, stage);
         }
 
         return TokenizerParts.Make(
-            vocab, source.Added(), null, stage, source.Around(addBos: false), new ByteLevelDecoder()) with
+            vocab,
+            source.Added(),
+            null,
+            stage,
+            source.Around(GgufPreTokenizers.AddsBos(name)),
+            new ByteLevelDecoder()) with
         { SplitsSpecialTokens = true };
     }
 
@@ -133,7 +138,7 @@ internal static class GgufTokenizerReader
                 },
                 Bool("add_bos_token"),
                 Bool("add_eos_token"),
-                metadata.Text("tokenizer.chat_template"));
+                ChatTemplateSources.Of(NamedTemplates(metadata)));
         }
 
         public TokenizerConfig Config { get; }
@@ -204,6 +209,12 @@ internal static class GgufTokenizerReader
                 RemoveExtraWhitespaces = Bool("remove_extra_whitespaces") ?? false,
             };
         }
+
+        // Those beside the default one are listed by name.
+        private static IEnumerable<(string Name, string? Source)> NamedTemplates(GgufMetadata metadata) =>
+            (metadata.Texts("tokenizer.chat_templates") ?? [])
+                .Select(name => (name, metadata.Text("tokenizer.chat_template." + name)))
+                .Append((ChatTemplateSources.DefaultName, metadata.Text("tokenizer.chat_template")));
 
         private string? TokenOf(string name) => Id(name) is { } id ? _tokens[id] : null;
     }

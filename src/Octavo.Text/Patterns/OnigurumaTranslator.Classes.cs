@@ -43,7 +43,6 @@ internal sealed partial class OnigurumaTranslator
 
         if (TryTake("b"))
         {
-            NeedsBacktracking = true;
             _target.Append($"(?:(?<=[{Word}])(?![{Word}])|(?<![{Word}])(?=[{Word}]))");
             return false;
         }

@@ -25,9 +25,6 @@ internal sealed partial class OnigurumaTranslator
 
     private OnigurumaTranslator(string source, bool rust) => (_source, _rust) = (source, rust);
 
-    /// <summary>Whether the translation needs an engine that backtracks.</summary>
-    public bool NeedsBacktracking { get; private set; }
-
     /// <summary>Whether the expression names a character, by itself or within a range.</summary>
     public bool Names(char c) => _named[c];
 
@@ -144,7 +141,6 @@ internal sealed partial class OnigurumaTranslator
         }
         else if (Array.Find(["?=", "?!", "?<=", "?<!", "?>"], TryTake) is { } opening)
         {
-            NeedsBacktracking = true;
             _target.Append('(').Append(opening);
         }
         else if (!AtEnd && _source[_position] == '?')
@@ -205,7 +201,6 @@ internal sealed partial class OnigurumaTranslator
             else if ((!isInterval || _rust) && TryTake("+"))
             {
                 // Possessive, which .NET spells as an atomic group. After an interval, + is greedy to Oniguruma.
-                NeedsBacktracking = true;
                 _target.Insert(start, "(?>").Append(')');
             }
         }

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 using System.Text.RegularExpressions;
 
 namespace Octavo.Text.Patterns;
@@ -11,6 +12,12 @@ internal abstract class TextPattern
 {
     /// <summary>Appends the matches in <paramref name="text"/> (well-formed UTF-16) in order.</summary>
     public abstract void FindAll(ReadOnlySpan<char> text, List<TextMatch> matches);
+
+    /// <summary>An expression, by hand where it has the shape for it; throws <see cref="FormatException"/>.</summary>
+    /// <param name="source">The expression.</param>
+    /// <param name="rust">Whether it is written for Rust, as tiktoken's are; else for Oniguruma.</param>
+    public static TextPattern Expression(string source, bool rust = false) =>
+        (TextPattern?)WordPattern.TryRead(source, rust) ?? new RegexPattern(source, rust);
 
     /// <summary>The text with each match replaced.</summary>
     public string Replace(string text, string replacement)
@@ -57,8 +64,9 @@ internal sealed class LiteralPattern(string literal) : TextPattern
 /// <summary>An expression of Oniguruma or of Rust, matched by code point.</summary>
 internal sealed class RegexPattern : TextPattern
 {
-    // A bound on one match, for expressions that backtrack. Those that do not are linear and need none.
-    private static readonly TimeSpan s_matchLimit = TimeSpan.FromSeconds(2);
+    // Bounds for expressions that try exponentially many ways: on one match, and on all of a text.
+    private static readonly TimeSpan s_matchLimit = TimeSpan.FromMilliseconds(900);
+    private static readonly TimeSpan s_limitPerCharacter = TimeSpan.FromMicroseconds(1);
 
     private readonly string _source;
     private readonly Regex _regex;
@@ -73,9 +81,9 @@ internal sealed class RegexPattern : TextPattern
         (string pattern, OnigurumaTranslator facts) = OnigurumaTranslator.Translate(source, rust);
         try
         {
-            _regex = facts.NeedsBacktracking
-                ? new Regex(pattern, RegexOptions.CultureInvariant | RegexOptions.Compiled, s_matchLimit)
-                : new Regex(pattern, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking, s_matchLimit);
+            // Not NonBacktracking: it misses matches of expressions that begin with what is optional, such as BLOOM's
+            // (https://github.com/dotnet/runtime/pull/130176).
+            _regex = new Regex(pattern, RegexOptions.CultureInvariant | RegexOptions.Compiled, s_matchLimit);
         }
         catch (Exception e) when (e is ArgumentException or NotSupportedException)
         {
@@ -115,6 +123,8 @@ internal sealed class RegexPattern : TextPattern
     private void Match(ReadOnlySpan<char> units, List<TextMatch> matches)
     {
         int lastEnd = -1;
+        TimeSpan limit = s_matchLimit + (s_limitPerCharacter * units.Length);
+        long started = Stopwatch.GetTimestamp();
         try
         {
             foreach (ValueMatch match in _regex.EnumerateMatches(units))
@@ -126,14 +136,19 @@ internal sealed class RegexPattern : TextPattern
                     matches.Add(new TextMatch(match.Index, end));
                     lastEnd = end;
                 }
+
+                if (Stopwatch.GetElapsedTime(started) > limit)
+                {
+                    throw TooSlow(null);
+                }
             }
         }
         catch (RegexMatchTimeoutException e)
         {
-            throw new InvalidOperationException(
-                $"the tokenizer's expression '{_source}' took longer than "
-                    + FormattableString.Invariant($"{s_matchLimit.TotalSeconds} s to match once"),
-                e);
+            throw TooSlow(e);
         }
     }
+
+    private TextEncodingException TooSlow(Exception? cause) =>
+        new($"the tokenizer's expression '{_source}' takes too long over this text", cause);
 }

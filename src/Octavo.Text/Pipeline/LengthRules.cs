@@ -71,7 +71,7 @@ internal sealed record LengthRules
     }
 
     /// <summary>Cuts a text's ids so that with the tokens around them they are not too many.</summary>
-    /// <exception cref="InvalidOperationException">Already the tokens around them are too many.</exception>
+    /// <exception cref="TextEncodingException">Already the tokens around them are too many.</exception>
     public void Truncate(List<int> ids, int around)
     {
         if (MaxLength is not { } most)
@@ -81,7 +81,7 @@ internal sealed record LengthRules
 
         if (most < around)
         {
-            throw new InvalidOperationException(
+            throw new TextEncodingException(
                 FormattableString.Invariant($"the tokenizer truncates to {most} ids, but puts {around} around a text"));
         }
 

@@ -100,11 +100,11 @@ internal static class PipelineReader
     }
 
     /// <summary>An expression as a field holds it.</summary>
-    public static RegexPattern ReadExpression(JsonField expression, bool rust = false)
+    public static TextPattern ReadExpression(JsonField expression, bool rust = false)
     {
         try
         {
-            return new RegexPattern(expression.AsString(), rust);
+            return TextPattern.Expression(expression.AsString(), rust);
         }
         catch (FormatException e)
         {
@@ -142,7 +142,7 @@ internal static class PipelineReader
     public static TextStage Gpt2Words(bool addPrefixSpace, TextStage next)
     {
         TextStage words =
-            new SplitStage(new RegexPattern(Gpt2Expression), SplitBehavior.Isolated, invert: false, next);
+            SplitStage.Make(TextPattern.Expression(Gpt2Expression), SplitBehavior.Isolated, invert: false, next);
         return addPrefixSpace ? new PrefixSpaceStage(words) : words;
     }
 
@@ -233,7 +233,7 @@ internal static class PipelineReader
                     invert: false,
                     next);
             case "Split":
-                return new SplitStage(
+                return SplitStage.Make(
                     ReadPattern(field.Require("pattern")),
                     ReadBehavior(field.Require("behavior")),
                     field.BoolOr("invert", false),

@@ -93,6 +93,15 @@ internal enum SplitBehavior
 /// <summary>Cuts at the matches of a pattern.</summary>
 internal sealed class SplitStage(TextPattern pattern, SplitBehavior behavior, bool invert, TextStage next) : TextStage
 {
+    /// <summary>The stage that cuts so.</summary>
+    public static TextStage Make(TextPattern pattern, SplitBehavior behavior, bool invert, TextStage next) =>
+        (pattern, behavior, invert) switch
+        {
+            (WordPattern words, SplitBehavior.Isolated, _) => new WordStage(words, keepsGaps: true, next),
+            (WordPattern words, SplitBehavior.Removed, true) => new WordStage(words, keepsGaps: false, next),
+            _ => new SplitStage(pattern, behavior, invert, next),
+        };
+
     private readonly record struct Part(int Start, int End, bool IsMatch);
 
     public override void Accept(ReadOnlySpan<char> piece, bool first, List<int> ids)

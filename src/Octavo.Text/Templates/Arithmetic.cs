@@ -140,8 +140,16 @@ internal static class Arithmetic
             : doubles(PythonNumber.AsDouble(left)!.Value, PythonNumber.AsDouble(right)!.Value);
     }
 
-    private static BigInteger Bounded(long bits, Func<BigInteger> compute) =>
-        bits > MaxBits ? throw TooLarge() : compute();
+    private static BigInteger Bounded(long bits, Func<BigInteger> compute)
+    {
+        if (bits > MaxBits)
+        {
+            throw TooLarge();
+        }
+
+        Renderer.ChargeInteger(bits);
+        return compute();
+    }
 
     private static TemplateFault TooLarge() => new($"the integer has more than {MaxBits} bits");
 
@@ -154,6 +162,7 @@ internal static class Arithmetic
             throw DivisionByZero();
         }
 
+        Renderer.ChargeInteger(a.GetBitLength());
         BigInteger quotient = BigInteger.DivRem(a, b, out BigInteger rest);
         return rest.IsZero || rest.Sign == b.Sign ? (quotient, rest) : (quotient - 1, rest + b);
     }

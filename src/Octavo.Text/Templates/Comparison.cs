@@ -10,7 +10,7 @@ internal static class Comparison
         Renderer.EnsureStack();
         return (left, right) switch
         {
-            (string a, string b) => a == b,
+            (string a, string b) => AreEqual(a, b),
             (null, null) => true,
             (Undefined, Undefined) => true,
             (List<object?> a, List<object?> b) => AreEqual(a, b),
@@ -21,7 +21,7 @@ internal static class Comparison
             (DictView a, DictView b) when a.Name != "dict_values" =>
                 a.Count == b.Count && a.Items.All(x => b.Items.Any(y => AreEqual(x, y))),
             _ when Types.IsNumber(left) && Types.IsNumber(right) => CompareNumbers(left, right) == 0,
-            _ when Printing.AsText(left) is { } a && Printing.AsText(right) is { } b => a == b,
+            _ when Printing.AsText(left) is { } a && Printing.AsText(right) is { } b => AreEqual(a, b),
             _ => ReferenceEquals(left, right),
         };
     }
@@ -52,6 +52,18 @@ internal static class Comparison
         (object? first, object? second) = sign[0] == '>' ? (right, left) : (left, right);
         return new TemplateFault(
             $"'{sign}' not supported between instances of '{Types.Name(first)}' and '{Types.Name(second)}'");
+    }
+
+    /// <summary>Whether texts are equal; long ones count.</summary>
+    public static bool AreEqual(string left, string right)
+    {
+        if (left.Length != right.Length)
+        {
+            return false;
+        }
+
+        Renderer.ChargeReading(left.Length);
+        return left == right;
     }
 
     private static bool AreEqual(IReadOnlyList<object?> left, IReadOnlyList<object?> right)

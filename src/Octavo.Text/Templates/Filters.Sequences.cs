@@ -42,6 +42,7 @@ internal static partial class Filters
         };
         return item =>
         {
+            Renderer.ChargeEach(2);
             foreach (object? part in parts)
             {
                 item = Members.Element(item, part);
@@ -100,7 +101,7 @@ internal static partial class Filters
     {
         if (Printing.AsText(value) is { } text)
         {
-            return Like(value, string.Concat(PythonText.CodePoints(text).Reverse()));
+            return Like(value, string.Concat(PythonText.EachOf(text).Reverse()));
         }
 
         if (!Sequences.IsIterable(value))

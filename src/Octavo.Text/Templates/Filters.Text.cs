@@ -21,16 +21,19 @@ internal static partial class Filters
         ("escape e", new(new("escape"), (v, _) => Markup.Escape(v))),
         ("forceescape", new(new("forceescape"), (v, _) => Markup.Escape(Printing.Str(v)))),
         ("safe", new(new("safe"), (v, _) => new Markup(Printing.Str(v)))),
-        ("striptags", new(new("striptags"), (v, _) => StripTags(Printing.Str(v)))),
+        ("striptags", new(new("striptags"), (v, a) => a.Renderer.Timed(() => StripTags(Printing.Str(v))))),
         ("indent", new(new("indent", "width?", "first?", "blank?"), Indent)),
         ("center", new(new("center", "width?"), (v, a) => Center(a.Renderer, Printing.Str(v), a.Int(0, 80)))),
         ("truncate", new(new("truncate", "length?", "killwords?", "end?", "leeway?"), Truncate)),
-        ("wordcount", OfTextTo("wordcount", s => (long)WordPattern.Count(s))),
+        ("wordcount", new(new Signature("wordcount"), (v, a) =>
+            a.Renderer.Timed(() => (long)WordPattern.Count(Printing.Str(v))))),
         ("wordwrap", new(
-            new("wordwrap", "width?", "break_long_words?", "wrapstring?", "break_on_hyphens?"), WordWrap)),
+            new("wordwrap", "width?", "break_long_words?", "wrapstring?", "break_on_hyphens?"),
+            (v, a) => a.Renderer.Timed(() => WordWrap(v, a)))),
         ("urlencode", new(new("urlencode"), (v, a) => UrlEncode(a.Renderer, v))),
         ("urlize",
-            new(new("urlize", "trim_url_limit?", "nofollow?", "target?", "rel?", "extra_schemes?"), Links.Urlize)),
+            new(new("urlize", "trim_url_limit?", "nofollow?", "target?", "rel?", "extra_schemes?"),
+                (v, a) => a.Renderer.Timed(() => Links.Urlize(v, a)))),
         ("format", new((renderer, value, arguments) => FormatText(renderer, value, arguments))),
         ("xmlattr", new(new("xmlattr", "autospace?"), (v, a) => XmlAttributes(v, a.Flag(0, true)))),
     ];
@@ -38,27 +41,28 @@ internal static partial class Filters
     [GeneratedRegex(@"[\w]+", RegexOptions.None, matchTimeoutMilliseconds: Renderer.RegexTimeout)]
     private static partial Regex WordPattern { get; }
 
-    [GeneratedRegex(@"[^-\s({\[<]+|[-\s({\[<]+", RegexOptions.None, matchTimeoutMilliseconds: Renderer.RegexTimeout)]
-    private static partial Regex TitlePattern { get; }
-
     [GeneratedRegex(@"<!--.*?-->|<[^>]*>", RegexOptions.Singleline, matchTimeoutMilliseconds: Renderer.RegexTimeout)]
     private static partial Regex TagPattern { get; }
 
     private static FilterFunction OfText(string name, Func<string, string> convert) =>
         new(new Signature(name), (v, _) => Like(v, convert(Printing.Str(v))));
 
-    private static FilterFunction OfTextTo(string name, Func<string, object?> convert) =>
-        new(new Signature(name), (v, _) => convert(Printing.Str(v)));
-
     // Markup stays markup.
     private static object Like(object? value, string text) => value is Markup ? new Markup(text) : text;
 
+    // Words lie between blanks, hyphens and opening brackets.
     private static string Title(string text)
     {
+        Renderer.ChargeEach(text.Length);
         var result = new StringBuilder(text.Length);
-        foreach (Match word in TitlePattern.Matches(text))
+        int start = 0;
+        for (int i = 0; i <= text.Length; i++)
         {
-            result.Append(PythonText.Capitalize(word.Value));
+            if (i == text.Length || PythonText.IsSpace(text[i]) || text[i] is '-' or '(' or '{' or '[' or '<')
+            {
+                result.Append(PythonText.Capitalize(text[start..i])).Append(text, i, i < text.Length ? 1 : 0);
+                start = i + 1;
+            }
         }
 
         return result.ToString();

@@ -25,6 +25,7 @@ internal sealed class FilterFunction(Func<Renderer, object?, Arguments, object?>
 
     public object? Apply(Renderer renderer, object? value, Arguments arguments)
     {
+        renderer.Charge(1);
         Renderer.ChargeReading(Printing.AsText(value)?.Length ?? 0);
         return apply(renderer, value, arguments);
     }
@@ -33,8 +34,11 @@ internal sealed class FilterFunction(Func<Renderer, object?, Arguments, object?>
 /// <summary>A test: whether something holds of a value.</summary>
 internal sealed class TestFunction(Signature signature, Func<object?, BoundArguments, bool> holds)
 {
-    public bool Holds(Renderer renderer, object? value, Arguments arguments) =>
-        holds(value, signature.Bind(renderer, arguments));
+    public bool Holds(Renderer renderer, object? value, Arguments arguments)
+    {
+        renderer.Charge(1);
+        return holds(value, signature.Bind(renderer, arguments));
+    }
 }
 
 /// <summary>A method of a value.</summary>

@@ -115,6 +115,7 @@ internal sealed record JsonText
 
     private void AppendQuoted(string text)
     {
+        Renderer.ChargePrinting(text.Length);
         _text.Append('"');
         foreach (char c in text)
         {

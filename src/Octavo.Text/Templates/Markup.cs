@@ -14,7 +14,9 @@ internal sealed record Markup(string Text)
         }
 
         var text = new StringBuilder();
-        foreach (char c in Printing.Str(value))
+        string plain = Printing.Str(value);
+        Renderer.ChargeEach(plain.Length);
+        foreach (char c in plain)
         {
             _ = c switch
             {

@@ -111,6 +111,7 @@ internal static class Printing
 
     private static void AppendQuoted(StringBuilder text, string value)
     {
+        Renderer.ChargePrinting(value.Length);
         char quote = value.Contains('\'') && !value.Contains('"') ? '"' : '\'';
         text.Append(quote);
         for (int i = 0; i < value.Length; i++)

@@ -59,12 +59,18 @@ internal sealed class PyDict
         public object? Value { get; }
 
         public bool Equals(Key other) => Value is string text && other.Value is string otherText
-            ? text == otherText
+            ? Comparison.AreEqual(text, otherText)
             : Comparison.AreEqual(Value, other.Value);
 
         public override bool Equals(object? obj) => obj is Key other && Equals(other);
 
         public override int GetHashCode() => HashOf(Value);
+
+        private static int HashOfText(string text)
+        {
+            Renderer.ChargeReading(text.Length);
+            return StringComparer.Ordinal.GetHashCode(text);
+        }
 
         private static int HashOf(object? value) => value switch
         {
@@ -73,8 +79,8 @@ internal sealed class PyDict
             bool flag => flag ? 1.0.GetHashCode() : 0.0.GetHashCode(),
             long number => ((double)number).GetHashCode(),
             BigInteger number => ((double)number).GetHashCode(),
-            string text => StringComparer.Ordinal.GetHashCode(text),
-            Markup markup => StringComparer.Ordinal.GetHashCode(markup.Text),
+            string text => HashOfText(text),
+            Markup markup => HashOfText(markup.Text),
             Undefined => 1,
             _ => value.GetHashCode(),
         };

@@ -132,6 +132,7 @@ internal static class PythonNumber
 
     public static string Print(BigInteger value)
     {
+        Renderer.ChargeInteger(value.GetBitLength());
         string text = value.ToString(Invariant);
         return text.Length <= MaxDigits + 1
             ? text

@@ -5,6 +5,9 @@ namespace Octavo.Text.Templates;
 /// <summary>Strings as Python sees them: in code points, with its own idea of white space.</summary>
 internal static class PythonText
 {
+    // Strings of one character are shared: a list of a text's characters is its references.
+    private static readonly string?[] s_ofUnit = new string?[0x10000];
+
     public static bool IsSpace(char c) => c is >= '\x1c' and <= '\x1f' || char.IsWhiteSpace(c);
 
     /// <summary>Whether a text is white space, and at least one character of it.</summary>
@@ -57,9 +60,19 @@ internal static class PythonText
             }
             else
             {
-                yield return text[i].ToString();
+                yield return OfUnit(text[i]);
             }
         }
+    }
+
+    /// <summary>A string of one character.</summary>
+    public static string OfUnit(char c) => s_ofUnit[c] ??= c.ToString();
+
+    /// <summary>The same as <see cref="CodePoints"/>; each is a step.</summary>
+    public static IEnumerable<string> EachOf(string text)
+    {
+        Renderer.ChargeEach(text.Length);
+        return CodePoints(text);
     }
 
     public static bool IsPair(string text, int at) =>
@@ -70,12 +83,12 @@ internal static class PythonText
     /// <summary>How many code points a text has.</summary>
     public static int LengthOf(ReadOnlySpan<char> text)
     {
+        Renderer.ChargeReading(text.Length);
         if (!text.ContainsAnyInRange('\uD800', '\uDFFF'))
         {
             return text.Length;
         }
 
-        Renderer.ChargeReading(text.Length);
         int length = text.Length;
         for (int i = 0; i + 1 < text.Length; i++)
         {
@@ -92,12 +105,12 @@ internal static class PythonText
     /// <summary>Where a code point begins in UTF-16.</summary>
     public static int OffsetOf(string text, int codePoint)
     {
+        Renderer.ChargeReading(text.Length);
         if (!text.AsSpan().ContainsAnyInRange('\uD800', '\uDFFF'))
         {
             return codePoint;
         }
 
-        Renderer.ChargeReading(codePoint);
         int at = 0;
         for (; codePoint > 0; codePoint--)
         {
@@ -110,17 +123,15 @@ internal static class PythonText
     /// <summary>Orders by code points; UTF-16 would put what lies beyond U+FFFF too early.</summary>
     public static int Compare(string left, string right)
     {
-        int length = Math.Min(left.Length, right.Length);
-        for (int i = 0; i < length; i++)
+        int same = left.AsSpan().CommonPrefixLength(right);
+        Renderer.ChargeReading(same);
+        if (same == left.Length || same == right.Length)
         {
-            if (left[i] != right[i])
-            {
-                bool leftHigh = char.IsSurrogate(left[i]), rightHigh = char.IsSurrogate(right[i]);
-                return leftHigh == rightHigh ? left[i].CompareTo(right[i]) : leftHigh ? 1 : -1;
-            }
+            return left.Length.CompareTo(right.Length);
         }
 
-        return left.Length.CompareTo(right.Length);
+        bool leftHigh = char.IsSurrogate(left[same]), rightHigh = char.IsSurrogate(right[same]);
+        return leftHigh == rightHigh ? left[same].CompareTo(right[same]) : leftHigh ? 1 : -1;
     }
 
     /// <summary>Lines as str.splitlines has them.</summary>
@@ -136,6 +147,7 @@ internal static class PythonText
                 continue;
             }
 
+            Renderer.ChargeEach(1);
             int end = i;
             i += text[i] == '\r' && i + 1 < text.Length && text[i + 1] == '\n' ? 1 : 0;
             lines.Add(text[start..(keepEnds ? i + 1 : end)]);
@@ -157,18 +169,24 @@ internal static class PythonText
         return Upper(text[..first]) + Lower(text[first..]);
     }
 
-    public static string Upper(string text) => text.Contains('ß')
-        ? text.Replace("ß", "SS").ToUpperInvariant()
-        : text.ToUpperInvariant();
+    public static string Upper(string text)
+    {
+        Renderer.ChargeReading(text.Length);
+        return text.Contains('ß') ? text.Replace("ß", "SS").ToUpperInvariant() : text.ToUpperInvariant();
+    }
 
-    public static string Lower(string text) => text.ToLowerInvariant();
+    public static string Lower(string text)
+    {
+        Renderer.ChargeReading(text.Length);
+        return text.ToLowerInvariant();
+    }
 
     /// <summary>Python's str.title: a capital after anything that is no letter.</summary>
     public static string Title(string text)
     {
         var result = new StringBuilder(text.Length);
         bool inWord = false;
-        foreach (string c in CodePoints(text))
+        foreach (string c in EachOf(text))
         {
             result.Append(inWord ? Lower(c) : Upper(c));
             inWord = char.IsLetter(c, 0);

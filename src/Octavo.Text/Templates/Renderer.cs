@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Text;
 
@@ -7,15 +8,15 @@ namespace Octavo.Text.Templates;
 internal sealed class Renderer(TimeProvider time, IReadOnlyDictionary<string, BlockStatement> blocks)
 {
     /// <summary>Expressions, statements and elements of sequences; about half a second.</summary>
-    public const int MaxSteps = 4_000_000;
+    public const int MaxSteps = 2_000_000;
 
     /// <summary>Characters of all texts that are made on the way.</summary>
-    public const long MaxText = 1L << 29;
+    public const long MaxText = 1L << 26;
 
     /// <summary>Characters of the output, and of any one text.</summary>
-    public const int MaxOutput = 1 << 24;
+    public const int MaxOutput = 1 << 22;
 
-    /// <summary>Milliseconds that a regular expression may take over one text.</summary>
+    /// <summary>Milliseconds that regular expressions may take over one text, and over all of a run.</summary>
     public const int RegexTimeout = 500;
 
     /// <summary>Macros and recursive loops within each other.</summary>
@@ -29,6 +30,7 @@ internal sealed class Renderer(TimeProvider time, IReadOnlyDictionary<string, Bl
     private int _steps;
     private long _text;
     private int _calls;
+    private TimeSpan _timed;
 
     public TimeProvider Time => time;
 
@@ -87,7 +89,31 @@ internal sealed class Renderer(TimeProvider time, IReadOnlyDictionary<string, Bl
     }
 
     /// <summary>Counts going through a text; a step for some characters of it.</summary>
-    public static void ChargeReading(int length) => t_running?.Charge(length >> 3);
+    public static void ChargeReading(int length) => t_running?.Charge(length >> 5);
+
+    /// <summary>Counts printing a text with escapes; a step for a few characters of it.</summary>
+    public static void ChargePrinting(int length) => t_running?.Charge(length >> 2);
+
+    /// <summary>Counts computing or printing an integer; its time grows with the square of its length.</summary>
+    public static void ChargeInteger(long bits)
+    {
+        long words = bits >> 6;
+        t_running?.Charge((int)Math.Min(words * words >> 6, MaxSteps));
+    }
+
+    /// <summary>Counts work on characters, or on parts of a text, one by one.</summary>
+    public static void ChargeEach(int count) => t_running?.Charge(count);
+
+    /// <summary>Bounds the time of what can take long over a short text.</summary>
+    public T Timed<T>(Func<T> run)
+    {
+        long started = Stopwatch.GetTimestamp();
+        T result = run();
+        _timed += Stopwatch.GetElapsedTime(started);
+        return _timed <= TimeSpan.FromMilliseconds(RegexTimeout)
+            ? result
+            : throw new TemplateFault("filters take too long over their texts");
+    }
 
     /// <summary>Counts a step; refuses values and calls that are nested deeper than the stack has room for.</summary>
     public static void EnsureStack()

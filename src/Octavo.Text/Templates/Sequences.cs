@@ -38,7 +38,7 @@ internal static class Sequences
             case string or Markup:
                 string text = Printing.AsText(container)!;
                 return Printing.AsText(item) is { } part
-                    ? text.Contains(part, StringComparison.Ordinal)
+                    ? TextSearch.First(text, part) >= 0
                     : throw new TemplateFault(
                         $"'in <string>' requires string as left operand, not {Types.Name(item)}");
             case PyDict dict:
@@ -122,7 +122,7 @@ internal static class Sequences
 
         object?[] Items(IReadOnlyList<object?> items)
         {
-            Renderer.ChargeReading(count << 3);
+            Renderer.ChargeEach(count);
             var result = new object?[count];
             for (int i = 0; i < count; i++)
             {
@@ -136,11 +136,12 @@ internal static class Sequences
         {
             if (step == 1)
             {
+                Renderer.ChargeReading(count);
                 int start = PythonText.OffsetOf(text, (int)first);
                 return text[start..(start + PythonText.OffsetOf(text[start..], count))];
             }
 
-            string[] points = [.. PythonText.CodePoints(text)];
+            string[] points = [.. PythonText.EachOf(text)];
             return string.Concat(Enumerable.Range(0, count).Select(i => points[(int)(first + (i * step))]));
         }
     }
@@ -158,7 +159,7 @@ internal static class Sequences
     private static string CodePointAt(string text, int index)
     {
         int at = PythonText.OffsetOf(text, index);
-        return text.Substring(at, PythonText.IsPair(text, at) ? 2 : 1);
+        return PythonText.IsPair(text, at) ? text.Substring(at, 2) : PythonText.OfUnit(text[at]);
     }
 
     private static IEnumerable<object?>? TryIterate(object? value) => value switch

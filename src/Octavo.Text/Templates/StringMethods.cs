@@ -13,7 +13,7 @@ internal static class StringMethods
         ("casefold", Plain("casefold", s => PythonText.Lower(s).Replace("ß", "ss"))),
         ("capitalize", Plain("capitalize", PythonText.Capitalize)),
         ("title", Plain("title", PythonText.Title)),
-        ("swapcase", Plain("swapcase", s => string.Concat(PythonText.CodePoints(s).Select(
+        ("swapcase", Plain("swapcase", s => string.Concat(PythonText.EachOf(s).Select(
             c => c == PythonText.Upper(c) ? PythonText.Lower(c) : PythonText.Upper(c))))),
         ("strip", new(new("strip", "chars?"), (s, a) => Strip(s, a, start: true, end: true))),
         ("lstrip", new(new("lstrip", "chars?"), (s, a) => Strip(s, a, start: true, end: false))),
@@ -56,14 +56,14 @@ internal static class StringMethods
         ("isalnum", All("isalnum", r => Rune.IsLetter(r) || Rune.IsNumber(r))),
         ("isspace", Asked("isspace", s => PythonText.IsSpace(s))),
         ("isascii", Asked("isascii", s => Ascii.IsValid(s))),
-        ("isprintable", Asked("isprintable", s => !Printing.Repr(s.Replace("\\", "").Replace("'", "")).Contains('\\'))),
-        ("isidentifier", Asked("isidentifier", s => s.Length > 0 && !char.IsDigit(s[0])
+        ("isprintable", Each("isprintable", s => !Printing.Repr(s.Replace("\\", "").Replace("'", "")).Contains('\\'))),
+        ("isidentifier", Each("isidentifier", s => s.Length > 0 && !char.IsDigit(s[0])
             && s.EnumerateRunes().All(r => r.Value == '_' || Rune.IsLetterOrDigit(r)))),
         ("isupper",
-            Asked("isupper", s => s.Any(char.IsLetter) && s == PythonText.Upper(s) && s != PythonText.Lower(s))),
+            Each("isupper", s => s.Any(char.IsLetter) && s == PythonText.Upper(s) && s != PythonText.Lower(s))),
         ("islower",
-            Asked("islower", s => s.Any(char.IsLetter) && s == PythonText.Lower(s) && s != PythonText.Upper(s))),
-        ("istitle", Asked("istitle", s => s.Any(char.IsLetter) && s == PythonText.Title(s))),
+            Each("islower", s => s.Any(char.IsLetter) && s == PythonText.Lower(s) && s != PythonText.Upper(s))),
+        ("istitle", Each("istitle", s => s.Any(char.IsLetter) && s == PythonText.Title(s))),
     ]);
 
     /// <summary>A method of a string; those of markup give markup, and escape what they are given.</summary>
@@ -113,6 +113,7 @@ internal static class StringMethods
             for (; count > 0 && at <= text.Length; count--)
             {
                 int length = at == text.Length ? 0 : PythonText.IsPair(text, at) ? 2 : 1;
+                renderer.Charge(1);
                 renderer.ChargeText(with.Length + length);
                 result.Append(with).Append(text, at, length);
                 at += Math.Max(length, at == text.Length ? 1 : 0);
@@ -121,8 +122,9 @@ internal static class StringMethods
             return at > text.Length ? result.ToString() : result.Append(text, at, text.Length - at).ToString();
         }
 
-        for (; count > 0 && text.IndexOf(old, at, StringComparison.Ordinal) is >= 0 and int found; count--)
+        for (; count > 0 && TextSearch.First(text, old, at) is >= 0 and int found; count--)
         {
+            renderer.Charge(2);
             renderer.ChargeText(found - at + with.Length);
             result.Append(text, at, found - at).Append(with);
             at = found + old.Length;
@@ -149,20 +151,33 @@ internal static class StringMethods
 
     public static string Strip(string text, string chars, bool start, bool end)
     {
-        HashSet<string> set = [.. PythonText.CodePoints(chars)];
-        List<string> points = [.. PythonText.CodePoints(text)];
-        int from = 0, to = points.Count;
-        while (start && from < to && set.Contains(points[from]))
+        Renderer.ChargeEach(chars.Length);
+        HashSet<string> points = [.. PythonText.CodePoints(chars)];
+        HashSet<string>.AlternateLookup<ReadOnlySpan<char>> set = points.GetAlternateLookup<ReadOnlySpan<char>>();
+        int from = 0, to = text.Length;
+        while (start && from < to)
         {
-            from++;
+            int length = PythonText.IsPair(text, from) ? 2 : 1;
+            if (!set.Contains(text.AsSpan(from, length)))
+            {
+                break;
+            }
+
+            from += length;
         }
 
-        while (end && to > from && set.Contains(points[to - 1]))
+        while (end && to > from)
         {
-            to--;
+            int length = to - from > 1 && PythonText.IsPair(text, to - 2) ? 2 : 1;
+            if (!set.Contains(text.AsSpan(to - length, length)))
+            {
+                break;
+            }
+
+            to -= length;
         }
 
-        return string.Concat(points[from..to]);
+        return text[from..to];
     }
 
     /// <summary>So many of a fill, checked.</summary>
@@ -174,8 +189,15 @@ internal static class StringMethods
 
     private static Method<string> Asked(string name, Func<string, bool> holds) => new(new(name), (s, _) => holds(s));
 
+    // For what looks at characters one by one.
+    private static Method<string> Each(string name, Func<string, bool> holds) => Asked(name, s =>
+    {
+        Renderer.ChargeEach(s.Length);
+        return holds(s);
+    });
+
     private static Method<string> All(string name, Func<Rune, bool> holds) =>
-        Asked(name, s => s.Length > 0 && s.EnumerateRunes().All(holds));
+        Each(name, s => s.Length > 0 && s.EnumerateRunes().All(holds));
 
     private static Method<string> Padded(string name, Func<string, int, string, string> pad) =>
         new(new(name, "width", "fillchar?"), (s, a) =>
@@ -240,9 +262,7 @@ internal static class StringMethods
             return -1;
         }
 
-        int at = fromEnd
-            ? window.Part.LastIndexOf(sought, StringComparison.Ordinal)
-            : window.Part.IndexOf(sought, StringComparison.Ordinal);
+        int at = fromEnd ? TextSearch.Last(window.Part, sought) : TextSearch.First(window.Part, sought);
         return at < 0 ? -1 : window.Offset + PythonText.LengthOf(window.Part.AsSpan(0, at));
     }
 
@@ -253,7 +273,19 @@ internal static class StringMethods
         string sought = arguments.Text(0);
         return Window(text, arguments) is not { } window ? 0L
             : sought.Length == 0 ? PythonText.Length(window.Part) + 1L
-            : (long)window.Part.AsSpan().Count(sought);
+            : CountOf(window.Part, sought);
+    }
+
+    private static long CountOf(string text, string sought)
+    {
+        long count = 0;
+        for (int at = 0; TextSearch.First(text, sought, at) is >= 0 and int found; at = found + sought.Length)
+        {
+            Renderer.ChargeEach(1);
+            count++;
+        }
+
+        return count;
     }
 
     private static string ZeroFill(Renderer renderer, string text, long width)
@@ -266,6 +298,7 @@ internal static class StringMethods
 
     private static string ExpandTabs(Renderer renderer, string text, long size)
     {
+        renderer.Charge(text.Length);
         var result = new StringBuilder();
         int column = 0;
         foreach (char c in text)

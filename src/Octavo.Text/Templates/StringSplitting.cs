@@ -15,9 +15,9 @@ internal static class StringSplitting
         string separator = Separator(arguments.Text(0));
         List<object?> parts = [];
         int at = 0;
-        while (parts.Count < max && text.IndexOf(separator, at, StringComparison.Ordinal) is >= 0 and int found)
+        while (parts.Count < max && TextSearch.First(text, separator, at) is >= 0 and int found)
         {
-            arguments.Renderer.Charge(1);
+            arguments.Renderer.Charge(2);
             parts.Add(text[at..found]);
             at = found + separator.Length;
         }
@@ -36,16 +36,15 @@ internal static class StringSplitting
 
         string separator = Separator(arguments.Text(0));
         List<object?> parts = [];
-        string rest = text;
-        while (parts.Count < max && rest.LastIndexOf(separator, StringComparison.Ordinal) is >= 0 and int found)
+        int end = text.Length;
+        while (parts.Count < max && TextSearch.Last(text.AsSpan(0, end), separator) is >= 0 and int found)
         {
-            arguments.Renderer.Charge(1);
-            arguments.Renderer.ChargeText(found);
-            parts.Add(rest[(found + separator.Length)..]);
-            rest = rest[..found];
+            arguments.Renderer.Charge(2);
+            parts.Add(text[(found + separator.Length)..end]);
+            end = found;
         }
 
-        parts.Add(rest);
+        parts.Add(text[..end]);
         parts.Reverse();
         return parts;
     }
@@ -54,8 +53,8 @@ internal static class StringSplitting
     {
         Separator(separator);
         int at = fromEnd
-            ? text.LastIndexOf(separator, StringComparison.Ordinal)
-            : text.IndexOf(separator, StringComparison.Ordinal);
+            ? TextSearch.Last(text, separator)
+            : TextSearch.First(text, separator);
         return new PyTuple(at >= 0 ? [text[..at], separator, text[(at + separator.Length)..]]
             : fromEnd ? [string.Empty, string.Empty, text]
             : [text, string.Empty, string.Empty]);
@@ -89,6 +88,7 @@ internal static class StringSplitting
                 return parts;
             }
 
+            Renderer.ChargeEach(1);
             int start = at;
             while (at < text.Length && !PythonText.IsSpace(text[at]))
             {
@@ -115,6 +115,7 @@ internal static class StringSplitting
                 break;
             }
 
+            Renderer.ChargeEach(1);
             int stop = end;
             while (end > 0 && !PythonText.IsSpace(text[end - 1]))
             {

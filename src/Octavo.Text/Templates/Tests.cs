@@ -46,12 +46,12 @@ internal static class Tests
     {
         (bool a, bool b) => a == b,
         (long a, long b) => a == b,
-        (string a, string b) => a == b,
+        (string a, string b) => Comparison.AreEqual(a, b),
         _ => ReferenceEquals(left, right),
     };
 
     private static bool IsCased(string text, Func<string, string> convert) =>
-        text == convert(text) && text.Any(c => char.IsUpper(c) || char.IsLower(c));
+        Comparison.AreEqual(text, convert(text)) && text.Any(c => char.IsUpper(c) || char.IsLower(c));
 
     private static object Rest(Renderer renderer, object? value, object? divisor) =>
         value is string or Markup

@@ -13,10 +13,17 @@ internal static partial class TextWrapping
     [GeneratedRegex(@"\s+|\S+", RegexOptions.None, matchTimeoutMilliseconds: Renderer.RegexTimeout)]
     private static partial Regex WordPattern { get; }
 
+    // What a regular expression finds one by one costs several steps.
+    private static string ValueOf(Match chunk)
+    {
+        Renderer.ChargeEach(8);
+        return chunk.Value;
+    }
+
     public static IEnumerable<string> Wrap(string line, int width, bool breakLongWords, bool breakOnHyphens)
     {
         var chunks = new Stack<string>((breakOnHyphens ? ChunkPattern : WordPattern)
-            .Matches(line).Select(m => m.Value).Reverse());
+            .Matches(line).Select(ValueOf).Reverse());
         bool first = true;
         while (chunks.Count > 0)
         {

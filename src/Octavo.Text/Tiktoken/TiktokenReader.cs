@@ -33,7 +33,7 @@ internal static class TiktokenReader
             return Make(
                 tokens,
                 0,
-                new RegexPattern(encoding.Expression, rust: true),
+                TextPattern.Expression(encoding.Expression, rust: true),
                 [.. encoding.SpecialTokens.Select(
                     t => new AddedToken(t.Value, t.Key, true, false, false, false, Normalized: false))],
                 PostProcessor.None,
@@ -59,7 +59,7 @@ internal static class TiktokenReader
             model.Vocab,
             AddedTokenList.Merge(special, config, model.Vocab),
             normalizer: null,
-            new SplitStage(pattern, SplitBehavior.Isolated, invert: false, new ModelStage(model.BytesModel!())),
+            SplitStage.Make(pattern, SplitBehavior.Isolated, invert: false, new ModelStage(model.BytesModel!())),
             around,
             new ByteLevelDecoder());
     }

@@ -1,4 +1,5 @@
 using Octavo.Text;
+using Octavo.Text.Templates;
 
 namespace Octavo.Server.Protocols.OpenAI;
 
@@ -8,10 +9,10 @@ internal sealed class Conversation
     private static readonly FieldTable<MessageParts> MessageFields = new()
     {
         { "role", (m, v) => m.Role = v.Text() },
-        { "content", (m, v) => m.Content = ReadContent(v) },
-        { "tool_calls", Refusal.Always },
-        { "function_call", Refusal.Always },
-        { "tool_call_id", Refusal.Always },
+        { "content", (m, v) => m.Content = v.IsNull ? null : ReadContent(v) },
+        { "tool_calls", (m, v) => m.TakeNeeded("tool_calls", v, ToolParts.ReadCalls) },
+        { "function_call", Refusal.Instead("use tool_calls") },
+        { "tool_call_id", (m, v) => m.Take("tool_call_id", v) },
         { "tool_name", Refusal.Always },
         { "audio", Refusal.Always },
         { "images", Refusal.Always },
@@ -27,13 +28,12 @@ internal sealed class Conversation
         { "prefix", Refusal.Instead("use continue_final_message") },
         { "partial", Refusal.Instead("use continue_final_message") },
 
-        // Templates see roles and contents alone.
-        { "name", Refusal.Never },
+        { "name", (m, v) => m.Take("name", v) },
+        { "reasoning", (m, v) => m.TakeReasoning("reasoning", v) },
+        { "reasoning_content", (m, v) => m.TakeReasoning("reasoning_content", v) },
+        { "thinking", (m, v) => m.TakeReasoning("thinking", v) },
         { "refusal", Refusal.Never },
         { "annotations", Refusal.Never },
-        { "reasoning", Refusal.Never },
-        { "reasoning_content", Refusal.Never },
-        { "thinking", Refusal.Never },
         { "cache_control", Refusal.Quiet },
         { "weight", Refusal.Quiet },
     };
@@ -51,11 +51,18 @@ internal sealed class Conversation
 
     public static FieldTable<ChatRequest> Fields { get; } = Bind<ChatRequest>(r => r.Conversation);
 
-    public IReadOnlyList<ChatMessage> Messages { get; set; } = [];
+    private List<ConversationMessage> _messages = [];
+    private List<object?>? _tools;
+    private List<object?>? _documents;
+
+    public IReadOnlyList<ConversationMessage> Messages => _messages;
 
     public bool AddGenerationPrompt { get; set; } = true;
 
     public bool ContinueFinalMessage { get; set; }
+
+    /// <summary>A template in place of the model's.</summary>
+    public string? ChatTemplate { get; set; }
 
     /// <summary>How much the model is to think, for templates that know of it.</summary>
     public string? ReasoningEffort { get; set; }
@@ -70,14 +77,15 @@ internal sealed class Conversation
     public static FieldTable<T> Bind<T>(Func<T, Conversation> conversationOf)
         where T : class => new()
         {
-            { "messages", (r, v) => conversationOf(r).Messages = [.. v.Items().Select(ReadMessage)] },
+            { "messages", (r, v) => conversationOf(r)._messages = [.. v.Items().Select(ReadMessage)] },
             { "add_generation_prompt", (r, v) => conversationOf(r).AddGenerationPrompt = v.Bool() },
             { "continue_final_message", (r, v) => conversationOf(r).ContinueFinalMessage = v.Bool() },
-            { "chat_template", Refusal.Always },
+            { "chat_template", (r, v) => conversationOf(r).ChatTemplate = v.IsEmpty ? null : v.Text() },
             { "chat_template_kwargs", (r, v) => conversationOf(r).ReadArguments(v) },
             { "reasoning_effort", (r, v) => conversationOf(r).ReasoningEffort =
                 v.OneOf("none", "minimal", "low", "medium", "high", "xhigh", "max") },
-            { "documents", Refusal.Always },
+            { "documents", (r, v) => conversationOf(r)._documents = ReadMaps(v) },
+            { "tools", (r, v) => conversationOf(r)._tools = ReadMaps(v) },
         };
 
     public void Check()
@@ -89,19 +97,59 @@ internal sealed class Conversation
             "continue_final_message", "continue_final_message needs add_generation_prompt to be false");
     }
 
-    /// <summary>The prompt, through the model's template.</summary>
-    /// <param name="prompts">The template.</param>
+    /// <summary>The prompt, through the model's template or the body's.</summary>
+    /// <param name="prompts">The model's template.</param>
     /// <param name="notes">Hear of what the template has no use for.</param>
     public string Render(ChatPrompts prompts, FieldNotes? notes = null)
     {
+        prompts = ChatTemplate is null ? prompts : ByOwnTemplate(prompts);
         AddReasoningEffort(prompts, notes);
-        foreach (string name in Arguments.Keys.Where(name => !prompts.Mentions(name)))
+        CheckMentioned(prompts, notes);
+        ToolParts.CheckTools(_tools ?? []);
+        return prompts.Render(new TemplateInput
         {
-            notes?.AddWithoutEffect("chat_template_kwargs." + name);
-        }
+            Messages = [.. _messages.Select(m => m.Fields)],
+            Tools = _tools,
+            Documents = _documents,
+            AddGenerationPrompt = AddGenerationPrompt,
+            ContinueFinalMessage = ContinueFinalMessage ? "content" : null,
+            Arguments = Arguments,
+        }).Text!;
+    }
 
-        string text = prompts.Render(Messages, AddGenerationPrompt, Arguments).Text!;
-        return ContinueFinalMessage ? CutAfterFinalMessage(text) : text;
+    private ChatPrompts ByOwnTemplate(ChatPrompts prompts)
+    {
+        const string Field = "chat_template";
+        try
+        {
+            return prompts.By(ChatTemplate!, Field);
+        }
+        catch (ChatTemplateException e)
+        {
+            throw ApiException.BadRequest(Field, e.Message);
+        }
+    }
+
+    // What a template has no place for is refused where the answer would have been another with it.
+    private void CheckMentioned(ChatPrompts prompts, FieldNotes? notes)
+    {
+        foreach (MentionedField field in _messages.SelectMany(m => m.Mentioned)
+            .Concat(Arguments.Keys.Select(name => new MentionedField("chat_template_kwargs." + name, [name], false)))
+            .Concat(_tools is null ? [] : [new MentionedField("tools", ["tools"], true)])
+            .Concat(_documents is null ? [] : [new MentionedField("documents", ["documents"], true)]))
+        {
+            if (Array.Exists(field.Names, name => prompts.Mentions(name, _tools is not null)))
+            {
+                continue;
+            }
+
+            if (field.IsNeeded)
+            {
+                throw ApiException.NotSupported(field.Path, "the chat template does not mention it");
+            }
+
+            notes?.AddWithoutEffect(field.Path);
+        }
     }
 
     // As in vLLM: templates that know no effort may still know whether to think at all.
@@ -136,42 +184,31 @@ internal sealed class Conversation
                 throw ApiException.NotSupported(member.Path, "it is a field of the body, where it is supported");
             }
 
-            Arguments[name] = ReadArgument(member);
+            Arguments[name] = member.Plain();
         }
     }
 
-    // What templates compute with: they know no fractions.
-    private static object? ReadArgument(JsonValue value) => value.Plain() switch
-    {
-        double =>
-            throw value.Error("must be a string, a whole number, true, false or null, or a list or an object of these"),
-        List<object?> => value.Items().Select(ReadArgument).ToList(),
-        Dictionary<string, object?> => value.Map(ReadArgument),
-        var plain => plain,
-    };
-
-    // Whatever the template puts after the last message closes its turn, which is to go on; as in Hugging Face.
-    private string CutAfterFinalMessage(string text)
-    {
-        string final = Messages[^1].Content;
-        int at = text.LastIndexOf(final.Trim(), StringComparison.Ordinal);
-        ApiException.ThrowIf(
-            at < 0,
-            "continue_final_message",
-                "continue_final_message: the chat template does not write the final message as it stands");
-
-        string whole = final.TrimStart();
-        bool keepsItsEnd = text.AsSpan(at).StartsWith(whole, StringComparison.Ordinal);
-        return text[..(at + (keepsItsEnd ? whole : final.Trim()).Length)];
-    }
-
-    private static ChatMessage ReadMessage(JsonValue value)
+    private static ConversationMessage ReadMessage(JsonValue value)
     {
         var parts = new MessageParts();
         MessageFields.Read(value, parts);
         string role = parts.Role ?? throw value.Error("must have a role");
-        return new ChatMessage(role, parts.Content ?? throw value.Error("must have a content"));
+
+        // As in vLLM: an answer that only calls tools has an empty content.
+        string content = parts.Content
+            ?? (parts.Fields.ContainsKey("tool_calls") ? string.Empty : throw value.Error("must have a content"));
+        Dictionary<string, object?> fields =
+            new(StringComparer.Ordinal) { ["role"] = role, ["content"] = content };
+        foreach ((string name, object? field) in parts.Fields)
+        {
+            fields[name] = field;
+        }
+
+        return new ConversationMessage(role, content, fields, parts.Mentioned);
     }
+
+    private static List<object?>? ReadMaps(JsonValue value) =>
+        value.IsEmpty ? null : [.. value.Items().Select(item => item.Map(m => m.Plain()))];
 
     private static string ReadContent(JsonValue value)
     {
@@ -229,5 +266,33 @@ internal sealed class Conversation
         public string? Role { get; set; }
 
         public string? Content { get; set; }
+
+        public Dictionary<string, object?> Fields { get; } = new(StringComparer.Ordinal);
+
+        public List<MentionedField> Mentioned { get; } = [];
+
+        /// <summary>Takes a text that the template may use.</summary>
+        public void Take(string name, JsonValue value) =>
+            Take(name, value, v => v.Text(), new MentionedField(value.Path, [name], false));
+
+        /// <summary>Takes a message's reasoning, which templates find by any of its names.</summary>
+        public void TakeReasoning(string name, JsonValue value) => Take(
+            name,
+            value,
+            v => v.Text(),
+            new MentionedField(value.Path, ["reasoning_content", "thinking", "reasoning"], false));
+
+        /// <summary>Takes what the template must use.</summary>
+        public void TakeNeeded(string name, JsonValue value, Func<JsonValue, object?> read) =>
+            Take(name, value, read, new MentionedField(value.Path, [name], true));
+
+        private void Take(string name, JsonValue value, Func<JsonValue, object?> read, MentionedField mentioned)
+        {
+            if (!value.IsEmpty)
+            {
+                Fields[name] = read(value);
+                Mentioned.Add(mentioned);
+            }
+        }
     }
 }

@@ -45,7 +45,7 @@ internal static class Thinking
     /// <summary>Refuses to switch off what the template may switch on.</summary>
     public static void CheckOff(ChatRequest request, ChatPrompts prompts)
     {
-        if (request.ThinkingOff is { } field && Array.Exists(Switches, prompts.Mentions))
+        if (request.ThinkingOff is { } field && Array.Exists(Switches, name => prompts.Mentions(name)))
         {
             throw ApiException.NotSupported(field, Instead);
         }

@@ -12,7 +12,6 @@ internal sealed class TokenizeRequest
         { "return_token_strs", (r, v) => r.ReturnTokenStrings = v.Bool() },
 
         // Those that would change the tokens: vLLM's and llama.cpp's.
-        { "tools", Refusal.Always },
         { "mm_processor_kwargs", Refusal.Always },
         { "media_io_kwargs", Refusal.Always },
         { "content", Refusal.Instead("use prompt") },
