@@ -182,6 +182,18 @@ internal sealed class ConfigReader
         return new ConfigReader(File, JsonSerializer.SerializeToElement(merged), $"{PathOf(field)}.");
     }
 
+    /// <summary>A reader of this object with another one's fields, which count where both have one.</summary>
+    public ConfigReader UpdatedBy(ConfigReader other)
+    {
+        JsonObject merged = JsonObject.Create(_object)!;
+        foreach (JsonProperty field in other._object.EnumerateObject())
+        {
+            merged[field.Name] = JsonNode.Parse(field.Value.GetRawText());
+        }
+
+        return new ConfigReader(File, JsonSerializer.SerializeToElement(merged), _prefix);
+    }
+
     /// <summary>The error of a required field that is absent.</summary>
     public CheckpointException Missing(string field) => Invalid(field, "is missing; it is required");
 

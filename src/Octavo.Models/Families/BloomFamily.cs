@@ -12,9 +12,7 @@ internal static class BloomFamily
 
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
-        PlainSizes sizes = PlainSizes.Read(
-            config, Named("n_embed", "hidden_size"), Named("n_layer", "num_hidden_layers"),
-            Named("n_head", "num_attention_heads"));
+        PlainSizes sizes = PlainSizes.Read(config, "hidden_size");
         Supported.Require(
             config, "apply_residual_connection_post_layernorm",
             config.Flag("apply_residual_connection_post_layernorm", false), false);
@@ -47,7 +45,5 @@ internal static class BloomFamily
         }.Read(config, names, TiedHead.Read(config, names, Family.TiesHead));
         string module = new LinearTensors(spec.TokenEmbedding, null).Module + "_layernorm";
         return spec with { EmbeddingNorm = LlamaLayout.Elsewhere(spec.FinalNorm!, module) };
-
-        string Named(string own, string usual) => config.Has(own) ? own : usual;
     }
 }

@@ -13,8 +13,8 @@ internal static class GemmaFamily
 
     /// <summary>What all Gemmas share.</summary>
     public static DecoderSpec Read(
-        ConfigReader config, TensorNames names, string architecture, RotaryTraits rotary, DefaultSizes? sizes = null,
-        string activation = "hidden_activation")
+        ConfigReader config, TensorNames names, string architecture, RotaryTraits rotary, int kvHeads,
+        DefaultSizes? sizes = null, string activation = "hidden_activation")
     {
         bool bias = config.Flag("attention_bias", false);
         Supported.Require(
@@ -23,6 +23,7 @@ internal static class GemmaFamily
         {
             NormOffset = 1,
             HeadDim = 256,
+            KvHeads = kvHeads,
             Defaults = sizes,
             QueryKeyValueBias = bias,
             AttentionOutputBias = bias,
@@ -35,7 +36,7 @@ internal static class GemmaFamily
 
     // transformers computes the tanh form where the first Gemma's config says "gelu", and nothing else is said.
     private static DecoderSpec Map(ConfigReader config, TensorNames names) =>
-        Read(config, names, Family.Architecture, new RotaryTraits(), activation: "hidden_act")
+        Read(config, names, Family.Architecture, new RotaryTraits(), 16, activation: "hidden_act")
             .MapFeedForward((_, mlp) => mlp with
             {
                 Activation = mlp.Activation == Activation.Gelu ? Activation.TanhGelu : mlp.Activation,

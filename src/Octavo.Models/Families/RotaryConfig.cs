@@ -51,11 +51,14 @@ internal static class RotaryConfig
         Filled(config, "rope_scaling") ?? Filled(config, "rope_parameters");
 
     /// <summary>
-    /// The positions of layers of a type, which <c>rope_parameters</c> may state apart, by the type's name.
+    /// The positions of layers of a type, which <c>rope_parameters</c> may state apart, by the type's name; what
+    /// <c>rope_scaling</c> states beside it counts before it.
     /// </summary>
     public static RotaryPositions Read(ConfigReader config, string layerType, int headDim, RotaryTraits traits) =>
         config.Section("rope_parameters")?.Section(layerType) is { } section
-            ? Read(config, section, headDim, traits)
+            ? Read(
+                config, Filled(config, "rope_scaling") is { } scaling ? section.UpdatedBy(scaling) : section, headDim,
+                traits)
             : Read(config, headDim, traits);
 
     /// <summary>
