@@ -38,6 +38,66 @@ public sealed class PublishedConfigTests
         refused.ShouldBeGreaterThan(0);
     }
 
+    /// <summary>
+    /// Configs of supported families, as published and as transformers writes them: every field is known, or known to
+    /// have no effect.
+    /// </summary>
+    [Fact]
+    public void Describe_ConfigsOfSupportedFamilies_KnowsTheirFields()
+    {
+        string[] files =
+        [
+            .. Directory.GetFiles(SharedData.Require("third-party/configs"), "*.json"),
+            .. Directory.GetFiles(SharedData.Require("gguf/models"), "config-published.json", SearchOption.AllDirectories),
+            .. Goldens("golden"),
+            .. Goldens("golden-hf"),
+        ];
+        SortedSet<string> unknown = new(StringComparer.Ordinal);
+        int described = 0;
+        foreach (string file in files)
+        {
+            try
+            {
+                ModelCatalog.Describe(ModelSource.ReadConfig(file), out IReadOnlyList<string> notes);
+                described++;
+                unknown.UnionWith(notes
+                    .Where(note => note.Contains("is not known", StringComparison.Ordinal))
+                    .Select(note => $"{Path.GetRelativePath(SharedData.Require("."), file)} {note}"));
+            }
+            catch (UnsupportedModelException)
+            {
+                // Other families.
+            }
+        }
+
+        described.ShouldBeGreaterThan(90);
+        unknown.ShouldBeEmpty();
+
+        static IEnumerable<string> Goldens(string directory) =>
+            Directory.GetDirectories(SharedData.Require(directory)).Select(name => Path.Combine(name, "config.json"))
+                .Where(File.Exists);
+    }
+
+    /// <summary>A field that nobody knows is named, unless it says nothing; those of parts are the whole's.</summary>
+    [Fact]
+    public void Describe_UnknownField_IsNamedInANote()
+    {
+        using JsonDocument json = JsonDocument.Parse(
+            """
+            {"architectures":["Gemma3ForConditionalGeneration"],"text_config":{
+              "hidden_size":64,"intermediate_size":64,"model_type":"gemma3_text","num_hidden_layers":2,
+              "attention_twist":0.5,"attention_turn":null,"attention_bend":false,"initializer_range":0.02}}
+            """);
+
+        ModelCatalog.Describe(new ConfigReader("config.json", json.RootElement), out IReadOnlyList<string> notes);
+
+        notes.ShouldBe(
+        [
+            "config.json describes a model of several parts: only its text, text_config, is loaded",
+            "config.json: text_config.attention_twist is not known to Gemma3ForCausalLM, and has no effect",
+        ]);
+    }
+
     /// <summary>The text of Gemma 3 4B as it is published: most sizes are the family's defaults.</summary>
     [Fact]
     public void Describe_Gemma3AsPublished_TakesTheFamilysDefaults()

@@ -8,7 +8,10 @@ namespace Octavo.Models;
 internal static class BloomFamily
 {
     public static ModelFamily Family { get; } = new(
-        "BLOOM", "BloomForCausalLM", "bloom", Map, TiesHead: true, []);
+        "BLOOM", "BloomForCausalLM", "bloom", Map, TiesHead: true, [])
+    {
+        IdleFields = ["offset_alibi"],
+    };
 
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {

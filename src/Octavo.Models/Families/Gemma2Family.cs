@@ -9,7 +9,10 @@ namespace Octavo.Models;
 internal static class Gemma2Family
 {
     public static ModelFamily Family { get; } = new(
-        "Gemma 2", "Gemma2ForCausalLM", "gemma2", Map, TiesHead: true, LlamaFamily.Buffers);
+        "Gemma 2", "Gemma2ForCausalLM", "gemma2", Map, TiesHead: true, LlamaFamily.Buffers)
+    {
+        IdleFields = ["hidden_act"],
+    };
 
     /// <summary>Scores are scaled by the config's own number, and capped where it says so.</summary>
     public static DecoderSpec WithScores(DecoderSpec spec, ConfigReader config, double? softCap, double? logitsSoftCap)

@@ -9,7 +9,10 @@ namespace Octavo.Models;
 internal static class Gemma3Family
 {
     public static ModelFamily Family { get; } = new(
-        "Gemma 3, text", "Gemma3ForCausalLM", "gemma3_text", Map, TiesHead: true, LlamaFamily.Buffers);
+        "Gemma 3, text", "Gemma3ForCausalLM", "gemma3_text", Map, TiesHead: true, LlamaFamily.Buffers)
+    {
+        IdleFields = ["_sliding_window_pattern", "hidden_act"],
+    };
 
     // The published configs of its larger models state only what differs from transformers' defaults.
     private static readonly DefaultSizes Sizes = new(262_208, 8, 131_072);

@@ -9,7 +9,10 @@ namespace Octavo.Models;
 internal static class GemmaFamily
 {
     public static ModelFamily Family { get; } = new(
-        "Gemma", "GemmaForCausalLM", "gemma", Map, TiesHead: true, LlamaFamily.Buffers);
+        "Gemma", "GemmaForCausalLM", "gemma", Map, TiesHead: true, LlamaFamily.Buffers)
+    {
+        IdleFields = ["hidden_activation"],
+    };
 
     /// <summary>What all Gemmas share.</summary>
     public static DecoderSpec Read(

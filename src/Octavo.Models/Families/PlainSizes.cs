@@ -33,6 +33,7 @@ internal sealed record PlainSizes(int Hidden, int NumLayers, int Heads, int Inte
         ConfigReader config, string hidden = "n_embd", string layers = "n_layer", string heads = "n_head",
         string intermediate = "n_inner", int? defaultIntermediate = null)
     {
+        config.Knows(hidden, layers, heads, intermediate);
         hidden = config.Has(Embed) ? Embed : Named(config, hidden, "hidden_size");
         layers = Named(config, layers, "num_hidden_layers");
         heads = Named(config, heads, "num_attention_heads");
@@ -49,8 +50,12 @@ internal sealed record PlainSizes(int Hidden, int NumLayers, int Heads, int Inte
     }
 
     /// <summary>The longest sequence in a config that calls it as GPT-2's does, or as most do.</summary>
-    public static int MaxPositions(ConfigReader config, int fallback) =>
-        config.Integer(Named(config, "n_positions", "max_position_embeddings"), 1, ConfigLimits.Positions) ?? fallback;
+    public static int MaxPositions(ConfigReader config, int fallback)
+    {
+        const string Own = "n_positions";
+        config.Knows(Own);
+        return config.Integer(Named(config, Own, "max_position_embeddings"), 1, ConfigLimits.Positions) ?? fallback;
+    }
 
     private static string Named(ConfigReader config, string own, string usual) => config.Has(usual) ? usual : own;
 }

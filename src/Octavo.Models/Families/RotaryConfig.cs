@@ -42,6 +42,8 @@ internal sealed record RotaryTraits
 /// </summary>
 internal static class RotaryConfig
 {
+    private const string OriginalField = "original_max_position_embeddings";
+
     /// <summary>The positions of all layers.</summary>
     public static RotaryPositions Read(ConfigReader config, int headDim, RotaryTraits traits) =>
         Read(config, SectionOf(config), headDim, traits);
@@ -72,6 +74,8 @@ internal static class RotaryConfig
     private static RotaryPositions Read(
         ConfigReader config, ConfigReader? section, int headDim, RotaryTraits traits)
     {
+        // What states the same twice is known, though only one of the two counts.
+        config.Knows("rope_parameters", "rope_scaling", traits.ThetaField, traits.PartialField, OriginalField);
         if (section?.Section("full_attention") is not null || section?.Section("sliding_attention") is not null)
         {
             throw new UnsupportedModelException(
@@ -185,8 +189,8 @@ internal static class RotaryConfig
     /// </summary>
     public static int Original(ConfigReader config, ConfigReader section, int? fallback = null)
     {
-        const string Field = "original_max_position_embeddings";
-        return config.Integer(Field, 1, ConfigLimits.Positions) ?? section.Integer(Field, 1, ConfigLimits.Positions)
+        return config.Integer(OriginalField, 1, ConfigLimits.Positions)
+            ?? section.Integer(OriginalField, 1, ConfigLimits.Positions)
             ?? fallback ?? config.Size("max_position_embeddings", ConfigLimits.Positions);
     }
 

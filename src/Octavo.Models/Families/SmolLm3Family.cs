@@ -6,7 +6,10 @@ namespace Octavo.Models;
 internal static class SmolLm3Family
 {
     public static ModelFamily Family { get; } = new(
-        "SmolLM 3", "SmolLM3ForCausalLM", "smollm3", Map, TiesHead: true, LlamaFamily.Buffers);
+        "SmolLM 3", "SmolLM3ForCausalLM", "smollm3", Map, TiesHead: true, LlamaFamily.Buffers)
+    {
+        IdleFields = ["max_window_layers"],
+    };
 
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {

@@ -6,7 +6,10 @@ namespace Octavo.Models;
 internal static class VaultGemmaFamily
 {
     public static ModelFamily Family { get; } = new(
-        "VaultGemma", "VaultGemmaForCausalLM", "vaultgemma", Map, TiesHead: true, LlamaFamily.Buffers);
+        "VaultGemma", "VaultGemmaForCausalLM", "vaultgemma", Map, TiesHead: true, LlamaFamily.Buffers)
+    {
+        IdleFields = ["hidden_act"],
+    };
 
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
