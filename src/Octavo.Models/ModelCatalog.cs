@@ -37,7 +37,8 @@ internal static class ModelCatalog
     public static ModelDescription Describe(ModelSource source, Checkpoint checkpoint)
     {
         (ModelFamily family, ConfigReader config) = FamilyOf(source.Config);
-        DecoderSpec spec = family.Map(config, new TensorNames(checkpoint));
+        HashSet<string> asked = [];
+        DecoderSpec spec = family.Map(config.Recording(asked), new TensorNames(checkpoint));
         SpecValidator.Validate(spec, checkpoint);
         IEnumerable<string> unused = UnusedTensors.Find(spec, checkpoint, family.Idle);
         return new ModelDescription(
@@ -51,6 +52,7 @@ internal static class ModelCatalog
                 .. TiedHead.Notes(config, checkpoint, spec, family.TiesHead),
                 .. config == source.Config ? Array.Empty<string>() : [OnlyText(config)],
                 .. unused,
+                .. UnknownFields.Notes(config, asked, family),
             ]);
     }
 
@@ -59,10 +61,21 @@ internal static class ModelCatalog
     /// </summary>
     /// <exception cref="UnsupportedModelException">The model asks for something that is not supported.</exception>
     /// <exception cref="CheckpointException">A field is missing or wrong.</exception>
-    public static DecoderSpec Describe(ConfigReader whole)
+    public static DecoderSpec Describe(ConfigReader whole) => Describe(whole, out _);
+
+    /// <summary>The same, and what of the config is not used, in words.</summary>
+    /// <inheritdoc cref="Describe(ConfigReader)"/>
+    public static DecoderSpec Describe(ConfigReader whole, out IReadOnlyList<string> notes)
     {
         (ModelFamily family, ConfigReader config) = FamilyOf(whole);
-        return family.Map(config, TensorNames.None);
+        HashSet<string> asked = [];
+        DecoderSpec spec = family.Map(config.Recording(asked), TensorNames.None);
+        notes =
+        [
+            .. config == whole ? Array.Empty<string>() : [OnlyText(config)],
+            .. UnknownFields.Notes(config, asked, family),
+        ];
+        return spec;
     }
 
     private static string OnlyText(ConfigReader text)

@@ -39,6 +39,66 @@ public sealed class PublishedConfigTests
         refused.ShouldBeGreaterThan(0);
     }
 
+    /// <summary>
+    /// Configs of supported families, as published and as transformers writes them: every field is known, or known to
+    /// have no effect.
+    /// </summary>
+    [Fact]
+    public void Describe_ConfigsOfSupportedFamilies_KnowsTheirFields()
+    {
+        string[] files =
+        [
+            .. Directory.GetFiles(SharedData.Require("third-party/configs"), "*.json"),
+            .. Directory.GetFiles(SharedData.Require("gguf/models"), "config-published.json", SearchOption.AllDirectories),
+            .. Goldens("golden"),
+            .. Goldens("golden-hf"),
+        ];
+        SortedSet<string> unknown = new(StringComparer.Ordinal);
+        int described = 0;
+        foreach (string file in files)
+        {
+            try
+            {
+                ModelCatalog.Describe(ModelSource.ReadConfig(file), out IReadOnlyList<string> notes);
+                described++;
+                unknown.UnionWith(notes
+                    .Where(note => note.Contains("is not known", StringComparison.Ordinal))
+                    .Select(note => $"{Path.GetRelativePath(SharedData.Require("."), file)} {note}"));
+            }
+            catch (UnsupportedModelException)
+            {
+                // Other families.
+            }
+        }
+
+        described.ShouldBeGreaterThan(90);
+        unknown.ShouldBeEmpty();
+
+        static IEnumerable<string> Goldens(string directory) =>
+            Directory.GetDirectories(SharedData.Require(directory)).Select(name => Path.Combine(name, "config.json"))
+                .Where(File.Exists);
+    }
+
+    /// <summary>A field that nobody knows is named, unless it says nothing; those of parts are the whole's.</summary>
+    [Fact]
+    public void Describe_UnknownField_IsNamedInANote()
+    {
+        using JsonDocument json = JsonDocument.Parse(
+            """
+            {"architectures":["Gemma3ForConditionalGeneration"],"text_config":{
+              "hidden_size":64,"intermediate_size":64,"model_type":"gemma3_text","num_hidden_layers":2,
+              "attention_twist":0.5,"attention_turn":null,"attention_bend":false,"initializer_range":0.02}}
+            """);
+
+        ModelCatalog.Describe(new ConfigReader("config.json", json.RootElement), out IReadOnlyList<string> notes);
+
+        notes.ShouldBe(
+        [
+            "config.json describes a model of several parts: only its text, text_config, is loaded",
+            "config.json: text_config.attention_twist is not known to Gemma3ForCausalLM, and has no effect",
+        ]);
+    }
+
     /// <summary>The text of Gemma 3 4B as it is published: most sizes are the family's defaults.</summary>
     [Fact]
     public void Describe_Gemma3AsPublished_TakesTheFamilysDefaults()
@@ -89,6 +149,90 @@ public sealed class PublishedConfigTests
         spec.LayerInputs.ShouldNotBeNull();
         (spec.LayerInputs.Count, spec.LayerInputs.Width, spec.LayerInputs.TableRows).ShouldBe((10, 256, 262_144));
         spec.CachedAttentions.Count().ShouldBe(6);
+    }
+
+    /// <summary>
+    /// Key-value heads that a config leaves out are those of transformers 5.24's class; a null there is as many as query
+    /// heads.
+    /// </summary>
+    [Theory]
+    [InlineData("GlmForCausalLM", 2)]
+    [InlineData("Starcoder2ForCausalLM", 2)]
+    [InlineData("Ernie4_5ForCausalLM", 2)]
+    [InlineData("SmolLM3ForCausalLM", 4)]
+    [InlineData("Gemma2ForCausalLM", 4)]
+    [InlineData("MistralForCausalLM", 8)]
+    [InlineData("SeedOssForCausalLM", 8)]
+    [InlineData("LlamaForCausalLM", 32)]
+    public void Describe_WithoutKeyValueHeads_TakesTheFamilysDefault(string architecture, int expected)
+    {
+        Describe("").Attentions.ShouldAllBe(attention => attention.NumKvHeads == expected);
+        Describe("\"num_key_value_heads\":null,").Attentions.ShouldAllBe(attention => attention.NumKvHeads == 32);
+
+        DecoderSpec Describe(string fields) => Parse(
+            $$"""
+            {"architectures":["{{architecture}}"],{{fields}}"hidden_size":2048,"intermediate_size":64,"vocab_size":99,
+             "num_attention_heads":32,"num_hidden_layers":4,"max_position_embeddings":128}
+            """);
+    }
+
+    /// <summary>GPT-2's fields have the usual names, too, and the MLP's width has defaults of its own.</summary>
+    [Theory]
+    [InlineData("GPT2LMHeadModel", "\"hidden_size\":64,\"num_attention_heads\":4,\"num_hidden_layers\":2", 256)]
+    [InlineData("GPTJForCausalLM", "\"hidden_size\":64,\"n_head\":4,\"n_layer\":2,\"rotary_dim\":8", 256)]
+    [InlineData("MptForCausalLM", "\"hidden_size\":64,\"n_heads\":4,\"num_hidden_layers\":2", 256)]
+    [InlineData("BloomForCausalLM", "\"n_embed\":64,\"hidden_size\":8,\"n_head\":4,\"n_layer\":2", 256)]
+    [InlineData("FalconForCausalLM", "\"n_embed\":64,\"num_attention_heads\":4,\"num_hidden_layers\":2", 256)]
+    [InlineData("PhiForCausalLM", "\"hidden_size\":64,\"num_attention_heads\":4,\"num_hidden_layers\":2", 8192)]
+    [InlineData("GPTNeoXForCausalLM", "\"hidden_size\":64,\"num_attention_heads\":4,\"num_hidden_layers\":2", 24576)]
+    public void Describe_OtherNamesOfSizes_AreTheSameFields(string architecture, string fields, int intermediate)
+    {
+        DecoderSpec spec = Parse($$"""{"architectures":["{{architecture}}"],"vocab_size":99,{{fields}}}""");
+
+        (spec.HiddenSize, spec.NumLayers).ShouldBe((64, 2));
+        spec.Attentions.ShouldAllBe(attention => attention.NumHeads == 4);
+        spec.FeedForwards.ShouldAllBe(mlp => mlp.IntermediateSize == intermediate);
+    }
+
+    /// <summary>As transformers has it: scaling beside the parameters of both kinds is that of full attention.</summary>
+    [Fact]
+    public void Describe_ScalingBesideNestedParameters_CountsForFullAttention()
+    {
+        DecoderSpec spec = Parse(
+            """
+            {"architectures":["Gemma3ForCausalLM"],"hidden_size":64,"intermediate_size":64,"num_hidden_layers":6,
+             "rope_scaling":{"rope_type":"linear","factor":8.0},
+             "rope_parameters":{"full_attention":{"rope_type":"default","rope_theta":5000.0},
+                                "sliding_attention":{"rope_type":"default","rope_theta":700.0}}}
+            """);
+
+        spec.Attentions.ShouldAllBe(attention => attention.Positions == (attention.Window == null
+            ? new RotaryPositions(5000, new LinearRopeScaling(8))
+            : new RotaryPositions(700, null)));
+    }
+
+    /// <summary>Hunyuan's alpha stretches the base at every length.</summary>
+    [Fact]
+    public void Describe_HunyuanAsPublished_HasOneBaseForEveryLength()
+    {
+        DecoderSpec spec = Parse(
+            """
+            {"architectures":["HunYuanDenseV1ForCausalLM"],"hidden_size":64,"intermediate_size":64,"vocab_size":99,
+             "num_attention_heads":4,"num_hidden_layers":2,"max_position_embeddings":32768,"head_dim":8,
+             "rope_scaling":{"alpha":1000.0,"beta_fast":32,"beta_slow":1,"factor":1.0,"mscale":1.0,
+                             "mscale_all_dim":1.0,"type":"dynamic"}}
+            """);
+
+        var rotary = spec.Attentions.First().Positions.ShouldBeOfType<RotaryPositions>();
+        rotary.ShouldBe(new RotaryPositions(10000, new NtkRopeScaling(1000)));
+        rotary.InverseFrequencies(8).ShouldBe([1, 0.01, 0.0001, 0.000001], tolerance: 1e-12);
+        spec.DefaultMaxModelLen.ShouldBe(32768);
+    }
+
+    private static DecoderSpec Parse(string config)
+    {
+        using JsonDocument json = JsonDocument.Parse(config);
+        return ModelCatalog.Describe(new ConfigReader("config.json", json.RootElement));
     }
 
     private static void Compare(DecoderSpec spec, ConfigReader expected, string file)

@@ -15,6 +15,7 @@ internal sealed class ConfigReport
 {
     private readonly string _path;
     private readonly DecoderSpec _spec;
+    private readonly IReadOnlyList<string> _notes;
     private readonly (string Scheme, long Bytes)[] _weights;
     private readonly (string Format, long Bytes)[] _cache;
     private readonly CacheKind[] _kinds;
@@ -25,7 +26,7 @@ internal sealed class ConfigReport
     public ConfigReport(string path)
     {
         _path = path;
-        _spec = ModelCatalog.Describe(ModelSource.ReadConfig(path));
+        _spec = ModelCatalog.Describe(ModelSource.ReadConfig(path), out _notes);
         _weights = [.. WeightScheme.Names.Select(name =>
             (name, SpecSizes.WeightBytes(_spec, ModelPlan.SchemeNamed(name))))];
         _cache = [.. Enum.GetValues<KvCacheFormat>().Select(format =>
@@ -51,6 +52,7 @@ internal sealed class ConfigReport
             $"in bfloat16, a request of {_spec.MaxPositionEmbeddings} tokens",
             _kinds.Select(kind => (kind.Title, ByteSize.Format(kind.Bytes)))));
         Stdio.Out.Flush();
+        EngineLoader.WriteNotes(_notes);
     }
 
     /// <summary>Writes it for programs.</summary>
@@ -61,6 +63,13 @@ internal sealed class ConfigReport
         WriteBytes(json, "weight_bytes", _weights);
         WriteBytes(json, "kv_cache_bytes_per_token", _cache);
         InspectJson.WriteCacheKinds(json, _kinds);
+        json.WriteStartArray("notes");
+        foreach (string note in _notes)
+        {
+            json.WriteStringValue(note);
+        }
+
+        json.WriteEndArray();
     });
 
     private static void WriteBytes(Utf8JsonWriter json, string name, IEnumerable<(string Name, long Bytes)> sizes)

@@ -11,6 +11,7 @@ internal sealed class ConfigReader
 {
     private readonly JsonElement _object;
     private readonly string _prefix;
+    private readonly ISet<string>? _asked;
 
     /// <summary>Reads the object of a file.</summary>
     public ConfigReader(string file, JsonElement @object)
@@ -18,9 +19,9 @@ internal sealed class ConfigReader
     {
     }
 
-    private ConfigReader(string file, JsonElement @object, string prefix)
+    private ConfigReader(string file, JsonElement @object, string prefix, ISet<string>? asked = null)
     {
-        (File, _object, _prefix) = (file, @object, prefix);
+        (File, _object, _prefix, _asked) = (file, @object, prefix, asked);
     }
 
     /// <summary>The object itself.</summary>
@@ -32,15 +33,36 @@ internal sealed class ConfigReader
     /// <summary>A field's path from the file's root, such as <c>rope_scaling.factor</c>.</summary>
     public string PathOf(string field) => _prefix + field;
 
+    /// <summary>A reader that adds the fields of this object that it is asked for to a set.</summary>
+    public ConfigReader Recording(ISet<string> asked) => new(File, _object, _prefix, asked);
+
+    /// <summary>Says that fields are known, whether or not they are asked for.</summary>
+    public void Knows(params ReadOnlySpan<string> fields)
+    {
+        foreach (string field in fields)
+        {
+            _asked?.Add(field);
+        }
+    }
+
     /// <summary>Whether the field is there and not null.</summary>
     public bool Has(string field) => Find(field) is not null;
 
     /// <summary>Whether the field is there, be it null.</summary>
-    public bool States(string field) => _object.TryGetProperty(field, out _);
+    public bool States(string field)
+    {
+        _asked?.Add(field);
+        return _object.TryGetProperty(field, out _);
+    }
 
     /// <summary>The field's value; null where it is absent or null.</summary>
-    public JsonElement? Find(string field) =>
-        _object.TryGetProperty(field, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
+    public JsonElement? Find(string field)
+    {
+        _asked?.Add(field);
+        return _object.TryGetProperty(field, out JsonElement value) && value.ValueKind != JsonValueKind.Null
+            ? value
+            : null;
+    }
 
     /// <summary>A string, or null.</summary>
     public string? Text(string field) => Find(field) switch
@@ -180,6 +202,18 @@ internal sealed class ConfigReader
         }
 
         return new ConfigReader(File, JsonSerializer.SerializeToElement(merged), $"{PathOf(field)}.");
+    }
+
+    /// <summary>A reader of this object with another one's fields, which count where both have one.</summary>
+    public ConfigReader UpdatedBy(ConfigReader other)
+    {
+        JsonObject merged = JsonObject.Create(_object)!;
+        foreach (JsonProperty field in other._object.EnumerateObject())
+        {
+            merged[field.Name] = JsonNode.Parse(field.Value.GetRawText());
+        }
+
+        return new ConfigReader(File, JsonSerializer.SerializeToElement(merged), _prefix);
     }
 
     /// <summary>The error of a required field that is absent.</summary>

@@ -9,7 +9,10 @@ internal static class ApertusFamily
 {
     public static ModelFamily Family { get; } = new(
         "Apertus", "ApertusForCausalLM", "apertus", Map, TiesHead: false,
-        [.. LlamaFamily.Buffers, "mlp.act_fn.beta", "mlp.act_fn.eps"]);
+        [.. LlamaFamily.Buffers, "mlp.act_fn.beta", "mlp.act_fn.eps"])
+    {
+        IdleFields = ["qk_norm", "post_norm"],
+    };
 
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {

@@ -8,13 +8,14 @@ namespace Octavo.Models;
 internal static class BloomFamily
 {
     public static ModelFamily Family { get; } = new(
-        "BLOOM", "BloomForCausalLM", "bloom", Map, TiesHead: true, []);
+        "BLOOM", "BloomForCausalLM", "bloom", Map, TiesHead: true, [])
+    {
+        IdleFields = ["offset_alibi"],
+    };
 
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
-        PlainSizes sizes = PlainSizes.Read(
-            config, Named("n_embed", "hidden_size"), Named("n_layer", "num_hidden_layers"),
-            Named("n_head", "num_attention_heads"));
+        PlainSizes sizes = PlainSizes.Read(config, "hidden_size");
         Supported.Require(
             config, "apply_residual_connection_post_layernorm",
             config.Flag("apply_residual_connection_post_layernorm", false), false);
@@ -47,7 +48,5 @@ internal static class BloomFamily
         }.Read(config, names, TiedHead.Read(config, names, Family.TiesHead));
         string module = new LinearTensors(spec.TokenEmbedding, null).Module + "_layernorm";
         return spec with { EmbeddingNorm = LlamaLayout.Elsewhere(spec.FinalNorm!, module) };
-
-        string Named(string own, string usual) => config.Has(own) ? own : usual;
     }
 }

@@ -9,7 +9,14 @@ namespace Octavo.Models;
 internal static class Cohere2Family
 {
     public static ModelFamily Family { get; } = new(
-        "Command R7B, Command A", "Cohere2ForCausalLM", "cohere2", Map, TiesHead: true, LlamaFamily.Buffers);
+        "Command R7B, Command A", "Cohere2ForCausalLM", "cohere2", Map, TiesHead: true, LlamaFamily.Buffers)
+    {
+        IdleFields =
+        [
+            "order_of_interleaved_layers", "position_embedding_type", "rotary_pct",
+            "use_gated_activation", "use_parallel_block",
+        ],
+    };
 
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {

@@ -13,6 +13,7 @@ internal static class Ernie45Family
         bool bias = config.Flag("use_bias", false);
         return LlamaLayout.Read(config, names, Family.Architecture, Family.TiesHead, new LlamaTraits
         {
+            KvHeads = 2,
             Epsilon = 1e-5,
             HeadDim = config.States("head_dim") ? null : 128,
             QueryKeyValueBias = bias,

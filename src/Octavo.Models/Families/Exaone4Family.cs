@@ -14,7 +14,8 @@ internal static class Exaone4Family
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         DecoderSpec spec = LlamaLayout.Read(
-            config, names, Family.Architecture, Family.TiesHead, new LlamaTraits { Epsilon = 1e-5 });
+            config, names, Family.Architecture, Family.TiesHead, new LlamaTraits { Epsilon = 1e-5, KvHeads = 32 });
+        config.Knows("sliding_window_pattern");
         int? window = LayerTypes.WindowOf(config, 4096);
         int?[] windows = LayerTypes.Windows(config, spec.NumLayers, window, Slides);
         return LlamaLayout.WithNormsBehind(

@@ -20,6 +20,7 @@ internal static class FalconFamily
         bool shared = config.Flag("multi_query", true);
         bool parallel = grouped || config.Flag("parallel_attn", true);
         const string KvHeads = "num_kv_heads";
+        config.Knows(KvHeads);
         int kvHeads = grouped
             ? Supported.KvHeads(
                 config, KvHeads, config.Integer(KvHeads, 1, ConfigLimits.Heads) ?? sizes.Heads, sizes.Heads)

@@ -9,7 +9,10 @@ namespace Octavo.Models;
 internal static class Gemma2Family
 {
     public static ModelFamily Family { get; } = new(
-        "Gemma 2", "Gemma2ForCausalLM", "gemma2", Map, TiesHead: true, LlamaFamily.Buffers);
+        "Gemma 2", "Gemma2ForCausalLM", "gemma2", Map, TiesHead: true, LlamaFamily.Buffers)
+    {
+        IdleFields = ["hidden_act"],
+    };
 
     /// <summary>Scores are scaled by the config's own number, and capped where it says so.</summary>
     public static DecoderSpec WithScores(DecoderSpec spec, ConfigReader config, double? softCap, double? logitsSoftCap)
@@ -45,7 +48,7 @@ internal static class Gemma2Family
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         DecoderSpec spec = WithNormsAround(WithScores(
-            GemmaFamily.Read(config, names, Family.Architecture, new RotaryTraits()), config, 50, 30));
+            GemmaFamily.Read(config, names, Family.Architecture, new RotaryTraits(), 4), config, 50, 30));
         int?[] windows = LayerTypes.Windows(
             config, spec.NumLayers, LayerTypes.WindowOf(config) ?? 4096, i => i % 2 == 0);
         return spec.MapAttention((i, attention) => attention with { Window = windows[i] });

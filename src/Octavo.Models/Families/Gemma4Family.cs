@@ -42,7 +42,8 @@ internal static class Gemma4Family
             config, names, Family.Architecture, Family.TiesHead, new LlamaTraits
             {
                 HeadDim = 256,
-                Defaults = new DefaultSizes(262_144, 8, 4, 131_072),
+                KvHeads = 4,
+                Defaults = new DefaultSizes(262_144, 8, 131_072),
                 QueryKeyValueBias = bias,
                 AttentionOutputBias = bias,
                 ActivationField = "hidden_activation",
@@ -164,6 +165,7 @@ internal static class Gemma4Family
     {
         string prefix = spec.TokenEmbedding[..^"embed_tokens.weight".Length];
         int width = config.Integer("hidden_size_per_layer_input", 0, ConfigLimits.Width) ?? 256;
+        int rows = config.Integer("vocab_size_per_layer_input", 1, ConfigLimits.Vocabulary) ?? 262_144;
         spec = spec with { Layers = [.. spec.Layers.Select(Layer)] };
         if (width == 0)
         {
@@ -175,7 +177,7 @@ internal static class Gemma4Family
         {
             LayerInputs = new LayerInputs(
                 $"{prefix}embed_tokens_per_layer.weight",
-                config.Integer("vocab_size_per_layer_input", 1, ConfigLimits.Vocabulary) ?? 262_144,
+                rows,
                 LlamaLayout.Linear($"{prefix}per_layer_model_projection", bias: false),
                 LlamaLayout.Elsewhere(norm, $"{prefix}per_layer_projection_norm"),
                 spec.NumLayers,

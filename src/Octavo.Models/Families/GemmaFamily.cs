@@ -9,12 +9,15 @@ namespace Octavo.Models;
 internal static class GemmaFamily
 {
     public static ModelFamily Family { get; } = new(
-        "Gemma", "GemmaForCausalLM", "gemma", Map, TiesHead: true, LlamaFamily.Buffers);
+        "Gemma", "GemmaForCausalLM", "gemma", Map, TiesHead: true, LlamaFamily.Buffers)
+    {
+        IdleFields = ["hidden_activation"],
+    };
 
     /// <summary>What all Gemmas share.</summary>
     public static DecoderSpec Read(
-        ConfigReader config, TensorNames names, string architecture, RotaryTraits rotary, DefaultSizes? sizes = null,
-        string activation = "hidden_activation")
+        ConfigReader config, TensorNames names, string architecture, RotaryTraits rotary, int kvHeads,
+        DefaultSizes? sizes = null, string activation = "hidden_activation")
     {
         bool bias = config.Flag("attention_bias", false);
         Supported.Require(
@@ -23,6 +26,7 @@ internal static class GemmaFamily
         {
             NormOffset = 1,
             HeadDim = 256,
+            KvHeads = kvHeads,
             Defaults = sizes,
             QueryKeyValueBias = bias,
             AttentionOutputBias = bias,
@@ -35,7 +39,7 @@ internal static class GemmaFamily
 
     // transformers computes the tanh form where the first Gemma's config says "gelu", and nothing else is said.
     private static DecoderSpec Map(ConfigReader config, TensorNames names) =>
-        Read(config, names, Family.Architecture, new RotaryTraits(), activation: "hidden_act")
+        Read(config, names, Family.Architecture, new RotaryTraits(), 16, activation: "hidden_act")
             .MapFeedForward((_, mlp) => mlp with
             {
                 Activation = mlp.Activation == Activation.Gelu ? Activation.TanhGelu : mlp.Activation,

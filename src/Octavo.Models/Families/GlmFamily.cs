@@ -15,6 +15,7 @@ internal static class GlmFamily
     public static DecoderSpec Read(ConfigReader config, TensorNames names, string architecture) => Fused.GateUp(
         LlamaLayout.Read(config, names, architecture, tiesHead: false, new LlamaTraits
         {
+            KvHeads = 2,
             Epsilon = 1.5625e-7,
             HeadDim = 128,
             QueryKeyValueBias = config.Flag("attention_bias", true),

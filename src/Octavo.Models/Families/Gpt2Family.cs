@@ -21,7 +21,7 @@ internal static class Gpt2Family
             Sizes = sizes,
             Projections = layer => Fused.Stacked(
                 LlamaLayout.Linear($"{layer}attn.c_attn", true) with { Transposed = true }, sizes.Hidden, sizes.Hidden),
-            MaxPositions = config.Integer("n_positions", 1, ConfigLimits.Positions) ?? 1024,
+            MaxPositions = PlainSizes.MaxPositions(config, 1024),
             Epsilon = config.Positive("layer_norm_epsilon") ?? 1e-5,
             Activation = ActivationConfig.Read(config, "activation_function", Activation.TanhGelu),
             Transposed = true,

@@ -27,7 +27,7 @@ internal static class GptBigCodeFamily
                     ? Fused.Stacked(fused, sizes.Hidden, sizes.HeadDim)
                     : Fused.Grouped(fused, sizes.Heads, sizes.Heads, sizes.HeadDim);
             },
-            MaxPositions = config.Integer("n_positions", 1, ConfigLimits.Positions) ?? 1024,
+            MaxPositions = PlainSizes.MaxPositions(config, 1024),
             Epsilon = config.Positive("layer_norm_epsilon") ?? 1e-5,
             Activation = ActivationConfig.Read(config, "activation_function", Activation.TanhGelu),
             LearnedPositions = "wpe",

@@ -41,7 +41,7 @@ internal static class GptJFamily
             Sizes = sizes,
             Projections = layer => projections(layer, sizes.Hidden),
             AttentionOutputBias = false,
-            MaxPositions = config.Integer("n_positions", 1, ConfigLimits.Positions) ?? 2048,
+            MaxPositions = PlainSizes.MaxPositions(config, 2048),
             Epsilon = config.Positive("layer_norm_epsilon") ?? 1e-5,
             Activation = ActivationConfig.Read(config, "activation_function", Activation.TanhGelu),
             Positions = new RotaryPositions(10000, null)

@@ -8,7 +8,10 @@ internal static class GptNeoFamily
 {
     public static ModelFamily Family { get; } = new(
         "GPT-Neo", "GPTNeoForCausalLM", "gpt_neo", Map, TiesHead: true,
-        ["attn.attention.bias", "attn.attention.masked_bias"]);
+        ["attn.attention.bias", "attn.attention.masked_bias"])
+    {
+        IdleFields = ["attention_layers"],
+    };
 
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {

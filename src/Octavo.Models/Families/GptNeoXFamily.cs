@@ -15,7 +15,7 @@ internal static class GptNeoXFamily
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         PlainSizes sizes = PlainSizes.Read(
-            config, "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size");
+            config, "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", 24576);
         bool bias = config.Flag("attention_bias", true);
         DecoderSpec spec = new PlainLayout
         {

@@ -10,12 +10,14 @@ internal static class GraniteFamily
 
     /// <summary>A decoder with Granite's multipliers.</summary>
     public static DecoderSpec Read(
-        ConfigReader config, TensorNames names, string architecture, bool tiesHead, double epsilon = 1e-6)
+        ConfigReader config, TensorNames names, string architecture, bool tiesHead, double epsilon = 1e-6,
+        int? kvHeads = null)
     {
         bool bias = config.Flag("attention_bias", false);
         DecoderSpec spec = LlamaLayout.Read(config, names, architecture, tiesHead, new LlamaTraits
         {
             Epsilon = epsilon,
+            KvHeads = kvHeads,
             QueryKeyValueBias = bias,
             AttentionOutputBias = bias,
             MlpBias = config.Flag("mlp_bias", false),

@@ -11,7 +11,7 @@ internal static class GraniteSwaFamily
 
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
-        DecoderSpec spec = GraniteFamily.Read(config, names, Family.Architecture, Family.TiesHead, 1e-5);
+        DecoderSpec spec = GraniteFamily.Read(config, names, Family.Architecture, Family.TiesHead, 1e-5, 4);
         int?[] windows = LayerTypes.Windows(config, spec.NumLayers, LayerTypes.WindowOf(config, 128), i => i % 4 != 0);
         IReadOnlyList<double> thetas = config.Numbers("layer_rope_theta");
         if (thetas.Count > 0 && thetas.Count != spec.NumLayers)

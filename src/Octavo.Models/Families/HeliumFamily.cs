@@ -15,6 +15,7 @@ internal static class HeliumFamily
         {
             Epsilon = 1e-8,
             HeadDim = 128,
+            KvHeads = 20,
             QueryKeyValueBias = bias,
             MlpBias = config.Flag("mlp_bias", false),
             Rotary = new RotaryTraits { Theta = 100_000, Interleaved = true },

@@ -35,6 +35,9 @@ internal sealed record LlamaTraits
     /// <summary>Width of a head where the config states none; null divides the hidden size by the heads.</summary>
     public int? HeadDim { get; init; }
 
+    /// <summary>Key-value heads where the config states none; null is as many as query heads.</summary>
+    public int? KvHeads { get; init; }
+
     /// <summary>Sizes where the config states none; null requires that it does.</summary>
     public DefaultSizes? Defaults { get; init; }
 
@@ -49,7 +52,7 @@ internal sealed record LlamaTraits
 }
 
 /// <summary>Sizes that published configs of a family leave out.</summary>
-internal sealed record DefaultSizes(int VocabSize, int NumHeads, int NumKvHeads, int MaxPositions);
+internal sealed record DefaultSizes(int VocabSize, int NumHeads, int MaxPositions);
 
 /// <summary>
 /// A decoder whose tensors are named as Llama's, from a config whose fields are: what most families share. What sets
@@ -71,7 +74,9 @@ internal static class LlamaLayout
         int heads = Size("num_attention_heads", ConfigLimits.Heads, traits.Defaults?.NumHeads);
         int kvHeads = Supported.KvHeads(
             config, KvHeadsField,
-            config.Integer(KvHeadsField, 1, ConfigLimits.Heads) ?? traits.Defaults?.NumKvHeads ?? heads, heads);
+            config.Integer(KvHeadsField, 1, ConfigLimits.Heads)
+                ?? (config.States(KvHeadsField) ? heads : traits.KvHeads ?? heads),
+            heads);
 
         const string Embedding = "embed_tokens.weight";
         string prefix = Array.Find(Prefixes, p => names.Contains(p + Embedding)) ?? "model.";

@@ -12,7 +12,12 @@ internal static class Ministral3Family
     {
         DecoderSpec spec = LlamaLayout.Read(
             config, names, Family.Architecture, Family.TiesHead,
-            new LlamaTraits { Epsilon = 1e-5, HeadDim = 128, Rotary = new RotaryTraits() });
+            new LlamaTraits
+            {
+                Epsilon = 1e-5,
+                HeadDim = config.States("head_dim") ? null : 128,
+                KvHeads = 8,
+            });
         int? window = LayerTypes.WindowOf(config);
         ConfigReader rope = RotaryConfig.SectionOf(config) ?? throw config.Missing("rope_parameters");
         QueryTemperature? temperature = rope.Positive("llama_4_scaling_beta") is { } beta

@@ -11,7 +11,7 @@ internal static class MistralFamily
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         DecoderSpec spec = LlamaLayout.Read(
-            config, names, Family.Architecture, Family.TiesHead, new LlamaTraits());
+            config, names, Family.Architecture, Family.TiesHead, new LlamaTraits { KvHeads = 8 });
         int? window = LayerTypes.WindowOf(config, 4096);
         return spec.MapAttention((_, attention) => attention with { Window = window });
     }

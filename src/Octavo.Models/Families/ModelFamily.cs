@@ -16,6 +16,11 @@ internal sealed record ModelFamily(
     bool TiesHead,
     IReadOnlyList<string> Idle)
 {
+    /// <summary>
+    /// Fields that configs of the family hold and transformers does not read, or derives from others.
+    /// </summary>
+    public IReadOnlyList<string> IdleFields { get; init; } = [];
+
     /// <summary>Further names of the <c>model_type</c> of the text part of models with several.</summary>
     public IReadOnlyList<string> TextTypes { get; init; } = [];
 }

@@ -6,7 +6,10 @@ namespace Octavo.Models;
 internal static class MptFamily
 {
     public static ModelFamily Family { get; } = new(
-        "MPT", "MptForCausalLM", "mpt", Map, TiesHead: true, []);
+        "MPT", "MptForCausalLM", "mpt", Map, TiesHead: true, [])
+    {
+        IdleFields = ["embedding_fraction", "init_config", "learned_pos_emb", "norm_type", "verbose"],
+    };
 
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {

@@ -14,7 +14,7 @@ internal static class PersimmonFamily
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         PlainSizes sizes = PlainSizes.Read(
-            config, "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size");
+            config, "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", 16384);
         DecoderSpec spec = new PlainLayout
         {
             Architecture = Family.Architecture,

@@ -14,7 +14,7 @@ internal static class PhiFamily
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         PlainSizes sizes = PlainSizes.Read(
-            config, "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size");
+            config, "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", 8192);
         const string KvHeads = "num_key_value_heads";
         int kvHeads = config.Integer(KvHeads, 1, ConfigLimits.Heads) ?? sizes.Heads;
         Supported.Require(config, "qk_layernorm", config.Flag("qk_layernorm", false), false);

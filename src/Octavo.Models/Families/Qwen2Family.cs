@@ -15,7 +15,8 @@ internal static class Qwen2Family
     /// <summary>The windows of a model of Qwen's configuration.</summary>
     public static DecoderSpec WithWindows(DecoderSpec spec, ConfigReader config)
     {
-        int? window = config.Flag("use_sliding_window", false) ? LayerTypes.WindowOf(config, 4096) : null;
+        int? stated = LayerTypes.WindowOf(config, 4096);
+        int? window = config.Flag("use_sliding_window", false) ? stated : null;
         int first = config.Integer("max_window_layers", 0, ConfigLimits.Layers) ?? MaxWindowLayers;
         int?[] windows = LayerTypes.Windows(config, spec.NumLayers, window, i => i >= first);
         return spec.MapAttention((i, attention) => attention with { Window = windows[i] });
@@ -23,6 +24,6 @@ internal static class Qwen2Family
 
     private static DecoderSpec Map(ConfigReader config, TensorNames names) => WithWindows(
         LlamaLayout.Read(
-            config, names, Family.Architecture, Family.TiesHead, new LlamaTraits { QueryKeyValueBias = true }),
+            config, names, Family.Architecture, Family.TiesHead, new LlamaTraits { QueryKeyValueBias = true, KvHeads = 32 }),
         config);
 }

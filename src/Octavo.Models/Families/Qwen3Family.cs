@@ -16,6 +16,7 @@ internal static class Qwen3Family
         bool bias = config.Flag("attention_bias", false);
         DecoderSpec spec = LlamaLayout.Read(config, names, Family.Architecture, Family.TiesHead, new LlamaTraits
         {
+            KvHeads = 32,
             HeadDim = 128,
             QueryKeyValueBias = bias,
             AttentionOutputBias = bias,

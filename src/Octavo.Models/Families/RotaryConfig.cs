@@ -42,6 +42,8 @@ internal sealed record RotaryTraits
 /// </summary>
 internal static class RotaryConfig
 {
+    private const string OriginalField = "original_max_position_embeddings";
+
     /// <summary>The positions of all layers.</summary>
     public static RotaryPositions Read(ConfigReader config, int headDim, RotaryTraits traits) =>
         Read(config, SectionOf(config), headDim, traits);
@@ -51,11 +53,14 @@ internal static class RotaryConfig
         Filled(config, "rope_scaling") ?? Filled(config, "rope_parameters");
 
     /// <summary>
-    /// The positions of layers of a type, which <c>rope_parameters</c> may state apart, by the type's name.
+    /// The positions of layers of a type, which <c>rope_parameters</c> may state apart, by the type's name; what
+    /// <c>rope_scaling</c> states beside it counts before it.
     /// </summary>
     public static RotaryPositions Read(ConfigReader config, string layerType, int headDim, RotaryTraits traits) =>
         config.Section("rope_parameters")?.Section(layerType) is { } section
-            ? Read(config, section, headDim, traits)
+            ? Read(
+                config, Filled(config, "rope_scaling") is { } scaling ? section.UpdatedBy(scaling) : section, headDim,
+                traits)
             : Read(config, headDim, traits);
 
     /// <summary>
@@ -69,6 +74,8 @@ internal static class RotaryConfig
     private static RotaryPositions Read(
         ConfigReader config, ConfigReader? section, int headDim, RotaryTraits traits)
     {
+        // What states the same twice is known, though only one of the two counts.
+        config.Knows("rope_parameters", "rope_scaling", traits.ThetaField, traits.PartialField, OriginalField);
         if (section?.Section("full_attention") is not null || section?.Section("sliding_attention") is not null)
         {
             throw new UnsupportedModelException(
@@ -182,8 +189,8 @@ internal static class RotaryConfig
     /// </summary>
     public static int Original(ConfigReader config, ConfigReader section, int? fallback = null)
     {
-        const string Field = "original_max_position_embeddings";
-        return config.Integer(Field, 1, ConfigLimits.Positions) ?? section.Integer(Field, 1, ConfigLimits.Positions)
+        return config.Integer(OriginalField, 1, ConfigLimits.Positions)
+            ?? section.Integer(OriginalField, 1, ConfigLimits.Positions)
             ?? fallback ?? config.Size("max_position_embeddings", ConfigLimits.Positions);
     }
 

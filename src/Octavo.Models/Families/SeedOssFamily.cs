@@ -11,6 +11,7 @@ internal static class SeedOssFamily
     private static DecoderSpec Map(ConfigReader config, TensorNames names) => LlamaLayout.Read(
         config, names, Family.Architecture, Family.TiesHead, new LlamaTraits
         {
+            KvHeads = 8,
             HeadDim = config.States("head_dim") ? null : 128,
             QueryKeyValueBias = config.Flag("attention_bias", true),
             AttentionOutputBias = config.Flag("attention_out_bias", false),

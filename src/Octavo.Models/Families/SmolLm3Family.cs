@@ -6,13 +6,17 @@ namespace Octavo.Models;
 internal static class SmolLm3Family
 {
     public static ModelFamily Family { get; } = new(
-        "SmolLM 3", "SmolLM3ForCausalLM", "smollm3", Map, TiesHead: true, LlamaFamily.Buffers);
+        "SmolLM 3", "SmolLM3ForCausalLM", "smollm3", Map, TiesHead: true, LlamaFamily.Buffers)
+    {
+        IdleFields = ["max_window_layers"],
+    };
 
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         bool bias = config.Flag("attention_bias", false);
         DecoderSpec spec = LlamaLayout.Read(config, names, Family.Architecture, Family.TiesHead, new LlamaTraits
         {
+            KvHeads = 4,
             QueryKeyValueBias = bias,
             AttentionOutputBias = bias,
             MlpBias = config.Flag("mlp_bias", false),
@@ -25,7 +29,8 @@ internal static class SmolLm3Family
             throw config.Invalid("no_rope_layers", $"has {rotates.Count} entries for {spec.NumLayers} layers");
         }
 
-        int? window = config.Flag("use_sliding_window", false) ? LayerTypes.WindowOf(config) : null;
+        int? stated = LayerTypes.WindowOf(config);
+        int? window = config.Flag("use_sliding_window", false) ? stated : null;
         int?[] windows = LayerTypes.Windows(config, spec.NumLayers, window, i => !Rotates(i));
 
         // Despite its name, the list holds 1 for layers that rotate.

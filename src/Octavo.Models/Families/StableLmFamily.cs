@@ -15,6 +15,7 @@ internal static class StableLmFamily
     {
         DecoderSpec spec = LlamaLayout.Read(config, names, Family.Architecture, Family.TiesHead, new LlamaTraits
         {
+            KvHeads = 32,
             Norm = NormKind.Layer,
             NormBias = true,
             EpsilonField = "layer_norm_eps",

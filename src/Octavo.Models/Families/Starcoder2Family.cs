@@ -13,6 +13,7 @@ internal static class Starcoder2Family
         bool bias = config.Flag("use_bias", true);
         DecoderSpec spec = LlamaLayout.Read(config, names, Family.Architecture, Family.TiesHead, new LlamaTraits
         {
+            KvHeads = 2,
             Norm = NormKind.Layer,
             NormBias = true,
             EpsilonField = "norm_epsilon",

@@ -6,12 +6,15 @@ namespace Octavo.Models;
 internal static class VaultGemmaFamily
 {
     public static ModelFamily Family { get; } = new(
-        "VaultGemma", "VaultGemmaForCausalLM", "vaultgemma", Map, TiesHead: true, LlamaFamily.Buffers);
+        "VaultGemma", "VaultGemmaForCausalLM", "vaultgemma", Map, TiesHead: true, LlamaFamily.Buffers)
+    {
+        IdleFields = ["hidden_act"],
+    };
 
     private static DecoderSpec Map(ConfigReader config, TensorNames names)
     {
         DecoderSpec spec = Gemma2Family.WithScores(
-            GemmaFamily.Read(config, names, Family.Architecture, new RotaryTraits()), config, 50, 30);
+            GemmaFamily.Read(config, names, Family.Architecture, new RotaryTraits(), 4), config, 50, 30);
         int?[] windows = LayerTypes.Windows(
             config, spec.NumLayers, LayerTypes.WindowOf(config) ?? 4096, i => i % 2 == 0);
         return spec
