@@ -179,7 +179,8 @@ internal sealed record InspectReport
         RotaryPositions { Scaling: Llama3RopeScaling llama } rotary =>
             $"rotary (theta {rotary.Theta}, Llama 3 scaling by {llama.Factor})",
         RotaryPositions { Scaling: LongRopeScaling extended } rotary =>
-            $"rotary (theta {rotary.Theta}, LongRoPE: other factors with --max-model-len above {extended.UnchangedUpTo})",
+            $"rotary (theta {rotary.Theta}, LongRoPE: other factors with --max-model-len above "
+            + $"{extended.UnchangedUpTo})",
         RotaryPositions { Scaling: DynamicRopeScaling dynamic } rotary =>
             $"rotary (theta {rotary.Theta}, dynamic scaling with --max-model-len above {dynamic.UnchangedUpTo})",
         RotaryPositions rotary => $"rotary (theta {rotary.Theta}, scaled)",
