@@ -152,7 +152,8 @@ internal readonly unsafe record struct ActivationCurve(Activation Activation, fl
             series = (series * x) + Vector512.Create(0.5f);
             series = ((series * x) + Vector512<float>.One) * x;
             return Vector512.ConditionalSelect(
-                Vector512.LessThan(x, Vector512.Create(-0.35f)), Exponential.OfMinus(-x) - Vector512<float>.One, series);
+                Vector512.LessThan(x, Vector512.Create(-0.35f)), Exponential.OfMinus(-x) - Vector512<float>.One,
+                series);
         }
     }
 }
