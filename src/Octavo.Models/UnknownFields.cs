@@ -11,7 +11,7 @@ namespace Octavo.Models;
 /// </summary>
 internal static class UnknownFields
 {
-    // What transformers keeps for every model: how it is made, trained, stored and called, and what its texts look like.
+    // What transformers keeps for every model: how it is made, trained, stored and called, and what its texts are.
     private static readonly FrozenSet<string> Idle = FrozenSet.Create(
         StringComparer.Ordinal,
 
@@ -25,7 +25,8 @@ internal static class UnknownFields
         "activation_dropout", "attention_dropout", "attention_probs_dropout_prob", "attn_pdrop", "bias_dropout_fusion",
         "classifier_dropout", "dropout", "embd_pdrop", "embed_dropout", "embedding_dropout", "ffn_dropout",
         "gradient_checkpointing", "hidden_dropout", "hidden_dropout_prob", "init_device", "init_std",
-        "initializer_cutoff_factor", "initializer_range", "layerdrop", "mlp_dropout", "resid_dropout", "resid_pdrop", "residual_dropout", "router_aux_loss_coef", "router_jitter_noise",
+        "initializer_cutoff_factor", "initializer_range", "layerdrop", "mlp_dropout", "resid_dropout", "resid_pdrop",
+        "residual_dropout", "router_aux_loss_coef", "router_jitter_noise",
         "tf_legacy_loss", "use_bfloat16",
 
         // How transformers computes the same.

@@ -49,7 +49,8 @@ public sealed class PublishedConfigTests
         string[] files =
         [
             .. Directory.GetFiles(SharedData.Require("third-party/configs"), "*.json"),
-            .. Directory.GetFiles(SharedData.Require("gguf/models"), "config-published.json", SearchOption.AllDirectories),
+            .. Directory.GetFiles(
+                SharedData.Require("gguf/models"), "config-published.json", SearchOption.AllDirectories),
             .. Goldens("golden"),
             .. Goldens("golden-hf"),
         ];
@@ -152,8 +153,8 @@ public sealed class PublishedConfigTests
     }
 
     /// <summary>
-    /// Key-value heads that a config leaves out are those of transformers 5.24's class; a null there is as many as query
-    /// heads.
+    /// Key-value heads that a config leaves out are those of transformers 5.24's class; a null there is as many as
+    /// query heads.
     /// </summary>
     [Theory]
     [InlineData("GlmForCausalLM", 2)]
@@ -194,7 +195,9 @@ public sealed class PublishedConfigTests
         spec.FeedForwards.ShouldAllBe(mlp => mlp.IntermediateSize == intermediate);
     }
 
-    /// <summary>As transformers has it: scaling beside the parameters of both kinds is that of full attention.</summary>
+    /// <summary>
+    /// As transformers has it: scaling beside the parameters of both kinds is that of full attention.
+    /// </summary>
     [Fact]
     public void Describe_ScalingBesideNestedParameters_CountsForFullAttention()
     {

@@ -212,7 +212,8 @@ internal sealed record InspectReport
         RotaryPositions { Scaling: ProportionalRopeScaling part } rotary =>
             $"rotary (theta {rotary.Theta}, {part.Rotated} pairs of a head turn)",
         RotaryPositions { Scaling: LongRopeScaling extended } rotary =>
-            $"rotary (theta {rotary.Theta}, LongRoPE: other factors with --max-model-len above {extended.UnchangedUpTo})",
+            $"rotary (theta {rotary.Theta}, LongRoPE: other factors with --max-model-len above "
+            + $"{extended.UnchangedUpTo})",
         RotaryPositions { Scaling: DynamicRopeScaling dynamic } rotary =>
             $"rotary (theta {rotary.Theta}, dynamic scaling with --max-model-len above {dynamic.UnchangedUpTo})",
         RotaryPositions rotary => $"rotary (theta {rotary.Theta}, scaled)",

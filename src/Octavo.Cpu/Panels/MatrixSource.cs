@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Octavo.Formats;
 using Octavo.Models;
 
@@ -136,6 +137,12 @@ internal sealed class TensorMatrix(Tensor weight, Tensor? bias) : MatrixSource
 /// <summary>A matrix that is stored <c>[in, out]</c>.</summary>
 internal sealed class TransposedMatrix(Tensor weight, Tensor? bias) : MatrixSource
 {
+    // A cache line of the narrowest type: of each stored row it is read whole.
+    private const int BlockRows = 32;
+
+    // Rows are read one behind another, by several threads: each keeps the neighbours of its last one.
+    private readonly ConcurrentDictionary<int, Block> _blocks = [];
+
     public override int Rows { get; } = checked((int)weight.Shape[1]);
 
     public override int Columns { get; } = checked((int)weight.Shape[0]);
@@ -146,16 +153,44 @@ internal sealed class TransposedMatrix(Tensor weight, Tensor? bias) : MatrixSour
 
     public override void ReadRow(int row, Span<float> destination)
     {
-        int size = checked((int)(weight.ByteLength / weight.Shape[0] / weight.Shape[1]));
-        for (int k = 0; k < destination.Length; k++)
+        Block block = _blocks.GetOrAdd(Environment.CurrentManagedThreadId, _ => new Block());
+        int first = row / BlockRows * BlockRows;
+        if (block.First != first)
         {
-            ElementConversion.ToFloat32(
-                weight.Type, weight.Bytes((((long)k * Rows) + row) * size, size), destination.Slice(k, 1));
+            Read(block, first);
         }
+
+        block.Values.AsSpan((row - first) * Columns, Columns).CopyTo(destination);
     }
 
     public override void ReadBias(Span<float> destination) =>
         ElementConversion.ToFloat32(bias!.Type, bias.Bytes(0, checked((int)bias.ByteLength)), destination);
+
+    private void Read(Block block, int first)
+    {
+        int count = Math.Min(BlockRows, Rows - first);
+        int size = checked((int)(weight.ByteLength / weight.Shape[0] / weight.Shape[1]));
+        Span<float> stored = stackalloc float[BlockRows];
+        block.Values ??= new float[BlockRows * Columns];
+        for (int k = 0; k < Columns; k++)
+        {
+            ElementConversion.ToFloat32(
+                weight.Type, weight.Bytes((((long)k * Rows) + first) * size, count * size), stored[..count]);
+            for (int i = 0; i < count; i++)
+            {
+                block.Values[(i * Columns) + k] = stored[i];
+            }
+        }
+
+        block.First = first;
+    }
+
+    private sealed class Block
+    {
+        public int First { get; set; } = -1;
+
+        public float[]? Values { get; set; }
+    }
 }
 
 /// <summary>Some rows of a matrix: one of several that a tensor holds.</summary>

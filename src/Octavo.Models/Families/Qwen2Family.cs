@@ -24,6 +24,7 @@ internal static class Qwen2Family
 
     private static DecoderSpec Map(ConfigReader config, TensorNames names) => WithWindows(
         LlamaLayout.Read(
-            config, names, Family.Architecture, Family.TiesHead, new LlamaTraits { QueryKeyValueBias = true, KvHeads = 32 }),
+            config, names, Family.Architecture, Family.TiesHead,
+            new LlamaTraits { QueryKeyValueBias = true, KvHeads = 32 }),
         config);
 }
