@@ -101,8 +101,9 @@ public sealed class TokenizeTests : IDisposable
         int count = 0;
         foreach (string folder in Directory.GetDirectories(SharedData.Require("tokenizers/made")).Order())
         {
-            using JsonDocument expected =
-                JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "expected.json")));
+            using JsonDocument expected = JsonDocument.Parse(
+                await File.ReadAllBytesAsync(
+                    Path.Combine(folder, "expected.json"), TestContext.Current.CancellationToken));
             if (!expected.RootElement.TryGetProperty("cases", out JsonElement cases)
                 || expected.RootElement.TryGetProperty("pat_str", out _))
             {

@@ -21,7 +21,8 @@ public sealed class TemplateFuzzTests
         {
             "a.rsplit('a')", "a[5]", "(a[1:] ~ 'b') in a", "a | striptags", "a | wordwrap(5)", "a == b", "a < b",
             "a.title()", "a | map('upper') | list", "{a: 1}[b]", "a | sort", "a.strip('a')", "a.replace('a', 'aa')",
-            "a.count(a[9:] ~ 'b')", "a | urlize", "a | groupby(0)", "a.swapcase()", "a[::-1]", "a | tojson", "a.split()",
+            "a.count(a[9:] ~ 'b')", "a | urlize", "a | groupby(0)", "a.swapcase()", "a[::-1]", "a | tojson",
+            "a.split()",
         }.Take(Extent.Of(20)),
     ];
 
@@ -80,7 +81,7 @@ public sealed class TemplateFuzzTests
     }
 
     [Fact]
-    public void Render_GeneratedConversations_GivesWhatJinjaGives()
+    public async Task Render_GeneratedConversations_GivesWhatJinjaGives()
     {
         string[] files = Directory.GetFiles(SharedData.Require("third-party/templates"), "*.jinja");
         Array.Sort(files, StringComparer.Ordinal);
@@ -89,7 +90,7 @@ public sealed class TemplateFuzzTests
         Random random = new(29);
         List<(string File, string Variables)> questions =
             [.. Enumerable.Range(0, Extent.Of(3000)).Select(i => (files[i % files.Length], Conversation(random)))];
-        List<JsonNode> answers = AskJinja(questions);
+        List<JsonNode> answers = await AskJinjaAsync(questions);
         List<string> failures = [];
         int rendered = 0;
         foreach (((string file, string variables), JsonNode answer) in questions.Zip(answers))
@@ -238,8 +239,8 @@ public sealed class TemplateFuzzTests
         return variables.ToJsonString();
     }
 
-    /// <summary>What Python's Jinja makes of them, in the environment of transformers; skips where it is absent.</summary>
-    private static List<JsonNode> AskJinja(List<(string File, string Variables)> questions)
+    /// <summary>What Python's Jinja makes of them in transformers' environment; skips where it is absent.</summary>
+    private static async Task<List<JsonNode>> AskJinjaAsync(List<(string File, string Variables)> questions)
     {
         const string Script =
             """
@@ -296,7 +297,7 @@ public sealed class TemplateFuzzTests
             {
                 foreach ((string file, string variables) in questions)
                 {
-                    python.StandardInput.WriteLine($"[{JsonSerializer.Serialize(file)}, {variables}]");
+                    await python.StandardInput.WriteLineAsync($"[{JsonSerializer.Serialize(file)}, {variables}]");
                 }
 
                 python.StandardInput.Close();
@@ -306,10 +307,11 @@ public sealed class TemplateFuzzTests
                 // It has ended; its errors say why.
             }
 
-            python.WaitForExit();
-            Assert.SkipWhen(errors.Result.Contains("No module named 'jinja2'"), "needs python3 with jinja2");
-            python.ExitCode.ShouldBe(0, errors.Result);
-            return [.. output.Result.TrimEnd().Split('\n').Select(line => JsonNode.Parse(line)!)];
+            await python.WaitForExitAsync();
+            string said = await errors;
+            Assert.SkipWhen(said.Contains("No module named 'jinja2'"), "needs python3 with jinja2");
+            python.ExitCode.ShouldBe(0, said);
+            return [.. (await output).TrimEnd().Split('\n').Select(line => JsonNode.Parse(line)!)];
         }
         catch (System.ComponentModel.Win32Exception)
         {

@@ -4,7 +4,7 @@ using Octavo.Text;
 
 namespace Octavo.Cli.Terminal;
 
-/// <summary>A command as a filter: each line of its input holds JSON and is answered with an object in a line.</summary>
+/// <summary>A command as a filter: each line of its input holds JSON, and a line answers it.</summary>
 internal static class JsonLines
 {
     /// <summary>Answers all lines; one that cannot be answered says why, and the next one goes on.</summary>
