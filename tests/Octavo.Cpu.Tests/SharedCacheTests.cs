@@ -73,7 +73,9 @@ public sealed class SharedCacheTests
                 EosTokenIds = [],
                 Scheduling = new()
                 {
-                    Batching = BatchingMode.Fixed, MaxNumSeqs = Math.Min(chunk, 33), MaxNumBatchedTokens = chunk,
+                    Batching = BatchingMode.Fixed,
+                    MaxNumSeqs = Math.Min(chunk, 33),
+                    MaxNumBatchedTokens = chunk,
                 },
                 Sampling = new()
                 {
@@ -103,7 +105,9 @@ public sealed class SharedCacheTests
                     PromptTokenIds = prompt,
                     Parameters = new SamplingParams
                     {
-                        MaxTokens = 12, Seed = 3, ExtraArgs = new Dictionary<string, object?> { ["capture"] = true },
+                        MaxTokens = 12,
+                        Seed = 3,
+                        ExtraArgs = new Dictionary<string, object?> { ["capture"] = true },
                     },
                 },
                 output => cached = output.NumCachedTokens);

@@ -5,7 +5,9 @@ using Octavo.Models;
 
 namespace Octavo.Engine.Tests;
 
-/// <summary>What layers of a window keep, and which prefixes can be had back where some keep less than others.</summary>
+/// <summary>
+/// What layers of a window keep, and which prefixes can be had back where some keep less than others.
+/// </summary>
 public sealed class CacheGroupTests
 {
     private static readonly CacheGroup[] FullAndWindow = [new(null, [0]), new(128, [1])];

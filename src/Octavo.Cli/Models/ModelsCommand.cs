@@ -71,8 +71,8 @@ internal sealed class ModelsCommand
             What loads: Hugging Face directories with safetensors, whose `config.json` names one of these architectures
             (in `architectures`, or by its `model_type`). Every family runs in every weight scheme and with every type
             of the key-value cache. Of models of several parts (a vision tower beside a text), the text loads where its
-            own `model_type` is one of these; what is left out is said. Layers with a sliding window keep no more than that
-            (and what a step computes): their blocks of the cache go back to the pool as the window passes them.
+            own `model_type` is one of these; what is left out is said. Layers with a sliding window keep no more than
+            that (and what a step computes): their blocks of the cache go back to the pool as the window passes them.
 
             This page is what `octavo models --markdown` prints.
 

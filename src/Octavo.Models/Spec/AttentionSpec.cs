@@ -29,7 +29,9 @@ internal sealed record AttentionSpec : PartSpec
     /// </summary>
     public int? Window { get; init; }
 
-    /// <summary>Queries, keys and values are cut off beyond this magnitude as they are projected; null leaves them.</summary>
+    /// <summary>
+    /// Queries, keys and values are cut off beyond this magnitude as they are projected; null leaves them.
+    /// </summary>
     public float? Clip { get; init; }
 
     /// <summary>
@@ -89,7 +91,7 @@ internal sealed record AttentionSpec : PartSpec
     public int KeyWidth => NumKvHeads * HeadDim;
 
     /// <inheritdoc/>
-    public override IEnumerable<NormSpec> Norms => 
+    public override IEnumerable<NormSpec> Norms =>
         [.. base.Norms, .. new[] { QueryNorm, KeyNorm, ValueNorm }.OfType<NormSpec>()];
 
     /// <inheritdoc/>
