@@ -10,7 +10,7 @@ internal sealed class RenderCommand
 {
     private readonly Argument<string?> _model = new("MODEL")
     {
-        Description = "The model's directory, or a chat template's file (.jinja). [default: the bundled story-teller, tales]",
+        Description = "The model's directory, or a chat template's .jinja. [default: the bundled story-teller, tales]",
         Arity = ArgumentArity.ZeroOrOne,
     };
 
