@@ -224,14 +224,19 @@ internal readonly unsafe struct AttentionKernel<TInner, TVector, TSimd, TInt, TI
         int count = Math.Min(AttentionLayout.PartitionGroups, ((at.NumKeys + GroupKeys - 1) / GroupKeys) - start);
         int block = start / perBlock;
         int within = start % perBlock;
+        KvStretch stretch = default;
         for (int i = 0; i < count; i++)
         {
             // What was given back is not read; its address is fetched from.
             int held = Math.Max(0, at.BlockTable[block]);
-            byte* first = keys
-                ? cache.Keys(tile.Layer, held, at.KvHead)
-                : cache.Values(tile.Layer, held, at.KvHead);
-            pointers[i] = first + ((long)within * size);
+            if (!stretch.Holds(held))
+            {
+                stretch = keys
+                    ? cache.Keys(tile.Layer, held, at.KvHead)
+                    : cache.Values(tile.Layer, held, at.KvHead);
+            }
+
+            pointers[i] = stretch.At(held) + ((long)within * size);
             if (++within == perBlock)
             {
                 (within, block) = (0, block + 1);

@@ -26,6 +26,20 @@ internal readonly record struct KvScale(float Key, float Value)
 internal readonly record struct KvLayer(
     int CacheGroup, KvLayout Layout, int NumKvHeads, long KeyOffset, long ValueOffset, KvScale Scale);
 
+/// <summary>Blocks of which a head's keys, or its values, follow one another.</summary>
+/// <param name="Pointer">Those of the first block.</param>
+/// <param name="First">The first block.</param>
+/// <param name="End">The block behind the last one.</param>
+/// <param name="BlockBytes">Bytes of a block's.</param>
+internal readonly unsafe record struct KvStretch(nint Pointer, int First, int End, long BlockBytes)
+{
+    /// <summary>Where a block's begin; it is one of these.</summary>
+    public byte* At(int block) => (byte*)Pointer + ((block - First) * BlockBytes);
+
+    /// <summary>Whether a block is one of these.</summary>
+    public bool Holds(int block) => block >= First && block < End;
+}
+
 /// <summary>
 /// The memory of the paged key-value cache. Keys stand <c>[extent][layer][kvHead][block][group]</c>, and so do values,
 /// in groups as <see cref="KvLayout"/> says; an extent is so many blocks that follow one another. A block has room for
@@ -115,20 +129,20 @@ internal sealed unsafe class KvCache : IDisposable
         return keys + values;
     }
 
-    /// <summary>A head's first group of keys in a block; the block's others follow.</summary>
-    public byte* Keys(int layer, int block, int kvHead)
+    /// <summary>A head's keys in a block and those around it: a block's groups follow one another.</summary>
+    public KvStretch Keys(int layer, int block, int kvHead)
     {
         ref readonly KvLayer place = ref _layers[layer];
         long bytes = (long)GroupsPerBlock * place.Layout.KeyGroupBytes;
-        return _keys.Pointer + Offset(block, _blockKeys, place.KeyOffset + (kvHead * bytes), bytes);
+        return StretchOf(block, _keys.Pointer, _blockKeys, place.KeyOffset + (kvHead * bytes), bytes);
     }
 
-    /// <summary>A head's first group of values in a block.</summary>
-    public byte* Values(int layer, int block, int kvHead)
+    /// <summary>A head's values in a block and those around it.</summary>
+    public KvStretch Values(int layer, int block, int kvHead)
     {
         ref readonly KvLayer place = ref _layers[layer];
         long bytes = (long)GroupsPerBlock * place.Layout.ValueGroupBytes;
-        return _values.Pointer + Offset(block, _blockValues, place.ValueOffset + (kvHead * bytes), bytes);
+        return StretchOf(block, _values.Pointer, _blockValues, place.ValueOffset + (kvHead * bytes), bytes);
     }
 
     /// <summary>
@@ -149,8 +163,8 @@ internal sealed unsafe class KvCache : IDisposable
                 lane,
                 keys + ((long)head * layout.HeadDim),
                 values + ((long)head * layout.HeadDim),
-                Keys(layer, block, head) + (within * layout.KeyGroupBytes),
-                Values(layer, block, head) + (within * layout.ValueGroupBytes),
+                Keys(layer, block, head).At(block) + (within * layout.KeyGroupBytes),
+                Values(layer, block, head).At(block) + (within * layout.ValueGroupBytes),
                 place.Scale);
         }
     }
@@ -158,7 +172,7 @@ internal sealed unsafe class KvCache : IDisposable
     public void Dispose() => _owned.Dispose();
 
     // Within an extent a head's blocks follow one another.
-    private long Offset(int block, long blockBytes, long before, long bytes)
+    private KvStretch StretchOf(int block, byte* memory, long blockBytes, long before, long bytes)
     {
         (int first, int length) = (0, _firstExtent);
         if (block >= _firstExtent)
@@ -168,7 +182,7 @@ internal sealed unsafe class KvCache : IDisposable
         }
 
         length = Math.Min(length, NumBlocks - first);
-        return (first * blockBytes) + (length * before) + ((block - first) * bytes);
+        return new KvStretch((nint)(memory + (first * blockBytes) + (length * before)), first, first + length, bytes);
     }
 
     private static (long Keys, long Values, KvLayer[] Layers) Place(
