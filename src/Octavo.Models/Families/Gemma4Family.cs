@@ -59,8 +59,7 @@ internal static class Gemma4Family
         int firstShared = spec.NumLayers - shared;
         bool keysAreValues = config.Flag("attention_k_eq_v", false);
         bool doubles = config.Flag("use_double_wide_mlp", false);
-        ConfigReader? overrides = config.Section("per_layer_config");
-        RequireKnown(overrides);
+        IReadOnlyDictionary<int, ConfigReader>? overrides = OverridesOf(config);
         spec = spec.MapAttention((i, attention) => Attention(config, overrides, attention with
         {
             Window = windows[i],
@@ -78,7 +77,8 @@ internal static class Gemma4Family
     }
 
     private static AttentionSpec Attention(
-        ConfigReader config, ConfigReader? overrides, AttentionSpec attention, int layer, bool keysAreValues)
+        ConfigReader config, IReadOnlyDictionary<int, ConfigReader>? overrides, AttentionSpec attention, int layer,
+        bool keysAreValues)
     {
         (int headDim, int kvHeads) = ShapeOf(config, overrides, attention, layer, keysAreValues);
         attention = LlamaLayout.WithHeadNorms(attention with { HeadDim = headDim, NumKvHeads = kvHeads });
@@ -103,13 +103,12 @@ internal static class Gemma4Family
             : RotaryConfig.Read(config, Full, attention.HeadDim, Global);
 
     private static (int HeadDim, int KvHeads) ShapeOf(
-        ConfigReader config, ConfigReader? overrides, AttentionSpec attention, int layer, bool keysAreValues)
+        ConfigReader config, IReadOnlyDictionary<int, ConfigReader>? overrides, AttentionSpec attention, int layer,
+        bool keysAreValues)
     {
         if (overrides is not null)
         {
-            // transformers fills the numbers up with zeros.
-            ConfigReader? own = overrides.Json.EnumerateObject().Where(o => NumberOf(overrides, o.Name) == layer)
-                .Select(o => overrides.Section(o.Name)).FirstOrDefault();
+            ConfigReader? own = overrides.GetValueOrDefault(layer);
             int kvHeads = own?.Integer("num_key_value_heads", 1, ConfigLimits.Heads) ?? attention.NumKvHeads;
             return (
                 own?.Integer("head_dim", 1, ConfigLimits.HeadDim) ?? attention.HeadDim,
@@ -126,13 +125,24 @@ internal static class Gemma4Family
                     : attention.NumKvHeads);
     }
 
-    private static void RequireKnown(ConfigReader? overrides)
+    // What single layers state for themselves, by their numbers, which transformers fills up with zeros; null where the
+    // config is of the older form, which states the shape of all wide layers.
+    private static Dictionary<int, ConfigReader>? OverridesOf(ConfigReader config)
     {
-        foreach (JsonProperty layer in overrides?.Json.EnumerateObject().ToArray() ?? [])
+        if (config.Section("per_layer_config") is not { } layers)
         {
-            NumberOf(overrides!, layer.Name);
-            ConfigReader own =
-                overrides!.Section(layer.Name) ?? throw overrides.Invalid(layer.Name, "is not an object");
+            return null;
+        }
+
+        Dictionary<int, ConfigReader> overrides = [];
+        foreach (JsonProperty layer in layers.Json.EnumerateObject())
+        {
+            if (!int.TryParse(layer.Name, NumberStyles.None, CultureInfo.InvariantCulture, out int number))
+            {
+                throw layers.Invalid(layer.Name, "is not the number of a layer");
+            }
+
+            ConfigReader own = layers.Section(layer.Name) ?? throw layers.Invalid(layer.Name, "is not an object");
             foreach (JsonProperty field in own.Json.EnumerateObject())
             {
                 if (field.Name is not ("head_dim" or "num_key_value_heads"))
@@ -141,13 +151,12 @@ internal static class Gemma4Family
                         own.File, own.PathOf(field.Name), field.Value.GetRawText(), "head_dim", "num_key_value_heads");
                 }
             }
-        }
-    }
 
-    private static int NumberOf(ConfigReader overrides, string name) =>
-        int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out int number)
-            ? number
-            : throw overrides.Invalid(name, "is not the number of a layer");
+            overrides.TryAdd(number, own);
+        }
+
+        return overrides;
+    }
 
     // The last layer of its kind before those that share.
     private static int SourceOf(ConfigReader config, int?[] windows, int layer, int firstShared)
