@@ -21,14 +21,14 @@ public sealed class Model : IDisposable
         Name = System.IO.Path.GetFileName(path);
     }
 
-    /// <summary>Its directory's name.</summary>
+    /// <summary>The name of its directory or file.</summary>
     public string Name { get; }
 
     /// <summary>Where it stands.</summary>
     public string Path => _source.Path;
 
-    /// <summary>Whether a tokenizer stands beside it.</summary>
-    public bool HasTokenizer => TokenizerFiles.Vocabularies.Any(_source.Has);
+    /// <summary>Whether a tokenizer stands beside it, or in it.</summary>
+    public bool HasTokenizer => _source.Gguf is not null || TokenizerFiles.Vocabularies.Any(_source.Has);
 
     /// <summary>What it is.</summary>
     internal ModelDescription Description { get; }
@@ -42,15 +42,15 @@ public sealed class Model : IDisposable
     /// <summary>The sampling defaults that its author gives.</summary>
     public GenerationDefaults Generation => _source.Generation;
 
-    /// <summary>Opens a model in a Hugging Face directory.</summary>
-    /// <param name="directory">The directory.</param>
-    /// <exception cref="ArgumentException">The directory is null or empty.</exception>
+    /// <summary>Opens a model: a Hugging Face directory, or a GGUF file.</summary>
+    /// <param name="path">The directory or file; of a model in several parts, any one.</param>
+    /// <exception cref="ArgumentException">The path is null or empty.</exception>
     /// <exception cref="CheckpointException">A file is missing or damaged.</exception>
     /// <exception cref="UnsupportedModelException">The model is of a kind that is not supported.</exception>
-    public static Model Open(string directory)
+    public static Model Open(string path)
     {
-        ArgumentException.ThrowIfNullOrEmpty(directory);
-        ModelSource source = ModelSource.Open(directory);
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        ModelSource source = ModelSource.Open(path);
         Checkpoint checkpoint = source.OpenCheckpoint();
         try
         {
@@ -65,7 +65,9 @@ public sealed class Model : IDisposable
 
     /// <summary>Loads its tokenizer.</summary>
     /// <exception cref="TokenizerFormatException">It is missing, malformed or of an unsupported kind.</exception>
-    public Tokenizer LoadTokenizer() => Tokenizer.Load(new TokenizerFiles(_source.NameOf, _source.Read));
+    public Tokenizer LoadTokenizer() => _source.Gguf is null
+        ? Tokenizer.Load(new TokenizerFiles(_source.NameOf, _source.Read))
+        : Tokenizer.LoadFile(_source.Path);
 
     /// <summary>Decides how it will be laid out and run.</summary>
     /// <param name="options">What was asked for.</param>
