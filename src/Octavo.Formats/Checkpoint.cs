@@ -39,6 +39,21 @@ internal sealed class Checkpoint : ITensorSet, IDisposable
     /// <summary>How the model's directory says that its weights are quantized, or null.</summary>
     public QuantizationConfig? Quantization { get; internal init; }
 
+    /// <summary>How weights are quantized, in words; null where all are numbers.</summary>
+    public string? StoredQuantization
+    {
+        get
+        {
+            string[] blocks = [.. _tensors.Values.Where(tensor => tensor.Type.HasBlocks())
+                .GroupBy(tensor => tensor.Type)
+                .OrderByDescending(tensors => tensors.Sum(tensor => tensor.ByteLength))
+                .Select(tensors => tensors.Key.Name())];
+            return Quantization is not null ? $"{Quantization.Method}: {Quantization.Summary}"
+                : blocks.Length > 0 ? $"gguf: {string.Join(", ", blocks)}"
+                : null;
+        }
+    }
+
     /// <summary>
     /// Opens a <c>.safetensors</c> or GGUF file, or of a directory: the shards that <c>model.safetensors.index.json</c> names,
     /// else <c>model.safetensors</c>, else every <c>.safetensors</c> file.

@@ -16,12 +16,12 @@ internal static class ModelLocator
     /// </summary>
     public static string BundledText(string name) => Path.Combine(AppContext.BaseDirectory, "models", "stories", name);
 
-    /// <summary>The directory of a model.</summary>
-    /// <param name="model">A directory; <c>tales</c> or null for the bundled model.</param>
-    /// <exception cref="UsageException">There is no such directory.</exception>
+    /// <summary>The directory, or GGUF file, of a model.</summary>
+    /// <param name="model">A directory or file; <c>tales</c> or null for the bundled model.</param>
+    /// <exception cref="UsageException">There is no such directory or file.</exception>
     public static string Find(string? model)
     {
-        if (model is not null && Directory.Exists(model))
+        if (model is not null && Path.Exists(model))
         {
             return model;
         }
@@ -38,8 +38,7 @@ internal static class ModelLocator
             model.Length == 0, "the model's name is empty: name a directory, or leave it out for the bundled model");
 
         string? advice = Formats.ModelAdvice.About(model);
-        throw new UsageException(File.Exists(model)
-            ? $"model {model} is a file; {advice ?? "name the directory that holds config.json and the weights"}"
-            : $"no such model directory: {model}" + (advice is null ? string.Empty : "; " + advice));
+        throw new UsageException(
+            $"no such model directory or file: {model}" + (advice is null ? string.Empty : "; " + advice));
     }
 }
