@@ -94,7 +94,7 @@ internal static partial class ModelAdvice
         string repository = hub.Groups["name"].Value;
         if (hub.Groups["quant"].Success || name.Contains("gguf", StringComparison.OrdinalIgnoreCase))
         {
-            return $"models are not downloaded; if it is a repository of GGUF files on the Hugging Face hub, get one of "
+            return "models are not downloaded; if it is a repository of GGUF files on the Hugging Face hub, get one of "
                 + $"them by: hf download {repository} FILE.gguf --local-dir . (huggingface-cli download in older "
                 + "versions), and name the file";
         }

@@ -18,7 +18,9 @@ public sealed class Model : IDisposable
     {
         (_source, Description, Checkpoint) = (source, description, checkpoint);
         string path = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(source.Path));
-        Name = source.Gguf is null ? System.IO.Path.GetFileName(path) : System.IO.Path.GetFileNameWithoutExtension(path);
+        Name = source.Gguf is null
+            ? System.IO.Path.GetFileName(path)
+            : System.IO.Path.GetFileNameWithoutExtension(path);
     }
 
     /// <summary>The name of its directory or file.</summary>

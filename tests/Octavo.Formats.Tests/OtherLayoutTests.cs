@@ -4,7 +4,9 @@ using Octavo.Formats.Stored;
 
 namespace Octavo.Formats.Tests;
 
-/// <summary>Layouts of quantized weights that other tools write, each number computed by hand from its definition.</summary>
+/// <summary>
+/// Layouts of quantized weights that other tools write, each number computed by hand from its definition.
+/// </summary>
 public sealed class OtherLayoutTests : IDisposable
 {
     private readonly TempDirectory _directory = new();
@@ -67,7 +69,8 @@ public sealed class OtherLayoutTests : IDisposable
         byte[] numbers = new byte[16];
         (numbers[0], numbers[15]) = (0x72, 0x9F);       // 1 and 6; −6 and −0.5
         QuantizedMatrix matrix = Open(
-            CompressedTensors("mxfp4-pack-quantized", 32), new TensorSource("m.weight_packed", TensorType.UInt8, [1, 16], numbers),
+            CompressedTensors("mxfp4-pack-quantized", 32),
+            new TensorSource("m.weight_packed", TensorType.UInt8, [1, 16], numbers),
             new TensorSource("m.weight_scale", TensorType.UInt8, [1, 1], new byte[] { 130 }));
         sbyte[] codes = Codes(matrix, 0);
         (codes[0], codes[1], codes[30], codes[31]).ShouldBe(((sbyte)2, (sbyte)12, (sbyte)-12, (sbyte)-1));
@@ -93,10 +96,14 @@ public sealed class OtherLayoutTests : IDisposable
     {
         // Two rows of four weights are four groups of two, which are the rows of what is packed.
         QuantizedMatrix matrix = Open(
-            $$"""{"quant_method": "hqq", "quant_config": {"weight_quant_params": {"nbits": {{bits}}, "group_size": 2, "axis": 1} } }""",
+            $$"""
+            {"quant_method": "hqq",
+             "quant_config": {"weight_quant_params": {"nbits": {{bits}}, "group_size": 2, "axis": 1} } }
+            """,
             new TensorSource("m.W_q", TensorType.UInt8, [bits == 4 ? 2 : 1, 2], packed),
             Number("m.nbits", bits), Number("m.axis", 1), Number("m.group_size", 2),
-            new TensorSource("m.shape", TensorType.Int64, [2], MemoryMarshal.AsBytes<long>(new long[] { 2, 4 }).ToArray()),
+            new TensorSource(
+                "m.shape", TensorType.Int64, [2], MemoryMarshal.AsBytes<long>(new long[] { 2, 4 }).ToArray()),
             Floats("m.scale", [4, 1], 1, 2, 3, 4),
             Floats("m.zero", [4, 1], 0.5f, 0, 0, 1));
         if (bits == 4)
@@ -150,8 +157,9 @@ public sealed class OtherLayoutTests : IDisposable
     }
 
     private static string CompressedTensors(string format, int group) => $$"""
-        {"quant_method": "compressed-tensors", "format": "{{format}}", "config_groups": {"group_0": {"targets": ["Linear"],
-         "weights": {"num_bits": 4, "type": "float", "strategy": "group", "group_size": {{group}} } } } }
+        {"quant_method": "compressed-tensors", "format": "{{format}}",
+         "config_groups": {"group_0": {"targets": ["Linear"], "weights": {"num_bits": 4, "type": "float",
+         "strategy": "group", "group_size": {{group}} } } } }
         """;
 
     private static TensorSource Floats(string name, long[] shape, params float[] values) =>

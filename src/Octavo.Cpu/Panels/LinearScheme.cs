@@ -22,8 +22,8 @@ internal enum InputCode
 /// none.</param>
 /// <param name="Asymmetric">Weights have zero-points.</param>
 /// <param name="AsymmetricInput">Activations have zero-points; only with one scale a row.</param>
-/// <param name="Minimums">Codes are unsigned, and from each group something is taken off: <c>scale · code − minimum</c>,
-/// as GGUF's blocks have it; only with groups, and without zero-points.</param>
+/// <param name="Minimums">Codes are unsigned, and from each group something is taken off: <c>scale · code −
+/// minimum</c>, as GGUF's blocks have it; only with groups, and without zero-points.</param>
 internal sealed record LinearScheme(
     WeightCode Weight, InputCode Input, int GroupSize = 0, bool Asymmetric = false, bool AsymmetricInput = false,
     bool Minimums = false)

@@ -83,7 +83,7 @@ internal abstract class BlockFormat(
     protected static float HalfAt(ReadOnlySpan<byte> block, int offset) =>
         (float)BinaryPrimitives.ReadHalfLittleEndian(block[offset..]);
 
-    /// <summary>Codes of four bits: a run's first half in the low halves of its bytes, its second in the high.</summary>
+    /// <summary>Codes of four bits: the first half in the low halves of the bytes, the second in the high.</summary>
     protected static void Nibbles(ReadOnlySpan<byte> bytes, Span<sbyte> codes, int offset)
     {
         for (int i = 0; i < bytes.Length; i++)

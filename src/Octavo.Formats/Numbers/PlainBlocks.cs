@@ -109,7 +109,8 @@ internal sealed class MxFloat4Block() : BlockFormat(TensorType.MxFloat4, group: 
     {
         // Half of 2^(e − 127); the two least are subnormal.
         uint exponent = block[0];
-        scales[0] = BitConverter.UInt32BitsToSingle(exponent < 2 ? 0x0020_0000u << (int)exponent : (exponent - 1) << 23);
+        scales[0] = BitConverter.UInt32BitsToSingle(
+            exponent < 2 ? 0x0020_0000u << (int)exponent : (exponent - 1) << 23);
         UnevenBlock.Read(block.Slice(1, 16), Doubled, codes);
     }
 }

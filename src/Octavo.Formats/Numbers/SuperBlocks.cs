@@ -133,7 +133,9 @@ internal sealed class Q6KBlock() : BlockFormat(TensorType.Q6K, group: 16, -32, 3
     }
 }
 
-/// <summary><c>IQ4_XS</c>: what scales are multiplied with, these in six bits plus 32, 256 times one of 16 steps.</summary>
+/// <summary>
+/// <c>IQ4_XS</c>: what scales are multiplied with, these in six bits plus 32, 256 times one of 16 steps.
+/// </summary>
 internal sealed class UnevenSuperBlock() : BlockFormat(TensorType.IQ4Xs, group: 32, -127, 113)
 {
     public override void Unpack(

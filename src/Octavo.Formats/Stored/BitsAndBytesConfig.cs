@@ -109,7 +109,9 @@ internal sealed class TableMatrix : QuantizedMatrix
         "weight." + _state,
     ];
 
-    /// <summary>The last part of the name of the tensor that describes a module's weight; null where it has none.</summary>
+    /// <summary>
+    /// The last part of the name of the tensor that describes a module's weight; null where it has none.
+    /// </summary>
     public static string? StateOf(ITensorSet checkpoint, string module) => Array.Find(
         ["quant_state.bitsandbytes__nf4", "quant_state.bitsandbytes__fp4"],
         state => checkpoint.Contains($"{module}.weight.{state}"));

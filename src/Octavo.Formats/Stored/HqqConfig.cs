@@ -4,7 +4,8 @@ namespace Octavo.Formats.Stored;
 /// Half-quadratic quantization: places in a range whose zero is a fraction, <c>(place − zero) · scale</c>, packed along
 /// the groups.
 /// </summary>
-/// <remarks>Tensors and packing: hqq's <c>core/quantize.py</c> and <c>core/bitpack.py</c>, as transformers stores them.
+/// <remarks>
+/// Tensors and packing: hqq's <c>core/quantize.py</c> and <c>core/bitpack.py</c>, as transformers stores them.
 /// </remarks>
 internal sealed class HqqConfig : QuantizationConfig
 {
@@ -75,7 +76,8 @@ internal sealed class HqqMatrix : QuantizedMatrix
         Tensor packed = checkpoint.Get($"{module}.W_q");
         int perWord = bits is 8 or 4 or 3 or 2 or 1
             ? PerWord(bits)
-            : throw new CheckpointException(packed.File, packed.Name, $"has codes of {bits} bits; supported: 8, 4, 3, 2, 1");
+            : throw new CheckpointException(
+                packed.File, packed.Name, $"has codes of {bits} bits; supported: 8, 4, 3, 2, 1");
         CheckpointException.ThrowIf(
             packed.Type != (bits == 3 ? TensorType.Int32 : TensorType.UInt8) || packed.Shape.Count != 2, packed.File,
             packed.Name, $"expected a matrix of {(bits == 3 ? "I32" : "U8")}");
@@ -87,8 +89,8 @@ internal sealed class HqqMatrix : QuantizedMatrix
         bool groupsAreRows = (Number(checkpoint, $"{module}.axis") ?? 1) == 1;
         long elements = (long)rows * columns, width = packed.Shape[1];
         CheckpointException.ThrowIf(
-            width == 0 || elements % width != 0 || packed.Shape[0] * perWord < elements / width, packed.File, packed.Name,
-            $"does not hold the {elements} weights of [{rows}, {columns}]");
+            width == 0 || elements % width != 0 || packed.Shape[0] * perWord < elements / width, packed.File,
+            packed.Name, $"does not hold the {elements} weights of [{rows}, {columns}]");
         long groups = groupsAreRows ? elements / width : width;
         return new HqqMatrix(
             packed, Floats(checkpoint, $"{module}.scale", groups), Floats(checkpoint, $"{module}.zero", groups), bits,
