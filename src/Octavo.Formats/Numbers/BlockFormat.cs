@@ -49,6 +49,9 @@ internal abstract class BlockFormat(
     /// <summary>Whether there are minimums.</summary>
     public bool HasMinimums => hasMinimums;
 
+    /// <summary>Whether scales and minimums stand in a block as half-precision numbers.</summary>
+    public virtual bool HasHalfScales => false;
+
     /// <summary>How a type stores its numbers; null where it has no blocks.</summary>
     public static BlockFormat? Of(TensorType type) => Formats.GetValueOrDefault(type);
 
