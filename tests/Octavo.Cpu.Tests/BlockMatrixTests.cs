@@ -1,3 +1,4 @@
+using Octavo.Cpu.Codegen;
 using Octavo.Cpu.Linears;
 using Octavo.Cpu.Memory;
 using Octavo.Cpu.Panels;
@@ -53,6 +54,22 @@ public sealed unsafe class BlockMatrixTests
     {
         float[] expected = Run(kernels, stack, InputCode.Float32, out float[] actual, Floats);
         actual.ShouldBe(expected);
+    }
+
+    [Theory]
+    [MemberData(nameof(Paths))]
+    public void Tile_OnGuardPages_ReadsAndWritesNoByteBeyond(string kernels, int stack)
+    {
+        InstructionSet isa = Enum.Parse<InstructionSet>(kernels);
+        Checkpoint[] blocks = [.. Stacks[stack].Select(Random)];
+        foreach (InputCode input in new[] { InputCode.Int8, InputCode.Float32 })
+        {
+            var source = new StackedMatrix([.. blocks.Select(one => new BlockMatrix(one.Get("w"), null, input))]);
+            using var panels = new PackedPanels(source, source.Stored!, ByteDot.Bias(source.Stored!, isa));
+            LinearTests.CheckTiles(panels, isa);
+        }
+
+        Array.ForEach(blocks, one => one.Dispose());
     }
 
     /// <summary>Codes, scales and minimums are all that a block's numbers are made of.</summary>

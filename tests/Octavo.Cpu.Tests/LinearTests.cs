@@ -115,7 +115,15 @@ public sealed unsafe class LinearTests
         var random = new Random(index);
         float[][] weights = [.. Enumerable.Range(0, 32).Select(_ => Row(random, 100))];
         using var panels = new PackedPanels(new Matrix(weights, null), scheme, ByteDot.Bias(scheme, isa));
+        CheckTiles(panels, isa);
+    }
+
+    /// <summary>Runs tiles of every height over the first panel, all of whose memory ends at guard pages.</summary>
+    internal static void CheckTiles(PackedPanels panels, InstructionSet isa)
+    {
         PanelLayout layout = panels.Layout;
+        LinearScheme scheme = layout.Scheme;
+        var random = new Random(1);
         int mostRows = isa == InstructionSet.Portable ? PortableTile.MostRows : TileKernels.For(isa, layout).MostRows;
         using GuardedMemory panel = Guarded(new ReadOnlySpan<byte>(panels.Panel(0), (int)layout.PanelBytes));
         for (int rows = 1; rows <= mostRows; rows++)
@@ -124,7 +132,7 @@ public sealed unsafe class LinearTests
             x.Begin(rows);
             for (int r = 0; r < rows; r++)
             {
-                fixed (float* row = Row(random, 100))
+                fixed (float* row = Row(random, layout.InFeatures))
                 {
                     x.Store(layout, r, row);
                 }

@@ -35,7 +35,8 @@ internal static class EngineSettings
             OptionKinds.Choice(
                 "--dtype",
                 "Type of the weights. auto keeps what the checkpoint stores: bfloat16 for BF16, float32 for F32 and "
-                    + "F16.",
+                    + "F16. Weights in GGUF's blocks stay as they are: beside them auto rounds activations to eight "
+                    + "bits, as llama.cpp does, and float32 does not.",
                 ("auto", ModelDtype.Auto),
                 ("float32", ModelDtype.Float32),
                 ("bfloat16", ModelDtype.BFloat16)),

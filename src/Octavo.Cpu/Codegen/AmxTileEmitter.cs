@@ -57,8 +57,11 @@ internal sealed class AmxTileEmitter
 
     /// <summary>Whether a scheme's steps are what AMX multiplies.</summary>
     public static bool Takes(LinearScheme scheme) =>
-        (scheme.Weight, scheme.Input, scheme.AsymmetricInput || scheme.Minimums || scheme.Scales != ScaleCode.Float32) is
-            (WeightCode.Int8, InputCode.Int8, false);
+        scheme is
+        {
+            Weight: WeightCode.Int8, Input: InputCode.Int8, AsymmetricInput: false, Minimums: false,
+            Scales: ScaleCode.Float32,
+        };
 
     /// <summary>Writes the whole function.</summary>
     public void Emit()

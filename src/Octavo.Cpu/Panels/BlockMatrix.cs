@@ -84,7 +84,8 @@ internal sealed class BlockMatrix : MatrixSource
             Span<sbyte> codes = coded.Codes.Slice(element, _format.Elements);
             if (scheme.Scales == ScaleCode.Products)
             {
-                UnpackProducts(blocks[.._format.Bytes], codes, scales, minimums, coded, element / _format.Elements, least);
+                UnpackProducts(
+                    blocks[.._format.Bytes], codes, scales, minimums, coded, element / _format.Elements, least);
             }
             else
             {
@@ -117,8 +118,8 @@ internal sealed class BlockMatrix : MatrixSource
 
     /// <summary>The factors of scales and minimums, and, for all of the block, what they are multiplied with.</summary>
     private void UnpackProducts(
-        ReadOnlySpan<byte> block, Span<sbyte> codes, Span<float> scales, Span<float> minimums, CodedRow coded, int number,
-        int least)
+        ReadOnlySpan<byte> block, Span<sbyte> codes, Span<float> scales, Span<float> minimums, CodedRow coded,
+        int number, int least)
     {
         Span<sbyte> ofScales = stackalloc sbyte[MostElements / 16], ofMinimums = stackalloc sbyte[MostElements / 16];
         ofMinimums.Clear();

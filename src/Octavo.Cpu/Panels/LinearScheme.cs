@@ -95,10 +95,10 @@ internal sealed record LinearScheme(
 /// </code>
 /// A step of 8-bit codes and 8-bit activations holds feature by feature four inputs (128 bytes); of 4-bit codes the
 /// same with features 0–15 in the low and 16–31 in the high halves of 64 bytes; of bfloat16 pairs two inputs (128
-/// bytes). Of 6-bit codes a step is sixteen inputs: the four lower bits as four steps of 4-bit codes, then for features
-/// 0–15 and for 16–31 64 bytes that hold the two higher bits of the first four inputs in their two lowest bits, those of
-/// the next four in the next. With float32 activations a step holds one input of each feature, or, of 4-bit codes, the low halves one
-/// input and the high halves the next.
+/// bytes). Of 6-bit codes a step is sixteen inputs: the four lower bits as four steps of 4-bit codes, then for
+/// features 0–15 and for 16–31 64 bytes that hold the two higher bits of the first four inputs in their two lowest
+/// bits, those of the next four in the next. With float32 activations a step holds one input of each feature, or, of
+/// 4-bit codes, the low halves one input and the high halves the next.
 /// </remarks>
 internal sealed class PanelLayout
 {

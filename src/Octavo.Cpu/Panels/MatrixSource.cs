@@ -100,7 +100,9 @@ internal readonly ref struct CodedRow(
     /// <summary>Where scales are products: what the scales of each 256 inputs are multiplied with.</summary>
     public Span<Half> ScaleUnits { get; init; }
 
-    /// <summary>And their minimums; what is multiplied stands in <see cref="Scales"/> and <see cref="Minimums"/>.</summary>
+    /// <summary>
+    /// And their minimums; what is multiplied stands in <see cref="Scales"/> and <see cref="Minimums"/>.
+    /// </summary>
     public Span<Half> MinimumUnits { get; init; }
 
     /// <summary>Makes all of it zero.</summary>

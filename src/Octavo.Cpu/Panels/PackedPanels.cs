@@ -210,6 +210,7 @@ internal sealed unsafe class PackedPanels : IDisposable
                 case WeightCode.Float16:
                     Scatter<Float16Element>(steps, feature, part);
                     break;
+                case WeightCode.Int6:      // only ever stored so
                 default:
                     throw new UnreachableException($"{Layout.Scheme}");
             }

@@ -23,6 +23,12 @@ internal static class ElementConversion
                 $"{destination.Length} elements of {type.Name()} do not take {source.Length} bytes", nameof(source));
         }
 
+        if (BlockFormat.Of(type) is { } blocks)
+        {
+            blocks.ToFloat32(source, destination);
+            return;
+        }
+
         switch (type)
         {
             case TensorType.Float16:
@@ -43,10 +49,8 @@ internal static class ElementConversion
                 source.CopyTo(MemoryMarshal.AsBytes(destination));
                 break;
             default:
-                BlockFormat blocks = BlockFormat.Of(type) ?? throw new ArgumentException(
+                throw new ArgumentException(
                     $"{type.Name()} does not convert; F32, F16, BF16, F64 and GGUF's block types do", nameof(type));
-                blocks.ToFloat32(source, destination);
-                break;
         }
     }
 

@@ -61,7 +61,7 @@ internal sealed unsafe class ZipDirectory
             if (UInt16(at + 10) != 0 || packed != bytes)
             {
                 throw new FormatException(
-                    $"entry {CheckpointException.Shorten(name)} of the archive is compressed; torch.save compresses none");
+                    $"entry {CheckpointException.Shorten(name)} is compressed; torch.save compresses none");
             }
 
             _ = UInt32(local) == LocalSignature ? 0 : throw Damaged();

@@ -40,8 +40,9 @@ internal sealed class TorchAoMatrix : QuantizedMatrix
         if (codes.Type is not (TensorType.Int8 or TensorType.Float8E4M3) || codes.Shape is not [var rows, var columns])
         {
             throw new CheckpointException(
-                codes.File, codes.Name, $"is {codes.Type.Name()} [{string.Join(", ", codes.Shape)}]; supported: matrices "
-                    + "of I8 or F8_E4M3 (Int8Tensor, IntxUnpackedToInt8Tensor, Float8Tensor), not packed 4-bit ones");
+                codes.File, codes.Name,
+                $"is {codes.Type.Name()} [{string.Join(", ", codes.Shape)}]; supported: matrices of I8 "
+                    + "or F8_E4M3 (Int8Tensor, IntxUnpackedToInt8Tensor, Float8Tensor), not packed 4-bit ones");
         }
 
         Tensor scales = checkpoint.Get($"{module}._weight_scale");

@@ -1,7 +1,8 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Octavo.Formats.Gguf;
 
-namespace Octavo.Formats.Gguf;
+namespace Octavo.Formats;
 
 /// <summary>A model in a GGUF file, or in several that are its parts.</summary>
 internal sealed class GgufSource : ModelSource
