@@ -82,7 +82,7 @@ internal static partial class ModelAdvice
         bool elsewhere = address.Success && !address.Groups["hub"].Success;
         if (BareName().IsMatch(path))
         {
-            return Download(path, path);
+            return $"a name on the Hugging Face hub has two parts: ORG/{path}";
         }
 
         if (!hub.Success || elsewhere)
@@ -99,13 +99,8 @@ internal static partial class ModelAdvice
             return $"on the Hugging Face hub, it would be a model in {Gguf}";
         }
 
-        return Download(repository, repository[(repository.IndexOf('/', StringComparison.Ordinal) + 1)..]);
+        return $"if it is meant to be fetched from the Hugging Face hub, name it as there: {repository}";
     }
-
-    private static string Download(string repository, string directory) =>
-        $"models are not downloaded; if it is a name on the Hugging Face hub, get it by: "
-        + $"hf download {repository} --local-dir {directory} (huggingface-cli download in older versions), and name "
-        + "that directory";
 
     private static bool BeginsWith(string path, ReadOnlySpan<byte> magic)
     {

@@ -7,19 +7,14 @@ public sealed class ModelAdviceTests : IDisposable
     public void Dispose() => _directory.Dispose();
 
     [Theory]
-    [InlineData(
-        "meta-llama/Llama-3.2-1B-Instruct",
-        "hf download meta-llama/Llama-3.2-1B-Instruct --local-dir Llama-3.2-1B-Instruct ")]
-    [InlineData(
-        "https://huggingface.co/meta-llama/Llama-3.2-1B",
-        "hf download meta-llama/Llama-3.2-1B --local-dir Llama-3.2-1B ")]
-    [InlineData(
-        "https://huggingface.co/facebook/opt-125m/tree/main", "hf download facebook/opt-125m --local-dir opt-125m ")]
-    [InlineData("hf.co/facebook/opt-125m", "hf download facebook/opt-125m ")]
-    [InlineData("gpt2", "hf download gpt2 --local-dir gpt2 ")]
-    [InlineData("bert-base-uncased", "hf download bert-base-uncased ")]
+    [InlineData("meta-llama/Llama-3.2-1B-Instruct", "name it as there: meta-llama/Llama-3.2-1B-Instruct")]
+    [InlineData("https://huggingface.co/meta-llama/Llama-3.2-1B", "name it as there: meta-llama/Llama-3.2-1B")]
+    [InlineData("https://huggingface.co/facebook/opt-125m/tree/main", "name it as there: facebook/opt-125m")]
+    [InlineData("hf.co/facebook/opt-125m", "name it as there: facebook/opt-125m")]
+    [InlineData("gpt2", "has two parts: ORG/gpt2")]
+    [InlineData("bert-base-uncased", "has two parts: ORG/bert-base-uncased")]
     [InlineData("llama-3.Q4_0.gguf", "it would be a model in GGUF")]
-    [InlineData("hf://facebook/opt-125m", "hf download facebook/opt-125m ")]
+    [InlineData("hf://facebook/opt-125m", "name it as there: facebook/opt-125m")]
     [InlineData("bartowski/Llama-3.2-1B-Instruct-GGUF", "GGUF, which is not read yet")]
     [InlineData("unsloth/Llama-3.2-1B-Instruct:Q4_K_M", "GGUF, which is not read yet")]
     [InlineData("hf.co/unsloth/Llama-3.2-1B-Instruct:Q4_K_M", "GGUF, which is not read yet")]

@@ -10,7 +10,9 @@ internal static class ShardIndex
     /// <summary>
     /// Tensor name to file name; every file name is plain, so that it cannot lead out of the directory.
     /// </summary>
-    public static IReadOnlyDictionary<string, string> Read(string path)
+    /// <param name="path">The index.</param>
+    /// <param name="end">How the names of files end.</param>
+    public static IReadOnlyDictionary<string, string> Read(string path, string end = ".safetensors")
     {
         JsonElement root = JsonFile.ReadObject(path, SafetensorsHeader.MaxLength, allowDuplicates: false);
         if (!root.TryGetProperty("weight_map", out JsonElement map) || map.ValueKind != JsonValueKind.Object)
@@ -22,13 +24,13 @@ internal static class ShardIndex
         foreach (JsonProperty entry in map.EnumerateObject())
         {
             string? file = entry.Value.ValueKind == JsonValueKind.String ? entry.Value.GetString() : null;
-            if (file is null || !IsPlainName(file))
+            if (file is null || !IsPlainName(file, end))
             {
                 throw new CheckpointException(
                     path,
                     entry.Name,
                     $"weight_map gives {CheckpointException.Shorten(entry.Value.GetRawText())}; "
-                    + "it must be the plain name of a .safetensors file in the same directory");
+                    + $"it must be the plain name of a {end} file in the same directory");
             }
 
             fileOfTensor.Add(entry.Name, file);
@@ -39,8 +41,8 @@ internal static class ShardIndex
             : throw new CheckpointException(path, "weight_map is empty; it must name every tensor's file");
     }
 
-    private static bool IsPlainName(string file) =>
-        file.EndsWith(".safetensors", StringComparison.Ordinal)
+    private static bool IsPlainName(string file, string end) =>
+        file.EndsWith(end, StringComparison.Ordinal)
         && file.Length <= 255
         && file.IndexOfAny(['/', '\\', ':', '\0']) < 0;
 }

@@ -1,0 +1,121 @@
+namespace Octavo.Formats.Hub;
+
+/// <summary>Which of a model's files are wanted.</summary>
+internal enum ModelParts
+{
+    /// <summary>All that loading reads.</summary>
+    All,
+
+    /// <summary>Configuration, tokenizer and chat templates.</summary>
+    Text,
+}
+
+/// <summary>Which files of a repository Octavo reads, so that no others are fetched.</summary>
+internal static class NeededFiles
+{
+    private const string Config = "config.json";
+    private const string SingleSafetensors = "model.safetensors";
+    private const string SafetensorsEnd = ".safetensors";
+    private const string SinglePickled = "pytorch_model.bin";
+    private const string PickledIndex = "pytorch_model.bin.index.json";
+    private const string TemplateFolder = "additional_chat_templates/";
+    private const string TemplateEnd = ".jinja";
+
+    /// <summary>Files beside the weights, as the tokenizers' reader (Octavo.Text) and this one name them.</summary>
+    internal static IReadOnlyList<string> Texts { get; } =
+    [
+        Config, "generation_config.json",
+        "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+        "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "tekken.json",
+        "vocab.json", "merges.txt", "vocab.txt", "tokenizer.tiktoken", "tiktoken.model", "qwen.tiktoken",
+        "chat_template.jinja", "chat_template.json",
+    ];
+
+    /// <summary>
+    /// What is read before the weights, and says which these are: of a GGUF file, which holds all of it, nothing.
+    /// </summary>
+    /// <exception cref="HubException">It is no model in a form that is read, or one of several is to be named.
+    /// </exception>
+    public static IReadOnlyList<HubFile> BeforeWeights(HubName name, HubListing listing, ModelParts parts)
+    {
+        if (TakesGguf(name, listing))
+        {
+            return parts == ModelParts.Text ? GgufFiles.Choose(name, listing) : [];
+        }
+
+        List<HubFile> files = [.. listing.Files.Where(file => Texts.Contains(file.Path)
+            || (file.Path.StartsWith(TemplateFolder, StringComparison.Ordinal)
+                && file.Path.EndsWith(TemplateEnd, StringComparison.Ordinal)))];
+        if (parts == ModelParts.All && IndexOf(listing) is { } index)
+        {
+            files.Add(index);
+        }
+
+        return files;
+    }
+
+    /// <summary>The files that hold the weights.</summary>
+    /// <param name="name">The model.</param>
+    /// <param name="listing">What there is.</param>
+    /// <param name="pathOf">Where a file stands that is here already: the index, where there is one.</param>
+    /// <exception cref="HubException">There are none.</exception>
+    /// <exception cref="CheckpointException">The index is malformed.</exception>
+    public static IReadOnlyList<HubFile> Weights(HubName name, HubListing listing, Func<HubFile, string> pathOf)
+    {
+        if (TakesGguf(name, listing))
+        {
+            return GgufFiles.Choose(name, listing);
+        }
+
+        HubFile? single = listing.Find(SingleSafetensors);
+        if (IndexOf(listing) is { } index)
+        {
+            string end = index.Path == PickledIndex ? Path.GetExtension(SinglePickled) : SafetensorsEnd;
+            string[] shards = [.. ShardIndex.Read(pathOf(index), end).Values.Distinct()];
+            HubFile?[] found = [.. shards.Select(listing.Find)];
+
+            // An index may have been left behind when its shards were joined.
+            return Array.IndexOf(found, null) is >= 0 and var missing
+                ? single is not null && found.All(file => file is null) ? [single]
+                    : throw None($"has no file {shards[missing]}, which its {index.Path} names")
+                : [.. found.OfType<HubFile>()];
+        }
+
+        HubFile[] loose =
+        [
+            .. listing.Files.Where(file => file.Path.EndsWith(SafetensorsEnd, StringComparison.Ordinal)
+                && !file.Path.Contains('/')),
+        ];
+        return single is not null ? [single]
+            : loose.Length > 0 ? loose
+            : listing.Find(SinglePickled) is { } pickled ? [pickled]
+            : throw None("has no weights: neither safetensors, nor pytorch_model.bin, nor GGUF files");
+
+        HubException None(string problem) => new(HubFailure.NoModel, name.ToString(), problem);
+    }
+
+    // Weights that are no pickle go before those that are.
+    private static HubFile? IndexOf(HubListing listing) => listing.Find(ShardIndex.FileName)
+        ?? (listing.Files.Any(file => file.Path.EndsWith(SafetensorsEnd, StringComparison.Ordinal))
+            ? null
+            : listing.Find(PickledIndex));
+
+    /// <summary>Whether it is GGUF files that a name means.</summary>
+    /// <exception cref="HubException">There is no model in the repository.</exception>
+    public static bool TakesGguf(HubName name, HubListing listing)
+    {
+        if (name.Quantization is not null)
+        {
+            return true;
+        }
+
+        if (listing.Find(Config) is not null && !GgufFiles.AreAll(listing))
+        {
+            return false;
+        }
+
+        return GgufFiles.Of(listing).Count > 0 ? true : throw new HubException(
+            HubFailure.NoModel, name.ToString(),
+            $"is no model that is read: it has neither {Config} nor a GGUF file");
+    }
+}
