@@ -40,7 +40,10 @@ public sealed record FakeAnswer(int Status, byte[] Body, params (string Name, st
     /// <summary>Whether the length is said.</summary>
     public bool SaysLength { get; init; } = true;
 
-    /// <summary>Called before each slice of the body with the bytes sent so far; the slice waits for it.</summary>
+    /// <summary>
+    /// Called before each slice of the body, and behind the last, with the bytes sent so far; what follows waits for
+    /// it.
+    /// </summary>
     public Func<long, Task>? BeforeSlice { get; init; }
 
     /// <summary>An answer of a text.</summary>
@@ -73,6 +76,13 @@ public sealed record FakeFile(string Path, byte[] Content, bool IsLarge = false)
 
     /// <summary>A file of a text.</summary>
     public static FakeFile Of(string path, string text) => new(path, Encoding.UTF8.GetBytes(text));
+
+    /// <summary>The files of a directory; safetensors are large ones.</summary>
+    public static FakeFile[] Of(string directory) =>
+    [
+        .. Directory.GetFiles(directory).Select(file => new FakeFile(
+            System.IO.Path.GetFileName(file), File.ReadAllBytes(file), file.EndsWith(".safetensors"))),
+    ];
 
     /// <summary>A large file of random bytes.</summary>
     public static FakeFile Large(string path, int size, int seed = 1)
@@ -214,7 +224,8 @@ public sealed class FakeHub : IDisposable
 
     private async Task WriteAsync(TcpClient client, NetworkStream stream, FakeRequest request, FakeAnswer answer)
     {
-        var head = new StringBuilder($"HTTP/1.1 {answer.Status} {(HttpStatusCode)answer.Status}\r\nConnection: close\r\n");
+        var head = new StringBuilder(
+            $"HTTP/1.1 {answer.Status} {(HttpStatusCode)answer.Status}\r\nConnection: close\r\n");
         foreach ((string name, string value) in answer.Headers)
         {
             head.Append(CultureInfo.InvariantCulture, $"{name}: {value}\r\n");
@@ -242,7 +253,12 @@ public sealed class FakeHub : IDisposable
 
             int length = Math.Min(slice, end - sent);
             await stream.WriteAsync(answer.Body.AsMemory(sent, length), _stop.Token);
-            Interlocked.Add(ref _bytes, length);
+            Interlocked.Add(ref _bytes, request.Target.Contains("/api/models/") ? 0 : length);
+        }
+
+        if (answer.BeforeSlice is not null)
+        {
+            await answer.BeforeSlice(end);
         }
 
         if (answer.Resets)
@@ -252,7 +268,8 @@ public sealed class FakeHub : IDisposable
         else
         {
             client.Client.Shutdown(SocketShutdown.Send);
-            await stream.ReadAsync(new byte[1], _stop.Token);      // until the client has all of it, and closes
+            // Until the client has all of it, and closes.
+            _ = await stream.ReadAtLeastAsync(new byte[1], 1, throwOnEndOfStream: false, _stop.Token);
         }
     }
 
@@ -307,7 +324,9 @@ public sealed class FakeHub : IDisposable
                     rfilename = file.Path,
                     size = file.Content.Length,
                     blobId = file.BlobId,
-                    lfs = file.IsLarge ? new { sha256 = file.ETag, size = file.Content.Length, pointerSize = 130 } : null,
+                    lfs = file.IsLarge
+                        ? new { sha256 = file.ETag, size = file.Content.Length, pointerSize = 130 }
+                        : null,
                 }
                 : new { rfilename = file.Path }),
         }));

@@ -18,6 +18,7 @@ internal sealed class DownloadBar : IProgress<DownloadProgress>
     private readonly Lock _gate = new();
     private DownloadProgress _last;
     private long _shown;
+    private int _shownFiles;
     private int _width;
 
     /// <inheritdoc/>
@@ -25,23 +26,25 @@ internal sealed class DownloadBar : IProgress<DownloadProgress>
     {
         lock (_gate)
         {
-            bool isNew = value.Files != _last.Files || value.Trouble != _last.Trouble;
-            DownloadProgress last = _last;
-            _last = value;
-            if (value.Done == value.Total && value.Fetched == 0 && value.Trouble is null)
+            (DownloadProgress last, _last) = (_last, value);
+            if (value.Fetched == 0 && value.Trouble is null)
             {
-                return;      // all of it is here
+                return;      // so far all of it is here
             }
 
             TimeSpan passed = Stopwatch.GetElapsedTime(_shown);
             if (_isTerminal && (_shown == 0 || passed >= Redraw))
             {
-                string line = Line(value, Stopwatch.GetElapsedTime(_started));
-                Draw(line);
+                Draw(Line(value, Stopwatch.GetElapsedTime(_started)));
             }
-            else if (!_isTerminal && (isNew || passed >= Repeat))
+            else if (!_isTerminal && value.Files != _shownFiles)
             {
-                WriteLine(value, value.Files != last.Files);
+                _shownFiles = value.Files;
+                WriteLine($"{Count(value.Files)}, {ByteSize.Format(value.Total)}");
+            }
+            else if (!_isTerminal && (value.Trouble != last.Trouble || passed >= Repeat))
+            {
+                WriteLine(Facts(value, Stopwatch.GetElapsedTime(_started)).TrimStart());
             }
         }
     }
@@ -99,13 +102,13 @@ internal sealed class DownloadBar : IProgress<DownloadProgress>
                 + $"{Time(TimeSpan.FromSeconds((value.Total - value.Done) / rate))} left";
     }
 
-    private void WriteLine(DownloadProgress value, bool isBeginning)
+    private void WriteLine(string text)
     {
         _shown = Stopwatch.GetTimestamp();
-        Stdio.Error.WriteLine(isBeginning
-            ? $"{value.Name}: {value.Files} files, {ByteSize.Format(value.Total)}"
-            : $"{value.Name}: {Facts(value, Stopwatch.GetElapsedTime(_started)).TrimStart()}");
+        Stdio.Error.WriteLine($"{_last.Name}: {text}");
     }
+
+    private static string Count(int files) => files == 1 ? "1 file" : $"{files} files";
 
     private void Draw(string line)
     {

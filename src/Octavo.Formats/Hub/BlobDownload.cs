@@ -31,7 +31,7 @@ internal sealed class BlobDownload(HubClient client, HubRetry retry, CachedRepos
     public async Task RunAsync(string commit, HubFile file, DownloadMeter meter, CancellationToken cancellationToken)
     {
         string title = $"{name.Repository}/{file.Path}";
-        using IDisposable held = await OnDisk(title, () => repository.LockAsync(
+        using IDisposable held = await OnDiskAsync(title, () => repository.LockAsync(
             file.ETag!, () => meter.Say($"another process fetches {file.Path}"), cancellationToken))
             .ConfigureAwait(false);
         meter.Say(null);
@@ -115,8 +115,8 @@ internal sealed class BlobDownload(HubClient client, HubRetry retry, CachedRepos
         {
             throw new HubException(
                 HubFailure.Damaged, title,
-                $"what came has the {(file.Sha256 is null ? "Git hash" : "SHA-256")} {found}; the hub says {file.ETag}. "
-                    + "It was fetched anew, and is not kept");
+                $"what came has the {(file.Sha256 is null ? "Git hash" : "SHA-256")} {found}, twice; the hub says "
+                    + $"{file.ETag}. It is not kept");
         }
 
         // What is here already counts, and goes into the hash.
@@ -132,7 +132,7 @@ internal sealed class BlobDownload(HubClient client, HubRetry retry, CachedRepos
                 stream.Position = 0;
             });
             int read;
-            while ((read = await OnDisk(title, () => stream.ReadAsync(buffer, cancellationToken).AsTask())
+            while ((read = await OnDiskAsync(title, () => stream.ReadAsync(buffer, cancellationToken).AsTask())
                 .ConfigureAwait(false)) > 0)
             {
                 hash.AppendData(buffer, 0, read);
@@ -168,7 +168,7 @@ internal sealed class BlobDownload(HubClient client, HubRetry retry, CachedRepos
                             HubFailure.Damaged, title, $"more came than the {size} bytes that the hub says it has");
                     }
 
-                    await OnDisk(title, () => WriteAsync(stream, buffer.AsMemory(0, read), cancellationToken))
+                    await OnDiskAsync(title, () => WriteAsync(stream, buffer.AsMemory(0, read), cancellationToken))
                         .ConfigureAwait(false);
                     hash.AppendData(buffer, 0, read);
                     meter.Add(read, fetched: true);
@@ -235,7 +235,7 @@ internal sealed class BlobDownload(HubClient client, HubRetry retry, CachedRepos
         }
     }
 
-    private static async Task<T> OnDisk<T>(string title, Func<Task<T>> use)
+    private static async Task<T> OnDiskAsync<T>(string title, Func<Task<T>> use)
     {
         try
         {
@@ -249,6 +249,7 @@ internal sealed class BlobDownload(HubClient client, HubRetry retry, CachedRepos
 
     private static HubException CannotStore(string title, Exception e) => new(
         HubFailure.Storage, title,
-        $"it cannot be stored: {e.Message.TrimEnd('.')}; what has come is kept, and the same command goes on from there",
+        $"it cannot be stored: {e.Message.TrimEnd('.')}; what has come is kept, and the same command goes on from "
+            + "there",
         e);
 }

@@ -58,7 +58,8 @@ internal sealed class CacheRemoval
 
         return removal;
 
-        HubException No(string problem) => new(HubFailure.NotFound, name.ToString(), $"is not in the cache: {problem}");
+        HubException No(string problem) =>
+            new(HubFailure.NotFound, name.ToString(), $"it is not in the cache: {problem}");
     }
 
     /// <summary>Removes it.</summary>
@@ -114,7 +115,8 @@ internal sealed class CacheRemoval
 
     private void AddCommit(CachedRepository repository, string commit, IReadOnlyList<HubFile> files)
     {
-        _refs.AddRange(repository.Revisions().Where(r => r.Commit == commit).Select(r => repository.RefFile(r.Revision)));
+        _refs.AddRange(
+            repository.Revisions().Where(r => r.Commit == commit).Select(r => repository.RefFile(r.Revision)));
         _folders.Add(repository.Snapshot(commit));
         _folders.Add(Path.Combine(repository.Folder, ".no_exist", commit));
         AddFiles(repository, commit, files);

@@ -39,7 +39,7 @@ internal sealed record CachedModel(
         {
             yield return new CachedModel(
                 new HubName(repository.Name), null, [], "no weights", blobs.Sum(blob => blob.Length), IsWhole: false,
-                blobs.Max(blob => blob.LastWriteTimeUtc));
+                new DateTimeOffset(blobs.Max(blob => blob.LastWriteTimeUtc)));
         }
     }
 
@@ -49,7 +49,7 @@ internal sealed record CachedModel(
         var name = new HubName(
             repository.Name,
             revisions.Contains(HubName.DefaultRevision) ? null : revisions.FirstOrDefault() ?? commit);
-        DateTimeOffset time = Directory.GetLastWriteTimeUtc(repository.Snapshot(commit));
+        var time = new DateTimeOffset(Directory.GetLastWriteTimeUtc(repository.Snapshot(commit)));
         IReadOnlyList<GgufModel> gguf = GgufFiles.Of(here);
         foreach (GgufModel model in gguf)
         {

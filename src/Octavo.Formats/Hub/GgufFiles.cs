@@ -49,11 +49,14 @@ internal static partial class GgufFiles
         {
             [{ IsWhole: true } one] => one.Files,
             [{ } broken] => throw No($"{broken.Files[0].Path} is one of several parts, and not all of them are there"),
-            _ when all.Count == 0 => throw No("has no GGUF files"),
-            [] => throw No($"has no GGUF file of {name.Quantization}; there are {Describe(all)}"),
+            _ when all.Count == 0 => throw No("the repository has no GGUF files"),
+            [] => throw No(
+                $"the repository has no GGUF file of {name.Quantization}; it has {Describe(all)}"),
             _ when name.Quantization is null =>
-                throw No($"has GGUF files: name one as {name}:{all[0].Quantization}; there are {Describe(all)}"),
-            _ => throw No($"has several GGUF files of {name.Quantization}: "
+                throw No(
+                $"the repository has several GGUF files: name one, as {name}:{all[0].Quantization}; it has "
+                    + Describe(all)),
+            _ => throw No($"the repository has several GGUF files of {name.Quantization}: "
                 + string.Join(", ", fit.Select(model => model.Files[0].Path))),
         };
 

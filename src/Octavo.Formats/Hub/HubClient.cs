@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
@@ -42,21 +43,21 @@ internal sealed class HubClient : IDisposable
     internal TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>What a repository holds at a revision.</summary>
-    /// <exception cref="HubException">There is no such thing, it may not be read, or the hub does not answer.</exception>
+    /// <exception cref="HubException">There is none, it may not be read, or the hub does not answer.</exception>
     public async Task<HubListing> ListAsync(HubName name, CancellationToken cancellationToken)
     {
         string revision = Uri.EscapeDataString(name.RevisionOrDefault);
         var address = new Uri($"{_settings.Endpoint}/api/models/{name.Repository}/revision/{revision}?blobs=true");
         using HttpResponseMessage answer =
             await SendAsync(HttpMethod.Get, address, name, from: 0, cancellationToken).ConfigureAwait(false);
-        using var body = new MemoryStream();
+        var body = new ArrayBufferWriter<byte>();
         Stream stream = await answer.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
         byte[] buffer = new byte[64 << 10];
         int read;
         while ((read = await ReadAsync(stream, buffer, name, cancellationToken).ConfigureAwait(false)) > 0)
         {
-            body.Write(buffer, 0, read);
-            if (body.Length > MaxListingBytes)
+            body.Write(buffer.AsSpan(0, read));
+            if (body.WrittenCount > MaxListingBytes)
             {
                 throw Unusable($"is longer than {MaxListingBytes} bytes", null);
             }
@@ -64,7 +65,7 @@ internal sealed class HubClient : IDisposable
 
         try
         {
-            return HubListing.FromAnswer(body.GetBuffer().AsMemory(0, (int)body.Length));
+            return HubListing.FromAnswer(body.WrittenMemory);
         }
         catch (FormatException e)
         {
@@ -230,7 +231,8 @@ internal sealed class HubClient : IDisposable
             // Where it has never answered, it more likely cannot be reached from here at all.
             throw new HubException(
                 HubFailure.Unavailable, name.ToString(),
-                $"{address.GetLeftPart(UriPartial.Authority)} cannot be reached: {e.Message}", e)
+                (_answered ? string.Empty : "there is no such directory, and ")
+                    + $"{address.GetLeftPart(UriPartial.Authority)} cannot be reached: {e.Message}", e)
             {
                 IsTransient = _answered,
             };

@@ -20,6 +20,7 @@ internal static class HubError
         int status = (int)answer.StatusCode;
         string? code = Header(answer, CodeHeader);
         string? message = Header(answer, MessageHeader);
+        const string nowhere = "there is no such directory, and no such model at";
         string page = $"{settings.Endpoint}/{name.Repository}";
         if (status is 408 or 429 or >= 500)
         {
@@ -60,7 +61,7 @@ internal static class HubError
         return answer.StatusCode switch
         {
             HttpStatusCode.Unauthorized when settings.Token is null => New(
-                HubFailure.NotFound, $"there is no such model at {settings.Endpoint}, or it is private: then set "
+                HubFailure.NotFound, $"{nowhere} {settings.Endpoint}, or it is private: then set "
                     + "HF_TOKEN to a token that may read it"),
             HttpStatusCode.Unauthorized => New(
                 HubFailure.Forbidden,
@@ -68,7 +69,7 @@ internal static class HubError
             HttpStatusCode.Forbidden => New(
                 HubFailure.Forbidden, $"{page} may not be read with this token ({Words(answer, message)})"),
             HttpStatusCode.NotFound => New(
-                HubFailure.NotFound, $"there is no such model at {settings.Endpoint}"
+                HubFailure.NotFound, $"{nowhere} {settings.Endpoint}"
                     + (settings.Token is null ? string.Empty : ", or the token may not read it")),
             _ => New(HubFailure.Unavailable, $"{address} answers {status} ({Words(answer, message)})"),
         };

@@ -28,7 +28,7 @@ internal sealed partial record HubName(string Repository, string? Revision = nul
         : throw new HubException(
             HubFailure.NotFound,
             text,
-            "is no name on the hub; one is ORG/NAME, behind it @REVISION or :QUANT (of its GGUF files)");
+            "that is no name on the hub; one is ORG/NAME, behind it @REVISION or :QUANT (of its GGUF files)");
 
     /// <summary>Reads a name, if it is one.</summary>
     public static bool TryParse(string text, [NotNullWhen(true)] out HubName? name)

@@ -36,7 +36,8 @@ internal sealed partial record HubSettings
         if (!Uri.TryCreate(endpoint, UriKind.Absolute, out Uri? address) || address.Scheme is not ("http" or "https"))
         {
             throw new HubException(
-                HubFailure.Unavailable, "HF_ENDPOINT", $"must be an address such as {DefaultEndpoint}; it is {endpoint}");
+                HubFailure.Unavailable, "HF_ENDPOINT",
+                $"must be an address such as {DefaultEndpoint}; it is {endpoint}");
         }
 
         return new HubSettings

@@ -63,7 +63,7 @@ internal sealed class ModelHub(HubSettings settings)
         if (settings.Offline)
         {
             throw new HubException(
-                HubFailure.Offline, name.ToString(), "is not fetched: HF_HUB_OFFLINE forbids it");
+                HubFailure.Offline, name.ToString(), "it is not fetched: HF_HUB_OFFLINE forbids that");
         }
 
         CachedRepository repository = Repository(name.Repository);
@@ -132,13 +132,13 @@ internal sealed class ModelHub(HubSettings settings)
     {
         if (commit is null)
         {
-            throw No($"is not in {repository.Folder}");
+            throw No($"there is no such directory, it is not in {repository.Folder}");
         }
 
         HubListing? known = repository.ListingOf(commit);
         HubListing listing = known ?? new HubListing(commit, repository.FilesHere(commit));
         return FindHere(name, repository, listing, parts, out HubFile? missing)
-            ?? throw No($"is not all in {repository.Snapshot(commit)}: {missing?.Path} is missing");
+            ?? throw No($"not all of it is in {repository.Snapshot(commit)}: {missing?.Path} is missing");
 
         HubException No(string problem) => new(
             HubFailure.Offline, name.ToString(), $"{problem}, and HF_HUB_OFFLINE forbids to fetch it");

@@ -77,7 +77,7 @@ internal static class NeededFiles
             // An index may have been left behind when its shards were joined.
             return Array.IndexOf(found, null) is >= 0 and var missing
                 ? single is not null && found.All(file => file is null) ? [single]
-                    : throw None($"has no file {shards[missing]}, which its {index.Path} names")
+                    : throw None($"the repository has no file {shards[missing]}, which its {index.Path} names")
                 : [.. found.OfType<HubFile>()];
         }
 
@@ -89,7 +89,7 @@ internal static class NeededFiles
         return single is not null ? [single]
             : loose.Length > 0 ? loose
             : listing.Find(SinglePickled) is { } pickled ? [pickled]
-            : throw None("has no weights: neither safetensors, nor pytorch_model.bin, nor GGUF files");
+            : throw None("the repository has no weights: neither safetensors, nor pytorch_model.bin, nor GGUF files");
 
         HubException None(string problem) => new(HubFailure.NoModel, name.ToString(), problem);
     }
@@ -116,6 +116,6 @@ internal static class NeededFiles
 
         return GgufFiles.Of(listing).Count > 0 ? true : throw new HubException(
             HubFailure.NoModel, name.ToString(),
-            $"is no model that is read: it has neither {Config} nor a GGUF file");
+            $"the repository has neither {Config} nor a GGUF file");
     }
 }

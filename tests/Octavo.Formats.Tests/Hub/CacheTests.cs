@@ -69,7 +69,7 @@ public sealed class CacheTests : IDisposable
         Names("refs").ShouldBe(["v1"]);
         HubException none =
             Should.Throw<HubException>(() => CacheRemoval.Of(_directory.Root, HubName.Parse("org/model@bbbbbbb")));
-        none.Message.ShouldBe("org/model@bbbbbbb: is not in the cache: its revision bbbbbbb is not here");
+        none.Message.ShouldBe("org/model@bbbbbbb: it is not in the cache: its revision bbbbbbb is not here");
     }
 
     [Fact]

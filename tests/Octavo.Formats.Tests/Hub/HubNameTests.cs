@@ -9,7 +9,8 @@ public sealed class HubNameTests
     [InlineData("a/b", "a/b", null, null)]
     [InlineData("meta-llama/Llama-3.2-1B@main", "meta-llama/Llama-3.2-1B", "main", null)]
     [InlineData("o/n@refs/pr/1", "o/n", "refs/pr/1", null)]
-    [InlineData("o/n@0123456789abcdef0123456789abcdef01234567", "o/n", "0123456789abcdef0123456789abcdef01234567", null)]
+    [InlineData(
+        "o/n@0123456789abcdef0123456789abcdef01234567", "o/n", "0123456789abcdef0123456789abcdef01234567", null)]
     [InlineData("bartowski/X_1.0-GGUF:Q4_K_M", "bartowski/X_1.0-GGUF", null, "Q4_K_M")]
     [InlineData("o/n@v1.0:q8_0", "o/n", "v1.0", "q8_0")]
     public void TryParse_AName_GivesItsParts(string text, string repository, string? revision, string? quantization)

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Net;
 using Octavo.Formats.Hub;
 using Octavo.Testing;
 
@@ -39,11 +40,11 @@ public sealed class ModelHubTests : IDisposable
             ["config.json", "generation_config.json", "model.safetensors", "tokenizer.json"]);
         foreach (FakeFile file in Files.Where(file => File.Exists(Path.Combine(path, file.Path))))
         {
-            File.ReadAllBytes(Path.Combine(path, file.Path)).ShouldBe(file.Content);
+            Bytes(Path.Combine(path, file.Path)).ShouldBe(file.Content);
             new FileInfo(Path.Combine(path, file.Path)).LinkTarget.ShouldBe($"../../blobs/{file.ETag}");
         }
 
-        File.ReadAllText(Path.Combine(folder, "refs", "main")).ShouldBe(commit);
+        TextOf(Path.Combine(folder, "refs", "main")).ShouldBe(commit);
         Directory.GetFiles(Path.Combine(folder, "blobs")).Length.ShouldBe(3);      // two files are equal
         Directory.GetFiles(folder, ".octavo*").ShouldBeEmpty();
         Directory.GetDirectories(folder).Select(Path.GetFileName).Order()
@@ -78,7 +79,7 @@ public sealed class ModelHubTests : IDisposable
         string other = _server.Add(Model, "refs/pr/1", [Config, FakeFile.Large("model.safetensors", 10, seed: 3)]);
         (await FindAsync(Model + "@refs/pr/1")).ShouldEndWith(other);
         (await FindAsync(Model + "@" + main)).ShouldEndWith(main);
-        File.ReadAllText(_directory["models--org--model/refs/refs/pr/1"]).ShouldBe(other);
+        TextOf(_directory["models--org--model/refs/refs/pr/1"]).ShouldBe(other);
         File.Exists(_directory["models--org--model/refs/main"]).ShouldBeFalse();
         _server.Requests.Count(r => r.Target == "/api/models/org/model/revision/refs%2Fpr%2F1?blobs=true").ShouldBe(1);
     }
@@ -91,10 +92,10 @@ public sealed class ModelHubTests : IDisposable
             Model, Config, wanted, FakeFile.Large("m-Q4_0.gguf", 100, seed: 4), FakeFile.Of("README.md", ""));
         string path = await FindAsync(Model + ":q8_0");
         path.ShouldBe(_directory[$"models--org--model/snapshots/{commit}/Q8_0/m-Q8_0.gguf"]);
-        File.ReadAllBytes(path).ShouldBe(wanted.Content);
+        Bytes(path).ShouldBe(wanted.Content);
         new FileInfo(path).LinkTarget.ShouldBe($"../../../blobs/{wanted.ETag}");
         _server.Bytes.ShouldBeLessThan(wanted.Content.Length + 2000);
-        (await FailAsync(Model)).Message.ShouldContain("name one as org/model:Q4_0; there are Q4_0 (0 GB), Q8_0");
+        (await FailAsync(Model)).Message.ShouldContain("name one, as org/model:Q4_0; it has Q4_0 (0 GB), Q8_0");
     }
 
     [Fact]
@@ -124,7 +125,8 @@ public sealed class ModelHubTests : IDisposable
     }
 
     [Theory]
-    [InlineData("org/none", null, HubFailure.NotFound, "there is no such model at http://127.0.0.1")]
+    [InlineData(
+        "org/none", null, HubFailure.NotFound, "there is no such directory, and no such model at http://127.0.0.1")]
     [InlineData("org/none", null, HubFailure.NotFound, "or it is private: then set HF_TOKEN")]
     [InlineData("org/none", "hf_x", HubFailure.NotFound, "or the token may not read it")]
     [InlineData("org/model@v9", null, HubFailure.NotFound, "has no revision 'v9'")]
@@ -272,12 +274,12 @@ public sealed class ModelHubTests : IDisposable
         _server.Add(Model, Files);
         Directory.CreateDirectory(_directory["models--org--model/blobs"]);
         string incomplete = _directory[$"models--org--model/blobs/{Weights.ETag}.incomplete"];
-        File.WriteAllBytes(incomplete, isOther ? new byte[left] : Weights.Content[..left]);
+        Write(incomplete, isOther ? new byte[left] : Weights.Content[..left]);
         var progress = new Recorder();
 
         string path = await FindAsync(progress: progress);
 
-        File.ReadAllBytes(Path.Combine(path, "model.safetensors")).ShouldBe(Weights.Content);
+        Bytes(Path.Combine(path, "model.safetensors")).ShouldBe(Weights.Content);
         File.Exists(incomplete).ShouldBeFalse();
         long[] from = [.. _server.Requests.Where(r => !r.IsHub).Select(r => r.From)];
         from.ShouldBe((left, isOther) switch
@@ -295,11 +297,11 @@ public sealed class ModelHubTests : IDisposable
     {
         _server.Add(Model, Files);
         Directory.CreateDirectory(_directory["models--org--model/blobs"]);
-        File.WriteAllBytes(
+        Write(
             _directory[$"models--org--model/blobs/{Weights.ETag}.incomplete"], Weights.Content[..1000]);
         _server.Change = (r, answer) => r.IsHub ? answer : new FakeAnswer(200, Weights.Content);
         await FindAsync();
-        File.ReadAllBytes(_directory["models--org--model/blobs/" + Weights.ETag]).ShouldBe(Weights.Content);
+        Bytes(_directory["models--org--model/blobs/" + Weights.ETag]).ShouldBe(Weights.Content);
     }
 
     [Theory]
@@ -322,7 +324,7 @@ public sealed class ModelHubTests : IDisposable
         if (wrong == "other range")
         {
             Directory.CreateDirectory(_directory["models--org--model/blobs"]);
-            File.WriteAllBytes(_directory[$"models--org--model/blobs/{Weights.ETag}.incomplete"], new byte[7]);
+            Write(_directory[$"models--org--model/blobs/{Weights.ETag}.incomplete"], new byte[7]);
             _server.Fault = r => !r.IsHub && r.From == 0 ? FakeAnswer.Of(404) : null;
             words = "to which the hub redirects, answers 404";
         }
@@ -358,7 +360,7 @@ public sealed class ModelHubTests : IDisposable
         _server.Add(Model, [Config, changed]);
         _server.Change = (_, answer) => answer;
         string path = await FindAsync();
-        File.ReadAllBytes(Path.Combine(path, "model.safetensors")).ShouldBe(changed.Content);
+        Bytes(Path.Combine(path, "model.safetensors")).ShouldBe(changed.Content);
         _server.Requests.Last(r => !r.IsHub).From.ShouldBe(0);
     }
 
@@ -385,14 +387,14 @@ public sealed class ModelHubTests : IDisposable
         FakeFile[] next = [.. Files[..2], FakeFile.Large("model.safetensors", 1000, seed: 5)];
         string path = await FindAsync(linkless: true);
         Directory.GetFiles(path).ShouldAllBe(file => new FileInfo(file).LinkTarget == null);
-        File.ReadAllBytes(Path.Combine(path, "model.safetensors")).ShouldBe(Weights.Content);
+        Bytes(Path.Combine(path, "model.safetensors")).ShouldBe(Weights.Content);
         Directory.GetFiles(_directory["models--org--model/blobs"]).ShouldBeEmpty();      // its bytes are here once
         int asked = _server.Requests.Count;
         (await FindAsync(linkless: true)).ShouldBe(path);
         _server.Requests.Count.ShouldBe(asked);
         _server.Add(Model, next);
         path = await Hub(linkless: true).FetchAsync(HubName.Parse(Model), ModelParts.All, null, default);
-        File.ReadAllBytes(Path.Combine(path, "model.safetensors")).ShouldBe(next[^1].Content);
+        Bytes(Path.Combine(path, "model.safetensors")).ShouldBe(next[^1].Content);
     }
 
     [Fact]
@@ -426,7 +428,7 @@ public sealed class ModelHubTests : IDisposable
         _server.ListsHashes = false;
         _server.Add(Model, Files);
         string path = await FindAsync();
-        File.ReadAllBytes(Path.Combine(path, "model.safetensors")).ShouldBe(Weights.Content);
+        Bytes(Path.Combine(path, "model.safetensors")).ShouldBe(Weights.Content);
         _server.Requests.Count(r => r.Method == "HEAD" && !r.IsHub).ShouldBe(0);
         _server.Requests.Count(r => r.Method == "HEAD").ShouldBe(7);      // four files, three behind a redirect
     }
@@ -449,7 +451,10 @@ public sealed class ModelHubTests : IDisposable
         _server.Requests.Count.ShouldBeGreaterThan(asked);
     }
 
-    /// <summary>As huggingface_hub leaves it: a reference, links to contents, and files that it knows are none.</summary>
+    /// <summary>
+    /// As huggingface_hub leaves it: a reference, links to contents, of which it may share some between repositories,
+    /// and files that it knows are none.
+    /// </summary>
     [Fact]
     public async Task Find_ACacheThatPythonWrote_IsTaken()
     {
@@ -476,8 +481,29 @@ public sealed class ModelHubTests : IDisposable
         File.Delete(_directory[$"models--org--model/trees/{commit}.json"]);
         File.Delete(Path.Combine(path, "generation_config.json"));
         (await FindAsync()).ShouldBe(path);
-        File.ReadAllText(Path.Combine(path, "generation_config.json")).ShouldBe("{}");
+        TextOf(Path.Combine(path, "generation_config.json")).ShouldBe("{}");
         _server.Bytes.ShouldBeLessThan(2000);
+    }
+
+    [Fact]
+    public async Task Find_ThroughAProxy_AsksTheProxyAndTellsTheTokenToTheHubAlone()
+    {
+        _server.Add(Model, Files);
+        IWebProxy before = HttpClient.DefaultProxy;      // which is that of the environment
+        HttpClient.DefaultProxy = new ProxyOf("hub.invalid", _server.Endpoint);
+        try
+        {
+            await Hub("hf_x", endpoint: "http://hub.invalid").FindAsync(
+                HubName.Parse(Model), ModelParts.All, null, default);
+        }
+        finally
+        {
+            HttpClient.DefaultProxy = before;
+        }
+
+        _server.Requests.Where(r => r.IsHub)
+            .ShouldAllBe(r => r.Target.StartsWith("http://hub.invalid/") && r.Token == "Bearer hf_x");
+        _server.Requests.Where(r => !r.IsHub).ShouldHaveSingleItem().Token.ShouldBeNull();
     }
 
     [Theory]
@@ -504,7 +530,7 @@ public sealed class ModelHubTests : IDisposable
             .Append("{\"rfilename\": \"y.gguf\", \"size\": 1, \"blobId\": \"../../../y\"}")
             .Append("{\"rfilename\": \"z.gguf\", \"size\": -1, \"blobId\": \"" + commit + "\"}"));
         _server.Fault = _ => FakeAnswer.Of(200, $"{{\"sha\": \"{commit}\", \"siblings\": [{siblings}]}}");
-        (await FailAsync()).Message.ShouldContain("it has neither config.json nor a GGUF file");
+        (await FailAsync()).Message.ShouldContain("the repository has neither config.json nor a GGUF file");
     }
 
     [Fact]
@@ -516,23 +542,40 @@ public sealed class ModelHubTests : IDisposable
         (await FailAsync()).Message.ShouldContain("redirects to file:///etc/passwd, which is not followed");
     }
 
+    private static byte[] Bytes(string path) => File.ReadAllBytes(path);
+
+    private static string TextOf(string path) => File.ReadAllText(path);
+
+    private static void Write(string path, byte[] bytes) => File.WriteAllBytes(path, bytes);
+
     private string Commit() => File.ReadAllText(_directory["models--org--model/refs/main"]);
 
     private void WriteAsPython(string commit, FakeFile file)
     {
         string blobs = Directory.CreateDirectory(_directory["models--org--model/blobs"]).FullName;
-        File.WriteAllBytes(Path.Combine(blobs, file.ETag), file.Content);
+        if (file.IsLarge)
+        {
+            string shared = Directory.CreateDirectory(_directory["blobs/" + file.ETag[..2]]).FullName;
+            File.WriteAllBytes(Path.Combine(shared, file.ETag), file.Content);
+            File.CreateSymbolicLink(
+                Path.Combine(blobs, file.ETag), $"../../blobs/{file.ETag[..2]}/{file.ETag}");
+        }
+        else
+        {
+            File.WriteAllBytes(Path.Combine(blobs, file.ETag), file.Content);
+        }
+
         string snapshot = Directory.CreateDirectory(_directory["models--org--model/snapshots/" + commit]).FullName;
         File.CreateSymbolicLink(Path.Combine(snapshot, file.Path), "../../blobs/" + file.ETag);
     }
 
     private ModelHub Hub(
         string? token = null, bool offline = false, bool linkless = false, TimeSpan? patience = null,
-        Func<string, Stream?>? open = null)
+        Func<string, Stream?>? open = null, string? endpoint = null)
     {
         var settings = new HubSettings
         {
-            Endpoint = _server.Endpoint,
+            Endpoint = endpoint ?? _server.Endpoint,
             CacheDirectory = _directory.Root,
             Token = token,
             Offline = offline,
@@ -567,6 +610,16 @@ public sealed class ModelHubTests : IDisposable
         public IReadOnlyList<DownloadProgress> Seen => [.. _seen];
 
         public void Report(DownloadProgress value) => _seen.Enqueue(value);
+    }
+
+    /// <summary>The proxy of one host.</summary>
+    private sealed class ProxyOf(string host, string address) : IWebProxy
+    {
+        public ICredentials? Credentials { get; set; }
+
+        public Uri GetProxy(Uri destination) => new(address);
+
+        public bool IsBypassed(Uri destination) => destination.Host != host;
     }
 
     /// <summary>A file on a disk with so much room.</summary>

@@ -41,7 +41,8 @@ public sealed class NeededFilesTests : IDisposable
     [Fact]
     public void Choose_AnIndexThatNamesAMissingFile_NamesIt() => Should.Throw<HubException>(() => Choose(
         "o/n", "config.json model-1.safetensors model.safetensors.index.json", shards: ["model-1", "model-2"]))
-        .Message.ShouldContain("has no file model-2.safetensors, which its model.safetensors.index.json names");
+        .Message.ShouldContain(
+            "the repository has no file model-2.safetensors, which its model.safetensors.index.json names");
 
     [Theory]
     [InlineData("q4_k_m", "m-Q4_K_M.gguf")]
@@ -74,15 +75,15 @@ public sealed class NeededFilesTests : IDisposable
             e.Message.ShouldContain(quantization switch
             {
                 "Q6_K" => "m-Q6_K-00001-of-00002.gguf is one of several parts, and not all of them are there",
-                "Q5_K_M" => "has several GGUF files of Q5_K_M: m-a-Q5_K_M.gguf, m-b-Q5_K_M.gguf",
-                _ => $"has no GGUF file of {quantization}; there are BF16, F16, IQ4_XS",
+                "Q5_K_M" => "the repository has several GGUF files of Q5_K_M: m-a-Q5_K_M.gguf, m-b-Q5_K_M.gguf",
+                _ => $"the repository has no GGUF file of {quantization}; it has BF16, F16, IQ4_XS",
             });
         }
     }
 
     [Theory]
-    [InlineData("a-Q4_0.gguf a-Q8_0.gguf", "has GGUF files: name one as o/n:Q4_0; there are Q4_0, Q8_0")]
-    [InlineData("README.md", "is no model that is read: it has neither config.json nor a GGUF file")]
+    [InlineData("a-Q4_0.gguf a-Q8_0.gguf", "has several GGUF files: name one, as o/n:Q4_0; it has Q4_0, Q8_0")]
+    [InlineData("README.md", "the repository has neither config.json nor a GGUF file")]
     [InlineData("config.json tokenizer.json", "has no weights")]
     public void Choose_WhatCannotBeChosen_SaysWhatThereIs(string files, string words) =>
         Should.Throw<HubException>(() => Choose("o/n", files)).Message.ShouldContain(words);
