@@ -1,9 +1,11 @@
 using Octavo.Cpu.Cache;
+using Octavo.Cpu.Panels;
 using Octavo.Cpu.Sublayers;
 using Octavo.Cpu.Threading;
 using Octavo.Cpu.Weights;
 using Octavo.Engine;
 using Octavo.Formats;
+using Octavo.Formats.Stored;
 using Octavo.Models;
 
 namespace Octavo.Cpu;
@@ -23,7 +25,11 @@ internal sealed class CpuPlan : IModelPlan
     {
         Validate(spec, request);
         (Spec, Checkpoint, Request, InstructionSet) = (spec, checkpoint, request, isa ?? ProcessorFeatures.Selected);
-        Source = checkpoint is null ? new UnreadSource() : new CheckpointSource(checkpoint);
+        Source = checkpoint is null
+            ? new UnreadSource()
+            : new CheckpointSource(checkpoint, request.BlockInputs == StoredActivations.Plain
+                ? InputCode.Float32
+                : InputCode.Int8);
         Weights = new WeightPlan(spec, Source, request.Weights, request.Head, InstructionSet);
         _copyPath = checkpoint is null ? null : PackedCopy.PathFor(checkpoint, request.Weights, InstructionSet);
         using PackedCopy? copy = OpenCopy(out string? refusal);

@@ -1,10 +1,11 @@
 using System.Diagnostics.CodeAnalysis;
+using Octavo.Formats.Gguf;
 using Octavo.Formats.Stored;
 
 namespace Octavo.Formats;
 
 /// <summary>
-/// The tensors of a model, mapped from one safetensors file or from the shards of a directory, or made in memory.
+/// The tensors of a model, mapped from a safetensors or GGUF file, or from several that are its parts, or made in memory.
 /// Reading is safe from many threads; disposing is not safe while anyone reads.
 /// </summary>
 internal sealed class Checkpoint : ITensorSet, IDisposable
@@ -12,7 +13,7 @@ internal sealed class Checkpoint : ITensorSet, IDisposable
     private const string SingleFileName = "model.safetensors";
 
     private readonly string _path;
-    private readonly List<SafetensorsFile> _files = [];
+    private readonly List<(string Path, IDisposable Mapping)> _files = [];
     private readonly Dictionary<string, Tensor> _tensors = [];
     private readonly List<string> _notes = [];
     private MappedFile? _memory;
@@ -38,8 +39,23 @@ internal sealed class Checkpoint : ITensorSet, IDisposable
     /// <summary>How the model's directory says that its weights are quantized, or null.</summary>
     public QuantizationConfig? Quantization { get; internal init; }
 
+    /// <summary>How weights are quantized, in words; null where all are numbers.</summary>
+    public string? StoredQuantization
+    {
+        get
+        {
+            string[] blocks = [.. _tensors.Values.Where(tensor => tensor.Type.HasBlocks())
+                .GroupBy(tensor => tensor.Type)
+                .OrderByDescending(tensors => tensors.Sum(tensor => tensor.ByteLength))
+                .Select(tensors => tensors.Key.Name())];
+            return Quantization is not null ? $"{Quantization.Method}: {Quantization.Summary}"
+                : blocks.Length > 0 ? $"gguf: {string.Join(", ", blocks)}"
+                : null;
+        }
+    }
+
     /// <summary>
-    /// Opens a <c>.safetensors</c> file, or of a directory: the shards that <c>model.safetensors.index.json</c> names,
+    /// Opens a <c>.safetensors</c> or GGUF file, or of a directory: the shards that <c>model.safetensors.index.json</c> names,
     /// else <c>model.safetensors</c>, else every <c>.safetensors</c> file.
     /// </summary>
     /// <exception cref="CheckpointException">There is no checkpoint, or it breaks a rule of the format.</exception>
@@ -115,9 +131,9 @@ internal sealed class Checkpoint : ITensorSet, IDisposable
     public void Dispose()
     {
         _disposed = true;
-        foreach (SafetensorsFile file in _files)
+        foreach ((_, IDisposable mapping) in _files)
         {
-            file.Dispose();
+            mapping.Dispose();
         }
 
         _memory?.Dispose();
@@ -144,6 +160,12 @@ internal sealed class Checkpoint : ITensorSet, IDisposable
 
     private void AddAll()
     {
+        if (GgufFile.Recognizes(_path))
+        {
+            AddGguf();
+            return;
+        }
+
         if (!Directory.Exists(_path))
         {
             CheckpointException.ThrowIf(!File.Exists(_path), _path, "there is no such file or directory");
@@ -209,6 +231,18 @@ internal sealed class Checkpoint : ITensorSet, IDisposable
         return true;
     }
 
+    private void AddGguf()
+    {
+        IReadOnlyList<GgufFile> parts = GgufFile.OpenParts(_path);
+        _files.AddRange(parts.Select(part => (part.Path, (IDisposable)part)));
+        foreach (Tensor tensor in parts.SelectMany(part => part.Tensors))
+        {
+            Add(tensor.File, tensor);
+        }
+
+        CheckpointException.ThrowIf(_tensors.Count == 0, _path, "holds no tensors; it is a vocabulary alone");
+    }
+
     private void AddLoose()
     {
         string[] paths = Directory.GetFiles(_path, "*.safetensors");
@@ -230,7 +264,7 @@ internal sealed class Checkpoint : ITensorSet, IDisposable
     private void Add(string path, Func<string, bool>? counts = null)
     {
         SafetensorsFile file = SafetensorsFile.Open(path);
-        _files.Add(file);
+        _files.Add((path, file));
         int copies = 0;
         foreach (Tensor tensor in file.Tensors)
         {

@@ -9,10 +9,8 @@ namespace Octavo.Formats;
 internal static partial class ModelAdvice
 {
     private const int Patience = 1000;      // ms; neither expression can take long
-    private const string Reads = "Octavo reads Hugging Face directories with config.json and safetensors";
-    private const string Gguf = "GGUF, which is not read yet; " + Reads
-        + ": get the model's own repository, not its GGUF conversion, by: "
-            + "hf download ORG/NAME --local-dir NAME (huggingface-cli download in older versions)";
+    private const string Reads =
+        "Octavo reads Hugging Face directories with config.json and safetensors, and GGUF files";
     private const string Pickled =
         "PyTorch weights (pickled), which are not read; " + Reads
         + ": take the repository's safetensors where it has them, or load the model with transformers and write it "
@@ -38,9 +36,11 @@ internal static partial class ModelAdvice
             return null;
         }
 
-        if (Array.Find(files, f => f.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)) is { } gguf)
+        string[] ggufs = [.. files.Where(f => f.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase))
+            .Select(f => Path.GetFileName(f)).Order(StringComparer.Ordinal)];
+        if (ggufs.Length > 0)
         {
-            return $"it holds '{Path.GetFileName(gguf)}', a model in {Gguf}";
+            return $"it holds several models in GGUF; name one of the files: {string.Join(", ", ggufs)}";
         }
 
         if (Array.Find(files, f => PickledEnds.Contains(Path.GetExtension(f).ToLowerInvariant())) is { } pickled)
@@ -58,11 +58,6 @@ internal static partial class ModelAdvice
 
     private static string? AboutFile(string path)
     {
-        if (path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) || BeginsWith(path, "GGUF"u8))
-        {
-            return "it is a model in " + Gguf;
-        }
-
         if (PickledEnds.Contains(Path.GetExtension(path).ToLowerInvariant()))
         {
             return "it is a file of " + Pickled;
@@ -87,33 +82,17 @@ internal static partial class ModelAdvice
 
         if (!hub.Success || elsewhere)
         {
-            return path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) ? "it would be a model in " + Gguf
-                : address.Success
-                    ? $"it is an address; {Reads}: download the model's repository, and name its directory"
+            return address.Success
+                ? $"it is an address; {Reads}: download the model's directory or file, and name that"
                 : null;
         }
 
-        string repository = hub.Groups["name"].Value;
-        if (hub.Groups["quant"].Success || name.Contains("gguf", StringComparison.OrdinalIgnoreCase))
-        {
-            return $"on the Hugging Face hub, it would be a model in {Gguf}";
-        }
-
-        return $"if it is meant to be fetched from the Hugging Face hub, name it as there: {repository}";
-    }
-
-    private static bool BeginsWith(string path, ReadOnlySpan<byte> magic)
-    {
-        Span<byte> start = stackalloc byte[8];
-        try
-        {
-            using FileStream file = File.OpenRead(path);
-            return start[..file.ReadAtLeast(start, start.Length, throwOnEndOfStream: false)].StartsWith(magic);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return false;      // what it is stays unknown; that it is no directory is said anyway
-        }
+        bool isGguf = name.Contains("gguf", StringComparison.OrdinalIgnoreCase);
+        string quantization = hub.Groups["quant"] is { Success: true } found ? found.Value
+            : isGguf ? ":QUANT"
+            : string.Empty;
+        return "if it is meant to be fetched from the Hugging Face hub, name it as there: "
+            + hub.Groups["name"].Value + quantization;
     }
 
     [GeneratedRegex(

@@ -44,7 +44,11 @@ internal static class ModelPath
     public static string NameOf(string path)
     {
         string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
-        return CachedRepository.NameOf(full) ?? Path.GetFileName(full);
+        bool isGguf = full.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase);
+        return CachedRepository.NameOf(full) is { } name
+            ? isGguf ? $"{name}:{GgufFiles.QuantizationOf(full)}" : name
+            : isGguf ? Path.GetFileNameWithoutExtension(full)
+            : Path.GetFileName(full);
     }
 
     private static string WaitFor(Func<Task<string>> find)

@@ -1,4 +1,6 @@
 using Octavo.Formats;
+using Octavo.Formats.Gguf;
+using Octavo.Models.Gguf;
 
 namespace Octavo.Models;
 
@@ -36,6 +38,11 @@ internal static class ModelCatalog
     /// <exception cref="CheckpointException">A field or tensor is missing or wrong.</exception>
     public static ModelDescription Describe(ModelSource source, Checkpoint checkpoint)
     {
+        if (source.Gguf is { } metadata)
+        {
+            return Describe(source, metadata, checkpoint);
+        }
+
         (ModelFamily family, ConfigReader config) = FamilyOf(source.Config);
         HashSet<string> asked = [];
         DecoderSpec spec = family.Map(config.Recording(asked), new TensorNames(checkpoint));
@@ -76,6 +83,22 @@ internal static class ModelCatalog
             .. UnknownFields.Notes(config, asked, family),
         ];
         return spec;
+    }
+
+    private static ModelDescription Describe(ModelSource source, GgufMetadata metadata, Checkpoint checkpoint)
+    {
+        var config = new GgufConfig(source.Path, metadata, checkpoint);
+        ConfigReader reader = config.ToReader();
+        DecoderSpec spec = new GgufLayout(config.Architecture, checkpoint).Apply(
+            FamilyOf(reader).Family.Map(reader, TensorNames.None));
+        SpecValidator.Validate(spec, checkpoint);
+        return new ModelDescription(
+            spec, source.Generation.BosTokenId, source.Generation.EosTokenIds, checkpoint.Get(spec.TokenEmbedding).Type,
+            [
+                .. source.Generation.Notes,
+                .. checkpoint.Notes,
+                .. UnusedTensors.Find(spec, checkpoint, GgufLayout.Idle),
+            ]);
     }
 
     private static string OnlyText(ConfigReader text)

@@ -100,7 +100,8 @@ internal static class SpecValidator
                 + $"found [{string.Join(", ", tensor.Shape)}]");
         }
 
-        if (tensor.Type is not (TensorType.Float32 or TensorType.Float16 or TensorType.BFloat16))
+        if (tensor.Type is not (TensorType.Float32 or TensorType.Float16 or TensorType.BFloat16)
+            && !tensor.Type.HasBlocks())
         {
             throw new CheckpointException(
                 tensor.File, name, $"expected type F32, F16 or BF16, found {tensor.Type.Name()}");

@@ -72,7 +72,7 @@ internal static class UnusedTensors
         }
 
         // Without a prefix, whatever else is in the file seems to be the decoder's; there the names of parts must tell.
-        string[] telling = [Layers, "norm", "embed", "project", "lm_head"];
+        string[] telling = [Layers, "blk.", "norm", "embed", "project", "lm_head", "output", "rope_"];
         return prefix.Length > 0 || Array.Exists(telling, t => rest.Contains(t, StringComparison.Ordinal))
             ? Stranger(spec)
             : null;

@@ -20,14 +20,14 @@ public sealed class Model : IDisposable
         Name = ModelPath.NameOf(source.Path);
     }
 
-    /// <summary>Its name on the hub where it is from there, else its directory's name.</summary>
+    /// <summary>Its name on the hub where it is from there, else its directory's or file's.</summary>
     public string Name { get; }
 
     /// <summary>Where it stands.</summary>
     public string Path => _source.Path;
 
-    /// <summary>Whether a tokenizer stands beside it.</summary>
-    public bool HasTokenizer => TokenizerFiles.Vocabularies.Any(_source.Has);
+    /// <summary>Whether a tokenizer stands beside it, or in it.</summary>
+    public bool HasTokenizer => _source.Gguf is not null || TokenizerFiles.Vocabularies.Any(_source.Has);
 
     /// <summary>What it is.</summary>
     internal ModelDescription Description { get; }
@@ -41,10 +41,11 @@ public sealed class Model : IDisposable
     /// <summary>The sampling defaults that its author gives.</summary>
     public GenerationDefaults Generation => _source.Generation;
 
-    /// <summary>Opens a model in a Hugging Face directory, or one on the hub, which is fetched where it is not here.
-    /// </summary>
+    /// <summary>Opens a model: a Hugging Face directory, a GGUF file, or one on the hub, which is fetched where it is
+    /// not here.</summary>
     /// <param name="model">
-    /// The directory, or a name on the hub: <c>ORG/NAME[@REVISION]</c>. A directory goes before a name.
+    /// The directory or file (of a model in several parts, any one), or a name on the hub:
+    /// <c>ORG/NAME[@REVISION]</c>, or <c>ORG/NAME:QUANT</c> for its GGUF file. What is there goes before a name.
     /// </param>
     /// <param name="download">Hears how far a download is.</param>
     /// <param name="cancellationToken">Stops a download; what has come is kept.</param>
@@ -71,7 +72,9 @@ public sealed class Model : IDisposable
 
     /// <summary>Loads its tokenizer.</summary>
     /// <exception cref="TokenizerFormatException">It is missing, malformed or of an unsupported kind.</exception>
-    public Tokenizer LoadTokenizer() => Tokenizer.Load(new TokenizerFiles(_source.NameOf, _source.Read));
+    public Tokenizer LoadTokenizer() => _source.Gguf is null
+        ? Tokenizer.Load(new TokenizerFiles(_source.NameOf, _source.Read))
+        : Tokenizer.LoadFile(_source.Path);
 
     /// <summary>Decides how it will be laid out and run.</summary>
     /// <param name="options">What was asked for.</param>

@@ -33,11 +33,18 @@ public sealed class ModelPlan
             maxModelLen <= positions,
             $"{MaxModelLen} {maxModelLen} is more than the {positions} positions the model was made for ({Positions})");
         WeightScheme weights = ChooseWeights(model, options.Model);
+
+        // GGUF's blocks say nothing of activations; eight bits is what they are made for.
+        bool hasBlocks = model.Checkpoint.Tensors.Values.Any(tensor => tensor.Type.HasBlocks());
+        StoredActivations blockInputs = hasBlocks && options.Model.Dtype != ModelDtype.Float32
+            ? StoredActivations.Int8
+            : StoredActivations.Plain;
         _request = new PlanRequest
         {
             Weights = weights,
             Head = HeadScheme(options.Model.QuantizeHead, weights, PlainScheme(model)),
-            KvCache = ChooseCache(model, options.Memory, weights),
+            KvCache = ChooseCache(model, options.Memory, weights, blockInputs),
+            BlockInputs = blockInputs,
             BlockSize = options.Memory.BlockSize,
             MaxModelLen = maxModelLen,
             MaxNumBatchedTokens = options.Scheduling.StepTokens,
@@ -66,9 +73,9 @@ public sealed class ModelPlan
             CacheGroups = _plan.CacheGroups,
             CacheBytesPerToken = _plan.CacheBytesPerToken,
             Head = _request.Head,
-            StoredQuantization = model.Checkpoint.Quantization is { } stored
-                ? $"{stored.Method}: {stored.Summary}"
-                : null,
+            StoredQuantization = blockInputs == StoredActivations.Plain
+                ? model.Checkpoint.StoredQuantization
+                : model.Checkpoint.StoredQuantization + "; int8 activations",
             Notes = [.. model.Description.Notes, .. model.Checkpoint.Quantization?.Notes ?? [], .. _plan.Notes],
             WeightBytes = _plan.WeightBytes,
             KvCacheBytes = blocks * _plan.BytesPerBlock,
@@ -182,9 +189,8 @@ public sealed class ModelPlan
 
     private static WeightScheme ChooseWeights(Model model, ModelOptions options)
     {
-        QuantizationConfig? stored = model.Checkpoint.Quantization;
-        string already =
-            $"a checkpoint that is quantized already ({stored?.Method}: {stored?.Summary}); it loads as it is";
+        string? stored = model.Checkpoint.StoredQuantization;
+        string already = $"a checkpoint that is quantized already ({stored}); it loads as it is";
         Require(
             options.Quantization is null || stored is null,
             $"{Quantization} {options.Quantization} does not go with {already}, without that option");
@@ -202,7 +208,8 @@ public sealed class ModelPlan
         return asked ?? dtype ?? PlainScheme(model);
     }
 
-    private static KvCacheFormat ChooseCache(Model model, MemoryOptions options, WeightScheme weights) =>
+    private static KvCacheFormat ChooseCache(
+        Model model, MemoryOptions options, WeightScheme weights, StoredActivations blockInputs) =>
         options.KvCacheDtype switch
         {
             KvCacheDtype.Float32 => KvCacheFormat.Float32,
@@ -210,6 +217,7 @@ public sealed class ModelPlan
             KvCacheDtype.Int8 => KvCacheFormat.Int8,
             KvCacheDtype.Fp8 => KvCacheFormat.Fp8,
             KvCacheDtype.Auto when model.Checkpoint.Quantization?.CachesFloat8 == true => KvCacheFormat.Fp8,
+            KvCacheDtype.Auto when blockInputs != StoredActivations.Plain => KvCacheFormat.BFloat16,
             KvCacheDtype.Auto => DefaultKvCache(weights),
         };
 

@@ -84,13 +84,27 @@ public sealed class HubTests : IDisposable
         (await CliCall.RunAsync("models", "--local", "--json")).Output.ShouldNotContain(Model);
     }
 
+    [Fact]
+    public async Task Inspect_AGgufFileByItsQuantization_ReadsIt()
+    {
+        string file = SharedData.Require("gguf/models/gpt2/model.gguf");
+        _server.Add("org/gguf", FakeFile.LargeOf("m-F32.gguf", file), FakeFile.Large("m-Q8_0.gguf", 10));
+        CliResult result = await CliCall.RunAsync("inspect", "org/gguf:f32", "--json");
+        result.Code.ShouldBe(0, result.Error);
+        using JsonDocument report = JsonDocument.Parse(result.Output);
+        report.RootElement.GetProperty("model").GetString().ShouldBe("org/gguf:F32");
+        report.RootElement.GetProperty("path").GetString().ShouldEndWith("/m-F32.gguf");
+        _server.Bytes.ShouldBe(new FileInfo(file).Length);
+    }
+
     [Theory]
     [InlineData(2, "error: org/none: there is no such directory, and no such model at ", "pull", "org/none")]
     [InlineData(2, "error: org/none@x: there is no such directory, and no such model at ", "inspect", "org/none@x")]
     [InlineData(2, "error: org/model:Q4_0: the repository has no GGUF files", "chat", "--model", "org/model:Q4_0")]
     [InlineData(2, "error: gpt2: that is no name on the hub; one is ORG/NAME", "pull", "gpt2")]
     [InlineData(2, "error: / is here, and goes before a name on the hub", "pull", "/")]
-    [InlineData(2, "error: no such model directory: gpt2; a name on the Hugging Face hub has two parts: ORG/gpt2",
+    [InlineData(
+        2, "error: no such model directory or file: gpt2; a name on the Hugging Face hub has two parts: ORG/gpt2",
         "inspect", "gpt2")]
     [InlineData(2, "error: --markdown does not go with --local", "models", "--local", "--markdown")]
     [InlineData(1, "error: org/broken: ", "generate", "x", "--model", "org/broken")]

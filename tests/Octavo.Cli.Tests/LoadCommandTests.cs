@@ -307,7 +307,7 @@ public sealed class LoadCommandTests : IDisposable
     [InlineData("--report FOLDER: that is a directory", "tune", "--report", "FOLDER")]
     [InlineData(
         "only --quantization, --threads and --max-model-len go with it", "tune", "135m", "--kv-cache-memory", "1GiB")]
-    [InlineData("no such model directory: /no/such", "tune", "/no/such")]
+    [InlineData("no such model directory or file: /no/such", "tune", "/no/such")]
     [InlineData("--batches must be from 1 to 512", "bench", "batching", "--batches", "0")]
     [InlineData("'max_num_sequences' is unknown; ", "serve", "--settings", """{"max_num_sequences": 4}""")]
     [InlineData(

@@ -30,9 +30,9 @@ public sealed class UsageTests
     [InlineData(2, "error: --target-itl must be above 0; it is 0s", "generate", "a", "--target-itl", "0")]
     [InlineData(
         2, "error: --report /nowhere/x.html: there is no directory /nowhere", "eval", "--report", "/nowhere/x.html")]
-    [InlineData(2, "error: no such model directory: /no/such", "generate", "a", "--model", "/no/such")]
-    [InlineData(2, "error: no such model directory: /no/such", "chat", "--model", "/no/such")]
-    [InlineData(2, "error: no such model directory: /no/such", "inspect", "/no/such")]
+    [InlineData(2, "error: no such model directory or file: /no/such", "generate", "a", "--model", "/no/such")]
+    [InlineData(2, "error: no such model directory or file: /no/such", "chat", "--model", "/no/such")]
+    [InlineData(2, "error: no such model directory or file: /no/such", "inspect", "/no/such")]
     [InlineData(2, "error: unknown command or option 'gen'; did you mean generate? (see 'octavo --help')", "gen")]
     [InlineData(2, "error: unknown option '--temp'; did you mean --temperature? (see 'octavo generate --help'; a "
         + "prompt that begins with a dash goes after --)", "generate", "a", "--temp", "0")]
@@ -138,7 +138,7 @@ public sealed class UsageTests
     [InlineData(
         2, "error: --served-model-name must not be empty", "serve", "--served-model-name", "a", "--served-model-name",
         " ")]
-    [InlineData(2, "error: no such model directory: /no/such", "serve", "--served-model-name", "foo", "/no/such")]
+    [InlineData(2, "error: no such model directory or file: /no/such", "serve", "--served-model-name", "foo", "/no/such")]
     [InlineData(
         2, "error: --quantization float32 and --dtype bfloat16 contradict each other", "inspect", "--quantization",
         "float32", "--dtype", "bfloat16")]

@@ -28,6 +28,14 @@ public sealed class GoldenTests
         "golden-hf/granite_swa", "golden-hf/jais2", "golden-hf/ministral3", "golden-hf/persimmon",
         "golden-hf/vaultgemma", "golden-hf/apertus", "golden-hf/gemma4", "golden-hf/phi3-longrope",
         "llama-rope-dynamic",
+        "gguf/models/cohere2", "gguf/models/exaone4", "gguf/models/falcon-7b", "gguf/models/gemma",
+        "gguf/models/gemma2", "gguf/models/gemma3", "gguf/models/gemma4", "gguf/models/glm4", "gguf/models/gpt2",
+        "gguf/models/granite", "gguf/models/llama-iq4_xs", "gguf/models/llama-llama3", "gguf/models/llama-q4_0",
+        "gguf/models/llama-q4_k_m", "gguf/models/llama-q6_k", "gguf/models/llama-q8_0", "gguf/models/llama-split",
+        "gguf/models/llama-v2", "gguf/models/llama-yarn", "gguf/models/mistral-align64", "gguf/models/mistral-q8_0",
+        "gguf/models/olmo2", "gguf/models/phi3-longrope", "gguf/models/qwen2", "gguf/models/qwen2-q8_0",
+        "gguf/models/qwen3", "gguf/models/qwen3-k256-tq1_0", "gguf/models/smollm3", "gguf/models/stablelm",
+        "gguf/models/starcoder2",
     ];
 
     [Theory]

@@ -341,12 +341,12 @@ public sealed unsafe class LinearTests
 
         public override LinearScheme? Stored => new(WeightCode.Float8, InputCode.Float32);
 
-        public override void ReadCodes(int row, Span<sbyte> codes, Span<float> scales, Span<int> zeros)
+        public override void ReadCodes(int row, LinearScheme scheme, CodedRow coded)
         {
-            codes.Fill(0x38);
-            codes[7] = row == spoilt ? (sbyte)0x7F : codes[7];
-            scales.Fill(1);
-            zeros.Clear();
+            coded.Codes.Fill(0x38);
+            coded.Codes[7] = row == spoilt ? (sbyte)0x7F : coded.Codes[7];
+            coded.Scales.Fill(1);
+            coded.Zeros.Clear();
         }
 
         public override void ReadRow(int row, Span<float> destination) =>

@@ -123,15 +123,15 @@ public sealed unsafe class StaticInputTests
 
         public override LinearScheme? Stored => new(WeightCode.Int8, InputCode.Int8, AsymmetricInput: true);
 
-        public override void ReadCodes(int row, Span<sbyte> codes, Span<float> scales, Span<int> zeros)
+        public override void ReadCodes(int row, LinearScheme scheme, CodedRow coded)
         {
-            for (int k = 0; k < codes.Length; k++)
+            for (int k = 0; k < coded.Codes.Length; k++)
             {
-                codes[k] = (sbyte)weights[row][k];
+                coded.Codes[k] = (sbyte)weights[row][k];
             }
 
-            scales.Fill(1);
-            zeros.Clear();
+            coded.Scales.Fill(1);
+            coded.Zeros.Clear();
         }
 
         public override void ReadRow(int row, Span<float> destination) =>

@@ -13,13 +13,11 @@ public sealed class ModelAdviceTests : IDisposable
     [InlineData("hf.co/facebook/opt-125m", "name it as there: facebook/opt-125m")]
     [InlineData("gpt2", "has two parts: ORG/gpt2")]
     [InlineData("bert-base-uncased", "has two parts: ORG/bert-base-uncased")]
-    [InlineData("llama-3.Q4_0.gguf", "it would be a model in GGUF")]
     [InlineData("hf://facebook/opt-125m", "name it as there: facebook/opt-125m")]
-    [InlineData("bartowski/Llama-3.2-1B-Instruct-GGUF", "GGUF, which is not read yet")]
-    [InlineData("unsloth/Llama-3.2-1B-Instruct:Q4_K_M", "GGUF, which is not read yet")]
-    [InlineData("hf.co/unsloth/Llama-3.2-1B-Instruct:Q4_K_M", "GGUF, which is not read yet")]
-    [InlineData("https://huggingface.co/a/b/resolve/main/x.Q4_0.gguf", "GGUF, which is not read yet")]
-    [InlineData("/no/such/x.gguf", "GGUF, which is not read yet")]
+    [InlineData("bartowski/Llama-3.2-1B-GGUF", "name it as there: bartowski/Llama-3.2-1B-GGUF:QUANT")]
+    [InlineData("hf.co/unsloth/Llama-3.2-1B:Q4_K_M", "name it as there: unsloth/Llama-3.2-1B:Q4_K_M")]
+    [InlineData("https://huggingface.co/a/b/resolve/main/x.Q4_0.gguf", "name it as there: a/b:QUANT")]
+    [InlineData("/no/such/x.gguf", "no such directory or file")]
     [InlineData("https://example.com/model.zip", "it is an address")]
     public void Open_NoDirectoryButAName_SaysWhatItIsAndWhatToDo(string name, string words)
     {
@@ -36,8 +34,6 @@ public sealed class ModelAdviceTests : IDisposable
     public void About_AnOrdinaryPathThatIsNotThere_IsNothing(string path) => ModelAdvice.About(path).ShouldBeNull();
 
     [Theory]
-    [InlineData("model.gguf", "anything", "GGUF, which is not read yet")]
-    [InlineData("model", "GGUF\u0003\0\0\0", "GGUF, which is not read yet")]
     [InlineData("pytorch_model.bin", "PK", "save_pretrained")]
     [InlineData("consolidated.00.pth", "PK", "save_pretrained")]
     [InlineData("model.safetensors", "x", "name the directory that it is in")]
@@ -51,7 +47,6 @@ public sealed class ModelAdviceTests : IDisposable
     }
 
     [Theory]
-    [InlineData("x.Q4_K_M.gguf", "'x.Q4_K_M.gguf', a model in GGUF, which is not read yet")]
     [InlineData("pytorch_model-00001-of-00002.bin", "PyTorch weights")]
     [InlineData("consolidated.00.pth", "PyTorch weights")]
     [InlineData("model.pt", "PyTorch weights")]
@@ -63,6 +58,22 @@ public sealed class ModelAdviceTests : IDisposable
         Should.Throw<CheckpointException>(() => ModelSource.Open(_directory.Root).OpenCheckpoint()).Message
             .ShouldContain(words);
     }
+
+    [Fact]
+    public void Open_DirectoryOfSeveralGgufFiles_NamesThem()
+    {
+        _directory.Write("x.Q8_0.gguf", "x");
+        _directory.Write("x.Q4_K_M.gguf", "x");
+        Should.Throw<CheckpointException>(() => ModelSource.Open(_directory.Root)).Message
+            .ShouldContain("name one of the files: x.Q4_K_M.gguf, x.Q8_0.gguf");
+    }
+
+    [Theory]
+    [InlineData("model.gguf", "anything of some length, but no GGUF", "it does not begin with GGUF")]
+    [InlineData("model", "GGUF\u0003\0\0\0", "fewer than the 24 of a GGUF header")]
+    public void Open_WhatIsNoGgufFile_SaysSo(string name, string content, string words) =>
+        Should.Throw<CheckpointException>(() => ModelSource.Open(_directory.Write(name, content))).Message
+            .ShouldContain(words);
 
     [Fact]
     public void Open_CacheOfTheHub_NamesTheSnapshot()

@@ -10,7 +10,9 @@ public sealed unsafe class RoundTripTests : IDisposable
 {
     private readonly TempDirectory _directory = new();
 
-    public static TheoryData<string> Types => [.. Enum.GetNames<TensorType>()];
+    public static TheoryData<string> Types => [.. Plain.Select(type => type.ToString())];
+
+    private static IEnumerable<TensorType> Plain => Enum.GetValues<TensorType>().Where(type => !type.HasBlocks());
 
     public void Dispose() => _directory.Dispose();
 
@@ -143,7 +145,7 @@ public sealed unsafe class RoundTripTests : IDisposable
         read.GetProperty("metadata").GetProperty("k").GetString().ShouldBe("é");
         JsonElement tensors = read.GetProperty("tensors");
         tensors.EnumerateObject().Count().ShouldBe(sources.Length);
-        foreach (TensorType type in Enum.GetValues<TensorType>())
+        foreach (TensorType type in Plain)
         {
             JsonElement tensor = tensors.GetProperty(type.Name());
             tensor.GetProperty("dtype").GetString().ShouldBe(type.Name());
@@ -168,7 +170,7 @@ public sealed unsafe class RoundTripTests : IDisposable
 
     private static TensorSource[] Sources() =>
     [
-        .. Enum.GetValues<TensorType>().Select(type =>
+        .. Plain.Select(type =>
             new TensorSource(
                 type.Name(), type, [1, 8], stream => stream.Write(Bytes(type.BitsPerElement(), (int)type)))),
     ];

@@ -84,6 +84,9 @@ public sealed record FakeFile(string Path, byte[] Content, bool IsLarge = false)
             System.IO.Path.GetFileName(file), File.ReadAllBytes(file), file.EndsWith(".safetensors"))),
     ];
 
+    /// <summary>A large file with the bytes of one here.</summary>
+    public static FakeFile LargeOf(string path, string file) => new(path, File.ReadAllBytes(file), IsLarge: true);
+
     /// <summary>A large file of random bytes.</summary>
     public static FakeFile Large(string path, int size, int seed = 1)
     {

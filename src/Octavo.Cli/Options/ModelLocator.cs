@@ -23,13 +23,15 @@ internal static class ModelLocator
 
     /// <summary>The directory of a model, or its GGUF file; a model on the hub is fetched where it is not here.
     /// </summary>
-    /// <param name="model">A directory, or a name on the hub; <c>tales</c> or null for the bundled model.</param>
+    /// <param name="model">
+    /// A directory, a file, or a name on the hub; <c>tales</c> or null for the bundled model.
+    /// </param>
     /// <param name="parts">What is wanted of a model on the hub.</param>
     /// <exception cref="UsageException">It is neither.</exception>
     /// <exception cref="HubException">The hub has no such model, or it cannot be fetched.</exception>
     public static string Find(string? model, ModelParts parts = ModelParts.All)
     {
-        if (model is not null && Directory.Exists(model))
+        if (model is not null && Path.Exists(model))
         {
             return model;
         }
@@ -45,15 +47,13 @@ internal static class ModelLocator
         UsageException.ThrowIf(
             model.Length == 0, "the model's name is empty: name a directory, or leave it out for the bundled model");
 
-        if (!File.Exists(model) && HubName.TryParse(model, out _))
+        if (HubName.TryParse(model, out _))
         {
-            return ModelDownload.Run(
-                model, (progress, stop) => ModelPath.Find(model, progress, stop, parts));
+            return ModelDownload.Run(model, (progress, stop) => ModelPath.Find(model, progress, stop, parts));
         }
 
         string? advice = ModelAdvice.About(model);
-        throw new UsageException(File.Exists(model)
-            ? $"model {model} is a file; {advice ?? "name the directory that holds config.json and the weights"}"
-            : $"no such model directory: {model}" + (advice is null ? string.Empty : "; " + advice));
+        throw new UsageException(
+            $"no such model directory or file: {model}" + (advice is null ? string.Empty : "; " + advice));
     }
 }

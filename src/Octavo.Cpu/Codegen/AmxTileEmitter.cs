@@ -57,7 +57,8 @@ internal sealed class AmxTileEmitter
 
     /// <summary>Whether a scheme's steps are what AMX multiplies.</summary>
     public static bool Takes(LinearScheme scheme) =>
-        (scheme.Weight, scheme.Input, scheme.AsymmetricInput) is (WeightCode.Int8, InputCode.Int8, false);
+        (scheme.Weight, scheme.Input, scheme.AsymmetricInput || scheme.Minimums) is
+            (WeightCode.Int8, InputCode.Int8, false);
 
     /// <summary>Writes the whole function.</summary>
     public void Emit()

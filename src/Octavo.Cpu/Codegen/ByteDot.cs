@@ -16,9 +16,10 @@ internal static class ByteDot
         isa is InstructionSet.Amx or InstructionSet.Avx512Vnni or InstructionSet.AvxVnni;
 
     /// <summary>
-    /// What 8-bit codes stand above their value in a panel: 128 where they must be unsigned, 0 where they are signed.
+    /// What codes stand above their value in a panel: of eight bits 128 where they must be unsigned, 0 where they are
+    /// signed, and where they are unsigned already.
     /// </summary>
-    public static int Bias(LinearScheme scheme, InstructionSet isa) => scheme.Weight switch
+    public static int Bias(LinearScheme scheme, InstructionSet isa) => scheme.Minimums ? 0 : scheme.Weight switch
     {
         WeightCode.Int4 => NibbleBias,
         WeightCode.Int8 when scheme.Integer && isa != InstructionSet.Portable && TakesUnsigned(scheme, isa) => 128,
@@ -26,10 +27,11 @@ internal static class ByteDot
     };
 
     /// <summary>
-    /// Whether weights are the unsigned factor: always of the instruction, and where activations may be −128.
+    /// Whether weights are the unsigned factor: always of the instruction, where activations may be −128, and where
+    /// codes have no sign.
     /// </summary>
     public static bool TakesUnsigned(LinearScheme scheme, InstructionSet isa) =>
-        IsNative(isa) || scheme.AsymmetricInput;
+        IsNative(isa) || scheme.AsymmetricInput || scheme.Minimums;
 }
 
 /// <summary>Integer sums: the correction that they begin with.</summary>
@@ -54,7 +56,7 @@ internal abstract class IntegerDecoder(TileEmitter tile, int biasShift) : Weight
             Vector.MultiplyInt32(a0, X, Zero0);
             Vector.MultiplyInt32(a1, X, Zero1);
         }
-        else if (biasShift > 0)
+        else if (biasShift > 0 && !Tile.Scheme.Minimums)
         {
             Vector.Broadcast(X, negatedSum);
             Vector.ShiftLeftInt32(a0, X, (byte)biasShift);

@@ -40,7 +40,10 @@ internal unsafe struct TileArguments
     /// <summary>Scales of the activations, the rows of a group one behind another.</summary>
     public float* Scales;
 
-    /// <summary>Sums of the activations' codes, negated, in the same order.</summary>
+    /// <summary>
+    /// Sums of the activations' codes, negated, in the same order; where weights have minimums: sums of the activations
+    /// themselves, negated, float32.
+    /// </summary>
     public int* Sums;
 
     /// <summary>Zero-points of the activations by row, where the scheme has them.</summary>

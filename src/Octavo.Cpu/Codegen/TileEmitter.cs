@@ -326,12 +326,16 @@ internal sealed class TileEmitter
         }
     }
 
-    /// <summary><c>y += sum · scale(w) · scale(x)</c>; float32 activations have no scale.</summary>
+    /// <summary>
+    /// <c>y += sum · scale(w) · scale(x)</c>, float32 activations have no scale; then, where there are minimums,
+    /// <c>y −= minimum · Σ x</c>.
+    /// </summary>
     private void EmitGroupEnd(int pass)
     {
-        int scale0 = FirstFree, scale1 = FirstFree + 1, x = FirstFree + 2;
-        _v.Load(scale0, Weight(pass * 2 * _v.Size));
-        _v.Load(scale1, Weight((pass * 2 * _v.Size) + _v.Size));
+        const int RowOfNumbers = PanelLayout.Width * sizeof(float);
+        int scale0 = FirstFree, scale1 = FirstFree + 1, x = FirstFree + 2, ofPass = pass * 2 * _v.Size;
+        _v.Load(scale0, Weight(ofPass));
+        _v.Load(scale1, Weight(ofPass + _v.Size));
         for (int row = 0; row < _rows; row++)
         {
             if (_scheme.Integer)
@@ -352,11 +356,28 @@ internal sealed class TileEmitter
                 }
 
                 _v.MultiplyAddTo(sum, scale, y);
-                _v.Store(y, sum);
+                if (!_scheme.Minimums)
+                {
+                    _v.Store(y, sum);
+                }
             }
         }
 
-        _c.add(Weights, PanelLayout.Width * sizeof(float));
+        if (_scheme.Minimums)
+        {
+            _v.Load(scale0, Weight(RowOfNumbers + ofPass));
+            _v.Load(scale1, Weight(RowOfNumbers + ofPass + _v.Size));
+            for (int row = 0; row < _rows; row++)
+            {
+                _v.Broadcast(x, __dword_ptr[Sums + (row * sizeof(float))]);
+                _v.MultiplyAdd(Accumulator(row, 0), scale0, x);
+                _v.MultiplyAdd(Accumulator(row, 1), scale1, x);
+                _v.Store(AccumulatorMemory(row, 0), Accumulator(row, 0));
+                _v.Store(AccumulatorMemory(row, 1), Accumulator(row, 1));
+            }
+        }
+
+        _c.add(Weights, RowOfNumbers * (_scheme.Minimums ? 2 : 1));
         _c.add(Scales, ScaleStride);
         _c.add(Sums, ScaleStride);
     }

@@ -42,7 +42,9 @@ internal sealed unsafe class TileKernels
     public static TileKernels For(InstructionSet isa, PanelLayout layout)
     {
         LinearScheme scheme = layout.Scheme;
-        var key = new Key(isa, scheme.Weight, scheme.Input, scheme.Grouped, scheme.Asymmetric, scheme.AsymmetricInput);
+        var key = new Key(
+            isa, scheme.Weight, scheme.Input, scheme.Grouped, scheme.Asymmetric, scheme.AsymmetricInput,
+            scheme.Minimums);
         return Made.GetOrAdd(key, _ => new Lazy<TileKernels>(() => new TileKernels(isa, layout))).Value;
     }
 
@@ -53,5 +55,6 @@ internal sealed unsafe class TileKernels
     // What the code depends on: sizes are arguments.
     [StructLayout(LayoutKind.Auto)]
     private readonly record struct Key(
-        InstructionSet Isa, WeightCode Weight, InputCode Input, bool Grouped, bool Asymmetric, bool AsymmetricInput);
+        InstructionSet Isa, WeightCode Weight, InputCode Input, bool Grouped, bool Asymmetric, bool AsymmetricInput,
+        bool Minimums);
 }

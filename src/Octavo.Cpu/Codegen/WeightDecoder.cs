@@ -168,7 +168,15 @@ internal abstract class WeightDecoder(TileEmitter tile)
             for (int vector = 0; vector < 2; vector++)
             {
                 int w = vector == 0 ? W0 : W1;
-                Vector.LoadSignedBytes(w, Of(pass, vector, weights, 1));
+                if (Tile.Scheme.Minimums)
+                {
+                    Vector.LoadBytes(w, Of(pass, vector, weights, 1));
+                }
+                else
+                {
+                    Vector.LoadSignedBytes(w, Of(pass, vector, weights, 1));
+                }
+
                 if (Tile.Scheme is { Grouped: true, Asymmetric: true })
                 {
                     Vector.SubtractInt32(w, w, Free(vector));
@@ -220,7 +228,11 @@ internal abstract class WeightDecoder(TileEmitter tile)
                         Vector.ShiftRightInt32(w, both, 4);
                     }
 
-                    Vector.SubtractInt32(w, w, Free(vector));
+                    if (!Tile.Scheme.Minimums)
+                    {
+                        Vector.SubtractInt32(w, w, Free(vector));
+                    }
+
                     Vector.ToSingle(w, w);
                 }
 

@@ -61,7 +61,10 @@ internal sealed unsafe class ActivationBuffer : IDisposable
     /// <summary>Scales, <c>[segments][ScaleStride]</c>.</summary>
     public float* Scales => _scales.Floats;
 
-    /// <summary>Sums of codes, negated, <c>[segments][ScaleStride]</c>.</summary>
+    /// <summary>
+    /// Sums of codes, negated, <c>[segments][ScaleStride]</c>; for weights with minimums those of what the codes stand
+    /// for, float32.
+    /// </summary>
     public int* NegatedSums => (int*)_sums.Pointer;
 
     /// <summary>Zero-points by row, where the scheme has them.</summary>
@@ -131,6 +134,12 @@ internal sealed unsafe class ActivationBuffer : IDisposable
                     break;
                 case InputCode.Float32:
                     new ReadOnlySpan<float>(values, layout.Segment).CopyTo(new Span<float>(part, layout.Segment));
+                    if (layout.Scheme.Minimums)
+                    {
+                        NegatedSums[((long)segment * ScaleStride) + row] =
+                            BitConverter.SingleToInt32Bits(-Sum(values, layout.Segment));
+                    }
+
                     break;
                 default:
                     throw new UnreachableException($"{layout.Scheme}");
@@ -141,6 +150,25 @@ internal sealed unsafe class ActivationBuffer : IDisposable
     }
 
     public void Dispose() => _owned.Dispose();
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static float Sum(float* x, int count)
+    {
+        Vector128<float> sums = default;
+        int i = 0;
+        for (; i <= count - Vector128<float>.Count; i += Vector128<float>.Count)
+        {
+            sums += Vector128.Load(x + i);
+        }
+
+        float sum = sums[0] + sums[1] + (sums[2] + sums[3]);
+        for (; i < count; i++)
+        {
+            sum += x[i];
+        }
+
+        return sum;
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void StoreBFloat16(float* x, int count, ushort* destination)
@@ -210,7 +238,7 @@ internal sealed unsafe class ActivationBuffer : IDisposable
 
         long at = ((long)segment * ScaleStride) + row;
         Scales[at] = scale;
-        NegatedSums[at] = -sum;
+        NegatedSums[at] = layout.Scheme.Minimums ? BitConverter.SingleToInt32Bits(scale * -sum) : -sum;
         Zeros[row] = zero;
     }
 

@@ -48,7 +48,7 @@ internal static unsafe class PortableTile
                 byte* x = input + (step * inputStep);
                 if (scheme.Integer)
                 {
-                    MultiplyIntegers(scheme.Weight, w, x, a->InputStride, rows, (int*)accumulators);
+                    MultiplyIntegers(scheme, w, x, a->InputStride, rows, (int*)accumulators);
                 }
                 else
                 {
@@ -62,7 +62,14 @@ internal static unsafe class PortableTile
                 End(
                     scheme, rows, scales, a->Scales + (s * a->ScaleStride / sizeof(float)), sums,
                     (float*)a->Accumulators);
-                segment = (byte*)(scales + Width);
+                if (scheme.Minimums)
+                {
+                    TakeOff(
+                        rows, scales + Width, (float*)(a->Sums + (s * a->ScaleStride / sizeof(int))),
+                        (float*)a->Accumulators);
+                }
+
+                segment = (byte*)(scales + ((scheme.Minimums ? 2 : 1) * Width));
             }
             else if (a->Last != 0 && scheme.Scaled)
             {
@@ -105,7 +112,7 @@ internal static unsafe class PortableTile
             for (int c = 0; c < Width; c++)
             {
                 sums[(row * Width) + c] = scheme.Integer
-                    ? (scheme.Asymmetric ? zeros[c] : codeBias) * negatedSums[row]
+                    ? (scheme.Minimums ? 0 : scheme.Asymmetric ? zeros[c] : codeBias) * negatedSums[row]
                     : 0;
             }
         }
@@ -126,16 +133,29 @@ internal static unsafe class PortableTile
         }
     }
 
+    private static void TakeOff(int rows, float* minimums, float* negatedSums, float* y)
+    {
+        for (int row = 0; row < rows; row++)
+        {
+            for (int c = 0; c < Width; c++)
+            {
+                int at = (row * Width) + c;
+                y[at] = MathF.FusedMultiplyAdd(minimums[c], negatedSums[row], y[at]);
+            }
+        }
+    }
+
     /// <summary>
     /// Four inputs of all features times four codes of each row; codes stand above their value by a bias that the
     /// sums began with, and are read as they stand.
     /// </summary>
-    private static void MultiplyIntegers(WeightCode code, byte* w, byte* x, long stride, int rows, int* sums)
+    private static void MultiplyIntegers(LinearScheme scheme, byte* w, byte* x, long stride, int rows, int* sums)
     {
+        bool unsigned = scheme is { Weight: WeightCode.Int8, Minimums: true };
         for (int vector = 0; vector < Vectors; vector++)
         {
             Vector128<sbyte> weights;
-            if (code == WeightCode.Int8)
+            if (scheme.Weight == WeightCode.Int8)
             {
                 weights = Vector128.Load((sbyte*)w + (vector * 16));
             }
@@ -149,7 +169,9 @@ internal static unsafe class PortableTile
             {
                 Vector128<sbyte> inputs = Vector128.Create(*(int*)(x + (row * stride))).AsSByte();
                 int* sum = sums + (row * Width) + (vector * 4);
-                Dot(Vector128.Load(sum), weights, inputs).Store(sum);
+                (unsigned
+                    ? DotUnsigned(Vector128.Load(sum), weights.AsByte(), inputs)
+                    : Dot(Vector128.Load(sum), weights, inputs)).Store(sum);
             }
         }
     }
@@ -162,10 +184,23 @@ internal static unsafe class PortableTile
             return Dp.DotProduct(sum, left, right);
         }
 
-        // Products fit into 16 bits; neighbours are added in 32.
-        Vector128<int> low = Pairs(Vector128.WidenLower(left) * Vector128.WidenLower(right));
-        Vector128<int> high = Pairs(Vector128.WidenUpper(left) * Vector128.WidenUpper(right));
-        return sum + Vector128.Create(low[0] + low[1], low[2] + low[3], high[0] + high[1], high[2] + high[3]);
+        return sum + Fours(
+            Vector128.WidenLower(left) * Vector128.WidenLower(right),
+            Vector128.WidenUpper(left) * Vector128.WidenUpper(right));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<int> DotUnsigned(Vector128<int> sum, Vector128<byte> left, Vector128<sbyte> right) =>
+        sum + Fours(
+            Vector128.WidenLower(left).AsInt16() * Vector128.WidenLower(right),
+            Vector128.WidenUpper(left).AsInt16() * Vector128.WidenUpper(right));
+
+    /// <summary>Sums of four products each, which fit into 16 bits.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<int> Fours(Vector128<short> lower, Vector128<short> upper)
+    {
+        (Vector128<int> low, Vector128<int> high) = (Pairs(lower), Pairs(upper));
+        return Vector128.Create(low[0] + low[1], low[2] + low[3], high[0] + high[1], high[2] + high[3]);
 
         static Vector128<int> Pairs(Vector128<short> products) =>
             ((products.AsInt32() << 16) >> 16) + (products.AsInt32() >> 16);
@@ -203,6 +238,7 @@ internal static unsafe class PortableTile
                 WeightCode.BFloat16 => BitConverter.UInt32BitsToSingle((uint)((ushort*)w)[c] << 16),
                 WeightCode.Float16 => (float)((Half*)w)[c],
                 WeightCode.Float8 => WeightQuantizer.FromFloat8(w[c]),
+                WeightCode.Int8 when scheme.Minimums => w[c],
                 WeightCode.Int8 => ((sbyte*)w)[c] - (zeroed ? zeros[c] : codeBias),
                 WeightCode.Int4 => ((w[c] >> (4 * k)) & 0x0F) - (zeroed ? zeros[c] : codeBias),
             };

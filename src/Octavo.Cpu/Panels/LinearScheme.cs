@@ -22,8 +22,11 @@ internal enum InputCode
 /// none.</param>
 /// <param name="Asymmetric">Weights have zero-points.</param>
 /// <param name="AsymmetricInput">Activations have zero-points; only with one scale a row.</param>
+/// <param name="Minimums">Codes are unsigned, and from each group something is taken off: <c>scale · code − minimum</c>,
+/// as GGUF's blocks have it; only with groups, and without zero-points.</param>
 internal sealed record LinearScheme(
-    WeightCode Weight, InputCode Input, int GroupSize = 0, bool Asymmetric = false, bool AsymmetricInput = false)
+    WeightCode Weight, InputCode Input, int GroupSize = 0, bool Asymmetric = false, bool AsymmetricInput = false,
+    bool Minimums = false)
 {
     /// <summary>Integer products, summed exactly.</summary>
     public bool Integer => Input == InputCode.Int8;
@@ -70,6 +73,7 @@ internal sealed record LinearScheme(
 /// activations): so many inputs of all 32 features. A segment is a group, or the whole matrix where there are none.
 /// <code>
 /// grouped:  for each group  [32 zero-points, int32, where asymmetric][step][step]…[32 scales, float32]
+///                           [32 minimums, float32, where there are]
 /// else:     [step][step]…[32 scales][32 zero-points][32 sums of code − zero-point], the tail where weights have scales
 /// </code>
 /// A step of 8-bit codes and 8-bit activations holds feature by feature four inputs (128 bytes); of 4-bit codes the
@@ -115,7 +119,8 @@ internal sealed class PanelLayout
         Segments = inFeatures / Segment;
         StepsPerSegment = (Segment + StepDepth - 1) / StepDepth;
         SegmentBytes =
-            ((long)StepsPerSegment * StepBytes) + (Scheme.Grouped ? (Scheme.Asymmetric ? 2 : 1) * RowOfNumbers : 0);
+            ((long)StepsPerSegment * StepBytes)
+            + (Scheme.Grouped ? (Scheme.Asymmetric || Scheme.Minimums ? 2 : 1) * RowOfNumbers : 0);
         TailBytes = Scheme.Grouped || !Scheme.Scaled ? 0 : 3 * RowOfNumbers;
         PanelBytes = (Segments * SegmentBytes) + TailBytes;
         InputSegmentBytes = StepsPerSegment * StepDepth * InputSize(Scheme.Input);
@@ -170,6 +175,9 @@ internal sealed class PanelLayout
     /// <summary>Where the scales of a segment stand.</summary>
     public long ScalesOffset(int segment) =>
         Scheme.Grouped ? StepsOffset(segment) + ((long)StepsPerSegment * StepBytes) : Segments * SegmentBytes;
+
+    /// <summary>Where the minimums of a segment stand.</summary>
+    public long MinimumsOffset(int segment) => ScalesOffset(segment) + RowOfNumbers;
 
     /// <summary>Where the sums of codes stand, without groups.</summary>
     public long SumsOffset => (Segments * SegmentBytes) + (2 * RowOfNumbers);

@@ -45,17 +45,26 @@ internal abstract class MatrixSource
     /// </summary>
     public virtual InputRange? StaticInput => null;
 
+    /// <summary>How GGUF's blocks hold the weights; null where they do not.</summary>
+    public virtual BlockFormat? Blocks => null;
+
     /// <summary>Reads one output feature's stored codes; called by several threads at once.</summary>
     /// <param name="row">The output feature.</param>
-    /// <param name="codes">Receives the codes, <c>[in]</c>.</param>
-    /// <param name="scales">Receives the scales, one for each group of <see cref="Stored"/>, or one.</param>
-    /// <param name="zeros">Receives as many zero-points.</param>
-    public virtual void ReadCodes(int row, Span<sbyte> codes, Span<float> scales, Span<int> zeros) =>
+    /// <param name="scheme">The scheme that they are to be of: <see cref="Stored"/>, or that of a matrix in which they
+    /// stand beside others.</param>
+    /// <param name="coded">Receives them.</param>
+    public virtual void ReadCodes(int row, LinearScheme scheme, CodedRow coded) =>
         throw new InvalidOperationException("these weights are not stored as codes");
 
     /// <summary>The scheme that holds the codes of several matrices alike, or null where there is none.</summary>
     protected static LinearScheme? Common(MatrixSource first, IEnumerable<MatrixSource> others)
     {
+        BlockFormat?[] blocks = [first.Blocks, .. others.Select(other => other.Blocks)];
+        if (first.Stored is { } ofBlocks && Array.TrueForAll(blocks, format => format is not null))
+        {
+            return BlockMatrix.SchemeFor(blocks!, ofBlocks.Input);
+        }
+
         LinearScheme? scheme = first.Stored;
         foreach (MatrixSource other in others)
         {
@@ -67,6 +76,34 @@ internal abstract class MatrixSource
         }
 
         return scheme;
+    }
+}
+
+/// <summary>Room for the codes of an output feature.</summary>
+internal readonly ref struct CodedRow(
+    Span<sbyte> codes, Span<float> scales, Span<int> zeros, Span<float> minimums)
+{
+    /// <summary>
+    /// The codes, <c>[in]</c>: signed, or, where there are minimums, unsigned ones of eight bits in the same bytes.
+    /// </summary>
+    public Span<sbyte> Codes { get; } = codes;
+
+    /// <summary>The scales, one for each group, or one.</summary>
+    public Span<float> Scales { get; } = scales;
+
+    /// <summary>As many zero-points.</summary>
+    public Span<int> Zeros { get; } = zeros;
+
+    /// <summary>As many minimums.</summary>
+    public Span<float> Minimums { get; } = minimums;
+
+    /// <summary>Makes all of it zero.</summary>
+    public void Clear()
+    {
+        Codes.Clear();
+        Scales.Clear();
+        Zeros.Clear();
+        Minimums.Clear();
     }
 }
 
@@ -198,6 +235,8 @@ internal sealed class RowsOfMatrix(MatrixSource all, StoredRows stored, int rows
 {
     public override LinearScheme? Stored => all.Stored;
 
+    public override BlockFormat? Blocks => all.Blocks;
+
     public override int[]? InputOrder => all.InputOrder;
 
     public override InputRange? StaticInput => all.StaticInput;
@@ -214,8 +253,8 @@ internal sealed class RowsOfMatrix(MatrixSource all, StoredRows stored, int rows
 
     public override void ReadRow(int row, Span<float> destination) => all.ReadRow(stored.Of(row), destination);
 
-    public override void ReadCodes(int row, Span<sbyte> codes, Span<float> scales, Span<int> zeros) =>
-        all.ReadCodes(stored.Of(row), codes, scales, zeros);
+    public override void ReadCodes(int row, LinearScheme scheme, CodedRow coded) =>
+        all.ReadCodes(stored.Of(row), scheme, coded);
 
     public override void ReadBias(Span<float> destination)
     {
@@ -252,10 +291,10 @@ internal sealed class StackedMatrix(IReadOnlyList<MatrixSource> parts) : MatrixS
         part.ReadRow(row, destination);
     }
 
-    public override void ReadCodes(int row, Span<sbyte> codes, Span<float> scales, Span<int> zeros)
+    public override void ReadCodes(int row, LinearScheme scheme, CodedRow coded)
     {
         MatrixSource part = PartOf(ref row);
-        part.ReadCodes(row, codes, scales, zeros);
+        part.ReadCodes(row, scheme, coded);
     }
 
     public override void ReadBias(Span<float> destination)
@@ -323,18 +362,16 @@ internal sealed class GatedMatrix(MatrixSource gate, MatrixSource up) : MatrixSo
         }
     }
 
-    public override void ReadCodes(int row, Span<sbyte> codes, Span<float> scales, Span<int> zeros)
+    public override void ReadCodes(int row, LinearScheme scheme, CodedRow coded)
     {
         (MatrixSource part, int feature) = Of(row);
         if (feature < part.Rows)
         {
-            part.ReadCodes(feature, codes, scales, zeros);
+            part.ReadCodes(feature, scheme, coded);
         }
         else
         {
-            codes.Clear();
-            scales.Clear();
-            zeros.Clear();
+            coded.Clear();
         }
     }
 

@@ -118,6 +118,7 @@ internal sealed unsafe class PackedPanels : IDisposable
         sbyte[] codes = ArrayPool<sbyte>.Shared.Rent(Layout.InFeatures);
         float[] scales = ArrayPool<float>.Shared.Rent(Layout.Segments);
         int[] zeros = ArrayPool<int>.Shared.Rent(Layout.Segments);
+        float[] minimums = ArrayPool<float>.Shared.Rent(Layout.Segments);
         bool stored = Takes(source, Layout.Scheme);
         int features = Math.Min(Width, OutFeatures - (panel * Width));
         for (int feature = 0; feature < features; feature++)
@@ -125,8 +126,9 @@ internal sealed unsafe class PackedPanels : IDisposable
             Span<sbyte> ofFeature = codes.AsSpan(0, Layout.InFeatures);
             if (stored)
             {
-                source.ReadCodes((panel * Width) + feature, ofFeature, scales, zeros);
-                PackStored(Panel(panel), feature, ofFeature, scales, zeros);
+                var coded = new CodedRow(ofFeature, scales, zeros, minimums);
+                source.ReadCodes((panel * Width) + feature, Layout.Scheme, coded);
+                PackStored(Panel(panel), feature, coded);
             }
             else
             {
@@ -140,21 +142,26 @@ internal sealed unsafe class PackedPanels : IDisposable
         ArrayPool<sbyte>.Shared.Return(codes);
         ArrayPool<float>.Shared.Return(scales);
         ArrayPool<int>.Shared.Return(zeros);
+        ArrayPool<float>.Shared.Return(minimums);
     }
 
-    private void PackStored(
-        byte* panel, int feature, ReadOnlySpan<sbyte> codes, ReadOnlySpan<float> scales, ReadOnlySpan<int> zeros)
+    private void PackStored(byte* panel, int feature, CodedRow coded)
     {
         for (int segment = 0; segment < Layout.Segments; segment++)
         {
-            ReadOnlySpan<sbyte> part = codes.Slice(segment * Layout.Segment, Layout.Segment);
+            ReadOnlySpan<sbyte> part = coded.Codes.Slice(segment * Layout.Segment, Layout.Segment);
             if (Layout.Scheme.Weight == WeightCode.Float8)
             {
-                PackFloat8(panel, segment, feature, MemoryMarshal.Cast<sbyte, byte>(part), scales[segment]);
+                PackFloat8(panel, segment, feature, MemoryMarshal.Cast<sbyte, byte>(part), coded.Scales[segment]);
             }
             else
             {
-                PackCodes(panel, segment, feature, part, scales[segment], zeros[segment]);
+                PackCodes(panel, segment, feature, part, coded.Scales[segment], coded.Zeros[segment]);
+            }
+
+            if (Layout.Scheme.Minimums)
+            {
+                ((float*)(panel + Layout.MinimumsOffset(segment)))[feature] = coded.Minimums[segment];
             }
         }
     }
@@ -297,11 +304,12 @@ internal sealed unsafe class PackedPanels : IDisposable
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void PackNibbles(byte* steps, int shift, ReadOnlySpan<sbyte> codes)
     {
+        // A signed nibble plus 8 is the same four bits with the highest turned.
+        uint bias = _codeBias == 0 ? 0u : 0x0808_0808u;
         int k = 0;
         foreach (uint four in MemoryMarshal.Cast<sbyte, uint>(codes))
         {
-            // A signed nibble plus 8 is the same four bits with the highest turned.
-            *(uint*)(steps + ((long)k / 4 * Layout.StepBytes)) |= ((four & 0x0F0F_0F0F) ^ 0x0808_0808) << shift;
+            *(uint*)(steps + ((long)k / 4 * Layout.StepBytes)) |= ((four & 0x0F0F_0F0F) ^ bias) << shift;
             k += 4;
         }
 

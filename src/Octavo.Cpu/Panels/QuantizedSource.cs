@@ -76,8 +76,9 @@ internal sealed class QuantizedSource : MatrixSource
         ArrayPool<int>.Shared.Return(zeros);
     }
 
-    public override void ReadCodes(int row, Span<sbyte> codes, Span<float> scales, Span<int> zeros)
+    public override void ReadCodes(int row, LinearScheme scheme, CodedRow coded)
     {
+        Span<sbyte> codes = coded.Codes;
         float[] storedScales = ArrayPool<float>.Shared.Rent(_matrix.Groups);
         int[] storedZeros = ArrayPool<int>.Shared.Rent(_matrix.Groups);
         _matrix.ReadCodes(row, codes);
@@ -100,7 +101,7 @@ internal sealed class QuantizedSource : MatrixSource
         {
             int first = s * segment;
             int group = _matrix.GroupOf(InputOrder is null ? first : InputOrder[first]);
-            (scales[s], zeros[s]) = (storedScales[group], storedZeros[group]);
+            (coded.Scales[s], coded.Zeros[s]) = (storedScales[group], storedZeros[group]);
         }
 
         ArrayPool<float>.Shared.Return(storedScales);

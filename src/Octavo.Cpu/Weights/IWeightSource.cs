@@ -24,7 +24,9 @@ internal interface IWeightSource
 }
 
 /// <summary>The weights of a checkpoint: codes where it stores some, else numbers.</summary>
-internal sealed class CheckpointSource(Checkpoint checkpoint) : IWeightSource
+/// <param name="checkpoint">The checkpoint.</param>
+/// <param name="blockInputs">How activations are written that meet weights in GGUF's blocks, which do not say.</param>
+internal sealed class CheckpointSource(Checkpoint checkpoint, InputCode blockInputs = InputCode.Float32) : IWeightSource
 {
     /// <inheritdoc/>
     public MatrixSource Matrix(MatrixSpec matrix)
@@ -34,12 +36,12 @@ internal sealed class CheckpointSource(Checkpoint checkpoint) : IWeightSource
         MatrixSource all = checkpoint.FindQuantized(names.Weight) is { } quantized
             ? new QuantizedSource(quantized, bias)
             : names.Transposed ? new TransposedMatrix(checkpoint.Get(names.Weight), bias)
-            : new TensorMatrix(checkpoint.Get(names.Weight), bias);
+            : Of(checkpoint.Get(names.Weight), bias);
         return names.Rows is { } rows ? new RowsOfMatrix(all, rows, matrix.Rows) : all;
     }
 
     /// <inheritdoc/>
-    public MatrixSource Table(TableSpec table) => new TensorMatrix(checkpoint.Get(table.Name), null);
+    public MatrixSource Table(TableSpec table) => Of(checkpoint.Get(table.Name), null);
 
     /// <inheritdoc/>
     public (float[] Weight, float[]? Bias) Norm(NormSpec norm) =>
@@ -65,6 +67,9 @@ internal sealed class CheckpointSource(Checkpoint checkpoint) : IWeightSource
             }
         }
     }
+
+    private MatrixSource Of(Tensor weight, Tensor? bias) =>
+        weight.Type.HasBlocks() ? new BlockMatrix(weight, bias, blockInputs) : new TensorMatrix(weight, bias);
 
     private static float[] Ones(int count)
     {

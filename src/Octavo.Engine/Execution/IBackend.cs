@@ -1,4 +1,5 @@
 using Octavo.Formats;
+using Octavo.Formats.Stored;
 using Octavo.Models;
 
 namespace Octavo.Engine;
@@ -41,6 +42,11 @@ internal sealed record PlanRequest
 
     /// <summary>How the output head is stored; null takes <see cref="WeightScheme.ForHead"/> of the weights.</summary>
     public WeightScheme? Head { get; init; }
+
+    /// <summary>
+    /// What becomes of activations that meet weights in GGUF's blocks, which do not say: <c>Int8</c>, or <c>Plain</c>.
+    /// </summary>
+    public StoredActivations BlockInputs { get; init; } = StoredActivations.Plain;
 
     /// <summary>How keys and values are stored.</summary>
     public required KvCacheFormat KvCache { get; init; }

@@ -1,6 +1,3 @@
-using System.Buffers.Binary;
-using System.Text;
-
 namespace Octavo.Formats.Gguf;
 
 /// <summary>
@@ -9,35 +6,51 @@ namespace Octavo.Formats.Gguf;
 /// </summary>
 internal sealed class GgufMetadata
 {
-    private const int MaxDepth = 4;
-
     private readonly Dictionary<string, object> _values = new(StringComparer.Ordinal);
 
-    private GgufMetadata()
-    {
-    }
+    private GgufMetadata(ulong tensorCount) => TensorCount = tensorCount;
+
+    /// <summary>How many tensors the file says that it has.</summary>
+    public ulong TensorCount { get; }
+
+    /// <summary>Every key and its value: long, double, bool, string, or an array of one of them or of arrays.</summary>
+    public IReadOnlyDictionary<string, object> Values => _values;
 
     /// <summary>Whether a file begins as one.</summary>
     public static bool Recognizes(ReadOnlySpan<byte> file) => file.StartsWith("GGUF"u8);
 
     /// <summary>Reads what stands at the beginning of a stream that can seek.</summary>
-    public static GgufMetadata Read(Stream stream)
+    public static GgufMetadata Read(Stream stream) => Read(new GgufReader(stream));
+
+    /// <summary>Reads what a reader stands before; it stands before the tensors' descriptions afterwards.</summary>
+    public static GgufMetadata Read(GgufReader reader)
     {
-        Reader reader = new(stream);
         Span<byte> magic = stackalloc byte[4];
         reader.Fill(magic);
-        uint version = (uint)reader.Number(4);
-        if (!Recognizes(magic) || version is not (2 or 3))
+        if (!Recognizes(magic))
         {
-            throw new FormatException($"version {version}; supported: GGUF of version 2 or 3, little-endian");
+            throw reader.Error("it does not begin with GGUF");
         }
 
-        _ = reader.Number(8); // the number of tensors
-        GgufMetadata metadata = new();
+        uint version = (uint)reader.Number(4);
+        if (version is not (2 or 3))
+        {
+            throw reader.Error(
+                (version & 0xFFFF) == 0 && version != 0
+                    ? "the file is big-endian, which is not supported: take the little-endian file of the same model"
+                    : $"version {version} is not supported; supported: 2 and 3");
+        }
+
+        GgufMetadata metadata = new(reader.Number(8));
         for (ulong left = reader.Number(8); left > 0; left--)
         {
+            reader.Reading = "its metadata";
             string key = reader.Text();
-            metadata._values[key] = reader.Value((uint)reader.Number(4), depth: 0);
+            reader.Reading = key;
+            if (!metadata._values.TryAdd(key, reader.Value()))
+            {
+                throw reader.Error("it stands twice");
+            }
         }
 
         return metadata;
@@ -72,86 +85,4 @@ internal sealed class GgufMetadata
         where T : class => _values.ContainsKey(key) ? (T)Require<T>(key) : null;
 
     private static FormatException Wrong(string key, string expected) => new($"{key}: expected {expected}");
-
-    /// <summary>Numbers are little-endian; integers are widened to long, fractions to double.</summary>
-    private sealed class Reader(Stream stream)
-    {
-        private readonly BinaryReader _reader = new(stream, Encoding.UTF8, leaveOpen: true);
-
-        public void Fill(Span<byte> bytes)
-        {
-            if (_reader.Read(bytes) < bytes.Length)
-            {
-                throw new FormatException("it is cut short");
-            }
-        }
-
-        public ulong Number(int bytes)
-        {
-            Span<byte> number = stackalloc byte[8];
-            number.Clear();
-            Fill(number[..bytes]);
-            return BinaryPrimitives.ReadUInt64LittleEndian(number);
-        }
-
-        public string Text()
-        {
-            byte[] utf8 = new byte[Count(1)];
-            Fill(utf8);
-            return Encoding.UTF8.GetString(utf8);
-        }
-
-        public object Value(uint type, int depth) => type switch
-        {
-            0 => (long)Number(1),
-            1 => (long)(sbyte)Number(1),
-            2 => (long)Number(2),
-            3 => (long)(short)Number(2),
-            4 => (long)Number(4),
-            5 => (long)(int)Number(4),
-            6 => (double)BitConverter.UInt32BitsToSingle((uint)Number(4)),
-            7 => Number(1) != 0,
-            8 => Text(),
-            9 when depth < MaxDepth => Array(depth),
-            10 => unchecked((long)Number(8)),
-            11 => (long)Number(8),
-            12 => BitConverter.UInt64BitsToDouble(Number(8)),
-            _ => throw new FormatException($"a value is of the unknown type {type}"),
-        };
-
-        private Array Array(int depth)
-        {
-            uint type = (uint)Number(4);
-            int count = Count(type is 10 or 11 or 12 or 8 ? 8 : 1);
-            return type switch
-            {
-                6 or 12 => Items<double>(type, count, depth),
-                7 => Items<bool>(type, count, depth),
-                8 => Items<string>(type, count, depth),
-                9 => Items<object>(type, count, depth),
-                _ => Items<long>(type, count, depth),
-            };
-        }
-
-        private T[] Items<T>(uint type, int count, int depth)
-        {
-            T[] items = new T[count];
-            for (int i = 0; i < count; i++)
-            {
-                items[i] = (T)Value(type, depth + 1);
-            }
-
-            return items;
-        }
-
-        /// <summary>A length; more than the file has left is a corrupt file.</summary>
-        private int Count(int bytesEach)
-        {
-            ulong count = Number(8);
-            long left = stream.Length - stream.Position;
-            return count <= (ulong)(left / bytesEach) && count <= (ulong)System.Array.MaxLength
-                ? (int)count
-                : throw new FormatException("it is cut short");
-        }
-    }
 }

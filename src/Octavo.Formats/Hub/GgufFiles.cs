@@ -63,6 +63,15 @@ internal static partial class GgufFiles
         HubException No(string problem) => new(HubFailure.NoModel, name.ToString(), problem);
     }
 
+    /// <summary>What a file's name says that it is quantized to; the name itself where that says nothing.</summary>
+    public static string QuantizationOf(string path)
+    {
+        string name = Path.GetFileNameWithoutExtension(Part().Replace(path, End));
+        MatchCollection inName = Quantization().Matches(name);
+        MatchCollection all = inName.Count > 0 ? inName : Quantization().Matches(path);
+        return all.Count > 0 ? all[^1].Value.ToUpperInvariant() : name;
+    }
+
     private static GgufModel[] FirstOf(IEnumerable<GgufModel> better, IEnumerable<GgufModel> other) =>
         better.ToArray() is { Length: > 0 } found ? found : [.. other];
 
@@ -85,14 +94,6 @@ internal static partial class GgufFiles
         string name = Path.GetFileName(file.Path);
         return name.EndsWith(End, StringComparison.OrdinalIgnoreCase)
             && !Array.Exists(OtherParts, other => name.StartsWith(other, StringComparison.OrdinalIgnoreCase));
-    }
-
-    private static string QuantizationOf(string path)
-    {
-        string name = Path.GetFileNameWithoutExtension(path);
-        MatchCollection inName = Quantization().Matches(name);
-        MatchCollection all = inName.Count > 0 ? inName : Quantization().Matches(path);
-        return all.Count > 0 ? all[^1].Value.ToUpperInvariant() : name;
     }
 
     private static bool IsWhole(HubFile[] files)

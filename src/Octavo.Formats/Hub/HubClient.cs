@@ -241,9 +241,10 @@ internal sealed class HubClient : IDisposable
 
     private HubException Silent(HubName name, Exception inner) => new(
         HubFailure.Unavailable, name.ToString(),
-        $"{_settings.Endpoint} was silent for {Patience.TotalSeconds:0} seconds", inner)
+        _answered ? $"the connection was silent for {Patience.TotalSeconds:0} seconds"
+            : $"there is no such directory, and {_settings.Endpoint} does not answer", inner)
     {
-        IsTransient = true,
+        IsTransient = _answered,
     };
 
     private bool IsHub(Uri address) => Uri.Compare(

@@ -53,9 +53,7 @@ internal sealed class SafetensorsFile : IDisposable
 
     private static unsafe ReadOnlySpan<byte> HeaderBytes(MappedFile file)
     {
-        CheckpointException.ThrowIf(
-            new ReadOnlySpan<byte>(file.Start, (int)Math.Min(file.Length, 64)).StartsWith("version https://git-lfs"u8),
-            file.Path, "is a pointer of Git LFS, not the file itself; fetch it by: git lfs pull");
+        file.RequireNoLfsPointer();
 
         ulong length = BinaryPrimitives.ReadUInt64LittleEndian(new ReadOnlySpan<byte>(file.Start, LengthBytes));
         if (length > SafetensorsHeader.MaxLength)

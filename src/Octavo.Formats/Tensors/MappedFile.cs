@@ -91,6 +91,11 @@ internal sealed unsafe class MappedFile : IDisposable
         }
     }
 
+    /// <summary>Refuses what Git leaves in place of a large file that was not fetched.</summary>
+    public void RequireNoLfsPointer() => CheckpointException.ThrowIf(
+        new ReadOnlySpan<byte>(Start, (int)Math.Min(Length, 64)).StartsWith("version https://git-lfs"u8),
+        Path, "is a pointer of Git LFS, not the file itself; fetch it by: git lfs pull");
+
     /// <summary>
     /// Takes the pages that lie wholly within a range out of this process's memory. Whoever reads them after all finds
     /// them again, most often in the system's own memory. Only Linux does so, and only with files.

@@ -21,18 +21,19 @@ internal static class TensorLayout
             }
         }
 
-        int width = type.BitsPerElement();
-        if (elements > long.MaxValue / width)
+        (int blockElements, int blockBytes) = (type.BlockElements(), type.BlockBytes());
+        if (elements > long.MaxValue / 8 / blockBytes)
         {
             return $"shape {Describe(shape)} of {type.Name()} has more bits than 64 bits can count";
         }
 
-        if (elements * width % 8 != 0)
+        if (elements % blockElements != 0)
         {
-            return $"{elements} elements of {type.Name()} ({width} bits each) are not a whole number of bytes";
+            return $"{elements} elements of {type.Name()} ({blockBytes * 8.0 / blockElements} bits each) are not a "
+                + "whole number of bytes";
         }
 
-        bytes = elements * width / 8;
+        bytes = type.BytesOf(elements);
         return null;
     }
 

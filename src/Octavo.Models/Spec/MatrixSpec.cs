@@ -129,11 +129,29 @@ internal sealed record LinearTensors(string Weight, string? Bias)
 /// <param name="Total">Rows of the tensor.</param>
 internal sealed record StoredRows(int Offset, int Run, int Stride, int Total)
 {
+    /// <summary>
+    /// Rows of a head whose two halves are woven: of each pair that a rotation takes, one stands behind the other; null
+    /// where halves stand one behind another.
+    /// </summary>
+    public int? WovenHead { get; private init; }
+
+    /// <summary>All rows, the halves of each head woven.</summary>
+    public static StoredRows OfPairs(int rows, int headDim) => new(0, rows, rows, rows) { WovenHead = headDim };
+
     /// <summary>Neighbouring rows.</summary>
     public static StoredRows Slice(int offset, int count, int total) => new(offset, count, total, total);
 
     /// <summary>The tensor's row that is this matrix's.</summary>
-    public int Of(int row) => Offset + (row / Run * Stride) + (row % Run);
+    public int Of(int row)
+    {
+        if (WovenHead is { } head)
+        {
+            int half = head / 2, inHead = row % head;
+            row += inHead < half ? inHead : inHead - head + 1;
+        }
+
+        return Offset + (row / Run * Stride) + (row % Run);
+    }
 }
 
 /// <summary>A matrix of a decoder.</summary>

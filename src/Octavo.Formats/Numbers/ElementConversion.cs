@@ -8,7 +8,8 @@ namespace Octavo.Formats;
 internal static class ElementConversion
 {
     /// <summary>
-    /// Converts <c>F32</c>, <c>F16</c>, <c>BF16</c> or <c>F64</c> elements (the last rounded to nearest even).
+    /// Converts <c>F32</c>, <c>F16</c>, <c>BF16</c> or <c>F64</c> elements (the last rounded to nearest even), or those of
+    /// GGUF's block types, whose values are <c>scale · code − minimum</c>, each operation rounded.
     /// </summary>
     /// <param name="type">The type of the source's elements.</param>
     /// <param name="source">Little-endian elements, at any alignment.</param>
@@ -16,7 +17,7 @@ internal static class ElementConversion
     /// <exception cref="ArgumentException">Another type, or lengths that differ.</exception>
     public static void ToFloat32(TensorType type, ReadOnlySpan<byte> source, Span<float> destination)
     {
-        if (source.Length != (long)destination.Length * type.BitsPerElement() / 8)
+        if (source.Length != type.BytesOf(destination.Length))
         {
             throw new ArgumentException(
                 $"{destination.Length} elements of {type.Name()} do not take {source.Length} bytes", nameof(source));
@@ -42,7 +43,10 @@ internal static class ElementConversion
                 source.CopyTo(MemoryMarshal.AsBytes(destination));
                 break;
             default:
-                throw new ArgumentException($"{type.Name()} does not convert; F32, F16, BF16 and F64 do", nameof(type));
+                BlockFormat blocks = BlockFormat.Of(type) ?? throw new ArgumentException(
+                    $"{type.Name()} does not convert; F32, F16, BF16, F64 and GGUF's block types do", nameof(type));
+                blocks.ToFloat32(source, destination);
+                break;
         }
     }
 
