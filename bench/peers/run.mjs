@@ -12,7 +12,8 @@ const usage = `Usage: node run.mjs [options]
 Measures Octavo, llama.cpp and ONNX Runtime in alternation and prints ratios of their medians.
 
   --shape 135m|1b       the model's widths [default: 1b]
-  --scheme S            how Octavo stores weights: a name that octavo bench model --scheme takes [default: int8]
+  --scheme S            how Octavo stores weights: a name that octavo bench model --scheme takes, or gguf: it reads
+                        llama.cpp's file of --type [default: int8]
   --quantize-head P     how Octavo stores the output head: auto (eight bits at least), never, always. llama.cpp's random
                         model has it as its layers are [default: auto]
   --kv-cache-dtype D    how Octavo stores keys and values; llama.cpp stores them in 16 bits [default: auto]
@@ -23,7 +24,8 @@ Measures Octavo, llama.cpp and ONNX Runtime in alternation and prints ratios of 
   --prompt N            tokens of the prompt that is prefilled; 0 leaves it out [default: 512]
   --batches N,N,…       sequences that decode at once [default: 1,2,4,8,16,32,64]
   --contexts N,N,…      tokens that each of them has behind it [default: 128]
-  --type T              llama.cpp's type of weights [default: q8_0, q4_0, f16 or bf16, by the scheme]
+  --type T              llama.cpp's type of weights: q4_k_m, too [default: q8_0, q4_0, f16 or bf16, by the scheme]
+  --dtype T             how Octavo computes with llama.cpp's file: auto or float32 [default: auto]
   --kinds K,K,…         ONNX Runtime's ways to store weights [default: those of as many bits as the scheme has]
   --octavo PATH         the octavo program or Octavo.Cli.dll [default: this checkout's Release build]
   --with COMMAND        run each measurement through a command, such as 'taskset -c 0,1'
@@ -79,7 +81,7 @@ console.log(`all figures: ${args.out}`);
 
 function readArguments() {
   const options = Object.fromEntries(
-    ['shape', 'scheme', 'quantize-head', 'kv-cache-dtype', 'part', 'rounds', 'threads', 'prompt', 'batches', 'contexts', 'type', 'kinds', 'octavo', 'with', 'cache', 'out']
+    ['shape', 'scheme', 'quantize-head', 'kv-cache-dtype', 'part', 'rounds', 'threads', 'prompt', 'batches', 'contexts', 'type', 'kinds', 'octavo', 'with', 'cache', 'out', 'dtype']
       .map((name) => [name, { type: 'string' }]));
   const { values } = parseArgs({ options: { ...options, help: { type: 'boolean' } } });
   if (values.help) {
@@ -136,8 +138,11 @@ async function measureModels(round) {
   peer.decode.forEach((step) => model.add(decodeName(step.batch, step.context), 'llama.cpp', step.tokens_per_second));
 
   progress(round, `octavo ${args.scheme}`);
-  const storage = ['kv-cache-dtype', 'quantize-head'].flatMap((name) => (args[name] ? [`--${name}`, args[name]] : []));
-  const ours = await measurements.octavo('bench', 'model', ...common, '--scheme', args.scheme, ...storage, ...steps, '--json');
+  const storage = ['kv-cache-dtype', 'quantize-head', 'dtype'].flatMap((name) => (args[name] ? [`--${name}`, args[name]] : []));
+  const weights = args.scheme === 'gguf'
+    ? ['--model', path.join(args.cache, `${args.shape}-${args.type}.gguf`), '--threads', args.threads]
+    : [...common, '--scheme', args.scheme];
+  const ours = await measurements.octavo('bench', 'model', ...weights, ...storage, ...steps, '--json');
   raw.push(ours);
   for (const step of ours.models[0].steps) {
     const name = step.phase === 'prefill' ? `prefill ${step.tokens}` : decodeName(step.sequences, step.context);

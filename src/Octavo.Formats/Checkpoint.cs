@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using Octavo.Formats.Gguf;
+using Octavo.Formats.Pytorch;
 using Octavo.Formats.Stored;
 
 namespace Octavo.Formats;
@@ -11,12 +12,14 @@ namespace Octavo.Formats;
 internal sealed class Checkpoint : ITensorSet, IDisposable
 {
     private const string SingleFileName = "model.safetensors";
+    private const string PytorchFileName = "pytorch_model.bin";
+    private const string PytorchIndexName = "pytorch_model.bin.index.json";
 
     private readonly string _path;
     private readonly List<(string Path, IDisposable Mapping)> _files = [];
     private readonly Dictionary<string, Tensor> _tensors = [];
     private readonly List<string> _notes = [];
-    private MappedFile? _memory;
+    private readonly List<MappedFile> _memory = [];
     private volatile bool _disposed;
 
     private Checkpoint(string path) => _path = path;
@@ -55,8 +58,9 @@ internal sealed class Checkpoint : ITensorSet, IDisposable
     }
 
     /// <summary>
-    /// Opens a <c>.safetensors</c> or GGUF file, or of a directory: the shards that <c>model.safetensors.index.json</c> names,
-    /// else <c>model.safetensors</c>, else every <c>.safetensors</c> file.
+    /// Opens a <c>.safetensors</c>, GGUF or PyTorch file, or of a directory: the shards that
+    /// <c>model.safetensors.index.json</c> names, else <c>model.safetensors</c>, else every <c>.safetensors</c> file,
+    /// else what <c>torch.save</c> wrote: <c>pytorch_model.bin</c>, or the shards of its index.
     /// </summary>
     /// <exception cref="CheckpointException">There is no checkpoint, or it breaks a rule of the format.</exception>
     public static Checkpoint Open(string path) => Open(path, null);
@@ -136,22 +140,23 @@ internal sealed class Checkpoint : ITensorSet, IDisposable
             mapping.Dispose();
         }
 
-        _memory?.Dispose();
+        _memory.ForEach(memory => memory.Dispose());
     }
 
     private unsafe void AddMade(IReadOnlyCollection<TensorSource> sources)
     {
         const int Alignment = 64;   // a cache line
-        _memory = MappedFile.InMemory(_path, sources.Sum(source => Align(source.ByteLength)));
+        MappedFile memory = MappedFile.InMemory(_path, sources.Sum(source => Align(source.ByteLength)));
+        _memory.Add(memory);
         long begin = 0;
         foreach (TensorSource source in sources)
         {
-            using var stream = new UnmanagedMemoryStream(_memory.Start + begin, 0, source.ByteLength, FileAccess.Write);
+            using var stream = new UnmanagedMemoryStream(memory.Start + begin, 0, source.ByteLength, FileAccess.Write);
             source.WriteTo(stream);
             var entry = new TensorEntry(
                 source.Name, source.Type, [.. source.Shape], source.Shape.Aggregate(1L, (a, b) => a * b), begin,
                 begin + source.ByteLength);
-            Add(_path, new Tensor(_memory, 0, entry));
+            Add(_path, new Tensor(memory, 0, entry));
             begin += Align(source.ByteLength);
         }
 
@@ -170,7 +175,15 @@ internal sealed class Checkpoint : ITensorSet, IDisposable
         {
             CheckpointException.ThrowIf(!File.Exists(_path), _path, "there is no such file or directory");
 
-            Add(_path);
+            if (_path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase))
+            {
+                Add(_path);
+            }
+            else
+            {
+                AddPytorch(_path);
+            }
+
             return;
         }
 
@@ -231,6 +244,41 @@ internal sealed class Checkpoint : ITensorSet, IDisposable
         return true;
     }
 
+    /// <summary>What <c>torch.save</c> wrote, where a directory has no safetensors.</summary>
+    private bool TryAddPytorch()
+    {
+        string index = System.IO.Path.Combine(_path, PytorchIndexName);
+        string single = System.IO.Path.Combine(_path, PytorchFileName);
+        string[] names = File.Exists(index)
+            ? [.. ShardIndex.Read(index, ".bin").Values.Distinct().Order(StringComparer.Ordinal)]
+            : File.Exists(single) ? [PytorchFileName]
+            : [.. Directory.GetFiles(_path, "pytorch_model-*.bin").Select(System.IO.Path.GetFileName)
+                .OfType<string>().Order(StringComparer.Ordinal)];
+        foreach (string name in names)
+        {
+            AddPytorch(System.IO.Path.Combine(_path, name));
+        }
+
+        return names.Length > 0;
+    }
+
+    private void AddPytorch(string path)
+    {
+        PytorchFile file = PytorchFile.Open(path);
+        _files.Add((path, file));
+        foreach (Tensor tensor in file.Tensors)
+        {
+            Add(path, tensor);
+        }
+
+        if (file.Scattered.Count > 0)
+        {
+            AddMade(file.Scattered);
+        }
+
+        CheckpointException.ThrowIf(file.Tensors.Count + file.Scattered.Count == 0, path, "holds no tensors");
+    }
+
     private void AddGguf()
     {
         IReadOnlyList<GgufFile> parts = GgufFile.OpenParts(_path);
@@ -252,7 +300,7 @@ internal sealed class Checkpoint : ITensorSet, IDisposable
             Add(path);
         }
 
-        if (paths.Length == 0)
+        if (paths.Length == 0 && !TryAddPytorch())
         {
             throw new CheckpointException(
                 _path,

@@ -12,9 +12,9 @@ internal static partial class ModelAdvice
     private const string Reads =
         "Octavo reads Hugging Face directories with config.json and safetensors, and GGUF files";
     private const string Pickled =
-        "PyTorch weights (pickled), which are not read; " + Reads
-        + ": take the repository's safetensors where it has them, or load the model with transformers and write it "
-        + "again by save_pretrained";
+        "PyTorch weights under another name than transformers' pytorch_model.bin, whose tensors have other names, too: "
+        + "take the repository's safetensors where it has them, or load the model with transformers and write it again "
+        + "by save_pretrained";
 
     private static readonly string[] PickledEnds = [".bin", ".pt", ".pth", ".ckpt"];
 
@@ -56,14 +56,18 @@ internal static partial class ModelAdvice
             : null;
     }
 
+    private static bool IsTransformers(string path) =>
+        Path.GetFileName(path).StartsWith("pytorch_model", StringComparison.Ordinal)
+        && path.EndsWith(".bin", StringComparison.Ordinal);
+
     private static string? AboutFile(string path)
     {
-        if (PickledEnds.Contains(Path.GetExtension(path).ToLowerInvariant()))
+        if (PickledEnds.Contains(Path.GetExtension(path).ToLowerInvariant()) && !IsTransformers(path))
         {
             return "it is a file of " + Pickled;
         }
 
-        return path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase)
+        return IsTransformers(path) || path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase)
             || path.EndsWith(".json", StringComparison.OrdinalIgnoreCase)
             ? $"name the directory that it is in, {Path.GetDirectoryName(Path.GetFullPath(path))}"
             : null;

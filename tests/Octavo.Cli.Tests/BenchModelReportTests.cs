@@ -27,7 +27,7 @@ public sealed class BenchModelReportTests
             CacheBytes: 3_000_000, Operations: 50_000_000) { ReadBandwidth = 20e9 }],
         [new SkippedStep(64, 4096, 1L << 40)]);
 
-    private static readonly BenchModelReport Report = new(ModelShape.All[0], Ceilings, [BFloat16]);
+    private static readonly BenchModelReport Report = new(BenchSubject.Of(ModelShape.All[0]), Ceilings, [BFloat16]);
 
     [Fact]
     public void ToJson_Step_HasRatesAndFractionsOfTheCeilings()

@@ -173,11 +173,11 @@ public sealed class CheckpointTests : IDisposable
     }
 
     [Fact]
-    public void Open_OnlyPyTorchFiles_AsksForConversion()
+    public void Open_OnlyPyTorchFilesOfOtherNames_AsksForConversion()
     {
-        _directory.Write("pytorch_model.bin", "");
+        _directory.Write("consolidated.00.pth", "");
         string message = Should.Throw<CheckpointException>(() => Checkpoint.Open(_directory.Root)).Message;
-        message.ShouldContain("pytorch_model.bin");
+        message.ShouldContain("consolidated.00.pth");
         message.ShouldContain("save_pretrained");
     }
 

@@ -34,7 +34,7 @@ public sealed class ModelAdviceTests : IDisposable
     public void About_AnOrdinaryPathThatIsNotThere_IsNothing(string path) => ModelAdvice.About(path).ShouldBeNull();
 
     [Theory]
-    [InlineData("pytorch_model.bin", "PK", "save_pretrained")]
+    [InlineData("pytorch_model.bin", "PK", "name the directory that it is in")]
     [InlineData("consolidated.00.pth", "PK", "save_pretrained")]
     [InlineData("model.safetensors", "x", "name the directory that it is in")]
     [InlineData("config.json", "{}", "name the directory that it is in")]
@@ -47,7 +47,6 @@ public sealed class ModelAdviceTests : IDisposable
     }
 
     [Theory]
-    [InlineData("pytorch_model-00001-of-00002.bin", "PyTorch weights")]
     [InlineData("consolidated.00.pth", "PyTorch weights")]
     [InlineData("model.pt", "PyTorch weights")]
     public void Open_DirectoryWithoutSafetensors_SaysWhatIsInIt(string name, string words)

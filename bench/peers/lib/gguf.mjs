@@ -19,9 +19,24 @@ const types = {
   q8_0: { id: 8, elements: 32, bytes: 34, file: 7, fill: (view, at, random) => fillBlock(view, at, random, 16 * 2, DEVIATION / 73) },
   // 32 weights: a half-precision scale, then nibbles that stand for −8 … 7.
   q4_0: { id: 2, elements: 32, bytes: 18, file: 2, fill: (view, at, random) => fillBlock(view, at, random, 16, DEVIATION / 4.6) },
+  // 256 weights: what scales and minimums are multiplied with, these in six bits, nibbles.
+  q4_k: { id: 12, elements: 256, bytes: 144, fill: (view, at, random) => fillSuperBlock(view, at, random) },
+  // 256 weights: four lower bits, two higher, scales of eight bits, what they are multiplied with.
+  q6_k: { id: 14, elements: 256, bytes: 210, fill: (view, at, random) => fillSixBits(view, at, random) },
 };
 
-export const tensorTypes = Object.keys(types).filter((name) => name !== 'f32');
+// What llama.cpp's quantizer mixes: some matrices at six bits, and the embedding, which is the head.
+const mixes = {
+  q4_k_m: { file: 15, typeOf: (name, layer, layers) => (isSensitive(name, layer, layers) ? types.q6_k : types.q4_k) },
+};
+
+// use_more_bits of llama-quant.cpp: of values and down matrices the first and last eighth, and every third between.
+function isSensitive(name, layer, layers) {
+  const more = layer < layers / 8 || layer >= (7 * layers) / 8 || (layer - Math.trunc(layers / 8)) % 3 === 2;
+  return name === 'token_embd' || (more && (name === 'attn_v' || name === 'ffn_down'));
+}
+
+export const tensorTypes = [...Object.keys(types).filter((name) => types[name].file > 0), ...Object.keys(mixes)];
 
 // Makes the file where it is not there already.
 export function writeModel(path, shape, typeName) {
@@ -29,14 +44,15 @@ export function writeModel(path, shape, typeName) {
     return;
   }
 
-  const tensors = listTensors(shape, types[typeName]);
+  const mix = mixes[typeName] ?? { file: types[typeName].file, typeOf: () => types[typeName] };
+  const tensors = listTensors(shape, mix.typeOf);
   let offset = 0;
   for (const tensor of tensors) {
     tensor.offset = offset;
     offset = align(offset + tensor.bytes);
   }
 
-  const header = makeHeader(shape, types[typeName].file, tensors);
+  const header = makeHeader(shape, mix.file, tensors);
   const unfinished = `${path}.${process.pid}.tmp`;
   const file = fs.openSync(unfinished, 'w');
   try {
@@ -55,7 +71,7 @@ export function writeModel(path, shape, typeName) {
   fs.renameSync(unfinished, path);
 }
 
-function listTensors(shape, type) {
+function listTensors(shape, typeOf) {
   const names = { q: 'attn_q', k: 'attn_k', v: 'attn_v', o: 'attn_output', gate: 'ffn_gate', up: 'ffn_up', down: 'ffn_down' };
   const make = (name, kind, ...dimensions) => {
     const elements = dimensions.reduce((a, b) => a * b);
@@ -63,11 +79,11 @@ function listTensors(shape, type) {
   };
 
   // Dimensions are written innermost first: input features, then output features.
-  const tensors = [make('token_embd', type, shape.hidden, shape.vocab), make('output_norm', types.f32, shape.hidden)];
+  const tensors = [make('token_embd', typeOf('token_embd'), shape.hidden, shape.vocab), make('output_norm', types.f32, shape.hidden)];
   for (let layer = 0; layer < shape.layers; layer++) {
     tensors.push(make(`blk.${layer}.attn_norm`, types.f32, shape.hidden), make(`blk.${layer}.ffn_norm`, types.f32, shape.hidden));
     for (const [name, outputs, inputs] of layerMatrices(shape)) {
-      tensors.push(make(`blk.${layer}.${names[name]}`, type, inputs, outputs));
+      tensors.push(make(`blk.${layer}.${names[name]}`, typeOf(names[name], layer, shape.layers), inputs, outputs));
     }
   }
 
@@ -137,6 +153,24 @@ function fillBlock(view, at, random, bytes, scale) {
   for (let i = 0; i < bytes; i += 4) {
     view.setUint32(at + 2 + i, random.next(), true);
   }
+}
+
+function fillSuperBlock(view, at, random) {
+  for (let i = 4; i < 144; i += 4) {
+    view.setUint32(at + i, random.next(), true);
+  }
+
+  // Of six bits, 32 in the middle: a code is 0 … 15, 7.5 in the middle.
+  view.setUint16(at, half(DEVIATION / 4.6 / 32), true);
+  view.setUint16(at + 2, half((DEVIATION / 4.6 / 32) * 7.5), true);
+}
+
+function fillSixBits(view, at, random) {
+  for (let i = 0; i < 208; i += 4) {
+    view.setUint32(at + i, random.next(), true);
+  }
+
+  view.setUint16(at + 208, half(DEVIATION / 18.5 / 64), true);
 }
 
 const scratch = new DataView(new ArrayBuffer(4));

@@ -53,7 +53,7 @@ internal sealed class BenchKernelsCommand
         ProgressLine.Show(string.Empty);
         if (_arguments.Json(result))
         {
-            BenchOutput.WriteJson(shape, ceilings, json => WriteKernels(json, ceilings, measurements));
+            BenchOutput.WriteJson(BenchSubject.Of(shape), ceilings, json => WriteKernels(json, ceilings, measurements));
         }
         else
         {

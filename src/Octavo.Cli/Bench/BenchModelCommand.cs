@@ -3,16 +3,30 @@ using Octavo.Cli.Options;
 using Octavo.Cli.Terminal;
 using Octavo.Engine;
 using Octavo.Formats;
+using Octavo.Formats.Stored;
 using Octavo.Lab.Measuring;
 
 namespace Octavo.Cli.Bench;
 
-/// <summary><c>octavo bench model</c>: whole steps of a random model, prefill and decode.</summary>
+/// <summary><c>octavo bench model</c>: whole steps of a model, prefill and decode.</summary>
 internal sealed class BenchModelCommand
 {
     private static readonly KvCacheFormat[] CacheFormats = Enum.GetValues<KvCacheFormat>();
 
+    private const string AsStored = "as stored";
+
     private readonly BenchArguments _arguments = new();
+
+    private readonly Option<string?> _model = OptionKinds.Text(
+        "--model",
+        "PATH",
+        "Measure this model, a directory or a GGUF file, in place of one of a shape with random weights.");
+
+    private readonly Option<int> _inputs = OptionKinds.Choice(
+        "--dtype",
+        "How a model in GGUF is computed: auto rounds activations to eight bits for its quantized weights, float32 "
+            + "does not.",
+        [("auto", 0), ("float32", 1)]);
 
     private readonly Option<IReadOnlyList<string>?> _schemes = OptionKinds.Choices(
         "--scheme",
@@ -47,10 +61,10 @@ internal sealed class BenchModelCommand
         var it = new BenchModelCommand();
         var command = new Command(
             "model",
-            "Time prefill, and decode at several batch sizes, of a model with random weights made on the spot, beside "
-                + "the ceilings of this machine.")
+            "Time prefill, and decode at several batch sizes, of a model with random weights made on the spot, or of "
+                + "one's own, beside the ceilings of this machine.")
         {
-            it._schemes, it._head, it._kvCacheDtype, it._prompt, it._batches, it._contexts, it._rounds, it._sampling,
+            it._model, it._inputs, it._schemes, it._head, it._kvCacheDtype, it._prompt, it._batches, it._contexts, it._rounds, it._sampling,
         };
         it._arguments.AddTo(command);
         command.SetAction(it.Run);
@@ -60,13 +74,17 @@ internal sealed class BenchModelCommand
     private int Run(ParseResult result)
     {
         ModelShape shape = _arguments.Shape(result);
-        string[] schemes = [.. result.GetValue(_schemes) ?? [WeightScheme.Names[0]]];
+        string? model = result.GetValue(_model) is { } named ? ModelLocator.Find(named) : null;
+        string[] schemes =
+            [.. result.GetValue(_schemes) ?? [model is null ? WeightScheme.Names[0] : AsStored]];
         ModelScheme[] stored = [.. schemes.Select(s => new ModelScheme(s, result.GetValue(_head), Options(result, s)))];
         int rounds = result.GetValue(_rounds) ?? 1;
         Check(rounds is >= 1 and <= 1000, $"--rounds must be between 1 and 1000; it is {rounds}");
         (MachineCeilings ceilings, IReadOnlyList<ModelFigures> models) = new ModelComparison(
-            shape, stored, ProgressLine.Show).Run(rounds);
-        Write(new BenchModelReport(shape, ceilings, models), _arguments.Json(result));
+            () => model is null ? BenchedModel.Random(shape) : BenchedModel.Open(model), stored, ProgressLine.Show)
+            .Run(rounds);
+        BenchSubject subject = model is null ? BenchSubject.Of(shape) : BenchSubject.Of(model);
+        Write(new BenchModelReport(subject, ceilings, models), _arguments.Json(result));
         return ExitCode.Success;
     }
 
@@ -87,13 +105,18 @@ internal sealed class BenchModelCommand
 
     private ModelBenchmarkOptions Options(ParseResult result, string scheme)
     {
-        WeightScheme weights = ModelPlan.SchemeNamed(scheme);
+        WeightScheme weights = scheme == AsStored ? WeightScheme.Float32 : ModelPlan.SchemeNamed(scheme);
+        StoredActivations inputs =
+            result.GetValue(_inputs) == 0 ? StoredActivations.Int8 : StoredActivations.Plain;
         int cache = result.GetValue(_kvCacheDtype);
         var defaults = new ModelBenchmarkOptions
         {
             Weights = weights,
             Head = ModelPlan.HeadScheme(result.GetValue(_head), weights, stored: WeightScheme.BFloat16),
-            KvCache = cache == 0 ? ModelPlan.DefaultKvCache(weights) : CacheFormats[cache - 1],
+            BlockInputs = inputs,
+            KvCache = cache != 0 ? CacheFormats[cache - 1]
+                : scheme == AsStored && inputs == StoredActivations.Int8 ? KvCacheFormat.BFloat16
+                : ModelPlan.DefaultKvCache(weights),
             Threads = _arguments.Threads(result),
             Sampling = result.GetValue(_sampling),
         };

@@ -7,10 +7,10 @@ using Spectre.Console;
 namespace Octavo.Cli.Bench;
 
 /// <summary>What <c>octavo bench model</c> found, as tables and as JSON.</summary>
-/// <param name="Shape">The model's widths.</param>
+/// <param name="Subject">What was measured.</param>
 /// <param name="Ceilings">What the machine can do.</param>
 /// <param name="Models">The figures of each scheme.</param>
-internal sealed record BenchModelReport(ModelShape Shape, MachineCeilings Ceilings, IReadOnlyList<ModelFigures> Models)
+internal sealed record BenchModelReport(BenchSubject Subject, MachineCeilings Ceilings, IReadOnlyList<ModelFigures> Models)
 {
     private const double MiB = 1 << 20;
 
@@ -30,7 +30,7 @@ internal sealed record BenchModelReport(ModelShape Shape, MachineCeilings Ceilin
     }
 
     /// <summary>One JSON object.</summary>
-    public string ToJson() => BenchOutput.ToJson(Shape, Ceilings, json =>
+    public string ToJson() => BenchOutput.ToJson(Subject, Ceilings, json =>
     {
         json.WriteStartArray("models");
         foreach (ModelFigures model in Models)
@@ -46,7 +46,7 @@ internal sealed record BenchModelReport(ModelShape Shape, MachineCeilings Ceilin
         Table table = new Table
         {
             Title = new TableTitle(
-                $"shape {Shape.Name}, weights {model.Scheme} ({Figures.Number(model.WeightBytes / MiB, 0)} MiB), "
+                $"{Subject}, weights {model.Scheme} ({Figures.Number(model.WeightBytes / MiB, 0)} MiB), "
                 + $"cache {model.CacheName}, {model.Options.Drawing}"),
             Caption = new TableTitle("bandwidth: of the read bandwidth measured just before and behind the step; "
                 + "operations: of the peak of the weights' instruction; others: what other processes and the host of "

@@ -29,19 +29,19 @@ internal static class BenchOutput
     }
 
     /// <summary>
-    /// Writes one JSON object to standard output: shape, machine, and what <paramref name="writeRest"/> adds.
+    /// Writes one JSON object to standard output: what was measured, machine, and what <paramref name="writeRest"/> adds.
     /// </summary>
-    public static void WriteJson(ModelShape shape, MachineCeilings ceilings, Action<Utf8JsonWriter> writeRest)
+    public static void WriteJson(BenchSubject subject, MachineCeilings ceilings, Action<Utf8JsonWriter> writeRest)
     {
-        Stdio.Out.WriteLine(ToJson(shape, ceilings, writeRest));
+        Stdio.Out.WriteLine(ToJson(subject, ceilings, writeRest));
         Stdio.Out.Flush();
     }
 
     /// <summary>The same as a string.</summary>
-    public static string ToJson(ModelShape shape, MachineCeilings ceilings, Action<Utf8JsonWriter> writeRest) =>
+    public static string ToJson(BenchSubject subject, MachineCeilings ceilings, Action<Utf8JsonWriter> writeRest) =>
         JsonText.Of(json =>
         {
-            json.WriteString("shape", shape.Name);
+            json.WriteString(subject.Kind, subject.Name);
             json.WriteNumber("threads", ceilings.Threads);
             json.WriteString("instruction_set", ThisMachine.Kernels);
             json.WriteStartObject("ceilings");

@@ -30,7 +30,7 @@ internal sealed record ContentionMeasurement(
 /// </summary>
 internal sealed class ContentionBenchmark : IDisposable
 {
-    private readonly Checkpoint _checkpoint;
+    private readonly BenchedModel _benched;
     private readonly ModelBenchmark _model;
     private readonly StepKind _step;
     private readonly TimeSpan _duration;
@@ -42,16 +42,16 @@ internal sealed class ContentionBenchmark : IDisposable
     public ContentionBenchmark(ModelShape shape, ModelBenchmarkOptions options, TimeSpan duration)
     {
         _duration = duration;
-        _checkpoint = RandomModel.MakeCheckpoint(shape);
+        _benched = BenchedModel.Random(shape);
         try
         {
             ModelBenchmarkOptions decode = options with { PromptTokens = 0 };
-            _model = new ModelBenchmark(shape, _checkpoint, decode, MachineMemory.Read().Free);
+            _model = new ModelBenchmark(_benched, decode, MachineMemory.Read().Free);
             _step = _model.Steps[0];
         }
         catch
         {
-            _checkpoint.Dispose();
+            _benched.Dispose();
             throw;
         }
     }
@@ -78,7 +78,7 @@ internal sealed class ContentionBenchmark : IDisposable
     public void Dispose()
     {
         _model.Dispose();
-        _checkpoint.Dispose();
+        _benched.Dispose();
     }
 
     private static double Median(IReadOnlyList<TimedStep> times) => At(times, 0.5);

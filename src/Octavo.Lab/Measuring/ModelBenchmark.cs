@@ -4,6 +4,7 @@ using Octavo.Cpu.Cache;
 using Octavo.Cpu.Panels;
 using Octavo.Engine;
 using Octavo.Formats;
+using Octavo.Formats.Stored;
 using Octavo.Models;
 
 namespace Octavo.Lab.Measuring;
@@ -16,6 +17,9 @@ internal sealed record ModelBenchmarkOptions
 
     /// <summary>How the output head is stored; null leaves it to <see cref="WeightScheme.ForHead"/>.</summary>
     public WeightScheme? Head { get; init; }
+
+    /// <summary>What becomes of activations that meet weights in GGUF's blocks.</summary>
+    public StoredActivations BlockInputs { get; init; } = StoredActivations.Int8;
 
     /// <summary>How keys and values are stored.</summary>
     public required KvCacheFormat KvCache { get; init; }
@@ -120,7 +124,7 @@ internal sealed class ModelBenchmark : IDisposable
     private const int MostRuns = 101;
     private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(0.4);
 
-    private readonly ModelShape _shape;
+    private readonly DecoderSpec _spec;
     private readonly ModelBenchmarkOptions _options;
     private readonly CpuModelRunner _runner;
     private readonly List<StepKind> _steps = [];
@@ -130,37 +134,41 @@ internal sealed class ModelBenchmark : IDisposable
     private readonly long _cacheBytesPerToken;
 
     /// <summary>Packs the model, and fills its cache.</summary>
-    /// <param name="shape">Its widths.</param>
-    /// <param name="checkpoint">
-    /// Its weights (<see cref="RandomModel.MakeCheckpoint"/>); stays open as long as this lives, and is not owned.
-    /// </param>
+    /// <param name="model">The model; stays open as long as this lives, and is not owned.</param>
     /// <param name="options">What is to be measured.</param>
     /// <param name="availableMemory">Bytes that all of it may take; what would take more is skipped.</param>
     /// <exception cref="EngineConfigurationException">The options cannot work on this machine.</exception>
-    public ModelBenchmark(ModelShape shape, Checkpoint checkpoint, ModelBenchmarkOptions options, long availableMemory)
+    public ModelBenchmark(BenchedModel model, ModelBenchmarkOptions options, long availableMemory)
     {
-        (_shape, _options) = (shape, options);
+        _options = options;
         int maxTokens = Math.Max(1, Math.Max(options.PromptTokens, options.Batches.DefaultIfEmpty().Max()));
         int maxLength = Math.Max(options.PromptTokens, options.Contexts.DefaultIfEmpty().Max() + 1);
-        DecoderSpec spec = RandomModel.Describe(shape, maxLength);
-        var plan = new CpuPlan(spec, checkpoint, new PlanRequest
+        _spec = model.Describe(maxLength);
+        var plan = new CpuPlan(_spec, model.Checkpoint, new PlanRequest
         {
             Weights = options.Weights,
             Head = options.Head,
+            BlockInputs = options.BlockInputs,
             KvCache = options.KvCache,
             BlockSize = BlockSize,
             MaxModelLen = maxLength,
             MaxNumBatchedTokens = maxTokens,
             Threads = options.Threads,
         });
+        if (plan.CacheGroups.Count > 1)
+        {
+            throw new EngineConfigurationException(
+                $"{model.Subject} has layers with windows and layers without; steps of such models are not timed");
+        }
+
         _cacheBytesPerToken = plan.BytesPerBlock / BlockSize;
-        long taken = plan.WeightBytes + plan.ActivationBytes + ((long)maxTokens * shape.Vocabulary * sizeof(float));
+        long taken = plan.WeightBytes + plan.ActivationBytes + ((long)maxTokens * _spec.VocabSize * sizeof(float));
         int blocks = ChooseSteps(plan.BytesPerBlock, availableMemory - taken);
         MemoryBytes = taken + (blocks * plan.BytesPerBlock);
-        _logits = new float[(long)_steps.Select(s => s.Sequences).DefaultIfEmpty(1).Max() * shape.Vocabulary];
+        _logits = new float[(long)_steps.Select(s => s.Sequences).DefaultIfEmpty(1).Max() * _spec.VocabSize];
         _runner = new CpuModelRunner(plan, blocks);
         _drawing = options.Sampling is { } sampling
-            ? new RowDrawing(_runner.Team, shape.Vocabulary, SamplingText.Parse(sampling))
+            ? new RowDrawing(_runner.Team, _spec.VocabSize, SamplingText.Parse(sampling))
             : null;
         FillCache();
     }
@@ -201,9 +209,9 @@ internal sealed class ModelBenchmark : IDisposable
         long tokens = (long)sequences * tokensEach;
         // Pairs of query and key.
         long attended = sequences * ((long)tokensEach * (context + context + tokensEach + 1) / 2);
-        long matrices = 2 * ((tokens * _shape.Layers * _shape.Linears.Sum(l => (long)l.Out * l.In))
-            + ((long)sequences * _shape.Vocabulary * _shape.Hidden));
-        long attention = 4 * attended * _shape.Layers * _shape.Heads * _shape.HeadDim;
+        long ofLayers = _spec.Layers.SelectMany(layer => layer.Linears).Sum(linear => linear.WeightCount);
+        long matrices = 2 * ((tokens * ofLayers) + (sequences * _spec.Head.WeightCount));
+        long attention = 4 * attended * _spec.Attentions.Sum(a => (long)a.QueryWidth);
         long cacheBytes = sequences * (long)(context + tokensEach) * _cacheBytesPerToken;
         return new StepMeasurement(
             phase, sequences, context, (int)tokens, seconds, _runner.WeightBytes, cacheBytes, matrices + attention)
@@ -269,7 +277,8 @@ internal sealed class ModelBenchmark : IDisposable
     private unsafe void FillCache()
     {
         KvCache cache = _runner.Cache;
-        int width = _shape.KvHeads * _shape.HeadDim;
+        int layers = _spec.CachedAttentions.Count();
+        int width = _spec.CachedAttentions.Max(attention => attention.KeyWidth);
         float[] noise = new float[width + 4096];
         var random = new Noise(seed: 2);
         for (int i = 0; i < noise.Length; i++)
@@ -281,7 +290,7 @@ internal sealed class ModelBenchmark : IDisposable
         {
             fixed (float* start = noise)
             {
-                for (int layer = 0; layer < _shape.Layers; layer++)
+                for (int layer = 0; layer < layers; layer++)
                 {
                     for (int slot = block * BlockSize; slot < (block + 1) * BlockSize; slot++)
                     {
@@ -308,7 +317,7 @@ internal sealed class ModelBenchmark : IDisposable
 
             for (int i = 0; i < tokensEach; i++)
             {
-                tokens[i] = (int)(((s * 613L) + (i * 7919L)) % _shape.Vocabulary);
+                tokens[i] = (int)(((s * 613L) + (i * 7919L)) % _spec.VocabSize);
             }
 
             batch.AddSequence(tokens, context, table, numLogitsRows: 1);
@@ -352,7 +361,7 @@ internal sealed class ModelBenchmark : IDisposable
 
     private void Step(StepBatch batch)
     {
-        Memory<float> logits = _logits.AsMemory(0, batch.NumSequences * _shape.Vocabulary);
+        Memory<float> logits = _logits.AsMemory(0, batch.NumSequences * _spec.VocabSize);
         _runner.Run(batch, logits.Span);
         _drawing?.Draw(logits);
     }

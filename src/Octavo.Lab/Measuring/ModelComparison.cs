@@ -31,11 +31,12 @@ internal sealed record ModelFigures(
         Steps.FirstOrDefault(s => (s.Phase, s.Sequences, s.Context) == (like.Phase, like.Sequences, like.Context));
 }
 
-/// <summary>A random model stored in several ways, measured in turn, beside the ceilings of this machine.</summary>
-/// <param name="shape">The model's widths.</param>
+/// <summary>A model stored in several ways, measured in turn, beside the ceilings of this machine.</summary>
+/// <param name="open">Opens or makes the model.</param>
 /// <param name="schemes">How it is stored; all have the same threads.</param>
 /// <param name="progress">Hears what is going on.</param>
-internal sealed class ModelComparison(ModelShape shape, IReadOnlyList<ModelScheme> schemes, Action<string> progress)
+internal sealed class ModelComparison(
+    Func<BenchedModel> open, IReadOnlyList<ModelScheme> schemes, Action<string> progress)
 {
     private const int StepsBetweenLooks = 4;
 
@@ -46,8 +47,8 @@ internal sealed class ModelComparison(ModelShape shape, IReadOnlyList<ModelSchem
     public (MachineCeilings Ceilings, IReadOnlyList<ModelFigures> Models) Run(int rounds)
     {
         MachineCeilings ceilings = Look(null);
-        progress($"making the model, shape {shape.Name}");
-        using Checkpoint checkpoint = RandomModel.MakeCheckpoint(shape);
+        progress("making the model");
+        using BenchedModel model = open();
         List<ModelBenchmark> benchmarks = [];
         List<StepMeasurement>[] found = [.. schemes.Select(_ => new List<StepMeasurement>())];
         try
@@ -56,7 +57,7 @@ internal sealed class ModelComparison(ModelShape shape, IReadOnlyList<ModelSchem
             foreach (ModelScheme scheme in schemes)
             {
                 long left = memory - benchmarks.Sum(b => b.MemoryBytes);
-                benchmarks.Add(new ModelBenchmark(shape, checkpoint, scheme.Options, left));
+                benchmarks.Add(new ModelBenchmark(model, scheme.Options, left));
             }
 
             for (int round = 1; round <= rounds; round++)

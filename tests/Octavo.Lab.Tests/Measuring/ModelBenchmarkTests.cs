@@ -26,8 +26,8 @@ public sealed class ModelBenchmarkTests
     [Fact]
     public void Measure_PrefillAndDecodes_EveryFigureIsThere()
     {
-        using Checkpoint checkpoint = RandomModel.MakeCheckpoint(Tiny);
-        using var benchmark = new ModelBenchmark(Tiny, checkpoint, Options, Plenty);
+        using BenchedModel model = BenchedModel.Random(Tiny);
+        using var benchmark = new ModelBenchmark(model, Options, Plenty);
         StepMeasurement[] steps = [.. benchmark.Steps.Select(benchmark.Measure)];
 
         steps.Select(s => (s.Phase, s.Sequences, s.Context, s.Tokens)).ShouldBe(
@@ -48,9 +48,9 @@ public sealed class ModelBenchmarkTests
     [Fact]
     public void Measure_Sampling_DrawsFromEachRow()
     {
-        using Checkpoint checkpoint = RandomModel.MakeCheckpoint(Tiny);
+        using BenchedModel model = BenchedModel.Random(Tiny);
         ModelBenchmarkOptions options = Options with { Sampling = "top-p=0.9,repetition-penalty=1.1" };
-        using var benchmark = new ModelBenchmark(Tiny, checkpoint, options, Plenty);
+        using var benchmark = new ModelBenchmark(model, options, Plenty);
 
         benchmark.Measure(new StepKind("decode", 3, 17, 1)).Seconds.ShouldBePositive();
 
@@ -61,8 +61,8 @@ public sealed class ModelBenchmarkTests
     [Fact]
     public void Measure_OneSequence_CountsBytesAndOperationsOfAStep()
     {
-        using Checkpoint checkpoint = RandomModel.MakeCheckpoint(Tiny);
-        using var benchmark = new ModelBenchmark(Tiny, checkpoint, Options, Plenty);
+        using BenchedModel model = BenchedModel.Random(Tiny);
+        using var benchmark = new ModelBenchmark(model, Options, Plenty);
         StepMeasurement[] steps = [.. benchmark.Steps.Select(benchmark.Measure)];
 
         // By hand: a layer has 128·64 + 64·64 + 192·64 + 64·96 = 30720 weights; attention multiplies 4 heads of 16 with
@@ -79,9 +79,9 @@ public sealed class ModelBenchmarkTests
     public void Measure_CombinationLargerThanMemory_IsSkippedAndSaidSo()
     {
         // Room for the model and one sequence of 16,001 tokens, but not for three.
-        using Checkpoint checkpoint = RandomModel.MakeCheckpoint(Tiny);
+        using BenchedModel model = BenchedModel.Random(Tiny);
         using var benchmark =
-            new ModelBenchmark(Tiny, checkpoint, Options with { Contexts = [0, 16000] }, availableMemory: 6 << 20);
+            new ModelBenchmark(model, Options with { Contexts = [0, 16000] }, availableMemory: 6 << 20);
 
         benchmark.Steps.Select(s => (s.Sequences, s.Context)).ShouldBe([(1, 0), (1, 0), (3, 0), (1, 16000)]);
         benchmark.Skipped.ShouldHaveSingleItem().ShouldBe(new SkippedStep(3, 16000, 3L * 16016 * 256));
