@@ -31,11 +31,6 @@ internal static partial class GgufFiles
            select model,
     ];
 
-    /// <summary>Whether no other file has weights.</summary>
-    public static bool AreAll(HubListing listing) => listing.Files.Any(IsModel)
-        && !listing.Files.Any(file => file.Path.EndsWith(".safetensors", StringComparison.Ordinal)
-            || file.Path.StartsWith("pytorch_model", StringComparison.Ordinal));
-
     /// <summary>The files of the quantization that is named, or of the only one.</summary>
     /// <exception cref="HubException">There is none, or there are several.</exception>
     public static IReadOnlyList<HubFile> Choose(HubName name, HubListing listing)

@@ -71,34 +71,24 @@ internal static class NeededFiles
         if (IndexOf(listing) is { } index)
         {
             string end = index.Path == PickledIndex ? Path.GetExtension(SinglePickled) : SafetensorsEnd;
-            string[] shards = [.. ShardIndex.Read(pathOf(index), end).Values.Distinct()];
-            HubFile?[] found = [.. shards.Select(listing.Find)];
+            string[] named = [.. ShardIndex.Read(pathOf(index), end).Values.Distinct()];
+            HubFile?[] found = [.. named.Select(listing.Find)];
 
             // An index may have been left behind when its shards were joined.
             return Array.IndexOf(found, null) is >= 0 and var missing
                 ? single is not null && found.All(file => file is null) ? [single]
-                    : throw None($"the repository has no file {shards[missing]}, which its {index.Path} names")
+                    : throw None($"the repository has no file {named[missing]}, which its {index.Path} names")
                 : [.. found.OfType<HubFile>()];
         }
 
-        HubFile[] loose =
-        [
-            .. listing.Files.Where(file => file.Path.EndsWith(SafetensorsEnd, StringComparison.Ordinal)
-                && !file.Path.Contains('/')),
-        ];
         return single is not null ? [single]
-            : loose.Length > 0 ? loose
+            : Loose(listing, string.Empty, SafetensorsEnd) is { Length: > 0 } safetensors ? safetensors
             : listing.Find(SinglePickled) is { } pickled ? [pickled]
+            : Loose(listing, "pytorch_model-", Path.GetExtension(SinglePickled)) is { Length: > 0 } shards ? shards
             : throw None("the repository has no weights: neither safetensors, nor pytorch_model.bin, nor GGUF files");
 
         HubException None(string problem) => new(HubFailure.NoModel, name.ToString(), problem);
     }
-
-    // Weights that are no pickle go before those that are.
-    private static HubFile? IndexOf(HubListing listing) => listing.Find(ShardIndex.FileName)
-        ?? (listing.Files.Any(file => file.Path.EndsWith(SafetensorsEnd, StringComparison.Ordinal))
-            ? null
-            : listing.Find(PickledIndex));
 
     /// <summary>Whether it is GGUF files that a name means.</summary>
     /// <exception cref="HubException">There is no model in the repository.</exception>
@@ -109,13 +99,28 @@ internal static class NeededFiles
             return true;
         }
 
-        if (listing.Find(Config) is not null && !GgufFiles.AreAll(listing))
+        bool hasGguf = GgufFiles.Of(listing).Count > 0;
+        bool hasOther = Loose(listing, string.Empty, SafetensorsEnd).Length > 0
+            || Loose(listing, "pytorch_model", string.Empty).Length > 0;
+        if (listing.Find(Config) is not null && (hasOther || !hasGguf))
         {
             return false;
         }
 
-        return GgufFiles.Of(listing).Count > 0 ? true : throw new HubException(
+        return hasGguf ? true : throw new HubException(
             HubFailure.NoModel, name.ToString(),
             $"the repository has neither {Config} nor a GGUF file");
     }
+
+    // Weights that are no pickle go before those that are.
+    private static HubFile? IndexOf(HubListing listing) => listing.Find(ShardIndex.FileName)
+        ?? (Loose(listing, string.Empty, SafetensorsEnd).Length > 0 ? null : listing.Find(PickledIndex));
+
+    // Files beside config.json, by how their names begin and end.
+    private static HubFile[] Loose(HubListing listing, string begin, string end) =>
+    [
+        .. listing.Files.Where(file => !file.Path.Contains('/')
+            && file.Path.StartsWith(begin, StringComparison.Ordinal)
+            && file.Path.EndsWith(end, StringComparison.Ordinal)),
+    ];
 }

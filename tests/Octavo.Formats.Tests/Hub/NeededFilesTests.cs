@@ -25,6 +25,9 @@ public sealed class NeededFilesTests : IDisposable
         "config.json merges.txt pytorch_model.bin vocab.json")]
     [InlineData("config.json pytorch_model.bin.index.json model-1.bin model-2.bin",
         "config.json model-1.bin model-2.bin pytorch_model.bin.index.json")]
+    [InlineData("config.json pytorch_model-1.bin pytorch_model-2.bin optimizer.bin",
+        "config.json pytorch_model-1.bin pytorch_model-2.bin")]
+    [InlineData("config.json pytorch_model.bin onnx/model.safetensors", "config.json pytorch_model.bin")]
     [InlineData("config.json a.safetensors b.safetensors x/c.safetensors", "a.safetensors b.safetensors config.json")]
     [InlineData("config.json model.safetensors x-Q4_K_M.gguf", "config.json model.safetensors")]
     [InlineData("config.json x-Q4_K_M.gguf mmproj-F16.gguf", "x-Q4_K_M.gguf")]
