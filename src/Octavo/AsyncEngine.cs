@@ -69,10 +69,10 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     /// <summary>Requests in flight.</summary>
     public int NumRequests => _streams.Count;
 
-    /// <summary>Loads a model from a Hugging Face directory, or from the hub.</summary>
+    /// <summary>Loads a model from a Hugging Face directory, a GGUF file, or the hub.</summary>
     /// <param name="model">
-    /// The directory, or a name on the hub: <c>ORG/NAME[@REVISION]</c>. A directory goes before a name; what is not in
-    /// the hub's cache is fetched.
+    /// The directory or file, or a name on the hub: <c>ORG/NAME[@REVISION]</c>, or <c>ORG/NAME:QUANT</c> for its GGUF
+    /// file. What is there goes before a name; what is not in the hub's cache is fetched.
     /// </param>
     /// <param name="options">How to load and run it.</param>
     /// <param name="progress">Hears how far loading is.</param>

@@ -37,10 +37,11 @@ public sealed class LLM : IDisposable
     /// <summary>The sampling of calls that name none: the model's own defaults.</summary>
     public SamplingParams DefaultSamplingParams => Model.DefaultSamplingParams;
 
-    /// <summary>Loads a model from a Hugging Face directory, or from the hub.</summary>
+    /// <summary>Loads a model from a Hugging Face directory, a GGUF file, or the hub.</summary>
     /// <param name="model">
-    /// The directory, or a name on the hub, such as <c>facebook/opt-125m</c>: <c>ORG/NAME[@REVISION]</c>. A directory
-    /// goes before a name; what is not in the hub's cache is fetched.
+    /// The directory or file, or a name on the hub, such as <c>facebook/opt-125m</c>: <c>ORG/NAME[@REVISION]</c>, or
+    /// <c>ORG/NAME:QUANT</c> for its GGUF file. What is there goes before a name; what is not in the hub's cache is
+    /// fetched.
     /// </param>
     /// <param name="quantization">
     /// The scheme of the weights, one of <see cref="WeightScheme.Names"/>; null keeps the checkpoint's.

@@ -26,6 +26,8 @@ public sealed class HubTests
                 llm.Model.Name.ShouldBe("org/tales");
                 llm.Model.Path.ShouldStartWith(cache.FullName);
                 llm.Model.Weights.Name.ShouldBe("int8");
+                using var plain = Model.Open(Repository.TalesModel);
+                llm.Model.CheckpointHash.ShouldBe(plain.Plan(options).Info.CheckpointHash);      // wherever it lies
                 llm.Generate("The fox", new SamplingParams { MaxTokens = 2 }).Outputs[0].TokenIds.Count.ShouldBe(2);
             }
 

@@ -14,7 +14,7 @@ internal sealed class ModelHub(HubSettings settings)
     /// <summary>How long the hub may be silent.</summary>
     internal TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>Where a model lies in the cache, and what of it is needed; tests put in their own.</summary>
+    /// <summary>Where a repository lies in the cache; tests put in one without links.</summary>
     internal Func<string, CachedRepository> Repository { get; init; } =
         name => new CachedRepository(settings.CacheDirectory, name);
 
