@@ -6,7 +6,8 @@ using Octavo.Formats.Stored;
 namespace Octavo.Formats;
 
 /// <summary>
-/// The tensors of a model, mapped from a safetensors or GGUF file, or from several that are its parts, or made in memory.
+/// The tensors of a model, mapped from a safetensors, GGUF or PyTorch file, or from several that are its parts, or made
+/// in memory.
 /// Reading is safe from many threads; disposing is not safe while anyone reads.
 /// </summary>
 internal sealed class Checkpoint : ITensorSet, IDisposable

@@ -23,6 +23,9 @@ public enum WeightCode
 
     /// <summary>A signed integer of four bits, times a scale.</summary>
     Int4,
+
+    /// <summary>An integer of six bits, times a scale, as GGUF's blocks have it.</summary>
+    Int6,
 }
 
 /// <summary>How weight matrices are stored, and what becomes of the activations that meet them.</summary>
@@ -71,7 +74,7 @@ public sealed record WeightScheme(
     public string? Name => Schemes.FirstOrDefault(s => s.Value == this).Key;
 
     /// <summary>Whether weights are codes, with scales.</summary>
-    public bool IsQuantized => Code is WeightCode.Float8 or WeightCode.Int8 or WeightCode.Int4;
+    public bool IsQuantized => Code is WeightCode.Float8 or WeightCode.Int8 or WeightCode.Int4 or WeightCode.Int6;
 
     /// <summary>Whether groups of inputs share a scale.</summary>
     public bool IsGrouped => GroupSize != 0;
@@ -81,7 +84,7 @@ public sealed record WeightScheme(
     internal CodeKind Kind => Code switch
     {
         WeightCode.Float8 => CodeKind.Float8,
-        WeightCode.Int8 or WeightCode.Int4 => CodeKind.Integer,
+        WeightCode.Int8 or WeightCode.Int4 or WeightCode.Int6 => CodeKind.Integer,
         WeightCode.Float32 or WeightCode.BFloat16 or WeightCode.Float16 =>
             throw new InvalidOperationException($"{Code} is no code of a quantized weight"),
     };
@@ -93,6 +96,7 @@ public sealed record WeightScheme(
         WeightCode.BFloat16 or WeightCode.Float16 => 16,
         WeightCode.Float8 or WeightCode.Int8 => 8,
         WeightCode.Int4 => 4,
+        WeightCode.Int6 => 6,
     };
 
     /// <summary>Bits a weight, scales and zero-points included, scales of 16 bits.</summary>

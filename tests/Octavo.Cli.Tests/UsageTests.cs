@@ -138,7 +138,8 @@ public sealed class UsageTests
     [InlineData(
         2, "error: --served-model-name must not be empty", "serve", "--served-model-name", "a", "--served-model-name",
         " ")]
-    [InlineData(2, "error: no such model directory or file: /no/such", "serve", "--served-model-name", "foo", "/no/such")]
+    [InlineData(
+        2, "error: no such model directory or file: /no/such", "serve", "--served-model-name", "foo", "/no/such")]
     [InlineData(
         2, "error: --quantization float32 and --dtype bfloat16 contradict each other", "inspect", "--quantization",
         "float32", "--dtype", "bfloat16")]

@@ -21,6 +21,7 @@ public sealed unsafe class BlockMatrixTests
         [TensorType.Q40, TensorType.Q41, TensorType.Q40],
         [TensorType.Q4K, TensorType.IQ4Nl],
         [TensorType.Q80, TensorType.IQ4Xs, TensorType.Q5K],
+        [TensorType.Q2K, TensorType.Q3K, TensorType.Q5K],
     ];
 
     public static TheoryData<string, int> Paths()
@@ -164,7 +165,18 @@ public sealed unsafe class BlockMatrixTests
         int groups = Inputs / scheme.GroupSize;
         (sbyte[] codes, float[] scales) = (new sbyte[Inputs], new float[groups]);
         float[] minimums = new float[groups];
-        matrix.ReadCodes(row, scheme, new CodedRow(codes, scales, new int[groups], minimums));
+        (Half[] scaleUnits, Half[] minimumUnits) = (new Half[groups], new Half[groups]);
+        matrix.ReadCodes(row, scheme, new CodedRow(codes, scales, new int[groups], minimums)
+        {
+            ScaleUnits = scaleUnits,
+            MinimumUnits = minimumUnits,
+        });
+        for (int g = 0; g < groups && scheme.Scales == ScaleCode.Products; g++)
+        {
+            scales[g] *= (float)scaleUnits[g * scheme.GroupSize / 256];
+            minimums[g] *= scheme.Minimums ? (float)minimumUnits[g * scheme.GroupSize / 256] : 0;
+        }
+
         return new Coded([.. codes.Select(code => scheme.Minimums ? (byte)code : (int)code)], scales, minimums);
     }
 

@@ -25,7 +25,8 @@ public sealed class GgufFileTests : IDisposable
             Tensor tensor = checkpoint.Get(item.Name);
             types.Add(tensor.Type.Name());
             types[^1].ShouldBe(item.Value.GetProperty("type").GetString());
-            tensor.Shape.ShouldBe([item.Value.GetProperty("rows").GetInt64(), item.Value.GetProperty("columns").GetInt64()]);
+            tensor.Shape.ShouldBe(
+                [item.Value.GetProperty("rows").GetInt64(), item.Value.GetProperty("columns").GetInt64()]);
             float[] values = new float[tensor.ElementCount];
             ElementConversion.ToFloat32(tensor.Type, tensor.Bytes(0, (int)tensor.ByteLength), values);
             MemoryMarshal.AsBytes(values.AsSpan()).ToArray()

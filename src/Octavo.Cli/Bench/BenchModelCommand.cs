@@ -64,7 +64,8 @@ internal sealed class BenchModelCommand
             "Time prefill, and decode at several batch sizes, of a model with random weights made on the spot, or of "
                 + "one's own, beside the ceilings of this machine.")
         {
-            it._model, it._inputs, it._schemes, it._head, it._kvCacheDtype, it._prompt, it._batches, it._contexts, it._rounds, it._sampling,
+            it._model, it._inputs, it._schemes, it._head, it._kvCacheDtype, it._prompt, it._batches, it._contexts,
+            it._rounds, it._sampling,
         };
         it._arguments.AddTo(command);
         command.SetAction(it.Run);

@@ -10,7 +10,8 @@ namespace Octavo.Cli.Bench;
 /// <param name="Subject">What was measured.</param>
 /// <param name="Ceilings">What the machine can do.</param>
 /// <param name="Models">The figures of each scheme.</param>
-internal sealed record BenchModelReport(BenchSubject Subject, MachineCeilings Ceilings, IReadOnlyList<ModelFigures> Models)
+internal sealed record BenchModelReport(
+    BenchSubject Subject, MachineCeilings Ceilings, IReadOnlyList<ModelFigures> Models)
 {
     private const double MiB = 1 << 20;
 

@@ -29,7 +29,8 @@ internal static class BenchOutput
     }
 
     /// <summary>
-    /// Writes one JSON object to standard output: what was measured, machine, and what <paramref name="writeRest"/> adds.
+    /// Writes one JSON object to standard output: what was measured, the machine, and what
+    /// <paramref name="writeRest"/> adds.
     /// </summary>
     public static void WriteJson(BenchSubject subject, MachineCeilings ceilings, Action<Utf8JsonWriter> writeRest)
     {

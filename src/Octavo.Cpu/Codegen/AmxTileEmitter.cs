@@ -57,7 +57,7 @@ internal sealed class AmxTileEmitter
 
     /// <summary>Whether a scheme's steps are what AMX multiplies.</summary>
     public static bool Takes(LinearScheme scheme) =>
-        (scheme.Weight, scheme.Input, scheme.AsymmetricInput || scheme.Minimums) is
+        (scheme.Weight, scheme.Input, scheme.AsymmetricInput || scheme.Minimums || scheme.Scales != ScaleCode.Float32) is
             (WeightCode.Int8, InputCode.Int8, false);
 
     /// <summary>Writes the whole function.</summary>

@@ -11,6 +11,9 @@ internal static class ByteDot
     /// <summary>What 4-bit codes stand above their value without zero-points.</summary>
     public const int NibbleBias = 8;
 
+    /// <summary>What 6-bit codes stand above their value.</summary>
+    public const int SixBitBias = 32;
+
     /// <summary>Whether there is an instruction for unsigned by signed bytes.</summary>
     public static bool IsNative(InstructionSet isa) =>
         isa is InstructionSet.Amx or InstructionSet.Avx512Vnni or InstructionSet.AvxVnni;
@@ -22,6 +25,7 @@ internal static class ByteDot
     public static int Bias(LinearScheme scheme, InstructionSet isa) => scheme.Minimums ? 0 : scheme.Weight switch
     {
         WeightCode.Int4 => NibbleBias,
+        WeightCode.Int6 => SixBitBias,
         WeightCode.Int8 when scheme.Integer && isa != InstructionSet.Portable && TakesUnsigned(scheme, isa) => 128,
         WeightCode.Int8 or WeightCode.Float8 or WeightCode.Float16 or WeightCode.BFloat16 or WeightCode.Float32 => 0,
     };
@@ -212,6 +216,108 @@ internal sealed class UnsignedByteDotDecoder(TileEmitter tile) : IntegerDecoder(
     }
 
     private (int Odd, int Even) Weights(int vector) => vector == 0 ? (W0, Free(0)) : (W1, Free(1));
+}
+
+/// <summary>
+/// 6-bit codes plus 32: four times the lower bits of four inputs, as 4-bit codes have them, then the higher bits of all
+/// sixteen.
+/// </summary>
+internal sealed class SixBitDotDecoder(TileEmitter tile, bool native) : IntegerDecoder(tile, biasShift: 5)
+{
+    private const int Fours = 4;
+    private const int BytesOfFour = 64;
+
+    private int LowMask => T;
+
+    private int HighMask => Free(0);
+
+    private int Ones => Free(1);
+
+    private int Part => Free(2);
+
+    public override void EmitConstants()
+    {
+        Vector.Fill(LowMask, 0x0F0F_0F0F);
+        Vector.Fill(HighMask, 0x3030_3030);
+        if (!native)
+        {
+            Vector.Fill(Ones, 0x0001_0001);
+        }
+    }
+
+    public override void EmitStep(int pass, int weights, int input)
+    {
+        int high = weights + (Fours * BytesOfFour) + (pass * BytesOfFour);
+        for (int four = 0; four < Fours; four++)
+        {
+            EmitLow(pass, weights + (four * BytesOfFour));
+            EmitHigh(W0, high, four);
+            EmitHigh(W1, high + Vector.Size, four);
+            for (int row = 0; row < Tile.RowCount; row++)
+            {
+                Vector.Broadcast(X, Tile.Input(row, input + (four * sizeof(int))));
+                for (int vector = 0; vector < 2; vector++)
+                {
+                    Multiply(Tile.Accumulator(row, vector), vector == 0 ? W0 : W1);
+                }
+            }
+        }
+    }
+
+    private void EmitLow(int pass, int weights)
+    {
+        if (Vector.Wide)
+        {
+            Vector.Load(W0, Tile.Weight(weights));
+            Vector.ShiftRightInt32(W1, W0, 4);
+        }
+        else
+        {
+            Vector.Load(W0, Tile.Weight(weights));
+            Vector.Load(W1, Tile.Weight(weights + Vector.Size));
+            if (pass == 1)
+            {
+                Vector.ShiftRightInt32(W0, W0, 4);
+                Vector.ShiftRightInt32(W1, W1, 4);
+            }
+        }
+
+        Vector.And(W0, W0, LowMask);
+        Vector.And(W1, W1, LowMask);
+    }
+
+    /// <summary>Adds the two higher bits of four inputs, which stand at bits 2 · four of their bytes.</summary>
+    private void EmitHigh(int weights, int high, int four)
+    {
+        const int Place = 4;
+        int shift = Place - (2 * four);
+        Vector.Load(Part, Tile.Weight(high));
+        if (shift > 0)
+        {
+            Vector.ShiftLeftInt32(Part, Part, (byte)shift);
+        }
+        else if (shift < 0)
+        {
+            Vector.ShiftRightInt32(Part, Part, (byte)-shift);
+        }
+
+        Vector.And(Part, Part, HighMask);
+        Vector.Xor(weights, weights, Part);
+    }
+
+    private void Multiply(int sum, int weights)
+    {
+        if (native)
+        {
+            Vector.DotBytes(sum, weights, X);
+            return;
+        }
+
+        // 2 · 63 · 127 is within 16 bits.
+        Vector.MultiplyAddBytes(Part, weights, X);
+        Vector.MultiplyAddInt16(Part, Part, Ones);
+        Vector.AddInt32(sum, sum, Part);
+    }
 }
 
 /// <summary>

@@ -52,6 +52,12 @@ internal unsafe struct TileArguments
     /// <summary>Bytes between the scales (and sums) of two groups.</summary>
     public long ScaleStride;
 
+    /// <summary>A kernel's own: the header of the present groups.</summary>
+    public byte* Header;
+
+    /// <summary>A kernel's own: groups before the next header.</summary>
+    public long ToNextHeader;
+
     /// <summary>What will be read next from memory: fetched while the tile computes.</summary>
     public byte* Prefetch;
 

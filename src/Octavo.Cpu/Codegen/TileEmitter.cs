@@ -22,9 +22,6 @@ namespace Octavo.Cpu.Codegen;
 /// </remarks>
 internal sealed class TileEmitter
 {
-    /// <summary>Steps in one turn of the loop.</summary>
-    private const int Unroll = 8;
-
     private const int CacheLine = 64;
 
     // General registers. All that a platform wants kept is kept; rax holds the arguments.
@@ -47,6 +44,7 @@ internal sealed class TileEmitter
     private readonly WeightDecoder _decoder;
     private readonly int _rows;
     private readonly int _inputBytes;          // of one row a step
+    private readonly int _unroll;              // steps in one turn of the loop
 
     public TileEmitter(Assembler code, InstructionSet isa, PanelLayout layout, int rows)
     {
@@ -56,6 +54,7 @@ internal sealed class TileEmitter
         _scheme = layout.Scheme;
         _rows = rows;
         _inputBytes = layout.StepDepth * PanelLayout.InputSize(_scheme.Input);
+        _unroll = layout.StepsInTurn;
         _decoder = WeightDecoder.For(this, isa);
     }
 
@@ -138,13 +137,35 @@ internal sealed class TileEmitter
 
         EmitClear();
         _c.mov(Segments, Argument(nameof(TileArguments.Segments)));
+        Label header = _c.CreateLabel();
         Label segment = _c.CreateLabel();
+        Label done = _c.CreateLabel();
+        bool hasHeader = _layout.HeaderBytes > 0;
+        if (hasHeader)
+        {
+            _c.Label(ref header);
+            _c.mov(Argument(nameof(TileArguments.Header)), Weights);
+            _c.mov(Argument(nameof(TileArguments.ToNextHeader)), _layout.SegmentsOfHeader);
+            _c.add(Weights, _layout.HeaderBytes);
+        }
+
         _c.Label(ref segment);
         EmitGroupStart(pass);
         EmitSteps(pass);
         EmitGroupEnd(pass);
         _c.dec(Segments);
-        _c.jnz(segment);
+        if (hasHeader)
+        {
+            _c.jz(done);
+            _c.dec(Argument(nameof(TileArguments.ToNextHeader)));
+            _c.jnz(segment);
+            _c.jmp(header);
+            _c.Label(ref done);
+        }
+        else
+        {
+            _c.jnz(segment);
+        }
     }
 
     /// <summary>Without groups: sums that begin here begin at zero, others go on from memory.</summary>
@@ -263,13 +284,13 @@ internal sealed class TileEmitter
         Label rest = _c.CreateLabel();
         Label one = _c.CreateLabel();
         Label done = _c.CreateLabel();
-        _c.sub(Steps, Unroll);
+        _c.sub(Steps, _unroll);
         _c.jl(rest);
         _c.Label(ref turn);
-        int lines = Math.Max(1, Unroll * _layout.StepBytes / CacheLine);
-        for (int step = 0; step < Unroll; step++)
+        int lines = Math.Max(1, _unroll * _layout.StepBytes / CacheLine);
+        for (int step = 0; step < _unroll; step++)
         {
-            for (int line = step * lines / Unroll; line < (step + 1) * lines / Unroll; line++)
+            for (int line = step * lines / _unroll; line < (step + 1) * lines / _unroll; line++)
             {
                 _c.prefetcht0(__byte_ptr[Prefetch + (line * CacheLine)]);
             }
@@ -277,12 +298,12 @@ internal sealed class TileEmitter
             _decoder.EmitStep(pass, step * _layout.StepBytes, step * _inputBytes);
         }
 
-        EmitAdvance(Unroll);
+        EmitAdvance(_unroll);
         _c.add(Prefetch, PrefetchStep);
-        _c.sub(Steps, Unroll);
+        _c.sub(Steps, _unroll);
         _c.jge(turn);
         _c.Label(ref rest);
-        _c.add(Steps, Unroll);
+        _c.add(Steps, _unroll);
         _c.jz(done);
         _c.Label(ref one);
         _decoder.EmitStep(pass, 0, 0);
@@ -332,10 +353,14 @@ internal sealed class TileEmitter
     /// </summary>
     private void EmitGroupEnd(int pass)
     {
-        const int RowOfNumbers = PanelLayout.Width * sizeof(float);
-        int scale0 = FirstFree, scale1 = FirstFree + 1, x = FirstFree + 2, ofPass = pass * 2 * _v.Size;
-        _v.Load(scale0, Weight(ofPass));
-        _v.Load(scale1, Weight(ofPass + _v.Size));
+        int scale0 = FirstFree, scale1 = FirstFree + 1, x = FirstFree + 2;
+        if (_layout.HeaderBytes > 0)
+        {
+            // The steps are done: their counter is free.
+            _c.mov(Steps, Argument(nameof(TileArguments.Header)));
+        }
+
+        EmitScales(pass, row: 0);
         for (int row = 0; row < _rows; row++)
         {
             if (_scheme.Integer)
@@ -365,8 +390,7 @@ internal sealed class TileEmitter
 
         if (_scheme.Minimums)
         {
-            _v.Load(scale0, Weight(RowOfNumbers + ofPass));
-            _v.Load(scale1, Weight(RowOfNumbers + ofPass + _v.Size));
+            EmitScales(pass, row: 1);
             for (int row = 0; row < _rows; row++)
             {
                 _v.Broadcast(x, __dword_ptr[Sums + (row * sizeof(float))]);
@@ -377,9 +401,37 @@ internal sealed class TileEmitter
             }
         }
 
-        _c.add(Weights, RowOfNumbers * (_scheme.Minimums ? 2 : 1));
+        _c.add(Weights, _layout.ScaleRowBytes * (_scheme.Minimums ? 2 : 1));
         _c.add(Scales, ScaleStride);
         _c.add(Sums, ScaleStride);
+    }
+
+    /// <summary>Loads a group's scales (row 0) or minimums (row 1) of a pass's features.</summary>
+    private void EmitScales(int pass, int row)
+    {
+        int x = FirstFree + 2;
+        for (int vector = 0; vector < 2; vector++)
+        {
+            int scale = FirstFree + vector, feature = ((pass * 2) + vector) * _v.Lanes;
+            int at = row * _layout.ScaleRowBytes;
+            switch (_scheme.Scales)
+            {
+                case ScaleCode.Float32:
+                    _v.Load(scale, Weight(at + (feature * sizeof(float))));
+                    break;
+                case ScaleCode.Float16:
+                    _v.LoadHalves(scale, Weight(at + (feature * sizeof(ushort))));
+                    break;
+                case ScaleCode.Products:
+                    _v.LoadSignedBytes(scale, Weight(at + feature));
+                    _v.ToSingle(scale, scale);
+                    _v.LoadHalves(x, __[Steps + (((row * PanelLayout.Width) + feature) * sizeof(ushort))]);
+                    _v.Multiply(scale, scale, x);
+                    break;
+                default:
+                    throw new NotSupportedException($"{_scheme.Scales}");
+            }
+        }
     }
 
     private AssemblerMemoryOperand AccumulatorMemory(int row, int vector) =>

@@ -44,7 +44,7 @@ internal sealed unsafe class TileKernels
         LinearScheme scheme = layout.Scheme;
         var key = new Key(
             isa, scheme.Weight, scheme.Input, scheme.Grouped, scheme.Asymmetric, scheme.AsymmetricInput,
-            scheme.Minimums);
+            scheme.Minimums, scheme.Scales, layout.SegmentsOfHeader);
         return Made.GetOrAdd(key, _ => new Lazy<TileKernels>(() => new TileKernels(isa, layout))).Value;
     }
 
@@ -56,5 +56,5 @@ internal sealed unsafe class TileKernels
     [StructLayout(LayoutKind.Auto)]
     private readonly record struct Key(
         InstructionSet Isa, WeightCode Weight, InputCode Input, bool Grouped, bool Asymmetric, bool AsymmetricInput,
-        bool Minimums);
+        bool Minimums, ScaleCode Scales, int SegmentsOfHeader);
 }

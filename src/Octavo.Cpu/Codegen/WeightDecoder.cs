@@ -38,6 +38,8 @@ internal abstract class WeightDecoder(TileEmitter tile)
                 new UnsignedByteDotDecoder(tile),
             (WeightCode.Int8, InputCode.Int8) => new SignedByteDotDecoder(tile),
             (WeightCode.Int4, InputCode.Int8) => new NibbleDotDecoder(tile, ByteDot.IsNative(isa)),
+            (WeightCode.Int6, InputCode.Int8) => new SixBitDotDecoder(tile, ByteDot.IsNative(isa)),
+            (WeightCode.Int6, _) => throw new NotSupportedException("6-bit codes meet 8-bit activations only"),
             (WeightCode.Int8, _) => new Int8Decoder(tile),
             (WeightCode.Int4, _) => new Int4Decoder(tile),
         };

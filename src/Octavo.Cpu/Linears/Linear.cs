@@ -26,7 +26,6 @@ internal sealed unsafe class Linear : IDisposable
     private const int RowsOfAllTiles = 24;
     private const int ActivationBytesInBlock = 512 << 10;
     private const int WeightBytesInBlock = 20 << 10;
-    private const int StepsInTurn = 8;
     private const int FetchAhead = 4 << 10;
     private const int ItemBytes = 48 << 10;
     private const int ItemsPerMember = 4;
@@ -122,7 +121,7 @@ internal sealed unsafe class Linear : IDisposable
         TileArguments a = default;
         a.InputStride = _layout.InputStride;
         a.ScaleStride = (long)x.ScaleStride * sizeof(float);
-        a.PrefetchStep = StepsInTurn * _layout.StepBytes / tiles;
+        a.PrefetchStep = _layout.StepsInTurn * _layout.StepBytes / tiles;
         a.Scales = x.Scales + firstRow;
         a.Sums = x.NegatedSums + firstRow;
         a.InputZeros = x.Zeros + firstRow;
@@ -130,20 +129,23 @@ internal sealed unsafe class Linear : IDisposable
         byte* input = x.Row(_layout, firstRow);
         if (_layout.Scheme.Grouped)
         {
+            // Blocks begin where headers do.
+            int together = _layout.SegmentsOfHeader;
+            long bytes = (together * _layout.SegmentBytes) + _layout.HeaderBytes;
             int inBlock = tiles == 1
                 ? _layout.Segments
-                : Even(_layout.Segments, Math.Max(1, (int)(WeightBytesInBlock / _layout.SegmentBytes)));
+                : together * Even(_layout.Segments / together, Math.Max(1, (int)(WeightBytesInBlock / bytes)));
             for (int segment = 0; segment < _layout.Segments; segment += inBlock)
             {
                 a.First = segment == 0 ? 1 : 0;
                 a.Segments = Math.Min(inBlock, _layout.Segments - segment);
                 a.Steps = steps;
-                a.Weights = weights + (segment * _layout.SegmentBytes);
+                a.Weights = weights + _layout.SegmentOffset(segment) - _layout.HeaderBytes;
                 a.Scales = x.Scales + ((long)segment * x.ScaleStride) + firstRow;
                 a.Sums = x.NegatedSums + ((long)segment * x.ScaleStride) + firstRow;
                 RunTiles(
                     &a, input + ((long)segment * _layout.InputSegmentBytes), sums, rows, tiles,
-                    a.Segments * _layout.SegmentBytes);
+                    a.Segments / together * bytes);
             }
 
             return;

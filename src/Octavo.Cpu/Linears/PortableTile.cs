@@ -27,6 +27,8 @@ internal static unsafe class PortableTile
         int inputStep = layout.StepDepth * PanelLayout.InputSize(scheme.Input);
         byte* segment = a->Weights;
         byte* input = a->Input;
+        Half* header = (Half*)segment;
+        float* factors = stackalloc float[2 * Width];
         if (a->First != 0)
         {
             new Span<byte>(a->Accumulators, rows * Width * sizeof(float)).Clear();
@@ -34,6 +36,12 @@ internal static unsafe class PortableTile
 
         for (long s = 0; s < a->Segments; s++, input += a->Steps * inputStep)
         {
+            if (layout.HeaderBytes > 0 && s % layout.SegmentsOfHeader == 0)
+            {
+                header = (Half*)segment;
+                segment += layout.HeaderBytes;
+            }
+
             byte* accumulators = scheme.Grouped ? sums : a->Accumulators;
             int* zeros = (int*)segment;
             byte* steps = segment + (scheme.Grouped && scheme.Asymmetric ? Width * sizeof(int) : 0);
@@ -58,18 +66,19 @@ internal static unsafe class PortableTile
 
             if (scheme.Grouped)
             {
-                float* scales = (float*)(steps + (a->Steps * layout.StepBytes));
+                byte* scales = steps + (a->Steps * layout.StepBytes);
+                ReadScales(layout, scales, header, factors);
                 End(
-                    scheme, rows, scales, a->Scales + (s * a->ScaleStride / sizeof(float)), sums,
+                    scheme, rows, factors, a->Scales + (s * a->ScaleStride / sizeof(float)), sums,
                     (float*)a->Accumulators);
                 if (scheme.Minimums)
                 {
                     TakeOff(
-                        rows, scales + Width, (float*)(a->Sums + (s * a->ScaleStride / sizeof(int))),
+                        rows, factors + Width, (float*)(a->Sums + (s * a->ScaleStride / sizeof(int))),
                         (float*)a->Accumulators);
                 }
 
-                segment = (byte*)(scales + ((scheme.Minimums ? 2 : 1) * Width));
+                segment = scales + ((scheme.Minimums ? 2 : 1) * layout.ScaleRowBytes);
             }
             else if (a->Last != 0 && scheme.Scaled)
             {
@@ -133,6 +142,20 @@ internal static unsafe class PortableTile
         }
     }
 
+    /// <summary>A group's scales, and its minimums behind them, however they are written.</summary>
+    private static void ReadScales(PanelLayout layout, byte* rows, Half* header, float* factors)
+    {
+        for (int i = 0; i < (layout.Scheme.Minimums ? 2 : 1) * Width; i++)
+        {
+            factors[i] = layout.Scheme.Scales switch
+            {
+                ScaleCode.Float32 => ((float*)rows)[i],
+                ScaleCode.Float16 => (float)((Half*)rows)[i],
+                ScaleCode.Products => ((sbyte*)rows)[i] * (float)header[i],
+            };
+        }
+    }
+
     private static void TakeOff(int rows, float* minimums, float* negatedSums, float* y)
     {
         for (int row = 0; row < rows; row++)
@@ -151,6 +174,12 @@ internal static unsafe class PortableTile
     /// </summary>
     private static void MultiplyIntegers(LinearScheme scheme, byte* w, byte* x, long stride, int rows, int* sums)
     {
+        if (scheme.Weight == WeightCode.Int6)
+        {
+            MultiplySixBits(w, x, stride, rows, sums);
+            return;
+        }
+
         bool unsigned = scheme is { Weight: WeightCode.Int8, Minimums: true };
         for (int vector = 0; vector < Vectors; vector++)
         {
@@ -172,6 +201,29 @@ internal static unsafe class PortableTile
                 (unsigned
                     ? DotUnsigned(Vector128.Load(sum), weights.AsByte(), inputs)
                     : Dot(Vector128.Load(sum), weights, inputs)).Store(sum);
+            }
+        }
+    }
+
+    /// <summary>Sixteen inputs of all features, in 6-bit codes that stand above their value.</summary>
+    private static void MultiplySixBits(byte* w, byte* x, long stride, int rows, int* sums)
+    {
+        const int Fours = 4, BytesOfFour = 64;
+        for (int four = 0; four < Fours; four++)
+        {
+            for (int vector = 0; vector < Vectors; vector++)
+            {
+                int inHalf = vector % 4 * 16, half = vector / 4;
+                Vector128<byte> low = Vector128.Load(w + (four * BytesOfFour) + inHalf) >>> (4 * half);
+                Vector128<byte> high = Vector128.Load(w + ((Fours + half) * BytesOfFour) + inHalf) >>> (2 * four);
+                Vector128<byte> weights =
+                    (low & Vector128.Create((byte)0x0F)) | ((high & Vector128.Create((byte)3)) << 4);
+                for (int row = 0; row < rows; row++)
+                {
+                    byte* inputs = x + (row * stride) + (four * sizeof(int));
+                    int* sum = sums + (row * Width) + (vector * 4);
+                    Dot(Vector128.Load(sum), weights.AsSByte(), Vector128.Create(*(int*)inputs).AsSByte()).Store(sum);
+                }
             }
         }
     }
@@ -241,6 +293,7 @@ internal static unsafe class PortableTile
                 WeightCode.Int8 when scheme.Minimums => w[c],
                 WeightCode.Int8 => ((sbyte*)w)[c] - (zeroed ? zeros[c] : codeBias),
                 WeightCode.Int4 => ((w[c] >> (4 * k)) & 0x0F) - (zeroed ? zeros[c] : codeBias),
+                WeightCode.Int6 => throw new NotSupportedException("6-bit codes meet 8-bit activations only"),
             };
         }
     }

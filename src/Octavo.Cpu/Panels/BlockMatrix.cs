@@ -11,6 +11,8 @@ internal sealed class BlockMatrix : MatrixSource
     private const int MostElements = 256;
     private const int MostOfNibble = 15;
     private const int BiasOfNibble = 8;
+    private const int MostOfSixBits = 63;
+    private const int BiasOfSixBits = 32;
 
     private readonly TensorMatrix _numbers;
     private readonly Tensor _weight;
@@ -48,11 +50,22 @@ internal sealed class BlockMatrix : MatrixSource
     public static LinearScheme SchemeFor(IReadOnlyCollection<BlockFormat> formats, InputCode input)
     {
         bool minimums = formats.Any(format => format.HasMinimums);
-        bool fits = formats.All(format => minimums
-            ? format.GreatestCode - format.LeastCode <= MostOfNibble
-            : format.LeastCode >= -BiasOfNibble && format.GreatestCode < BiasOfNibble);
+        WeightCode code = Fit(MostOfNibble, BiasOfNibble) ? WeightCode.Int4
+            : input == InputCode.Int8 && Fit(MostOfSixBits, BiasOfSixBits) ? WeightCode.Int6
+            : WeightCode.Int8;
+
+        // A minimum that the codes' lowest value makes is a product only where that value is small.
+        ScaleCode scales =
+            formats.All(f => f is SuperBlock && (!minimums || f.LeastCode >= -BiasOfSixBits)) ? ScaleCode.Products
+            : code == WeightCode.Int4 && formats.All(f => f.HasHalfScales && (!minimums || f.HasMinimums))
+                ? ScaleCode.Float16
+            : ScaleCode.Float32;
         return new LinearScheme(
-            fits ? WeightCode.Int4 : WeightCode.Int8, input, formats.Min(format => format.Group), Minimums: minimums);
+            code, input, formats.Min(format => format.Group), Minimums: minimums, Scales: scales);
+
+        bool Fit(int most, int bias) => formats.All(format => minimums
+            ? format.GreatestCode - format.LeastCode <= most
+            : format.LeastCode >= -bias && format.GreatestCode < bias);
     }
 
     public override void ReadRow(int row, Span<float> destination) => _numbers.ReadRow(row, destination);
@@ -69,7 +82,15 @@ internal sealed class BlockMatrix : MatrixSource
         for (; blocks.Length > 0; blocks = blocks[_format.Bytes..])
         {
             Span<sbyte> codes = coded.Codes.Slice(element, _format.Elements);
-            _format.Unpack(blocks[.._format.Bytes], codes, scales, minimums);
+            if (scheme.Scales == ScaleCode.Products)
+            {
+                UnpackProducts(blocks[.._format.Bytes], codes, scales, minimums, coded, element / _format.Elements, least);
+            }
+            else
+            {
+                _format.Unpack(blocks[.._format.Bytes], codes, scales, minimums);
+            }
+
             if (least != 0)
             {
                 foreach (ref sbyte code in codes)
@@ -85,10 +106,30 @@ internal sealed class BlockMatrix : MatrixSource
                 coded.Zeros[segment] = 0;
 
                 // Types with minimums begin their codes at 0: one of the two is nothing, and nothing is rounded.
-                coded.Minimums[segment] = minimums[first / _format.Group] - (scale * least);
+                coded.Minimums[segment] = least != 0 && scheme.Scales == ScaleCode.Products
+                    ? scale
+                    : minimums[first / _format.Group] - (scale * least);
             }
 
             element += _format.Elements;
         }
+    }
+
+    /// <summary>The factors of scales and minimums, and, for all of the block, what they are multiplied with.</summary>
+    private void UnpackProducts(
+        ReadOnlySpan<byte> block, Span<sbyte> codes, Span<float> scales, Span<float> minimums, CodedRow coded, int number,
+        int least)
+    {
+        Span<sbyte> ofScales = stackalloc sbyte[MostElements / 16], ofMinimums = stackalloc sbyte[MostElements / 16];
+        ofMinimums.Clear();
+        (Half scale, Half minimum) = ((SuperBlock)_format).UnpackProducts(block, codes, ofScales, ofMinimums);
+        for (int g = 0; g < _format.Elements / _format.Group; g++)
+        {
+            (scales[g], minimums[g]) = (ofScales[g], ofMinimums[g]);
+        }
+
+        // What codes without a sign are above their value is taken off with the scale's own factor.
+        coded.ScaleUnits[number] = scale;
+        coded.MinimumUnits[number] = least != 0 ? (Half)((float)scale * -least) : minimum;
     }
 }

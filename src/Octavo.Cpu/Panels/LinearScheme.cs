@@ -15,6 +15,21 @@ internal enum InputCode
     Int8,
 }
 
+/// <summary>How the scales, and minimums, of groups are written.</summary>
+internal enum ScaleCode
+{
+    /// <summary>Four bytes, a number.</summary>
+    Float32,
+
+    /// <summary>Two bytes, a number.</summary>
+    Float16,
+
+    /// <summary>
+    /// A signed byte, times a half-precision number that all groups of 256 inputs share: GGUF's super-blocks.
+    /// </summary>
+    Products,
+}
+
 /// <summary>The arithmetic of one linear layer.</summary>
 /// <param name="Weight">How weights are written.</param>
 /// <param name="Input">How activations are written.</param>
@@ -22,17 +37,18 @@ internal enum InputCode
 /// none.</param>
 /// <param name="Asymmetric">Weights have zero-points.</param>
 /// <param name="AsymmetricInput">Activations have zero-points; only with one scale a row.</param>
-/// <param name="Minimums">Codes are unsigned, and from each group something is taken off: <c>scale · code − minimum</c>,
-/// as GGUF's blocks have it; only with groups, and without zero-points.</param>
+/// <param name="Minimums">Codes are unsigned, and from each group something is taken off: <c>scale · code −
+/// minimum</c>, as GGUF's blocks have it; only with groups, and without zero-points.</param>
+/// <param name="Scales">How scales and minimums are written; other than float32 only those of GGUF's blocks.</param>
 internal sealed record LinearScheme(
     WeightCode Weight, InputCode Input, int GroupSize = 0, bool Asymmetric = false, bool AsymmetricInput = false,
-    bool Minimums = false)
+    bool Minimums = false, ScaleCode Scales = ScaleCode.Float32)
 {
     /// <summary>Integer products, summed exactly.</summary>
     public bool Integer => Input == InputCode.Int8;
 
     /// <summary>Weights have scales.</summary>
-    public bool Scaled => Weight is WeightCode.Int8 or WeightCode.Int4 or WeightCode.Float8;
+    public bool Scaled => Weight is WeightCode.Int8 or WeightCode.Int4 or WeightCode.Int6 or WeightCode.Float8;
 
     /// <summary>A scale for each group along the inputs.</summary>
     public bool Grouped => GroupSize > 0;
@@ -72,13 +88,16 @@ internal sealed record LinearScheme(
 /// A step is what a kernel multiplies with four bytes of one activation row (with eight, for 4-bit weights and float32
 /// activations): so many inputs of all 32 features. A segment is a group, or the whole matrix where there are none.
 /// <code>
-/// grouped:  for each group  [32 zero-points, int32, where asymmetric][step][step]…[32 scales, float32]
-///                           [32 minimums, float32, where there are]
+/// grouped:  for each group  [32 zero-points, int32, where asymmetric][step][step]…[32 scales][32 minimums, where there
+///                           are]; before those of 256 inputs, where scales are products, what all their scales, and
+///                           what all their minimums are multiplied with [32 halves][32 halves]
 /// else:     [step][step]…[32 scales][32 zero-points][32 sums of code − zero-point], the tail where weights have scales
 /// </code>
 /// A step of 8-bit codes and 8-bit activations holds feature by feature four inputs (128 bytes); of 4-bit codes the
 /// same with features 0–15 in the low and 16–31 in the high halves of 64 bytes; of bfloat16 pairs two inputs (128
-/// bytes). With float32 activations a step holds one input of each feature, or, of 4-bit codes, the low halves one
+/// bytes). Of 6-bit codes a step is sixteen inputs: the four lower bits as four steps of 4-bit codes, then for features
+/// 0–15 and for 16–31 64 bytes that hold the two higher bits of the first four inputs in their two lowest bits, those of
+/// the next four in the next. With float32 activations a step holds one input of each feature, or, of 4-bit codes, the low halves one
 /// input and the high halves the next.
 /// </remarks>
 internal sealed class PanelLayout
@@ -87,6 +106,8 @@ internal sealed class PanelLayout
     public const int Width = 32;
 
     private const int RowOfNumbers = Width * sizeof(float);
+    private const int InputsOfHeader = 256;
+    private const int UsualStepsInTurn = 8;
 
     // Rows of activations that lie a power of two apart would share a few sets of the first-level cache.
     private const int Skew = 64;
@@ -112,17 +133,28 @@ internal sealed class PanelLayout
             (WeightCode.Float8, _) => (1, 32),
             (WeightCode.Int8, InputCode.Int8) => (4, 128),
             (WeightCode.Int4, InputCode.Int8) => (4, 64),
+            (WeightCode.Int6, _) => (16, 384),
             (WeightCode.Int8, _) => (1, 32),
             (WeightCode.Int4, _) => (2, 32),
         };
         Segment = Scheme.Grouped ? Scheme.GroupSize : inFeatures;
         Segments = inFeatures / Segment;
         StepsPerSegment = (Segment + StepDepth - 1) / StepDepth;
+        StepsInTurn = scheme.Weight == WeightCode.Int6 ? 1 : UsualStepsInTurn;
+        ScaleRowBytes = Scheme.Scales switch
+        {
+            ScaleCode.Float32 => RowOfNumbers,
+            ScaleCode.Float16 => Width * sizeof(ushort),
+            ScaleCode.Products => Width,
+        };
+        bool products = Scheme.Scales == ScaleCode.Products;
+        SegmentsOfHeader = products ? InputsOfHeader / Segment : 1;
+        HeaderBytes = products ? (Scheme.Minimums ? 2 : 1) * Width * sizeof(ushort) : 0;
         SegmentBytes =
             ((long)StepsPerSegment * StepBytes)
-            + (Scheme.Grouped ? (Scheme.Asymmetric || Scheme.Minimums ? 2 : 1) * RowOfNumbers : 0);
+            + (Scheme.Grouped ? ((Scheme.Minimums ? 2 : 1) * ScaleRowBytes) + ZeroRowBytes : 0);
         TailBytes = Scheme.Grouped || !Scheme.Scaled ? 0 : 3 * RowOfNumbers;
-        PanelBytes = (Segments * SegmentBytes) + TailBytes;
+        PanelBytes = SegmentOffset(Segments) + TailBytes;
         InputSegmentBytes = StepsPerSegment * StepDepth * InputSize(Scheme.Input);
         InputStride = ((((long)Segments * InputSegmentBytes) + Skew - 1) / Skew * Skew) + Skew;
     }
@@ -164,20 +196,41 @@ internal sealed class PanelLayout
     /// <summary>Bytes between two activation rows.</summary>
     public long InputStride { get; }
 
+    /// <summary>Steps in one turn of a kernel's loop.</summary>
+    public int StepsInTurn { get; }
+
+    /// <summary>Bytes of a segment's scales, and of its minimums.</summary>
+    public int ScaleRowBytes { get; }
+
+    /// <summary>Segments that share a header; 1 where there is none.</summary>
+    public int SegmentsOfHeader { get; }
+
+    /// <summary>Bytes of a header.</summary>
+    public int HeaderBytes { get; }
+
+    private int ZeroRowBytes => Scheme.Grouped && Scheme.Asymmetric ? RowOfNumbers : 0;
+
+    /// <summary>Where a segment begins, behind its header.</summary>
+    public long SegmentOffset(int segment) =>
+        (segment * SegmentBytes) + ((long)((segment / SegmentsOfHeader) + (segment < Segments ? 1 : 0)) * HeaderBytes);
+
+    /// <summary>Where the header of a segment stands.</summary>
+    public long HeaderOffset(int segment) =>
+        SegmentOffset(segment / SegmentsOfHeader * SegmentsOfHeader) - HeaderBytes;
+
     /// <summary>Where a segment's steps begin.</summary>
-    public long StepsOffset(int segment) =>
-        (segment * SegmentBytes) + (Scheme.Grouped && Scheme.Asymmetric ? RowOfNumbers : 0);
+    public long StepsOffset(int segment) => SegmentOffset(segment) + ZeroRowBytes;
 
     /// <summary>Where the zero-points of a segment stand.</summary>
     public long ZerosOffset(int segment) =>
-        Scheme.Grouped ? segment * SegmentBytes : (Segments * SegmentBytes) + RowOfNumbers;
+        Scheme.Grouped ? SegmentOffset(segment) : (Segments * SegmentBytes) + RowOfNumbers;
 
     /// <summary>Where the scales of a segment stand.</summary>
     public long ScalesOffset(int segment) =>
         Scheme.Grouped ? StepsOffset(segment) + ((long)StepsPerSegment * StepBytes) : Segments * SegmentBytes;
 
     /// <summary>Where the minimums of a segment stand.</summary>
-    public long MinimumsOffset(int segment) => ScalesOffset(segment) + RowOfNumbers;
+    public long MinimumsOffset(int segment) => ScalesOffset(segment) + ScaleRowBytes;
 
     /// <summary>Where the sums of codes stand, without groups.</summary>
     public long SumsOffset => (Segments * SegmentBytes) + (2 * RowOfNumbers);

@@ -97,6 +97,12 @@ internal readonly ref struct CodedRow(
     /// <summary>As many minimums.</summary>
     public Span<float> Minimums { get; } = minimums;
 
+    /// <summary>Where scales are products: what the scales of each 256 inputs are multiplied with.</summary>
+    public Span<Half> ScaleUnits { get; init; }
+
+    /// <summary>And their minimums; what is multiplied stands in <see cref="Scales"/> and <see cref="Minimums"/>.</summary>
+    public Span<Half> MinimumUnits { get; init; }
+
     /// <summary>Makes all of it zero.</summary>
     public void Clear()
     {
@@ -104,6 +110,8 @@ internal readonly ref struct CodedRow(
         Scales.Clear();
         Zeros.Clear();
         Minimums.Clear();
+        ScaleUnits.Clear();
+        MinimumUnits.Clear();
     }
 }
 

@@ -119,6 +119,7 @@ internal sealed unsafe class PackedPanels : IDisposable
         float[] scales = ArrayPool<float>.Shared.Rent(Layout.Segments);
         int[] zeros = ArrayPool<int>.Shared.Rent(Layout.Segments);
         float[] minimums = ArrayPool<float>.Shared.Rent(Layout.Segments);
+        Half[] units = ArrayPool<Half>.Shared.Rent(2 * Layout.Segments);
         bool stored = Takes(source, Layout.Scheme);
         int features = Math.Min(Width, OutFeatures - (panel * Width));
         for (int feature = 0; feature < features; feature++)
@@ -126,7 +127,11 @@ internal sealed unsafe class PackedPanels : IDisposable
             Span<sbyte> ofFeature = codes.AsSpan(0, Layout.InFeatures);
             if (stored)
             {
-                var coded = new CodedRow(ofFeature, scales, zeros, minimums);
+                var coded = new CodedRow(ofFeature, scales, zeros, minimums)
+                {
+                    ScaleUnits = units.AsSpan(0, Layout.Segments),
+                    MinimumUnits = units.AsSpan(Layout.Segments, Layout.Segments),
+                };
                 source.ReadCodes((panel * Width) + feature, Layout.Scheme, coded);
                 PackStored(Panel(panel), feature, coded);
             }
@@ -143,6 +148,7 @@ internal sealed unsafe class PackedPanels : IDisposable
         ArrayPool<float>.Shared.Return(scales);
         ArrayPool<int>.Shared.Return(zeros);
         ArrayPool<float>.Shared.Return(minimums);
+        ArrayPool<Half>.Shared.Return(units);
     }
 
     private void PackStored(byte* panel, int feature, CodedRow coded)
@@ -161,7 +167,17 @@ internal sealed unsafe class PackedPanels : IDisposable
 
             if (Layout.Scheme.Minimums)
             {
-                ((float*)(panel + Layout.MinimumsOffset(segment)))[feature] = coded.Minimums[segment];
+                PackScale(panel + Layout.MinimumsOffset(segment), feature, coded.Minimums[segment]);
+            }
+
+            if (Layout.HeaderBytes > 0 && segment % Layout.SegmentsOfHeader == 0)
+            {
+                Half* header = (Half*)(panel + Layout.HeaderOffset(segment));
+                header[feature] = coded.ScaleUnits[segment / Layout.SegmentsOfHeader];
+                if (Layout.Scheme.Minimums)
+                {
+                    header[Width + feature] = coded.MinimumUnits[segment / Layout.SegmentsOfHeader];
+                }
             }
         }
     }
@@ -238,7 +254,7 @@ internal sealed unsafe class PackedPanels : IDisposable
     private void PackCodes(byte* panel, int segment, int feature, ReadOnlySpan<sbyte> codes, float scale, int zero)
     {
         LinearScheme scheme = Layout.Scheme;
-        Scales(panel, segment)[feature] = scale;
+        PackScale(panel + Layout.ScalesOffset(segment), feature, scale);
         if (scheme.Asymmetric || !scheme.Grouped)
         {
             Zeros(panel, segment)[feature] = zero + _codeBias;
@@ -264,6 +280,9 @@ internal sealed unsafe class PackedPanels : IDisposable
             case WeightCode.Int4 when scheme.Integer:
                 // Features 0–15 in the low halves, 16–31 in the high halves of the same bytes.
                 PackNibbles(steps + (feature % 16 * 4), feature / 16 * 4, codes);
+                break;
+            case WeightCode.Int6:
+                PackSixBits(steps, feature, codes);
                 break;
             case WeightCode.Int4:
                 for (int k = 0; k < codes.Length; k++)
@@ -316,6 +335,39 @@ internal sealed unsafe class PackedPanels : IDisposable
         for (; k < codes.Length; k++)
         {
             steps[((long)k / 4 * Layout.StepBytes) + (k % 4)] |= (byte)((codes[k] + _codeBias) << shift);
+        }
+    }
+
+    /// <summary>Sixteen inputs a step: four lower bits as 4-bit codes have them, two higher bits behind.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void PackSixBits(byte* steps, int feature, ReadOnlySpan<sbyte> codes)
+    {
+        const int Fours = 4, BytesOfFour = 64;
+        for (int k = 0; k < codes.Length; k++)
+        {
+            int code = codes[k] + _codeBias, four = k / 4 % Fours, inFour = k % 4;
+            byte* step = steps + ((long)k / Layout.StepDepth * Layout.StepBytes);
+            int place = (feature % 16 * 4) + inFour;
+            step[(four * BytesOfFour) + place] |= (byte)((code & 0x0F) << (feature / 16 * 4));
+            step[((Fours + (feature / 16)) * BytesOfFour) + place] |= (byte)((code >> 4) << (2 * four));
+        }
+    }
+
+    private void PackScale(byte* row, int feature, float scale)
+    {
+        switch (Layout.Scheme.Scales)
+        {
+            case ScaleCode.Float32:
+                ((float*)row)[feature] = scale;
+                break;
+            case ScaleCode.Float16:
+                ((Half*)row)[feature] = (Half)scale;
+                break;
+            case ScaleCode.Products:
+                ((sbyte*)row)[feature] = (sbyte)scale;
+                break;
+            default:
+                throw new UnreachableException($"{Layout.Scheme}");
         }
     }
 

@@ -31,7 +31,7 @@ internal sealed class QuantizedSource : MatrixSource
             group = together ? group : 0;
         }
 
-        Stored = group < Math.Min(ShortestGroup, matrix.Columns) ? null : SchemeFor(matrix, group);
+        Stored = !matrix.HasCodes || group < Math.Min(ShortestGroup, matrix.Columns) ? null : SchemeFor(matrix, group);
         InputOrder = Stored is null ? null : InputOrder;
     }
 
@@ -41,7 +41,7 @@ internal sealed class QuantizedSource : MatrixSource
 
     public override bool HasBias => _bias is not null;
 
-    public override bool IsQuantized => true;
+    public override bool IsQuantized => _matrix.HasCodes;
 
     public override long StoredBytes => _matrix.ByteLength;
 
@@ -56,6 +56,12 @@ internal sealed class QuantizedSource : MatrixSource
 
     public override void ReadRow(int row, Span<float> destination)
     {
+        if (!_matrix.HasCodes)
+        {
+            _matrix.ReadRow(row, destination);
+            return;
+        }
+
         sbyte[] codes = ArrayPool<sbyte>.Shared.Rent(Columns);
         float[] scales = ArrayPool<float>.Shared.Rent(_matrix.Groups);
         int[] zeros = ArrayPool<int>.Shared.Rent(_matrix.Groups);

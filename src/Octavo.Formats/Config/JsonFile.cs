@@ -9,9 +9,13 @@ internal static class JsonFile
     /// <summary>
     /// The file's object, free of its document. Every name and string in it can be read without an exception.
     /// </summary>
-    public static JsonElement ReadObject(string path, int maxLength, bool allowDuplicates)
+    public static JsonElement ReadObject(string path, int maxLength, bool allowDuplicates) =>
+        ParseObject(path, ReadBytes(path, maxLength), allowDuplicates);
+
+    /// <summary>The object in some bytes of a file.</summary>
+    public static JsonElement ParseObject(string path, byte[] bytes, bool allowDuplicates)
     {
-        ReadOnlyMemory<byte> json = PythonJson.ToJson(ReadBytes(path, maxLength));
+        ReadOnlyMemory<byte> json = PythonJson.ToJson(bytes);
         try
         {
             CheckStrings(path, json.Span);

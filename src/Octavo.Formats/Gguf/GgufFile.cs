@@ -5,7 +5,7 @@ namespace Octavo.Formats.Gguf;
 
 /// <summary>
 /// One GGUF file, mapped: metadata, descriptions of the tensors, and behind them, from an aligned place on, their data
-/// (<see href="https://github.com/ggml-org/ggml/blob/master/docs/gguf.md"/>). Opening reads and checks all but the data.
+/// (<see href="https://github.com/ggml-org/ggml/blob/master/docs/gguf.md"/>). Opening reads and checks all but these.
 /// </summary>
 internal sealed partial class GgufFile : IDisposable
 {

@@ -49,6 +49,9 @@ internal abstract class BlockFormat(
     /// <summary>Whether there are minimums.</summary>
     public bool HasMinimums => hasMinimums;
 
+    /// <summary>Whether scales and minimums stand in a block as half-precision numbers.</summary>
+    public virtual bool HasHalfScales => false;
+
     /// <summary>How a type stores its numbers; null where it has no blocks.</summary>
     public static BlockFormat? Of(TensorType type) => Formats.GetValueOrDefault(type);
 
@@ -83,7 +86,7 @@ internal abstract class BlockFormat(
     protected static float HalfAt(ReadOnlySpan<byte> block, int offset) =>
         (float)BinaryPrimitives.ReadHalfLittleEndian(block[offset..]);
 
-    /// <summary>Codes of four bits: a run's first half in the low halves of its bytes, its second in the high.</summary>
+    /// <summary>Codes of four bits: the first half in the low halves of the bytes, the second in the high.</summary>
     protected static void Nibbles(ReadOnlySpan<byte> bytes, Span<sbyte> codes, int offset)
     {
         for (int i = 0; i < bytes.Length; i++)

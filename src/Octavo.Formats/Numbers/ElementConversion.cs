@@ -8,8 +8,8 @@ namespace Octavo.Formats;
 internal static class ElementConversion
 {
     /// <summary>
-    /// Converts <c>F32</c>, <c>F16</c>, <c>BF16</c> or <c>F64</c> elements (the last rounded to nearest even), or those of
-    /// GGUF's block types, whose values are <c>scale · code − minimum</c>, each operation rounded.
+    /// Converts <c>F32</c>, <c>F16</c>, <c>BF16</c> or <c>F64</c> elements (the last rounded to nearest even), or those
+    /// of GGUF's block types, whose values are <c>scale · code − minimum</c>, each operation rounded.
     /// </summary>
     /// <param name="type">The type of the source's elements.</param>
     /// <param name="source">Little-endian elements, at any alignment.</param>

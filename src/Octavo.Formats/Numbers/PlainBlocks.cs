@@ -5,6 +5,8 @@ namespace Octavo.Formats;
 /// <summary><c>Q4_0</c>: a scale; 32 codes of four bits, plus 8.</summary>
 internal sealed class NibbleBlock() : BlockFormat(TensorType.Q40, group: 32, -8, 7)
 {
+    public override bool HasHalfScales => true;
+
     public override void Unpack(
         ReadOnlySpan<byte> block, Span<sbyte> codes, Span<float> scales, Span<float> minimums)
     {
@@ -16,6 +18,8 @@ internal sealed class NibbleBlock() : BlockFormat(TensorType.Q40, group: 32, -8,
 /// <summary><c>Q4_1</c>: a scale, a least number; 32 codes of four bits.</summary>
 internal sealed class NibbleRangeBlock() : BlockFormat(TensorType.Q41, group: 32, 0, 15, hasMinimums: true)
 {
+    public override bool HasHalfScales => true;
+
     public override void Unpack(
         ReadOnlySpan<byte> block, Span<sbyte> codes, Span<float> scales, Span<float> minimums)
     {
@@ -109,7 +113,8 @@ internal sealed class MxFloat4Block() : BlockFormat(TensorType.MxFloat4, group: 
     {
         // Half of 2^(e − 127); the two least are subnormal.
         uint exponent = block[0];
-        scales[0] = BitConverter.UInt32BitsToSingle(exponent < 2 ? 0x0020_0000u << (int)exponent : (exponent - 1) << 23);
+        scales[0] = BitConverter.UInt32BitsToSingle(
+            exponent < 2 ? 0x0020_0000u << (int)exponent : (exponent - 1) << 23);
         UnevenBlock.Read(block.Slice(1, 16), Doubled, codes);
     }
 }

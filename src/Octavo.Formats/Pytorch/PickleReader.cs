@@ -7,8 +7,8 @@ namespace Octavo.Formats.Pytorch;
 
 /// <summary>
 /// Reads a pickle that describes tensors, and nothing else: dicts, lists, tuples, numbers, strings, and the few classes
-/// and functions of PyTorch's that stand for storages and tensors. Every other global is refused by its name; nothing is
-/// ever called. Opcodes: Python's <c>pickletools</c>, protocols 0 to 5.
+/// and functions of PyTorch's that stand for storages and tensors. Every other global is refused by its name; nothing
+/// is ever called. Opcodes: Python's <c>pickletools</c>, protocols 0 to 5.
 /// </summary>
 internal sealed unsafe class PickleReader
 {
@@ -100,7 +100,10 @@ internal sealed unsafe class PickleReader
                 Push(Take(Length(opcode switch { 'C' => 1, 'B' => 4, _ => 8 })).ToArray());
                 break;
             case ']' or '}' or ')':
-                Push(opcode switch { ']' => new List<object?>(), '}' => new Dictionary<object, object?>(), _ => Nothing });
+                Push(opcode switch
+                {
+                    ']' => new List<object?>(), '}' => new Dictionary<object, object?>(), _ => Nothing,
+                });
                 break;
             case 'l' or 't' or 'd':
                 object?[] items = PopMark();
@@ -235,7 +238,9 @@ internal sealed unsafe class PickleReader
             length = (length << 8) | number[i];
         }
 
-        return length <= (ulong)Math.Min(int.MaxValue, _length - Position) ? (int)length : throw Damaged("it is cut short");
+        return length <= (ulong)Math.Min(int.MaxValue, _length - Position)
+            ? (int)length
+            : throw Damaged("it is cut short");
     }
 
     private string Line()

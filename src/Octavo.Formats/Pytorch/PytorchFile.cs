@@ -45,7 +45,7 @@ internal sealed unsafe class PytorchFile : IDisposable
     public IReadOnlyList<TensorSource> Scattered => _scattered;
 
     /// <summary>Maps a file and reads what it says of its tensors.</summary>
-    /// <exception cref="CheckpointException">The file is damaged, or holds more than tensors and plain data.</exception>
+    /// <exception cref="CheckpointException">It is damaged, or holds more than tensors and plain data.</exception>
     public static PytorchFile Open(string path)
     {
         MappedFile file = MappedFile.Open(path, 4, "a file of torch.save");
@@ -109,7 +109,8 @@ internal sealed unsafe class PytorchFile : IDisposable
         }
 
         object? root = Next(position, out position);
-        var keys = Next(position, out position) as List<object?> ?? throw new FormatException("its storages have no keys");
+        var keys = Next(position, out position) as List<object?>
+            ?? throw new FormatException("its storages have no keys");
         Dictionary<string, int> sizes = SizesOf(root);
         foreach (string key in keys.Select(key => key as string ?? throw new FormatException("a storage has no name")))
         {

@@ -118,7 +118,7 @@ internal sealed class TorchGlobal
         return dict;
     }
 
-    // (storage, offset, shape, strides, requires_grad, hooks[, dtype]); an untyped storage's tensor names its type last.
+    // (storage, offset, shape, strides, requires_grad, hooks[, dtype]): an untyped storage's tensor names its type.
     private static TorchTensor MakeTensor(object?[] arguments)
     {
         if (arguments is not [TorchStorage storage, long offset and >= 0, object?[] shape, object?[] strides, ..]

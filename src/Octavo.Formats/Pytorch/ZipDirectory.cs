@@ -4,8 +4,8 @@ using System.Text;
 namespace Octavo.Formats.Pytorch;
 
 /// <summary>
-/// Where the entries of a zip archive lie in its file, for archives whose entries are stored as they are: what is mapped
-/// needs no unpacking (PKWARE's APPNOTE 6.3.10; the framework's own reader tells no offsets).
+/// Where the entries of a zip archive lie in its file, for archives whose entries are stored as they are: what is
+/// mapped needs no unpacking (PKWARE's APPNOTE 6.3.10; the framework's own reader tells no offsets).
 /// </summary>
 internal sealed unsafe class ZipDirectory
 {
@@ -61,7 +61,7 @@ internal sealed unsafe class ZipDirectory
             if (UInt16(at + 10) != 0 || packed != bytes)
             {
                 throw new FormatException(
-                    $"entry {CheckpointException.Shorten(name)} of the archive is compressed; torch.save stores entries");
+                    $"entry {CheckpointException.Shorten(name)} of the archive is compressed; torch.save compresses none");
             }
 
             _ = UInt32(local) == LocalSignature ? 0 : throw Damaged();

@@ -10,9 +10,14 @@ namespace Octavo.Formats.Stored;
 internal sealed class CompressedTensorsConfig : QuantizationConfig
 {
     private const string ClassOfLinears = "Linear";
+    private const string Float4OfPowers = "mxfp4-pack-quantized";
+    private const string Float4OfMatrix = "nvfp4-pack-quantized";
 
     private static readonly string[] Formats =
-        ["int-quantized", "pack-quantized", "float-quantized", "naive-quantized", "mixed-precision", "dense"];
+    [
+        "int-quantized", "pack-quantized", "float-quantized", "naive-quantized", Float4OfPowers, Float4OfMatrix,
+        "mixed-precision", "dense",
+    ];
 
     private readonly ModulePattern[] _ignored;
     private readonly List<(ModulePattern[] Targets, CompressedTensorsScheme? Scheme)> _groups = [];
@@ -41,7 +46,13 @@ internal sealed class CompressedTensorsConfig : QuantizationConfig
             ConfigReader group = groups.Section(property.Name) ?? throw groups.Missing(property.Name);
             string ofGroup = group.Text("format") ?? format;
             Require<string>(group, "format", ofGroup, Formats);
-            CompressedTensorsScheme? scheme = ofGroup == "dense" ? null : CompressedTensorsScheme.Read(group, _notes);
+            CompressedTensorsScheme? scheme = ofGroup switch
+            {
+                "dense" => null,
+                Float4OfPowers => CompressedTensorsScheme.ReadFloat4(group, Float4Scales.Power, 32, _notes),
+                Float4OfMatrix => CompressedTensorsScheme.ReadFloat4(group, Float4Scales.OfMatrix, 16, _notes),
+                _ => CompressedTensorsScheme.Read(group, _notes),
+            };
             _groups.Add(([.. group.Texts("targets").Select(t => new ModulePattern(group, "targets", t))], scheme));
         }
     }
@@ -60,7 +71,9 @@ internal sealed class CompressedTensorsConfig : QuantizationConfig
         CompressedTensorsScheme? scheme = SchemeOf(module);
         if (scheme is not null)
         {
-            return CompressedTensorsMatrix.Open(checkpoint, module, scheme);
+            return scheme.Float4 is null
+                ? CompressedTensorsMatrix.Open(checkpoint, module, scheme)
+                : Float4Matrix.Open(checkpoint, module, scheme);
         }
 
         string? stray = Array.Find([$"{module}.weight_packed", $"{module}.weight_scale"], checkpoint.Contains);
@@ -159,6 +172,16 @@ internal sealed class CompressedTensorsConfig : QuantizationConfig
     }
 }
 
+/// <summary>What E2M1 numbers are multiplied with.</summary>
+internal enum Float4Scales
+{
+    /// <summary>A power of two for each group.</summary>
+    Power,
+
+    /// <summary>An E4M3 number for each group, over one of the matrix.</summary>
+    OfMatrix,
+}
+
 /// <summary>How the modules of one group are quantized.</summary>
 internal sealed record CompressedTensorsScheme(
     CodeKind Kind, int Bits, string Strategy, int? GroupSize, (int Rows, int Columns)? Block, bool Asymmetric,
@@ -196,6 +219,26 @@ internal sealed record CompressedTensorsScheme(
         };
     }
 
+    /// <summary>The scales of E2M1 weights; null where weights are something else.</summary>
+    public Float4Scales? Float4 { get; init; }
+
+    /// <summary>A group whose weights are E2M1.</summary>
+    public static CompressedTensorsScheme ReadFloat4(
+        ConfigReader group, Float4Scales scales, int size, List<string> notes)
+    {
+        ConfigReader weights = group.Section("weights") ?? throw group.Missing("weights");
+        Require(weights, "type", weights.Text("type") ?? "float", "float");
+        Require(weights, "num_bits", weights.Integer("num_bits") ?? 4, 4);
+        Require(weights, "group_size", weights.Integer("group_size") ?? size, size);
+        if (group.Section("input_activations") is not null)
+        {
+            notes.Add("E2M1 activations: activations are not rounded to four bits here; weights are, as stored");
+        }
+
+        return new CompressedTensorsScheme(
+            CodeKind.Integer, 4, "group", size, null, Asymmetric: false, StoredActivations.Plain) { Float4 = scales };
+    }
+
     /// <summary>Activations have one stored scale, and perhaps zero-point, instead of one for each token.</summary>
     public bool StaticInput { get; init; }
 
@@ -213,7 +256,8 @@ internal sealed record CompressedTensorsScheme(
             StoredActivations.Float8 => "E4M3 activations",
             StoredActivations.Int8 or StoredActivations.Int8Asymmetric => "8-bit activations",
         };
-        return $"{Bits}-bit {(Kind == CodeKind.Integer ? "integer" : "E4M3")} weights by {scales}, "
+        string codes = Float4 is not null ? "E2M1" : Kind == CodeKind.Integer ? "integer" : "E4M3";
+        return $"{Bits}-bit {codes} weights by {scales}, "
             + $"{(Asymmetric ? "asymmetric" : "symmetric")}, {activations}";
     }
 

@@ -9,7 +9,18 @@ namespace Octavo.Formats.Stored;
 internal abstract class QuantizationConfig
 {
     /// <summary>The methods that are supported, as <c>quant_method</c> names them.</summary>
-    public static IReadOnlyList<string> Methods { get; } = ["compressed-tensors", "gptq", "awq"];
+    public static IReadOnlyList<string> Methods { get; } =
+        ["compressed-tensors", "gptq", "awq", "fp8", "bitsandbytes", "hqq", "torchao", "auto-round"];
+
+    // What else there is, and what to take in its place.
+    private static readonly Dictionary<string, string> Elsewhere = new()
+    {
+        ["quanto"] = "its weights need quanto itself; take the unquantized model, and octavo quantize",
+        ["exl2"] = "ExLlama's files are for graphics processors; take the model as GPTQ, AWQ or GGUF",
+        ["exl3"] = "ExLlama's files are for graphics processors; take the model as GPTQ, AWQ or GGUF",
+        ["marlin"] = "Marlin's order of weights is for graphics processors; take the GPTQ model it was made of",
+        ["gptq_marlin"] = "Marlin's order of weights is for graphics processors; take the GPTQ model it was made of",
+    };
 
     /// <summary>The method, as <c>quant_method</c> names it.</summary>
     public abstract string Method { get; }
@@ -64,8 +75,29 @@ internal abstract class QuantizationConfig
         "compressed-tensors" => new CompressedTensorsConfig(config),
         "gptq" => new GptqConfig(config),
         "awq" => new AwqConfig(config),
+        "fp8" => new Float8Config(config),
+        "bitsandbytes" => new BitsAndBytesConfig(config),
+        "hqq" => new HqqConfig(config),
+        "torchao" => new TorchAoConfig(),
+        "auto-round" or "intel/auto-round" => OfAutoRound(config),
+        _ when Elsewhere.TryGetValue(method, out string? advice) =>
+            throw config.Invalid("quant_method", $"is '{method}': {advice}"),
         _ => throw new UnsupportedModelException(config.File, config.PathOf("quant_method"), $"'{method}'", Methods),
     };
+
+    // AutoRound writes the tensors of other methods.
+    private static QuantizationConfig OfAutoRound(ConfigReader config)
+    {
+        string packing = config.Text("packing_format") ?? "auto_round:auto_gptq";
+        return packing switch
+        {
+            "auto_round:auto_gptq" or "auto_round:gptqmodel" or "auto_gptq" => new GptqConfig(config),
+            "auto_round:auto_awq" or "auto_awq" => new AwqConfig(config),
+            _ => throw new UnsupportedModelException(
+                config.File, config.PathOf("packing_format"), $"'{packing}'", "auto_round:auto_gptq",
+                "auto_round:auto_awq"),
+        };
+    }
 
     private protected static void Require<T>(
         ConfigReader config, string field, T value, params ReadOnlySpan<T> supported)

@@ -74,11 +74,20 @@ internal abstract class QuantizedMatrix
     /// </summary>
     public virtual IReadOnlyList<string> Parts => [];
 
+    /// <summary>
+    /// Whether its numbers are codes times scales; else they are only read as numbers (<see cref="ReadRow"/>).
+    /// </summary>
+    public virtual bool HasCodes => true;
+
     /// <summary>Bytes in the files.</summary>
     public required long ByteLength { get; init; }
 
     /// <summary>Scales a row.</summary>
     public int Groups => (Columns + GroupSize - 1) / GroupSize;
+
+    /// <summary>Reads one output feature's numbers, <c>[in]</c>, where there are no codes.</summary>
+    public virtual void ReadRow(int row, Span<float> destination) =>
+        throw new InvalidOperationException("its numbers are codes times scales");
 
     /// <summary>
     /// Reads one output feature's codes, in the order of the inputs: signed integers, or the bytes of E4M3 numbers.

@@ -217,7 +217,9 @@ internal static class TensorTypeExtensions
     /// <summary>Whether elements share scales, block by block (<see cref="BlockFormat"/>).</summary>
     public static bool HasBlocks(this TensorType type) => type > TensorType.UInt64;
 
-    /// <summary>The name in a safetensors header, such as <c>BF16</c>, or of a GGUF type, such as <c>Q4_K</c>.</summary>
+    /// <summary>
+    /// The name in a safetensors header, such as <c>BF16</c>, or of a GGUF type, such as <c>Q4_K</c>.
+    /// </summary>
     public static string Name(this TensorType type) => Table[(int)type].Name;
 
     /// <summary>Finds the type that a safetensors header calls by this name; case matters.</summary>

@@ -12,7 +12,8 @@ internal sealed record BenchSubject(string Kind, string Name)
     public static BenchSubject Of(ModelShape shape) => new("shape", shape.Name);
 
     /// <summary>The model in a directory or file.</summary>
-    public static BenchSubject Of(string path) => new("model", Path.GetFileName(Path.TrimEndingDirectorySeparator(path)));
+    public static BenchSubject Of(string path) =>
+        new("model", Path.GetFileName(Path.TrimEndingDirectorySeparator(path)));
 
     /// <inheritdoc/>
     public override string ToString() => $"{Kind} {Name}";

@@ -32,7 +32,8 @@ internal sealed class GgufLayout(GgufArchitecture architecture, ITensorSet tenso
             : null,
         FinalNorm = Norm(spec.FinalNorm, "output_norm"),
         OutputHead = tensors.Contains("output.weight") ? Linear("output") : null,
-        Layers = [.. spec.Layers.Select((layer, i) => Layer(layer, $"blk.{i.ToString(CultureInfo.InvariantCulture)}."))],
+        Layers = [.. spec.Layers.Select((layer, i) => Layer(
+            layer, string.Create(CultureInfo.InvariantCulture, $"blk.{i}.")))],
     };
 
     private LayerSpec Layer(LayerSpec layer, string block) => new([.. layer.Parts.Select(part => Common(
