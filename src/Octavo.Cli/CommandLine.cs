@@ -10,7 +10,9 @@ using Octavo.Cli.Inspect;
 using Octavo.Cli.Models;
 using Octavo.Cli.Options;
 using Octavo.Cli.Pack;
+using Octavo.Cli.Pull;
 using Octavo.Cli.Quantize;
+using Octavo.Cli.Remove;
 using Octavo.Cli.Render;
 using Octavo.Cli.Serve;
 using Octavo.Cli.Simulate;
@@ -34,7 +36,8 @@ internal static class CommandLine
         """
         Octavo: large language models on .NET, on the processors you have.
 
-        A model is a Hugging Face directory: config.json, safetensors, tokenizer.json.
+        A model is a Hugging Face directory (config.json, safetensors, tokenizer.json), or a name on the Hugging Face
+        hub, ORG/NAME: then it is fetched into the hub's cache, which other programs share.
         Where none is named, the small story-teller that comes with Octavo answers.
         """;
 
@@ -46,6 +49,7 @@ internal static class CommandLine
           octavo generate "The king" --temperature 0 --json | jq .outputs[0]
           octavo chat --model ~/models/Llama-3.2-1B-Instruct
           octavo serve ~/models/Llama-3.2-1B-Instruct --port 8000
+          octavo serve Qwen/Qwen3-0.6B                     fetched the first time
           octavo inspect ~/models/Llama-3.2-1B-Instruct    what it is, and what it will take
           octavo tokenize --text "Once upon a time"        its tokens, with ids and bytes
 
@@ -102,6 +106,10 @@ internal static class CommandLine
         {
             return Fail(ExitCode.Usage, e.Describe(OptionNames.Of(result.CommandResult.Command)));
         }
+        catch (HubException e)
+        {
+            return Fail(CodeOf(e.Failure), e.Message);
+        }
         catch (Exception e) when (e is UsageException or CheckpointException
             or UnsupportedModelException or TokenizerFormatException or ChatTemplateException or QuantizationException
             or TuneStateException)
@@ -117,6 +125,17 @@ internal static class CommandLine
     private static string CommandPath(CommandResult result) =>
         result.Parent is CommandResult parent ? $"{CommandPath(parent)} {result.Command.Name}" : "octavo";
 
+    private static int CodeOf(HubFailure failure) => failure switch
+    {
+        HubFailure.NotFound => ExitCode.Usage,
+        HubFailure.Forbidden => ExitCode.Usage,
+        HubFailure.NoModel => ExitCode.Usage,
+        HubFailure.Offline => ExitCode.Usage,
+        HubFailure.Unavailable => ExitCode.Failure,
+        HubFailure.Damaged => ExitCode.Failure,
+        HubFailure.Storage => ExitCode.Failure,
+    };
+
     private static RootCommand MakeRoot()
     {
         var root = new RootCommand(Overview)
@@ -126,6 +145,8 @@ internal static class CommandLine
             ServeCommand.Make(),
             InspectCommand.Make(),
             ModelsCommand.Make(),
+            PullCommand.Make(),
+            RemoveCommand.Make(),
             TokenizeCommand.Make(),
             RenderCommand.Make(),
             EvalCommand.Make(),

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
+using Microsoft.Win32.SafeHandles;
 
 namespace Octavo.Formats;
 
@@ -16,7 +17,9 @@ internal static class CheckpointFingerprint
         var text = new StringBuilder();
         foreach (string file in checkpoint.Files.Order(StringComparer.Ordinal))
         {
-            text.Append(CultureInfo.InvariantCulture, $"{Path.GetFileName(file)} {new FileInfo(file).Length}\n");
+            // Not FileInfo: links, as the hub's cache has them, have lengths of their own.
+            using SafeFileHandle opened = File.OpenHandle(file);
+            text.Append(CultureInfo.InvariantCulture, $"{Path.GetFileName(file)} {RandomAccess.GetLength(opened)}\n");
         }
 
         foreach (Tensor tensor in checkpoint.Tensors.Values.OrderBy(t => t.Name, StringComparer.Ordinal))

@@ -81,31 +81,23 @@ internal static partial class ModelAdvice
         bool elsewhere = address.Success && !address.Groups["hub"].Success;
         if (BareName().IsMatch(path))
         {
-            return Download(path, path);
+            return $"a name on the Hugging Face hub has two parts: ORG/{path}";
         }
 
         if (!hub.Success || elsewhere)
         {
             return address.Success
-                ? $"it is an address; {Reads}: download the model's repository or file, and name that"
+                ? $"it is an address; {Reads}: download the model's directory or file, and name that"
                 : null;
         }
 
-        string repository = hub.Groups["name"].Value;
-        if (hub.Groups["quant"].Success || name.Contains("gguf", StringComparison.OrdinalIgnoreCase))
-        {
-            return "models are not downloaded; if it is a repository of GGUF files on the Hugging Face hub, get one of "
-                + $"them by: hf download {repository} FILE.gguf --local-dir . (huggingface-cli download in older "
-                + "versions), and name the file";
-        }
-
-        return Download(repository, repository[(repository.IndexOf('/', StringComparison.Ordinal) + 1)..]);
+        bool isGguf = name.Contains("gguf", StringComparison.OrdinalIgnoreCase);
+        string quantization = hub.Groups["quant"] is { Success: true } found ? found.Value
+            : isGguf ? ":QUANT"
+            : string.Empty;
+        return "if it is meant to be fetched from the Hugging Face hub, name it as there: "
+            + hub.Groups["name"].Value + quantization;
     }
-
-    private static string Download(string repository, string directory) =>
-        $"models are not downloaded; if it is a name on the Hugging Face hub, get it by: "
-        + $"hf download {repository} --local-dir {directory} (huggingface-cli download in older versions), and name "
-        + "that directory";
 
     [GeneratedRegex(
         @"\A(?:(?<hub>hf://|(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/)|https?://)(?<rest>.+)\z",

@@ -42,13 +42,14 @@ public sealed class ModelQuantizer
     private DecoderSpec Spec => _description.Spec;
 
     /// <summary>Quantizes a model.</summary>
-    /// <param name="model">The model's directory.</param>
+    /// <param name="model">The model's directory, or its name on the hub: <c>ORG/NAME[@REVISION]</c>.</param>
     /// <param name="output">The directory to be written; it must not be there.</param>
     /// <param name="recipe">How.</param>
     /// <param name="calibration">What the recipe is calibrated on, where it needs that.</param>
     /// <param name="progress">Hears how far it is.</param>
     /// <param name="cancellationToken">Stops it; a later run with the same arguments goes on.</param>
     /// <exception cref="CheckpointException">A file is missing or damaged.</exception>
+    /// <exception cref="HubException">The model is not on the hub, or cannot be fetched.</exception>
     /// <exception cref="UnsupportedModelException">The model is of a kind that is not supported.</exception>
     /// <exception cref="QuantizationException">It cannot be done as asked, or cannot be written.</exception>
     public static void Run(
@@ -61,7 +62,8 @@ public sealed class ModelQuantizer
     {
         ArgumentException.ThrowIfNullOrEmpty(model);
         ArgumentNullException.ThrowIfNull(recipe);
-        Run(ModelSource.Open(model), output, recipe, calibration, progress, cancellationToken);
+        string path = ModelPath.Find(model, cancellationToken: cancellationToken);
+        Run(ModelSource.Open(path), output, recipe, calibration, progress, cancellationToken);
     }
 
     /// <summary>Quantizes a model whose directory is open.</summary>

@@ -69,27 +69,33 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     /// <summary>Requests in flight.</summary>
     public int NumRequests => _streams.Count;
 
-    /// <summary>Loads a model from a Hugging Face directory.</summary>
-    /// <param name="model">The directory.</param>
+    /// <summary>Loads a model from a Hugging Face directory, a GGUF file, or the hub.</summary>
+    /// <param name="model">
+    /// The directory or file, or a name on the hub: <c>ORG/NAME[@REVISION]</c>, or <c>ORG/NAME:QUANT</c> for its GGUF
+    /// file. What is there goes before a name; what is not in the hub's cache is fetched.
+    /// </param>
     /// <param name="options">How to load and run it.</param>
     /// <param name="progress">Hears how far loading is.</param>
+    /// <param name="download">Hears how far a download is.</param>
     /// <param name="cancellationToken">Stops loading.</param>
     /// <exception cref="ArgumentException">
     /// The directory is null or empty, or a member of the options is null.
     /// </exception>
     /// <exception cref="CheckpointException">A file is missing or damaged.</exception>
+    /// <exception cref="HubException">The model is not on the hub, or cannot be fetched.</exception>
     /// <exception cref="UnsupportedModelException">The model is of a kind that is not supported.</exception>
     /// <exception cref="EngineConfigurationException">The options do not fit the model or the machine.</exception>
     public static AsyncEngine Load(
         string model,
         EngineOptions? options = null,
         IProgress<LoadProgress>? progress = null,
+        IProgress<DownloadProgress>? download = null,
         CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(model);
         options ??= new EngineOptions();
         options.Validate();
-        Model opened = Octavo.Model.Open(model);
+        Model opened = Octavo.Model.Open(model, download, cancellationToken);
         IModelRunner? runner = null;
         LlmEngine? engine = null;
         try

@@ -37,19 +37,25 @@ public sealed class LLM : IDisposable
     /// <summary>The sampling of calls that name none: the model's own defaults.</summary>
     public SamplingParams DefaultSamplingParams => Model.DefaultSamplingParams;
 
-    /// <summary>Loads a model from a Hugging Face directory.</summary>
-    /// <param name="model">The directory.</param>
+    /// <summary>Loads a model from a Hugging Face directory, a GGUF file, or the hub.</summary>
+    /// <param name="model">
+    /// The directory or file, or a name on the hub, such as <c>facebook/opt-125m</c>: <c>ORG/NAME[@REVISION]</c>, or
+    /// <c>ORG/NAME:QUANT</c> for its GGUF file. What is there goes before a name; what is not in the hub's cache is
+    /// fetched.
+    /// </param>
     /// <param name="quantization">
     /// The scheme of the weights, one of <see cref="WeightScheme.Names"/>; null keeps the checkpoint's.
     /// </param>
     /// <param name="options">Everything else.</param>
     /// <param name="progress">Hears how far loading is.</param>
+    /// <param name="download">Hears how far a download is.</param>
     /// <inheritdoc cref="AsyncEngine.Load" path="/exception"/>
     public static LLM Load(
         string model,
         string? quantization = null,
         EngineOptions? options = null,
-        IProgress<LoadProgress>? progress = null)
+        IProgress<LoadProgress>? progress = null,
+        IProgress<DownloadProgress>? download = null)
     {
         options ??= new EngineOptions();
         if (quantization is not null)
@@ -58,7 +64,7 @@ public sealed class LLM : IDisposable
             options = options with { Model = options.Model with { Quantization = quantization } };
         }
 
-        return new LLM(AsyncEngine.Load(model, options, progress));
+        return new LLM(AsyncEngine.Load(model, options, progress, download));
     }
 
     /// <summary>Completes a prompt.</summary>

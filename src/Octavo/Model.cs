@@ -7,7 +7,7 @@ using Octavo.Text.Files;
 namespace Octavo;
 
 /// <summary>A model's files, opened: what it is, and its weights where they stand. Nothing is loaded by it.</summary>
-/// <remarks><c>Model.Open(directory)</c>, <c>Plan(options)</c>, <see cref="ModelPlan.Load"/>: what the plan says is
+/// <remarks><c>Model.Open(model)</c>, <c>Plan(options)</c>, <see cref="ModelPlan.Load"/>: what the plan says is
 /// what is loaded.
 /// The model stays open as long as what was loaded from it.</remarks>
 public sealed class Model : IDisposable
@@ -17,13 +17,10 @@ public sealed class Model : IDisposable
     private Model(ModelSource source, ModelDescription description, Checkpoint checkpoint)
     {
         (_source, Description, Checkpoint) = (source, description, checkpoint);
-        string path = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(source.Path));
-        Name = source.Gguf is null
-            ? System.IO.Path.GetFileName(path)
-            : System.IO.Path.GetFileNameWithoutExtension(path);
+        Name = ModelPath.NameOf(source.Path);
     }
 
-    /// <summary>The name of its directory or file.</summary>
+    /// <summary>Its name on the hub where it is from there, else its directory's or file's.</summary>
     public string Name { get; }
 
     /// <summary>Where it stands.</summary>
@@ -44,15 +41,23 @@ public sealed class Model : IDisposable
     /// <summary>The sampling defaults that its author gives.</summary>
     public GenerationDefaults Generation => _source.Generation;
 
-    /// <summary>Opens a model: a Hugging Face directory, or a GGUF file.</summary>
-    /// <param name="path">The directory or file; of a model in several parts, any one.</param>
-    /// <exception cref="ArgumentException">The path is null or empty.</exception>
+    /// <summary>Opens a model: a Hugging Face directory, a GGUF file, or one on the hub, which is fetched where it is
+    /// not here.</summary>
+    /// <param name="model">
+    /// The directory or file (of a model in several parts, any one), or a name on the hub:
+    /// <c>ORG/NAME[@REVISION]</c>, or <c>ORG/NAME:QUANT</c> for its GGUF file. What is there goes before a name.
+    /// </param>
+    /// <param name="download">Hears how far a download is.</param>
+    /// <param name="cancellationToken">Stops a download; what has come is kept.</param>
+    /// <exception cref="ArgumentException">The name is null or empty.</exception>
     /// <exception cref="CheckpointException">A file is missing or damaged.</exception>
+    /// <exception cref="HubException">The model is not on the hub, or cannot be fetched.</exception>
     /// <exception cref="UnsupportedModelException">The model is of a kind that is not supported.</exception>
-    public static Model Open(string path)
+    public static Model Open(
+        string model, IProgress<DownloadProgress>? download = null, CancellationToken cancellationToken = default)
     {
-        ArgumentException.ThrowIfNullOrEmpty(path);
-        ModelSource source = ModelSource.Open(path);
+        ArgumentException.ThrowIfNullOrEmpty(model);
+        ModelSource source = ModelSource.Open(ModelPath.Find(model, download, cancellationToken));
         Checkpoint checkpoint = source.OpenCheckpoint();
         try
         {

@@ -11,7 +11,7 @@ public static class OctavoServiceCollectionExtensions
     /// The model is loaded when either is first resolved, and let go when the provider is disposed.
     /// </summary>
     /// <param name="services">The collection.</param>
-    /// <param name="modelPath">The model's Hugging Face directory.</param>
+    /// <param name="modelPath">The model's Hugging Face directory, or its name on the hub: <c>ORG/NAME</c>.</param>
     /// <param name="options">How to load and run it; null takes the defaults.</param>
     /// <returns>The same collection.</returns>
     /// <example>
@@ -35,7 +35,7 @@ public static class OctavoServiceCollectionExtensions
     /// <inheritdoc cref="AddOctavo(IServiceCollection, string, EngineOptions?)"
     /// path="/summary|/param[@name='services']|/param[@name='modelPath']|/returns"/>
     /// <param name="services">The collection.</param>
-    /// <param name="modelPath">The model's Hugging Face directory.</param>
+    /// <param name="modelPath">The model's Hugging Face directory, or its name on the hub: <c>ORG/NAME</c>.</param>
     /// <param name="configure">Changes the default options: <c>o => o with { MaxModelLen = 4096 }</c>.</param>
     public static IServiceCollection AddOctavo(
         this IServiceCollection services, string modelPath, Func<EngineOptions, EngineOptions> configure)

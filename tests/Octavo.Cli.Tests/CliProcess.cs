@@ -79,7 +79,10 @@ internal static class CliProcess
         await kill.WaitForExitAsync();
     }
 
-    private static Process Start(string[] args)
+    /// <summary>Starts a command line.</summary>
+    /// <param name="args">The command line.</param>
+    /// <param name="variables">Variables of its environment, beside or in place of this process's.</param>
+    public static Process Start(string[] args, params (string Name, string Value)[] variables)
     {
         var start = new ProcessStartInfo("dotnet")
         {
@@ -97,7 +100,20 @@ internal static class CliProcess
             start.ArgumentList.Add(arg);
         }
 
+        foreach ((string name, string value) in variables)
+        {
+            start.Environment[name] = value;
+        }
+
         return Process.Start(start)!;
+    }
+
+    /// <summary>Waits for the end of a process whose standard input is of no use to it.</summary>
+    public static async Task<CliResult> EndAsync(Process process)
+    {
+        process.StandardInput.Close();
+        Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
+        return await EndAsync(process, await output, await error);
     }
 
     private static async Task<CliResult> EndAsync(Process process, string output, string error)

@@ -7,22 +7,16 @@ public sealed class ModelAdviceTests : IDisposable
     public void Dispose() => _directory.Dispose();
 
     [Theory]
-    [InlineData(
-        "meta-llama/Llama-3.2-1B-Instruct",
-        "hf download meta-llama/Llama-3.2-1B-Instruct --local-dir Llama-3.2-1B-Instruct ")]
-    [InlineData(
-        "https://huggingface.co/meta-llama/Llama-3.2-1B",
-        "hf download meta-llama/Llama-3.2-1B --local-dir Llama-3.2-1B ")]
-    [InlineData(
-        "https://huggingface.co/facebook/opt-125m/tree/main", "hf download facebook/opt-125m --local-dir opt-125m ")]
-    [InlineData("hf.co/facebook/opt-125m", "hf download facebook/opt-125m ")]
-    [InlineData("gpt2", "hf download gpt2 --local-dir gpt2 ")]
-    [InlineData("bert-base-uncased", "hf download bert-base-uncased ")]
-    [InlineData("hf://facebook/opt-125m", "hf download facebook/opt-125m ")]
-    [InlineData("bartowski/Llama-3.2-1B-Instruct-GGUF", "hf download bartowski/Llama-3.2-1B-Instruct-GGUF FILE.gguf")]
-    [InlineData("unsloth/Llama-3.2-1B-Instruct:Q4_K_M", "hf download unsloth/Llama-3.2-1B-Instruct FILE.gguf")]
-    [InlineData("hf.co/unsloth/Llama-3.2-1B-Instruct:Q4_K_M", "hf download unsloth/Llama-3.2-1B-Instruct FILE.gguf")]
-    [InlineData("https://huggingface.co/a/b/resolve/main/x.Q4_0.gguf", "hf download a/b FILE.gguf")]
+    [InlineData("meta-llama/Llama-3.2-1B-Instruct", "name it as there: meta-llama/Llama-3.2-1B-Instruct")]
+    [InlineData("https://huggingface.co/meta-llama/Llama-3.2-1B", "name it as there: meta-llama/Llama-3.2-1B")]
+    [InlineData("https://huggingface.co/facebook/opt-125m/tree/main", "name it as there: facebook/opt-125m")]
+    [InlineData("hf.co/facebook/opt-125m", "name it as there: facebook/opt-125m")]
+    [InlineData("gpt2", "has two parts: ORG/gpt2")]
+    [InlineData("bert-base-uncased", "has two parts: ORG/bert-base-uncased")]
+    [InlineData("hf://facebook/opt-125m", "name it as there: facebook/opt-125m")]
+    [InlineData("bartowski/Llama-3.2-1B-GGUF", "name it as there: bartowski/Llama-3.2-1B-GGUF:QUANT")]
+    [InlineData("hf.co/unsloth/Llama-3.2-1B:Q4_K_M", "name it as there: unsloth/Llama-3.2-1B:Q4_K_M")]
+    [InlineData("https://huggingface.co/a/b/resolve/main/x.Q4_0.gguf", "name it as there: a/b:QUANT")]
     [InlineData("/no/such/x.gguf", "no such directory or file")]
     [InlineData("https://example.com/model.zip", "it is an address")]
     public void Open_NoDirectoryButAName_SaysWhatItIsAndWhatToDo(string name, string words)

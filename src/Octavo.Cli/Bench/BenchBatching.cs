@@ -17,7 +17,7 @@ internal sealed class BenchBatching
     private const int LongestSequence = 1024;
 
     private readonly Option<string?> _model = OptionKinds
-        .Text("--model", "MODEL", "A model's directory, or tales; otherwise --shape with random int8 weights.");
+        .Text("--model", "MODEL", ModelLocator.Takes + ", or tales; otherwise --shape with random int8 weights.");
     private readonly Option<IReadOnlyList<int>?> _batches = OptionKinds
         .Integers("--batches", "Requests at once, one comparison for each number. [default: 8,16,32,64]");
     private readonly Option<int?> _requests = OptionKinds.Integer("--requests", "Requests of the load. [default: 128]");

@@ -19,8 +19,8 @@ internal sealed class BenchModelCommand
 
     private readonly Option<string?> _model = OptionKinds.Text(
         "--model",
-        "PATH",
-        "Measure this model, a directory or a GGUF file, in place of one of a shape with random weights.");
+        "MODEL",
+        ModelLocator.Takes + ", or a GGUF file, in place of one of a shape with random weights.");
 
     private readonly Option<int> _inputs = OptionKinds.Choice(
         "--dtype",

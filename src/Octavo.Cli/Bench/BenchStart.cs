@@ -22,7 +22,7 @@ internal sealed class BenchStart
     private readonly BenchArguments _arguments = new("The Llama model that is written to disk, with random weights.");
 
     private readonly Option<string?> _model = OptionKinds.Text(
-        "--model", "MODEL", "A model's directory, or tales, in place of --shape; no packed copy is made beside it.");
+        "--model", "MODEL", ModelLocator.Takes + ", or tales, in place of --shape; no packed copy is made beside it.");
 
     private readonly Option<string?> _scheme = OptionKinds.Text(
         "--scheme", string.Join('|', WeightScheme.Names),

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text;
 using Octavo.Cli.Options;
 using Octavo.Cli.Terminal;
+using Octavo.Formats.Hub;
 using Octavo.Lab;
 using Octavo.Lab.Measuring;
 using Octavo.Text;
@@ -16,7 +17,7 @@ internal sealed class BenchText
     private const int DefaultRounds = 5;
 
     private readonly Option<string?> _tokenizer = OptionKinds.Text(
-        "--tokenizer", "MODEL", "A model's directory, or a tokenizer's file. [default: the bundled model]");
+        "--tokenizer", "MODEL", ModelLocator.Takes + ", or a tokenizer's file. [default: the bundled model]");
 
     private readonly Option<string?> _input = OptionKinds.Text(
         "--input", "FILE", "The text. [default: the stories that the bundled model is evaluated with]");
@@ -46,14 +47,13 @@ internal sealed class BenchText
         int rounds = result.GetValue(_rounds) ?? DefaultRounds;
         UsageException.ThrowIf(rounds < 1, "--rounds must be at least 1");
         string model = result.GetValue(_tokenizer) ?? ModelLocator.BundledPath;
-        bool single = File.Exists(model);
-        string directory = single ? model : ModelLocator.Find(model);
+        string path = File.Exists(model) ? model : ModelLocator.Find(model, ModelParts.Text);
         string input = result.GetValue(_input) ?? ModelLocator.BundledText("valid.txt");
         UsageException.ThrowIf(!File.Exists(input), $"no such file: {input}");
         string text = File.ReadAllText(input);
         UsageException.ThrowIf(text.Length == 0, $"{input} is empty");
         TextMeasurement found = TextBenchmark.Run(
-            () => single ? Tokenizer.LoadFile(model) : Tokenizer.Load(directory),
+            () => File.Exists(path) ? Tokenizer.LoadFile(path) : Tokenizer.Load(path),
             text,
             rounds,
             ProgressLine.Show);

@@ -8,7 +8,7 @@ namespace Octavo.Cli.Chat;
 internal sealed class ChatCommand
 {
     private readonly Option<string?> _model = OptionKinds
-        .Text("--model", "DIR", "The model's directory. [default: the bundled story-teller, tales]");
+        .Text("--model", "MODEL", ModelLocator.Takes + ". [default: the bundled story-teller, tales]");
     private readonly Option<string?> _system = new("--system")
     {
         Description = "Instructions that stand before the conversation. [default: none]",

@@ -17,13 +17,13 @@ internal sealed class EvalCommand
 
     private readonly Argument<string?> _model = new("MODEL")
     {
-        Description = "The model's directory. [default: the bundled story-teller, tales]",
+        Description = ModelLocator.Takes + ". [default: the bundled story-teller, tales]",
         Arity = ArgumentArity.ZeroOrOne,
     };
 
     private readonly Option<string?> _reference = OptionKinds.Text(
         "--reference",
-        "DIR",
+        "MODEL",
         "The model to compare with, run in float32 (or as it is quantized); often the same directory. [default: none]");
 
     private readonly Option<string?> _text = OptionKinds.Text(

@@ -19,7 +19,7 @@ internal sealed class GenerateCommand
     };
 
     private readonly Option<string?> _model = OptionKinds
-        .Text("--model", "DIR", "The model's directory. [default: the bundled story-teller, tales]");
+        .Text("--model", "MODEL", ModelLocator.Takes + ". [default: the bundled story-teller, tales]");
     private readonly Option<int?> _n = OptionKinds.Integer("--n", "Completions of each prompt. [default: 1]");
     private readonly Option<int?> _logprobs = OptionKinds.Integer(
         "--logprobs", "With --json: log-probabilities of each chosen token and of so many likeliest ones.");

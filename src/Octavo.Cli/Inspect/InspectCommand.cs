@@ -9,7 +9,7 @@ internal sealed class InspectCommand
 {
     private readonly Argument<string?> _model = new("MODEL")
     {
-        Description = "The model's directory, or a lone config.json: what it would take. "
+        Description = ModelLocator.Takes + ", or a lone config.json: what it would take. "
             + "[default: the bundled story-teller, tales]",
         Arity = ArgumentArity.ZeroOrOne,
     };

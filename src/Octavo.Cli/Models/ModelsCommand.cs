@@ -7,7 +7,7 @@ using Spectre.Console;
 
 namespace Octavo.Cli.Models;
 
-/// <summary><c>octavo models</c>: the families of models that load.</summary>
+/// <summary><c>octavo models</c>: the families of models that load, or the models in the hub's cache.</summary>
 internal sealed class ModelsCommand
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
@@ -16,17 +16,31 @@ internal sealed class ModelsCommand
     private readonly Option<bool> _markdown =
         OptionKinds.Switch("--markdown", "Print a page, as it stands in the documentation.");
 
+    private readonly Option<bool> _local =
+        OptionKinds.Switch("--local", "List the models in the hub's cache, whoever fetched them, instead.");
+
     /// <summary>Makes the command.</summary>
     public static Command Make()
     {
         var it = new ModelsCommand();
-        var command = new Command("models", "List the families of models that load.") { it._json, it._markdown };
+        var command = new Command(
+            "models", "List the families of models that load, or (--local) the models that are here.")
+        {
+            it._local, it._json, it._markdown,
+        };
         command.SetAction(it.Run);
         return command;
     }
 
     private int Run(ParseResult result)
     {
+        if (result.GetValue(_local))
+        {
+            UsageException.ThrowIf(result.GetValue(_markdown), "--markdown does not go with --local");
+            LocalModels.Write(result.GetValue(_json));
+            return ExitCode.Success;
+        }
+
         IReadOnlyList<ModelFamily> families = ModelCatalog.All;
         if (result.GetValue(_json))
         {

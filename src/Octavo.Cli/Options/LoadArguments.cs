@@ -15,7 +15,7 @@ internal sealed class LoadArguments(string defaultWorkload, params Setting<Engin
 
     private readonly Argument<string?> _model = new("MODEL")
     {
-        Description = "The model's directory; 135m or 1b for random weights of that shape in int8. [default: the "
+        Description = ModelLocator.Takes + "; 135m or 1b for random weights of that shape in int8. [default: the "
             + "bundled story-teller, tales]",
         Arity = ArgumentArity.ZeroOrOne,
     };

@@ -10,7 +10,7 @@ namespace Octavo.Cli.Pack;
 /// </summary>
 internal sealed class PackCommand
 {
-    private readonly Argument<string> _model = new("MODEL") { Description = "The model's directory." };
+    private readonly Argument<string> _model = new("MODEL") { Description = ModelLocator.Takes + "." };
     private readonly EngineArguments _engine = new(EngineSettings.Weights);
 
     /// <summary>Makes the command.</summary>

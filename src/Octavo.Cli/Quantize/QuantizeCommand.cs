@@ -21,7 +21,7 @@ internal sealed class QuantizeCommand
 
     private readonly Argument<string?> _model = new("MODEL")
     {
-        Description = "The model's directory, unquantized. [default: the bundled story-teller, tales]",
+        Description = ModelLocator.Takes + "; unquantized. [default: the bundled story-teller, tales]",
         Arity = ArgumentArity.ZeroOrOne,
     };
 

@@ -10,7 +10,8 @@ internal sealed class RenderCommand
 {
     private readonly Argument<string?> _model = new("MODEL")
     {
-        Description = "The model's directory, or a chat template's .jinja. [default: the bundled story-teller, tales]",
+        Description = ModelLocator.Takes
+            + ", or a chat template's .jinja. [default: the bundled story-teller, tales]",
         Arity = ArgumentArity.ZeroOrOne,
     };
 

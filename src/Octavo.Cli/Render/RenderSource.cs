@@ -1,5 +1,6 @@
 using Octavo.Cli.Options;
 using Octavo.Cli.Terminal;
+using Octavo.Formats.Hub;
 using Octavo.Text;
 using Octavo.Text.Files;
 using Octavo.Text.Templates;
@@ -20,21 +21,21 @@ internal sealed class RenderSource
         (_sources, _specialTokens, _name, _chosen) = (sources, specialTokens, name, chosen);
 
     /// <summary>Those of a model's directory, or a single file: a template, or a GGUF file.</summary>
-    /// <param name="model">The directory or the file; null for the bundled model.</param>
+    /// <param name="model">The directory, the file or the name on the hub; null for the bundled model.</param>
     /// <param name="template">The template's name, or null for that which the conversation needs.</param>
     /// <exception cref="UsageException">There is no such template.</exception>
     public static RenderSource Load(string? model, string? template)
     {
-        if (!File.Exists(model))
+        string path = File.Exists(model) ? model : ModelLocator.Find(model, ModelParts.Text);
+        if (!File.Exists(path))
         {
-            string directory = ModelLocator.Find(model);
-            TokenizerConfig config = TokenizerConfig.Load(TokenizerFiles.In(directory));
-            return Of(config.ChatTemplates, config.Named, directory, template);
+            TokenizerConfig config = TokenizerConfig.Load(TokenizerFiles.In(path));
+            return Of(config.ChatTemplates, config.Named, path, template);
         }
 
-        return Tokenizer.IsGguf(model)
-            ? Of(Tokenizer.LoadFile(model), model, template)
-            : Of(ChatTemplateSources.Of(File.ReadAllText(model)), new Dictionary<string, string>(), model, template);
+        return Tokenizer.IsGguf(path)
+            ? Of(Tokenizer.LoadFile(path), path, template)
+            : Of(ChatTemplateSources.Of(File.ReadAllText(path)), new Dictionary<string, string>(), path, template);
     }
 
     /// <summary>Those that came with a tokenizer.</summary>

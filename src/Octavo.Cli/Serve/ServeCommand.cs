@@ -18,7 +18,7 @@ internal sealed class ServeCommand
 
     private readonly Argument<string?> _model = new("MODEL")
     {
-        Description = "The model's directory. [default: the bundled story-teller, tales]",
+        Description = ModelLocator.Takes + ". [default: the bundled story-teller, tales]",
         Arity = ArgumentArity.ZeroOrOne,
     };
 

@@ -1,4 +1,5 @@
 using Octavo.Engine;
+using Octavo.Formats;
 
 namespace Octavo.Cli.Terminal;
 
@@ -17,11 +18,11 @@ internal static class EngineLoader
     {
         var meter = new LoadMeter();
         Task<AsyncEngine> loading = Task.Run(
-            () => AsyncEngine.Load(model, options, meter, cancellation), CancellationToken.None);
+            () => AsyncEngine.Load(model, options, meter, cancellationToken: cancellation), CancellationToken.None);
         if (showProgress && Stdio.ErrorIsTerminal
             && await Task.WhenAny(loading, Task.Delay(Patience, cancellation)).ConfigureAwait(false) != loading)
         {
-            await LoadingBar.ShowAsync(Path.GetFileName(Path.GetFullPath(model)), meter, loading).ConfigureAwait(false);
+            await LoadingBar.ShowAsync(ModelPath.NameOf(model), meter, loading).ConfigureAwait(false);
         }
 
         try

@@ -11,7 +11,7 @@ internal sealed class TokenizeCommand
 {
     private readonly Argument<string?> _model = new("MODEL")
     {
-        Description = "The model's directory, or a tokenizer's file: tokenizer.json, .model, tekken.json, .tiktoken, "
+        Description = ModelLocator.Takes + ", or a tokenizer's file: tokenizer.json, .model, tekken.json, .tiktoken, "
             + ".gguf. [default: the bundled story-teller, tales]",
         Arity = ArgumentArity.ZeroOrOne,
     };

@@ -1,5 +1,6 @@
 using Octavo.Cli.Options;
 using Octavo.Cli.Render;
+using Octavo.Formats.Hub;
 using Octavo.Text;
 
 namespace Octavo.Cli.Tokenize;
@@ -19,16 +20,11 @@ internal sealed class TokenizeSource
     public int VocabSize => _tokenizer.VocabSize;
 
     /// <summary>Loads it.</summary>
-    /// <param name="model">The directory or the file; null for the bundled model.</param>
+    /// <param name="model">The directory, the file or the name on the hub; null for the bundled model.</param>
     public static TokenizeSource Load(string? model)
     {
-        if (File.Exists(model))
-        {
-            return new(Tokenizer.LoadFile(model), model);
-        }
-
-        string directory = ModelLocator.Find(model);
-        return new(Tokenizer.Load(directory), directory);
+        string path = File.Exists(model) ? model : ModelLocator.Find(model, ModelParts.Text);
+        return new(File.Exists(path) ? Tokenizer.LoadFile(path) : Tokenizer.Load(path), path);
     }
 
     /// <summary>What makes prompts of conversations.</summary>
