@@ -128,13 +128,32 @@ public sealed class Tokenizer
     internal int[] Encode(string text, EncodeOptions options)
     {
         ArgumentNullException.ThrowIfNull(text);
+        bool splits = options.SplitSpecialTokens ?? (_config.SplitsSpecialTokens || _parts.SplitsSpecialTokens);
+        return Encode(text, splits ? ControlPlaces.Nowhere : ControlPlaces.Everywhere, options);
+    }
+
+    /// <summary>
+    /// The ids of a conversation's prompt. Special tokens are found where the template wrote them; those that a message
+    /// spells out are text, unless <see cref="EncodeOptions.SplitSpecialTokens"/> is false.
+    /// </summary>
+    internal int[] Encode(RenderedPrompt prompt, EncodeOptions options)
+    {
+        bool splitsAll = options.SplitSpecialTokens ?? _config.SplitsSpecialTokens;
+        return Encode(
+            prompt.Text,
+            options.SplitSpecialTokens == false ? ControlPlaces.Everywhere
+                : splitsAll ? ControlPlaces.Nowhere
+                : ControlPlaces.Within(prompt.Own),
+            options);
+    }
+
+    private int[] Encode(string text, ControlPlaces special, EncodeOptions options)
+    {
         text = WellFormed(text);
-        bool splitSpecialTokens = options.SplitSpecialTokens
-            ?? (_config.SplitsSpecialTokens || _parts.SplitsSpecialTokens);
         PostProcessor around = options.AddSpecialTokens ? _parts.PostProcessor : PostProcessor.None;
         LengthRules lengths = options.ApplyLengths ? _parts.Lengths : LengthRules.None;
         List<int> ids = new((text.Length / 3) + 8);
-        EncodeText(text, splitSpecialTokens, ids);
+        EncodeText(text, special, ids);
         lengths.Truncate(ids, around.Before.Length + around.After.Length);
         ids.InsertRange(0, around.Before);
         ids.AddRange(around.After);
@@ -253,21 +272,19 @@ public sealed class Tokenizer
     /// <summary>What the normalizer alone makes of a text.</summary>
     internal string Normalize(string text) => _parts.Normalizer?.Apply(text) ?? text;
 
-    private void EncodeText(string text, bool splitSpecialTokens, List<int> ids)
+    private void EncodeText(string text, ControlPlaces special, List<int> ids)
     {
         if (_parts.RawTokens.IsEmpty)
         {
-            EncodeRun(text, first: true, splitSpecialTokens, ids);
+            EncodeRun(text, Range.All, special, ids);
             return;
         }
 
-        foreach (AddedTokenSpan span in _parts.RawTokens.Split(text, splitSpecialTokens))
+        foreach (AddedTokenSpan span in _parts.RawTokens.Split(text, special))
         {
             if (span.Id == AddedTokenSpan.PlainText)
             {
-                bool whole = span.Start == 0 && span.End == text.Length;
-                EncodeRun(
-                    whole ? text : text[span.Start..span.End], span.Start == 0, splitSpecialTokens, ids);
+                EncodeRun(text, span.Start..span.End, special, ids);
             }
             else
             {
@@ -279,8 +296,11 @@ public sealed class Tokenizer
     /// <summary>
     /// Text without non-normalized added tokens: normalize, cut the other added tokens out, encode the rest.
     /// </summary>
-    private void EncodeRun(string run, bool first, bool splitSpecialTokens, List<int> ids)
+    private void EncodeRun(string whole, Range range, ControlPlaces special, List<int> ids)
     {
+        (int start, int length) = range.GetOffsetAndLength(whole.Length);
+        string run = length == whole.Length ? whole : whole.Substring(start, length);
+        bool first = start == 0;
         string text = _parts.Normalizer?.Apply(run) ?? run;
         if (_parts.NormalizedTokens.IsEmpty)
         {
@@ -288,7 +308,8 @@ public sealed class Tokenizer
             return;
         }
 
-        foreach (AddedTokenSpan span in _parts.NormalizedTokens.Split(text, splitSpecialTokens))
+        special = special.InPart(whole, range, _parts.Normalizer, text);
+        foreach (AddedTokenSpan span in _parts.NormalizedTokens.Split(text, special))
         {
             if (span.Id == AddedTokenSpan.PlainText)
             {

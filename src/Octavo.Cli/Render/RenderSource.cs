@@ -59,8 +59,8 @@ internal sealed class RenderSource
 
     /// <summary>The prompt of a conversation.</summary>
     /// <exception cref="ChatTemplateException">The template is malformed or refuses the conversation.</exception>
-    public string Render(ConversationJson conversation) =>
-        TemplateFor(conversation.Input.Tools is not null).Render(conversation.HasSpecialTokens
+    public RenderedPrompt Render(ConversationJson conversation) =>
+        TemplateFor(conversation.Input.Tools is not null).RenderPrompt(conversation.HasSpecialTokens
             ? conversation.Input
             : conversation.Input with { SpecialTokens = _specialTokens });
 

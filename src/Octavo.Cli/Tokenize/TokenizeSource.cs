@@ -37,10 +37,16 @@ internal sealed class TokenizeSource
 
     /// <summary>The tokens of a text.</summary>
     public IReadOnlyList<TokenView> Encode(string text, EncodeOptions options) =>
-        [.. _tokenizer.Encode(text, options).Select(
-            id => new TokenView(id, _tokenizer.IdToToken(id), _tokenizer.TokenBytes(id), _tokenizer.IsSpecial(id)))];
+        ViewsOf(_tokenizer.Encode(text, options));
+
+    /// <summary>The tokens of a conversation's prompt.</summary>
+    public IReadOnlyList<TokenView> Encode(RenderedPrompt prompt, EncodeOptions options) =>
+        ViewsOf(_tokenizer.Encode(prompt, options));
 
     /// <summary>The text of tokens.</summary>
     public string Decode(IReadOnlyList<int> ids, bool skipSpecialTokens) =>
         _tokenizer.Decode([.. ids], skipSpecialTokens);
+
+    private IReadOnlyList<TokenView> ViewsOf(int[] ids) => Array.ConvertAll(
+        ids, id => new TokenView(id, _tokenizer.IdToToken(id), _tokenizer.TokenBytes(id), _tokenizer.IsSpecial(id)));
 }

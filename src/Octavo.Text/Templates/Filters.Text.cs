@@ -95,12 +95,15 @@ internal static partial class Filters
             ? given
             : new string(' ', (int)Math.Clamp(arguments.Int(0, 4), 0, Renderer.MaxOutput));
         bool blank = arguments.Flag(2);
-        List<string> lines = PythonText.SplitLines(text + "\n");
+        List<string> lines =
+            PythonText.SplitLines(arguments.Renderer.Joined().Append(text).Append("\n").ToString());
+
         arguments.Renderer.ChargeText((long)lines.Count * indent.Length);
-        var result = new StringBuilder(arguments.Flag(1) ? indent : string.Empty).Append(lines[0]);
+        TextJoiner result =
+            arguments.Renderer.Joined().Append(arguments.Flag(1) ? indent : string.Empty).Append(lines[0]);
         foreach (string line in lines.Skip(1))
         {
-            result.Append('\n').Append(blank || line.Length > 0 ? indent : string.Empty).Append(line);
+            result.Append("\n").Append(blank || line.Length > 0 ? indent : string.Empty).Append(line);
         }
 
         return Like(value, result.ToString());
@@ -131,9 +134,10 @@ internal static partial class Filters
 
         string text = Printing.AsText(value) ?? throw new TemplateFault(
             $"truncate needs a string, not {Types.Name(value)}");
-        string cut = text[..PythonText.OffsetOf(text, (int)length - PythonText.Length(end))];
+        string cut = Renderer.Part(text, ..PythonText.OffsetOf(text, (int)length - PythonText.Length(end)));
         int blank = arguments.Flag(1) ? -1 : cut.LastIndexOf(' ');
-        return Like(value, (blank < 0 ? cut : cut[..blank]) + end);
+        TextJoiner shorter = arguments.Renderer.Joined().Append(cut, 0, blank < 0 ? cut.Length : blank);
+        return Like(value, shorter.Append(end).ToString());
     }
 
     private static object? WordWrap(object? value, BoundArguments arguments)

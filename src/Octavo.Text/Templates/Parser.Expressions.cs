@@ -210,7 +210,7 @@ internal sealed partial class Parser
                     text += Next().Text;
                 }
 
-                return new ConstantExpression(token.Position, text);
+                return new TextExpression(token.Position, text);
             case TokenKind.Integer or TokenKind.Float:
                 Next();
                 return new ConstantExpression(token.Position, token.Number);

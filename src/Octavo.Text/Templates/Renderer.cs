@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
-using System.Text;
 
 namespace Octavo.Text.Templates;
 
@@ -26,13 +25,16 @@ internal sealed class Renderer(TimeProvider time, IReadOnlyDictionary<string, Bl
     [ThreadStatic]
     private static Renderer? t_running;
 
-    private StringBuilder _output = new();
+    private TextJoiner? _output;
     private int _steps;
     private long _text;
     private int _calls;
     private TimeSpan _timed;
 
     public TimeProvider Time => time;
+
+    /// <summary>Who wrote which text.</summary>
+    public Provenance Provenance { get; } = new();
 
     public IReadOnlyDictionary<string, BlockStatement> Blocks => blocks;
 
@@ -46,15 +48,16 @@ internal sealed class Renderer(TimeProvider time, IReadOnlyDictionary<string, Bl
     public bool Autoescape { get; set; }
 
     /// <summary>Runs a template with its variables.</summary>
-    public string Run(Body body, IEnumerable<KeyValuePair<string, object?>> variables)
+    public RenderedPrompt Run(Body body, IEnumerable<KeyValuePair<string, object?>> variables)
     {
         Renderer? outer = t_running;
         t_running = this;
         try
         {
+            _output = new TextJoiner(Provenance);
             Root = new Frame(this, variables);
             body.Run(Root);
-            return _output.ToString();
+            return _output.ToPrompt();
         }
         finally
         {
@@ -125,15 +128,30 @@ internal sealed class Renderer(TimeProvider time, IReadOnlyDictionary<string, Bl
         }
     }
 
-    public void Write(string text)
+    /// <summary>A part of a text, of which it stays known who wrote it.</summary>
+    public static string Part(string text, Range range)
     {
-        ChargeText(text.Length);
-        if (_output.Length + text.Length > MaxOutput)
-        {
-            throw new TemplateFault($"the output is longer than {MaxOutput} characters");
-        }
+        (int start, int count) = range.GetOffsetAndLength(text.Length);
+        return t_running?.Provenance.Of(text) is null
+            ? text.Substring(start, count)
+            : t_running.Joined().Append(text, start, count).ToString();
+    }
 
-        _output.Append(text);
+    /// <summary>Joins texts, of which it stays known who wrote them.</summary>
+    public TextJoiner Joined() => new(Provenance);
+
+    /// <summary>Writes a value's text.</summary>
+    public void Write(string text) => Output(text.Length).Append(text);
+
+    /// <summary>Writes a text that stands in the template.</summary>
+    public void WriteOwn(string text) => Output(text.Length).AppendOwn(text);
+
+    private TextJoiner Output(int more)
+    {
+        ChargeText(more);
+        return _output!.Length + more <= MaxOutput
+            ? _output
+            : throw new TemplateFault($"the output is longer than {MaxOutput} characters");
     }
 
     /// <summary>What a body writes, kept apart.</summary>
@@ -147,8 +165,8 @@ internal sealed class Renderer(TimeProvider time, IReadOnlyDictionary<string, Bl
     /// <summary>What is written meanwhile, kept apart: a string, or markup where it was escaped.</summary>
     public object Capture(Action write)
     {
-        StringBuilder outer = _output;
-        _output = new StringBuilder();
+        TextJoiner outer = _output!;
+        _output = Joined();
         try
         {
             write();
