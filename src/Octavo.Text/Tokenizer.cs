@@ -302,9 +302,10 @@ public sealed class Tokenizer
         string run = length == whole.Length ? whole : whole.Substring(start, length);
         bool first = start == 0;
         string text = _parts.Normalizer?.Apply(run) ?? run;
+        TextStage stages = special.HoldsConversation ? _parts.ConversationStages : _parts.Stages;
         if (_parts.NormalizedTokens.IsEmpty)
         {
-            EncodePiece(text, first, ids);
+            EncodePiece(text, first, stages, ids);
             return;
         }
 
@@ -313,7 +314,8 @@ public sealed class Tokenizer
         {
             if (span.Id == AddedTokenSpan.PlainText)
             {
-                EncodePiece(text.AsSpan(span.Start, span.End - span.Start), first && span.Start == 0, ids);
+                EncodePiece(
+                    text.AsSpan(span.Start, span.End - span.Start), first && span.Start == 0, stages, ids);
             }
             else
             {
@@ -322,11 +324,11 @@ public sealed class Tokenizer
         }
     }
 
-    private void EncodePiece(ReadOnlySpan<char> piece, bool first, List<int> ids)
+    private static void EncodePiece(ReadOnlySpan<char> piece, bool first, TextStage stages, List<int> ids)
     {
         if (piece.Length > 0)
         {
-            _parts.Stages.Accept(piece, first, ids);
+            stages.Accept(piece, first, ids);
         }
     }
 

@@ -98,6 +98,24 @@ public sealed partial class ChatControlTokenTests
     }
 
     [Fact]
+    public void Encode_ModelThatKnowsTheToken_MakesItOfNoContent()
+    {
+        Tokenizer tokenizer = TokenizerJson.Load(json =>
+        {
+            json["added_tokens"] = JsonNode.Parse("""[{"id": 1, "content": "</s>", "special": true}]""");
+            json["pre_tokenizer"] = null;
+            json["decoder"] = null;
+            json["model"] = JsonNode.Parse(
+                """
+                {"type": "Unigram", "unk_id": 0,
+                 "vocab": [["<unk>", 0], ["</s>", 0], ["<", -1], ["/", -1], ["s", -1], [">", -1]]}
+                """);
+        });
+        Encode(tokenizer, "s</s>{{ messages[0].content }}", "</s>x").ShouldBe([4, 1, 2, 3, 4, 5, 0]);
+        Plain(tokenizer, "</s>").ShouldBe([1]); // as the tokenizers library has it
+    }
+
+    [Fact]
     public void Encode_RecordedConversations_TakeNoControlTokensFromTheirValues()
     {
         string templates = SharedData.Require("third-party/templates");

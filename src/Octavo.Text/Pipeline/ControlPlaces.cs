@@ -21,6 +21,9 @@ internal readonly struct ControlPlaces
     /// <summary>Only where all of a token lies in one of the spans.</summary>
     public static ControlPlaces Within(TextSpans spans) => new(false, spans);
 
+    /// <summary>Whether some of the text is a conversation's, which must become no special token.</summary>
+    public bool HoldsConversation => _spans is not null;
+
     public bool Allow(int start, int end) => _spans?.Contain(start, end) ?? _everywhere;
 
     /// <summary>Whether some of a stretch lies in one of the spans.</summary>
