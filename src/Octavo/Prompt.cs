@@ -37,7 +37,9 @@ public sealed record Prompt
         return new Prompt { Text = text };
     }
 
-    /// <summary>A prompt that a chat template made. As in vLLM it wrote its special tokens, so none are added.</summary>
+    /// <summary>
+    /// A prompt that a chat template made. As in vLLM it wrote its special tokens itself, so none are added.
+    /// </summary>
     internal static Prompt FromRendered(RenderedPrompt rendered) =>
         new() { Text = rendered.Text, Rendered = rendered, AddSpecialTokens = false };
 

@@ -18,6 +18,9 @@ public sealed partial class ChatControlTokenTests
         @"<\|[^\s|<>']{1,40}\|>|</?[A-Za-z_:]{1,30}>|\[/?[A-Z_]{2,20}\]|<｜[^｜\s]{1,30}｜>", RegexOptions.None, 1000)]
     private static partial Regex TokenPattern { get; }
 
+    // Templates put these together of a role and its brackets.
+    private static readonly string[] s_roleTokens = ["<|user|>", "<|assistant|>", "<|observation|>"];
+
     private static readonly Regex s_think = new("<x?/?think>");
 
     [Theory]
@@ -134,11 +137,8 @@ public sealed partial class ChatControlTokenTests
             string source = File.ReadAllText(Path.Combine(templates, name));
             Dictionary<string, string> named = document.RootElement.GetProperty("special_tokens").EnumerateObject()
                 .ToDictionary(p => p.Name, p => p.Value.GetString()!);
-            string[] tokens =
-            [
-                .. TokenPattern.Matches(source).Select(m => m.Value)
-                    .Concat(named.Values).Append("<|user|>").Append("<|assistant|>").Append("<|observation|>").Distinct(),
-            ];
+            IEnumerable<string> spelled = TokenPattern.Matches(source).Select(m => m.Value);
+            string[] tokens = [.. spelled.Concat(named.Values).Concat(s_roleTokens).Distinct()];
             Tokenizer tokenizer = Load(tokens);
             var template = ChatTemplate.Parse(source, name);
             foreach (JsonElement record in document.RootElement.GetProperty("cases").EnumerateArray())
@@ -176,7 +176,8 @@ public sealed partial class ChatControlTokenTests
             }
         }
 
-        failures.Count.ShouldBe(0, $"{failures.Count} of {same} and {attacked}:\n{string.Join('\n', failures.Take(8))}");
+        failures.Count.ShouldBe(
+            0, $"{failures.Count} of {same} and {attacked}:\n{string.Join('\n', failures.Take(8))}");
         same.ShouldBeGreaterThan(500);
         attacked.ShouldBeGreaterThan(500);
     }
@@ -207,7 +208,8 @@ public sealed partial class ChatControlTokenTests
             if (node![key] is JsonValue value && value.TryGetValue(out string? text))
             {
                 // What an assistant thought some templates find by its tags in what it said: that is theirs to do.
-                string added = (key, (string?)node["role"]) is ("content", "assistant") ? s_think.Replace(end, "") : end;
+                bool isSaid = (key, (string?)node["role"]) is ("content", "assistant");
+                string added = isSaid ? s_think.Replace(end, "") : end;
                 node[key] = key is "role" or "type" or "name" or "id" or "tool_call_id" ? text : text + added;
             }
             else
@@ -253,8 +255,9 @@ public sealed partial class ChatControlTokenTests
         }
     }
 
-    private static RenderedPrompt Rendered(string template, string content) => ChatTemplate.Parse(template, "test").Render(
-        [new ChatMessage("user", content)], false, new Dictionary<string, string> { ["eos_token"] = "</s>" });
+    private static RenderedPrompt Rendered(string template, string content) =>
+        ChatTemplate.Parse(template, "test").Render(
+            [new ChatMessage("user", content)], false, new Dictionary<string, string> { ["eos_token"] = "</s>" });
 
     private static int[] Encode(Tokenizer tokenizer, string template, string content) =>
         tokenizer.Encode(Rendered(template, content), new EncodeOptions());

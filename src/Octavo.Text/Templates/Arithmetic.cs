@@ -216,7 +216,7 @@ internal static class Arithmetic
     private static object?[] RepeatItems(Renderer renderer, IReadOnlyList<object?> items, long count)
     {
         long total = items.Count * count;
-        renderer.Charge((int)Math.Min(total, Renderer.MaxSteps));
+        renderer.Charge((int)Math.Min(total, int.MaxValue));
         var result = new object?[total];
         for (int i = 0; i < result.Length; i++)
         {

@@ -1,22 +1,31 @@
-using System.Diagnostics;
 using System.Runtime.CompilerServices;
 
 namespace Octavo.Text.Templates;
 
-/// <summary>One run of a template: what it wrote so far, and what it may still spend.</summary>
+/// <summary>
+/// One run of a template: what it wrote so far, and what it may still spend. All that takes time is counted before it
+/// is done, in steps: an expression is one, and so are some characters of a text that is gone through, more or fewer
+/// as each takes less or more time. The bounds are a fraction of a second's work on a slow core; what the conversation
+/// brings comes on top.
+/// </summary>
 internal sealed class Renderer(TimeProvider time, IReadOnlyDictionary<string, BlockStatement> blocks)
 {
-    /// <summary>Expressions, statements and elements of sequences; about half a second.</summary>
-    public const int MaxSteps = 2_000_000;
+    /// <summary>Steps, and one more for each character of the variables.</summary>
+    public const int MaxSteps = 1_000_000;
 
-    /// <summary>Characters of all texts that are made on the way.</summary>
-    public const long MaxText = 1L << 26;
+    /// <summary>
+    /// Characters of all texts that are made on the way, and <see cref="TextPerInput"/> more for each of the variables.
+    /// </summary>
+    public const int MaxText = 1 << 24;
+
+    /// <summary>How often a template may copy its variables from text to text.</summary>
+    public const int TextPerInput = 16;
 
     /// <summary>Characters of the output, and of any one text.</summary>
     public const int MaxOutput = 1 << 22;
 
-    /// <summary>Milliseconds that regular expressions may take over one text, and over all of a run.</summary>
-    public const int RegexTimeout = 500;
+    /// <summary>Milliseconds that a regular expression may take over one text, should the steps not bound it.</summary>
+    public const int RegexTimeout = 2000;
 
     /// <summary>Macros and recursive loops within each other.</summary>
     public const int MaxCalls = 200;
@@ -26,10 +35,11 @@ internal sealed class Renderer(TimeProvider time, IReadOnlyDictionary<string, Bl
     private static Renderer? t_running;
 
     private TextJoiner? _output;
+    private int _maxSteps = MaxSteps;
+    private long _maxText = MaxText;
     private int _steps;
     private long _text;
     private int _calls;
-    private TimeSpan _timed;
 
     public TimeProvider Time => time;
 
@@ -48,8 +58,11 @@ internal sealed class Renderer(TimeProvider time, IReadOnlyDictionary<string, Bl
     public bool Autoescape { get; set; }
 
     /// <summary>Runs a template with its variables.</summary>
-    public RenderedPrompt Run(Body body, IEnumerable<KeyValuePair<string, object?>> variables)
+    public RenderedPrompt Run(Body body, IReadOnlyDictionary<string, object?> variables)
     {
+        int size = (int)Math.Min(variables.Values.Sum(SizeOf), int.MaxValue / 2);
+        _maxSteps += size;
+        _maxText += (long)size * TextPerInput;
         Renderer? outer = t_running;
         t_running = this;
         try
@@ -75,24 +88,26 @@ internal sealed class Renderer(TimeProvider time, IReadOnlyDictionary<string, Bl
     /// <summary>Counts steps.</summary>
     public void Charge(int steps)
     {
-        if ((_steps += steps) > MaxSteps)
+        if (steps > _maxSteps - _steps)
         {
-            throw new TemplateFault($"the template takes more than {MaxSteps} steps");
+            throw new TemplateFault($"the template takes more than {_maxSteps} steps");
         }
+
+        _steps += steps;
     }
 
     /// <summary>Counts a text that is made.</summary>
     public void ChargeText(long length)
     {
-        if (length > MaxOutput || (_text += length) > MaxText)
+        if (length > MaxOutput || (_text += length) > _maxText)
         {
             throw new TemplateFault(
-                $"the template makes more text than it may ({MaxOutput} characters at once, {MaxText} in all)");
+                $"the template makes more text than it may ({MaxOutput} characters at once, {_maxText} in all)");
         }
     }
 
     /// <summary>Counts going through a text; a step for some characters of it.</summary>
-    public static void ChargeReading(int length) => t_running?.Charge(length >> 5);
+    public static void ChargeReading(int length) => t_running?.Charge(length >> 4);
 
     /// <summary>Counts printing a text with escapes; a step for a few characters of it.</summary>
     public static void ChargePrinting(int length) => t_running?.Charge(length >> 2);
@@ -107,16 +122,9 @@ internal sealed class Renderer(TimeProvider time, IReadOnlyDictionary<string, Bl
     /// <summary>Counts work on characters, or on parts of a text, one by one.</summary>
     public static void ChargeEach(int count) => t_running?.Charge(count);
 
-    /// <summary>Bounds the time of what can take long over a short text.</summary>
-    public T Timed<T>(Func<T> run)
-    {
-        long started = Stopwatch.GetTimestamp();
-        T result = run();
-        _timed += Stopwatch.GetElapsedTime(started);
-        return _timed <= TimeSpan.FromMilliseconds(RegexTimeout)
-            ? result
-            : throw new TemplateFault("filters take too long over their texts");
-    }
+    /// <summary>Counts work on a text that grows with the square of its length.</summary>
+    public static void ChargeSquare(long length) =>
+        t_running?.Charge((int)Math.Min(length * length >> 6, int.MaxValue));
 
     /// <summary>Counts a step; refuses values and calls that are nested deeper than the stack has room for.</summary>
     public static void EnsureStack()
@@ -185,6 +193,14 @@ internal sealed class Renderer(TimeProvider time, IReadOnlyDictionary<string, Bl
         ICallable callable => callable.Call(this, arguments),
         Undefined undefined => throw undefined.Fault(),
         _ => throw new TemplateFault($"'{Types.Name(callee)}' object is not callable"),
+    };
+
+    private static long SizeOf(object? value) => value switch
+    {
+        string text => text.Length,
+        PyDict map => map.Entries.Sum(e => 1 + SizeOf(e.Key) + SizeOf(e.Value)),
+        List<object?> list => list.Sum(item => 1 + SizeOf(item)),
+        _ => 0,
     };
 
     /// <summary>Runs what may run itself again.</summary>

@@ -92,7 +92,7 @@ internal static class StringSplitting
                 return parts;
             }
 
-            Renderer.ChargeEach(1);
+            Renderer.ChargeEach(4);
             int start = at;
             while (at < text.Length && !PythonText.IsSpace(text[at]))
             {
@@ -119,7 +119,7 @@ internal static class StringSplitting
                 break;
             }
 
-            Renderer.ChargeEach(1);
+            Renderer.ChargeEach(4);
             int stop = end;
             while (end > 0 && !PythonText.IsSpace(text[end - 1]))
             {
