@@ -92,7 +92,7 @@ public sealed class GgufTokenizerTests
     }
 
     [Theory]
-    [InlineData("deepseek-llm", "\u00E9t\u00E9 12, \u4F60\U00010400\n", "\u00E9|t|\u00E9| |12|,| |\u4F60|\U00010400|\n")]
+    [InlineData("deepseek-llm", "\u00E9t\u00E9 12, \u4F60\U00010400", "\u00E9|t|\u00E9| |12|,| |\u4F60|\U00010400")]
     [InlineData("youtu", "I'm 123\u4F60\u597D\uFF0C\u3042", "I'm| |1|2|3|\u4F60\u597D|\uFF0C|\u3042")]
     [InlineData("afmoe", "a1234567 x12 \u4F60a", "a|1|234|567| x|12| |\u4F60|a")]
     [InlineData("chameleon", "a  12, b\tIMGIMGABZ", "a|  |1|2|,| b|\t|IMGIMGABZ")]

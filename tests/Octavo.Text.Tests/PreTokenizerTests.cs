@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Octavo.Text.Patterns;
 
 namespace Octavo.Text.Tests;
 
@@ -59,8 +60,10 @@ public sealed class PreTokenizerTests
             (@"[^\s\p{L}\p{N}]+", @"[^[\s\p{L}]\p{N}]+"), (@"\w+\b|\W", @"[[\w]]+\b|\W"),
             (@"(?i:k[r-t]).", @"(?i:k[[r-t]])."),
         ];
+        (TextPattern Plain, TextPattern Sets)[] patterns =
+            [.. pairs.Select(p => (TextPattern.Expression(p.Plain), TextPattern.Expression(p.Sets)))];
         Random random = new(41);
-        for (int i = 0; i < 400; i++)
+        for (int i = 0; i < 2000; i++)
         {
             string text = string.Concat(Enumerable.Range(0, 12).Select(_ => random.Next(4) switch
             {
@@ -69,8 +72,11 @@ public sealed class PreTokenizerTests
                 2 => char.ConvertFromUtf32(random.Next(0x10000, 0x1F100)),
                 _ => "kSſ\u212A \n1_"[random.Next(8)].ToString(),
             }));
-            (string plain, string sets) = pairs[i % pairs.Length];
-            Split(sets, text).ShouldBe(Split(plain, text), text);
+            (TextPattern plain, TextPattern sets) = patterns[i % patterns.Length];
+            List<TextMatch> expected = [], found = [];
+            plain.FindAll(text, expected);
+            sets.FindAll(text, found);
+            found.ShouldBe(expected, text);
         }
     }
 
