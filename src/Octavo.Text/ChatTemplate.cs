@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Octavo.Text.Prompts;
 using Octavo.Text.Templates;
 
 namespace Octavo.Text;

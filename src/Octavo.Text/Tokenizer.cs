@@ -5,6 +5,7 @@ using Octavo.Text.Files;
 using Octavo.Text.Gguf;
 using Octavo.Text.Models;
 using Octavo.Text.Pipeline;
+using Octavo.Text.Prompts;
 using Octavo.Text.Templates;
 using Octavo.Text.Tokens;
 

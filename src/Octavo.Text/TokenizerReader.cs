@@ -81,7 +81,8 @@ internal static class TokenizerReader
             stages,
             PostProcessorReader.Read(root.Find("post_processor")),
             DecoderReader.Read(root.Find("decoder")),
-            LengthRules.Read(root)) with { ConversationStages = withoutSpecial ?? stages };
+            LengthRules.Read(root)) with
+        { ConversationStages = withoutSpecial ?? stages };
     }
 
     private static AddedToken[] ReadAddedTokens(JsonField? field, Dictionary<string, int> vocab)

@@ -1,4 +1,4 @@
-using Octavo.Text;
+using Octavo.Text.Prompts;
 
 namespace Octavo;
 

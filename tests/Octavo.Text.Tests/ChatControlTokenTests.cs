@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Octavo.Testing;
+using Octavo.Text.Prompts;
 using Octavo.Text.Templates;
 
 namespace Octavo.Text.Tests;

@@ -2,6 +2,7 @@ using Octavo.Cli.Options;
 using Octavo.Cli.Terminal;
 using Octavo.Text;
 using Octavo.Text.Files;
+using Octavo.Text.Prompts;
 using Octavo.Text.Templates;
 
 namespace Octavo.Cli.Render;

@@ -1,6 +1,7 @@
 using Octavo.Cli.Options;
 using Octavo.Cli.Render;
 using Octavo.Text;
+using Octavo.Text.Prompts;
 
 namespace Octavo.Cli.Tokenize;
 

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Octavo.Text.Pipeline;
 
 namespace Octavo.Text.Patterns;
 

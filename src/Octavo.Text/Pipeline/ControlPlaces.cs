@@ -1,4 +1,5 @@
 using System.Text;
+using Octavo.Text.Prompts;
 
 namespace Octavo.Text.Pipeline;
 

@@ -1,3 +1,4 @@
+using Octavo.Text.Prompts;
 
 namespace Octavo.Text.Templates;
 

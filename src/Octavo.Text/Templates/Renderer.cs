@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Octavo.Text.Prompts;
 
 namespace Octavo.Text.Templates;
 

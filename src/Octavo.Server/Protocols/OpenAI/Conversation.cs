@@ -118,7 +118,8 @@ internal sealed class Conversation
             AddGenerationPrompt = AddGenerationPrompt,
             ContinueFinalMessage = ContinueFinalMessage ? "content" : null,
             Arguments = Arguments,
-        }) with { SplitSpecialTokens = SplitSpecialTokens };
+        }) with
+        { SplitSpecialTokens = SplitSpecialTokens };
     }
 
     private ChatPrompts ByOwnTemplate(ChatPrompts prompts)

@@ -1,4 +1,4 @@
-namespace Octavo.Text;
+namespace Octavo.Text.Prompts;
 
 /// <summary>Parts of a text, in order, no two of them touching.</summary>
 internal sealed class TextSpans

@@ -1,4 +1,4 @@
-namespace Octavo.Text;
+namespace Octavo.Text.Prompts;
 
 /// <summary>What a chat template made of a conversation.</summary>
 /// <param name="Text">The prompt.</param>

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 
-namespace Octavo.Text.Pipeline;
+namespace Octavo.Text.Patterns;
 
 /// <summary>The script of each character, with the kana counted as Han, read once from the embedded table.</summary>
 internal static class UnicodeScripts
