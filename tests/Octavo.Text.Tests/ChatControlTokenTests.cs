@@ -13,7 +13,8 @@ public sealed partial class ChatControlTokenTests
     private const string ChatMl =
         "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content | trim + '<|im_end|>\n' }}{% endfor %}";
 
-    private static readonly string[] s_tokens = ["<|im_start|>", "<|im_end|>", "<|user|>", "</s>", "<a>", "<a>b"];
+    private static readonly string[] s_tokens =
+        ["<|im_start|>", "<|im_end|>", "<|user|>", "</s>", "<a>", "<a>b", "[E]"];
 
     [GeneratedRegex(
         @"<\|[^\s|<>']{1,40}\|>|</?[A-Za-z_:]{1,30}>|\[/?[A-Z_]{2,20}\]|<｜[^｜\s]{1,30}｜>", RegexOptions.None, 1000)]
@@ -21,6 +22,10 @@ public sealed partial class ChatControlTokenTests
 
     // Templates put these together of a role and its brackets.
     private static readonly string[] s_roleTokens = ["<|user|>", "<|assistant|>", "<|observation|>"];
+
+    // One template makes tags of a schema's keys, which are the request's.
+    private static readonly string[] s_schemaTags =
+        ["name", "type", "enum", "required", "description", "parameters", "parameter", "function", "items"];
 
     private static readonly Regex s_think = new("<x?/?think>");
 
@@ -57,6 +62,7 @@ public sealed partial class ChatControlTokenTests
     [InlineData("{{ messages[0].content | upper }}", "<A>", "<A>")]
     [InlineData("{{ messages[0].content | lower }}", "<A>", "<a>")]
     [InlineData("{{ messages[0] | tojson }}", "</s>", "{\"role\": \"user\", \"content\": \"</s>\"}")]
+    [InlineData("{{ '[E]&' + (messages[0].content | safe) }}", "[E]", "#&amp;[E]")]
     [InlineData("{{ eos_token }}{{ messages[0].content }}", "</s>", "#</s>")]
     [InlineData("{% filter indent(1) %}<a>\n{{ messages[0].content }}{% endfilter %}", "</s>", "#\n </s>")]
     public void Encode_TokenOfTemplateAndContent_IsControlOnlyWhereTheTemplateWroteIt(
@@ -125,20 +131,19 @@ public sealed partial class ChatControlTokenTests
         string templates = SharedData.Require("third-party/templates");
         List<string> failures = [];
         int same = 0, attacked = 0;
-        string[] files = Directory.GetFiles(SharedData.Require("templates"), "*.json");
-        foreach (string file in files.Order(StringComparer.Ordinal))
+        string records = SharedData.Require("templates");
+        foreach (string path in Directory.GetFiles(templates, "*.jinja").Order(StringComparer.Ordinal))
         {
-            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(file));
-            if (document.RootElement.ValueKind != JsonValueKind.Object)
-            {
-                continue;
-            }
-
-            string name = document.RootElement.GetProperty("template").GetString()!;
-            string source = File.ReadAllText(Path.Combine(templates, name));
+            // Those that have no conversations of their own get another's.
+            string name = Path.GetFileName(path);
+            string own = Path.Combine(records, Path.ChangeExtension(name, ".json"));
+            using JsonDocument document = JsonDocument.Parse(
+                File.ReadAllBytes(File.Exists(own) ? own : Path.Combine(records, "Qwen-Qwen3-0.6B.json")));
+            string source = File.ReadAllText(path);
             Dictionary<string, string> named = document.RootElement.GetProperty("special_tokens").EnumerateObject()
                 .ToDictionary(p => p.Name, p => p.Value.GetString()!);
-            IEnumerable<string> spelled = TokenPattern.Matches(source).Select(m => m.Value);
+            IEnumerable<string> spelled = TokenPattern.Matches(source).Select(m => m.Value)
+                .Where(t => !s_schemaTags.Contains(t.Trim('<', '/', '>')));
             string[] tokens = [.. spelled.Concat(named.Values).Concat(s_roleTokens).Distinct()];
             Tokenizer tokenizer = Load(tokens);
             var template = ChatTemplate.Parse(source, name);
@@ -206,16 +211,16 @@ public sealed partial class ChatControlTokenTests
 
         foreach (string key in node is JsonObject map ? map.Select(e => e.Key).ToArray() : [])
         {
+            // What an assistant thought some templates find by its tags in what it said: that is theirs to do.
+            bool isSaid = key == "content" && node!["role"] is JsonValue role && role.ToString() == "assistant";
+            string added = isSaid ? s_think.Replace(end, "") : end;
             if (node![key] is JsonValue value && value.TryGetValue(out string? text))
             {
-                // What an assistant thought some templates find by its tags in what it said: that is theirs to do.
-                bool isSaid = (key, (string?)node["role"]) is ("content", "assistant");
-                string added = isSaid ? s_think.Replace(end, "") : end;
                 node[key] = key is "role" or "type" or "name" or "id" or "tool_call_id" ? text : text + added;
             }
             else
             {
-                AddToTexts(node[key], end);
+                AddToTexts(node[key], added);
             }
         }
     }

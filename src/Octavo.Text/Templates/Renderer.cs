@@ -149,6 +149,9 @@ internal sealed class Renderer(TimeProvider time, IReadOnlyDictionary<string, Bl
     /// <summary>Joins texts, of which it stays known who wrote them.</summary>
     public TextJoiner Joined() => new(Provenance);
 
+    /// <summary>The same for the run that is on this thread.</summary>
+    public static TextJoiner JoinedHere() => new(t_running?.Provenance ?? new Provenance());
+
     /// <summary>Writes a value's text.</summary>
     public void Write(string text) => Output(text.Length).Append(text);
 
