@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Octavo.Text.Prompts;
 using Octavo.Text.Templates;
 
 namespace Octavo.Text;
@@ -48,11 +49,11 @@ internal sealed class ChatTemplate
     /// <param name="variables">Further names, such as <c>bos_token</c>.</param>
     /// <param name="arguments">Further names that the caller gives.</param>
     /// <exception cref="ChatTemplateException">The template refuses the conversation or computes nonsense.</exception>
-    public string Render(
+    public RenderedPrompt Render(
         IReadOnlyList<ChatMessage> messages,
         bool addGenerationPrompt,
         IReadOnlyDictionary<string, string>? variables = null,
-        IReadOnlyDictionary<string, object?>? arguments = null) => Render(new TemplateInput
+        IReadOnlyDictionary<string, object?>? arguments = null) => RenderPrompt(new TemplateInput
         {
             Messages = [.. messages.Select(ToValue)],
             AddGenerationPrompt = addGenerationPrompt,
@@ -60,9 +61,13 @@ internal sealed class ChatTemplate
             Arguments = arguments ?? new Dictionary<string, object?>(),
         });
 
-    /// <summary>The prompt for a conversation.</summary>
+    /// <summary>The text of the prompt for a conversation.</summary>
     /// <exception cref="ChatTemplateException">The template refuses the conversation or computes nonsense.</exception>
-    public string Render(TemplateInput input)
+    public string Render(TemplateInput input) => RenderPrompt(input).Text;
+
+    /// <summary>The prompt for a conversation, for a tokenizer.</summary>
+    /// <exception cref="ChatTemplateException">The template refuses the conversation or computes nonsense.</exception>
+    public RenderedPrompt RenderPrompt(TemplateInput input)
     {
         if (input is { AddGenerationPrompt: true, ContinueFinalMessage: not null })
         {
@@ -76,13 +81,15 @@ internal sealed class ChatTemplate
             string? final = input.ContinueFinalMessage is { } field
                 ? MessagePreparation.MarkFinal(messages, field, _source)
                 : null;
-            Dictionary<string, object?> variables = Variables(input);
+            var renderer = new Renderer(input.Time, _blocks);
+            MessagePreparation.AdoptRoles(messages, renderer.Provenance);
+            Dictionary<string, object?> variables = Variables(input, renderer.Provenance);
             variables["messages"] = messages;
             variables["tools"] = TemplateJson.FromPlain(input.Tools);
             variables["documents"] = TemplateJson.FromPlain(input.Documents);
             variables["add_generation_prompt"] = input.AddGenerationPrompt;
-            string text = RenderWith(variables, input.Time);
-            return final is null ? text : MessagePreparation.CutAtMark(text, final);
+            RenderedPrompt prompt = Run(renderer, variables);
+            return final is null ? prompt : MessagePreparation.CutAtMark(prompt, final);
         }
         catch (TemplateFault fault)
         {
@@ -92,9 +99,11 @@ internal sealed class ChatTemplate
 
     /// <summary>What the template writes with nothing but these variables.</summary>
     /// <exception cref="ChatTemplateException">The template raises, or computes nonsense.</exception>
-    public string RenderWith(IReadOnlyDictionary<string, object?> variables, TimeProvider time)
+    public string RenderWith(IReadOnlyDictionary<string, object?> variables, TimeProvider time) =>
+        Run(new Renderer(time, _blocks), variables).Text;
+
+    private RenderedPrompt Run(Renderer renderer, IReadOnlyDictionary<string, object?> variables)
     {
-        var renderer = new Renderer(time, _blocks);
         try
         {
             return renderer.Run(_body, variables);
@@ -131,12 +140,12 @@ internal sealed class ChatTemplate
         static bool IsOfName(char c) => char.IsLetterOrDigit(c) || c == '_';
     }
 
-    private static Dictionary<string, object?> Variables(TemplateInput input)
+    private static Dictionary<string, object?> Variables(TemplateInput input, Provenance provenance)
     {
         Dictionary<string, object?> variables = new(StringComparer.Ordinal);
         foreach ((string name, string token) in input.SpecialTokens)
         {
-            variables[name] = token;
+            variables[name] = provenance.Adopt(token);
         }
 
         foreach ((string name, object? value) in input.Arguments)

@@ -9,7 +9,8 @@ internal sealed record EncodeOptions
     /// <summary>
     /// Whether special tokens spelled out in the text are text; null for what the format's own library does: in
     /// tokenizer.model and tekken.json they are text, else what tokenizer_config.json says
-    /// (<c>split_special_tokens</c>). Added tokens that are not special are found either way.
+    /// (<c>split_special_tokens</c>). Added tokens that are not special are found either way. Of a conversation's
+    /// prompt: null takes those for text that the messages hold, true all, false none.
     /// </summary>
     public bool? SplitSpecialTokens { get; init; }
 

@@ -5,6 +5,7 @@ using Octavo.Text.Files;
 using Octavo.Text.Gguf;
 using Octavo.Text.Models;
 using Octavo.Text.Pipeline;
+using Octavo.Text.Prompts;
 using Octavo.Text.Templates;
 using Octavo.Text.Tokens;
 
@@ -128,13 +129,32 @@ public sealed class Tokenizer
     internal int[] Encode(string text, EncodeOptions options)
     {
         ArgumentNullException.ThrowIfNull(text);
+        bool splits = options.SplitSpecialTokens ?? (_config.SplitsSpecialTokens || _parts.SplitsSpecialTokens);
+        return Encode(text, splits ? ControlPlaces.Nowhere : ControlPlaces.Everywhere, options);
+    }
+
+    /// <summary>
+    /// The ids of a conversation's prompt. Special tokens are found where the template wrote them; those that a message
+    /// spells out are text, unless <see cref="EncodeOptions.SplitSpecialTokens"/> is false.
+    /// </summary>
+    internal int[] Encode(RenderedPrompt prompt, EncodeOptions options)
+    {
+        bool splitsAll = options.SplitSpecialTokens ?? _config.SplitsSpecialTokens;
+        return Encode(
+            prompt.Text,
+            options.SplitSpecialTokens == false ? ControlPlaces.Everywhere
+                : splitsAll ? ControlPlaces.Nowhere
+                : ControlPlaces.Within(prompt.Own),
+            options);
+    }
+
+    private int[] Encode(string text, ControlPlaces special, EncodeOptions options)
+    {
         text = WellFormed(text);
-        bool splitSpecialTokens = options.SplitSpecialTokens
-            ?? (_config.SplitsSpecialTokens || _parts.SplitsSpecialTokens);
         PostProcessor around = options.AddSpecialTokens ? _parts.PostProcessor : PostProcessor.None;
         LengthRules lengths = options.ApplyLengths ? _parts.Lengths : LengthRules.None;
         List<int> ids = new((text.Length / 3) + 8);
-        EncodeText(text, splitSpecialTokens, ids);
+        EncodeText(text, special, ids);
         lengths.Truncate(ids, around.Before.Length + around.After.Length);
         ids.InsertRange(0, around.Before);
         ids.AddRange(around.After);
@@ -253,21 +273,19 @@ public sealed class Tokenizer
     /// <summary>What the normalizer alone makes of a text.</summary>
     internal string Normalize(string text) => _parts.Normalizer?.Apply(text) ?? text;
 
-    private void EncodeText(string text, bool splitSpecialTokens, List<int> ids)
+    private void EncodeText(string text, ControlPlaces special, List<int> ids)
     {
         if (_parts.RawTokens.IsEmpty)
         {
-            EncodeRun(text, first: true, splitSpecialTokens, ids);
+            EncodeRun(text, Range.All, special, ids);
             return;
         }
 
-        foreach (AddedTokenSpan span in _parts.RawTokens.Split(text, splitSpecialTokens))
+        foreach (AddedTokenSpan span in _parts.RawTokens.Split(text, special))
         {
             if (span.Id == AddedTokenSpan.PlainText)
             {
-                bool whole = span.Start == 0 && span.End == text.Length;
-                EncodeRun(
-                    whole ? text : text[span.Start..span.End], span.Start == 0, splitSpecialTokens, ids);
+                EncodeRun(text, span.Start..span.End, special, ids);
             }
             else
             {
@@ -279,20 +297,26 @@ public sealed class Tokenizer
     /// <summary>
     /// Text without non-normalized added tokens: normalize, cut the other added tokens out, encode the rest.
     /// </summary>
-    private void EncodeRun(string run, bool first, bool splitSpecialTokens, List<int> ids)
+    private void EncodeRun(string whole, Range range, ControlPlaces special, List<int> ids)
     {
+        (int start, int length) = range.GetOffsetAndLength(whole.Length);
+        string run = length == whole.Length ? whole : whole.Substring(start, length);
+        bool first = start == 0;
         string text = _parts.Normalizer?.Apply(run) ?? run;
+        TextStage stages = special.HoldsConversation ? _parts.ConversationStages : _parts.Stages;
         if (_parts.NormalizedTokens.IsEmpty)
         {
-            EncodePiece(text, first, ids);
+            EncodePiece(text, first, stages, ids);
             return;
         }
 
-        foreach (AddedTokenSpan span in _parts.NormalizedTokens.Split(text, splitSpecialTokens))
+        special = special.InPart(whole, range, _parts.Normalizer, text);
+        foreach (AddedTokenSpan span in _parts.NormalizedTokens.Split(text, special))
         {
             if (span.Id == AddedTokenSpan.PlainText)
             {
-                EncodePiece(text.AsSpan(span.Start, span.End - span.Start), first && span.Start == 0, ids);
+                EncodePiece(
+                    text.AsSpan(span.Start, span.End - span.Start), first && span.Start == 0, stages, ids);
             }
             else
             {
@@ -301,11 +325,11 @@ public sealed class Tokenizer
         }
     }
 
-    private void EncodePiece(ReadOnlySpan<char> piece, bool first, List<int> ids)
+    private static void EncodePiece(ReadOnlySpan<char> piece, bool first, TextStage stages, List<int> ids)
     {
         if (piece.Length > 0)
         {
-            _parts.Stages.Accept(piece, first, ids);
+            stages.Accept(piece, first, ids);
         }
     }
 

@@ -62,18 +62,27 @@ internal static class TokenizerReader
     {
         ModelParts model = ModelReader.Read(root.Require("model"));
         Normalizer? normalizer = PipelineReader.ReadNormalizer(root.Find("normalizer"));
+        JsonField? preTokenizer = root.Find("pre_tokenizer");
+        TextModel? main = null;
         TextStage stages = PipelineReader.ReadPreTokenizer(
-            root.Find("pre_tokenizer"),
-            () => new ModelStage(model.Model()),
+            preTokenizer,
+            () => new ModelStage(main = model.Model()),
             model.BytesModel is { } bytesModel ? () => new ModelStage(bytesModel()) : null);
+        IReadOnlyList<AddedToken> added =
+            AddedTokenList.Merge(ReadAddedTokens(root.Find("added_tokens"), model.Vocab), config, model.Vocab);
+        HashSet<string> special = [.. added.Where(t => t.Special).Select(t => t.Content)];
+        TextStage? withoutSpecial = special.Any(model.Vocab.ContainsKey) && main?.Without(special) is { } without
+            ? PipelineReader.ReadPreTokenizer(preTokenizer, () => new ModelStage(new DeferredModel(without)), null)
+            : null;
         return TokenizerParts.Make(
             model.Vocab,
-            AddedTokenList.Merge(ReadAddedTokens(root.Find("added_tokens"), model.Vocab), config, model.Vocab),
+            added,
             normalizer,
             stages,
             PostProcessorReader.Read(root.Find("post_processor")),
             DecoderReader.Read(root.Find("decoder")),
-            LengthRules.Read(root));
+            LengthRules.Read(root)) with
+        { ConversationStages = withoutSpecial ?? stages };
     }
 
     private static AddedToken[] ReadAddedTokens(JsonField? field, Dictionary<string, int> vocab)

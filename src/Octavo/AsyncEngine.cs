@@ -235,7 +235,7 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
             Id = options.RequestId
                 ?? string.Create(CultureInfo.InvariantCulture, $"request-{Interlocked.Increment(ref _requests)}"),
             Prompt = prompt.Text,
-            PromptTokenIds = prompt.TokenIds ?? Encode(prompt.Text!, prompt.AddSpecialTokens),
+            PromptTokenIds = prompt.TokenIds ?? Encode(prompt),
             Parameters = sampling ?? Model.DefaultSamplingParams,
             Options = options,
         });
@@ -267,10 +267,30 @@ public sealed class AsyncEngine : IAsyncDisposable, IDisposable
     {
         ArgumentNullException.ThrowIfNull(text);
         ObjectDisposedException.ThrowIf(_stopping, this);
-        return Tokenizer?.Encode(text, addSpecialTokens)
-            ?? throw new InvalidRequestException(
-                PromptName.Name, $"{PromptName} is text, and this engine runs without a tokenizer: give token ids");
+        return RequireTokenizer().Encode(text, addSpecialTokens);
     }
+
+    /// <summary>The token ids of a prompt that is text.</summary>
+    /// <exception cref="InvalidRequestException">The engine runs without a tokenizer.</exception>
+    internal int[] Encode(Prompt prompt)
+    {
+        if (prompt.Rendered is not { } rendered)
+        {
+            return Encode(prompt.Text!, prompt.AddSpecialTokens);
+        }
+
+        ObjectDisposedException.ThrowIf(_stopping, this);
+        return RequireTokenizer().Encode(
+            rendered,
+            new EncodeOptions
+            {
+                AddSpecialTokens = prompt.AddSpecialTokens,
+                SplitSpecialTokens = prompt.SplitSpecialTokens ? null : false,
+            });
+    }
+
+    private Tokenizer RequireTokenizer() => Tokenizer ?? throw new InvalidRequestException(
+        PromptName.Name, $"{PromptName} is text, and this engine runs without a tokenizer: give token ids");
 
     /// <summary>Refuses new requests and waits until those in flight have ended; a disposed engine has none.</summary>
     public Task DrainAsync(CancellationToken cancellationToken = default)

@@ -98,7 +98,7 @@ public static class BeamSearch
         ArgumentNullException.ThrowIfNull(prompt);
         ArgumentNullException.ThrowIfNull(parameters);
         parameters.Validate();
-        int[] promptIds = [.. prompt.TokenIds ?? engine.Encode(prompt.Text!, prompt.AddSpecialTokens)];
+        int[] promptIds = [.. prompt.TokenIds ?? engine.Encode(prompt)];
         int maxTokens = Math.Min(parameters.MaxTokens, Math.Max(1, engine.Model.MaxModelLen - promptIds.Length));
         var step = new SamplingParams
         {

@@ -82,16 +82,14 @@ internal sealed class ChatPrompts
             throw new InvalidRequestException("messages", $"messages must hold at least one message");
         }
 
-        return PromptOf(_template.Render(messages, addGenerationPrompt, _specialTokens, arguments));
+        return Prompt.FromRendered(_template.Render(messages, addGenerationPrompt, _specialTokens, arguments));
     }
 
     /// <summary>
     /// The prompt of a conversation with all that a template can be given; the special tokens are added.
     /// </summary>
     /// <exception cref="ChatTemplateException">The template refuses the conversation.</exception>
-    public Prompt Render(TemplateInput input) => PromptOf((input.Tools is null ? _template : _templateForTools)
-        .Render(input with { SpecialTokens = _specialTokens }));
-
-    // As in vLLM: a template writes its special tokens itself, so none are added.
-    private static Prompt PromptOf(string text) => Prompt.FromText(text) with { AddSpecialTokens = false };
+    public Prompt Render(TemplateInput input) => Prompt.FromRendered(
+        (input.Tools is null ? _template : _templateForTools)
+            .RenderPrompt(input with { SpecialTokens = _specialTokens }));
 }

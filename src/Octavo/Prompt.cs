@@ -1,3 +1,5 @@
+using Octavo.Text.Prompts;
+
 namespace Octavo;
 
 /// <summary>A prompt: a text, or token ids.</summary>
@@ -16,6 +18,12 @@ public sealed record Prompt
     /// <summary>False where the text holds its special tokens already, as a rendered chat template does.</summary>
     public bool AddSpecialTokens { get; init; } = true;
 
+    /// <summary>What of the text a chat template wrote itself; null for a text that comes as it is.</summary>
+    internal RenderedPrompt? Rendered { get; private init; }
+
+    /// <summary>Whether special tokens that a chat's messages spell out are text.</summary>
+    internal bool SplitSpecialTokens { get; init; } = true;
+
     /// <summary>A prompt of a text.</summary>
     public static implicit operator Prompt(string text) => FromText(text);
 
@@ -28,6 +36,12 @@ public sealed record Prompt
         ArgumentNullException.ThrowIfNull(text);
         return new Prompt { Text = text };
     }
+
+    /// <summary>
+    /// A prompt that a chat template made. As in vLLM it wrote its special tokens itself, so none are added.
+    /// </summary>
+    internal static Prompt FromRendered(RenderedPrompt rendered) =>
+        new() { Text = rendered.Text, Rendered = rendered, AddSpecialTokens = false };
 
     /// <summary>A prompt of token ids.</summary>
     public static Prompt FromTokenIds(IReadOnlyList<int> tokenIds)

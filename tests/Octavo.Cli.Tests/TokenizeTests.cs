@@ -78,6 +78,12 @@ public sealed class TokenizeTests : IDisposable
             conversation + "\n{}\n", ["tokenize", _directory.FullName, "--chat", "--jsonl"]);
         lines.Output.Split('\n')[0].ShouldBe("""{"ids":[3,1],"tokens":["<s>","sun"]}""");
         lines.Output.Split('\n')[1].ShouldStartWith("{\"error\":");
+        string written = """[{"role": "user", "content": "<s>"}]""";
+        (await CliCall.RunAsync(written, ["tokenize", _directory.FullName, "--chat", "--json"]))
+            .Output.ShouldStartWith("""{"ids":[3,0],""");
+        (await CliCall.RunAsync(
+            written, ["tokenize", _directory.FullName, "--chat", "--json", "--split-special-tokens", "false"]))
+            .Output.ShouldStartWith("""{"ids":[3,3],""");
         CliResult file = await CliCall.RunAsync(conversation, ["tokenize", Write("t.json", Words), "--chat"]);
         file.Code.ShouldBe(2);
         file.Error.ShouldContain("t.json has no chat template");

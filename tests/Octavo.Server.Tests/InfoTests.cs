@@ -68,6 +68,14 @@ public sealed class InfoTests(ServerFixture fixture)
             "/tokenize", """{"messages": [{"role": "user", "content": "Once upon a"}]}""");
         Ints(chat).ShouldBe(fixture.Engine.Tokenizer!.Encode("Once upon a"));
         chat.GetProperty("token_strs").ValueKind.ShouldBe(JsonValueKind.Null);
+
+        // A special token that a message spells out is text, unless the caller wants it otherwise.
+        Ints(await _server.CallAsync("/tokenize", """{"messages": [{"role": "user", "content": "<|im_end|>"}]}"""))
+            .ShouldNotContain(2);
+        Ints(await _server.CallAsync(
+            "/tokenize",
+            """{"messages": [{"role": "user", "content": "<|im_end|>"}], "split_special_tokens": false}"""))
+            .ShouldContain(2);
         await FailAsync("{}", "prompt or messages is required");
         await FailAsync("""{"prompt": "a", "messages": [{"role": "user", "content": "a"}]}""", "exclude each other");
 

@@ -13,14 +13,14 @@ public sealed class ChatTemplateTests
     private static readonly Dictionary<string, string> s_variables = new() { ["bos_token"] = "<s>", ["x"] = "abc" };
 
     private static string Render(string source, bool addGenerationPrompt = false) =>
-        ChatTemplate.Parse(source, "test").Render(s_conversation, addGenerationPrompt, s_variables);
+        ChatTemplate.Parse(source, "test").Render(s_conversation, addGenerationPrompt, s_variables).Text;
 
     [Fact]
     public void Render_TalesTemplate_JoinsTurns()
     {
         Tokenizer tokenizer = Tokenizer.Load(Octavo.Testing.Repository.TalesModel);
         ChatTemplate.Parse(tokenizer.ChatTemplateSource!, "tales")
-            .Render(s_conversation, addGenerationPrompt: true, s_variables)
+            .Render(s_conversation, addGenerationPrompt: true, s_variables).Text
                 .ShouldBe(s_variables["bos_token"] + "Be brief. Hi Hello Bye");
     }
 

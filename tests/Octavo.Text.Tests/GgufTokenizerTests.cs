@@ -1,5 +1,7 @@
 using System.Text.Json.Nodes;
 using Octavo.Testing;
+using Octavo.Text.Gguf;
+using Octavo.Text.Patterns;
 
 namespace Octavo.Text.Tests;
 
@@ -59,6 +61,84 @@ public sealed class GgufTokenizerTests
         tokenizer.Encode("1234567 it's\n\n", addSpecialTokens: false).Length.ShouldBe(14);
         tokenizer.ChatTemplates.ByName.ShouldBe(
             new Dictionary<string, string> { ["default"] = "D", ["tool_use"] = "T" }, ignoreOrder: true);
+    }
+
+    // The names that llama.cpp's llama-vocab.cpp knows for the model gpt2.
+    [Fact]
+    public void Find_EveryNameOfLlamaCpp_HasExpressionsThatTakeAllOfAText()
+    {
+        string[] names =
+        [
+            "default", "minicpm5", "llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0",
+            "lfm2", "jina-v5-nano", "deepseek-llm", "deepseek-coder", "deepseek-v3", "spark2_5", "youtu", "falcon",
+            "mpt", "starcoder", "gpt-2", "phi-2", "jina-es", "jina-de", "gigachat", "jina-v2-es", "jina-v2-de",
+            "a.x-4.0", "mellum", "modern-bert", "jais-2", "jina-v1-en", "jina-v2-code", "roberta-bpe", "refact",
+            "command-r", "qwen2", "deepseek-r1-qwen", "kormo", "f2llmv2", "qwen35", "stablelm2", "olmo", "dbrx",
+            "smaug-bpe", "poro-chat", "glm4", "chatglm-bpe", "viking", "jais", "tekken", "smollm", "codeshell",
+            "bloom", "gpt3-finnish", "exaone", "exaone4", "exaone-moe", "chameleon", "minerva-7b", "megrez", "gpt-4o",
+            "llama4", "kanana2", "talkie", "granite-embed-multi-97m", "tiny_aya", "cohere2moe", "superbpe",
+            "trillion", "granite-docling", "bailingmoe", "bailingmoe2", "llada-moe", "seed-coder", "hunyuan",
+            "hunyuan-dense", "hy_v4", "joyai-llm", "kimi-k2", "ufakzeka", "grok-2", "afmoe", "laguna", "minimax-m2",
+            "solar-open", "mellum2",
+        ];
+        const string Text =
+            "It's 1234567 caf\u00E9\u0301 \u4F60\u597D\U00020000 \uFF01\u3042 \U00010400x\n\n  y!?";
+        foreach (string name in names)
+        {
+            string cut = Cut(name, Text);
+            cut.Replace("|", "").ShouldBe(Text, name);
+            cut.ShouldContain("|", Case.Sensitive, name);
+        }
+    }
+
+    [Theory]
+    [InlineData("deepseek-llm", "\u00E9t\u00E9 12, \u4F60\U00010400", "\u00E9|t|\u00E9| |12|,| |\u4F60|\U00010400")]
+    [InlineData("youtu", "I'm 123\u4F60\u597D\uFF0C\u3042", "I'm| |1|2|3|\u4F60\u597D|\uFF0C|\u3042")]
+    [InlineData("afmoe", "a1234567 x12 \u4F60a", "a|1|234|567| x|12| |\u4F60|a")]
+    [InlineData("chameleon", "a  12, b\tIMGIMGABZ", "a|  |1|2|,| b|\t|IMGIMGABZ")]
+    [InlineData("kimi-k2", "x\u4F60\U00020000Abc 1234 \u3042b", "x|\u4F60\U00020000|Abc| |123|4| \u3042b")]
+    [InlineData("laguna", "a \n\n b", "a| |\n\n| b")]
+    [InlineData("jais-2", "a     b", "a|    | b")]
+    [InlineData("tiny_aya", "1234567x 1234", "123|456|7|x| |1|234")]
+    [InlineData("bailingmoe", "a \n\n  b", "a| \n\n| | b")]
+    [InlineData("spark2_5", "a,\n\n1234", "a|,|\n|\n|1|2|3|4")]
+    public void Find_FamiliesOwnExpressions_CutAsTheySay(string name, string text, string expected) =>
+        Cut(name, text).ShouldBe(expected);
+
+    private static string Cut(string name, string text)
+    {
+        string[] pieces = [text];
+        foreach (string expression in GgufPreTokenizers.Find(name).ShouldNotBeNull(name))
+        {
+            var pattern = TextPattern.Expression(expression);
+            pieces = [.. pieces.SelectMany(piece => CutOne(pattern, piece))];
+        }
+
+        return string.Join('|', pieces);
+    }
+
+    private static IEnumerable<string> CutOne(TextPattern pattern, string piece)
+    {
+        List<TextMatch> matches = [];
+        pattern.FindAll(piece, matches);
+        int done = 0;
+        foreach (TextMatch match in matches)
+        {
+            foreach (string part in new[] { piece[done..match.Start], piece[match.Start..match.End] })
+            {
+                if (part.Length > 0)
+                {
+                    yield return part;
+                }
+            }
+
+            done = match.End;
+        }
+
+        if (done < piece.Length)
+        {
+            yield return piece[done..];
+        }
     }
 
     [Theory]

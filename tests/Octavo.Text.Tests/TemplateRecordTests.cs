@@ -94,7 +94,7 @@ public sealed class TemplateRecordTests
     private static Dictionary<string, object?> Map(JsonElement json) =>
         json.EnumerateObject().ToDictionary(p => p.Name, p => TemplateJson.Read(p.Value));
 
-    private static TemplateInput Input(JsonElement record, Dictionary<string, string> tokens)
+    internal static TemplateInput Input(JsonElement record, Dictionary<string, string> tokens)
     {
         Dictionary<string, object?> arguments = record.TryGetProperty("kwargs", out JsonElement kwargs)
             ? Map(kwargs)

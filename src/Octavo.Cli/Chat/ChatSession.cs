@@ -146,11 +146,7 @@ internal sealed class ChatSession
         }
     }
 
-    private int[] Tokens()
-    {
-        Prompt prompt = _prompts.Render(_system is null ? _turns : [_system, .. _turns]);
-        return _engine.Encode(prompt.Text!, prompt.AddSpecialTokens);
-    }
+    private int[] Tokens() => _engine.Encode(_prompts.Render(_system is null ? _turns : [_system, .. _turns]));
 
     private static void Say(string text) => Stdio.Error.WriteLine(Stdio.DimError(text));
 }

@@ -48,11 +48,11 @@ internal sealed class RenderCommand
         if (result.GetValue(_lines))
         {
             _input.Read(result, input => JsonLines.Answer(
-                input, line => Answer(source.Render(ConversationJson.Parse(line)))));
+                input, line => Answer(source.Render(ConversationJson.Parse(line)).Text)));
             return ExitCode.Success;
         }
 
-        string text = source.Render(_input.Read(result, ConversationJson.Read));
+        string text = source.Render(_input.Read(result, ConversationJson.Read)).Text;
         if (result.GetValue(_json))
         {
             JsonLines.Write(Answer(text));

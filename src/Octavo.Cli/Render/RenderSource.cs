@@ -3,6 +3,7 @@ using Octavo.Cli.Terminal;
 using Octavo.Formats.Hub;
 using Octavo.Text;
 using Octavo.Text.Files;
+using Octavo.Text.Prompts;
 using Octavo.Text.Templates;
 
 namespace Octavo.Cli.Render;
@@ -60,8 +61,8 @@ internal sealed class RenderSource
 
     /// <summary>The prompt of a conversation.</summary>
     /// <exception cref="ChatTemplateException">The template is malformed or refuses the conversation.</exception>
-    public string Render(ConversationJson conversation) =>
-        TemplateFor(conversation.Input.Tools is not null).Render(conversation.HasSpecialTokens
+    public RenderedPrompt Render(ConversationJson conversation) =>
+        TemplateFor(conversation.Input.Tools is not null).RenderPrompt(conversation.HasSpecialTokens
             ? conversation.Input
             : conversation.Input with { SpecialTokens = _specialTokens });
 

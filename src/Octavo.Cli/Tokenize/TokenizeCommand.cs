@@ -30,7 +30,9 @@ internal sealed class TokenizeCommand
         "--no-special-tokens", "Put none of the tokenizer's own tokens around the text; with --chat none are put.");
 
     private readonly Option<bool> _split = OptionKinds.Switch(
-        "--split-special-tokens", "Take special tokens spelled out in the text for text.");
+        "--split-special-tokens",
+        "Take special tokens spelled out in the text for text. With --chat those that a message spells out are text "
+            + "anyway; \"--split-special-tokens false\" finds them.");
 
     private readonly Option<bool> _json = OptionKinds.Switch(
         "--json", "Print one JSON object: ids, tokens, and bytes in hexadecimal.");
@@ -74,7 +76,7 @@ internal sealed class TokenizeCommand
         EncodeOptions options = TokenizeSource.ForText with
         {
             AddSpecialTokens = !result.GetValue(_bare),
-            SplitSpecialTokens = result.GetValue(_split) ? true : null,
+            SplitSpecialTokens = result.GetResult(_split) is { Implicit: false } ? result.GetValue(_split) : null,
         };
         if (chat)
         {

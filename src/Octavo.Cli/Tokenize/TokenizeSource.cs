@@ -2,6 +2,7 @@ using Octavo.Cli.Options;
 using Octavo.Cli.Render;
 using Octavo.Formats.Hub;
 using Octavo.Text;
+using Octavo.Text.Prompts;
 
 namespace Octavo.Cli.Tokenize;
 
@@ -33,10 +34,16 @@ internal sealed class TokenizeSource
 
     /// <summary>The tokens of a text.</summary>
     public IReadOnlyList<TokenView> Encode(string text, EncodeOptions options) =>
-        [.. _tokenizer.Encode(text, options).Select(
-            id => new TokenView(id, _tokenizer.IdToToken(id), _tokenizer.TokenBytes(id), _tokenizer.IsSpecial(id)))];
+        ViewsOf(_tokenizer.Encode(text, options));
+
+    /// <summary>The tokens of a conversation's prompt.</summary>
+    public IReadOnlyList<TokenView> Encode(RenderedPrompt prompt, EncodeOptions options) =>
+        ViewsOf(_tokenizer.Encode(prompt, options));
 
     /// <summary>The text of tokens.</summary>
     public string Decode(IReadOnlyList<int> ids, bool skipSpecialTokens) =>
         _tokenizer.Decode([.. ids], skipSpecialTokens);
+
+    private IReadOnlyList<TokenView> ViewsOf(int[] ids) => Array.ConvertAll(
+        ids, id => new TokenView(id, _tokenizer.IdToToken(id), _tokenizer.TokenBytes(id), _tokenizer.IsSpecial(id)));
 }

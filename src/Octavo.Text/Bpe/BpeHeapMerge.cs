@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Octavo.Text.Bpe;
 
 /// <summary>
@@ -6,8 +8,10 @@ namespace Octavo.Text.Bpe;
 internal static class BpeHeapMerge
 {
     private const int Gone = -1;
+    private const long None = -1;
 
     /// <summary>Merges in place and returns how many symbols remain.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static int Merge(Span<int> symbols, MergeTable merges)
     {
         int count = symbols.Length;
@@ -17,26 +21,28 @@ internal static class BpeHeapMerge
         // A candidate is the pair that starts at a position; its priority is the rank, then the position, in one
         // number, which compares faster than a pair. Candidates are not removed when a neighbour merges: a popped one
         // whose pair has another rank by now is stale.
-        PriorityQueue<int, long> candidates = new(count);
+        CandidateHeap candidates = new(count);
         for (int i = 0; i < count; i++)
         {
             previous[i] = i - 1;
             next[i] = i + 1;
-            if (i + 1 < count)
+            if (i + 1 < count && CandidateAt(merges, symbols, i, i + 1) is var candidate && candidate != None)
             {
-                Consider(candidates, merges, symbols, i, i + 1);
+                candidates.AddUnordered(candidate);
             }
         }
 
-        while (candidates.TryDequeue(out int left, out long priority))
+        candidates.Order();
+        while (candidates.TryPop(out long best))
         {
+            int left = (int)best;
             if (symbols[left] == Gone || next[left] == count)
             {
                 continue;
             }
 
             int right = next[left];
-            if (merges.Find(symbols[left], symbols[right], out int merged) != (int)(priority >> 32))
+            if (merges.Find(symbols[left], symbols[right], out int merged) != (int)(best >> 32))
             {
                 continue;
             }
@@ -47,12 +53,12 @@ internal static class BpeHeapMerge
             if (next[left] < count)
             {
                 previous[next[left]] = left;
-                Consider(candidates, merges, symbols, left, next[left]);
+                Consider(ref candidates, merges, symbols, left, next[left]);
             }
 
             if (previous[left] >= 0)
             {
-                Consider(candidates, merges, symbols, previous[left], left);
+                Consider(ref candidates, merges, symbols, previous[left], left);
             }
         }
 
@@ -67,16 +73,22 @@ internal static class BpeHeapMerge
     }
 
     private static void Consider(
-        PriorityQueue<int, long> candidates,
+        ref CandidateHeap candidates,
         MergeTable merges,
         ReadOnlySpan<int> symbols,
         int left,
         int right)
     {
-        int rank = merges.Find(symbols[left], symbols[right], out _);
-        if (rank != int.MaxValue)
+        long candidate = CandidateAt(merges, symbols, left, right);
+        if (candidate != None)
         {
-            candidates.Enqueue(left, ((long)rank << 32) | (uint)left);
+            candidates.Push(candidate);
         }
+    }
+
+    private static long CandidateAt(MergeTable merges, ReadOnlySpan<int> symbols, int left, int right)
+    {
+        int rank = merges.Find(symbols[left], symbols[right], out _);
+        return rank == int.MaxValue ? None : ((long)rank << 32) | (uint)left;
     }
 }

@@ -20,6 +20,11 @@ internal sealed record TokenizerParts(
     /// </summary>
     public bool SplitsSpecialTokens { get; init; }
 
+    /// <summary>
+    /// The stages for what a conversation holds: the same, but their model makes no special token of it.
+    /// </summary>
+    public TextStage ConversationStages { get; init; } = Stages;
+
     /// <summary>Puts a tokenizer together: what its files say, and the tokens beside its model's.</summary>
     public static TokenizerParts Make(
         Dictionary<string, int> vocab,

@@ -52,6 +52,9 @@ internal sealed class UnigramModel(UnigramVocabulary vocabulary, ByteTokens? byt
         }
     }
 
+    public override Func<TextModel> Without(IReadOnlySet<string> tokens) => () => new UnigramModel(
+        vocabulary with { Pieces = Except(vocabulary.Pieces, tokens) }, bytes, asSentencePiece);
+
     private void Forward(ReadOnlySpan<char> text, Span<Arrival> best)
     {
         int position = 0;

@@ -8,4 +8,7 @@ internal sealed class WordLevelModel(Dictionary<string, int> vocab, int unknown)
 
     public override void Encode(ReadOnlySpan<char> piece, List<int> ids) =>
         ids.Add(_words.TryGetValue(piece, out int id) ? id : unknown);
+
+    public override Func<TextModel> Without(IReadOnlySet<string> tokens) =>
+        () => new WordLevelModel(Except(vocab, tokens), unknown);
 }

@@ -12,6 +12,9 @@ internal sealed class WordPieceModel(
 
     private readonly int _longest = vocab.Keys.Max(t => t.Length);
 
+    public override Func<TextModel> Without(IReadOnlySet<string> tokens) =>
+        () => new WordPieceModel(Except(vocab, tokens), unknown, continuingPrefix, maxCharsPerWord);
+
     public override void Encode(ReadOnlySpan<char> piece, List<int> ids)
     {
         if (piece.Length > maxCharsPerWord && CodePoints(piece) > maxCharsPerWord)

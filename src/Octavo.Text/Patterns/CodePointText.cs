@@ -12,6 +12,12 @@ internal sealed class CodePointText
     // By UnicodeCategory; surrogates never need one, because the input is well-formed.
     private readonly char[] _standIns;
 
+    // Of the code points from each of these on; null where it is the category that counts.
+    private readonly int[]? _starts;
+
+    /// <summary>Takes what stands for the code points from each of some places on, of which U+10000 is one.</summary>
+    public CodePointText(int[] starts, char[] standIns) => (_starts, _standIns) = (starts, standIns);
+
     /// <summary>Chooses stand-ins that avoid the characters for which <paramref name="named"/> holds.</summary>
     public CodePointText(Func<char, bool> named)
     {
@@ -51,7 +57,7 @@ internal sealed class CodePointText
             if (char.IsHighSurrogate(c))
             {
                 _ = Rune.DecodeFromUtf16(text[position..], out Rune rune, out _);
-                units[count] = _standIns[(int)Rune.GetUnicodeCategory(rune)];
+                units[count] = StandInOf(rune);
                 position += 2;
             }
             else
@@ -65,5 +71,16 @@ internal sealed class CodePointText
 
         starts[count] = text.Length;
         return count;
+    }
+
+    private char StandInOf(Rune rune)
+    {
+        if (_starts is null)
+        {
+            return _standIns[(int)Rune.GetUnicodeCategory(rune)];
+        }
+
+        int found = Array.BinarySearch(_starts, rune.Value);
+        return _standIns[found >= 0 ? found : ~found - 1];
     }
 }

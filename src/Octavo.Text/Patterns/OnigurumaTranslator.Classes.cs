@@ -43,11 +43,25 @@ internal sealed partial class OnigurumaTranslator
 
         if (TryTake("b"))
         {
+            if (_bySets)
+            {
+                AppendWordBoundary();
+                return false;
+            }
+
             _target.Append($"(?:(?<=[{Word}])(?![{Word}])|(?<![{Word}])(?=[{Word}]))");
             return false;
         }
 
-        if (Shorthand(ignoreCase) is { } members)
+        if (_bySets)
+        {
+            if (ShorthandSet(ignoreCase) is { } set)
+            {
+                AppendSet(set);
+                return true;
+            }
+        }
+        else if (Shorthand(ignoreCase) is { } members)
         {
             _target.Append(members.Negated ? "[^" : "[").Append(members.Set).Append(']');
             return true;
@@ -107,7 +121,19 @@ internal sealed partial class OnigurumaTranslator
         return $"\\p{{{known}}}";
     }
 
-    private char EscapedCharacter()
+    // Two ways: a word begins, or it ends.
+    private void AppendWordBoundary()
+    {
+        foreach (string part in new[] { "(?:(?<=", ")(?!", ")|(?<!", ")(?=" })
+        {
+            _target.Append(part);
+            AppendSet(WordSet);
+        }
+
+        _target.Append("))");
+    }
+
+    private int EscapedCharacter()
     {
         char c = Take();
         switch (c)
@@ -135,7 +161,7 @@ internal sealed partial class OnigurumaTranslator
                 }
 
                 int digits = _source.IndexOf('}', _position) - _position;
-                char braced = Hexadecimal(digits);
+                int braced = Hexadecimal(digits);
                 _position++;
                 return braced;
             default:
@@ -143,7 +169,7 @@ internal sealed partial class OnigurumaTranslator
         }
     }
 
-    private char Hexadecimal(int digits)
+    private int Hexadecimal(int digits)
     {
         if (digits is < 1 or > 8
             || _position + digits > _source.Length
@@ -152,13 +178,18 @@ internal sealed partial class OnigurumaTranslator
             throw Refuse("a malformed hexadecimal escape");
         }
 
-        if (value is < 0 or > 0xFFFF)
+        if (value is < 0 or > 0x10FFFF or (>= 0xD800 and <= 0xDFFF))
         {
-            throw Refuse("a character outside the basic plane");
+            throw Refuse("an escape that is no character");
+        }
+
+        if (value > 0xFFFF && !_bySets)
+        {
+            throw Refuse("an escaped character outside the basic plane");
         }
 
         _position += digits;
-        return (char)value;
+        return value;
     }
 
     private void CharacterClass(bool ignoreCase)
@@ -193,7 +224,7 @@ internal sealed partial class OnigurumaTranslator
                 return;
             }
 
-            c = EscapedCharacter();
+            c = (char)EscapedCharacter();
         }
 
         bool range = _position + 1 < _source.Length && _source[_position] == '-' && _source[_position + 1] != ']';
@@ -217,7 +248,7 @@ internal sealed partial class OnigurumaTranslator
         char last = Take();
         if (last == '\\')
         {
-            last = EscapedCharacter();
+            last = (char)EscapedCharacter();
         }
 
         if (last < first || last == '[')

@@ -12,7 +12,7 @@ internal sealed partial class OnigurumaTranslator
 {
     private const int MaxDepth = 64;
     private const string Supported =
-        "supported are literals of the basic plane, classes without nesting, \\s \\d \\w \\p{general category}, " +
+        "supported are literals, classes, \\s \\d \\w \\p{general category or script}, " +
         "groups (?:) (?i:) (?>), lookaround (?=) (?!) (?<=) (?<!), anchors ^ $ \\A \\z \\b, alternation, " +
         "and quantifiers";
 
@@ -22,18 +22,20 @@ internal sealed partial class OnigurumaTranslator
     private int _position;
 
     private readonly bool _rust;
+    private readonly bool _bySets;
 
-    private OnigurumaTranslator(string source, bool rust) => (_source, _rust) = (source, rust);
+    private OnigurumaTranslator(string source, bool rust) =>
+        (_source, _rust, _bySets) = (source, rust, NeedsSets(source));
 
-    /// <summary>Whether the expression names a character, by itself or within a range.</summary>
-    public bool Names(char c) => _named[c];
-
-    /// <summary>Translates, or throws <see cref="FormatException"/>.</summary>
+    /// <summary>
+    /// Translates, or throws <see cref="FormatException"/>. What is matched is text as the result's second part maps
+    /// it.
+    /// </summary>
     /// <param name="source">The expression.</param>
     /// <param name="rust">
     /// Whether it is one of Rust: there ^ and $ are the ends of the text, and a + after an interval is possessive.
     /// </param>
-    public static (string Pattern, OnigurumaTranslator Facts) Translate(string source, bool rust)
+    public static (string Pattern, CodePointText CodePoints) Translate(string source, bool rust)
     {
         OnigurumaTranslator translator = new(source, rust);
         translator.Alternatives(ignoreCase: false, depth: 0);
@@ -42,7 +44,9 @@ internal sealed partial class OnigurumaTranslator
             throw translator.Refuse("an unmatched )");
         }
 
-        return (translator._target.ToString(), translator);
+        return translator._bySets
+            ? translator.SpellSets()
+            : (translator._target.ToString(), new CodePointText(c => translator._named[c]));
     }
 
     private bool AtEnd => _position >= _source.Length;
@@ -94,6 +98,9 @@ internal sealed partial class OnigurumaTranslator
         {
             case '(':
                 return Group(ref ignoreCase, depth);
+            case '[' when _bySets:
+                AppendSet(ClassSet(ignoreCase, depth: 0));
+                return true;
             case '[':
                 CharacterClass(ignoreCase);
                 return true;
@@ -111,7 +118,7 @@ internal sealed partial class OnigurumaTranslator
             case '\\':
                 return Escape(ignoreCase);
             default:
-                Literal(c, ignoreCase);
+                Literal(char.IsHighSurrogate(c) && !AtEnd ? char.ConvertToUtf32(c, Take()) : c, ignoreCase);
                 return true;
         }
     }
@@ -227,8 +234,15 @@ internal sealed partial class OnigurumaTranslator
         return bounds[0].Length == 0 ? $"{{0,{bounds[1]}}}" : $"{{{body}}}";
     }
 
-    private void Literal(char c, bool ignoreCase)
+    private void Literal(int point, bool ignoreCase)
     {
+        if (point > 0xFFFF)
+        {
+            AppendSet(CodePointSet.Range(point, point));
+            return;
+        }
+
+        char c = (char)point;
         if (!ignoreCase || !char.IsLetter(c))
         {
             AppendCharacter(c);
@@ -242,25 +256,23 @@ internal sealed partial class OnigurumaTranslator
 
     private void CaseVariants(char c)
     {
-        AppendCharacter(c);
-        AppendCharacter(char.ToLower(c, CultureInfo.InvariantCulture));
-        AppendCharacter(char.ToUpper(c, CultureInfo.InvariantCulture));
-        switch (char.ToLower(c, CultureInfo.InvariantCulture))
+        foreach (char variant in CaseVariantsOf(c))
         {
-            case 's' or 'ſ':
-                AppendCharacter('s');
-                AppendCharacter('S');
-                AppendCharacter('ſ');
-                break;
-            case 'k':
-                AppendCharacter('\u212A'); // the kelvin sign
-                break;
-            case 'å':
-                AppendCharacter('\u212B'); // the ångström sign
-                break;
-            default:
-                break;
+            AppendCharacter(variant);
         }
+    }
+
+    private static IEnumerable<char> CaseVariantsOf(char c)
+    {
+        char lower = char.ToLower(c, CultureInfo.InvariantCulture);
+        string more = lower switch
+        {
+            's' or 'ſ' => "sSſ",
+            'k' => "\u212A", // the kelvin sign
+            'å' => "\u212B", // the ångström sign
+            _ => string.Empty,
+        };
+        return more.Prepend(char.ToUpper(c, CultureInfo.InvariantCulture)).Prepend(lower).Prepend(c);
     }
 
     /// <summary>Writes a character so that it stands for itself both in and out of a class.</summary>

@@ -78,7 +78,7 @@ internal sealed class RegexPattern : TextPattern
     public RegexPattern(string source, bool rust = false)
     {
         _source = source;
-        (string pattern, OnigurumaTranslator facts) = OnigurumaTranslator.Translate(source, rust);
+        (string pattern, _codePoints) = OnigurumaTranslator.Translate(source, rust);
         try
         {
             // Not NonBacktracking: it misses matches of expressions that begin with what is optional, such as BLOOM's
@@ -89,8 +89,6 @@ internal sealed class RegexPattern : TextPattern
         {
             throw new FormatException($"the expression is malformed or too large: {e.Message}", e);
         }
-
-        _codePoints = new CodePointText(facts.Names);
     }
 
     public override void FindAll(ReadOnlySpan<char> text, List<TextMatch> matches)

@@ -49,18 +49,19 @@ internal sealed class AddedTokenSplitter
 
     public bool IsEmpty => _root.Next.Count == 0;
 
-    /// <summary>The tokens and the text between them, in order, covering <paramref name="text"/>;
-    /// special ones stay text where they are to be split.</summary>
-    public List<AddedTokenSpan> Split(ReadOnlySpan<char> text, bool splitSpecialTokens)
+    /// <summary>
+    /// The tokens and the text between them, in order, covering <paramref name="text"/>; special ones are found only
+    /// where they may stand.
+    /// </summary>
+    public List<AddedTokenSpan> Split(ReadOnlySpan<char> text, ControlPlaces special)
     {
         List<AddedTokenSpan> spans = [];
         int done = 0;
         int search = 0;
-        while (FindNext(text, ref search, out int start, out AddedToken? token))
+        while (FindNext(text, special, ref search, out int start, out AddedToken? token))
         {
             int end = search;
-            if ((token.Special && splitSpecialTokens)
-                || (token.SingleWord && (EndsWithWord(text[..start]) || StartsWithWord(text[end..]))))
+            if (token.SingleWord && (EndsWithWord(text[..start]) || StartsWithWord(text[end..])))
             {
                 continue;
             }
@@ -87,6 +88,7 @@ internal sealed class AddedTokenSplitter
 
     private bool FindNext(
         ReadOnlySpan<char> text,
+        ControlPlaces special,
         ref int search,
         out int start,
         [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out AddedToken? token)
@@ -102,22 +104,33 @@ internal sealed class AddedTokenSplitter
             }
 
             start += skip;
+            int refused = start;
             Node? node = _root;
             for (int i = start; i < text.Length && node.Next.TryGetValue(text[i], out node); i++)
             {
                 if (node.Token is { } found)
                 {
-                    token = found;
-                    search = i + 1;
+                    if (!found.Special || special.Allow(start, i + 1))
+                    {
+                        token = found;
+                        search = i + 1;
+                    }
+                    else
+                    {
+                        refused = i + 1;
+                    }
                 }
             }
 
-            if (token is not null)
+            // The longest that is refused is passed over whole, as in the tokenizers library; but where some of it is
+            // the template's, that must not hide a token of the template's.
+            if (token is not null && (search > refused || special.Touch(start, refused)))
             {
                 return true;
             }
 
-            start++;
+            token = null;
+            start = refused > start ? special.After(start, refused) : start + 1;
         }
 
         return false;

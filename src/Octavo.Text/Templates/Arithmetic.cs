@@ -21,7 +21,7 @@ internal static class Arithmetic
         {
             case (string a, string b):
                 renderer.ChargeText((long)a.Length + b.Length);
-                return a + b;
+                return renderer.Joined().Append(a).Append(b).ToString();
             case (long a, long b) when !OverflowsAdd(a, b, out long sum):
                 return sum;
             case (Undefined undefined, _):
@@ -36,7 +36,8 @@ internal static class Arithmetic
                 return new PyTuple([.. a.Items, .. b.Items]);
             case (Markup, _) when Printing.AsText(right) is not null:
             case (_, Markup) when Printing.AsText(left) is not null:
-                string joined = Markup.Escape(left).Text + Markup.Escape(right).Text;
+                string joined =
+                    renderer.Joined().Append(Markup.Escape(left).Text).Append(Markup.Escape(right).Text).ToString();
                 renderer.ChargeText(joined.Length);
                 return new Markup(joined);
             case (string or Markup, _):
@@ -201,6 +202,7 @@ internal static class Arithmetic
                 renderer.ChargeText(text.Length * count);
                 string repeated =
                     new System.Text.StringBuilder().Insert(0, text, text.Length == 0 ? 0 : (int)count).ToString();
+                renderer.Provenance.NoteRepeated(repeated, text);
                 return value is Markup ? new Markup(repeated) : repeated;
             case List<object?> list:
                 return RepeatItems(renderer, list, count).ToList();
@@ -214,7 +216,7 @@ internal static class Arithmetic
     private static object?[] RepeatItems(Renderer renderer, IReadOnlyList<object?> items, long count)
     {
         long total = items.Count * count;
-        renderer.Charge((int)Math.Min(total, Renderer.MaxSteps));
+        renderer.Charge((int)Math.Min(total, int.MaxValue));
         var result = new object?[total];
         for (int i = 0; i < result.Length; i++)
         {

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 
 namespace Octavo.Text.Templates;
 
@@ -21,17 +20,20 @@ internal static class BraceFormat
                 throw new TemplateFault("Max string recursion exceeded");
             }
 
-            var text = new StringBuilder();
+            TextJoiner text = renderer.Joined();
             for (int i = 0; i < format.Length; i++)
             {
                 char c = format[i];
                 if (c is not ('{' or '}'))
                 {
-                    text.Append(c);
+                    int next = format.AsSpan(i).IndexOfAny('{', '}');
+                    int plain = next < 0 ? format.Length - i : next;
+                    text.Append(format, i, plain);
+                    i += plain - 1;
                 }
                 else if (i + 1 < format.Length && format[i + 1] == c)
                 {
-                    text.Append(c);
+                    text.Append(format, i, 1);
                     i++;
                 }
                 else if (c == '}')

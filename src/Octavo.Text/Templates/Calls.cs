@@ -74,30 +74,28 @@ internal sealed class CallExpression(int position, Expression function, Argument
     }
 }
 
-internal sealed class FilterExpression(
-    int position, string name, FilterFunction? filter, Expression value, ArgumentList arguments) : Expression(position)
+/// <summary>A filter or a test, applied to a value.</summary>
+/// <param name="position">Where it stands.</param>
+/// <param name="kind">What errors call it.</param>
+/// <param name="name">Its name.</param>
+/// <param name="apply">What it does; null where there is none of that name.</param>
+/// <param name="value">What it is applied to.</param>
+/// <param name="arguments">What stands in its parentheses.</param>
+internal sealed class AppliedExpression(
+    int position,
+    string kind,
+    string name,
+    Func<Renderer, object?, Arguments, object?>? apply,
+    Expression value,
+    ArgumentList arguments) : Expression(position)
 {
     protected override object? Compute(Frame frame)
     {
         object? input = value.Evaluate(frame);
         Arguments values = arguments.Evaluate(frame);
         frame.Renderer.Position = Position;
-        return filter is null
-            ? throw new TemplateFault($"there is no filter named '{name}'")
-            : filter.Apply(frame.Renderer, input, values);
-    }
-}
-
-internal sealed class TestExpression(
-    int position, string name, TestFunction? test, Expression value, ArgumentList arguments) : Expression(position)
-{
-    protected override object? Compute(Frame frame)
-    {
-        object? input = value.Evaluate(frame);
-        Arguments values = arguments.Evaluate(frame);
-        frame.Renderer.Position = Position;
-        return test is null
-            ? throw new TemplateFault($"there is no test named '{name}'")
-            : test.Holds(frame.Renderer, input, values);
+        return apply is null
+            ? throw new TemplateFault($"there is no {kind} named '{name}'")
+            : apply(frame.Renderer, input, values);
     }
 }

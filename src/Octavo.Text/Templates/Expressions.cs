@@ -1,9 +1,31 @@
+using Octavo.Text.Prompts;
 
 namespace Octavo.Text.Templates;
 
 internal sealed class ConstantExpression(int position, object? value) : Expression(position)
 {
     protected override object? Compute(Frame frame) => value;
+}
+
+/// <summary>A text that stands in the template.</summary>
+internal sealed class TextExpression : Expression
+{
+    private readonly string _text;
+    private readonly TextSpans _own;
+
+    public TextExpression(int position, string text)
+        : base(position)
+    {
+        // A copy, so that no value of a conversation is the same object.
+        _text = new string(text.AsSpan());
+        _own = TextSpans.Whole(text.Length);
+    }
+
+    protected override object? Compute(Frame frame)
+    {
+        frame.Renderer.Provenance.Note(_text, _own);
+        return _text;
+    }
 }
 
 internal sealed class NameExpression(int position, string name) : Expression(position)

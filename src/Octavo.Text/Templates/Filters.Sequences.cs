@@ -85,16 +85,15 @@ internal static partial class Filters
         Func<object?, object?> get = AttributeOf(arguments.Value(1));
         List<object?> items = [.. Sequences.Iterate(arguments.Renderer, value).Select(get)];
         string separator = Printing.Str(arguments.Value(0, string.Empty));
-        long length = 0;
-        string[] texts = new string[items.Count];
-        for (int i = 0; i < texts.Length; i++)
+        TextJoiner joined = arguments.Renderer.Joined();
+        for (int i = 0; i < items.Count; i++)
         {
-            texts[i] = Printing.Str(items[i]);
-            arguments.Renderer.ChargeText(length += texts[i].Length + separator.Length);
-            length = 0;
+            string text = Printing.Str(items[i]);
+            arguments.Renderer.ChargeText(text.Length + separator.Length);
+            joined.Append(i > 0 ? separator : string.Empty).Append(text);
         }
 
-        return string.Join(separator, texts);
+        return joined.ToString();
     }
 
     private static object? Reverse(Renderer renderer, object? value)

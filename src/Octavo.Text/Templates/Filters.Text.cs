@@ -21,28 +21,24 @@ internal static partial class Filters
         ("escape e", new(new("escape"), (v, _) => Markup.Escape(v))),
         ("forceescape", new(new("forceescape"), (v, _) => Markup.Escape(Printing.Str(v)))),
         ("safe", new(new("safe"), (v, _) => new Markup(Printing.Str(v)))),
-        ("striptags", new(new("striptags"), (v, a) => a.Renderer.Timed(() => StripTags(Printing.Str(v))))),
+        ("striptags", new(new("striptags"), (v, _) => StripTags(Printing.Str(v)))),
         ("indent", new(new("indent", "width?", "first?", "blank?"), Indent)),
         ("center", new(new("center", "width?"), (v, a) => Center(a.Renderer, Printing.Str(v), a.Int(0, 80)))),
         ("truncate", new(new("truncate", "length?", "killwords?", "end?", "leeway?"), Truncate)),
-        ("wordcount", new(new Signature("wordcount"), (v, a) =>
-            a.Renderer.Timed(() => (long)WordPattern.Count(Printing.Str(v))))),
+        ("wordcount", new(new Signature("wordcount"), (v, _) => WordCount(Printing.Str(v)))),
         ("wordwrap", new(
             new("wordwrap", "width?", "break_long_words?", "wrapstring?", "break_on_hyphens?"),
-            (v, a) => a.Renderer.Timed(() => WordWrap(v, a)))),
+            WordWrap)),
         ("urlencode", new(new("urlencode"), (v, a) => UrlEncode(a.Renderer, v))),
         ("urlize",
             new(new("urlize", "trim_url_limit?", "nofollow?", "target?", "rel?", "extra_schemes?"),
-                (v, a) => a.Renderer.Timed(() => Links.Urlize(v, a)))),
+                Links.Urlize)),
         ("format", new((renderer, value, arguments) => FormatText(renderer, value, arguments))),
         ("xmlattr", new(new("xmlattr", "autospace?"), (v, a) => XmlAttributes(v, a.Flag(0, true)))),
     ];
 
     [GeneratedRegex(@"[\w]+", RegexOptions.None, matchTimeoutMilliseconds: Renderer.RegexTimeout)]
     private static partial Regex WordPattern { get; }
-
-    [GeneratedRegex(@"<!--.*?-->|<[^>]*>", RegexOptions.Singleline, matchTimeoutMilliseconds: Renderer.RegexTimeout)]
-    private static partial Regex TagPattern { get; }
 
     private static FilterFunction OfText(string name, Func<string, string> convert) =>
         new(new Signature(name), (v, _) => Like(v, convert(Printing.Str(v))));
@@ -81,10 +77,40 @@ internal static partial class Filters
 
     private static string StripTags(string text)
     {
-        string plain = TagPattern.Replace(text, string.Empty);
-        string joined = string.Join(' ', plain.Split(
+        Renderer.ChargePrinting(text.Length);
+        var plain = new StringBuilder();
+        int at = 0;
+        int[] lastEnds = [0, 0]; // where a comment and a tag ended last; beyond the text once none does
+        while (text.IndexOf('<', at) is >= 0 and int open)
+        {
+            plain.Append(text, at, open - at);
+            int end = text.AsSpan(open).StartsWith("<!--") ? EndOf("-->", open + 4, ref lastEnds[0]) : text.Length + 1;
+            end = end <= text.Length ? end : EndOf(">", open + 1, ref lastEnds[1]);
+            at = end <= text.Length ? end : open + 1;
+            plain.Append(text, open, end <= text.Length ? 0 : 1);
+        }
+
+        plain.Append(text, at, text.Length - at);
+        string joined = string.Join(' ', plain.ToString().Split(
             [' ', '\t', '\n', '\r', '\f', '\v'], StringSplitOptions.RemoveEmptyEntries));
         return System.Net.WebUtility.HtmlDecode(joined);
+
+        int EndOf(string close, int from, ref int last)
+        {
+            if (last <= text.Length)
+            {
+                int found = text.IndexOf(close, from, StringComparison.Ordinal);
+                last = found < 0 ? text.Length + 1 : found + close.Length;
+            }
+
+            return last;
+        }
+    }
+
+    private static object WordCount(string text)
+    {
+        Renderer.ChargePrinting(text.Length);
+        return (long)WordPattern.Count(text);
     }
 
     private static object? Indent(object? value, BoundArguments arguments)
@@ -95,12 +121,15 @@ internal static partial class Filters
             ? given
             : new string(' ', (int)Math.Clamp(arguments.Int(0, 4), 0, Renderer.MaxOutput));
         bool blank = arguments.Flag(2);
-        List<string> lines = PythonText.SplitLines(text + "\n");
-        arguments.Renderer.ChargeText((long)lines.Count * indent.Length);
-        var result = new StringBuilder(arguments.Flag(1) ? indent : string.Empty).Append(lines[0]);
+        List<string> lines =
+            PythonText.SplitLines(arguments.Renderer.Joined().Append(text).Append("\n").ToString());
+
+        arguments.Renderer.ChargeText(text.Length + ((long)lines.Count * indent.Length));
+        TextJoiner result =
+            arguments.Renderer.Joined().Append(arguments.Flag(1) ? indent : string.Empty).Append(lines[0]);
         foreach (string line in lines.Skip(1))
         {
-            result.Append('\n').Append(blank || line.Length > 0 ? indent : string.Empty).Append(line);
+            result.Append("\n").Append(blank || line.Length > 0 ? indent : string.Empty).Append(line);
         }
 
         return Like(value, result.ToString());
@@ -131,9 +160,10 @@ internal static partial class Filters
 
         string text = Printing.AsText(value) ?? throw new TemplateFault(
             $"truncate needs a string, not {Types.Name(value)}");
-        string cut = text[..PythonText.OffsetOf(text, (int)length - PythonText.Length(end))];
+        string cut = Renderer.Part(text, ..PythonText.OffsetOf(text, (int)length - PythonText.Length(end)));
         int blank = arguments.Flag(1) ? -1 : cut.LastIndexOf(' ');
-        return Like(value, (blank < 0 ? cut : cut[..blank]) + end);
+        TextJoiner shorter = arguments.Renderer.Joined().Append(cut, 0, blank < 0 ? cut.Length : blank);
+        return Like(value, shorter.Append(end).ToString());
     }
 
     private static object? WordWrap(object? value, BoundArguments arguments)
@@ -160,7 +190,11 @@ internal static partial class Filters
             ? $"{Quote(Printing.Str(key)).Replace("%20", "+")}={Quote(Printing.Str(item)).Replace("%20", "+")}"
             : throw new TemplateFault("urlencode needs pairs of a key and a value")));
 
-        static string Quote(string text) => Uri.EscapeDataString(text);
+        static string Quote(string text)
+        {
+            Renderer.ChargePrinting(text.Length);
+            return Uri.EscapeDataString(text);
+        }
     }
 
     private static object? FormatText(Renderer renderer, object? value, Arguments arguments)

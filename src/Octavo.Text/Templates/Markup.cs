@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace Octavo.Text.Templates;
 
 /// <summary>Text that is HTML already; what is joined to it gets escaped.</summary>
@@ -13,21 +11,29 @@ internal sealed record Markup(string Text)
             return markup;
         }
 
-        var text = new StringBuilder();
         string plain = Printing.Str(value);
         Renderer.ChargeEach(plain.Length);
-        foreach (char c in plain)
+        TextJoiner text = Renderer.JoinedHere();
+        int done = 0;
+        for (int i = 0; i < plain.Length; i++)
         {
-            _ = c switch
+            string? escape = plain[i] switch
             {
-                '&' => text.Append("&amp;"),
-                '<' => text.Append("&lt;"),
-                '>' => text.Append("&gt;"),
-                '\'' => text.Append("&#39;"),
-                '"' => text.Append("&#34;"),
-                _ => text.Append(c),
+                '&' => "&amp;",
+                '<' => "&lt;",
+                '>' => "&gt;",
+                '\'' => "&#39;",
+                '"' => "&#34;",
+                _ => null,
             };
+            if (escape is not null)
+            {
+                text.Append(plain, done, i - done).Append(escape);
+                done = i + 1;
+            }
         }
+
+        text.Append(plain, done, plain.Length - done);
 
         return new Markup(text.ToString());
     }

@@ -1,3 +1,4 @@
+using Octavo.Text.Prompts;
 
 namespace Octavo.Text.Templates;
 
@@ -9,6 +10,8 @@ namespace Octavo.Text.Templates;
 internal static class MessagePreparation
 {
     private const string Mark = "CONTINUE_FINAL_MESSAGE_TAG ";
+
+    private const string Role = "role";
 
     private static readonly string[] ReasoningFields = ["reasoning_content", "thinking", "reasoning"];
 
@@ -56,8 +59,9 @@ internal static class MessagePreparation
     }
 
     /// <summary>The prompt up to the end of the final message.</summary>
-    public static string CutAtMark(string rendered, string final)
+    public static RenderedPrompt CutAtMark(RenderedPrompt prompt, string final)
     {
+        string rendered = prompt.Text;
         string word = Mark.TrimEnd();
         int at = rendered.LastIndexOf(word, StringComparison.Ordinal);
         if (at < 0 || !rendered.Contains(PythonText.Trim(final), StringComparison.Ordinal))
@@ -68,7 +72,24 @@ internal static class MessagePreparation
 
         // Where the template trimmed the message, its own blanks at the end go too.
         bool keepsSpace = rendered.AsSpan(at).StartsWith(Mark);
-        return keepsSpace ? rendered[..at] : PythonText.TrimEnd(rendered[..at]);
+        return prompt.CutAt(keepsSpace ? at : PythonText.TrimEnd(rendered[..at]).Length);
+    }
+
+    /// <summary>
+    /// Lets the template write the roles as its own: many make a special token of them (<c>&lt;|user|&gt;</c>). What
+    /// is no plain name stays the conversation's.
+    /// </summary>
+    public static void AdoptRoles(List<object?> messages, Provenance provenance)
+    {
+        foreach (PyDict message in messages.Cast<PyDict>())
+        {
+            if (message.TryGetValue(Role, out object? role) && role is string name && name.All(IsOfName))
+            {
+                message[Role] = provenance.Adopt(name);
+            }
+        }
+
+        static bool IsOfName(char c) => char.IsAsciiLetterOrDigit(c) || c is '_' or '-';
     }
 
     private static PyDict Prepare(PyDict message)

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Text;
 
 namespace Octavo.Text.Templates;
 
@@ -58,14 +57,15 @@ internal sealed class ConcatenationExpression(int position, Expression[] parts) 
     {
         object?[] values = Array.ConvertAll(parts, p => p.Evaluate(frame));
         bool escape = frame.Renderer.Autoescape && Array.Exists(values, v => v is Markup);
-        var text = new StringBuilder();
+        TextJoiner text = frame.Renderer.Joined();
         foreach (object? value in values)
         {
             text.Append(escape ? Markup.Escape(value).Text : Printing.Str(value));
         }
 
         frame.Renderer.ChargeText(text.Length);
-        return escape ? new Markup(text.ToString()) : text.ToString();
+        string joined = text.ToString();
+        return escape ? new Markup(joined) : joined;
     }
 }
 

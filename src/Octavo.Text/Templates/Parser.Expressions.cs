@@ -210,7 +210,7 @@ internal sealed partial class Parser
                     text += Next().Text;
                 }
 
-                return new ConstantExpression(token.Position, text);
+                return new TextExpression(token.Position, text);
             case TokenKind.Integer or TokenKind.Float:
                 Next();
                 return new ConstantExpression(token.Position, token.Number);
@@ -542,13 +542,14 @@ internal sealed partial class Parser
         return node;
     }
 
-    private FilterExpression ParseFilter(Expression value)
+    private AppliedExpression ParseFilter(Expression value)
     {
         Token name = Current;
         string text = ParseDottedName();
         ArgumentList arguments = Current.IsOperator("(") ? ParseArguments() : ArgumentList.Empty;
-        return new FilterExpression(
-            name.Position, text, FindNamed("filter", Filters.Table, name, text), value, arguments);
+        FilterFunction? filter = FindNamed("filter", Filters.Table, name, text);
+        return new AppliedExpression(
+            name.Position, "filter", text, filter is null ? null : filter.Apply, value, arguments);
     }
 
     private Expression ParseTest(Expression value)
@@ -571,9 +572,15 @@ internal sealed partial class Parser
             arguments = new ArgumentList([ParsePostfix(ParsePrimary())], [], null, null);
         }
 
-        Expression test = new TestExpression(
-            name.Position, text, FindNamed("test", Tests.Table, name, text), value, arguments);
-        return negated ? new NotExpression(name.Position, test) : test;
+        TestFunction? test = FindNamed("test", Tests.Table, name, text);
+        Expression applied = new AppliedExpression(
+            name.Position,
+            "test",
+            text,
+            test is null ? null : (renderer, input, values) => test.Holds(renderer, input, values),
+            value,
+            arguments);
+        return negated ? new NotExpression(name.Position, applied) : applied;
     }
 
     private static bool BeginsTestArgument(Token token) =>

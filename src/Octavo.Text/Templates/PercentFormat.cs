@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Numerics;
-using System.Text;
 using System.Text.RegularExpressions;
 
 namespace Octavo.Text.Templates;
@@ -21,14 +20,16 @@ internal static partial class PercentFormat
     public static string Format(Renderer renderer, string format, object? values, bool escapes)
     {
         IReadOnlyList<object?> items = values is PyTuple tuple ? tuple.Items : [values];
-        var text = new StringBuilder();
+        TextJoiner text = renderer.Joined();
         int used = 0;
         bool named = false;
         for (int i = 0; i < format.Length; i++)
         {
-            if (format[i] != '%')
+            int plain = format.AsSpan(i).IndexOf('%') is >= 0 and int found ? found : format.Length - i;
+            if (plain > 0)
             {
-                text.Append(format[i]);
+                text.Append(format, i, plain);
+                i += plain - 1;
                 continue;
             }
 
@@ -42,7 +43,7 @@ internal static partial class PercentFormat
             char type = match.Groups["type"].Value[0];
             if (type == '%')
             {
-                text.Append('%');
+                text.Append(format, i, 1);
                 continue;
             }
 
@@ -143,6 +144,6 @@ internal static partial class PercentFormat
     private static string Padded(string text, int width, bool left)
     {
         string fill = StringMethods.Fill(" ", width - PythonText.Length(text));
-        return left ? text + fill : fill + text;
+        return fill.Length == 0 ? text : left ? text + fill : fill + text;
     }
 }

@@ -34,7 +34,7 @@ internal static class PythonText
             start++;
         }
 
-        return text[start..];
+        return Renderer.Part(text, start..);
     }
 
     public static string TrimEnd(string text)
@@ -45,7 +45,7 @@ internal static class PythonText
             end--;
         }
 
-        return text[..end];
+        return Renderer.Part(text, ..end);
     }
 
     /// <summary>The code points of a text, each as a string.</summary>
@@ -150,13 +150,13 @@ internal static class PythonText
             Renderer.ChargeEach(1);
             int end = i;
             i += text[i] == '\r' && i + 1 < text.Length && text[i + 1] == '\n' ? 1 : 0;
-            lines.Add(text[start..(keepEnds ? i + 1 : end)]);
+            lines.Add(Renderer.Part(text, start..(keepEnds ? i + 1 : end)));
             start = i + 1;
         }
 
         if (start < text.Length)
         {
-            lines.Add(text[start..]);
+            lines.Add(Renderer.Part(text, start..));
         }
 
         return lines;

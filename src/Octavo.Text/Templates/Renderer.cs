@@ -1,23 +1,32 @@
-using System.Diagnostics;
 using System.Runtime.CompilerServices;
-using System.Text;
+using Octavo.Text.Prompts;
 
 namespace Octavo.Text.Templates;
 
-/// <summary>One run of a template: what it wrote so far, and what it may still spend.</summary>
+/// <summary>
+/// One run of a template: what it wrote so far, and what it may still spend. All that takes time is counted before it
+/// is done, in steps: an expression is one, and so are some characters of a text that is gone through, more or fewer
+/// as each takes less or more time. The bounds are a fraction of a second's work on a slow core; what the conversation
+/// brings comes on top.
+/// </summary>
 internal sealed class Renderer(TimeProvider time, IReadOnlyDictionary<string, BlockStatement> blocks)
 {
-    /// <summary>Expressions, statements and elements of sequences; about half a second.</summary>
-    public const int MaxSteps = 2_000_000;
+    /// <summary>Steps, and one more for each character of the variables.</summary>
+    public const int MaxSteps = 1_000_000;
 
-    /// <summary>Characters of all texts that are made on the way.</summary>
-    public const long MaxText = 1L << 26;
+    /// <summary>
+    /// Characters of all texts that are made on the way, and <see cref="TextPerInput"/> more for each of the variables.
+    /// </summary>
+    public const int MaxText = 1 << 24;
+
+    /// <summary>How often a template may copy its variables from text to text.</summary>
+    public const int TextPerInput = 16;
 
     /// <summary>Characters of the output, and of any one text.</summary>
     public const int MaxOutput = 1 << 22;
 
-    /// <summary>Milliseconds that regular expressions may take over one text, and over all of a run.</summary>
-    public const int RegexTimeout = 500;
+    /// <summary>Milliseconds that a regular expression may take over one text, should the steps not bound it.</summary>
+    public const int RegexTimeout = 2000;
 
     /// <summary>Macros and recursive loops within each other.</summary>
     public const int MaxCalls = 200;
@@ -26,13 +35,17 @@ internal sealed class Renderer(TimeProvider time, IReadOnlyDictionary<string, Bl
     [ThreadStatic]
     private static Renderer? t_running;
 
-    private StringBuilder _output = new();
+    private TextJoiner? _output;
+    private int _maxSteps = MaxSteps;
+    private long _maxText = MaxText;
     private int _steps;
     private long _text;
     private int _calls;
-    private TimeSpan _timed;
 
     public TimeProvider Time => time;
+
+    /// <summary>Who wrote which text.</summary>
+    public Provenance Provenance { get; } = new();
 
     public IReadOnlyDictionary<string, BlockStatement> Blocks => blocks;
 
@@ -46,15 +59,19 @@ internal sealed class Renderer(TimeProvider time, IReadOnlyDictionary<string, Bl
     public bool Autoescape { get; set; }
 
     /// <summary>Runs a template with its variables.</summary>
-    public string Run(Body body, IEnumerable<KeyValuePair<string, object?>> variables)
+    public RenderedPrompt Run(Body body, IReadOnlyDictionary<string, object?> variables)
     {
+        int size = (int)Math.Min(variables.Values.Sum(SizeOf), int.MaxValue / 2);
+        _maxSteps += size;
+        _maxText += (long)size * TextPerInput;
         Renderer? outer = t_running;
         t_running = this;
         try
         {
+            _output = new TextJoiner(Provenance);
             Root = new Frame(this, variables);
             body.Run(Root);
-            return _output.ToString();
+            return _output.ToPrompt();
         }
         finally
         {
@@ -72,24 +89,26 @@ internal sealed class Renderer(TimeProvider time, IReadOnlyDictionary<string, Bl
     /// <summary>Counts steps.</summary>
     public void Charge(int steps)
     {
-        if ((_steps += steps) > MaxSteps)
+        if (steps > _maxSteps - _steps)
         {
-            throw new TemplateFault($"the template takes more than {MaxSteps} steps");
+            throw new TemplateFault($"the template takes more than {_maxSteps} steps");
         }
+
+        _steps += steps;
     }
 
     /// <summary>Counts a text that is made.</summary>
     public void ChargeText(long length)
     {
-        if (length > MaxOutput || (_text += length) > MaxText)
+        if (length > MaxOutput || (_text += length) > _maxText)
         {
             throw new TemplateFault(
-                $"the template makes more text than it may ({MaxOutput} characters at once, {MaxText} in all)");
+                $"the template makes more text than it may ({MaxOutput} characters at once, {_maxText} in all)");
         }
     }
 
     /// <summary>Counts going through a text; a step for some characters of it.</summary>
-    public static void ChargeReading(int length) => t_running?.Charge(length >> 5);
+    public static void ChargeReading(int length) => t_running?.Charge(length >> 4);
 
     /// <summary>Counts printing a text with escapes; a step for a few characters of it.</summary>
     public static void ChargePrinting(int length) => t_running?.Charge(length >> 2);
@@ -104,16 +123,9 @@ internal sealed class Renderer(TimeProvider time, IReadOnlyDictionary<string, Bl
     /// <summary>Counts work on characters, or on parts of a text, one by one.</summary>
     public static void ChargeEach(int count) => t_running?.Charge(count);
 
-    /// <summary>Bounds the time of what can take long over a short text.</summary>
-    public T Timed<T>(Func<T> run)
-    {
-        long started = Stopwatch.GetTimestamp();
-        T result = run();
-        _timed += Stopwatch.GetElapsedTime(started);
-        return _timed <= TimeSpan.FromMilliseconds(RegexTimeout)
-            ? result
-            : throw new TemplateFault("filters take too long over their texts");
-    }
+    /// <summary>Counts work on a text that grows with the square of its length.</summary>
+    public static void ChargeSquare(long length) =>
+        t_running?.Charge((int)Math.Min(length * length >> 6, int.MaxValue));
 
     /// <summary>Counts a step; refuses values and calls that are nested deeper than the stack has room for.</summary>
     public static void EnsureStack()
@@ -125,15 +137,33 @@ internal sealed class Renderer(TimeProvider time, IReadOnlyDictionary<string, Bl
         }
     }
 
-    public void Write(string text)
+    /// <summary>A part of a text, of which it stays known who wrote it.</summary>
+    public static string Part(string text, Range range)
     {
-        ChargeText(text.Length);
-        if (_output.Length + text.Length > MaxOutput)
-        {
-            throw new TemplateFault($"the output is longer than {MaxOutput} characters");
-        }
+        (int start, int count) = range.GetOffsetAndLength(text.Length);
+        return t_running?.Provenance.Of(text) is null
+            ? text.Substring(start, count)
+            : t_running.Joined().Append(text, start, count).ToString();
+    }
 
-        _output.Append(text);
+    /// <summary>Joins texts, of which it stays known who wrote them.</summary>
+    public TextJoiner Joined() => new(Provenance);
+
+    /// <summary>The same for the run that is on this thread.</summary>
+    public static TextJoiner JoinedHere() => new(t_running?.Provenance ?? new Provenance());
+
+    /// <summary>Writes a value's text.</summary>
+    public void Write(string text) => Output(text.Length).Append(text);
+
+    /// <summary>Writes a text that stands in the template.</summary>
+    public void WriteOwn(string text) => Output(text.Length).AppendOwn(text);
+
+    private TextJoiner Output(int more)
+    {
+        ChargeText(more);
+        return _output!.Length + more <= MaxOutput
+            ? _output
+            : throw new TemplateFault($"the output is longer than {MaxOutput} characters");
     }
 
     /// <summary>What a body writes, kept apart.</summary>
@@ -147,8 +177,8 @@ internal sealed class Renderer(TimeProvider time, IReadOnlyDictionary<string, Bl
     /// <summary>What is written meanwhile, kept apart: a string, or markup where it was escaped.</summary>
     public object Capture(Action write)
     {
-        StringBuilder outer = _output;
-        _output = new StringBuilder();
+        TextJoiner outer = _output!;
+        _output = Joined();
         try
         {
             write();
@@ -167,6 +197,14 @@ internal sealed class Renderer(TimeProvider time, IReadOnlyDictionary<string, Bl
         ICallable callable => callable.Call(this, arguments),
         Undefined undefined => throw undefined.Fault(),
         _ => throw new TemplateFault($"'{Types.Name(callee)}' object is not callable"),
+    };
+
+    private static long SizeOf(object? value) => value switch
+    {
+        string text => text.Length,
+        PyDict map => map.Entries.Sum(e => 1 + SizeOf(e.Key) + SizeOf(e.Value)),
+        List<object?> list => list.Sum(item => 1 + SizeOf(item)),
+        _ => 0,
     };
 
     /// <summary>Runs what may run itself again.</summary>

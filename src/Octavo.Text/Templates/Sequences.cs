@@ -138,7 +138,7 @@ internal static class Sequences
             {
                 Renderer.ChargeReading(count);
                 int start = PythonText.OffsetOf(text, (int)first);
-                return text[start..(start + PythonText.OffsetOf(text[start..], count))];
+                return Renderer.Part(text, start..(start + PythonText.OffsetOf(text[start..], count)));
             }
 
             string[] points = [.. PythonText.EachOf(text)];

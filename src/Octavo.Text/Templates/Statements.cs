@@ -5,7 +5,7 @@ internal sealed class DataStatement(int position, string text) : Statement(posit
 {
     public override Flow Run(Frame frame)
     {
-        frame.Renderer.Write(text);
+        frame.Renderer.WriteOwn(text);
         return Flow.Next;
     }
 }

@@ -31,9 +31,9 @@ internal static class StringMethods
         ("endswith", new(new("endswith", "suffix", "start?", "end?"), (s, a) =>
             HasAffix(s, a, "endswith", (part, affix) => part.EndsWith(affix, StringComparison.Ordinal)))),
         ("removeprefix", new(new("removeprefix", "prefix"), (s, a) =>
-            s.StartsWith(a.Text(0), StringComparison.Ordinal) ? s[a.Text(0).Length..] : s)),
+            s.StartsWith(a.Text(0), StringComparison.Ordinal) ? Renderer.Part(s, a.Text(0).Length..) : s)),
         ("removesuffix", new(new("removesuffix", "suffix"), (s, a) =>
-            s.EndsWith(a.Text(0), StringComparison.Ordinal) ? s[..^a.Text(0).Length] : s)),
+            s.EndsWith(a.Text(0), StringComparison.Ordinal) ? Renderer.Part(s, ..^a.Text(0).Length) : s)),
         ("find", new(new("find", "sub", "start?", "end?"), (s, a) => Find(s, a, fromEnd: false))),
         ("rfind", new(new("rfind", "sub", "start?", "end?"), (s, a) => Find(s, a, fromEnd: true))),
         ("index", new(new("index", "sub", "start?", "end?"), (s, a) => Found(Find(s, a, fromEnd: false)))),
@@ -105,7 +105,7 @@ internal static class StringMethods
     public static string Replace(Renderer renderer, string text, string old, string with, long count)
     {
         count = count < 0 ? long.MaxValue : count;
-        var result = new StringBuilder();
+        TextJoiner result = renderer.Joined();
         int at = 0;
         if (old.Length == 0)
         {
@@ -136,7 +136,7 @@ internal static class StringMethods
     /// <summary>str.join.</summary>
     public static string Join(Renderer renderer, string separator, object? items)
     {
-        var result = new StringBuilder();
+        TextJoiner result = renderer.Joined();
         int index = 0;
         foreach (object? item in Sequences.Iterate(renderer, items))
         {
@@ -177,7 +177,7 @@ internal static class StringMethods
             to -= length;
         }
 
-        return text[from..to];
+        return Renderer.Part(text, from..to);
     }
 
     /// <summary>So many of a fill, checked.</summary>

@@ -18,11 +18,11 @@ internal static class StringSplitting
         while (parts.Count < max && TextSearch.First(text, separator, at) is >= 0 and int found)
         {
             arguments.Renderer.Charge(2);
-            parts.Add(text[at..found]);
+            parts.Add(Renderer.Part(text, at..found));
             at = found + separator.Length;
         }
 
-        parts.Add(text[at..]);
+        parts.Add(Renderer.Part(text, at..));
         return parts;
     }
 
@@ -40,11 +40,11 @@ internal static class StringSplitting
         while (parts.Count < max && TextSearch.Last(text.AsSpan(0, end), separator) is >= 0 and int found)
         {
             arguments.Renderer.Charge(2);
-            parts.Add(text[(found + separator.Length)..end]);
+            parts.Add(Renderer.Part(text, (found + separator.Length)..end));
             end = found;
         }
 
-        parts.Add(text[..end]);
+        parts.Add(Renderer.Part(text, ..end));
         parts.Reverse();
         return parts;
     }
@@ -55,7 +55,11 @@ internal static class StringSplitting
         int at = fromEnd
             ? TextSearch.Last(text, separator)
             : TextSearch.First(text, separator);
-        return new PyTuple(at >= 0 ? [text[..at], separator, text[(at + separator.Length)..]]
+        int end = at + separator.Length;
+
+        // What stands between is the text's, not what was looked for: who wrote it may differ.
+        return new PyTuple(at >= 0
+            ? [Renderer.Part(text, ..at), Renderer.Part(text, at..end), Renderer.Part(text, end..)]
             : fromEnd ? [string.Empty, string.Empty, text]
             : [text, string.Empty, string.Empty]);
     }
@@ -84,18 +88,18 @@ internal static class StringSplitting
 
             if (parts.Count == max)
             {
-                parts.Add(text[at..]);
+                parts.Add(Renderer.Part(text, at..));
                 return parts;
             }
 
-            Renderer.ChargeEach(1);
+            Renderer.ChargeEach(4);
             int start = at;
             while (at < text.Length && !PythonText.IsSpace(text[at]))
             {
                 at++;
             }
 
-            parts.Add(text[start..at]);
+            parts.Add(Renderer.Part(text, start..at));
         }
     }
 
@@ -115,19 +119,19 @@ internal static class StringSplitting
                 break;
             }
 
-            Renderer.ChargeEach(1);
+            Renderer.ChargeEach(4);
             int stop = end;
             while (end > 0 && !PythonText.IsSpace(text[end - 1]))
             {
                 end--;
             }
 
-            parts.Add(text[end..stop]);
+            parts.Add(Renderer.Part(text, end..stop));
         }
 
         if (end > 0)
         {
-            parts.Add(text[..end]);
+            parts.Add(Renderer.Part(text, ..end));
         }
 
         parts.Reverse();

@@ -36,6 +36,8 @@ internal static class TextSearch
             return -1;
         }
 
+        Renderer.ChargePrinting(text.Length + sought.Length);
+
         // Of what is matched, the length of the longest proper end that is a beginning, too.
         int[] borders = new int[sought.Length];
         for (int i = 1, length = 0; i < sought.Length; i++)

@@ -64,6 +64,9 @@ internal sealed class Conversation
     /// <summary>A template in place of the model's.</summary>
     public string? ChatTemplate { get; set; }
 
+    /// <summary>Whether special tokens that the conversation spells out are text.</summary>
+    public bool SplitSpecialTokens { get; set; } = true;
+
     /// <summary>How much the model is to think, for templates that know of it.</summary>
     public string? ReasoningEffort { get; set; }
 
@@ -84,6 +87,7 @@ internal sealed class Conversation
             { "chat_template_kwargs", (r, v) => conversationOf(r).ReadArguments(v) },
             { "reasoning_effort", (r, v) => conversationOf(r).ReasoningEffort =
                 v.OneOf("none", "minimal", "low", "medium", "high", "xhigh", "max") },
+            { "split_special_tokens", (r, v) => conversationOf(r).SplitSpecialTokens = v.Bool() },
             { "documents", (r, v) => conversationOf(r)._documents = ReadMaps(v) },
             { "tools", (r, v) => conversationOf(r)._tools = ReadMaps(v) },
         };
@@ -100,7 +104,7 @@ internal sealed class Conversation
     /// <summary>The prompt, through the model's template or the body's.</summary>
     /// <param name="prompts">The model's template.</param>
     /// <param name="notes">Hear of what the template has no use for.</param>
-    public string Render(ChatPrompts prompts, FieldNotes? notes = null)
+    public Prompt Render(ChatPrompts prompts, FieldNotes? notes = null)
     {
         prompts = ChatTemplate is null ? prompts : ByOwnTemplate(prompts);
         AddReasoningEffort(prompts, notes);
@@ -114,7 +118,8 @@ internal sealed class Conversation
             AddGenerationPrompt = AddGenerationPrompt,
             ContinueFinalMessage = ContinueFinalMessage ? "content" : null,
             Arguments = Arguments,
-        }).Text!;
+        }) with
+        { SplitSpecialTokens = SplitSpecialTokens };
     }
 
     private ChatPrompts ByOwnTemplate(ChatPrompts prompts)

@@ -40,8 +40,7 @@ internal sealed class JobMaker(AsyncEngine engine, ChatSupport chat)
 
         Thinking.CheckOff(request, chat.Prompts);
 
-        // A template writes its special tokens itself.
-        Prompt prompt = Prompt.FromText(request.Conversation.Render(chat.Prompts, request.Notes));
+        Prompt prompt = request.Conversation.Render(chat.Prompts, request.Notes);
         return Make(request, client, [Encode(prompt, request)], sampling, request.MaxTokens, null);
     }
 
@@ -98,13 +97,13 @@ internal sealed class JobMaker(AsyncEngine engine, ChatSupport chat)
             return new PreparedPrompt([.. ids], text, Range.All, []);
         }
 
-        int[] tokens = engine.Encode(prompt.Text!, request.AddSpecialTokens);
+        int[] tokens = engine.Encode(prompt with { AddSpecialTokens = request.AddSpecialTokens });
         if (!request.Echo)
         {
             return new PreparedPrompt(tokens, prompt.Text!, Range.All, []);
         }
 
-        int[] bare = engine.Encode(prompt.Text!, addSpecialTokens: false);
+        int[] bare = engine.Encode(prompt with { AddSpecialTokens = false });
         int start = tokens.AsSpan().IndexOf(bare);
         return new PreparedPrompt(tokens, prompt.Text!, start < 0 ? Range.All : start..(start + bare.Length), []);
     }

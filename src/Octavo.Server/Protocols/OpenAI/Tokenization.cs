@@ -15,7 +15,10 @@ internal sealed class Tokenization(AsyncEngine engine, ChatSupport chat)
         Tokenizer tokenizer = RequireTokenizer();
         int[] tokens = request.Prompt is { } prompt
             ? tokenizer.Encode(prompt, request.AddSpecialTokens ?? true)
-            : tokenizer.Encode(request.Conversation.Render(chat.Prompts), request.AddSpecialTokens ?? false);
+            : engine.Encode(request.Conversation.Render(chat.Prompts) with
+            {
+                AddSpecialTokens = request.AddSpecialTokens ?? false,
+            });
         return json =>
         {
             json.WriteStartObject();
