@@ -102,7 +102,9 @@ internal sealed unsafe class PickleReader
             case ']' or '}' or ')':
                 Push(opcode switch
                 {
-                    ']' => new List<object?>(), '}' => new Dictionary<object, object?>(), _ => Nothing,
+                    ']' => new List<object?>(),
+                    '}' => new Dictionary<object, object?>(),
+                    _ => Nothing,
                 });
                 break;
             case 'l' or 't' or 'd':

@@ -49,18 +49,32 @@ internal sealed class TorchGlobal
 {
     private static readonly Dictionary<string, TensorType> Types = new()
     {
-        ["float32"] = TensorType.Float32, ["float64"] = TensorType.Float64, ["float16"] = TensorType.Float16,
-        ["bfloat16"] = TensorType.BFloat16, ["int64"] = TensorType.Int64, ["int32"] = TensorType.Int32,
-        ["int16"] = TensorType.Int16, ["int8"] = TensorType.Int8, ["uint8"] = TensorType.UInt8,
-        ["bool"] = TensorType.Bool, ["float8_e4m3fn"] = TensorType.Float8E4M3, ["float8_e5m2"] = TensorType.Float8E5M2,
+        ["float32"] = TensorType.Float32,
+        ["float64"] = TensorType.Float64,
+        ["float16"] = TensorType.Float16,
+        ["bfloat16"] = TensorType.BFloat16,
+        ["int64"] = TensorType.Int64,
+        ["int32"] = TensorType.Int32,
+        ["int16"] = TensorType.Int16,
+        ["int8"] = TensorType.Int8,
+        ["uint8"] = TensorType.UInt8,
+        ["bool"] = TensorType.Bool,
+        ["float8_e4m3fn"] = TensorType.Float8E4M3,
+        ["float8_e5m2"] = TensorType.Float8E5M2,
     };
 
     private static readonly Dictionary<string, TensorType?> Storages = new()
     {
-        ["FloatStorage"] = TensorType.Float32, ["DoubleStorage"] = TensorType.Float64,
-        ["HalfStorage"] = TensorType.Float16, ["BFloat16Storage"] = TensorType.BFloat16,
-        ["LongStorage"] = TensorType.Int64, ["IntStorage"] = TensorType.Int32, ["ShortStorage"] = TensorType.Int16,
-        ["CharStorage"] = TensorType.Int8, ["ByteStorage"] = TensorType.UInt8, ["BoolStorage"] = TensorType.Bool,
+        ["FloatStorage"] = TensorType.Float32,
+        ["DoubleStorage"] = TensorType.Float64,
+        ["HalfStorage"] = TensorType.Float16,
+        ["BFloat16Storage"] = TensorType.BFloat16,
+        ["LongStorage"] = TensorType.Int64,
+        ["IntStorage"] = TensorType.Int32,
+        ["ShortStorage"] = TensorType.Int16,
+        ["CharStorage"] = TensorType.Int8,
+        ["ByteStorage"] = TensorType.UInt8,
+        ["BoolStorage"] = TensorType.Bool,
         ["UntypedStorage"] = null,
     };
 

@@ -236,7 +236,8 @@ internal sealed record CompressedTensorsScheme(
         }
 
         return new CompressedTensorsScheme(
-            CodeKind.Integer, 4, "group", size, null, Asymmetric: false, StoredActivations.Plain) { Float4 = scales };
+            CodeKind.Integer, 4, "group", size, null, Asymmetric: false, StoredActivations.Plain)
+        { Float4 = scales };
     }
 
     /// <summary>Activations have one stored scale, and perhaps zero-point, instead of one for each token.</summary>
