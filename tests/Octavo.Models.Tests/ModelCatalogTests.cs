@@ -204,7 +204,9 @@ public sealed class ModelCatalogTests : IDisposable
     [InlineData("pretraining_tp", "2", "2", "1")]
     [InlineData("partial_rotary_factor", "0.5", "0.5", "1")]
     [InlineData("sliding_window", "4096", "4096", "null (full attention)")]
-    [InlineData("quantization_config", "{\"quant_method\":\"fp8\"}", "'fp8'", "compressed-tensors, gptq, awq")]
+    [InlineData(
+        "quantization_config", "{\"quant_method\":\"fbgemm_fp8\"}", "'fbgemm_fp8'",
+        "compressed-tensors, gptq, awq, fp8, bitsandbytes, hqq, torchao, auto-round")]
     [InlineData(
         "quantization_config", "{\"quant_method\":\"gptq\",\"bits\":3,\"group_size\":128}", ".bits is 3", "4, 8")]
     [InlineData(
@@ -216,7 +218,8 @@ public sealed class ModelCatalogTests : IDisposable
         "gemm")]
     [InlineData(
         "compression_config", "{\"format\":\"marlin-24\"}", "marlin-24",
-        "int-quantized, pack-quantized, float-quantized, naive-quantized, mixed-precision, dense")]
+        "int-quantized, pack-quantized, float-quantized, naive-quantized, mxfp4-pack-quantized, nvfp4-pack-quantized, "
+            + "mixed-precision, dense")]
     [InlineData(
         "quantization_config",
         """
