@@ -10,7 +10,6 @@ internal sealed record GgufArchitecture(string Name, string Family, string Epsil
 {
     private static readonly GgufArchitecture[] All =
     [
-        new("apertus", "ApertusForCausalLM"),
         new("arcee", "ArceeForCausalLM") { PairsHeads = true },
         new("bloom", "BloomForCausalLM", "layer_norm_epsilon")
         {
