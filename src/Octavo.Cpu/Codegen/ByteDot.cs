@@ -72,6 +72,29 @@ internal abstract class IntegerDecoder(TileEmitter tile, int biasShift) : Weight
             Vector.Zero(a1);
         }
     }
+
+    /// <summary>Brings the 4-bit codes of four inputs into both vectors of weights.</summary>
+    protected void EmitNibbles(int pass, int weights, int mask)
+    {
+        Vector.Load(W0, Tile.Weight(weights));
+        if (Vector.Wide)
+        {
+            // One load for both vectors.
+            Vector.ShiftRightInt32(W1, W0, 4);
+        }
+        else
+        {
+            Vector.Load(W1, Tile.Weight(weights + Vector.Size));
+            if (pass == 1)
+            {
+                Vector.ShiftRightInt32(W0, W0, 4);
+                Vector.ShiftRightInt32(W1, W1, 4);
+            }
+        }
+
+        Vector.And(W0, W0, mask);
+        Vector.And(W1, W1, mask);
+    }
 }
 
 /// <summary>8-bit codes plus 128, and an instruction for them.</summary>
@@ -250,7 +273,7 @@ internal sealed class SixBitDotDecoder(TileEmitter tile, bool native) : IntegerD
         int high = weights + (Fours * BytesOfFour) + (pass * BytesOfFour);
         for (int four = 0; four < Fours; four++)
         {
-            EmitLow(pass, weights + (four * BytesOfFour));
+            EmitNibbles(pass, weights + (four * BytesOfFour), LowMask);
             EmitHigh(W0, high, four);
             EmitHigh(W1, high + Vector.Size, four);
             for (int row = 0; row < Tile.RowCount; row++)
@@ -262,28 +285,6 @@ internal sealed class SixBitDotDecoder(TileEmitter tile, bool native) : IntegerD
                 }
             }
         }
-    }
-
-    private void EmitLow(int pass, int weights)
-    {
-        if (Vector.Wide)
-        {
-            Vector.Load(W0, Tile.Weight(weights));
-            Vector.ShiftRightInt32(W1, W0, 4);
-        }
-        else
-        {
-            Vector.Load(W0, Tile.Weight(weights));
-            Vector.Load(W1, Tile.Weight(weights + Vector.Size));
-            if (pass == 1)
-            {
-                Vector.ShiftRightInt32(W0, W0, 4);
-                Vector.ShiftRightInt32(W1, W1, 4);
-            }
-        }
-
-        Vector.And(W0, W0, LowMask);
-        Vector.And(W1, W1, LowMask);
     }
 
     /// <summary>Adds the two higher bits of four inputs, which stand at bits 2 · four of their bytes.</summary>
@@ -342,25 +343,7 @@ internal sealed class NibbleDotDecoder(TileEmitter tile, bool native) : IntegerD
 
     public override void EmitStep(int pass, int weights, int input)
     {
-        if (Vector.Wide)
-        {
-            // One load for both vectors.
-            Vector.Load(W0, Tile.Weight(weights));
-            Vector.ShiftRightInt32(W1, W0, 4);
-        }
-        else
-        {
-            Vector.Load(W0, Tile.Weight(weights));
-            Vector.Load(W1, Tile.Weight(weights + Vector.Size));
-            if (pass == 1)
-            {
-                Vector.ShiftRightInt32(W0, W0, 4);
-                Vector.ShiftRightInt32(W1, W1, 4);
-            }
-        }
-
-        Vector.And(W0, W0, Mask);
-        Vector.And(W1, W1, Mask);
+        EmitNibbles(pass, weights, Mask);
         for (int row = 0; row < Tile.RowCount; row++)
         {
             Vector.Broadcast(X, Tile.Input(row, input));
