@@ -245,7 +245,7 @@ public sealed class ModelHubTests : IDisposable
         _server.Change = (r, answer) => !r.IsHub && r.From == 0 && silent++ == 0
             ? answer with { BeforeSlice = sent => sent < 100_000 ? Task.CompletedTask : never.Task }
             : answer;
-        await Hub(patience: TimeSpan.FromMilliseconds(300)).FindAsync(
+        await Hub(patience: TimeSpan.FromSeconds(1)).FindAsync(
             HubName.Parse(Model), ModelParts.All, null, default);
         _server.Requests.Last(r => !r.IsHub).From.ShouldBe(131_072);
         never.SetResult();
@@ -411,12 +411,14 @@ public sealed class ModelHubTests : IDisposable
     {
         _server.Add(Model, Files);
         using var stop = new CancellationTokenSource();
+        var held = new TaskCompletionSource();
         _server.Change = (r, answer) => r.IsHub ? answer : answer with
         {
-            BeforeSlice = sent => sent < 100_000 ? Task.CompletedTask : stop.CancelAsync(),
+            BeforeSlice = sent => sent < 100_000 ? Task.CompletedTask : held.Task,
         };
         await Should.ThrowAsync<OperationCanceledException>(() =>
-            Hub().FindAsync(HubName.Parse(Model), ModelParts.All, null, stop.Token));
+            Hub().FindAsync(HubName.Parse(Model), ModelParts.All, new StopsAt(100_000, stop), stop.Token));
+        held.SetResult();
         _server.Change = (_, answer) => answer;
         await FindAsync();
         _server.Requests.Last(r => !r.IsHub).From.ShouldBeGreaterThan(0);
@@ -665,6 +667,18 @@ public sealed class ModelHubTests : IDisposable
             }
 
             base.Dispose(disposing);
+        }
+    }
+
+    /// <summary>Stops a download when so many bytes of it are here.</summary>
+    private sealed class StopsAt(long bytes, CancellationTokenSource stop) : IProgress<DownloadProgress>
+    {
+        public void Report(DownloadProgress value)
+        {
+            if (value.Fetched >= bytes)
+            {
+                stop.Cancel();
+            }
         }
     }
 }
